@@ -1,0 +1,121 @@
+//! Catalogers: each finds the packages that one kind of evidence declares.
+//!
+//! To add one: a file in `catalogers/`, its line in [`CATALOGERS`], a folder of cases in
+//! `testdata/catalogers/<name>/`.
+
+use std::io::{self, Read, Seek};
+
+use killick_model::file::FileEntry;
+use killick_model::package::{Package, PackageKind};
+use killick_model::path::ImagePath;
+use killick_model::problem::Problem;
+use serde::{Deserialize, Serialize};
+
+use crate::limits::Limits;
+
+/// Every cataloger, in the order their packages are found.
+pub const CATALOGERS: &[&dyn Cataloger] = &[];
+
+/// Finds the packages that one kind of evidence declares.
+///
+/// Reading is per layer and cached with it; joining is per image and cheap. A package database is rewritten
+/// whole by each layer that touches it, while the files beside it (`info/*.list`, `RECORD`) may lie in other
+/// layers: so `read` looks at one file alone, and `join` puts together what survived in the merged image.
+pub trait Cataloger: Sync {
+    /// Stable name, shown in the SBOM and accepted on the command line.
+    fn name(&self) -> &'static str;
+
+    /// Bumped when the result for the same bytes changes; invalidates cached layer facts.
+    fn revision(&self) -> u32;
+
+    /// The content types of the v1 API, or kinds, it can yield.
+    fn kinds(&self) -> &'static [PackageKind];
+
+    /// The files it wants to see.
+    fn wants(&self) -> Wants;
+
+    /// Reads one file by itself. Returns what it says: complete packages, or raw pieces for [`Cataloger::join`],
+    /// or both. Whatever is wrong with the file is a problem in `found`, never a panic.
+    fn read(&self, file: &mut WantedFile<'_>, found: &mut Found);
+
+    /// Joins what was read from the files that survive in the merged image. The default takes every package
+    /// that `read` found.
+    fn join(&self, image: &Image<'_>, joined: &mut Joined) {
+        for (path, layer, found) in image.found {
+            joined.take(self.name(), path, *layer, found);
+        }
+    }
+}
+
+/// What a cataloger wants to see.
+#[derive(Debug, Clone, Copy)]
+pub struct Wants {
+    /// Globs over the whole path without leading `/`; `**` crosses directories. `var/lib/dpkg/status`,
+    /// `**/*.dist-info/METADATA`.
+    pub globs: &'static [&'static str],
+    /// Also every regular file that is executable, or whose name contains `.so`, and begins with one of these
+    /// bytes (`\x7fELF`). Empty for none.
+    pub executables: &'static [&'static [u8]],
+}
+
+/// One file of one layer, held in memory.
+pub struct WantedFile<'a> {
+    /// Where it is.
+    pub path: &'a ImagePath,
+    /// Its bytes.
+    pub bytes: &'a [u8],
+    /// The bounds in force.
+    pub limits: &'a Limits,
+}
+
+impl WantedFile<'_> {
+    /// The bytes as a seekable reader.
+    pub fn reader(&self) -> impl Read + Seek {
+        io::Cursor::new(self.bytes)
+    }
+}
+
+/// What one file says. Cached with its layer, so it holds nothing of the image around it.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct Found {
+    /// Packages; `layer`, `cataloger` and `owner` are filled in by the join.
+    pub packages: Vec<Package>,
+    /// Pieces for the join, in a form of the cataloger's own (postcard or JSON of a private struct).
+    pub pieces: Vec<Vec<u8>>,
+    /// What was wrong with the file.
+    pub problems: Vec<Problem>,
+}
+
+/// The merged image, as one cataloger's join sees it.
+pub struct Image<'a> {
+    /// What this cataloger's `read` found, for each wanted file that survives: path, layer of the file, found.
+    /// Ordered by path.
+    pub found: &'a [(&'a ImagePath, u32, &'a Found)],
+    /// The same for files of lower layers that were replaced or deleted, lowest layer first: needed to tell
+    /// which layer introduced a package of a database that is rewritten whole.
+    pub hidden: &'a [(&'a ImagePath, u32, &'a Found)],
+    /// Files of the merged image, ordered by path.
+    pub files: &'a [FileEntry],
+}
+
+/// The outcome of a join.
+#[derive(Debug, Default)]
+pub struct Joined {
+    /// Packages of the image.
+    pub packages: Vec<Package>,
+    /// Problems.
+    pub problems: Vec<Problem>,
+}
+
+impl Joined {
+    /// Takes all packages and problems of one file as they are, in `layer`.
+    pub fn take(&mut self, cataloger: &str, _path: &ImagePath, layer: u32, found: &Found) {
+        self.packages.extend(found.packages.iter().map(|package| {
+            let mut package = package.clone();
+            package.layer = layer;
+            cataloger.clone_into(&mut package.cataloger);
+            package
+        }));
+        self.problems.extend(found.problems.iter().cloned());
+    }
+}

@@ -1,0 +1,46 @@
+//! Bounds on what one image may make us do. Each has a name, which the error or problem carries.
+
+/// Bounds on reading one image. Every one is reached by some hostile image; none by a sane one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// Uncompressed bytes of one layer.
+    pub layer_bytes: u64,
+    /// Entries of one layer.
+    pub layer_entries: u64,
+    /// Layers of one image.
+    pub layers: usize,
+    /// Uncompressed over compressed bytes of one layer, once past the first mebibyte.
+    pub compression_ratio: u64,
+    /// Bytes of one path.
+    pub path_bytes: usize,
+    /// Bytes of one file a cataloger wants to hold.
+    pub file_bytes: u64,
+    /// Bytes of all files held at once, over all layers.
+    pub held_bytes: u64,
+    /// How deep archives in archives are opened.
+    pub archive_depth: u32,
+    /// Bytes unpacked from archives within one file, all levels together.
+    pub archive_bytes: u64,
+    /// Members of one archive.
+    pub archive_entries: u64,
+    /// Symbolic links followed to resolve one path.
+    pub link_depth: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            layer_bytes: 64 << 30,
+            layer_entries: 2_000_000,
+            layers: 512,
+            compression_ratio: 200,
+            path_bytes: 4096,
+            file_bytes: 512 << 20,
+            held_bytes: 96 << 20,
+            archive_depth: 8,
+            archive_bytes: 2 << 30,
+            archive_entries: 200_000,
+            link_depth: 40,
+        }
+    }
+}

@@ -1,0 +1,3 @@
+//! The `killick` command: arguments, terminal output, exit codes.
+
+fn main() {}

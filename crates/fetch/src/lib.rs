@@ -1,0 +1,1 @@
+//! Brings bytes here: registries, image archives, OCI layouts, feed downloads.

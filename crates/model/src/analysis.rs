@@ -1,0 +1,68 @@
+//! What analysis knows about one image.
+
+use serde::{Deserialize, Serialize};
+
+use crate::digest::Digest;
+use crate::distribution::Distribution;
+use crate::file::FileEntry;
+use crate::image::ImageConfig;
+use crate::package::{Package, PackageId};
+use crate::problem::Problem;
+
+/// Everything one image consists of. A pure function of the image's bytes and the analysers' revisions.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Analysis {
+    /// Digest of the platform manifest.
+    pub manifest_digest: Digest,
+    /// Digest of the index it was chosen from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub index_digest: Option<Digest>,
+    /// Digest of the configuration; its hexadecimal digits are the image id.
+    pub config_digest: Digest,
+    /// The configuration.
+    pub config: ImageConfig,
+    /// Layers, lowest first.
+    pub layers: Vec<LayerSummary>,
+    /// The distribution, or `None` where no file tells (`scratch` images).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub distribution: Option<Distribution>,
+    /// Packages, ordered by (kind, name, version, architecture, location, nested).
+    pub packages: Vec<Package>,
+    /// Files of the merged image, ordered by path.
+    pub files: Vec<FileEntry>,
+    /// What could not be read.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub problems: Vec<Problem>,
+}
+
+/// One layer of an analysed image.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LayerSummary {
+    /// Digest of the uncompressed tar.
+    pub diff_id: Digest,
+    /// Digest of the blob.
+    pub digest: Digest,
+    /// Declared media type of the blob.
+    pub media_type: String,
+    /// Size of the blob in bytes.
+    pub size: u64,
+    /// The build step that made it, where the history lines up with the layers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub created_by: Option<String>,
+}
+
+impl Analysis {
+    /// The package with this id.
+    ///
+    /// # Panics
+    /// If the id is of another analysis: ids are only made by the analysis they index.
+    pub fn package(&self, id: PackageId) -> &Package {
+        &self.packages[id.0 as usize]
+    }
+
+    /// The file at `path`, which has no leading `/`.
+    pub fn file(&self, path: &[u8]) -> Option<&FileEntry> {
+        let at = self.files.binary_search_by(|file| file.path.as_bytes().cmp(path)).ok()?;
+        Some(&self.files[at])
+    }
+}

@@ -1,0 +1,18 @@
+//! The vocabulary of Killick: plain values without I/O, shared by every other crate.
+//!
+//! Facts (what analysis saw), knowledge (what advisories say) and decisions (what policy wants) meet here
+//! and nowhere else; this crate depends on no sibling.
+
+pub mod analysis;
+pub mod digest;
+pub mod distribution;
+pub mod evaluation;
+pub mod file;
+pub mod hint;
+pub mod image;
+pub mod matching;
+pub mod package;
+pub mod path;
+pub mod problem;
+pub mod reference;
+pub mod severity;

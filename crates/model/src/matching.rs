@@ -1,0 +1,159 @@
+//! Matches: which vulnerability applies to which package, and how we know.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::package::PackageId;
+use crate::problem::Problem;
+use crate::severity::{Cvss, Severity};
+
+/// The outcome of comparing an image's packages with the advisory index.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct Matches {
+    /// What applies, ordered by (package, vulnerability).
+    pub matches: Vec<Match>,
+    /// What was considered and does not apply although some source says it might, with the reason.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub suppressed: Vec<Suppressed>,
+    /// What could not be judged: a version that cannot be compared, a distribution without data.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub problems: Vec<Problem>,
+}
+
+/// One vulnerability of one package: all sources that speak of it, merged.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Match {
+    /// The package.
+    pub package: PackageId,
+    /// The name it goes by: the CVE if there is one, else GHSA, else the source's own id.
+    pub vulnerability: String,
+    /// The other names.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub aliases: Vec<String>,
+    /// The rating that counts.
+    pub severity: Severity,
+    /// Who gave it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub severity_source: Option<String>,
+    /// All CVSS ratings, the vendor's first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub cvss: Vec<Cvss>,
+    /// Whether, and with which version, it is fixed.
+    pub fix: Fix,
+    /// Where to read about it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
+    /// Known to be exploited (CISA KEV).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub known_exploited: bool,
+    /// Probability of exploitation in the next 30 days, 0 to 1 (EPSS).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub epss: Option<f64>,
+    /// Why it matched: one entry per statement that says affected, the deciding one first; never empty.
+    pub evidence: Vec<Evidence>,
+}
+
+/// State of the fix.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Fix {
+    /// What the vendor did or will do.
+    pub state: FixState,
+    /// Versions that fix it, lowest first; empty unless `state` is [`FixState::Fixed`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub versions: Vec<String>,
+    /// When we first saw this fix.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_at: Option<Timestamp>,
+}
+
+/// What the vendor did or will do about a vulnerability.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FixState {
+    /// Nobody says.
+    #[default]
+    Unknown,
+    /// A fixed version exists.
+    Fixed,
+    /// No fix yet.
+    NotFixed,
+    /// The vendor will fix it some time, with no urgency (Debian `postponed`, `no-dsa`).
+    Deferred,
+    /// The vendor says it will not.
+    WontFix,
+}
+
+/// One statement of one source that applies to the package.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Evidence {
+    /// Provider name, such as `debian` or `osv`.
+    pub provider: String,
+    /// Namespace in the index, such as `debian:12` or `npm`.
+    pub namespace: String,
+    /// The advisory's own id.
+    pub advisory: String,
+    /// Name the statement was found under: the package's own or its source package's.
+    pub matched_name: String,
+    /// The name is that of the source package.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub via_source: bool,
+    /// The version that was compared.
+    pub compared_version: String,
+    /// The version order used: `dpkg`, `rpm`, `semver`, … .
+    pub scheme: String,
+    /// The affected range, for people: `< 1.2.3`, `>= 2.0, < 2.1.4`, or `*`.
+    pub affected: String,
+    /// How sure the way of matching is.
+    pub confidence: Confidence,
+    /// The severity this source gives.
+    pub severity: Severity,
+    /// When upstream published or last changed the statement, as it says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub published: Option<String>,
+    /// When our index first knew it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub known_since: Option<Timestamp>,
+}
+
+/// How a package was tied to a statement.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Confidence {
+    /// By the package's own name in its own ecosystem.
+    Exact,
+    /// Through the source package it was built from.
+    Source,
+    /// By CPE.
+    Cpe,
+}
+
+/// A statement that was considered and does not count.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Suppressed {
+    /// The package.
+    pub package: PackageId,
+    /// The vulnerability.
+    pub vulnerability: String,
+    /// The reason.
+    pub reason: SuppressionReason,
+    /// The statement that decided, and what was compared.
+    pub evidence: Evidence,
+}
+
+/// Why a statement does not count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SuppressionReason {
+    /// The installed version contains the fix.
+    Fixed,
+    /// The vendor says the package is not affected.
+    NotAffected,
+    /// The version is in no affected range.
+    OutsideRange,
+    /// The advisory was withdrawn.
+    Withdrawn,
+    /// The distribution answers for this package, and does not list it.
+    OwnedByDistribution,
+    /// Headers or documentation only: the flaw is in code that is not here.
+    NoAffectedCode,
+}

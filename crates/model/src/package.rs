@@ -1,0 +1,234 @@
+//! Installed packages.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::path::ImagePath;
+
+/// The packaging system a package belongs to. Decides version order, purl type and which advisories apply.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PackageKind {
+    /// dpkg.
+    Deb,
+    /// RPM.
+    Rpm,
+    /// Alpine and Wolfi.
+    Apk,
+    /// Python distributions.
+    Python,
+    /// Node packages.
+    Npm,
+    /// Ruby gems.
+    Gem,
+    /// Java archives and what is nested in them.
+    Java,
+    /// Go modules built into a binary.
+    Go,
+    /// Rust crates built into a binary.
+    Rust,
+    /// Software recognised by its bytes.
+    Binary,
+}
+
+impl PackageKind {
+    /// Packages a Linux distribution built and answers for.
+    pub const fn is_os(self) -> bool {
+        matches!(self, Self::Deb | Self::Rpm | Self::Apk)
+    }
+
+    /// The stable name in reports and on the command line.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Deb => "deb",
+            Self::Rpm => "rpm",
+            Self::Apk => "apk",
+            Self::Python => "python",
+            Self::Npm => "npm",
+            Self::Gem => "gem",
+            Self::Java => "java",
+            Self::Go => "go",
+            Self::Rust => "rust",
+            Self::Binary => "binary",
+        }
+    }
+}
+
+impl fmt::Display for PackageKind {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.pad(self.name())
+    }
+}
+
+/// Position of a package in [`Analysis::packages`](crate::analysis::Analysis::packages).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct PackageId(pub u32);
+
+/// One installed package.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Package {
+    /// Packaging system.
+    pub kind: PackageKind,
+    /// Name as published. Java: the artifact id; the group is in `details`.
+    pub name: String,
+    /// Complete version as the system writes it: Debian with epoch and revision, RPM `[epoch:]version-release`,
+    /// apk with `-rN`, Go with its `v`.
+    pub version: String,
+    /// Architecture as the packaging system names it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub architecture: Option<String>,
+    /// The source package it was built from, where that is not the package itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<SourcePackage>,
+    /// Licence texts as declared, one entry per declared licence, in declaration order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub licenses: Vec<String>,
+    /// Maintainer, vendor or author, as declared.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<String>,
+    /// Installed size in bytes, as declared.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub size_bytes: Option<u64>,
+    /// The file that says the package is there (package database, `METADATA`, `package.json`, archive, executable).
+    pub location: ImagePath,
+    /// For a package inside an archive: the chain of member names from `location` inwards.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub nested: Vec<String>,
+    /// Index of the layer that introduced this version of the package (0 is the lowest).
+    pub layer: u32,
+    /// Name of the cataloger that found it.
+    pub cataloger: String,
+    /// CPE 2.3 names it may go by, best first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub cpes: Vec<String>,
+    /// Files the package database lists as belonging to it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub files: Vec<OwnedFile>,
+    /// The distribution package whose file list contains `location`, if any: then the distribution answers for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner: Option<PackageId>,
+    /// What only this kind of package has.
+    #[serde(default)]
+    pub details: PackageDetails,
+}
+
+/// The source package of a binary package.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct SourcePackage {
+    /// Name.
+    pub name: String,
+    /// Complete version; for RPM without epoch, because `SOURCERPM` has none.
+    pub version: String,
+}
+
+/// A file a package database lists.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OwnedFile {
+    /// Where the package put it.
+    pub path: ImagePath,
+    /// Digest the database gives, as `(algorithm, lower-case hex)` with algorithm `md5`, `sha1` or `sha256`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub digest: Option<(String, String)>,
+    /// Mode the database gives, with or without file type bits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mode: Option<u32>,
+    /// Size in bytes the database gives.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub size: Option<u64>,
+    /// A configuration file, expected to change.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_config: bool,
+}
+
+/// What only one kind of package has.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum PackageDetails {
+    /// Nothing beyond the common fields.
+    #[default]
+    None,
+    /// RPM header tags.
+    Rpm {
+        /// `EPOCH`; `None` where the header has none, which compares as 0.
+        epoch: Option<u32>,
+        /// `SOURCERPM` as written, or `None` for source-less pseudo packages such as `gpg-pubkey`.
+        source_rpm: Option<String>,
+        /// `MODULARITYLABEL`.
+        module: Option<String>,
+        /// `VENDOR`.
+        vendor: Option<String>,
+    },
+    /// A Python distribution.
+    Python {
+        /// The directory it is installed in, such as `usr/lib/python3/dist-packages`.
+        site_packages: ImagePath,
+        /// Names of `top_level.txt`.
+        top_level: Vec<String>,
+    },
+    /// An installed node package.
+    Npm {
+        /// `homepage` or repository address.
+        homepage: Option<String>,
+    },
+    /// A Java archive.
+    Java {
+        /// Maven group id, from `pom.properties` or else the manifest.
+        group: Option<String>,
+        /// `Specification-Version` of the manifest.
+        specification_version: Option<String>,
+        /// `Implementation-Version` of the manifest.
+        implementation_version: Option<String>,
+        /// Version of `pom.properties`.
+        maven_version: Option<String>,
+        /// The text of `pom.properties`.
+        pom_properties: Option<String>,
+        /// File extension of the archive: `jar`, `war`, `ear`, `jpi`, `hpi`.
+        extension: String,
+    },
+    /// A Go module of a binary.
+    Go {
+        /// The module the binary was built from, rather than one of its dependencies.
+        main: bool,
+        /// The Go release that built the binary, such as `go1.22.1`.
+        toolchain: Option<String>,
+        /// Module checksum, `h1:…`.
+        checksum: Option<String>,
+    },
+}
+
+impl Package {
+    /// Version and release apart: RPM and apk at the last `-`; any other kind has no release.
+    /// The RPM epoch is not part of the version.
+    pub fn version_and_release(&self) -> (&str, Option<&str>) {
+        let version = match (self.kind, self.version.split_once(':')) {
+            (PackageKind::Rpm, Some((_, rest))) => rest,
+            _ => self.version.as_str(),
+        };
+        match (self.kind, version.rsplit_once('-')) {
+            (PackageKind::Rpm | PackageKind::Apk, Some((version, release))) => (version, Some(release)),
+            _ => (version, None),
+        }
+    }
+
+    /// Name of the source package, which is the package's own name where it has no other.
+    pub fn source_name(&self) -> &str {
+        self.source.as_ref().map_or(self.name.as_str(), |source| source.name.as_str())
+    }
+
+    /// Version of the source package, which is the package's own where it has no other.
+    pub fn source_version(&self) -> &str {
+        self.source.as_ref().map_or(self.version.as_str(), |source| source.version.as_str())
+    }
+
+    /// The location with the members of nested archives, joined by `:` as the v1 API writes it.
+    pub fn virtual_path(&self) -> String {
+        let mut path = self.location.to_string();
+        for member in &self.nested {
+            path.push(':');
+            path.push_str(member);
+        }
+        path
+    }
+}

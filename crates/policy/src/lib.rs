@@ -1,0 +1,1 @@
+//! Turns a bundle plus evidence into an evaluation.

@@ -1,0 +1,1 @@
+//! Turns results into documents: content types, SBOM formats, SARIF, tables.

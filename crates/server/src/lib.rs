@@ -1,0 +1,1 @@
+//! Composes the other crates into a service.

@@ -1,0 +1,1 @@
+//! Remembers: accounts, images, analyses, policies, evaluations, tasks, blobs.

@@ -1,0 +1,1 @@
+//! Turns feeds into an advisory index and packages into matches.

@@ -1,0 +1,2 @@
+//! Development tasks. `cargo xtask ci` is what continuous integration runs.
+fn main() {}
