@@ -1,6 +1,6 @@
 //! Paths inside an image: bytes, never the host's `std::path::Path`.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 
 use serde::{Deserialize, Serialize};
 
@@ -95,7 +95,7 @@ impl From<ImagePath> for String {
                 text.push(letter);
             }
             for byte in chunk.invalid() {
-                text.push_str(&format!("\\x{byte:02x}"));
+                let _ = write!(text, "\\x{byte:02x}");
             }
         }
         text

@@ -17,7 +17,7 @@ pub struct Problem {
 
 impl Problem {
     /// A problem of `kind` with `subject`.
-    pub fn new(kind: &str, subject: impl ToString, message: impl ToString) -> Self {
-        Self { kind: kind.to_owned(), subject: subject.to_string(), message: message.to_string() }
+    pub fn new(kind: &str, subject: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { kind: kind.to_owned(), subject: subject.into(), message: message.into() }
     }
 }

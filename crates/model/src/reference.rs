@@ -50,7 +50,7 @@ impl FromStr for Reference {
             None => (text, None),
         };
         let (registry, path) = match rest.split_once('/') {
-            Some((host, path)) if is_host(host) => (host, path),
+            Some((host, path)) if is_host(host) && !host.starts_with('.') => (host, path),
             _ => (DEFAULT_REGISTRY, rest),
         };
         let (path, tag) = match path.rsplit_once(':') {
