@@ -1,0 +1,67 @@
+//! Installs what checks and tests need. What is there already is left alone.
+
+use std::path::Path;
+
+use crate::command::{self, run_with, works};
+
+/// Debian package, and a file that shows it is installed.
+const PACKAGES: &[(&str, &str)] = &[
+    ("postgresql", "/usr/lib/postgresql"),
+    ("docker-registry", "/usr/bin/docker-registry"),
+    ("apache2-utils", "/usr/bin/htpasswd"),
+    ("python3-venv", "/usr/share/doc/python3-venv"),
+];
+
+/// Where the original client is installed for the tests that drive it.
+pub(crate) const CLIENT: &str = "target/test-tools/anchore-cli";
+
+/// The release of the original client that we are compatible with.
+const CLIENT_VERSION: &str = "anchorecli==0.9.3";
+
+pub(crate) fn run() -> Result<(), String> {
+    packages()?;
+    if !works("cargo", &["deny", "--version"]) {
+        command::run("cargo", &["install", "--locked", "--quiet", "cargo-deny"])?;
+    }
+    client()
+}
+
+fn packages() -> Result<(), String> {
+    let missing: Vec<&str> =
+        PACKAGES.iter().filter(|(_, proof)| !Path::new(proof).exists()).map(|(name, _)| *name).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let root = works("sh", &["-c", "test \"$(id -u)\" = 0"]);
+    let apt = |arguments: &[&str]| {
+        let options = ["-qq", "-o", "Dpkg::Use-Pty=0"];
+        let arguments: Vec<&str> = options.iter().chain(arguments).copied().collect();
+        if root {
+            run_with("apt-get", &arguments, &[("DEBIAN_FRONTEND", "noninteractive")])
+        } else {
+            let arguments: Vec<&str> = ["apt-get"].iter().chain(&arguments).copied().collect();
+            command::run("sudo", &arguments)
+        }
+    };
+    apt(&["update"])?;
+    let install: Vec<&str> = ["install", "-y", "--no-install-recommends"].iter().chain(&missing).copied().collect();
+    apt(&install)
+}
+
+fn client() -> Result<(), String> {
+    let program = format!("{CLIENT}/bin/anchore-cli");
+    if works(&program, &["--version"]) {
+        return Ok(());
+    }
+    command::run("/usr/bin/python3", &["-m", "venv", "--clear", CLIENT])?;
+    // The client pins a PyYAML whose source does not build with Cython 3, and reads `pkg_resources`.
+    let constraints = format!("{CLIENT}/constraints.txt");
+    std::fs::write(&constraints, "cython<3\n").map_err(|error| format!("cannot write `{constraints}`: {error}"))?;
+    let constraints = std::path::absolute(&constraints).map_err(|error| error.to_string())?;
+    let constraints = constraints.to_string_lossy();
+    run_with(
+        &format!("{CLIENT}/bin/pip"),
+        &["install", "--quiet", "--disable-pip-version-check", CLIENT_VERSION, "setuptools<81"],
+        &[("PIP_CONSTRAINT", &constraints)],
+    )
+}
