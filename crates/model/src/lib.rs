@@ -16,3 +16,4 @@ pub mod path;
 pub mod problem;
 pub mod reference;
 pub mod severity;
+pub mod version;

@@ -1,0 +1,206 @@
+//! Version order, one file per scheme.
+//!
+//! Versions are ordered by the rules of the ecosystem that wrote them, and never across ecosystems. A text that is
+//! no version of its scheme has no order: [`compare`] says so instead of guessing, because a guess would silently
+//! become "not vulnerable".
+//!
+//! The orders work on borrowed text and allocate nothing, and numbers may have any length (dates and build stamps
+//! exceed 64 bits). The published crates for these schemes allocate per parse or refuse long numbers, so the orders
+//! are our own; `testdata/versions` holds the answers of the reference implementations.
+
+use std::cmp::Ordering;
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::package::PackageKind;
+
+mod apk;
+mod composer;
+mod dpkg;
+mod generic;
+mod go;
+mod maven;
+mod nuget;
+mod pacman;
+mod pep440;
+mod portage;
+pub mod range;
+mod rpm;
+mod rubygems;
+mod semver;
+
+/// The rules by which versions of one ecosystem are ordered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Scheme {
+    /// Debian and Ubuntu: `[epoch:]upstream[-revision]`.
+    Dpkg,
+    /// RPM: `[epoch:]version[-release]`.
+    Rpm,
+    /// Alpine and Wolfi.
+    Apk,
+    /// Arch Linux.
+    Pacman,
+    /// Gentoo.
+    Portage,
+    /// Semantic versioning 2.0: npm, Cargo, Swift, Pub, Kubernetes.
+    Semver,
+    /// Go modules and the Go toolchain.
+    Go,
+    /// Python.
+    Pep440,
+    /// Maven.
+    Maven,
+    /// Ruby gems.
+    RubyGems,
+    /// `NuGet`.
+    Nuget,
+    /// Composer.
+    Composer,
+    /// Hex: semantic versioning, strictly three parts.
+    Hex,
+    /// No known rules: what people usually mean.
+    Generic,
+}
+
+impl Scheme {
+    /// Every scheme.
+    pub const ALL: [Self; 14] = [
+        Self::Dpkg,
+        Self::Rpm,
+        Self::Apk,
+        Self::Pacman,
+        Self::Portage,
+        Self::Semver,
+        Self::Go,
+        Self::Pep440,
+        Self::Maven,
+        Self::RubyGems,
+        Self::Nuget,
+        Self::Composer,
+        Self::Hex,
+        Self::Generic,
+    ];
+
+    /// The stable name in reports and evidence.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Dpkg => "dpkg",
+            Self::Rpm => "rpm",
+            Self::Apk => "apk",
+            Self::Pacman => "pacman",
+            Self::Portage => "portage",
+            Self::Semver => "semver",
+            Self::Go => "go",
+            Self::Pep440 => "pep440",
+            Self::Maven => "maven",
+            Self::RubyGems => "rubygems",
+            Self::Nuget => "nuget",
+            Self::Composer => "composer",
+            Self::Hex => "hex",
+            Self::Generic => "generic",
+        }
+    }
+
+    /// The order of the versions of packages of this kind.
+    pub const fn of(kind: PackageKind) -> Self {
+        match kind {
+            PackageKind::Deb => Self::Dpkg,
+            PackageKind::Rpm => Self::Rpm,
+            PackageKind::Apk => Self::Apk,
+            PackageKind::Python => Self::Pep440,
+            PackageKind::Npm | PackageKind::Rust => Self::Semver,
+            PackageKind::Gem => Self::RubyGems,
+            PackageKind::Java => Self::Maven,
+            PackageKind::Go => Self::Go,
+            PackageKind::Binary => Self::Generic,
+        }
+    }
+
+    /// Whether `version` can be ordered at all.
+    pub fn accepts(self, version: &str) -> bool {
+        compare(self, version, version).is_some()
+    }
+}
+
+impl fmt::Display for Scheme {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.pad(self.name())
+    }
+}
+
+/// A word that is no scheme.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is not a version scheme")]
+pub struct SchemeError(String);
+
+impl FromStr for Scheme {
+    type Err = SchemeError;
+
+    fn from_str(word: &str) -> Result<Self, Self::Err> {
+        Self::ALL.into_iter().find(|scheme| scheme.name() == word).ok_or_else(|| SchemeError(word.to_owned()))
+    }
+}
+
+/// Longest text that is taken for a version; longer ones cannot be compared.
+pub const MAX_LENGTH: usize = 1024;
+
+/// The order of two versions of one scheme, or `None` where one of them is no version of the scheme.
+///
+/// Blanks around a version do not count. Equal in order is not equal in text: `1.0` and `1.00` are the same
+/// version to most schemes.
+pub fn compare(scheme: Scheme, a: &str, b: &str) -> Option<Ordering> {
+    let (a, b) = (a.trim(), b.trim());
+    if a.is_empty() || b.is_empty() || a.len() > MAX_LENGTH || b.len() > MAX_LENGTH {
+        return None;
+    }
+    let order = match scheme {
+        Scheme::Dpkg => dpkg::compare,
+        Scheme::Rpm => rpm::compare,
+        Scheme::Apk => apk::compare,
+        Scheme::Pacman => pacman::compare,
+        Scheme::Portage => portage::compare,
+        Scheme::Semver => semver::compare,
+        Scheme::Go => go::compare,
+        Scheme::Pep440 => pep440::compare,
+        Scheme::Maven => maven::compare,
+        Scheme::RubyGems => rubygems::compare,
+        Scheme::Nuget => nuget::compare,
+        Scheme::Composer => composer::compare,
+        Scheme::Hex => semver::compare_strict,
+        Scheme::Generic => generic::compare,
+    };
+    order(a, b)
+}
+
+/// Orders two runs of digits by value, whatever their length; an empty run is 0.
+fn compare_numbers(a: &str, b: &str) -> Ordering {
+    let (a, b) = (a.trim_start_matches('0'), b.trim_start_matches('0'));
+    a.len().cmp(&b.len()).then_with(|| a.cmp(b))
+}
+
+/// Cuts the longest prefix of ASCII characters for which `belongs` holds.
+fn cut(text: &str, belongs: impl Fn(u8) -> bool) -> (&str, &str) {
+    let end = text.bytes().position(|byte| !byte.is_ascii() || !belongs(byte)).unwrap_or(text.len());
+    text.split_at(end)
+}
+
+/// Cuts the leading digits.
+fn cut_digits(text: &str) -> (&str, &str) {
+    cut(text, |byte| byte.is_ascii_digit())
+}
+
+/// Cuts the leading ASCII letters.
+fn cut_letters(text: &str) -> (&str, &str) {
+    cut(text, |byte| byte.is_ascii_alphabetic())
+}
+
+/// Whether `text` is one or more digits.
+fn is_number(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+#[cfg(test)]
+mod tests;
