@@ -14,6 +14,7 @@ pub mod matching;
 pub mod package;
 pub mod path;
 pub mod problem;
+pub mod purl;
 pub mod reference;
 pub mod severity;
 pub mod version;

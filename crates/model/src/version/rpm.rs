@@ -49,7 +49,7 @@ fn compare_segments(mut a: &str, mut b: &str) -> Ordering {
             }
             (Some(b'~'), _) => Some(Ordering::Less),
             (_, Some(b'~')) => Some(Ordering::Greater),
-            (Some(b'^'), Some(_)) | (None, Some(_)) => Some(Ordering::Less),
+            (Some(b'^') | None, Some(_)) => Some(Ordering::Less),
             (Some(_), Some(b'^') | None) => Some(Ordering::Greater),
             _ => None,
         };

@@ -77,3 +77,6 @@ fn tables_are_ordered() {
         }
     }
 }
+
+mod laws;
+mod third_party;

@@ -1,0 +1,221 @@
+//! Package URLs: <https://github.com/package-url/purl-spec>.
+
+use packageurl::PackageUrl;
+
+use crate::distribution::Distribution;
+use crate::package::{Package, PackageDetails, PackageKind};
+
+/// The package URL of a package of an image with this distribution.
+///
+/// Names follow the rules of their type: PEP 503 for Python, the scope of a node package and all but the last
+/// segment of a Go module path as the namespace. An RPM epoch is a qualifier, a Debian one part of the version.
+pub fn purl(package: &Package, distribution: Option<&Distribution>) -> String {
+    let (namespace, name) = name(package, distribution);
+    let name = if name.is_empty() { "unnamed" } else { name.as_str() };
+    // The specification wants Go paths in lower case, but modules are told apart by case; so the path is written
+    // under a type without that rule.
+    let is_go = package.kind == PackageKind::Go;
+    let written_type = if is_go { "generic" } else { type_of(package.kind) };
+    let Ok(mut purl) = PackageUrl::new(written_type, name.to_owned()) else {
+        return format!("pkg:{}/unnamed", type_of(package.kind));
+    };
+    if let Some(namespace) = namespace.filter(|namespace| !namespace.is_empty()) {
+        // A namespace that the type does not allow is left out rather than the package.
+        let _ = purl.with_namespace(namespace);
+    }
+    if let Some(version) = version(package) {
+        let _ = purl.with_version(version.to_owned());
+    }
+    for (key, value) in qualifiers(package, distribution) {
+        let _ = purl.add_qualifier(key, value);
+    }
+    let text = purl.to_string();
+    if is_go { text.replacen("pkg:generic/", "pkg:golang/", 1) } else { text }
+}
+
+/// The purl type of a kind of package.
+pub const fn type_of(kind: PackageKind) -> &'static str {
+    match kind {
+        PackageKind::Deb => "deb",
+        PackageKind::Rpm => "rpm",
+        PackageKind::Apk => "apk",
+        PackageKind::Python => "pypi",
+        PackageKind::Npm => "npm",
+        PackageKind::Gem => "gem",
+        PackageKind::Java => "maven",
+        PackageKind::Go => "golang",
+        PackageKind::Rust => "cargo",
+        PackageKind::Binary => "generic",
+    }
+}
+
+/// A Python name as PEP 503 compares it: lower case, runs of `-`, `_` and `.` as one `-`.
+pub fn python_name(name: &str) -> String {
+    let mut normal = String::with_capacity(name.len());
+    for letter in name.chars() {
+        match letter {
+            '-' | '_' | '.' if normal.ends_with('-') => {}
+            '-' | '_' | '.' => normal.push('-'),
+            letter => normal.extend(letter.to_lowercase()),
+        }
+    }
+    normal
+}
+
+fn name(package: &Package, distribution: Option<&Distribution>) -> (Option<String>, String) {
+    let own = || package.name.clone();
+    match (package.kind, &package.details) {
+        (PackageKind::Deb | PackageKind::Rpm | PackageKind::Apk, _) => {
+            (Some(vendor(package.kind, distribution).to_owned()), own())
+        }
+        (PackageKind::Python, _) => (None, python_name(&package.name)),
+        (PackageKind::Npm, _) => match package.name.split_once('/') {
+            Some((scope, name)) if scope.starts_with('@') => (Some(scope.to_owned()), name.to_owned()),
+            _ => (None, own()),
+        },
+        (PackageKind::Java, PackageDetails::Java { group, .. }) => (group.clone(), own()),
+        (PackageKind::Go, _) => match package.name.rsplit_once('/') {
+            Some((path, name)) => (Some(path.to_owned()), name.to_owned()),
+            None => (None, own()),
+        },
+        _ => (None, own()),
+    }
+}
+
+/// The namespace of distribution packages: the distribution, under the name its vendor has in package URLs.
+fn vendor(kind: PackageKind, distribution: Option<&Distribution>) -> &str {
+    match (distribution.map(|distribution| distribution.id.as_str()), kind) {
+        (Some("rhel"), _) => "redhat",
+        (Some(id), _) => id,
+        (None, PackageKind::Deb) => "debian",
+        (None, PackageKind::Apk) => "alpine",
+        (None, _) => "",
+    }
+}
+
+fn version(package: &Package) -> Option<&str> {
+    let version = match package.kind {
+        PackageKind::Rpm => package.version.split_once(':').map_or(package.version.as_str(), |(_, rest)| rest),
+        PackageKind::Gem => package.version.split_once('-').map_or(package.version.as_str(), |(version, _)| version),
+        _ => package.version.as_str(),
+    };
+    (!version.is_empty()).then_some(version)
+}
+
+fn qualifiers(package: &Package, distribution: Option<&Distribution>) -> Vec<(&'static str, String)> {
+    let mut qualifiers = Vec::new();
+    if package.kind.is_os() {
+        qualifiers.extend(package.architecture.clone().map(|architecture| ("arch", architecture)));
+        qualifiers.extend(distribution.map(|distribution| ("distro", distribution.label().replace(':', "-"))));
+    }
+    match (package.kind, &package.details) {
+        (PackageKind::Rpm, PackageDetails::Rpm { epoch, source_rpm, module, .. }) => {
+            qualifiers.extend(epoch.map(|epoch| ("epoch", epoch.to_string())));
+            qualifiers.extend(module.clone().map(|module| ("rpmmod", module)));
+            qualifiers.extend(source_rpm.clone().map(|source| ("upstream", source)));
+        }
+        (PackageKind::Deb | PackageKind::Apk, _) => {
+            qualifiers.extend(package.source.as_ref().map(|source| {
+                let is_same = source.version == package.version || source.version.is_empty();
+                let upstream =
+                    if is_same { source.name.clone() } else { format!("{}@{}", source.name, source.version) };
+                ("upstream", upstream)
+            }));
+        }
+        (PackageKind::Java, PackageDetails::Java { extension, .. }) if !matches!(extension.as_str(), "" | "jar") => {
+            qualifiers.push(("type", extension.clone()));
+        }
+        (PackageKind::Gem, _) => {
+            qualifiers.extend(package.version.split_once('-').map(|(_, platform)| ("platform", platform.to_owned())));
+        }
+        _ => {}
+    }
+    // An empty qualifier is the same as none.
+    qualifiers.retain(|(_, value)| !value.is_empty());
+    qualifiers
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn package(kind: &str, name: &str, version: &str, more: Value) -> Package {
+        let mut value = json!({
+            "kind": kind, "name": name, "version": version,
+            "location": "/x", "layer": 0, "cataloger": "test",
+        });
+        if let (Some(value), Value::Object(more)) = (value.as_object_mut(), more) {
+            value.extend(more);
+        }
+        serde_json::from_value(value).expect("a package")
+    }
+
+    fn distribution(id: &str, version: &str) -> Distribution {
+        Distribution { id: id.to_owned(), version: Some(version.to_owned()), ..Distribution::default() }
+    }
+
+    #[test]
+    fn urls() {
+        let debian = distribution("debian", "12");
+        let rhel = distribution("rhel", "9.4");
+        let alpine = distribution("alpine", "3.19.1");
+        let java = json!({"details": {"kind": "java", "group": "org.apache", "specification_version": null,
+            "implementation_version": null, "maven_version": null, "pom_properties": null, "extension": "war"}});
+        let rpm = json!({"architecture": "x86_64", "details": {"kind": "rpm", "epoch": 1,
+            "source_rpm": "openssl-3.0.7-27.el9.src.rpm", "module": "nodejs:18:1:2", "vendor": null}});
+        for (package, distribution, want) in [
+            (
+                package(
+                    "deb",
+                    "libssl3",
+                    "3.0.11-1~deb12u2",
+                    json!({"architecture": "amd64", "source": {"name": "openssl", "version": "3.0.11-1~deb12u2"}}),
+                ),
+                Some(&debian),
+                "pkg:deb/debian/libssl3@3.0.11-1~deb12u2?arch=amd64&distro=debian-12&upstream=openssl",
+            ),
+            (
+                package(
+                    "deb",
+                    "libss2",
+                    "1:1.47.0-2+b2",
+                    json!({"source": {"name": "e2fsprogs", "version": "1:1.47.0-2"}}),
+                ),
+                Some(&debian),
+                "pkg:deb/debian/libss2@1:1.47.0-2%2Bb2?distro=debian-12&upstream=e2fsprogs%401:1.47.0-2",
+            ),
+            (
+                package("rpm", "openssl", "1:3.0.7-27.el9", rpm),
+                Some(&rhel),
+                "pkg:rpm/redhat/openssl@3.0.7-27.el9?arch=x86_64&distro=rhel-9.4&epoch=1&rpmmod=nodejs:18:1:2\
+                 &upstream=openssl-3.0.7-27.el9.src.rpm",
+            ),
+            (
+                package("apk", "libcrypto3", "3.1.4-r5", json!({"source": {"name": "openssl", "version": "3.1.4-r5"}})),
+                Some(&alpine),
+                "pkg:apk/alpine/libcrypto3@3.1.4-r5?distro=alpine-3.19.1&upstream=openssl",
+            ),
+            (package("npm", "@scope/name", "1.0.0", json!({})), None, "pkg:npm/%40scope/name@1.0.0"),
+            (package("python", "Ruamel__yaml.clib", "0.2", json!({})), None, "pkg:pypi/ruamel-yaml-clib@0.2"),
+            (package("java", "core", "1.0", java), None, "pkg:maven/org.apache/core@1.0?type=war"),
+            (
+                package("go", "github.com/Azure/b/v2", "v2.1.0", json!({})),
+                None,
+                "pkg:golang/github.com/Azure/b/v2@v2.1.0",
+            ),
+            (package("go", "stdlib", "go1.22.1", json!({})), None, "pkg:golang/stdlib@go1.22.1"),
+            (
+                package("gem", "nokogiri", "1.13.10-x86_64-linux", json!({})),
+                None,
+                "pkg:gem/nokogiri@1.13.10?platform=x86_64-linux",
+            ),
+            (package("rust", "serde", "1.0.0", json!({})), None, "pkg:cargo/serde@1.0.0"),
+            (package("binary", "node", "20.1.0", json!({})), None, "pkg:generic/node@20.1.0"),
+            (package("npm", "", "", json!({})), None, "pkg:npm/unnamed"),
+        ] {
+            assert_eq!(purl(&package, distribution), want);
+        }
+    }
+}
