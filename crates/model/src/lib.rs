@@ -3,9 +3,11 @@
 //! Facts (what analysis saw), knowledge (what advisories say) and decisions (what policy wants) meet here
 //! and nowhere else; this crate depends on no sibling.
 
+pub mod advisory;
 pub mod analysis;
 pub mod digest;
 pub mod distribution;
+pub mod dockerfile;
 pub mod evaluation;
 pub mod file;
 pub mod hint;

@@ -123,6 +123,8 @@ pub enum Confidence {
     Exact,
     /// Through the source package it was built from.
     Source,
+    /// By its name alone, where it does not say whose it is (a Java archive without a group).
+    Name,
     /// By CPE.
     Cpe,
 }

@@ -1,1 +1,24 @@
 //! Turns feeds into an advisory index and packages into matches.
+//!
+//! Three steps, none of which knows the next: [`build`] reads feeds through [`PROVIDERS`] into an [`Index`] file;
+//! [`Index`] answers what is known about a name; [`match_packages`] judges packages by it and keeps the evidence.
+//! [`explain`] tells the same judgement about one vulnerability, including why it does not apply.
+//! Nothing here fetches anything.
+
+pub use self::build::{Audience, BuildError, BuildOptions, BuildReport, InputReport, build};
+pub use self::explain::{Explanation, Outcome, PackageExplanation, StatementExplanation, explain};
+pub use self::index::{Coverage, Index, IndexError, Manifest, Segment, Table};
+pub use self::matching::{MatchOptions, Subject, match_packages};
+pub use self::providers::{PROVIDERS, Provider};
+pub use self::scores::SEVERITY_ORDER;
+pub use self::status::{SourceStatus, Status, status};
+
+mod build;
+mod explain;
+pub mod index;
+mod matching;
+pub mod names;
+mod namespaces;
+pub mod providers;
+mod scores;
+mod status;

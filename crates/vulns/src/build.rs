@@ -1,0 +1,244 @@
+//! Building an index out of folders that lie like the upstreams.
+
+use std::collections::BTreeMap;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+use killick_model::advisory::Instant;
+use killick_model::hint::Hint;
+use killick_model::problem::Problem;
+use rayon::prelude::*;
+use sha2::{Digest as _, Sha256};
+
+use crate::index::write::{Records, write_file};
+use crate::index::{Index, IndexError, Segment};
+use crate::providers::{Input, PROVIDERS, Provider, Sink};
+
+/// How to build.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct BuildOptions<'a> {
+    /// The instant of the build, from which new records count as known. Without one, the newest date in the data,
+    /// so that the same inputs give the same bytes.
+    pub instant: Option<Timestamp>,
+    /// Who will get the index.
+    pub audience: Audience,
+    /// Relative paths, or beginnings of them, that are left out, such as `osv/Wolfi`.
+    pub exclude: &'a [String],
+    /// The index to be replaced: what it knew already stays known since then.
+    pub previous: Option<&'a Index>,
+}
+
+/// Who will get an index.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Audience {
+    /// Whoever builds it: everything that may be used.
+    #[default]
+    Own,
+    /// Everybody: only what may be passed on.
+    Public,
+}
+
+/// What came of a build.
+#[derive(Debug, Clone, PartialEq)]
+pub struct BuildReport {
+    /// The instant of the build.
+    pub built: Instant,
+    /// Bytes of the file.
+    pub size_bytes: u64,
+    /// What is in it.
+    pub segments: Vec<Segment>,
+    /// What was read.
+    pub inputs: Vec<InputReport>,
+}
+
+/// What came of reading one file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InputReport {
+    /// Name of the provider.
+    pub provider: String,
+    /// The file, relative to its root.
+    pub path: String,
+    /// Records that were skipped.
+    pub skipped: u64,
+    /// The first few of them; or why the file, and all its unit, was left out.
+    pub problems: Vec<Problem>,
+}
+
+/// Why nothing was built.
+#[derive(Debug, thiserror::Error)]
+pub enum BuildError {
+    /// No provider found anything.
+    #[error("no feeds under {roots}")]
+    NothingFound {
+        /// The folders, quoted.
+        roots: String,
+    },
+    /// Everything that was found was unreadable.
+    #[error("none of the feeds under {roots} could be read: {first}")]
+    NothingRead {
+        /// The folders, quoted.
+        roots: String,
+        /// The first reason.
+        first: String,
+    },
+    /// The index could not be written, or the previous one not be read.
+    #[error(transparent)]
+    Index(#[from] IndexError),
+}
+
+impl Hint for BuildError {
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::NothingFound { .. } | Self::NothingRead { .. } => Some(
+                "give folders that lie like the upstreams, such as `DIR/osv/PyPI/all.zip` or `DIR/debian/tracker.json`"
+                    .to_owned(),
+            ),
+            Self::Index(error) => error.hint(),
+        }
+    }
+}
+
+/// Files that one provider reads together.
+struct Unit {
+    provider: &'static Provider,
+    root: PathBuf,
+    paths: Vec<PathBuf>,
+}
+
+/// Reads all feeds under `roots` and writes the index `out`, which appears when it is complete.
+///
+/// A feed that breaks off is left out, with what it would replace staying out too; the report says so.
+pub fn build(roots: &[PathBuf], out: &Path, options: &BuildOptions<'_>) -> Result<BuildReport, BuildError> {
+    let units = find(roots, options.exclude);
+    let shown = || roots.iter().map(|root| format!("`{}`", root.display())).collect::<Vec<_>>().join(", ");
+    if units.is_empty() {
+        return Err(BuildError::NothingFound { roots: shown() });
+    }
+    let read: Vec<UnitResult> = units.par_iter().map(|unit| read_unit(unit, options.audience)).collect();
+    let inputs: Vec<InputReport> = read.iter().flat_map(|unit| unit.inputs.clone()).collect();
+    let mut found: BTreeMap<(String, String), (Segment, Records)> = BTreeMap::new();
+    for (segment, records) in read.into_iter().flat_map(|unit| unit.segments) {
+        let key = (segment.provider.clone(), segment.namespace.clone());
+        match found.entry(key) {
+            std::collections::btree_map::Entry::Vacant(slot) => {
+                slot.insert((segment, records));
+            }
+            std::collections::btree_map::Entry::Occupied(mut slot) => {
+                let (mine, collected) = slot.get_mut();
+                mine.data_instant = mine.data_instant.max(segment.data_instant);
+                mine.skipped += segment.skipped;
+                mine.inputs.extend(segment.inputs);
+                collected.absorb(records);
+            }
+        }
+    }
+    if found.is_empty() {
+        let first = inputs.iter().flat_map(|input| &input.problems).next();
+        let first = first.map_or("they are empty".to_owned(), |problem| problem.message.clone());
+        return Err(BuildError::NothingRead { roots: shown(), first });
+    }
+    let newest = found.values().filter_map(|(segment, _)| segment.data_instant).max().unwrap_or_default();
+    let built = options.instant.map_or(newest, Instant::from);
+    let finished: Result<Vec<(Segment, Vec<u8>)>, IndexError> = found
+        .into_values()
+        .collect::<Vec<_>>()
+        .into_par_iter()
+        .map(|(mut segment, records)| {
+            let bytes = records.finish(&mut segment, built, options.previous)?;
+            Ok((segment, bytes))
+        })
+        .collect();
+    let manifest = write_file(out, built, finished?)?;
+    let size_bytes =
+        fs_err::metadata(out).map_err(|source| IndexError::Write { index: out.display().to_string(), source })?.len();
+    Ok(BuildReport { built, size_bytes, segments: manifest.segments, inputs })
+}
+
+fn find(roots: &[PathBuf], exclude: &[String]) -> Vec<Unit> {
+    let wanted = |path: &Path| !exclude.iter().any(|prefix| path.starts_with(prefix));
+    let mut units = Vec::new();
+    for root in roots {
+        for provider in PROVIDERS {
+            for mut paths in (provider.find)(root) {
+                paths.retain(|path| wanted(path));
+                if !paths.is_empty() {
+                    units.push(Unit { provider, root: root.clone(), paths });
+                }
+            }
+        }
+    }
+    units
+}
+
+struct UnitResult {
+    segments: Vec<(Segment, Records)>,
+    inputs: Vec<InputReport>,
+}
+
+fn read_unit(unit: &Unit, audience: Audience) -> UnitResult {
+    let mut sink = Sink::new();
+    let mut inputs = Vec::new();
+    let mut digests = Vec::new();
+    for path in &unit.paths {
+        let input = Input { root: &unit.root, path };
+        let before = sink.skipped();
+        let mut report = InputReport {
+            provider: unit.provider.name.to_owned(),
+            path: input.label(),
+            skipped: 0,
+            problems: Vec::new(),
+        };
+        let outcome = (unit.provider.read)(&input, &mut sink).and_then(|()| {
+            let digest = digest(&unit.root.join(path)).map_err(|error| input.unreadable(error))?;
+            digests.push((input.label(), digest));
+            if let Some(instant) = input.noted_instant() {
+                sink.date(instant);
+            }
+            Ok(())
+        });
+        report.skipped = sink.skipped() - before;
+        report.problems = sink.take_problems();
+        if let Err(error) = outcome {
+            tracing::warn!(feed.name = unit.provider.name, "left out: {error}");
+            let message = with_causes(&error);
+            report.problems.push(Problem::new("unreadable-feed", input.label(), message));
+            inputs.push(report);
+            return UnitResult { segments: Vec::new(), inputs };
+        }
+        inputs.push(report);
+    }
+    let skipped = sink.skipped();
+    let segments = sink
+        .finish()
+        .into_iter()
+        .filter(|filing| !filing.is_empty())
+        .filter(|filing| audience == Audience::Own || filing.namespace().license.may_ship())
+        .map(|filing| filing.into_segment(unit.provider.name, skipped, digests.clone()))
+        .collect();
+    UnitResult { segments, inputs }
+}
+
+fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(source) = cause {
+        text.push_str(": ");
+        text.push_str(&source.to_string());
+        cause = source.source();
+    }
+    text
+}
+
+fn digest(path: &Path) -> io::Result<[u8; 32]> {
+    let mut file = fs_err::File::open(path)?;
+    let mut hash = Sha256::new();
+    let mut buffer = vec![0; 1 << 17];
+    loop {
+        let read = file.read(&mut buffer)?;
+        if read == 0 {
+            return Ok(hash.finalize().into());
+        }
+        hash.update(&buffer[..read]);
+    }
+}

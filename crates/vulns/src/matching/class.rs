@@ -1,0 +1,131 @@
+//! Opinions about one vulnerability, whatever each source calls it.
+
+use std::collections::HashMap;
+
+use killick_model::advisory::Verdict;
+use killick_model::matching::Confidence;
+use killick_model::package::PackageKind;
+
+use super::opinion::Opinion;
+use super::outcome::Outcome;
+use super::vendor::competence;
+use crate::names;
+
+/// Names one vulnerability may have. More than that are a mistake in somebody's data, and are not joined.
+const MAX_NAMES: usize = 32;
+
+/// One vulnerability of one package.
+#[derive(Debug, Clone)]
+pub(crate) struct Class {
+    /// All names, best first.
+    pub(crate) names: Vec<String>,
+    /// What decides.
+    pub(crate) outcome: Outcome,
+    /// All opinions, the deciding one first.
+    pub(crate) opinions: Vec<Opinion>,
+}
+
+impl Class {
+    pub(crate) fn name(&self) -> &str {
+        self.names.first().map_or("", String::as_str)
+    }
+
+    pub(crate) fn shares_name_with(&self, other: &Self) -> bool {
+        self.names.iter().any(|name| other.names.contains(name))
+    }
+}
+
+/// The classes of one package's opinions, by name.
+pub(crate) fn classes(kind: PackageKind, opinions: Vec<Opinion>) -> Vec<Class> {
+    let mut sets: Vec<(Vec<String>, Vec<Opinion>)> = Vec::new();
+    let mut place: HashMap<String, usize> = HashMap::new();
+    for opinion in opinions {
+        for ids in opinion.vulnerabilities() {
+            let mut into = sets.len();
+            let mut known: Vec<usize> = ids.iter().filter_map(|id| place.get(id).copied()).collect();
+            known.sort_unstable();
+            known.dedup();
+            let size = |at: &usize| sets[*at].0.len();
+            if known.iter().map(size).sum::<usize>() + ids.len() <= MAX_NAMES {
+                for at in known.iter().rev().copied().collect::<Vec<_>>() {
+                    if into < sets.len() {
+                        let (names, moved) = std::mem::take(&mut sets[into]);
+                        sets[at].0.extend(names);
+                        sets[at].1.extend(moved);
+                    }
+                    into = at;
+                }
+            }
+            if into == sets.len() {
+                sets.push((Vec::new(), Vec::new()));
+            }
+            sets[into].0.extend(ids);
+            sets[into].1.push(opinion.clone());
+            for name in &sets[into].0 {
+                place.insert(name.clone(), into);
+            }
+        }
+    }
+    let mut found: Vec<Class> =
+        sets.into_iter().filter(|(names, _)| !names.is_empty()).map(|(names, all)| class(kind, names, all)).collect();
+    found.sort_by(|a, b| names::preference(a.name()).cmp(&names::preference(b.name())));
+    found
+}
+
+fn class(kind: PackageKind, mut names: Vec<String>, mut opinions: Vec<Opinion>) -> Class {
+    names.sort_by(|a, b| names::preference(a).cmp(&names::preference(b)));
+    names.dedup();
+    opinions.sort_by_cached_key(|opinion| {
+        (authority(kind, opinion), weight(opinion), names_key(&opinion.statement.advisory), opinion.provider.clone())
+    });
+    // Only the most competent source decides; where several are equally competent, whoever says affected does.
+    let highest = opinions.first().map_or(0, |opinion| authority(kind, opinion).0);
+    let competent = || opinions.iter().filter(|opinion| authority(kind, opinion).0 == highest);
+    let outcome = competent().map(|opinion| opinion.outcome).min_by_key(|outcome| precedence(*outcome));
+    let outcome = outcome.unwrap_or(Outcome::OutsideRange);
+    opinions.sort_by_key(|opinion| opinion.outcome != outcome || authority(kind, opinion).0 != highest);
+    Class { names, outcome, opinions }
+}
+
+/// Whose opinion counts: for distribution packages the distribution's feed; a guess by CPE counts last of all.
+///
+/// The second number only orders equals: for Go its own database goes before GitHub's.
+fn authority(kind: PackageKind, opinion: &Opinion) -> (u8, u8) {
+    if opinion.is_vendors() {
+        return (competence(&opinion.provider), 0);
+    }
+    let native = kind == PackageKind::Go && opinion.statement.advisory.starts_with("GO-");
+    (u8::from(opinion.confidence == Confidence::Cpe), u8::from(!native))
+}
+
+/// Of equals, one that knows a fix goes before one that does not.
+fn weight(opinion: &Opinion) -> (bool, bool) {
+    (opinion.outcome != Outcome::Affected, opinion.statement.fix.versions.is_empty())
+}
+
+fn names_key(id: &str) -> (u8, u64, u64, String) {
+    let (class, year, number, id) = names::preference(id);
+    (class, year, number, id.to_owned())
+}
+
+/// What a class comes to when equals differ. A version that is affected by one stream's row and fixed by
+/// another's is affected; a negative statement of the vendor goes before mere absence from a range.
+fn precedence(outcome: Outcome) -> u8 {
+    match outcome {
+        Outcome::Affected => 0,
+        Outcome::NoAffectedCode => 1,
+        Outcome::NotAffected => 2,
+        Outcome::Fixed => 3,
+        Outcome::Withdrawn => 4,
+        Outcome::UnderInvestigation => 5,
+        Outcome::OutsideRange => 6,
+        Outcome::NotAVulnerability => 7,
+        Outcome::Unjudged => 8,
+    }
+}
+
+/// Whether a class says anything definite that should silence a less competent source.
+pub(crate) fn is_definite(class: &Class) -> bool {
+    class.opinions.iter().any(|opinion| opinion.statement.verdict != Verdict::UnderInvestigation)
+        && !matches!(class.outcome, Outcome::UnderInvestigation | Outcome::Unjudged)
+}

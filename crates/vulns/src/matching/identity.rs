@@ -1,0 +1,71 @@
+//! What advisories can tell apart: packages with equal identity get equal matches.
+
+use std::collections::HashMap;
+
+use killick_model::package::{Package, PackageDetails, PackageKind};
+
+/// One package standing for all that are equal to it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Identity<'a> {
+    pub(crate) package: &'a Package,
+    /// Go release to judge the standard library by, where no package of its own stands for it.
+    pub(crate) toolchain: Option<&'a str>,
+}
+
+#[derive(PartialEq, Eq, Hash, PartialOrd, Ord)]
+struct Key<'a> {
+    kind: PackageKind,
+    source: &'a str,
+    name: &'a str,
+    version: &'a str,
+    source_version: &'a str,
+    architecture: Option<&'a str>,
+    group: Option<&'a str>,
+    named: bool,
+    toolchain: Option<&'a str>,
+    cpes: &'a [String],
+}
+
+/// Distinct identities with the positions of their packages, in an order that keeps look-ups close together.
+pub(crate) fn group(packages: &[Package]) -> Vec<(Identity<'_>, Vec<usize>)> {
+    let has_stdlib = packages.iter().any(|package| package.kind == PackageKind::Go && package.name == "stdlib");
+    let mut found: HashMap<Key<'_>, (Identity<'_>, Vec<usize>)> = HashMap::with_capacity(packages.len());
+    for (at, package) in packages.iter().enumerate() {
+        let toolchain = toolchain(package).filter(|_| !has_stdlib);
+        found
+            .entry(key(package, toolchain))
+            .or_insert_with(|| (Identity { package, toolchain }, Vec::new()))
+            .1
+            .push(at);
+    }
+    let mut groups: Vec<_> = found.into_iter().collect();
+    groups.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
+    groups.into_iter().map(|(_, group)| group).collect()
+}
+
+fn key<'a>(package: &'a Package, toolchain: Option<&'a str>) -> Key<'a> {
+    let (group, named) = match &package.details {
+        PackageDetails::Java { group, pom_properties, .. } => (group.as_deref(), pom_properties.is_some()),
+        PackageDetails::Rpm { module, .. } => (module.as_deref(), false),
+        _ => (None, false),
+    };
+    Key {
+        kind: package.kind,
+        source: package.source_name(),
+        name: &package.name,
+        version: &package.version,
+        source_version: package.source_version(),
+        architecture: package.architecture.as_deref(),
+        group,
+        named,
+        toolchain,
+        cpes: if package.kind.is_os() { &[] } else { &package.cpes },
+    }
+}
+
+fn toolchain(package: &Package) -> Option<&str> {
+    match &package.details {
+        PackageDetails::Go { main: true, toolchain, .. } => toolchain.as_deref(),
+        _ => None,
+    }
+}

@@ -1,0 +1,285 @@
+//! Everything the index says about the names a package goes by.
+
+use std::borrow::Cow;
+
+use killick_model::advisory::{Advisory, Level, Statement};
+use killick_model::matching::{Confidence, Evidence};
+use killick_model::package::{Package, PackageDetails, PackageKind};
+use killick_model::version::range::Epoch;
+
+use super::identity::Identity;
+use super::outcome::{self, Outcome};
+use super::vendor::Vendor;
+use crate::index::{Index, IndexError};
+use crate::{names, namespaces};
+
+/// One statement of one source, held against one package.
+#[derive(Debug, Clone)]
+pub(crate) struct Opinion {
+    pub(crate) provider: String,
+    pub(crate) namespace: String,
+    pub(crate) statement: Statement,
+    pub(crate) advisory: Option<Advisory>,
+    pub(crate) matched_name: String,
+    pub(crate) compared_version: String,
+    pub(crate) confidence: Confidence,
+    pub(crate) outcome: Outcome,
+}
+
+/// A name to look up, and the version to hold against what is found.
+struct Query<'a> {
+    name: Cow<'a, str>,
+    version: Cow<'a, str>,
+    confidence: Confidence,
+    epoch: Epoch,
+    /// Levels of statements that may be about this name.
+    levels: &'static [Level],
+}
+
+/// All opinions about a package, in the order of their sources.
+pub(crate) fn opinions(index: &Index, vendor: &Vendor, identity: &Identity<'_>) -> Result<Vec<Opinion>, IndexError> {
+    let package = identity.package;
+    let mut found = Vec::new();
+    match namespaces::language(package.kind) {
+        None if package.kind.is_os() => {
+            for query in os_queries(package) {
+                for &segment in &vendor.segments {
+                    look_up(index, segment, &query, package, &mut found)?;
+                }
+            }
+        }
+        None => {}
+        Some(ecosystem) => {
+            for query in language_queries(ecosystem, identity) {
+                for (segment, _) in index.segments_of(ecosystem) {
+                    look_up(index, segment, &query, package, &mut found)?;
+                }
+            }
+            by_artifact(index, ecosystem, package, &mut found)?;
+        }
+    }
+    if !package.kind.is_os() {
+        by_cpe(index, package, &mut found)?;
+    }
+    outcome::settle_builds(&mut found);
+    Ok(found)
+}
+
+fn os_queries(package: &Package) -> Vec<Query<'_>> {
+    let (name, version) = (package.name.as_str(), package.version.as_str());
+    let source = package.source_name();
+    let source_version = match &package.source {
+        Some(source) => Cow::Borrowed(source.version.as_str()),
+        None => without_rebuild(package.kind, version),
+    };
+    let epoch = if package.kind == PackageKind::Rpm && package.source.is_some() { Epoch::OfBound } else { Epoch::Zero };
+    if source == name {
+        return vec![
+            Query {
+                name: name.into(),
+                version: source_version,
+                confidence: Confidence::Exact,
+                epoch,
+                levels: &[Level::Source, Level::Any],
+            },
+            Query {
+                name: name.into(),
+                version: version.into(),
+                confidence: Confidence::Exact,
+                epoch: Epoch::Zero,
+                levels: &[Level::Binary],
+            },
+        ];
+    }
+    vec![
+        Query {
+            name: source.into(),
+            version: source_version,
+            confidence: Confidence::Source,
+            epoch,
+            levels: &[Level::Source, Level::Any],
+        },
+        Query {
+            name: name.into(),
+            version: version.into(),
+            confidence: Confidence::Exact,
+            epoch: Epoch::Zero,
+            levels: &[Level::Binary, Level::Any],
+        },
+    ]
+}
+
+/// Debian's `+bN` marks a rebuild of the same source.
+fn without_rebuild(kind: PackageKind, version: &str) -> Cow<'_, str> {
+    match version.rsplit_once("+b") {
+        Some((source, number))
+            if kind == PackageKind::Deb && !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()) =>
+        {
+            source.into()
+        }
+        _ => version.into(),
+    }
+}
+
+fn language_queries<'a>(ecosystem: &str, identity: &Identity<'a>) -> Vec<Query<'a>> {
+    let package = identity.package;
+    let query = |name: Cow<'a, str>, version: Cow<'a, str>| Query {
+        name,
+        version,
+        confidence: Confidence::Exact,
+        epoch: Epoch::Zero,
+        levels: &[Level::Module, Level::Any],
+    };
+    let name = match &package.details {
+        PackageDetails::Java { group: Some(group), .. } => Cow::Owned(format!("{group}:{}", package.name)),
+        PackageDetails::Java { group: None, .. } => return Vec::new(),
+        _ => names::normalise(ecosystem, &package.name),
+    };
+    let version = match package.kind {
+        // `1.13.10-x86_64-linux`: what follows the dash is the platform, a version has none.
+        PackageKind::Gem => package.version.split('-').next().unwrap_or_default().into(),
+        // The standard library goes by the name of its Go release.
+        PackageKind::Go if package.name == "stdlib" && package.version.starts_with(|c: char| c.is_ascii_digit()) => {
+            Cow::Owned(format!("go{}", package.version))
+        }
+        _ => package.version.as_str().into(),
+    };
+    let mut queries = vec![query(name, version)];
+    queries.extend(identity.toolchain.map(|toolchain| query("stdlib".into(), toolchain.into())));
+    queries
+}
+
+fn look_up(
+    index: &Index,
+    segment: usize,
+    query: &Query<'_>,
+    package: &Package,
+    found: &mut Vec<Opinion>,
+) -> Result<(), IndexError> {
+    let statements = index.statements(segment, &query.name)?;
+    for statement in statements.into_iter().filter(|statement| query.levels.contains(&statement.level)) {
+        found.push(opinion(index, segment, statement, query, package)?);
+    }
+    Ok(())
+}
+
+fn opinion(
+    index: &Index,
+    segment: usize,
+    statement: Statement,
+    query: &Query<'_>,
+    package: &Package,
+) -> Result<Opinion, IndexError> {
+    let info = &index.manifest().segments[segment];
+    let advisory = index.advisories(segment, &statement.advisory)?.into_iter().next();
+    let outcome = outcome::outcome(&statement, advisory.as_ref(), &query.version, query.epoch, package);
+    Ok(Opinion {
+        provider: info.provider.clone(),
+        namespace: info.namespace.clone(),
+        statement,
+        advisory,
+        matched_name: query.name.clone().into_owned(),
+        compared_version: query.version.clone().into_owned(),
+        confidence: query.confidence,
+        outcome,
+    })
+}
+
+/// Archives that do not tell their Maven group, or guessed it, are found by artifact where that is unambiguous.
+fn by_artifact(index: &Index, ecosystem: &str, package: &Package, found: &mut Vec<Opinion>) -> Result<(), IndexError> {
+    let PackageDetails::Java { pom_properties, .. } = &package.details else { return Ok(()) };
+    if pom_properties.is_some() || !found.is_empty() {
+        return Ok(());
+    }
+    let query = Query {
+        name: format!(":{}", package.name).into(),
+        version: package.version.as_str().into(),
+        confidence: Confidence::Name,
+        epoch: Epoch::Zero,
+        levels: &[Level::Module],
+    };
+    let mut by_name = Vec::new();
+    for (segment, _) in index.segments_of(ecosystem) {
+        look_up(index, segment, &query, package, &mut by_name)?;
+    }
+    let one_group = by_name.windows(2).all(|pair| pair[0].statement.name == pair[1].statement.name);
+    if one_group {
+        found.extend(by_name);
+    }
+    Ok(())
+}
+
+fn by_cpe(index: &Index, package: &Package, found: &mut Vec<Opinion>) -> Result<(), IndexError> {
+    for (segment, _) in index.segments_of(namespaces::CPE) {
+        for cpe in &package.cpes {
+            let Some(attributes) = names::cpe_attributes(cpe) else { continue };
+            let version = names::cpe_version(&attributes).unwrap_or_else(|| package.version.clone());
+            let product = attributes[2].to_lowercase();
+            for statement in index.cpes(segment, &product)? {
+                // A package has many guessed CPEs; the best one that finds a vulnerability stands for all.
+                let known = |opinion: &Opinion| {
+                    opinion.confidence == Confidence::Cpe && opinion.statement.advisory == statement.advisory
+                };
+                if found.iter().any(known) {
+                    continue;
+                }
+                let query = Query {
+                    name: cpe.as_str().into(),
+                    version: version.as_str().into(),
+                    confidence: Confidence::Cpe,
+                    epoch: Epoch::Zero,
+                    levels: &[Level::Cpe],
+                };
+                let opinion = opinion(index, segment, statement, &query, package)?;
+                if opinion.outcome == Outcome::Affected {
+                    found.push(opinion);
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+impl Opinion {
+    /// The names under which this opinion speaks of vulnerabilities, each a vulnerability of its own; with aliases.
+    pub(crate) fn vulnerabilities(&self) -> Vec<Vec<String>> {
+        let own = self.statement.advisory.clone();
+        let Some(advisory) = &self.advisory else { return vec![vec![own]] };
+        if advisory.aliases.is_empty() && !advisory.upstream.is_empty() {
+            return advisory.upstream.iter().take(MAX_UPSTREAM).map(|id| vec![id.clone()]).collect();
+        }
+        vec![std::iter::once(own).chain(advisory.aliases.iter().take(MAX_ALIASES).cloned()).collect()]
+    }
+
+    pub(crate) fn is_vendors(&self) -> bool {
+        !matches!(self.statement.level, Level::Module | Level::Cpe)
+    }
+
+    pub(crate) fn evidence(&self) -> Evidence {
+        let dates = self.advisory.as_ref().and_then(|advisory| advisory.modified.or(advisory.published));
+        let severity = self.statement.severity.or_else(|| {
+            let ratings = self.advisory.as_ref().map(|advisory| advisory.ratings.as_slice());
+            crate::scores::choose(ratings.unwrap_or_default()).map(|(severity, _)| severity)
+        });
+        Evidence {
+            provider: self.provider.clone(),
+            namespace: self.namespace.clone(),
+            advisory: self.statement.advisory.clone(),
+            matched_name: self.matched_name.clone(),
+            via_source: self.confidence == Confidence::Source,
+            compared_version: self.compared_version.clone(),
+            scheme: self.statement.versions.scheme.name().to_owned(),
+            affected: self.statement.versions.to_string(),
+            confidence: self.confidence,
+            severity: severity.unwrap_or_default(),
+            published: dates.and_then(|date| Some(date.timestamp()?.to_string())),
+            known_since: self.statement.known_since.timestamp(),
+        }
+    }
+}
+
+/// Vulnerabilities one distribution advisory may package: kernel updates have hundreds.
+const MAX_UPSTREAM: usize = 4_000;
+
+/// Aliases of one advisory that are believed.
+const MAX_ALIASES: usize = 16;

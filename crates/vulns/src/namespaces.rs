@@ -1,0 +1,159 @@
+//! Which statements speak of which packages: distribution releases and ecosystems.
+
+use killick_model::distribution::Distribution;
+use killick_model::package::PackageKind;
+use killick_model::version::Scheme;
+
+/// Debian's releases, which its tracker names and os-release numbers.
+const DEBIAN: &[(&str, &str)] = &[
+    ("wheezy", "7"),
+    ("jessie", "8"),
+    ("stretch", "9"),
+    ("buster", "10"),
+    ("bullseye", "11"),
+    ("bookworm", "12"),
+    ("trixie", "13"),
+    ("forky", "14"),
+    ("duke", "15"),
+];
+
+/// Distributions whose packages are rebuilt from another's, under the same names and versions, and judged by it.
+const JUDGED_AS: &[(&str, &str)] = &[("centos", "rhel"), ("raspbian", "debian"), ("redhat", "rhel")];
+
+/// Segments with this ecosystem are looked up by CPE.
+pub(crate) const CPE: &str = "cpe";
+
+/// The ecosystem whose advisories speak of packages of this kind; `None` for distribution packages and binaries.
+pub(crate) const fn language(kind: PackageKind) -> Option<&'static str> {
+    match kind {
+        PackageKind::Python => Some("PyPI"),
+        PackageKind::Npm => Some("npm"),
+        PackageKind::Gem => Some("RubyGems"),
+        PackageKind::Java => Some("Maven"),
+        PackageKind::Go => Some("Go"),
+        PackageKind::Rust => Some("crates.io"),
+        PackageKind::Deb | PackageKind::Rpm | PackageKind::Apk | PackageKind::Binary => None,
+    }
+}
+
+/// The namespace of a Debian release by codename.
+pub(crate) fn debian(codename: &str) -> String {
+    let number = DEBIAN.iter().find(|(name, _)| *name == codename).map_or(codename, |(_, number)| number);
+    format!("debian:{number}")
+}
+
+/// The namespace of an OSV ecosystem with its suffix, such as `Alpine:v3.18` or `PyPI`.
+pub(crate) fn osv(ecosystem: &str) -> String {
+    let (family, release) = ecosystem.split_once(':').unwrap_or((ecosystem, ""));
+    let id = match family {
+        "Debian" => "debian",
+        "Alpine" => "alpine",
+        "AlmaLinux" => "almalinux",
+        "Rocky Linux" => "rocky",
+        "Ubuntu" if !release.starts_with("Pro") => "ubuntu",
+        "Wolfi" => return "wolfi".to_owned(),
+        "Chainguard" => return "chainguard".to_owned(),
+        _ => return ecosystem.to_owned(),
+    };
+    let release = release.trim_start_matches('v');
+    format!("{id}:{}", release.strip_suffix(":LTS").unwrap_or(release))
+}
+
+/// The version order of an ecosystem, given as OSV names it without suffix.
+pub(crate) fn scheme(family: &str) -> Scheme {
+    match family {
+        "Debian" | "Ubuntu" => Scheme::Dpkg,
+        "Alpine" | "Wolfi" | "Chainguard" | "Alpaquita" | "BellSoft Hardened Containers" | "MinimOS" => Scheme::Apk,
+        "AlmaLinux" | "Rocky Linux" | "Red Hat" | "SUSE" | "openSUSE" | "openEuler" | "Mageia" | "Azure Linux" => {
+            Scheme::Rpm
+        }
+        "PyPI" => Scheme::Pep440,
+        "Maven" => Scheme::Maven,
+        "RubyGems" => Scheme::RubyGems,
+        "Go" => Scheme::Go,
+        "NuGet" => Scheme::Nuget,
+        "Packagist" => Scheme::Composer,
+        "Hex" => Scheme::Hex,
+        "npm" | "crates.io" | "Pub" | "SwiftURL" | "Bitnami" | "Julia" | "GitHub Actions" => Scheme::Semver,
+        _ => Scheme::Generic,
+    }
+}
+
+/// The namespaces that may speak of the packages of a distribution, best first. The first one with data counts.
+pub(crate) fn of_distribution(distribution: &Distribution) -> Vec<String> {
+    let id = distribution.id.as_str();
+    let id = JUDGED_AS.iter().find(|(name, _)| *name == id).map_or(id, |(_, judge)| judge);
+    let version = distribution.version.as_deref().unwrap_or_default();
+    let mut parts = version.split('.');
+    let major = parts.next().unwrap_or_default();
+    let minor = parts.next();
+    let major_minor = minor.map(|minor| format!("{id}:{major}.{minor}"));
+    let codename = distribution.codename.as_deref();
+    match id {
+        "debian" => {
+            let mut found = Vec::new();
+            if major.bytes().all(|byte| byte.is_ascii_digit()) && !major.is_empty() {
+                found.push(format!("debian:{major}"));
+            } else {
+                // Testing and unstable both call themselves by the next codename, `trixie/sid`.
+                let word = version.split('/').next().filter(|word| !word.is_empty());
+                found.extend(codename.or(word).map(debian));
+                found.push("debian:sid".to_owned());
+            }
+            found
+        }
+        // A development snapshot has a date or `_alpha` in its version: it follows edge.
+        "alpine" if version.contains("_alpha") || version.contains("edge") => vec!["alpine:edge".to_owned()],
+        "alpine" | "ubuntu" => major_minor.into_iter().collect(),
+        "wolfi" | "chainguard" => vec![id.to_owned()],
+        _ => {
+            let mut found: Vec<String> = major_minor.into_iter().collect();
+            found.push(if major.is_empty() { id.to_owned() } else { format!("{id}:{major}") });
+            found
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn distributions_find_their_namespace() {
+        for (id, version, codename, expected) in [
+            ("debian", Some("12"), Some("bookworm"), "debian:12"),
+            ("debian", Some("12.5"), None, "debian:12"),
+            ("debian", None, Some("forky"), "debian:14 debian:sid"),
+            ("debian", Some("forky/sid"), None, "debian:14 debian:sid"),
+            ("raspbian", Some("11"), None, "debian:11"),
+            ("alpine", Some("3.18.4"), None, "alpine:3.18"),
+            ("alpine", Some("3.20.0_alpha20240329"), None, "alpine:edge"),
+            ("ubuntu", Some("22.04"), Some("jammy"), "ubuntu:22.04"),
+            ("centos", Some("8"), None, "rhel:8"),
+            ("almalinux", Some("9.4"), None, "almalinux:9.4 almalinux:9"),
+            ("wolfi", Some("20230201"), None, "wolfi"),
+        ] {
+            let distribution = Distribution {
+                id: id.to_owned(),
+                version: version.map(str::to_owned),
+                codename: codename.map(str::to_owned),
+                ..Distribution::default()
+            };
+            assert_eq!(of_distribution(&distribution).join(" "), expected, "{id} {version:?} {codename:?}");
+        }
+    }
+
+    #[test]
+    fn osv_ecosystems_become_namespaces() {
+        for (ecosystem, namespace) in [
+            ("PyPI", "PyPI"),
+            ("Debian:12", "debian:12"),
+            ("Alpine:v3.18", "alpine:3.18"),
+            ("Ubuntu:22.04:LTS", "ubuntu:22.04"),
+            ("Ubuntu:Pro:18.04:LTS", "Ubuntu:Pro:18.04:LTS"),
+            ("AlmaLinux:9", "almalinux:9"),
+        ] {
+            assert_eq!(osv(ecosystem), namespace);
+        }
+    }
+}

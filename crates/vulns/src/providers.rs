@@ -1,0 +1,91 @@
+//! Providers: one file per source of advisories, from its own format to our records.
+//!
+//! A provider reads files that lie under a root folder as they lie at its upstream, as a stream, and files records
+//! in a [`Sink`]. It judges nothing: which statement wins is the matcher's business. A record that cannot be
+//! understood is counted, reported and skipped; a file that breaks off condemns its whole unit, because half a
+//! feed would silently mean "fixed".
+
+use std::path::{Path, PathBuf};
+
+pub use self::input::{Input, ReadError};
+pub use self::sink::{Filing, Namespace, Sink};
+
+mod alpine;
+mod anchore;
+mod cvelist;
+mod debian;
+mod epss;
+mod input;
+mod json;
+mod kev;
+mod nvd;
+mod osv;
+mod sink;
+#[cfg(test)]
+mod tests;
+
+/// Every provider, by name.
+pub const PROVIDERS: &[Provider] = &[
+    alpine::PROVIDER,
+    anchore::PROVIDER,
+    cvelist::PROVIDER,
+    debian::PROVIDER,
+    epss::PROVIDER,
+    kev::PROVIDER,
+    nvd::PROVIDER,
+    osv::PROVIDER,
+];
+
+/// One source of advisories.
+#[derive(Debug, Clone, Copy)]
+pub struct Provider {
+    /// Stable name, shown in evidence.
+    pub name: &'static str,
+    /// What it is, for people.
+    pub title: &'static str,
+    /// Finds its files under a root folder: units that are read together, each a list of relative paths.
+    pub find: fn(&Path) -> Vec<Vec<PathBuf>>,
+    /// Reads one file.
+    pub read: fn(&Input<'_>, &mut Sink) -> Result<(), ReadError>,
+}
+
+/// The provider with this name.
+pub fn provider(name: &str) -> Option<&'static Provider> {
+    PROVIDERS.iter().find(|provider| provider.name == name)
+}
+
+/// Files of `folder` under `root` that `wanted` accepts by name, sorted, as paths relative to `root`.
+fn files_in(root: &Path, folder: &str, wanted: impl Fn(&str) -> bool) -> Vec<PathBuf> {
+    let mut found: Vec<PathBuf> = fs_err::read_dir(root.join(folder))
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter(|entry| entry.file_name().to_str().is_some_and(&wanted) && entry.path().is_file())
+        .map(|entry| Path::new(folder).join(entry.file_name()))
+        .collect();
+    found.sort();
+    found
+}
+
+/// Whether a file name has this extension.
+fn has_extension(name: &str, extension: &str) -> bool {
+    Path::new(name).extension().is_some_and(|found| found.eq_ignore_ascii_case(extension))
+}
+
+/// Names of the folders in `folder` under `root`, sorted.
+fn folders_in(root: &Path, folder: &str) -> Vec<String> {
+    let mut found: Vec<String> = fs_err::read_dir(root.join(folder))
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter(|entry| entry.path().is_dir())
+        .filter_map(|entry| entry.file_name().into_string().ok())
+        .collect();
+    found.sort();
+    found
+}
+
+/// The files among `candidates` that exist under `root`, as one unit each.
+fn existing(root: &Path, candidates: &[&str]) -> Vec<Vec<PathBuf>> {
+    candidates.iter().filter(|path| root.join(path).is_file()).take(1).map(|path| vec![PathBuf::from(path)]).collect()
+}

@@ -1,0 +1,117 @@
+//! The CVE list, record format 5, as a zip of one JSON file per CVE.
+//!
+//! <https://github.com/CVEProject/cve-schema>. Ratings of the CNA and of CISA's ADP container, weaknesses,
+//! rejections. Version ranges mean something else with every CNA and are not read.
+
+use std::path::PathBuf;
+
+use killick_model::advisory::{AdvisoryStatus, Enrichment, Instant, License, Rating, RatingValue};
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::json::{cwe_numbers, or_default};
+use super::sink::UNDATED;
+use super::{Input, Namespace, Provider, ReadError, Sink, files_in, has_extension};
+use crate::index::Coverage;
+
+pub(super) const PROVIDER: Provider = Provider {
+    name: "cvelist",
+    title: "CVE list with CISA's additions",
+    find: |root| -> Vec<Vec<PathBuf>> {
+        let files = files_in(root, "cvelist-v5", |name| has_extension(name, "zip"));
+        if files.is_empty() { Vec::new() } else { vec![files] }
+    },
+    read,
+};
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Record {
+    cve_metadata: Metadata,
+    containers: Containers,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Metadata {
+    cve_id: String,
+    state: String,
+    date_published: Option<String>,
+    date_updated: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Containers {
+    cna: Container,
+    #[serde(default, deserialize_with = "or_default")]
+    adp: Vec<Container>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Container {
+    #[serde(default, deserialize_with = "or_default")]
+    metrics: Vec<Value>,
+    #[serde(default, deserialize_with = "or_default")]
+    problem_types: Vec<ProblemType>,
+}
+
+#[derive(Deserialize)]
+struct ProblemType {
+    #[serde(default, deserialize_with = "or_default")]
+    descriptions: Vec<Description>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Description {
+    cwe_id: Option<String>,
+}
+
+fn read(input: &Input<'_>, sink: &mut Sink) -> Result<(), ReadError> {
+    input.zip_records(sink, |record: Record, sink| file(&record, sink))
+}
+
+fn file(record: &Record, sink: &mut Sink) {
+    let mut ratings = ratings("cna", &record.containers.cna);
+    ratings.extend(record.containers.adp.iter().flat_map(|container| self::ratings("adp", container)));
+    let containers = || std::iter::once(&record.containers.cna).chain(&record.containers.adp);
+    let words: Vec<&str> = containers()
+        .flat_map(|container| &container.problem_types)
+        .flat_map(|problem| &problem.descriptions)
+        .filter_map(|description| description.cwe_id.as_deref())
+        .collect();
+    let rejected = record.cve_metadata.state == "REJECTED";
+    if ratings.is_empty() && !rejected {
+        return;
+    }
+    let filing = sink.file("cve", || Namespace {
+        name: "cve".to_owned(),
+        ecosystem: String::new(),
+        coverage: Coverage::Full,
+        license: License::Public,
+        attribution: "CVE list and CISA Vulnrichment, CC0-1.0".to_owned(),
+    });
+    filing.enrichment(
+        &record.cve_metadata.cve_id,
+        &Enrichment {
+            ratings,
+            cwes: cwe_numbers(words),
+            exploited: None,
+            epss_millionths: None,
+            status: if rejected { AdvisoryStatus::Rejected } else { AdvisoryStatus::Active },
+            published: record.cve_metadata.date_published.as_deref().and_then(Instant::parse),
+            modified: record.cve_metadata.date_updated.as_deref().and_then(Instant::parse),
+            known_since: UNDATED,
+        },
+    );
+}
+
+fn ratings(source: &str, container: &Container) -> Vec<Rating> {
+    let vectors = container.metrics.iter().flat_map(|metric| {
+        ["cvssV4_0", "cvssV3_1", "cvssV3_0", "cvssV2_0"]
+            .into_iter()
+            .filter_map(|key| metric.get(key)?.get("vectorString")?.as_str())
+    });
+    vectors.map(|vector| Rating { source: source.to_owned(), value: RatingValue::Vector(vector.to_owned()) }).collect()
+}

@@ -1,0 +1,122 @@
+//! One input file of a provider.
+
+use std::io::{self, BufRead, BufReader, Read};
+use std::path::Path;
+
+use killick_model::advisory::Instant;
+use serde::de::DeserializeOwned;
+use zip::ZipArchive;
+
+use super::sink::Sink;
+
+/// Largest feed that is read, decompressed.
+const MAX_FEED_BYTES: u64 = 16 << 30;
+
+/// Largest single record in an archive.
+const MAX_RECORD_BYTES: u64 = 64 << 20;
+
+/// Largest number of records in an archive.
+const MAX_RECORDS: usize = 5_000_000;
+
+/// A file below a root folder.
+#[derive(Debug, Clone, Copy)]
+pub struct Input<'a> {
+    /// The folder that lies like the upstreams.
+    pub root: &'a Path,
+    /// The file, relative to it.
+    pub path: &'a Path,
+}
+
+/// Why a file could not be read to its end. Its unit is left out then.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// The system or the compression says no.
+    #[error("cannot read feed `{path}`")]
+    Unreadable {
+        /// The file.
+        path: String,
+        /// The cause.
+        #[source]
+        source: io::Error,
+    },
+    /// The document as a whole makes no sense, or breaks off.
+    #[error("feed `{path}` is malformed: {detail}")]
+    Malformed {
+        /// The file.
+        path: String,
+        /// What is wrong.
+        detail: String,
+    },
+}
+
+impl Input<'_> {
+    /// The relative path as text.
+    pub fn label(&self) -> String {
+        self.path.display().to_string()
+    }
+
+    /// That the system or the compression says no.
+    pub fn unreadable(&self, source: io::Error) -> ReadError {
+        ReadError::Unreadable { path: self.label(), source }
+    }
+
+    /// That the document makes no sense.
+    pub fn malformed(&self, detail: impl std::fmt::Display) -> ReadError {
+        ReadError::Malformed { path: self.label(), detail: detail.to_string() }
+    }
+
+    /// The content, decompressed by file extension.
+    pub fn reader(&self) -> Result<Box<dyn BufRead>, ReadError> {
+        let file = fs_err::File::open(self.root.join(self.path)).map_err(|error| self.unreadable(error))?;
+        let content: Box<dyn Read> = match self.path.extension().and_then(|extension| extension.to_str()) {
+            Some("gz") => Box::new(flate2::read::MultiGzDecoder::new(BufReader::new(file))),
+            Some("zst") => Box::new(zstd::stream::read::Decoder::new(file).map_err(|error| self.unreadable(error))?),
+            _ => Box::new(file),
+        };
+        Ok(Box::new(BufReader::with_capacity(1 << 18, content.take(MAX_FEED_BYTES))))
+    }
+
+    /// Parses the whole content. Only for documents that are small by nature.
+    pub fn json<T: DeserializeOwned>(&self) -> Result<T, ReadError> {
+        serde_json::from_reader(self.reader()?).map_err(|error| self.malformed(error))
+    }
+
+    /// Calls `record` with each JSON document of a zip archive, in name order. Unreadable ones are skipped.
+    pub fn zip_records<T: DeserializeOwned>(
+        &self,
+        sink: &mut Sink,
+        mut record: impl FnMut(T, &mut Sink),
+    ) -> Result<(), ReadError> {
+        let file = fs_err::File::open(self.root.join(self.path)).map_err(|error| self.unreadable(error))?;
+        let mut archive = ZipArchive::new(BufReader::new(file)).map_err(|error| self.malformed(error))?;
+        if archive.len() > MAX_RECORDS {
+            return Err(self.malformed(format!("{} records are too many", archive.len())));
+        }
+        let mut names: Vec<(String, usize)> = (0..archive.len())
+            .filter_map(|at| Some((archive.name_for_index(at)?.ok()?.into_owned(), at)))
+            .filter(|(name, _)| super::has_extension(name, "json"))
+            .collect();
+        names.sort();
+        let mut bytes = Vec::new();
+        for (name, at) in names {
+            let entry = archive.by_index(at).map_err(|error| self.malformed(format!("`{name}`: {error}")))?;
+            bytes.clear();
+            entry
+                .take(MAX_RECORD_BYTES)
+                .read_to_end(&mut bytes)
+                .map_err(|error| self.malformed(format!("`{name}`: {error}")))?;
+            match serde_json::from_slice(&bytes) {
+                Ok(parsed) => record(parsed, sink),
+                Err(error) => sink.skip(&name, error),
+            }
+        }
+        Ok(())
+    }
+
+    /// The instant a fetcher noted beside the file, in `FILE.date`: for feeds that carry no date of their own.
+    pub fn noted_instant(&self) -> Option<Instant> {
+        let mut name = self.path.as_os_str().to_owned();
+        name.push(".date");
+        Instant::parse(&fs_err::read_to_string(self.root.join(name)).ok()?)
+    }
+}

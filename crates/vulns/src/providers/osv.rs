@@ -1,0 +1,204 @@
+//! OSV: one JSON document per vulnerability, an archive per ecosystem (`osv/PyPI/all.zip`).
+//!
+//! <https://ossf.github.io/osv-schema/>. Every ecosystem that follows the schema is read, known to us or not. Of a
+//! record that speaks of several ecosystems each archive takes its own part. Ranges of git commits say nothing
+//! about versions and are left out.
+
+use std::path::PathBuf;
+
+use killick_model::advisory::{Advisory, AdvisoryKind, AdvisoryStatus, Instant, License, Rating, RatingValue};
+use killick_model::severity::Severity;
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::json::{cwe_numbers, or_default};
+use super::sink::UNDATED;
+use super::{Input, Namespace, Provider, ReadError, Sink, folders_in};
+use crate::index::Coverage;
+use crate::namespaces;
+use crate::scores::tenths;
+
+mod affected;
+mod ecosystems;
+
+use self::affected::Affected;
+
+pub(super) const PROVIDER: Provider = Provider {
+    name: "osv",
+    title: "OSV, the open source vulnerability databases",
+    find: |root| -> Vec<Vec<PathBuf>> {
+        folders_in(root, "osv")
+            .into_iter()
+            .map(|ecosystem| PathBuf::from(format!("osv/{ecosystem}/all.zip")))
+            .filter(|path| root.join(path).is_file())
+            .map(|path| vec![path])
+            .collect()
+    },
+    read,
+};
+
+#[derive(Deserialize)]
+struct Record {
+    id: String,
+    modified: Option<String>,
+    published: Option<String>,
+    withdrawn: Option<String>,
+    #[serde(default, deserialize_with = "or_default")]
+    aliases: Vec<String>,
+    #[serde(default, deserialize_with = "or_default")]
+    upstream: Vec<String>,
+    #[serde(default, deserialize_with = "or_default")]
+    related: Vec<String>,
+    #[serde(default, deserialize_with = "or_default")]
+    summary: String,
+    #[serde(default, deserialize_with = "or_default")]
+    severity: Vec<Score>,
+    #[serde(default, deserialize_with = "or_default")]
+    affected: Vec<Affected>,
+    #[serde(default, deserialize_with = "or_default")]
+    database_specific: Value,
+}
+
+#[derive(Deserialize)]
+struct Score {
+    #[serde(rename = "type")]
+    kind: String,
+    #[serde(rename = "score")]
+    value: String,
+    source: Option<String>,
+}
+
+fn read(input: &Input<'_>, sink: &mut Sink) -> Result<(), ReadError> {
+    let folder = input.path.parent().and_then(|folder| folder.file_name()).and_then(|name| name.to_str());
+    let Some(family) = folder else { return Err(input.malformed("it lies in no ecosystem's folder")) };
+    input.zip_records(sink, |record: Record, sink| file(&record, family, sink))
+}
+
+fn file(record: &Record, family: &str, sink: &mut Sink) {
+    // AlmaLinux mixes bug fixes and enhancements into its feed.
+    if ["ALBA-", "ALEA-"].iter().any(|prefix| record.id.starts_with(prefix)) {
+        return;
+    }
+    let advisory = advisory(record, family);
+    let vendor = ecosystems::is_distribution(family).then(|| vendor_severity(record)).flatten();
+    for affected in &record.affected {
+        let Some(ecosystem) = affected.ecosystem().filter(|found| ecosystems::belongs(found, family)) else { continue };
+        let statement = match affected.statement(&record.id, vendor) {
+            Ok(Some(statement)) => statement,
+            Ok(None) => continue,
+            Err(detail) => {
+                sink.skip(&record.id, detail);
+                continue;
+            }
+        };
+        let name = namespaces::osv(ecosystem);
+        let filing = sink.file(&name, || {
+            let (license, attribution) = ecosystems::terms(family);
+            Namespace {
+                name: name.clone(),
+                ecosystem: name.clone(),
+                coverage: if ecosystems::is_distribution(family) { Coverage::FixedOnly } else { Coverage::Full },
+                license,
+                attribution: attribution.to_owned(),
+            }
+        });
+        filing.statement(&statement);
+        let mut advisory = advisory.clone();
+        advisory.ratings.extend(affected.severity.iter().filter_map(|score| rating(score, &record.id)));
+        advisory.ratings.dedup();
+        if let Some(kind) = affected.kind() {
+            advisory.kind = kind;
+        }
+        filing.advisory(&advisory);
+    }
+}
+
+fn advisory(record: &Record, family: &str) -> Advisory {
+    let is_cve = |id: &&String| id.starts_with("CVE-");
+    let (mut aliases, mut upstream) = (record.aliases.clone(), record.upstream.clone());
+    if ecosystems::is_distribution(family) {
+        // Older distribution records name their CVEs as aliases or as related.
+        upstream.extend(record.aliases.iter().chain(&record.related).filter(is_cve).cloned());
+        aliases.clear();
+    }
+    upstream.sort();
+    upstream.dedup();
+    let mut ratings: Vec<Rating> = word(record).into_iter().collect();
+    ratings.extend(record.severity.iter().filter_map(|score| rating(score, &record.id)));
+    ratings.extend(number(record));
+    let cwes = record.database_specific.get("cwe_ids").and_then(Value::as_array);
+    Advisory {
+        id: record.id.clone(),
+        aliases,
+        upstream,
+        kind: if record.id.starts_with("MAL-") { AdvisoryKind::Malware } else { AdvisoryKind::Vulnerability },
+        status: if record.withdrawn.is_some() { AdvisoryStatus::Withdrawn } else { AdvisoryStatus::Active },
+        published: record.published.as_deref().and_then(Instant::parse),
+        modified: record.modified.as_deref().and_then(Instant::parse),
+        ratings,
+        cwes: cwe_numbers(cwes.into_iter().flatten().filter_map(Value::as_str)),
+        url: None,
+        license: license(&record.id, family),
+        known_since: UNDATED,
+    }
+}
+
+fn license(id: &str, family: &str) -> License {
+    if id.starts_with("GHSA-") { License::Attribution } else { ecosystems::terms(family).0 }
+}
+
+/// Who rates in the records of this id: `GHSA-…` is rated by `ghsa`.
+fn rater(id: &str) -> String {
+    let prefix = id.split('-').next().unwrap_or(id);
+    prefix.to_lowercase()
+}
+
+fn rating(score: &Score, id: &str) -> Option<Rating> {
+    let source = score.source.as_deref().map_or_else(|| rater(id), str::to_lowercase);
+    let value = match score.kind.as_str() {
+        "CVSS_V2" | "CVSS_V3" | "CVSS_V4" => RatingValue::Vector(score.value.clone()),
+        _ => RatingValue::Word(severity_word(&score.value)?),
+    };
+    Some(Rating { source, value })
+}
+
+/// The word of the database itself: GitHub's, Bitnami's.
+fn word(record: &Record) -> Option<Rating> {
+    let word = record.database_specific.get("severity")?.as_str()?;
+    Some(Rating { source: rater(&record.id), value: RatingValue::Word(severity_word(word)?) })
+}
+
+/// `RubySec` gives scores without vectors.
+fn number(record: &Record) -> Option<Rating> {
+    let (key, version) = [("cvss_v4", "4.0"), ("cvss_v3", "3.1"), ("cvss_v2", "2.0")]
+        .into_iter()
+        .find(|(key, _)| record.database_specific.get(key).is_some())?;
+    let value = record.database_specific.get(key)?;
+    let base = value.as_f64().or_else(|| value.as_str()?.parse().ok())?;
+    Some(Rating {
+        source: rater(&record.id),
+        value: RatingValue::Scored {
+            version: version.to_owned(),
+            vector: String::new(),
+            base: tenths(base),
+            exploitability: None,
+            impact: None,
+        },
+    })
+}
+
+/// `AlmaLinux` writes its rating as the first word of the summary.
+fn vendor_severity(record: &Record) -> Option<Severity> {
+    severity_word(record.summary.split_once(':')?.0)
+}
+
+fn severity_word(word: &str) -> Option<Severity> {
+    match word.trim().to_ascii_lowercase().as_str() {
+        "critical" => Some(Severity::Critical),
+        "high" | "important" => Some(Severity::High),
+        "medium" | "moderate" => Some(Severity::Medium),
+        "low" => Some(Severity::Low),
+        "negligible" | "none" => Some(Severity::Negligible),
+        _ => None,
+    }
+}
