@@ -1,1 +1,10 @@
-//! Turns results into documents: content types, SBOM formats, SARIF, tables.
+//! Turns results into documents: content types, SBOM formats, SARIF, tables, and the records of the v1 API.
+//!
+//! Everything here is a pure function of its inputs. The clock, the terminal's width and whether colour is wanted
+//! are passed in, so that the same input gives the same bytes.
+
+pub mod content;
+pub mod evaluation;
+pub mod formats;
+mod python_json;
+pub mod vulnerabilities;

@@ -1,0 +1,130 @@
+//! Documents for people and for other tools.
+
+use jiff::Timestamp;
+use killick_model::analysis::Analysis;
+use killick_model::evaluation::Evaluation;
+use killick_model::matching::Matches;
+use serde::{Deserialize, Serialize};
+
+mod cyclonedx_json;
+mod json;
+mod sarif;
+mod table;
+
+/// Everything there is to say about one image.
+#[derive(Debug, Clone, Copy)]
+pub struct Report<'a> {
+    /// The image as the user named it.
+    pub source: &'a str,
+    /// What it consists of.
+    pub analysis: &'a Analysis,
+    /// What is known to be wrong with it, if that was asked.
+    pub matches: Option<&'a Matches>,
+    /// Whether policy lets it through, if that was asked.
+    pub evaluation: Option<&'a Evaluation>,
+    /// What the matches rest on.
+    pub knowledge: Option<&'a Knowledge>,
+    /// Version of Killick.
+    pub tool_version: &'a str,
+    /// The instant the report speaks for.
+    pub now: Timestamp,
+}
+
+/// How old the vulnerability data is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Knowledge {
+    /// When the advisory index was built.
+    pub built_at: Timestamp,
+    /// Its sources.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sources: Vec<DataSource>,
+}
+
+/// One source of the advisory index.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DataSource {
+    /// Provider name.
+    pub provider: String,
+    /// When upstream last changed it, if known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub updated_at: Option<Timestamp>,
+    /// Advisories it holds.
+    pub advisories: u64,
+}
+
+/// How a document for people looks. Machines' formats ignore it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Style {
+    /// Columns of the terminal; `None` for as wide as needed.
+    pub width: Option<u16>,
+    /// Whether colour is wanted.
+    pub colour: bool,
+}
+
+/// One output format.
+#[derive(Debug)]
+pub struct Format {
+    /// Its name on the command line.
+    pub name: &'static str,
+    /// What it is, for help texts.
+    pub description: &'static str,
+    /// Its media type.
+    pub media_type: &'static str,
+    /// Writes the report, with a newline at the end.
+    pub render: fn(&Report<'_>, Style) -> String,
+}
+
+/// Every format, the default first.
+pub const FORMATS: &[Format] = &[
+    Format {
+        name: "table",
+        description: "tables for people",
+        media_type: "text/plain; charset=utf-8",
+        render: table::render,
+    },
+    Format {
+        name: "json",
+        description: "everything Killick knows, in its own stable layout",
+        media_type: "application/json",
+        render: json::render,
+    },
+    Format {
+        name: "cyclonedx-json",
+        description: "CycloneDX 1.6, with vulnerabilities where they were asked for",
+        media_type: "application/vnd.cyclonedx+json; version=1.6",
+        render: cyclonedx_json::render,
+    },
+    Format {
+        name: "sarif",
+        description: "SARIF 2.1.0, for code scanning services",
+        media_type: "application/sarif+json",
+        render: sarif::render,
+    },
+];
+
+/// The format of this name.
+pub fn find(name: &str) -> Option<&'static Format> {
+    FORMATS.iter().find(|format| format.name == name)
+}
+
+/// Where to read about Killick.
+const HOME: &str = "https://github.com/killick-project/killick";
+
+/// Indented JSON with a newline at the end.
+fn pretty(document: &impl Serialize) -> String {
+    let mut text = serde_json::to_string_pretty(document).expect("documents have string keys and finite numbers");
+    text.push('\n');
+    text
+}
+
+/// A fix for people: the versions, or what is known instead.
+fn fix_text(fix: &killick_model::matching::Fix) -> String {
+    use killick_model::matching::FixState;
+    match fix.state {
+        FixState::Fixed => fix.versions.join(", "),
+        FixState::WontFix => "won't fix".to_owned(),
+        FixState::Deferred => "deferred".to_owned(),
+        FixState::NotFixed => "not fixed".to_owned(),
+        FixState::Unknown => String::new(),
+    }
+}

@@ -1,0 +1,182 @@
+//! The parts of CycloneDX 1.6 that are written.
+
+use serde::Serialize;
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Bom {
+    #[serde(rename = "bomFormat")]
+    pub(super) format: &'static str,
+    pub(super) spec_version: &'static str,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub(super) serial_number: String,
+    pub(super) version: u32,
+    pub(super) metadata: Metadata,
+    pub(super) components: Vec<Component>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) vulnerabilities: Option<Vec<Vulnerability>>,
+}
+
+#[derive(Serialize)]
+pub(super) struct Metadata {
+    pub(super) timestamp: String,
+    pub(super) tools: Tools,
+    pub(super) component: Component,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) properties: Vec<Property>,
+}
+
+#[derive(Serialize)]
+pub(super) struct Tools {
+    pub(super) components: Vec<Component>,
+}
+
+#[derive(Serialize, Default)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Component {
+    #[serde(rename = "type")]
+    pub(super) kind: &'static str,
+    #[serde(rename = "bom-ref", skip_serializing_if = "Option::is_none")]
+    pub(super) bom_ref: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) publisher: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) group: Option<String>,
+    pub(super) name: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) version: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) description: Option<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) hashes: Vec<Hash>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) licenses: Vec<LicenseChoice>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) cpe: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) purl: Option<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) external_references: Vec<Reference>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) evidence: Option<Evidence>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) properties: Vec<Property>,
+}
+
+impl Component {
+    pub(super) fn new(kind: &'static str, name: &str) -> Self {
+        Self { kind, name: name.to_owned(), ..Self::default() }
+    }
+}
+
+#[derive(Serialize)]
+pub(super) struct Hash {
+    pub(super) alg: &'static str,
+    pub(super) content: String,
+}
+
+#[derive(Serialize)]
+pub(super) struct Reference {
+    #[serde(rename = "type")]
+    pub(super) kind: &'static str,
+    pub(super) url: &'static str,
+}
+
+/// Either of the two.
+#[derive(Serialize)]
+pub(super) struct LicenseChoice {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) expression: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) license: Option<License>,
+}
+
+/// Either of the two.
+#[derive(Serialize)]
+pub(super) struct License {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) name: Option<String>,
+}
+
+#[derive(Serialize)]
+pub(super) struct Evidence {
+    pub(super) occurrences: Vec<Occurrence>,
+}
+
+#[derive(Serialize)]
+pub(super) struct Occurrence {
+    pub(super) location: String,
+}
+
+#[derive(Serialize)]
+pub(super) struct Property {
+    pub(super) name: String,
+    pub(super) value: String,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Vulnerability {
+    #[serde(rename = "bom-ref")]
+    pub(super) bom_ref: String,
+    pub(super) id: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) source: Option<Source>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) references: Vec<Alias>,
+    pub(super) ratings: Vec<Rating>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) recommendation: Option<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) advisories: Vec<Advisory>,
+    pub(super) affects: Vec<Affects>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) properties: Vec<Property>,
+}
+
+#[derive(Serialize)]
+pub(super) struct Source {
+    pub(super) name: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) url: Option<String>,
+}
+
+#[derive(Serialize)]
+pub(super) struct Alias {
+    pub(super) id: String,
+    pub(super) source: Source,
+}
+
+#[derive(Serialize)]
+pub(super) struct Rating {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) source: Option<Source>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) score: Option<f64>,
+    pub(super) severity: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) method: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) vector: Option<String>,
+}
+
+#[derive(Serialize)]
+pub(super) struct Advisory {
+    pub(super) url: String,
+}
+
+#[derive(Serialize)]
+pub(super) struct Affects {
+    #[serde(rename = "ref")]
+    pub(super) target: String,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) versions: Vec<AffectedVersion>,
+}
+
+#[derive(Serialize)]
+pub(super) struct AffectedVersion {
+    pub(super) version: String,
+    pub(super) status: &'static str,
+}

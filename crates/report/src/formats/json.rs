@@ -1,0 +1,60 @@
+//! Killick's own JSON: lossless, and stable within one [`SCHEMA_VERSION`].
+//!
+//! New keys may appear at any time; a key that changes its meaning or vanishes raises the version. `analysis`,
+//! `matches` and `evaluation` are the model's own values, so that a document can be read back whole; packages are
+//! named in matches by their position in `analysis.packages`, and `purls` has the same order.
+
+use jiff::Timestamp;
+use killick_model::analysis::Analysis;
+use killick_model::evaluation::Evaluation;
+use killick_model::matching::Matches;
+use killick_model::purl::purl;
+use serde::Serialize;
+
+use super::{Knowledge, Report, Style, pretty};
+
+/// Version of the layout.
+const SCHEMA_VERSION: u32 = 1;
+
+#[derive(Serialize)]
+struct Document<'a> {
+    schema: Schema,
+    tool: Tool<'a>,
+    created: Timestamp,
+    source: &'a str,
+    analysis: &'a Analysis,
+    purls: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    matches: Option<&'a Matches>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    evaluation: Option<&'a Evaluation>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    knowledge: Option<&'a Knowledge>,
+}
+
+#[derive(Serialize)]
+struct Schema {
+    name: &'static str,
+    version: u32,
+}
+
+#[derive(Serialize)]
+struct Tool<'a> {
+    name: &'static str,
+    version: &'a str,
+}
+
+pub(super) fn render(report: &Report<'_>, _style: Style) -> String {
+    let distribution = report.analysis.distribution.as_ref();
+    pretty(&Document {
+        schema: Schema { name: "killick-report", version: SCHEMA_VERSION },
+        tool: Tool { name: "killick", version: report.tool_version },
+        created: report.now,
+        source: report.source,
+        analysis: report.analysis,
+        purls: report.analysis.packages.iter().map(|package| purl(package, distribution)).collect(),
+        matches: report.matches,
+        evaluation: report.evaluation,
+        knowledge: report.knowledge,
+    })
+}

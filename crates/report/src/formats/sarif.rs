@@ -1,0 +1,210 @@
+//! SARIF 2.1.0: <https://docs.oasis-open.org/sarif/sarif/v2.1.0/>.
+//!
+//! A rule for each vulnerability and each policy trigger, a result for each match and each finding that asks for
+//! something. Services want a line for each result, so every result points at line 1 of the file that says the
+//! package is there.
+
+use std::collections::BTreeMap;
+
+use killick_model::evaluation::{Action, Evaluation, Finding};
+use killick_model::matching::{Match, Matches};
+use killick_model::package::Package;
+use killick_model::purl::purl;
+use killick_model::severity::Severity;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
+use serde_json::{Value, json};
+use serde_sarif::sarif::{
+    ArtifactLocation, Invocation, Location, LogicalLocation, Message, MultiformatMessageString, Notification,
+    PhysicalLocation, PropertyBag, Region, ReportingDescriptor, Result as SarifResult, ResultLevel, Run, Sarif, Tool,
+    ToolComponent,
+};
+
+use super::{HOME, Report, Style, fix_text, pretty};
+
+pub(super) fn render(report: &Report<'_>, _style: Style) -> String {
+    let mut rules: BTreeMap<String, ReportingDescriptor> = BTreeMap::new();
+    let mut results = Vec::new();
+    if let Some(matches) = report.matches {
+        add_matches(report, matches, &mut rules, &mut results);
+    }
+    if let Some(evaluation) = report.evaluation {
+        add_findings(report, evaluation, &mut rules, &mut results);
+    }
+    let driver = ToolComponent::builder()
+        .name("killick")
+        .version(report.tool_version)
+        .information_uri(HOME)
+        .rules(rules.into_values().collect::<Vec<_>>())
+        .build();
+    let run = Run::builder()
+        .tool(Tool::from(driver))
+        .invocations(vec![invocation(report)])
+        .results(results)
+        .properties(run_properties(report))
+        .build();
+    pretty(
+        &Sarif::builder()
+            .schema("https://json.schemastore.org/sarif-2.1.0.json")
+            .version(json!("2.1.0"))
+            .runs(vec![run])
+            .build(),
+    )
+}
+
+fn add_matches(
+    report: &Report<'_>,
+    matches: &Matches,
+    rules: &mut BTreeMap<String, ReportingDescriptor>,
+    results: &mut Vec<SarifResult>,
+) {
+    for found in &matches.matches {
+        let package = report.analysis.package(found.package);
+        rules.entry(found.vulnerability.clone()).or_insert_with(|| vulnerability_rule(found));
+        let fix = fix_text(&found.fix);
+        let fix = if fix.is_empty() { "no fix is known".to_owned() } else { format!("fix: {fix}") };
+        let text = format!(
+            "{} {} ({}) has {} ({}); {fix}",
+            package.name, package.version, package.kind, found.vulnerability, found.severity
+        );
+        let url = purl(package, report.analysis.distribution.as_ref());
+        let fingerprint = format!("{}|{url}|{}", found.vulnerability, package.virtual_path());
+        results.push(
+            SarifResult::builder()
+                .rule_id(found.vulnerability.clone())
+                .level(level(found.severity))
+                .message(message(text))
+                .locations(vec![package_location(package, &url)])
+                .partial_fingerprints(BTreeMap::from([("killick/v1".to_owned(), fingerprint)]))
+                .build(),
+        );
+    }
+}
+
+fn vulnerability_rule(found: &Match) -> ReportingDescriptor {
+    let score = found.cvss.iter().find(|cvss| !cvss.version.starts_with('2')).or(found.cvss.first());
+    // Services sort by this number; without a score the word stands in for one.
+    let score = score.map_or_else(|| middle_of(found.severity), |cvss| cvss.base);
+    let more = BTreeMap::from([("security-severity".to_owned(), json!(format!("{score:.1}")))]);
+    let tags = vec!["security".to_owned(), "vulnerability".to_owned()];
+    let names = std::iter::once(&found.vulnerability).chain(&found.aliases).cloned().collect::<Vec<_>>().join(", ");
+    let mut rule = ReportingDescriptor::builder()
+        .id(found.vulnerability.clone())
+        .short_description(text(format!("{} vulnerability {}", found.severity, found.vulnerability)))
+        .full_description(text(format!("{names}, rated {}", found.severity)))
+        .properties(PropertyBag { tags: Some(tags), additional_properties: more })
+        .build();
+    rule.help_uri.clone_from(&found.url);
+    rule
+}
+
+fn add_findings(
+    report: &Report<'_>,
+    evaluation: &Evaluation,
+    rules: &mut BTreeMap<String, ReportingDescriptor>,
+    results: &mut Vec<SarifResult>,
+) {
+    for finding in evaluation.findings.iter().filter(|finding| finding.action != Action::Go) {
+        let rule = format!("policy/{}/{}", finding.gate, finding.trigger);
+        rules.entry(rule.clone()).or_insert_with(|| {
+            ReportingDescriptor::builder()
+                .id(rule.clone())
+                .short_description(text(format!("policy gate {}, trigger {}", finding.gate, finding.trigger)))
+                .build()
+        });
+        results.push(finding_result(report, rule, finding));
+    }
+}
+
+fn finding_result(report: &Report<'_>, rule: String, finding: &Finding) -> SarifResult {
+    let remedy = finding.remedy.as_deref().map(|remedy| format!("; {remedy}")).unwrap_or_default();
+    let level = if finding.action == Action::Stop { ResultLevel::Error } else { ResultLevel::Warning };
+    SarifResult::builder()
+        .rule_id(rule)
+        .level(level)
+        .message(message(format!("{}: {}{remedy}", finding.action, finding.message)))
+        .locations(vec![location(encode(report.source.as_bytes()), None)])
+        .partial_fingerprints(BTreeMap::from([("killick/v1".to_owned(), finding.trigger_id.clone())]))
+        .build()
+}
+
+fn invocation(report: &Report<'_>) -> Invocation {
+    let problems = report.analysis.problems.iter().chain(report.matches.iter().flat_map(|matches| &matches.problems));
+    let notification = |problem: &killick_model::problem::Problem| {
+        Notification::builder()
+            .level(json!("warning"))
+            .message(message(format!("{}: {}", problem.subject, problem.message)))
+            .build()
+    };
+    let notifications: Vec<Notification> = problems.map(notification).collect();
+    Invocation::builder().execution_successful(true).tool_execution_notifications(notifications).build()
+}
+
+fn run_properties(report: &Report<'_>) -> PropertyBag {
+    let mut more: BTreeMap<String, Value> = BTreeMap::from([
+        ("created".to_owned(), json!(report.now)),
+        ("image".to_owned(), json!(report.source)),
+        ("imageDigest".to_owned(), json!(report.analysis.manifest_digest)),
+    ]);
+    if let Some(knowledge) = report.knowledge {
+        more.insert("dataBuiltAt".to_owned(), json!(knowledge.built_at));
+    }
+    if let Some(evaluation) = report.evaluation {
+        more.insert("finalAction".to_owned(), json!(evaluation.final_action));
+    }
+    PropertyBag { tags: None, additional_properties: more }
+}
+
+fn package_location(package: &Package, url: &str) -> Location {
+    let logical = LogicalLocation {
+        name: Some(package.name.clone()),
+        fully_qualified_name: Some(url.to_owned()),
+        kind: Some("package".to_owned()),
+        ..LogicalLocation::default()
+    };
+    location(encode(package.location.as_bytes()), Some(logical))
+}
+
+fn location(uri: String, logical: Option<LogicalLocation>) -> Location {
+    Location {
+        physical_location: Some(PhysicalLocation {
+            artifact_location: Some(ArtifactLocation { uri: Some(uri), ..ArtifactLocation::default() }),
+            region: Some(Region { start_line: Some(1), ..Region::default() }),
+            ..PhysicalLocation::default()
+        }),
+        logical_locations: logical.map(|logical| vec![logical]),
+        ..Location::default()
+    }
+}
+
+/// What may stand in the path of a URI as it is. A colon could be taken for the end of a scheme.
+const PATH: &AsciiSet = &NON_ALPHANUMERIC.remove(b'/').remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'@');
+
+fn encode(path: &[u8]) -> String {
+    percent_encode(path, PATH).to_string()
+}
+
+fn message(text: String) -> Message {
+    Message { text: Some(text), ..Message::default() }
+}
+
+fn text(text: String) -> MultiformatMessageString {
+    MultiformatMessageString::builder().text(text).build()
+}
+
+const fn level(severity: Severity) -> ResultLevel {
+    match severity {
+        Severity::Critical | Severity::High => ResultLevel::Error,
+        Severity::Medium => ResultLevel::Warning,
+        Severity::Low | Severity::Negligible | Severity::Unknown => ResultLevel::Note,
+    }
+}
+
+const fn middle_of(severity: Severity) -> f64 {
+    match severity {
+        Severity::Critical => 9.5,
+        Severity::High => 8.0,
+        Severity::Medium => 5.5,
+        Severity::Low => 2.0,
+        Severity::Negligible | Severity::Unknown => 0.0,
+    }
+}

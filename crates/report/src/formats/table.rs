@@ -1,0 +1,180 @@
+//! Tables for people: packages, or vulnerabilities with a summary, and the verdict.
+
+use std::fmt::Write as _;
+
+use killick_model::analysis::Analysis;
+use killick_model::matching::{Match, Matches};
+use killick_model::problem::Problem;
+use killick_model::severity::Severity;
+
+use super::{Knowledge, Report, Style, fix_text};
+use layout::{Colour, paint, plain, table};
+
+mod layout;
+mod verdict;
+
+pub(super) fn render(report: &Report<'_>, style: Style) -> String {
+    let mut text = String::new();
+    match (report.matches, report.evaluation) {
+        (Some(matches), _) => vulnerabilities(&mut text, report, matches, style),
+        (None, None) => packages(&mut text, report.analysis, style),
+        (None, Some(_)) => {}
+    }
+    if let Some(evaluation) = report.evaluation {
+        if !text.is_empty() {
+            text.push('\n');
+        }
+        verdict::write(&mut text, evaluation, style);
+    }
+    problems(&mut text, report, style);
+    text
+}
+
+fn packages(text: &mut String, analysis: &Analysis, style: Style) {
+    let rows = analysis.packages.iter().map(|package| {
+        [&package.name, &package.version, package.kind.name(), &package.virtual_path()].map(plain).to_vec()
+    });
+    if !analysis.packages.is_empty() {
+        text.push_str(&table(&["NAME", "VERSION", "TYPE", "LOCATION"], &["VERSION", "TYPE"], rows.collect(), style));
+        text.push('\n');
+    }
+    let _ = writeln!(text, "{}", counted(analysis.packages.len(), "package"));
+}
+
+fn vulnerabilities(text: &mut String, report: &Report<'_>, matches: &Matches, style: Style) {
+    let mut sorted: Vec<&Match> = matches.matches.iter().collect();
+    sorted.sort_by(|a, b| {
+        b.severity.cmp(&a.severity).then_with(|| a.vulnerability.cmp(&b.vulnerability)).then(a.package.cmp(&b.package))
+    });
+    if !sorted.is_empty() {
+        let rows = sorted.iter().map(|found| row(report.analysis, found)).collect();
+        let header = ["ID", "SEVERITY", "PACKAGE", "INSTALLED", "FIXED IN", "TYPE", "RISK"];
+        let rendered = table(&header, &["ID", "SEVERITY", "TYPE"], rows, style);
+        for line in rendered.lines() {
+            text.push_str(&coloured(line, style));
+            text.push('\n');
+        }
+        text.push('\n');
+    }
+    text.push_str(&summary(report, matches));
+    text.push_str(&age(report));
+}
+
+fn row(analysis: &Analysis, found: &Match) -> Vec<String> {
+    let package = analysis.package(found.package);
+    [
+        &found.vulnerability,
+        found.severity.title(),
+        &package.name,
+        &package.version,
+        &fix_text(&found.fix),
+        package.kind.name(),
+        &risk(found),
+    ]
+    .map(plain)
+    .to_vec()
+}
+
+/// `exploited` for what is known to be used, and the chance of exploitation where it is at least one in a hundred.
+fn risk(found: &Match) -> String {
+    let mut marks = Vec::new();
+    if found.known_exploited {
+        marks.push("exploited".to_owned());
+    }
+    marks.extend(found.epss.filter(|epss| *epss >= 0.01).map(|epss| format!("{:.0}%", epss * 100.0)));
+    marks.join(", ")
+}
+
+/// Paints the severity, which is the second word of a row; continued rows begin with a blank.
+fn coloured(line: &str, style: Style) -> String {
+    let Some((id, rest)) = line.split_once(' ').filter(|(id, _)| !id.is_empty()) else { return line.to_owned() };
+    let word = rest.trim_start();
+    let gap = &rest[..rest.len() - word.len()];
+    let severity = Severity::ALL.into_iter().find(|severity| word.starts_with(severity.title()));
+    let Some((severity, after)) = severity.and_then(|severity| Some((severity, word.strip_prefix(severity.title())?)))
+    else {
+        return line.to_owned();
+    };
+    let colour = match severity {
+        Severity::Critical | Severity::High => Colour::Red,
+        Severity::Medium => Colour::Yellow,
+        Severity::Low | Severity::Negligible | Severity::Unknown => Colour::Dim,
+    };
+    format!("{id} {gap}{}{after}", paint(severity.title(), colour, style))
+}
+
+/// `3 vulnerabilities in 2 of 14 packages: 1 critical, 2 low; 2 fixable, 1 known to be exploited`.
+fn summary(report: &Report<'_>, matches: &Matches) -> String {
+    let all = report.analysis.packages.len();
+    if matches.matches.is_empty() {
+        return format!("no known vulnerabilities in {}\n", counted(all, "package"));
+    }
+    let mut packages: Vec<_> = matches.matches.iter().map(|found| found.package).collect();
+    packages.sort_unstable();
+    packages.dedup();
+    let count = |severity| matches.matches.iter().filter(|found| found.severity == severity).count();
+    let by_severity: Vec<String> = Severity::ALL
+        .into_iter()
+        .rev()
+        .map(|severity| (count(severity), severity.title().to_lowercase()))
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, word)| format!("{count} {word}"))
+        .collect();
+    let fixable = matches.matches.iter().filter(|found| !found.fix.versions.is_empty()).count();
+    let exploited = matches.matches.iter().filter(|found| found.known_exploited).count();
+    let mut text = format!(
+        "{} in {} of {}: {}; {fixable} fixable",
+        counted_as(matches.matches.len(), "vulnerability", "vulnerabilities"),
+        packages.len(),
+        counted(all, "package"),
+        by_severity.join(", "),
+    );
+    if exploited > 0 {
+        let _ = write!(text, ", {exploited} known to be exploited");
+    }
+    text.push('\n');
+    text
+}
+
+/// How old the data is. Old data finds little, which must not look like good news.
+fn age(report: &Report<'_>) -> String {
+    let Some(Knowledge { built_at, sources }) = report.knowledge else {
+        return "vulnerability data of unknown age\n".to_owned();
+    };
+    let days = report.now.duration_since(*built_at).as_hours() / 24;
+    let age = match days {
+        i64::MIN..=0 => "today".to_owned(),
+        1 => "1 day old".to_owned(),
+        days => format!("{days} days old"),
+    };
+    let advisories: u64 = sources.iter().map(|source| source.advisories).sum();
+    let mut text = format!("vulnerability data of {} ({age}), {advisories} advisories", built_at.strftime("%Y-%m-%d"));
+    if days > OLD_DAYS {
+        text.push_str("; `killick db update` fetches newer data");
+    }
+    text.push('\n');
+    text
+}
+
+/// Age from which data is called old.
+const OLD_DAYS: i64 = 7;
+
+fn problems(text: &mut String, report: &Report<'_>, style: Style) {
+    let problems: Vec<&Problem> =
+        report.analysis.problems.iter().chain(report.matches.iter().flat_map(|matches| &matches.problems)).collect();
+    if problems.is_empty() {
+        return;
+    }
+    let _ = writeln!(text, "\n{}", paint(&counted(problems.len(), "problem"), Colour::Yellow, style));
+    for problem in problems {
+        let _ = writeln!(text, "  {}: {}", plain(&problem.subject), plain(&problem.message));
+    }
+}
+
+fn counted(count: usize, noun: &str) -> String {
+    counted_as(count, noun, &format!("{noun}s"))
+}
+
+fn counted_as(count: usize, one: &str, many: &str) -> String {
+    format!("{count} {}", if count == 1 { one } else { many })
+}

@@ -1,0 +1,60 @@
+//! The verdict: the final action, why, and every finding with its remedy.
+
+use std::fmt::Write as _;
+
+use killick_model::evaluation::{Action, Evaluation, FinalActionReason, Finding};
+
+use super::layout::{Colour, paint, plain};
+use crate::formats::Style;
+
+pub(super) fn write(text: &mut String, evaluation: &Evaluation, style: Style) {
+    let word = if evaluation.passes() { "pass" } else { "fail" };
+    let action = evaluation.final_action.to_string();
+    let why = match evaluation.final_action_reason {
+        FinalActionReason::PolicyEvaluation => "",
+        FinalActionReason::Whitelisted => ", because the image is on the allow list",
+        FinalActionReason::Blacklisted => ", because the image is on the deny list",
+    };
+    let _ = writeln!(
+        text,
+        "policy {}: {} ({}{why})",
+        plain(&evaluation.bundle_id),
+        paint(word, colour(evaluation.final_action), style),
+        action
+    );
+    if evaluation.matched_mapping.is_none() && evaluation.final_action_reason == FinalActionReason::PolicyEvaluation {
+        text.push_str("  no mapping of the bundle matches this image, so no policy was applied\n");
+    }
+    let mut findings: Vec<&Finding> = evaluation.findings.iter().collect();
+    findings.sort_by_key(|finding| finding.action);
+    for finding in findings {
+        write_finding(text, finding, style);
+    }
+    for problem in &evaluation.problems {
+        let _ = writeln!(text, "  {}: {} ({})", problem.severity, plain(&problem.details), problem.problem_type);
+    }
+}
+
+fn write_finding(text: &mut String, finding: &Finding, style: Style) {
+    let action = finding.action.to_string();
+    let allowed = if finding.allowlisted.is_some() { " (allowlisted)" } else { "" };
+    let _ = writeln!(
+        text,
+        "  {} {} {}: {}{allowed}",
+        paint(&format!("{action:<4}"), colour(finding.action), style),
+        plain(&finding.gate),
+        plain(&finding.trigger),
+        plain(&finding.message)
+    );
+    if let Some(remedy) = &finding.remedy {
+        let _ = writeln!(text, "       remedy: {}", plain(remedy));
+    }
+}
+
+const fn colour(action: Action) -> Colour {
+    match action {
+        Action::Stop => Colour::Red,
+        Action::Warn => Colour::Yellow,
+        Action::Go => Colour::Green,
+    }
+}

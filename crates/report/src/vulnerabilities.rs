@@ -1,0 +1,149 @@
+//! The vulnerability records of the v1 API.
+
+use std::str::FromStr;
+
+use killick_model::analysis::Analysis;
+use killick_model::matching::{Confidence, FixState, Match, Matches};
+use killick_model::package::{Package, PackageKind};
+use killick_model::severity::Cvss;
+use serde_json::{Value, json};
+
+use crate::content::{os, python};
+
+/// Which packages are asked about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Packages of the distribution.
+    Os,
+    /// Everything else.
+    NonOs,
+    /// Both.
+    All,
+}
+
+impl Kind {
+    /// Every kind, in the order of the v1 API.
+    pub const ALL: [Self; 3] = [Self::Os, Self::NonOs, Self::All];
+
+    /// The word of the v1 API.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Os => "os",
+            Self::NonOs => "non-os",
+            Self::All => "all",
+        }
+    }
+
+    const fn includes(self, package: PackageKind) -> bool {
+        match self {
+            Self::Os => package.is_os(),
+            Self::NonOs => !package.is_os(),
+            Self::All => true,
+        }
+    }
+}
+
+/// A word that is no kind of vulnerabilities.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnknownKind;
+
+impl FromStr for Kind {
+    type Err = UnknownKind;
+
+    fn from_str(word: &str) -> Result<Self, Self::Err> {
+        Self::ALL.into_iter().find(|kind| kind.name() == word).ok_or(UnknownKind)
+    }
+}
+
+/// Whether records that the vendor will not fix are told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WontFix {
+    /// All records (`vendor_only=false`).
+    Included,
+    /// Only what the vendor takes for its vulnerabilities (`vendor_only=true`, the default of the API).
+    LeftOut,
+}
+
+/// The records of an image, in the order of its matches.
+pub fn records(analysis: &Analysis, matches: &Matches, kind: Kind, wont_fix: WontFix) -> Vec<Value> {
+    matches
+        .matches
+        .iter()
+        .map(|found| (found, analysis.package(found.package)))
+        .filter(|(_, package)| kind.includes(package.kind))
+        .filter(|(found, _)| wont_fix == WontFix::Included || found.fix.state != FixState::WontFix)
+        .map(|(found, package)| record(found, package))
+        .collect()
+}
+
+/// What stands for a missing text: the word, because clients print it.
+const NONE: &str = "None";
+
+fn record(found: &Match, package: &Package) -> Value {
+    let deciding = found.evidence.first();
+    let namespace = deciding.map_or("", |evidence| evidence.namespace.as_str());
+    let by_cpe = deciding.is_some_and(|evidence| evidence.confidence == Confidence::Cpe);
+    let cpe = package.cpes.first().filter(|_| by_cpe).map_or(NONE, String::as_str);
+    let fix = if found.fix.versions.is_empty() { NONE.to_owned() } else { found.fix.versions.join(",") };
+    let (nvd, vendor) = scores(found);
+    json!({
+        "feed": "vulnerabilities",
+        "feed_group": namespace,
+        "fix": fix,
+        "nvd_data": nvd,
+        "package": format!("{}-{}", package.name, package.version),
+        "package_cpe": NONE,
+        "package_cpe23": cpe,
+        "package_name": package.name,
+        "package_path": path(package),
+        "package_type": os::type_name(package.kind),
+        "package_version": package.version,
+        "severity": found.severity.title(),
+        "url": found.url.as_deref().unwrap_or(NONE),
+        "vendor_data": vendor,
+        "vuln": found.vulnerability,
+        "will_not_fix": found.fix.state == FixState::WontFix,
+    })
+}
+
+fn path(package: &Package) -> String {
+    match package.kind {
+        kind if kind.is_os() => "pkgdb".to_owned(),
+        PackageKind::Python => python::location(package),
+        _ => package.virtual_path(),
+    }
+}
+
+/// NVD's scores as one entry, each of the vendor's vectors as one of its own.
+fn scores(found: &Match) -> (Vec<Value>, Vec<Value>) {
+    let (nvd, vendor): (Vec<&Cvss>, Vec<&Cvss>) = found.cvss.iter().partition(|cvss| cvss.source == "nvd");
+    let of = |version: char| nvd.iter().find(|cvss| cvss.version.starts_with(version)).copied();
+    let id = std::iter::once(&found.vulnerability)
+        .chain(&found.aliases)
+        .find(|name| name.starts_with("CVE-"))
+        .unwrap_or(&found.vulnerability);
+    let (v2, v3) = (of('2'), of('3'));
+    let nvd = if v2.or(v3).is_none() { Vec::new() } else { vec![score_entry(id, v2, v3)] };
+    let vendor = vendor
+        .into_iter()
+        .filter(|cvss| cvss.version.starts_with(['2', '3']))
+        .map(|cvss| {
+            let is_v2 = cvss.version.starts_with('2');
+            score_entry(&found.vulnerability, Some(cvss).filter(|_| is_v2), Some(cvss).filter(|_| !is_v2))
+        })
+        .collect();
+    (nvd, vendor)
+}
+
+fn score_entry(id: &str, v2: Option<&Cvss>, v3: Option<&Cvss>) -> Value {
+    json!({"cvss_v2": score(v2), "cvss_v3": score(v3), "id": id})
+}
+
+/// An unknown score is -1.
+fn score(cvss: Option<&Cvss>) -> Value {
+    json!({
+        "base_score": cvss.map_or(-1.0, |cvss| cvss.base),
+        "exploitability_score": cvss.and_then(|cvss| cvss.exploitability).unwrap_or(-1.0),
+        "impact_score": cvss.and_then(|cvss| cvss.impact).unwrap_or(-1.0),
+    })
+}
