@@ -1,1 +1,34 @@
 //! Turns a bundle plus evidence into an evaluation.
+//!
+//! A bundle is a document in Anchore's format: policies of rules, allowlists, mappings from references to both, and
+//! images that are always let through or always refused. Everything here is a pure function: the same bundle,
+//! evidence, reference and instant give the same [`Evaluation`](killick_model::evaluation::Evaluation).
+//!
+//! The original engine has defects that change verdicts. They are repaired, and an evaluation whose outcome a repair
+//! changed carries a warning that names it; [`Compatibility::Engine11`] asks for the original's outcome.
+
+mod allowlist;
+mod bundle;
+mod check;
+mod dockerfile;
+mod evaluate;
+mod evidence;
+pub mod gates;
+mod image_rule;
+pub mod params;
+mod pattern;
+mod policy;
+mod problem;
+mod python;
+mod reference;
+mod regexes;
+mod schema;
+pub mod v1;
+
+pub use bundle::{Bundle, BundleError, default_bundle};
+pub use dockerfile::guess as guess_dockerfile;
+pub use evaluate::{Compatibility, Options, evaluate};
+pub use evidence::{Dockerfile, DockerfileMode, Evidence, FeedGroup};
+pub use gates::spec;
+pub use problem::{BundleProblem, Layer, ProblemSeverity};
+pub use regexes::{PatternError, StartRegex};

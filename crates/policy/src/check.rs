@@ -1,0 +1,175 @@
+//! What a trigger works with while it is evaluated: evidence, parameters, and a place for what it finds.
+
+use std::cell::OnceCell;
+use std::collections::BTreeSet;
+
+use killick_model::evaluation::EvaluationProblem;
+use killick_model::package::Package;
+use md5::{Digest as _, Md5};
+
+use crate::dockerfile::Instructions;
+use crate::evaluate::Compatibility;
+use crate::evidence::{Dockerfile, DockerfileMode, Evidence};
+use crate::params::Values;
+use crate::regexes::{PatternError, RegexCache, StartRegex};
+
+/// Why a trigger could not be evaluated.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum TriggerError {
+    /// A regular expression of the rule is unusable.
+    #[error("{0}")]
+    Pattern(#[from] PatternError),
+    /// The evidence does not fit the question.
+    #[error("{0}")]
+    Unanswerable(String),
+}
+
+/// What one trigger reports.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Found {
+    pub(crate) trigger_id: String,
+    /// Other ids under which an allowlist may excuse it.
+    pub(crate) aliases: Vec<String>,
+    pub(crate) message: String,
+    pub(crate) remedy: Option<String>,
+}
+
+/// One rule being evaluated under one profile.
+pub(crate) struct Check<'s, 'e> {
+    pub(crate) shared: &'s Shared<'e>,
+    pub(crate) evidence: &'s Evidence<'e>,
+    pub(crate) params: &'s Values,
+    pub(crate) compatibility: Compatibility,
+    pub(crate) found: Vec<Found>,
+    pub(crate) problems: Vec<EvaluationProblem>,
+    /// Defects of the original that were repaired on the way: rows of the quirk register.
+    pub(crate) repaired: BTreeSet<&'static str>,
+    pub(crate) gate: &'static str,
+    pub(crate) trigger: &'static str,
+}
+
+impl Check<'_, '_> {
+    /// Reports a finding whose id is the hash of its message.
+    pub(crate) fn fire(&mut self, message: String, remedy: impl Into<Option<String>>) {
+        let id = message_id(self.gate, self.trigger, &message);
+        self.fire_as(id, Vec::new(), message, remedy.into());
+    }
+
+    /// Reports a finding with an id of its own.
+    pub(crate) fn fire_as(
+        &mut self,
+        trigger_id: String,
+        aliases: Vec<String>,
+        message: String,
+        remedy: Option<String>,
+    ) {
+        self.found.push(Found { trigger_id, aliases, message, remedy });
+    }
+
+    /// Whether to do the right thing where the original has a defect. Ask only where it makes a difference.
+    pub(crate) fn repair(&mut self, quirk: &'static str) -> bool {
+        if self.compatibility == Compatibility::Engine11 {
+            return false;
+        }
+        self.repaired.insert(quirk);
+        true
+    }
+
+    /// Notes something the reader of the evaluation must know.
+    pub(crate) fn warn(&mut self, problem_type: &str, details: String) {
+        let problem = EvaluationProblem { severity: "warn".to_owned(), problem_type: problem_type.to_owned(), details };
+        if !self.problems.contains(&problem) {
+            self.problems.push(problem);
+        }
+    }
+
+    /// The compiled regular expression of a parameter, if the parameter is given.
+    pub(crate) fn regex(&self, parameter: &str) -> Result<Option<StartRegex>, PatternError> {
+        self.params.text(parameter).map(|pattern| self.shared.regexes.get(pattern)).transpose()
+    }
+}
+
+/// The id of a finding that has none of its own: MD5 of gate, trigger and message, without separators.
+pub(crate) fn message_id(gate: &str, trigger: &str, message: &str) -> String {
+    let mut hash = Md5::new();
+    hash.update(gate);
+    hash.update(trigger);
+    hash.update(message);
+    hex::encode(hash.finalize())
+}
+
+/// What triggers of one evaluation derive from the evidence, once.
+pub(crate) struct Shared<'e> {
+    evidence: &'e Evidence<'e>,
+    pub(crate) regexes: &'e RegexCache,
+    packages: OnceCell<Vec<&'e Package>>,
+    matches: OnceCell<Vec<usize>>,
+    repaired_dockerfile: OnceCell<Instructions>,
+    original_dockerfile: OnceCell<Instructions>,
+}
+
+impl<'e> Shared<'e> {
+    pub(crate) const fn new(evidence: &'e Evidence<'e>, regexes: &'e RegexCache) -> Self {
+        Self {
+            evidence,
+            regexes,
+            packages: OnceCell::new(),
+            matches: OnceCell::new(),
+            repaired_dockerfile: OnceCell::new(),
+            original_dockerfile: OnceCell::new(),
+        }
+    }
+
+    /// Packages by name, version, kind, architecture and place.
+    pub(crate) fn packages(&self) -> &[&'e Package] {
+        self.packages.get_or_init(|| {
+            let mut packages: Vec<_> = self.evidence.analysis.packages.iter().collect();
+            packages.sort_by(|a, b| {
+                let key = |package: &'e Package| {
+                    (
+                        &package.name,
+                        &package.version,
+                        package.kind,
+                        &package.architecture,
+                        &package.location,
+                        &package.nested,
+                    )
+                };
+                key(a).cmp(&key(b))
+            });
+            packages
+        })
+    }
+
+    /// Positions of the matches, by vulnerability, package name, version and place; those that point to no package
+    /// are left out.
+    pub(crate) fn matches(&self) -> &[usize] {
+        self.matches.get_or_init(|| {
+            let key = |&at: &usize| {
+                let found = self.evidence.matches.matches.get(at)?;
+                let package = self.evidence.analysis.packages.get(found.package.0 as usize)?;
+                Some((&found.vulnerability, &package.name, &package.version, &package.location, &package.nested))
+            };
+            let mut order: Vec<_> = (0..self.evidence.matches.matches.len()).filter(|at| key(at).is_some()).collect();
+            order.sort_by(|a, b| key(a).cmp(&key(b)));
+            order
+        })
+    }
+
+    /// Where the Dockerfile comes from.
+    pub(crate) fn dockerfile_mode(&self) -> DockerfileMode {
+        self.evidence.dockerfile.map_or(DockerfileMode::Guessed, |dockerfile| dockerfile.mode)
+    }
+
+    /// The instructions of the Dockerfile, read as the original reads them or as Docker does.
+    pub(crate) fn dockerfile(&self, compatibility: Compatibility) -> &Instructions {
+        let cell = match compatibility {
+            Compatibility::Repaired => &self.repaired_dockerfile,
+            Compatibility::Engine11 => &self.original_dockerfile,
+        };
+        cell.get_or_init(|| match self.evidence.dockerfile {
+            Some(Dockerfile { text, .. }) => Instructions::parse(text, compatibility),
+            None => Instructions::guess(&self.evidence.analysis.config, compatibility),
+        })
+    }
+}

@@ -1,0 +1,74 @@
+//! What an evaluation judges: borrowed facts and knowledge, and the instant it speaks for.
+
+use jiff::Timestamp;
+use killick_model::analysis::Analysis;
+use killick_model::matching::Matches;
+
+/// Everything triggers may look at. Nothing else influences a verdict.
+#[derive(Debug, Clone, Copy)]
+pub struct Evidence<'a> {
+    /// The image.
+    pub analysis: &'a Analysis,
+    /// Its vulnerabilities, including those the vendor will not fix.
+    pub matches: &'a Matches,
+    /// When each match was first seen on this image, parallel to [`Matches::matches`]. A missing entry counts as
+    /// seen at `now`.
+    pub first_seen: &'a [Option<Timestamp>],
+    /// The Dockerfile. With `None` it is guessed from the history of the image.
+    pub dockerfile: Option<Dockerfile<'a>>,
+    /// Size of the image in bytes.
+    pub image_size_bytes: Option<u64>,
+    /// The feeds there are, and how fresh.
+    pub feeds: &'a [FeedGroup],
+    /// The instant the evaluation speaks for.
+    pub now: Timestamp,
+}
+
+impl<'a> Evidence<'a> {
+    /// Evidence of an image and its matches; everything else is absent until set.
+    pub const fn new(analysis: &'a Analysis, matches: &'a Matches, now: Timestamp) -> Self {
+        Self { analysis, matches, first_seen: &[], dockerfile: None, image_size_bytes: None, feeds: &[], now }
+    }
+}
+
+/// A Dockerfile and where it comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Dockerfile<'a> {
+    /// The text.
+    pub text: &'a str,
+    /// Where it comes from.
+    pub mode: DockerfileMode,
+}
+
+/// Where the text of a Dockerfile comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum DockerfileMode {
+    /// Somebody supplied it with the image.
+    Actual,
+    /// It was derived from the history of the image.
+    Guessed,
+    /// Nobody knows; then it is not judged.
+    Unknown,
+}
+
+impl DockerfileMode {
+    /// The word of the v1 API.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Actual => "Actual",
+            Self::Guessed => "Guessed",
+            Self::Unknown => "Unknown",
+        }
+    }
+}
+
+/// One namespace of the advisory index.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FeedGroup {
+    /// Name, such as `debian:12` or `npm`.
+    pub namespace: String,
+    /// Number of records.
+    pub records: u64,
+    /// When it was last brought up to date.
+    pub last_sync: Option<Timestamp>,
+}

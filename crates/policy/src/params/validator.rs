@@ -1,0 +1,312 @@
+//! The kinds of values parameters accept, with the names and patterns of the v1 contract.
+
+use serde_json::{Value, json};
+
+use super::Bound;
+use crate::python;
+
+/// What a parameter accepts. Values are always texts; a JSON number or boolean is refused.
+#[derive(Debug, Clone, Copy)]
+pub enum Validator {
+    /// Any text.
+    Text,
+    /// `true` or `false`, in any case.
+    Boolean,
+    /// One of these, exactly.
+    OneOf(&'static [&'static str]),
+    /// Texts with commas between.
+    List,
+    /// Whole numbers with commas between.
+    Numbers,
+    /// A whole number.
+    Integer,
+    /// A number with or without decimals.
+    Float,
+    /// A size: a whole number with `kb`, `mb`, `gb` or `tb`, or bytes.
+    Size,
+    /// Depends on the value of another parameter, which must be declared before.
+    Linked(&'static Linked),
+}
+
+/// A parameter whose validator depends on the value of another.
+#[derive(Debug)]
+pub struct Linked {
+    /// The other parameter.
+    pub on: &'static str,
+    /// Validators for certain of its values.
+    pub cases: &'static [(&'static str, Validator)],
+    /// The validator for all others.
+    pub otherwise: Validator,
+    /// May be absent only if this parameter has one of these values.
+    pub optional_if: (&'static str, &'static [&'static str]),
+}
+
+const LIST_PATTERN: &str = r"^\s*(\s*([^,]+)\s*,)*\s*([^,]+){1}\s*$";
+const NUMBERS_PATTERN: &str = r"^\s*(\s*(\d+)\s*,)*\s*(\d+){1}\s*$";
+const INTEGER_PATTERN: &str = r"^\s*[\d]+\s*$";
+const FLOAT_PATTERN: &str = r"^\s*-*(\d)*(\.\d*)?\s*$";
+const SIZE_PATTERN: &str = "^([0-9]+)([kmgt]b)?$";
+
+impl Validator {
+    /// Its name in the policy specification.
+    pub const fn wire_type(self) -> &'static str {
+        match self {
+            Self::Text => "type",
+            Self::Boolean => "BooleanString",
+            Self::OneOf(_) => "EnumString",
+            Self::List => "CommaDelimitedStringList",
+            Self::Numbers => "CommaDelimitedStringOfNumbers",
+            Self::Integer => "IntegerString",
+            Self::Float => "FloatString",
+            Self::Size => "RegexValidator",
+            Self::Linked(_) => "LinkedValidator",
+        }
+    }
+
+    /// One sentence for the policy specification.
+    pub(crate) fn description(self) -> String {
+        match self {
+            Self::Linked(linked) => format!("What is accepted depends on the parameter `{}`", linked.on),
+            other => format!("Accepts {}", other.expectation()),
+        }
+    }
+
+    /// What is accepted, to be put after "expected".
+    pub(crate) fn expectation(self) -> String {
+        match self {
+            Self::Text => "a text".to_owned(),
+            Self::Boolean => "`true` or `false`, in any case".to_owned(),
+            Self::OneOf(words) => format!("one of {}", words.join(", ")),
+            Self::List => "texts separated by commas".to_owned(),
+            Self::Numbers => "whole numbers separated by commas".to_owned(),
+            Self::Integer => "a whole number".to_owned(),
+            Self::Float => "a number such as 7.5".to_owned(),
+            Self::Size => "a size such as `500mb`".to_owned(),
+            Self::Linked(linked) => format!("what `{}` asks for", linked.on),
+        }
+    }
+
+    /// The JSON Schema fragment of the policy specification.
+    pub(crate) fn criteria(self) -> Value {
+        let pattern = |pattern: &str| json!({"type": "string", "pattern": pattern});
+        match self {
+            Self::Text => json!({"type": "string"}),
+            Self::Boolean => json!({"type": "string", "enum": ["true", "false"]}),
+            Self::OneOf(words) => json!({"type": "string", "enum": words}),
+            Self::List => pattern(LIST_PATTERN),
+            Self::Numbers => pattern(NUMBERS_PATTERN),
+            Self::Integer => pattern(INTEGER_PATTERN),
+            Self::Float => pattern(FLOAT_PATTERN),
+            Self::Size => pattern(SIZE_PATTERN),
+            Self::Linked(_) => {
+                json!({"anyOf": [Self::Size.criteria(), Self::Text.criteria(), Self::Integer.criteria()]})
+            }
+        }
+    }
+
+    /// The validator to use, given the values bound so far; `None` where the parameter it depends on has none.
+    pub(crate) fn resolve<'v>(self, value_of: impl Fn(&'static str) -> Option<&'v str>) -> Option<Self> {
+        let Self::Linked(linked) = self else { return Some(self) };
+        let on = value_of(linked.on)?;
+        Some(linked.cases.iter().find(|(case, _)| *case == on).map_or(linked.otherwise, |(_, validator)| *validator))
+    }
+
+    /// The schema that a missing value violates, if it does although the parameter is declared optional.
+    pub(crate) fn refuses_absence<'v>(self, value_of: impl Fn(&'static str) -> Option<&'v str>) -> Option<Value> {
+        let Self::Linked(linked) = self else { return None };
+        let (parameter, values) = linked.optional_if;
+        match value_of(parameter) {
+            Some(value) if !values.contains(&value) => self.resolve(value_of).map(Self::criteria),
+            _ => None,
+        }
+    }
+
+    /// Reads a value, or says what is wrong with it in the words of the v1 contract.
+    pub(crate) fn parse(self, value: &Value) -> Result<Bound, String> {
+        if matches!(self, Self::Boolean) {
+            return boolean(value);
+        }
+        let Value::String(text) = value else {
+            return Err(format!("{} is not of type 'string'", python::value(value)));
+        };
+        let mismatch = |pattern: &str| format!("{} does not match {}", python::repr(text), python::repr(pattern));
+        match self {
+            Self::Text | Self::Boolean | Self::Linked(_) => Ok(Bound::Text(text.clone())),
+            Self::OneOf(words) => {
+                let text = neutral(text, words);
+                if words.contains(&text) {
+                    return Ok(Bound::Text(text.to_owned()));
+                }
+                Err(format!("{} is not one of {}", python::repr(text), python::list(words.iter().copied())))
+            }
+            Self::List => {
+                // Every piece has at least one character, so only blanks between commas are an empty item.
+                if text.is_empty() || text.split(',').any(str::is_empty) {
+                    return Err(mismatch(LIST_PATTERN));
+                }
+                Ok(Bound::List(text.split(',').map(|item| item.trim().to_owned()).collect()))
+            }
+            Self::Numbers => {
+                let numbers: Option<Vec<_>> = text.split(',').map(|item| number(item.trim())).collect();
+                numbers.map(Bound::List).ok_or_else(|| mismatch(NUMBERS_PATTERN))
+            }
+            Self::Integer => {
+                let digits = number(text.trim()).ok_or_else(|| mismatch(INTEGER_PATTERN))?;
+                // Whatever exceeds 64 bits is as good as endless: days, layers.
+                Ok(Bound::Integer(digits.parse().unwrap_or(u64::MAX)))
+            }
+            Self::Float => float(text.trim()).map(Bound::Float).ok_or_else(|| mismatch(FLOAT_PATTERN)),
+            Self::Size => size(text).map(Bound::Integer).ok_or_else(|| mismatch(SIZE_PATTERN)),
+        }
+    }
+}
+
+/// `allowlist` and `denylist` are understood where the contract says `whitelist` and `blacklist`.
+fn neutral<'t>(text: &'t str, words: &[&str]) -> &'t str {
+    match text {
+        "allowlist" if words.contains(&"whitelist") => "whitelist",
+        "denylist" if words.contains(&"blacklist") => "blacklist",
+        text => text,
+    }
+}
+
+fn boolean(value: &Value) -> Result<Bound, String> {
+    let text = match value {
+        Value::String(text) => text.to_lowercase(),
+        other => python::value(other).to_lowercase(),
+    };
+    match text.as_str() {
+        "true" => Ok(Bound::Flag(true)),
+        "false" => Ok(Bound::Flag(false)),
+        _ => Err(format!("{} is not one of ['true', 'false']", python::repr(&text))),
+    }
+}
+
+/// A run of digits, printed as a number is: without leading zeros.
+fn number(text: &str) -> Option<String> {
+    if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    let digits = text.trim_start_matches('0');
+    Some(if digits.is_empty() { "0".to_owned() } else { digits.to_owned() })
+}
+
+/// `5.`, `.5`, `-1`; not `.`, `--5`, nothing, which the original accepts and then fails on.
+fn float(text: &str) -> Option<f64> {
+    let digits = text.strip_prefix('-').unwrap_or(text);
+    let plain = digits.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+    if !plain || !digits.bytes().any(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    text.parse().ok()
+}
+
+fn size(text: &str) -> Option<u64> {
+    let (digits, power) = match text.len().checked_sub(2).and_then(|cut| text.split_at_checked(cut)) {
+        Some((digits, "kb")) => (digits, 1),
+        Some((digits, "mb")) => (digits, 2),
+        Some((digits, "gb")) => (digits, 3),
+        Some((digits, "tb")) => (digits, 4),
+        _ => (text, 0),
+    };
+    let digits = number(digits)?;
+    let bytes: u64 = digits.parse().unwrap_or(u64::MAX);
+    Some(bytes.saturating_mul(1024_u64.pow(power)))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const ALL: [Validator; 8] = [
+        Validator::Text,
+        Validator::Boolean,
+        Validator::OneOf(&["whitelist", "blacklist"]),
+        Validator::List,
+        Validator::Numbers,
+        Validator::Integer,
+        Validator::Float,
+        Validator::Size,
+    ];
+
+    fn parse(validator: Validator, text: &str) -> Option<Bound> {
+        validator.parse(&Value::String(text.to_owned())).ok()
+    }
+
+    #[test]
+    fn kinds_accept_and_refuse_as_documented() {
+        let list = |items: &[&str]| Some(Bound::List(items.iter().map(|&item| item.to_owned()).collect()));
+        for (validator, text, want) in [
+            (Validator::Text, "", Some(Bound::Text(String::new()))),
+            (Validator::Boolean, "TRUE", Some(Bound::Flag(true))),
+            (Validator::Boolean, "False", Some(Bound::Flag(false))),
+            (Validator::Boolean, "yes", None),
+            (Validator::Boolean, "1", None),
+            (Validator::Boolean, "", None),
+            (Validator::OneOf(&["a"]), " a", None),
+            (Validator::OneOf(&["a"]), "A", None),
+            (Validator::OneOf(&["whitelist"]), "allowlist", Some(Bound::Text("whitelist".into()))),
+            (Validator::List, "a,", None),
+            (Validator::List, ",a", None),
+            (Validator::List, "a,,b", None),
+            (Validator::List, "", None),
+            (Validator::List, " ", list(&[""])),
+            (Validator::List, "a, ,b", list(&["a", "", "b"])),
+            (Validator::Numbers, "1,2", list(&["1", "2"])),
+            (Validator::Numbers, " 1 , 02 ", list(&["1", "2"])),
+            (Validator::Numbers, "-1", None),
+            (Validator::Numbers, "1.5", None),
+            (Validator::Numbers, "1,", None),
+            (Validator::Numbers, "80-90", None),
+            (Validator::Integer, "007", Some(Bound::Integer(7))),
+            (Validator::Integer, "-1", None),
+            (Validator::Integer, "+1", None),
+            (Validator::Integer, "1.0", None),
+            (Validator::Integer, "", None),
+            (Validator::Float, "5.", Some(Bound::Float(5.0))),
+            (Validator::Float, ".5", Some(Bound::Float(0.5))),
+            (Validator::Float, " 5 ", Some(Bound::Float(5.0))),
+            (Validator::Float, "-1", Some(Bound::Float(-1.0))),
+            (Validator::Float, "5e1", None),
+            (Validator::Float, "+1", None),
+            (Validator::Float, "", None),
+            (Validator::Float, ".", None),
+            (Validator::Float, "--5", None),
+            (Validator::Size, "1kb", Some(Bound::Integer(1024))),
+            (Validator::Size, "100mb", Some(Bound::Integer(104_857_600))),
+            (Validator::Size, "12", Some(Bound::Integer(12))),
+            (Validator::Size, "1GB", None),
+            (Validator::Size, "100 mb", None),
+            (Validator::Size, "-1", None),
+            (Validator::Size, "10b", None),
+            (Validator::Size, "", None),
+        ] {
+            assert_eq!(parse(validator, text), want, "{validator:?} {text:?}");
+        }
+        for validator in ALL {
+            assert!(validator.parse(&json!(1)).is_err(), "{validator:?}");
+        }
+    }
+
+    #[test]
+    fn refusals_are_worded_as_in_the_contract() {
+        let refusal = |validator: Validator, text: &str| validator.parse(&Value::String(text.to_owned())).unwrap_err();
+        assert_eq!(
+            refusal(Validator::OneOf(&["whitelist", "blacklist"]), "sometimes"),
+            "'sometimes' is not one of ['whitelist', 'blacklist']"
+        );
+        assert_eq!(refusal(Validator::Integer, "x"), "'x' does not match '^\\\\s*[\\\\d]+\\\\s*$'");
+        assert_eq!(Validator::Text.parse(&json!(5)).unwrap_err(), "5 is not of type 'string'");
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_survived(text in ".{0,30}") {
+            for validator in ALL {
+                let _ = parse(validator, &text);
+            }
+        }
+    }
+}

@@ -1,0 +1,229 @@
+//! Python regular expressions, anchored at the start as `re.match` does, with bounded size and steps.
+//!
+//! Bundles were written for Python's `re`. The dialects agree on nearly everything people write; what Python reads
+//! otherwise (`\Z`, literal braces and brackets) is rewritten first. Look-around and backreferences, which bundles
+//! use, need backtracking: such patterns run with a step limit, all others in linear time.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::iter::Peekable;
+use std::str::Chars;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use fancy_regex::RegexBuilder;
+
+/// Longest pattern that is compiled, in bytes.
+const MAX_PATTERN: usize = 16 * 1024;
+/// Largest compiled program, in bytes.
+const MAX_PROGRAM: usize = 4 * 1024 * 1024;
+/// Most backtracking steps for one text.
+const MAX_STEPS: usize = 200_000;
+
+/// A pattern that cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PatternError {
+    /// It does not compile.
+    #[error("`{pattern}` is no regular expression: {reason}")]
+    Malformed {
+        /// The pattern, shortened.
+        pattern: String,
+        /// What the compiler says.
+        reason: String,
+    },
+    /// It needs more steps than are allowed for one text.
+    #[error("the regular expression `{pattern}` takes too many steps")]
+    TooSlow {
+        /// The pattern, shortened.
+        pattern: String,
+    },
+}
+
+/// A compiled regular expression that must match at the start of a text.
+#[derive(Clone)]
+pub struct StartRegex {
+    source: Arc<str>,
+    compiled: Arc<fancy_regex::Regex>,
+}
+
+impl StartRegex {
+    /// Compiles a Python pattern.
+    pub fn new(pattern: &str) -> Result<Self, PatternError> {
+        let malformed = |reason: String| PatternError::Malformed { pattern: shorten(pattern), reason };
+        if pattern.len() > MAX_PATTERN {
+            return Err(malformed(format!("it is longer than {MAX_PATTERN} bytes")));
+        }
+        let translated = translate(pattern);
+        let compile = |text: &str| {
+            RegexBuilder::new(text)
+                .backtrack_limit(MAX_STEPS)
+                .delegate_size_limit(MAX_PROGRAM)
+                .delegate_dfa_size_limit(MAX_PROGRAM)
+                .build()
+                .map_err(|error| malformed(error.to_string().lines().last().unwrap_or_default().trim().to_owned()))
+        };
+        // By itself first: `a)(b` must not become right by being wrapped.
+        compile(&translated)?;
+        let compiled = compile(&format!("\\A(?:{translated})"))?;
+        Ok(Self { source: pattern.into(), compiled: Arc::new(compiled) })
+    }
+
+    /// Whether it matches at the start of `text`.
+    pub fn is_match(&self, text: &str) -> Result<bool, PatternError> {
+        self.compiled.is_match(text).map_err(|_| PatternError::TooSlow { pattern: shorten(&self.source) })
+    }
+}
+
+impl fmt::Display for StartRegex {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(&self.source)
+    }
+}
+
+impl fmt::Debug for StartRegex {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "StartRegex({:?})", self.source)
+    }
+}
+
+/// The regular expressions of one bundle, each compiled once.
+#[derive(Debug, Default)]
+pub(crate) struct RegexCache(Mutex<HashMap<String, Result<StartRegex, PatternError>>>);
+
+impl RegexCache {
+    /// The compiled form of `pattern`.
+    pub(crate) fn get(&self, pattern: &str) -> Result<StartRegex, PatternError> {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(regex) = known.get(pattern) {
+            return regex.clone();
+        }
+        let regex = StartRegex::new(pattern);
+        known.insert(pattern.to_owned(), regex.clone());
+        regex
+    }
+}
+
+fn shorten(pattern: &str) -> String {
+    pattern.chars().take(200).collect()
+}
+
+/// Rewrites what Python reads differently.
+fn translate(pattern: &str) -> String {
+    let mut out = String::with_capacity(pattern.len() + 8);
+    let mut letters = pattern.chars().peekable();
+    let mut in_class = false;
+    while let Some(letter) = letters.next() {
+        match letter {
+            '\\' => escape(&mut letters, in_class, &mut out),
+            '[' if !in_class => {
+                in_class = true;
+                out.push('[');
+                if letters.next_if_eq(&'^').is_some() {
+                    out.push('^');
+                }
+                // A bracket right at the beginning of a class stands for itself.
+                if letters.next_if_eq(&']').is_some() {
+                    out.push_str("\\]");
+                }
+            }
+            ']' if in_class => {
+                in_class = false;
+                out.push(']');
+            }
+            // Nested classes and set operations exist in our dialect only.
+            '[' | '&' | '~' if in_class => {
+                out.push('\\');
+                out.push(letter);
+            }
+            '{' if !in_class && !is_quantifier(&letters) => out.push_str("\\{"),
+            letter => out.push(letter),
+        }
+    }
+    out
+}
+
+fn escape(letters: &mut Peekable<Chars<'_>>, in_class: bool, out: &mut String) {
+    match letters.next() {
+        Some('Z') if !in_class => out.push_str("\\z"),
+        Some(letter @ ('<' | '>' | '"' | '\'' | '/' | ' ' | ',' | ':' | ';' | '=' | '@' | '!' | '%' | '`' | '_')) => {
+            out.push(letter);
+        }
+        Some(letter) => {
+            out.push('\\');
+            out.push(letter);
+        }
+        None => out.push('\\'),
+    }
+}
+
+/// Whether what follows a `{` is `m}`, `m,}`, `,n}` or `m,n}`.
+fn is_quantifier(rest: &Peekable<Chars<'_>>) -> bool {
+    let inner: Option<String> = {
+        let mut taken = String::new();
+        let mut closed = false;
+        for letter in rest.clone().take(24) {
+            if letter == '}' {
+                closed = true;
+                break;
+            }
+            taken.push(letter);
+        }
+        closed.then_some(taken)
+    };
+    let Some(inner) = inner else { return false };
+    let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    match inner.split_once(',') {
+        Some((low, high)) => digits(low) && digits(high) && !(low.is_empty() && high.is_empty()),
+        None => !inner.is_empty() && digits(&inner),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn patterns_mean_what_python_means() {
+        for (pattern, text, want) in [
+            ("pem", "/a/key.pem", false),
+            (".*\\.pem", "/a/key.pem", true),
+            ("/etc", "/etc/passwd", true),
+            ("abc\\Z", "abcd", false),
+            ("(?i)ABC", "abc", true),
+            ("a{b}", "a{b}", true),
+            ("a{2}", "aa", true),
+            ("[]x]+", "]x", true),
+            ("[[a]", "[", true),
+            ("[a&&b]", "&", true),
+            ("\\<a", "<a", true),
+            ("(a)\\1", "aa", true),
+            ("(?!root).*", "root", false),
+            ("(?<=a)b", "ab", false),
+            (".", "\n", false),
+            ("a|b", "xb", false),
+            ("", "anything", true),
+        ] {
+            let regex = StartRegex::new(pattern).unwrap_or_else(|error| panic!("{pattern}: {error}"));
+            assert_eq!(regex.is_match(text), Ok(want), "{pattern} on {text}");
+        }
+        for pattern in ["*\\.pem", "[", "a)|(b", "(", "a{99999999}"] {
+            assert!(StartRegex::new(pattern).is_err(), "{pattern}");
+        }
+    }
+
+    #[test]
+    fn runaway_patterns_end() {
+        let regex = StartRegex::new("(a*)*\\1b(?!c)").unwrap();
+        assert!(matches!(regex.is_match(&"a".repeat(200)), Ok(false) | Err(PatternError::TooSlow { .. })));
+    }
+
+    proptest! {
+        #[test]
+        fn no_pattern_panics(pattern in "[\\[\\](){}*+?|^$.,a-c0-9&~Z<\\\\-]{0,24}", text in "[a-c]{0,12}") {
+            if let Ok(regex) = StartRegex::new(&pattern) {
+                let _ = regex.is_match(&text);
+            }
+        }
+    }
+}

@@ -1,0 +1,66 @@
+//! Words of the v1 contract for facts of the model: package types, places, namespaces.
+//!
+//! Ids and messages are made of them, so they are part of what allowlists match.
+
+use killick_model::analysis::Analysis;
+use killick_model::matching::{FixState, Match};
+use killick_model::package::{Package, PackageDetails, PackageKind};
+
+/// The package type of the v1 contract.
+pub fn package_type(package: &Package) -> &'static str {
+    match package.kind {
+        PackageKind::Deb => "dpkg",
+        PackageKind::Rpm => "rpm",
+        PackageKind::Apk => "APKG",
+        PackageKind::Python => "python",
+        PackageKind::Npm => "npm",
+        PackageKind::Gem => "gem",
+        PackageKind::Java => "java",
+        PackageKind::Go => "go",
+        PackageKind::Rust => "rust",
+        PackageKind::Binary => "binary",
+    }
+}
+
+/// Where the v1 contract says the package is: `pkgdb` for packages of the distribution.
+pub fn package_path(package: &Package) -> String {
+    match &package.details {
+        _ if package.kind.is_os() => "pkgdb".to_owned(),
+        PackageDetails::Python { site_packages, .. } => {
+            let root = site_packages.to_string();
+            format!("{}/{}", root.trim_end_matches('/'), package.name)
+        }
+        _ => package.virtual_path(),
+    }
+}
+
+/// Whether the vendor said it will not fix it.
+pub(crate) fn will_not_fix(found: &Match) -> bool {
+    found.fix.state == FixState::WontFix
+}
+
+/// The namespace whose statement decided.
+pub(crate) fn feed_group(found: &Match) -> &str {
+    found.evidence.first().map_or("", |evidence| evidence.namespace.as_str())
+}
+
+/// The namespaces that may hold the data of an image's distribution: with the whole version, then shorter ones.
+pub fn distribution_namespaces(analysis: &Analysis) -> Vec<String> {
+    let Some(distribution) = &analysis.distribution else { return Vec::new() };
+    let Some(version) = distribution.version.as_deref().filter(|version| !version.is_empty()) else {
+        return Vec::new();
+    };
+    let name = match distribution.id.as_str() {
+        "centos" | "fedora" | "redhat" | "rhel" | "rocky" => "rhel",
+        other => other,
+    };
+    let mut versions = vec![version];
+    let mut shorter = version;
+    while let Some((rest, _)) = shorter.rsplit_once('.') {
+        versions.push(rest);
+        shorter = rest;
+    }
+    // `a.b.c.d` never occurs; what the contract names is the whole, the first two parts, and the first.
+    versions.retain(|candidate| *candidate == version || candidate.matches('.').count() <= 1);
+    versions.into_iter().map(|version| format!("{name}:{version}")).collect()
+}
