@@ -1,1 +1,31 @@
-//! Brings bytes here: registries, image archives, OCI layouts, feed downloads.
+//! Brings bytes here: registries, image archives, OCI layouts, root directories, feed downloads.
+//!
+//! [`Source::parse`] reads what the user typed, [`stage`](stage::stage) turns it into a
+//! [`StagedImage`](killick_model::image::StagedImage): documents verified and in memory, layers ready to be opened as
+//! verified streams. Nothing is written to disk, nothing is unpacked, and no size that an image declares is ever
+//! allocated.
+
+mod archive;
+pub mod credentials;
+mod directory;
+mod docker_archive;
+pub mod documents;
+pub mod http;
+pub mod layer;
+mod layout;
+pub mod limits;
+pub mod platform;
+pub mod progress;
+pub mod registry;
+pub mod source;
+pub mod stage;
+
+pub use archive::ArchiveError;
+pub use credentials::Credentials;
+pub use directory::DirectoryError;
+pub use docker_archive::DockerArchiveError;
+pub use layout::LayoutError;
+pub use limits::Limits;
+pub use registry::RegistryOptions;
+pub use source::Source;
+pub use stage::{StageError, StageOptions, stage};

@@ -1,0 +1,99 @@
+//! The one way HTTP is spoken: rustls with `ring`, verified certificates, bounded time, redirects only when asked.
+//!
+//! Borrowed by the API client, webhooks and feed downloads. Nothing here retries; that is its caller's decision.
+
+use std::time::Duration;
+
+use killick_model::hint::Hint;
+
+/// How a client behaves.
+#[derive(Debug, Clone)]
+pub struct ClientOptions {
+    /// Certificates in PEM to trust besides the system's.
+    pub extra_ca_pem: Option<Vec<u8>>,
+    /// Accept any certificate. Only for a registry whose record says so.
+    pub skip_tls_verify: bool,
+    /// Time to establish a connection.
+    pub connect_timeout: Duration,
+    /// Time without a single byte after which a transfer is given up.
+    pub read_timeout: Duration,
+    /// Redirects to follow. Credentials given as `Authorization` are dropped on the way to another host.
+    pub redirects: usize,
+}
+
+impl Default for ClientOptions {
+    fn default() -> Self {
+        Self {
+            extra_ca_pem: None,
+            skip_tls_verify: false,
+            connect_timeout: Duration::from_secs(10),
+            read_timeout: Duration::from_secs(30),
+            redirects: 5,
+        }
+    }
+}
+
+/// Why there is no client.
+#[derive(Debug, thiserror::Error)]
+pub enum HttpError {
+    /// The additional certificates are unreadable.
+    #[error("the additional CA certificates are not PEM")]
+    Certificates(#[source] Option<reqwest::Error>),
+    /// The TLS stack refused the settings.
+    #[error("cannot set up the HTTP client")]
+    Client(#[source] reqwest::Error),
+}
+
+impl Hint for HttpError {
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Certificates(_) => Some("give a file with `-----BEGIN CERTIFICATE-----` blocks".to_owned()),
+            Self::Client(_) => {
+                Some("install the system's CA certificates (Debian: `apt-get install ca-certificates`)".to_owned())
+            }
+        }
+    }
+}
+
+/// A client with these options.
+///
+/// Reading the system's certificates takes milliseconds: build one client and clone it.
+pub fn client(options: &ClientOptions) -> Result<reqwest::Client, HttpError> {
+    // Fails only if a provider is installed already, which is then the one to use.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let redirects = match options.redirects {
+        0 => reqwest::redirect::Policy::none(),
+        limit => reqwest::redirect::Policy::limited(limit),
+    };
+    let mut builder = reqwest::Client::builder()
+        .user_agent(concat!("killick/", env!("CARGO_PKG_VERSION")))
+        .connect_timeout(options.connect_timeout)
+        .read_timeout(options.read_timeout)
+        .redirect(redirects)
+        .referer(false);
+    if let Some(pem) = &options.extra_ca_pem {
+        let certificates =
+            reqwest::Certificate::from_pem_bundle(pem).map_err(|error| HttpError::Certificates(Some(error)))?;
+        if certificates.is_empty() {
+            return Err(HttpError::Certificates(None));
+        }
+        builder = builder.tls_certs_merge(certificates);
+    }
+    if options.skip_tls_verify {
+        builder = builder.tls_danger_accept_invalid_certs(true);
+    }
+    builder.build().map_err(HttpError::Client)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bad_certificates_are_refused() {
+        for pem in [b"".as_slice(), b"rubbish", b"-----BEGIN CERTIFICATE-----\n!!\n-----END CERTIFICATE-----\n"] {
+            let options = ClientOptions { extra_ca_pem: Some(pem.to_owned()), ..ClientOptions::default() };
+            assert!(client(&options).is_err(), "{}", String::from_utf8_lossy(pem));
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! Layers as verified byte streams.
+//!
+//! A [`StoredLayer`] opens the stored bytes wherever they lie and gives the uncompressed tar. Compression is recognised
+//! by content, never by media type. Stored bytes are counted and hashed against the blob digest, uncompressed bytes
+//! against the diffID, both while they stream: a reader that comes to its end without an error was verified, and a
+//! reader that is dropped early was not. How far a small layer may unpack is for the reader's user to bound.
+
+mod decode;
+mod raw;
+
+use std::io::{self, Read};
+use std::sync::Arc;
+
+use killick_model::digest::Digest;
+use killick_model::hint::Hint;
+use killick_model::image::LayerSource;
+
+use crate::progress::{self, Event, Progress};
+
+/// Why the bytes of a layer are not those that were promised. Found inside the [`io::Error`] of a layer's reader.
+#[derive(Debug, thiserror::Error)]
+pub enum LayerError {
+    /// The stored bytes are others.
+    #[error("the stored bytes of layer `{layer}` have the digest `{actual}` instead of `{expected}`")]
+    WrongDigest {
+        /// The layer's diffID.
+        layer: Digest,
+        /// As promised by the manifest.
+        expected: Digest,
+        /// As computed.
+        actual: Digest,
+    },
+    /// The uncompressed bytes are others.
+    #[error("the content of layer `{layer}` has the diffID `{actual}`, not the one its configuration promises")]
+    WrongDiffId {
+        /// As promised by the configuration.
+        layer: Digest,
+        /// As computed.
+        actual: Digest,
+    },
+    /// The stored bytes end early.
+    #[error("layer `{layer}` ends after {actual} of {declared} bytes")]
+    Truncated {
+        /// The layer's diffID.
+        layer: Digest,
+        /// As promised.
+        declared: u64,
+        /// As counted.
+        actual: u64,
+    },
+    /// There are more stored bytes than promised.
+    #[error("layer `{layer}` has more than its {declared} bytes")]
+    TooLong {
+        /// The layer's diffID.
+        layer: Digest,
+        /// As promised.
+        declared: u64,
+    },
+    /// The compressed stream is damaged, or asks for more memory than it may have.
+    #[error("layer `{layer}` cannot be decompressed as {format}")]
+    Decompress {
+        /// The layer's diffID.
+        layer: Digest,
+        /// `gzip` or `zstd`.
+        format: &'static str,
+        /// What the decompressor says.
+        #[source]
+        source: io::Error,
+    },
+    /// A compression that layers do not have.
+    #[error("layer `{layer}` is compressed with {format}, which container engines do not read")]
+    Unsupported {
+        /// The layer's diffID.
+        layer: Digest,
+        /// `xz`, `bzip2`.
+        format: &'static str,
+    },
+    /// An earlier read of this reader failed.
+    #[error("layer `{layer}` was already found to be damaged")]
+    Failed {
+        /// The layer's diffID.
+        layer: Digest,
+    },
+}
+
+impl Hint for LayerError {
+    fn hint(&self) -> Option<String> {
+        let hint = match self {
+            Self::WrongDigest { .. } | Self::Truncated { .. } | Self::TooLong { .. } => {
+                "the image was damaged on the way or where it is stored: pull, save or push it again"
+            }
+            Self::WrongDiffId { .. } => {
+                "the image was built wrongly, or its configuration was changed: do not trust it"
+            }
+            _ => return None,
+        };
+        Some(hint.to_owned())
+    }
+}
+
+impl From<LayerError> for io::Error {
+    fn from(error: LayerError) -> Self {
+        Self::new(io::ErrorKind::InvalidData, error)
+    }
+}
+
+/// Opens stored bytes, any number of times.
+pub(crate) trait Blob: Send + Sync {
+    fn open(&self) -> io::Result<Box<dyn Read + Send>>;
+}
+
+/// What is known about the stored bytes of a layer before they are read.
+#[derive(Debug, Clone)]
+pub(crate) struct Promise {
+    pub(crate) diff_id: Digest,
+    /// Digest of the stored bytes; unknown in archives that name layers otherwise.
+    pub(crate) digest: Option<Digest>,
+    /// Number of stored bytes.
+    pub(crate) size: u64,
+}
+
+/// A layer whose stored bytes are in a blob.
+pub(crate) struct StoredLayer {
+    pub(crate) promise: Promise,
+    pub(crate) blob: Arc<dyn Blob>,
+    pub(crate) zstd_window_log: u32,
+    pub(crate) progress: Option<Arc<dyn Progress>>,
+}
+
+impl LayerSource for StoredLayer {
+    fn open(&self) -> io::Result<Box<dyn Read + Send>> {
+        let event = Event::LayerOpened { diff_id: &self.promise.diff_id, bytes: self.promise.size };
+        progress::report(self.progress.as_ref(), event);
+        let raw = raw::RawReader::new(self.blob.open()?, self.promise.clone(), self.progress.clone());
+        Ok(Box::new(decode::LayerReader::new(raw, self.zstd_window_log)))
+    }
+}

@@ -1,0 +1,263 @@
+//! OCI image layouts (image-layout.md), in a directory or in an archive.
+//!
+//! Blobs are found by validated digest only, so a document cannot name a path. Documents are verified here, layers
+//! while they are read.
+
+mod folder;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use killick_model::digest::Digest;
+use killick_model::hint::Hint;
+use killick_model::image::{StagedImage, StagedLayer};
+
+pub(crate) use folder::Folder;
+
+use crate::archive::Archive;
+use crate::documents::{self, Document, DocumentError, Entry};
+use crate::layer::{Blob, Promise, StoredLayer};
+use crate::platform;
+use crate::stage::{StageError, StageOptions};
+
+/// What is wrong with an OCI layout itself.
+#[derive(Debug, thiserror::Error)]
+pub enum LayoutError {
+    /// The directory cannot be read.
+    #[error("cannot read `{}` of the OCI layout", path.display())]
+    Read {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// There is no index.
+    #[error("`{name}` is no OCI layout: it has no `index.json`")]
+    NoIndex {
+        /// The source.
+        name: String,
+    },
+    /// A blob is not there.
+    #[error("the blob `{digest}` is missing from `{name}`")]
+    Missing {
+        /// The source.
+        name: String,
+        /// The blob.
+        digest: Digest,
+    },
+    /// A blob is a link to somewhere else.
+    #[error("`{}` lies outside the OCI layout", path.display())]
+    Outside {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A blob is not a plain file.
+    #[error("`{}` is not a regular file", path.display())]
+    NotAFile {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The tag is not there.
+    #[error("`{name}` has no image `{tag}`: it has {available}")]
+    NoTag {
+        /// The source.
+        name: String,
+        /// As asked for.
+        tag: String,
+        /// What there is.
+        available: String,
+    },
+    /// There are several images.
+    #[error("`{name}` has several images: {available}")]
+    Several {
+        /// The source.
+        name: String,
+        /// What there is.
+        available: String,
+    },
+}
+
+impl Hint for LayoutError {
+    fn hint(&self) -> Option<String> {
+        let hint = match self {
+            Self::Several { .. } => "name one behind a colon, as in `oci:DIR:TAG`",
+            Self::NoIndex { .. } => "give a docker archive as `docker-archive:FILE`, a root directory as `dir:PATH`",
+            Self::Outside { .. } => "copy the layout with its links replaced by files (`cp -rL`)",
+            _ => return None,
+        };
+        Some(hint.to_owned())
+    }
+}
+
+/// Something to open, and how many bytes it will give.
+pub(crate) type SizedBlob = (Arc<dyn Blob>, u64);
+
+/// Where the files of a layout are.
+pub(crate) trait Layout {
+    /// A file by its name in the layout, if it is there; at most `limit` bytes and one.
+    fn read(&self, name: &str, limit: u64) -> Result<Option<Vec<u8>>, StageError>;
+    /// The bytes of a file and how many they are, if it is there.
+    fn blob(&self, name: &str) -> Result<Option<SizedBlob>, StageError>;
+}
+
+impl Layout for Archive {
+    fn read(&self, name: &str, limit: u64) -> Result<Option<Vec<u8>>, StageError> {
+        if !self.contains(name.as_bytes()) {
+            return Ok(None);
+        }
+        Ok(Some(Self::read(self, name.as_bytes(), limit)?))
+    }
+
+    fn blob(&self, name: &str) -> Result<Option<SizedBlob>, StageError> {
+        if !self.contains(name.as_bytes()) {
+            return Ok(None);
+        }
+        Ok(Some(Self::blob(self, name.as_bytes())?))
+    }
+}
+
+/// Stages the image `tag` of a layout; without a tag, its only one.
+pub(crate) fn stage(
+    layout: &impl Layout,
+    name: String,
+    tag: Option<&str>,
+    options: &StageOptions,
+) -> Result<StagedImage, StageError> {
+    let limits = &options.limits;
+    let Some(bytes) = layout.read("index.json", limits.document_bytes)? else {
+        return Err(LayoutError::NoIndex { name }.into());
+    };
+    let Document::Index(entries) = documents::read_document(&name, &bytes, None, limits)? else {
+        return Err(LayoutError::NoIndex { name }.into());
+    };
+    let mut entry = top(&entries, &name, tag, options)?.clone();
+    let tags = entries.iter().filter(|other| other.digest == entry.digest).filter_map(|other| other.ref_name.clone());
+    let tags: Vec<String> = tags.collect();
+    let mut index = None;
+    for _ in 0..=limits.index_depth {
+        let bytes = document(layout, &name, "manifest", &entry.digest, entry.size, options)?;
+        match documents::read_document(&name, &bytes, Some(&entry.media_type), limits)? {
+            Document::Index(entries) => {
+                let chosen = platform::choose(&entries, options.platform.as_ref(), &name)?.clone();
+                index = Some((entry.digest, bytes));
+                entry = chosen;
+            }
+            Document::Manifest(manifest) => {
+                let config = &manifest.config;
+                let config_bytes = document(layout, &name, "configuration", &config.digest, config.size, options)?;
+                let read = documents::read_config(&name, &config_bytes, limits)?;
+                read.check_layers(&name, manifest.layers.len())?;
+                read.check_platform(&name, options.platform.as_ref())?;
+                let layers = manifest.layers.iter().zip(&read.diff_ids);
+                let layers = layers.map(|(layer, diff_id)| stored(layout, &name, layer, diff_id, options));
+                return Ok(StagedImage {
+                    layers: layers.collect::<Result<_, _>>()?,
+                    manifest_digest: entry.digest,
+                    manifest: bytes,
+                    index,
+                    config_digest: manifest.config.digest,
+                    config_bytes,
+                    config: read.config,
+                    tags,
+                    name,
+                });
+            }
+        }
+    }
+    Err(DocumentError::TooDeep { subject: name, limit: limits.index_depth }.into())
+}
+
+/// The entry of `index.json` that is meant.
+fn top<'a>(
+    entries: &'a [Entry],
+    name: &str,
+    tag: Option<&str>,
+    options: &StageOptions,
+) -> Result<&'a Entry, StageError> {
+    let available = || {
+        let mut names: Vec<String> =
+            entries.iter().filter_map(|entry| entry.ref_name.as_ref()).map(|name| format!("`{name}`")).collect();
+        names.sort();
+        names.dedup();
+        names.truncate(20);
+        if names.is_empty() { "none with a name".to_owned() } else { names.join(", ") }
+    };
+    if let Some(tag) = tag {
+        let named: Vec<Entry> = entries.iter().filter(|entry| is_named(entry, tag)).cloned().collect();
+        if named.is_empty() {
+            return Err(
+                LayoutError::NoTag { name: name.to_owned(), tag: tag.to_owned(), available: available() }.into()
+            );
+        }
+        let chosen = platform::choose(&named, options.platform.as_ref(), name)?.digest.clone();
+        let found = entries.iter().find(|entry| entry.digest == chosen && is_named(entry, tag));
+        return Ok(found.expect("the chosen entry is one of them"));
+    }
+    let mut real = entries.iter().filter(|entry| !entry.is_attestation());
+    let first = real.next().ok_or_else(|| DocumentError::EmptyIndex { subject: name.to_owned() })?;
+    if real.all(|entry| entry.digest == first.digest) {
+        return Ok(first);
+    }
+    let is_one_image = entries.iter().all(|entry| entry.ref_name == first.ref_name && entry.platform.is_some());
+    if is_one_image {
+        return Ok(platform::choose(entries, options.platform.as_ref(), name)?);
+    }
+    Err(LayoutError::Several { name: name.to_owned(), available: available() }.into())
+}
+
+/// Whether `tag` is the name of an entry, or the tag of its name.
+fn is_named(entry: &Entry, tag: &str) -> bool {
+    let Some(name) = &entry.ref_name else { return false };
+    name == tag || name.rsplit_once(':').is_some_and(|(_, last)| last == tag)
+}
+
+fn path_of(digest: &Digest) -> String {
+    format!("blobs/sha256/{}", digest.hex())
+}
+
+/// Reads and verifies one document.
+fn document(
+    layout: &impl Layout,
+    name: &str,
+    what: &'static str,
+    digest: &Digest,
+    size: u64,
+    options: &StageOptions,
+) -> Result<Vec<u8>, StageError> {
+    documents::check_size(what, name, size, &options.limits)?;
+    let Some(bytes) = layout.read(&path_of(digest), size)? else {
+        return Err(LayoutError::Missing { name: name.to_owned(), digest: digest.clone() }.into());
+    };
+    documents::verify(what, &bytes, digest, size)?;
+    Ok(bytes)
+}
+
+fn stored(
+    layout: &impl Layout,
+    name: &str,
+    layer: &documents::Layer,
+    diff_id: &Digest,
+    options: &StageOptions,
+) -> Result<StagedLayer, StageError> {
+    let Some((blob, actual)) = layout.blob(&path_of(&layer.digest))? else {
+        return Err(LayoutError::Missing { name: name.to_owned(), digest: layer.digest.clone() }.into());
+    };
+    if actual != layer.size {
+        let (digest, declared) = (layer.digest.clone(), layer.size);
+        return Err(DocumentError::WrongSize { what: "layer", digest, declared, actual }.into());
+    }
+    let promise = Promise { diff_id: diff_id.clone(), digest: Some(layer.digest.clone()), size: layer.size };
+    Ok(StagedLayer {
+        diff_id: diff_id.clone(),
+        digest: layer.digest.clone(),
+        media_type: layer.media_type.clone(),
+        size: layer.size,
+        source: Arc::new(StoredLayer {
+            promise,
+            blob,
+            zstd_window_log: options.limits.zstd_window_log,
+            progress: options.progress.clone(),
+        }),
+    })
+}

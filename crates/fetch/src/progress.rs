@@ -1,0 +1,70 @@
+//! What is going on, for whoever shows it. Reporting never changes what is fetched.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use killick_model::digest::Digest;
+use killick_model::problem::Problem;
+
+/// Hears what happens while an image is staged and its layers are read.
+///
+/// Called from runtime tasks and from reading threads, often: an implementation must be quick.
+pub trait Progress: Send + Sync {
+    /// Something happened.
+    fn report(&self, event: Event<'_>);
+}
+
+/// One thing that happened.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum Event<'a> {
+    /// The source is being resolved to a manifest.
+    Resolving {
+        /// What the user asked for.
+        name: &'a str,
+    },
+    /// Manifest and configuration are here; the layers are known.
+    Resolved {
+        /// The manifest.
+        digest: &'a Digest,
+        /// Number of layers.
+        layers: usize,
+        /// Sum of their stored sizes, as declared.
+        bytes: u64,
+    },
+    /// A layer was opened.
+    LayerOpened {
+        /// Its identity.
+        diff_id: &'a Digest,
+        /// Stored size, as declared.
+        bytes: u64,
+    },
+    /// Stored bytes of a layer arrived.
+    LayerBytes {
+        /// Its identity.
+        diff_id: &'a Digest,
+        /// How many since the last report.
+        bytes: u64,
+    },
+    /// A layer was read to its end and verified.
+    LayerVerified {
+        /// Its identity.
+        diff_id: &'a Digest,
+    },
+    /// A request did not succeed and will be repeated.
+    Retrying {
+        /// What is asked for.
+        what: &'a str,
+        /// After this time.
+        after: Duration,
+    },
+    /// Something could not be read and was left out.
+    Problem(&'a Problem),
+}
+
+/// Reports `event` if somebody listens.
+pub(crate) fn report(listener: Option<&Arc<dyn Progress>>, event: Event<'_>) {
+    if let Some(listener) = listener {
+        listener.report(event);
+    }
+}

@@ -1,0 +1,178 @@
+//! Proving who we are: Basic, or a bearer token (Docker's registry token protocol, "token.md" and "oauth.md").
+//!
+//! The first request goes out without credentials, which are shown only when asked for: as Basic to the registry
+//! itself, or to the token service it names. As with other clients that service may be any host; but it is never
+//! reached in plain HTTP if the registry is not, nor on this machine if the registry is elsewhere.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use base64::Engine as _;
+use http::header::{AUTHORIZATION, HeaderValue, RETRY_AFTER};
+use secrecy::ExposeSecret as _;
+use serde::Deserialize;
+use url::Url;
+
+use super::address;
+use super::challenge::Challenge;
+use super::client::{Client, Failure, Try};
+use super::error::RegistryError;
+use crate::credentials::Credentials;
+
+/// How long a token is good if its service does not say, by the specification.
+const DEFAULT_LIFE: Duration = Duration::from_mins(1);
+/// A token this close to its end is not used for a new request.
+const MARGIN: Duration = Duration::from_secs(10);
+
+/// What convinced the registry last time.
+#[derive(Default)]
+pub(super) struct Pass(Mutex<Option<Held>>);
+
+struct Held {
+    header: HeaderValue,
+    /// By the client's timer.
+    until: Option<Duration>,
+}
+
+#[derive(Deserialize)]
+struct TokenAnswer {
+    #[serde(default)]
+    token: Option<String>,
+    #[serde(default)]
+    access_token: Option<String>,
+    #[serde(default)]
+    expires_in: Option<u64>,
+}
+
+impl Pass {
+    /// The header to send, while it is good.
+    pub(super) fn current(&self, now: Duration) -> Option<HeaderValue> {
+        let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if held.as_ref().and_then(|held| held.until).is_some_and(|until| until <= now) {
+            *held = None;
+        }
+        held.as_ref().map(|held| held.header.clone())
+    }
+
+    fn keep(&self, header: HeaderValue, until: Option<Duration>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(Held { header, until });
+    }
+}
+
+impl Client {
+    /// Does what a registry asks for, so that the next request may succeed.
+    pub(super) async fn authenticate(&self, challenge: Option<Challenge>) -> Result<(), RegistryError> {
+        match (challenge, &self.credentials) {
+            (Some(Challenge::Basic), Some(Credentials::Password { user, password })) => {
+                self.pass.keep(basic(user, password.expose_secret()), None);
+                Ok(())
+            }
+            (Some(Challenge::Bearer { realm, service, scope }), _) => {
+                let realm = self.realm(&realm)?;
+                let scope = scope.unwrap_or_else(|| format!("repository:{}:pull", self.repository));
+                let (token, life) = self.token(&realm, service.as_deref(), &scope).await?;
+                let until = self.options.timer.now() + life.saturating_sub(MARGIN);
+                let mut header = HeaderValue::try_from(format!("Bearer {token}"))
+                    .map_err(|_| self.no_token(&realm, "it has bytes that no header has".to_owned()))?;
+                header.set_sensitive(true);
+                self.pass.keep(header, Some(until));
+                Ok(())
+            }
+            (Some(Challenge::Basic), _) => Err(self.unauthorized()),
+            (None, _) => Err(RegistryError::Challenge {
+                registry: self.registry.clone(),
+                reason: "neither Basic nor Bearer with a realm".to_owned(),
+            }),
+        }
+    }
+
+    /// The token service, if we may go there.
+    fn realm(&self, text: &str) -> Result<Url, RegistryError> {
+        let refuse = |reason: &str| RegistryError::Challenge {
+            registry: self.registry.clone(),
+            reason: format!("its token service is {reason}"),
+        };
+        let realm: Url = text.parse().map_err(|_| refuse("no address"))?;
+        if address::refusal(&self.base, &realm).is_some() {
+            return Err(refuse("less secure than the registry"));
+        }
+        Ok(realm)
+    }
+
+    async fn token(
+        &self,
+        realm: &Url,
+        service: Option<&str>,
+        scope: &str,
+    ) -> Result<(String, Duration), RegistryError> {
+        self.repeatedly("a token", || self.try_token(realm, service, scope)).await
+    }
+
+    async fn try_token(&self, realm: &Url, service: Option<&str>, scope: &str) -> Try<(String, Duration)> {
+        let service = service.map(|service| ("service", service));
+        let request = match &self.credentials {
+            Some(Credentials::IdentityToken(refresh)) => {
+                let mut form = vec![
+                    ("grant_type", "refresh_token"),
+                    ("refresh_token", refresh.expose_secret()),
+                    ("client_id", "killick"),
+                    ("scope", scope),
+                ];
+                form.extend(service);
+                self.http.post(realm.clone()).form(&form)
+            }
+            other => {
+                let mut query = vec![("scope", scope)];
+                query.extend(service);
+                let request = self.http.get(realm.clone()).query(&query);
+                match other {
+                    Some(Credentials::Password { user, password }) => {
+                        let header = basic(user, password.expose_secret());
+                        request.header(AUTHORIZATION, header)
+                    }
+                    _ => request,
+                }
+            }
+        };
+        let exchange = async {
+            let response = request.send().await.map_err(|error| self.broken("a token", error))?;
+            let status = response.status().as_u16();
+            match status {
+                200..=299 => Ok(self.body(response, self.limits.document_bytes, "a token").await?),
+                401 | 403 => Err(self.unauthorized().into()),
+                408 | 429 | 500.. => Err(Failure::Again {
+                    after: retry_after(response.headers()),
+                    error: self.no_token(realm, format!("it answered {status}")),
+                }),
+                _ => Err(self.no_token(realm, format!("it answered {status}")).into()),
+            }
+        };
+        let body = self.in_time("a token", exchange).await?;
+        let malformed = || self.no_token(realm, "the answer is no token".to_owned());
+        let answer: TokenAnswer = serde_json::from_slice(&body).map_err(|_| malformed())?;
+        let given = [answer.token, answer.access_token].into_iter().flatten().find(|token| !token.is_empty());
+        let life = answer.expires_in.map_or(DEFAULT_LIFE, |seconds| Duration::from_secs(seconds).max(DEFAULT_LIFE));
+        Ok((given.ok_or_else(malformed)?, life))
+    }
+
+    fn no_token(&self, realm: &Url, reason: String) -> RegistryError {
+        let mut shown = realm.clone();
+        shown.set_query(None);
+        // Cannot fail for the addresses that were accepted, and only hides what may be secret.
+        let _ = shown.set_password(None);
+        RegistryError::Token { registry: self.registry.clone(), realm: shown.to_string(), reason }
+    }
+}
+
+/// Seconds of `Retry-After`. Its other form, a date, is taken as not given.
+pub(super) fn retry_after(headers: &http::HeaderMap) -> Option<Duration> {
+    let seconds = headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
+    Some(Duration::from_secs(seconds))
+}
+
+fn basic(user: &str, password: &str) -> HeaderValue {
+    let text = base64::engine::general_purpose::STANDARD.encode(format!("{user}:{password}"));
+    let mut header = HeaderValue::try_from(format!("Basic {text}")).expect("base64 is visible ASCII");
+    header.set_sensitive(true);
+    header
+}

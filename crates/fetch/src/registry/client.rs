@@ -1,0 +1,303 @@
+//! Requests to one repository: authenticated, redirected, repeated.
+
+use std::time::Duration;
+
+use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, LOCATION, RANGE, WWW_AUTHENTICATE};
+use killick_model::digest::Digest;
+use killick_model::reference::Reference;
+use reqwest::Response;
+use url::Url;
+
+use super::auth::{Pass, retry_after};
+use super::error::RegistryError;
+use super::{RegistryOptions, address, challenge};
+use crate::credentials::Credentials;
+use crate::documents;
+use crate::limits::Limits;
+use crate::progress::{self, Event, Progress};
+use crate::stage::StageOptions;
+
+/// Redirects of one request.
+const REDIRECTS: usize = 5;
+
+/// A client for one repository. Its errors name the registry.
+pub(super) struct Client {
+    pub(super) http: reqwest::Client,
+    pub(super) registry: String,
+    pub(super) repository: String,
+    pub(super) base: Url,
+    pub(super) credentials: Option<Credentials>,
+    pub(super) pass: Pass,
+    pub(super) options: RegistryOptions,
+    pub(super) limits: Limits,
+    pub(super) progress: Option<std::sync::Arc<dyn Progress>>,
+    name: String,
+}
+
+/// A document as answered.
+pub(super) struct Answer {
+    pub(super) body: Vec<u8>,
+    pub(super) media_type: Option<String>,
+    /// What the registry says its digest is.
+    pub(super) digest: Option<Digest>,
+}
+
+/// One try of a request.
+pub(super) type Try<T> = Result<T, Failure>;
+
+/// Why a try did not succeed, and whether another may.
+pub(super) enum Failure {
+    Final(RegistryError),
+    Again { after: Option<Duration>, error: RegistryError },
+}
+
+impl From<RegistryError> for Failure {
+    fn from(error: RegistryError) -> Self {
+        Self::Final(error)
+    }
+}
+
+impl Client {
+    pub(super) fn new(
+        http: reqwest::Client,
+        reference: &Reference,
+        credentials: Option<Credentials>,
+        options: &StageOptions,
+    ) -> Result<Self, RegistryError> {
+        let base = address::base(reference, options.registry.plain_http);
+        let base = base.parse().map_err(|_| RegistryError::Address { registry: reference.registry.clone() })?;
+        Ok(Self {
+            http,
+            registry: reference.registry.clone(),
+            repository: reference.repository.clone(),
+            base,
+            credentials,
+            pass: Pass::default(),
+            options: options.registry.clone(),
+            limits: options.limits.clone(),
+            progress: options.progress.clone(),
+            name: reference.to_string(),
+        })
+    }
+
+    /// The manifest or index called `target`.
+    pub(super) async fn manifest(&self, target: &str) -> Result<Answer, RegistryError> {
+        let what = if target.starts_with("sha256:") {
+            format!("manifest `{target}` in `{}`", self.repository)
+        } else {
+            format!("image `{}`", self.name)
+        };
+        let path = format!("manifests/{target}");
+        self.repeatedly(&what, || async {
+            let exchange = async {
+                let response = self.send(&path, 0, &what).await?;
+                let header = |name| Some(response.headers().get(name)?.to_str().ok()?.to_owned());
+                let media_type = header(CONTENT_TYPE.as_str());
+                let digest = header("docker-content-digest").and_then(|text| text.parse().ok());
+                let body = self.body(response, self.limits.document_bytes, &what).await?;
+                Ok(Answer { body, media_type, digest })
+            };
+            self.in_time(&what, exchange).await
+        })
+        .await
+    }
+
+    /// A configuration of `size` bytes, which the caller has found acceptable.
+    pub(super) async fn config(&self, digest: &Digest, size: u64) -> Result<Vec<u8>, RegistryError> {
+        let what = format!("configuration `{digest}` in `{}`", self.repository);
+        let path = format!("blobs/{digest}");
+        self.repeatedly(&what, || async {
+            let exchange = async {
+                let response = self.send(&path, 0, &what).await?;
+                self.body(response, size, &what).await
+            };
+            self.in_time(&what, exchange).await
+        })
+        .await
+    }
+
+    /// Starts to read a blob from `offset`, which the answer may ignore.
+    pub(super) async fn blob(&self, digest: &Digest, offset: u64, what: &str) -> Result<Response, RegistryError> {
+        let path = format!("blobs/{digest}");
+        self.repeatedly(what, || self.send(&path, offset, what)).await
+    }
+
+    /// Repeats a request until it succeeds, fails for good, or was tried often enough.
+    pub(super) async fn repeatedly<T, F>(&self, what: &str, request: impl Fn() -> F) -> Result<T, RegistryError>
+    where
+        F: Future<Output = Try<T>>,
+    {
+        let mut attempt = 1;
+        loop {
+            let (after, error) = match request().await {
+                Ok(value) => return Ok(value),
+                Err(Failure::Final(error)) => return Err(error),
+                Err(Failure::Again { after, error }) => (after, error),
+            };
+            if attempt >= self.options.retry.attempts || !self.pause(attempt, after, what).await {
+                return Err(error);
+            }
+            attempt += 1;
+        }
+    }
+
+    /// Waits before the next try. False if the registry wants us to wait longer than we will.
+    pub(super) async fn pause(&self, attempt: u32, after: Option<Duration>, what: &str) -> bool {
+        let retry = &self.options.retry;
+        let doubled = retry.pause.saturating_mul(1 << attempt.saturating_sub(1).min(16)).min(retry.longest_pause);
+        let own = doubled.mul_f64(1.0 - self.options.timer.chance() / 2.0);
+        let pause = after.unwrap_or(own);
+        if pause > retry.longest_pause {
+            return false;
+        }
+        progress::report(self.progress.as_ref(), Event::Retrying { what, after: pause });
+        tracing::debug!(registry = self.registry, "asking again for {what} after {pause:?}");
+        self.options.timer.sleep(pause).await;
+        true
+    }
+
+    /// Sends one request, authenticating once if asked to.
+    async fn send(&self, path: &str, offset: u64, what: &str) -> Try<Response> {
+        let url = format!("{}v2/{}/{path}", self.base, self.repository);
+        let url: Url = url.parse().map_err(|_| RegistryError::Address { registry: self.registry.clone() })?;
+        let mut may_authenticate = true;
+        loop {
+            let response = self.follow(url.clone(), offset, what).await?;
+            let status = response.status().as_u16();
+            let registry = || self.registry.clone();
+            match status {
+                200..=299 => return Ok(response),
+                401 if may_authenticate => {
+                    may_authenticate = false;
+                    let headers = response.headers().get_all(WWW_AUTHENTICATE);
+                    let challenge = challenge::parse(headers.iter().filter_map(|value| value.to_str().ok()));
+                    self.authenticate(challenge).await?;
+                }
+                401 | 403 => return Err(self.unauthorized().into()),
+                404 => {
+                    let with_credentials = self.credentials.is_some();
+                    let error =
+                        RegistryError::NotFound { registry: registry(), what: what.to_owned(), with_credentials };
+                    return Err(error.into());
+                }
+                429 => {
+                    let after = retry_after(response.headers());
+                    let error = RegistryError::RateLimited { registry: registry(), retry_after: after };
+                    return Err(Failure::Again { after, error });
+                }
+                _ => {
+                    let after = retry_after(response.headers());
+                    let error = RegistryError::Status { registry: registry(), what: what.to_owned(), status };
+                    return Err(match status {
+                        408 | 500.. => Failure::Again { after, error },
+                        _ => Failure::Final(error),
+                    });
+                }
+            }
+        }
+    }
+
+    /// Sends a request and follows its redirects. The credentials stay with the registry.
+    async fn follow(&self, mut url: Url, offset: u64, what: &str) -> Try<Response> {
+        let refuse =
+            |reason| RegistryError::Redirect { registry: self.registry.clone(), what: what.to_owned(), reason };
+        for _ in 0..=REDIRECTS {
+            let mut request = self.http.get(url.clone());
+            if address::is_same_origin(&url, &self.base) {
+                request = request.header(ACCEPT, documents::ACCEPT);
+                if let Some(header) = self.pass.current(self.options.timer.now()) {
+                    request = request.header(AUTHORIZATION, header);
+                }
+            }
+            if offset > 0 {
+                request = request.header(RANGE, format!("bytes={offset}-"));
+            }
+            let response = request.send().await.map_err(|error| self.broken(what, error))?;
+            if !matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308) {
+                return Ok(response);
+            }
+            let location = response.headers().get(LOCATION).and_then(|value| value.to_str().ok());
+            let target = location.and_then(|location| url.join(location).ok());
+            let target = target.ok_or_else(|| refuse("to nowhere"))?;
+            if let Some(reason) = address::refusal(&self.base, &target) {
+                return Err(refuse(reason).into());
+            }
+            url = target;
+        }
+        Err(refuse("again and again").into())
+    }
+
+    /// The whole body of an answer, if it is not too large.
+    pub(super) async fn body(&self, mut response: Response, limit: u64, what: &str) -> Try<Vec<u8>> {
+        let mut body = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(|error| self.broken(what, error))? {
+            if body.len() as u64 + chunk.len() as u64 > limit {
+                let (registry, what) = (self.registry.clone(), what.to_owned());
+                return Err(RegistryError::TooLarge { registry, what, limit }.into());
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(body)
+    }
+
+    /// Gives up on a document after its time.
+    pub(super) async fn in_time<T>(&self, what: &str, exchange: impl Future<Output = Try<T>>) -> Try<T> {
+        match tokio::time::timeout(self.options.timeouts.document, exchange).await {
+            Ok(result) => result,
+            Err(_) => Err(self.too_slow(what).into()),
+        }
+    }
+
+    pub(super) fn too_slow(&self, what: &str) -> RegistryError {
+        RegistryError::Timeout { registry: self.registry.clone(), what: what.to_owned() }
+    }
+
+    pub(super) fn unauthorized(&self) -> RegistryError {
+        RegistryError::Unauthorized {
+            registry: self.registry.clone(),
+            repository: self.repository.clone(),
+            with_credentials: self.credentials.is_some(),
+        }
+    }
+
+    /// What a failure without an answer means.
+    pub(super) fn broken(&self, what: &str, error: reqwest::Error) -> Failure {
+        let registry = self.registry.clone();
+        // The address may carry a signature.
+        let source = error.without_url();
+        match tls_fault(&source) {
+            Some(TlsFault::PlainHttp) => return RegistryError::PlainHttp { registry, source }.into(),
+            Some(TlsFault::Other) => return RegistryError::Tls { registry, source }.into(),
+            None => {}
+        }
+        if source.is_timeout() && !source.is_connect() {
+            return self.too_slow(what).into();
+        }
+        Failure::Again { after: None, error: RegistryError::Unreachable { registry, source } }
+    }
+}
+
+enum TlsFault {
+    PlainHttp,
+    Other,
+}
+
+/// Looks for a TLS error among the causes; one wrapped in an I/O error shows only by unwrapping that.
+fn tls_fault(error: &reqwest::Error) -> Option<TlsFault> {
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = std::error::Error::source(error);
+    while let Some(error) = cause {
+        let inner = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+        let tls = error
+            .downcast_ref::<rustls::Error>()
+            .or_else(|| inner.and_then(|inner| inner.downcast_ref::<rustls::Error>()));
+        match tls {
+            Some(rustls::Error::InvalidMessage(rustls::InvalidMessage::InvalidContentType)) => {
+                return Some(TlsFault::PlainHttp);
+            }
+            Some(_) => return Some(TlsFault::Other),
+            None => {}
+        }
+        cause = error.source();
+    }
+    None
+}

@@ -1,0 +1,183 @@
+//! What can go wrong between us and a registry.
+
+use std::time::Duration;
+
+use killick_model::hint::Hint;
+
+use crate::http::HttpError;
+
+/// Why a registry did not give what was asked for.
+#[derive(Debug, thiserror::Error)]
+pub enum RegistryError {
+    /// There is no HTTP client to ask with.
+    #[error("cannot speak to registry `{registry}`")]
+    Client {
+        /// The host.
+        registry: String,
+        /// Why.
+        #[source]
+        source: HttpError,
+    },
+    /// The host is none.
+    #[error("`{registry}` is not the address of a registry")]
+    Address {
+        /// As written.
+        registry: String,
+    },
+    /// The credentials, or having none, were refused.
+    #[error("registry `{registry}` refused {} for `{repository}`", if *with_credentials { "the credentials" } else { "anonymous access" })]
+    Unauthorized {
+        /// The host.
+        registry: String,
+        /// The repository.
+        repository: String,
+        /// Whether we had any.
+        with_credentials: bool,
+    },
+    /// The registry asks for a way to authenticate that we do not know.
+    #[error("registry `{registry}` asks for authentication in a way that cannot be answered: {reason}")]
+    Challenge {
+        /// The host.
+        registry: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The token service did not give a token.
+    #[error("the token service `{realm}` of registry `{registry}` gave no token: {reason}")]
+    Token {
+        /// The host.
+        registry: String,
+        /// Where the token was asked for.
+        realm: String,
+        /// What came instead.
+        reason: String,
+    },
+    /// It is not there, or hidden from us.
+    #[error("registry `{registry}` has no {what}")]
+    NotFound {
+        /// The host.
+        registry: String,
+        /// Image or blob.
+        what: String,
+        /// Whether we had credentials.
+        with_credentials: bool,
+    },
+    /// Too many requests.
+    #[error("registry `{registry}` limits the rate of requests{}", wait(*retry_after))]
+    RateLimited {
+        /// The host.
+        registry: String,
+        /// When it would answer again, if it says so.
+        retry_after: Option<Duration>,
+    },
+    /// Another status.
+    #[error("registry `{registry}` answered {status} to the request for {what}")]
+    Status {
+        /// The host.
+        registry: String,
+        /// What was asked for.
+        what: String,
+        /// As answered.
+        status: u16,
+    },
+    /// No connection.
+    #[error("cannot reach registry `{registry}`")]
+    Unreachable {
+        /// The host.
+        registry: String,
+        /// Why.
+        #[source]
+        source: reqwest::Error,
+    },
+    /// The certificate is not one we trust.
+    #[error("the TLS certificate of registry `{registry}` cannot be verified")]
+    Tls {
+        /// The host.
+        registry: String,
+        /// Why.
+        #[source]
+        source: reqwest::Error,
+    },
+    /// It speaks HTTP where HTTPS was expected.
+    #[error("registry `{registry}` answered in plain HTTP to an HTTPS request")]
+    PlainHttp {
+        /// The host.
+        registry: String,
+        /// Why.
+        #[source]
+        source: reqwest::Error,
+    },
+    /// Nothing more came, or too slowly.
+    #[error("registry `{registry}` took too long to send {what}")]
+    Timeout {
+        /// The host.
+        registry: String,
+        /// What was asked for.
+        what: String,
+    },
+    /// The connection broke each time.
+    #[error("registry `{registry}` broke off while sending {what}: {received} of {size} bytes came")]
+    Interrupted {
+        /// The host.
+        registry: String,
+        /// What was asked for.
+        what: String,
+        /// As far as we came.
+        received: u64,
+        /// As declared.
+        size: u64,
+    },
+    /// The answer is larger than it may be.
+    #[error("registry `{registry}` sent more than {limit} bytes for {what}")]
+    TooLarge {
+        /// The host.
+        registry: String,
+        /// What was asked for.
+        what: String,
+        /// The limit.
+        limit: u64,
+    },
+    /// A redirect that we do not follow.
+    #[error("registry `{registry}` redirected the request for {what} {reason}")]
+    Redirect {
+        /// The host.
+        registry: String,
+        /// What was asked for.
+        what: String,
+        /// Why not.
+        reason: &'static str,
+    },
+}
+
+fn wait(time: Option<Duration>) -> String {
+    time.map_or_else(String::new, |time| format!(" and asks to wait {} seconds", time.as_secs()))
+}
+
+impl Hint for RegistryError {
+    fn hint(&self) -> Option<String> {
+        let text = match self {
+            Self::Client { source, .. } => return source.hint(),
+            Self::Unauthorized { registry, .. } => {
+                return Some(format!(
+                    "store working credentials with `registry add {registry} USER`, or log in with `docker login {registry}`"
+                ));
+            }
+            Self::NotFound { with_credentials: false, .. } => {
+                "check the name; if the image is private, give credentials for its registry"
+            }
+            Self::NotFound { .. } => "check the name, and whether these credentials may read it",
+            Self::RateLimited { .. } => "wait, or give credentials: registries limit anonymous users most",
+            Self::Unreachable { .. } => "check the host name, the network and the proxy settings",
+            Self::Tls { .. } => {
+                "add the registry's CA certificate; only for a test, turn certificate verification off for it"
+            }
+            Self::PlainHttp { .. } => "if the registry has no TLS, ask for plain HTTP explicitly",
+            Self::Status { status: 400, .. } => "if plain HTTP was asked for, the registry may want HTTPS",
+            Self::Status { status: 500.., .. } | Self::Timeout { .. } | Self::Interrupted { .. } => {
+                "the registry or the network is in trouble: try again later"
+            }
+            _ => return None,
+        };
+        Some(text.to_owned())
+    }
+}

@@ -1,0 +1,274 @@
+//! What the user typed: where an image comes from.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use killick_model::hint::Hint;
+use killick_model::reference::{Reference, ReferenceError};
+
+/// Where an image comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Source {
+    /// A registry.
+    Registry(Reference),
+    /// The output of `docker save`, plain or compressed; `image` picks one of several.
+    DockerArchive {
+        /// The file.
+        path: PathBuf,
+        /// A reference among its `RepoTags`.
+        image: Option<String>,
+    },
+    /// An OCI layout in a tar, plain or compressed.
+    OciArchive {
+        /// The file.
+        path: PathBuf,
+        /// Its `org.opencontainers.image.ref.name`.
+        tag: Option<String>,
+    },
+    /// An archive of either kind; its content says which.
+    Archive {
+        /// The file.
+        path: PathBuf,
+        /// The image within, if the archive has several.
+        image: Option<String>,
+    },
+    /// An OCI layout in a directory.
+    OciLayout {
+        /// The directory.
+        path: PathBuf,
+        /// Its `org.opencontainers.image.ref.name`.
+        tag: Option<String>,
+    },
+    /// A root file system in a directory.
+    Directory(PathBuf),
+}
+
+/// Why a text names no source.
+#[derive(Debug, thiserror::Error)]
+pub enum SourceError {
+    /// The word before the colon is no scheme.
+    #[error("`{scheme}:` is not a kind of source")]
+    UnknownScheme {
+        /// The word.
+        scheme: String,
+    },
+    /// A scheme we know but cannot serve.
+    #[error("`{scheme}:` sources are not supported by this version")]
+    UnsupportedScheme {
+        /// The scheme.
+        scheme: String,
+    },
+    /// A scheme without anything behind it.
+    #[error("`{scheme}:` must be followed by {wanted}")]
+    Empty {
+        /// The scheme.
+        scheme: &'static str,
+        /// What is missing.
+        wanted: &'static str,
+    },
+    /// Neither an existing path nor a reference.
+    #[error("`{text}` is neither an existing path nor an image reference")]
+    Neither {
+        /// The text.
+        text: String,
+        /// Why it is no reference.
+        #[source]
+        source: ReferenceError,
+    },
+    /// The text after `registry:` is no reference.
+    #[error("cannot read the reference of `{text}`")]
+    Reference {
+        /// The text.
+        text: String,
+        /// What is wrong.
+        #[source]
+        source: ReferenceError,
+    },
+}
+
+impl Hint for SourceError {
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::UnsupportedScheme { scheme } if scheme != "sbom" => Some(format!(
+                "save the image with `{scheme} save -o image.tar IMAGE` and use `docker-archive:image.tar`"
+            )),
+            Self::Neither { .. } | Self::UnknownScheme { .. } => Some(
+                "use `registry:REF`, `docker-archive:FILE`, `oci-archive:FILE`, `oci:DIR[:TAG]`, `dir:PATH`, a \
+                 plain image reference, or an existing path"
+                    .to_owned(),
+            ),
+            _ => None,
+        }
+    }
+}
+
+impl Source {
+    /// Reads a source as written on the command line.
+    ///
+    /// Looks at the file system to recognise existing paths, but opens nothing: that a path holds no image is said
+    /// by [`stage`](crate::stage::stage). An existing path wins over a reference of the same name; write
+    /// `registry:` to mean the reference.
+    pub fn parse(text: &str) -> Result<Self, SourceError> {
+        if let Some((scheme, rest)) = text.split_once(':')
+            && let Some(source) = with_scheme(scheme, rest, text)
+        {
+            return source;
+        }
+        if Path::new(text).exists() {
+            return Ok(recognise(PathBuf::from(text), None));
+        }
+        let (path, image) = split_path(text);
+        if image.is_some() && path.exists() {
+            return Ok(recognise(path, image));
+        }
+        text.parse().map(Self::Registry).map_err(|source| match unknown_scheme(text) {
+            Some(scheme) => SourceError::UnknownScheme { scheme },
+            None => SourceError::Neither { text: shorten(text), source },
+        })
+    }
+}
+
+/// `None` if `scheme` is not one of ours.
+fn with_scheme(scheme: &str, rest: &str, text: &str) -> Option<Result<Source, SourceError>> {
+    let need = |scheme, wanted| if rest.is_empty() { Err(SourceError::Empty { scheme, wanted }) } else { Ok(()) };
+    Some(match scheme {
+        "registry" => need("registry", "an image reference").and_then(|()| {
+            rest.parse().map(Source::Registry).map_err(|source| SourceError::Reference { text: shorten(text), source })
+        }),
+        "docker-archive" => need("docker-archive", "a file").map(|()| {
+            let (path, image) = split_path(rest);
+            Source::DockerArchive { path, image }
+        }),
+        "oci-archive" => need("oci-archive", "a file").map(|()| {
+            let (path, tag) = split_path(rest);
+            Source::OciArchive { path, tag }
+        }),
+        "oci" => need("oci", "a directory").map(|()| {
+            let (path, tag) = split_path(rest);
+            Source::OciLayout { path, tag }
+        }),
+        "dir" => need("dir", "a directory").map(|()| Source::Directory(PathBuf::from(rest))),
+        "docker" | "podman" | "sbom" => Err(SourceError::UnsupportedScheme { scheme: scheme.to_owned() }),
+        _ => return None,
+    })
+}
+
+/// Splits `PATH[:NAME]` at the first colon that leaves an existing path; a path may itself have colons.
+fn split_path(text: &str) -> (PathBuf, Option<String>) {
+    if !Path::new(text).exists() {
+        for (at, _) in text.match_indices(':') {
+            let (path, name) = (&text[..at], &text[at + 1..]);
+            if !path.is_empty() && !name.is_empty() && Path::new(path).exists() {
+                return (PathBuf::from(path), Some(name.to_owned()));
+            }
+        }
+    }
+    (PathBuf::from(text), None)
+}
+
+fn recognise(path: PathBuf, image: Option<String>) -> Source {
+    if !path.is_dir() {
+        return Source::Archive { path, image };
+    }
+    if path.join("oci-layout").exists() || (path.join("index.json").exists() && path.join("blobs").is_dir()) {
+        return Source::OciLayout { path, tag: image };
+    }
+    Source::Directory(path)
+}
+
+/// The word before a colon in a text that is no reference, if it looks like a scheme.
+fn unknown_scheme(text: &str) -> Option<String> {
+    let (scheme, rest) = text.split_once(':')?;
+    let is_word = !scheme.is_empty()
+        && scheme.len() <= 32
+        && scheme.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
+    (is_word && !rest.is_empty()).then(|| scheme.to_owned())
+}
+
+fn shorten(text: &str) -> String {
+    text.chars().take(200).collect()
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (scheme, path, name) = match self {
+            Self::Registry(reference) => return write!(out, "{reference}"),
+            Self::DockerArchive { path, image } => ("docker-archive:", path, image.as_ref()),
+            Self::OciArchive { path, tag } => ("oci-archive:", path, tag.as_ref()),
+            Self::Archive { path, image } => ("", path, image.as_ref()),
+            Self::OciLayout { path, tag } => ("oci:", path, tag.as_ref()),
+            Self::Directory(path) => ("dir:", path, None),
+        };
+        write!(out, "{scheme}{}", path.display())?;
+        match name {
+            Some(name) => write!(out, ":{name}"),
+            None => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn schemes_and_references() {
+        for (text, want) in [
+            ("registry:alpine", "docker.io/library/alpine:latest"),
+            ("alpine:3.20", "docker.io/library/alpine:3.20"),
+            ("localhost:5000/a/b", "localhost:5000/a/b:latest"),
+            ("docker-archive:/none/x.tar", "docker-archive:/none/x.tar"),
+            ("oci-archive:/none/x.tar", "oci-archive:/none/x.tar"),
+            ("oci:/none/layout:v1", "oci:/none/layout:v1"),
+            ("dir:/none", "dir:/none"),
+        ] {
+            assert_eq!(Source::parse(text).unwrap().to_string(), want, "{text}");
+        }
+    }
+
+    #[test]
+    fn faults_are_named() {
+        for (text, want) in [
+            ("docker:alpine", "`docker:` sources are not supported by this version"),
+            ("sbom:x.json", "`sbom:` sources are not supported by this version"),
+            ("tarball:/x.tar", "`tarball:` is not a kind of source"),
+            ("dir:", "`dir:` must be followed by a directory"),
+            ("registry:UPPER", "cannot read the reference of `registry:UPPER`"),
+            ("./none.tar", "`./none.tar` is neither an existing path nor an image reference"),
+        ] {
+            assert_eq!(Source::parse(text).unwrap_err().to_string(), want, "{text}");
+        }
+    }
+
+    #[test]
+    fn an_existing_path_is_recognised_by_its_content() {
+        let folder = tempfile::tempdir().unwrap();
+        let layout = folder.path().join("layout");
+        fs_err::create_dir_all(&layout).unwrap();
+        let path = layout.to_str().unwrap();
+        assert_eq!(Source::parse(path).unwrap(), Source::Directory(layout.clone()));
+        fs_err::write(layout.join("oci-layout"), "{}").unwrap();
+        assert_eq!(Source::parse(path).unwrap(), Source::OciLayout { path: layout.clone(), tag: None });
+        assert_eq!(
+            Source::parse(&format!("{path}:v1")).unwrap(),
+            Source::OciLayout { path: layout.clone(), tag: Some("v1".to_owned()) }
+        );
+        let file = folder.path().join("a:b.tar");
+        fs_err::write(&file, "").unwrap();
+        let text = format!("docker-archive:{}:me/app:1", file.display());
+        assert_eq!(
+            Source::parse(&text).unwrap(),
+            Source::DockerArchive { path: file, image: Some("me/app:1".to_owned()) }
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_panics(text in "\\PC{0,60}") {
+            let _ = Source::parse(&text);
+            let _ = Source::parse(&format!("oci:{text}"));
+        }
+    }
+}

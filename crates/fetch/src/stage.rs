@@ -1,0 +1,117 @@
+//! From a source to a staged image.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use killick_model::hint::Hint;
+use killick_model::image::{Platform, StagedImage};
+
+use crate::archive::{Archive, ArchiveError};
+use crate::credentials::CredentialsError;
+use crate::directory::{self, DirectoryError};
+use crate::docker_archive::{self, DockerArchiveError};
+use crate::documents::DocumentError;
+use crate::layout::{self, LayoutError};
+use crate::limits::Limits;
+use crate::progress::{self, Event, Progress};
+use crate::registry::{self, RegistryError, RegistryOptions};
+use crate::source::Source;
+
+/// What is wanted of a source, and how far to go for it. The default suits an anonymous user.
+#[derive(Clone, Default)]
+pub struct StageOptions {
+    /// Which image of an index. Without it, the host's, or the only one.
+    pub platform: Option<Platform>,
+    /// How registries are spoken to.
+    pub registry: RegistryOptions,
+    /// What is refused.
+    pub limits: Limits,
+    /// Who hears about it.
+    pub progress: Option<Arc<dyn Progress>>,
+}
+
+/// Why an image could not be staged.
+#[derive(Debug, thiserror::Error)]
+pub enum StageError {
+    /// The registry.
+    #[error(transparent)]
+    Registry(#[from] RegistryError),
+    /// The documents of the image.
+    #[error(transparent)]
+    Document(#[from] DocumentError),
+    /// The archive file.
+    #[error(transparent)]
+    Archive(#[from] ArchiveError),
+    /// The image within a Docker archive.
+    #[error(transparent)]
+    DockerArchive(#[from] DockerArchiveError),
+    /// The OCI layout.
+    #[error(transparent)]
+    Layout(#[from] LayoutError),
+    /// The root directory.
+    #[error(transparent)]
+    Directory(#[from] DirectoryError),
+    /// The credentials file.
+    #[error(transparent)]
+    Credentials(#[from] CredentialsError),
+}
+
+impl Hint for StageError {
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Registry(error) => error.hint(),
+            Self::Document(error) => error.hint(),
+            Self::Archive(error) => error.hint(),
+            Self::DockerArchive(error) => error.hint(),
+            Self::Layout(error) => error.hint(),
+            Self::Directory(error) => error.hint(),
+            Self::Credentials(_) => None,
+        }
+    }
+}
+
+/// Resolves `source` and fetches its documents.
+///
+/// Layers are not fetched: that happens when they are opened, as often as they are opened. Layers of a registry image
+/// are downloaded by tasks of the runtime this was called on, which must therefore have another thread than the one
+/// that reads the layer, and must live as long.
+pub async fn stage(source: &Source, options: &StageOptions) -> Result<StagedImage, StageError> {
+    let name = source.to_string();
+    progress::report(options.progress.as_ref(), Event::Resolving { name: &name });
+    let image = match source {
+        Source::Registry(reference) => registry::stage(reference, options).await?,
+        local => {
+            let (local, worker_options) = (local.clone(), options.clone());
+            match tokio::task::spawn_blocking(move || stage_local(local, name, &worker_options)).await {
+                Ok(result) => result?,
+                Err(error) => std::panic::resume_unwind(error.into_panic()),
+            }
+        }
+    };
+    let bytes = image.layers.iter().fold(0_u64, |sum, layer| sum.saturating_add(layer.size));
+    let event = Event::Resolved { digest: &image.manifest_digest, layers: image.layers.len(), bytes };
+    progress::report(options.progress.as_ref(), event);
+    Ok(image)
+}
+
+fn stage_local(source: Source, name: String, options: &StageOptions) -> Result<StagedImage, StageError> {
+    let open = |path: PathBuf| Archive::open(path, &options.limits);
+    match source {
+        Source::DockerArchive { path, image } => docker_archive::stage(&open(path)?, name, image.as_deref(), options),
+        Source::OciArchive { path, tag } => layout::stage(&open(path)?, name, tag.as_deref(), options),
+        Source::Archive { path, image } => {
+            let archive = open(path)?;
+            if archive.contains(b"manifest.json") {
+                docker_archive::stage(&archive, name, image.as_deref(), options)
+            } else {
+                layout::stage(&archive, name, image.as_deref(), options)
+            }
+        }
+        Source::OciLayout { path, tag } => {
+            let folder = layout::Folder::open(path)?;
+            layout::stage(&folder, name, tag.as_deref(), options)
+        }
+        Source::Directory(path) => directory::stage(path, name, options),
+        Source::Registry(_) => unreachable!("registries are staged without blocking"),
+    }
+}
