@@ -8,7 +8,7 @@
 pub use self::build::{Audience, BuildError, BuildOptions, BuildReport, InputReport, build};
 pub use self::explain::{Explanation, Outcome, PackageExplanation, StatementExplanation, explain};
 pub use self::index::{Coverage, Index, IndexError, Manifest, Segment, Table};
-pub use self::matching::{MatchOptions, Subject, match_packages};
+pub use self::matching::{MatchOptions, Subject, Suppressions, match_packages};
 pub use self::providers::{PROVIDERS, Provider};
 pub use self::scores::SEVERITY_ORDER;
 pub use self::status::{SourceStatus, Status, status};

@@ -232,16 +232,29 @@ pub(crate) fn write_file(
         offset += bytes.len() as u64;
         manifest.segments.push(segment);
     }
-    let encoded = encode(&manifest);
-    let mut trailer = Vec::new();
-    trailer.extend_from_slice(&offset.to_le_bytes());
-    trailer.extend_from_slice(&(encoded.len() as u64).to_le_bytes());
-    trailer.extend_from_slice(&Sha256::digest(&encoded));
-    trailer.extend_from_slice(&FORMAT.to_le_bytes());
-    trailer.extend_from_slice(&MAGIC);
-    out_file.write_all(&encoded).map_err(write)?;
-    out_file.write_all(&trailer).map_err(write)?;
+    out_file.write_all(&ending(offset, &manifest)).map_err(write)?;
     out_file.sync_all().map_err(write)?;
     file.persist(out).map_err(|error| write(error.error))?;
     Ok(manifest)
+}
+
+/// The manifest and the trailer that points to it at `offset`.
+fn ending(offset: u64, manifest: &Manifest) -> Vec<u8> {
+    let mut bytes = encode(manifest);
+    let (len, digest) = (bytes.len() as u64, Sha256::digest(&bytes));
+    bytes.extend_from_slice(&offset.to_le_bytes());
+    bytes.extend_from_slice(&len.to_le_bytes());
+    bytes.extend_from_slice(&digest);
+    bytes.extend_from_slice(&FORMAT.to_le_bytes());
+    bytes.extend_from_slice(&MAGIC);
+    bytes
+}
+
+/// Writes any manifest over any segments.
+#[cfg(test)]
+pub(crate) fn write_raw(out: &Path, segments: &[u8], manifest: &Manifest) {
+    let mut bytes = [&MAGIC[..], &FORMAT.to_le_bytes(), segments].concat();
+    let offset = bytes.len() as u64;
+    bytes.extend_from_slice(&ending(offset, manifest));
+    fs_err::write(out, bytes).unwrap();
 }

@@ -135,7 +135,11 @@ fn draft(class: &Class, known: &HashMap<String, Knowledge>) -> Option<Match> {
 /// The distribution's own word, else the first rating in the visible order.
 fn severity(first: &Opinion, ratings: &[Rating]) -> (Severity, Option<String>) {
     match first.statement.severity.filter(|severity| *severity != Severity::Unknown) {
-        Some(severity) => (severity, Some(first.provider.clone())),
+        Some(severity) => {
+            // `debian` of `debian:12`: whoever brought the word here, it is the distribution's.
+            let vendor = first.namespace.split(':').next().unwrap_or(&first.namespace);
+            (severity, Some(vendor.to_owned()))
+        }
         None => match scores::choose(ratings) {
             Some((severity, source)) => (severity, Some(source.to_owned())),
             None => (Severity::Unknown, None),

@@ -1,1 +1,170 @@
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
 
+use killick_model::advisory::{Advisory, Enrichment, Statement};
+use serde_json::{Value, json};
+
+use super::PROVIDERS;
+use crate::index::{Index, Table};
+use crate::{BuildOptions, BuildReport, build};
+
+/// Copies a feeds folder, packing every folder of JSON records that upstreams publish as an archive.
+pub(crate) fn pack(from: &Path, to: &Path) {
+    for entry in fs_err::read_dir(from).unwrap() {
+        let (path, name) = {
+            let entry = entry.unwrap();
+            (entry.path(), entry.file_name())
+        };
+        if path.is_dir() && path.extension().is_some_and(|extension| extension == "zip") {
+            let mut archive = zip::ZipWriter::new(fs_err::File::create(to.join(&name)).unwrap());
+            let mut records: Vec<PathBuf> =
+                fs_err::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()).collect();
+            records.sort();
+            for record in records {
+                let options = zip::write::SimpleFileOptions::DEFAULT;
+                archive.start_file(record.file_name().unwrap().to_str().unwrap(), options).unwrap();
+                archive.write_all(&fs_err::read(&record).unwrap()).unwrap();
+            }
+            archive.finish().unwrap();
+        } else if path.is_dir() {
+            fs_err::create_dir_all(to.join(&name)).unwrap();
+            pack(&path, &to.join(&name));
+        } else {
+            fs_err::copy(&path, to.join(&name)).unwrap();
+        }
+    }
+}
+
+fn folders(path: &Path) -> Vec<PathBuf> {
+    let entries = fs_err::read_dir(path).unwrap_or_else(|error| panic!("every provider has testdata: {error}"));
+    let mut found: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).filter(|path| path.is_dir()).collect();
+    found.sort();
+    assert!(!found.is_empty(), "{} has no case", path.display());
+    found
+}
+
+/// Everything an index holds, segment by segment.
+fn content(index: &Index) -> Value {
+    let mut segments = Vec::new();
+    for (at, segment) in index.manifest().segments.iter().enumerate() {
+        let mut tables = serde_json::Map::new();
+        for table in Table::ALL {
+            let mut entries = serde_json::Map::new();
+            index
+                .visit_keys(at, table, &mut |key| {
+                    let records = match table {
+                        Table::Packages => {
+                            json!(index.statements(at, key).unwrap().iter().map(short).collect::<Vec<_>>())
+                        }
+                        Table::Cpes => json!(index.cpes(at, key).unwrap().iter().map(short).collect::<Vec<_>>()),
+                        Table::Advisories => {
+                            json!(index.advisories(at, key).unwrap().iter().map(notes).collect::<Vec<_>>())
+                        }
+                        Table::Aliases => json!(index.aliases(at, key).unwrap()),
+                        Table::Enrichment => {
+                            json!(index.enrichment(at, key).unwrap().iter().map(facts).collect::<Vec<_>>())
+                        }
+                    };
+                    entries.insert(key.to_owned(), records);
+                })
+                .unwrap();
+            if !entries.is_empty() {
+                tables.insert(table.name().to_owned(), Value::Object(entries));
+            }
+        }
+        segments.push(json!({
+            "segment": segment.label(),
+            "coverage": segment.coverage,
+            "license": segment.license,
+            "newest": segment.data_instant.and_then(|instant| instant.timestamp()),
+            "tables": tables,
+        }));
+    }
+    json!(segments)
+}
+
+fn short(statement: &Statement) -> Value {
+    let severity = statement.severity.map(|severity| format!(" {severity}")).unwrap_or_default();
+    json!(format!(
+        "{} {:?} `{}` {:?} {} {} -> {:?} {:?}{severity} {:?}",
+        statement.advisory,
+        statement.level,
+        statement.name,
+        statement.verdict,
+        statement.versions.scheme,
+        statement.versions,
+        statement.fix.state,
+        statement.fix.versions,
+        statement.qualifiers,
+    ))
+}
+
+fn notes(advisory: &Advisory) -> Value {
+    json!(format!(
+        "{:?} {:?} {:?} upstream {:?} {:?} cwe {:?} {}",
+        advisory.kind,
+        advisory.status,
+        advisory.license,
+        advisory.upstream,
+        advisory.ratings,
+        advisory.cwes,
+        advisory.modified.and_then(|instant| instant.timestamp()).map(|stamp| stamp.to_string()).unwrap_or_default(),
+    ))
+}
+
+fn facts(enrichment: &Enrichment) -> Value {
+    json!(format!(
+        "{:?} {:?} cwe {:?} exploited {:?} epss {:?}",
+        enrichment.status, enrichment.ratings, enrichment.cwes, enrichment.exploited, enrichment.epss_millionths,
+    ))
+}
+
+fn problems(report: &BuildReport) -> Value {
+    let shown = |input: &crate::InputReport| {
+        let problems: Vec<String> =
+            input.problems.iter().map(|problem| format!("{}: {}", problem.subject, problem.message)).collect();
+        json!({ "input": input.path, "skipped": input.skipped, "problems": problems })
+    };
+    json!(report.inputs.iter().map(shown).collect::<Vec<_>>())
+}
+
+#[test]
+fn testdata() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/providers");
+    for provider in PROVIDERS {
+        for case in folders(&root.join(provider.name)) {
+            let work = tempfile::tempdir().unwrap();
+            let feeds = work.path().join("feeds");
+            fs_err::create_dir(&feeds).unwrap();
+            pack(&case.join("feeds"), &feeds);
+            let out = work.path().join("index");
+            let found = match build(&[feeds], &out, &BuildOptions::default()) {
+                Ok(report) => json!({ "inputs": problems(&report), "segments": content(&Index::open(&out).unwrap()) }),
+                Err(error) => {
+                    let folder = work.path().display().to_string();
+                    json!({ "error": error.to_string().replace(&folder, "") })
+                }
+            };
+            insta::with_settings!({
+                snapshot_path => &case, prepend_module_to_snapshot => false, omit_expression => true
+            }, { insta::assert_json_snapshot!("expected", found) });
+        }
+    }
+}
+
+#[test]
+fn names_are_unique_and_ordered() {
+    let names: Vec<&str> = PROVIDERS.iter().map(|provider| provider.name).collect();
+    assert!(names.is_sorted_by(|a, b| a < b), "{names:?}");
+}
+
+#[test]
+fn every_file_is_registered() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/providers");
+    let machinery = ["input", "json", "sink", "tests"];
+    for entry in fs_err::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
+        assert!(path.is_dir() || machinery.contains(&name.as_str()) || super::provider(&name).is_some(), "{name}");
+    }
+}
