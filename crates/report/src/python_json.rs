@@ -65,9 +65,19 @@ impl Formatter for Python {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
     use serde_json::json;
 
     use super::*;
+
+    proptest! {
+        #[test]
+        fn any_text_reads_back(text in any::<String>()) {
+            let written = dumps(&json!({"key": text}));
+            prop_assert!(written.is_ascii());
+            prop_assert_eq!(serde_json::from_str::<Value>(&written).ok(), Some(json!({"key": text})));
+        }
+    }
 
     #[test]
     fn looks_like_python() {

@@ -88,7 +88,7 @@ fn record(found: &Match, package: &Package) -> Value {
     let (nvd, vendor) = scores(found);
     json!({
         "feed": "vulnerabilities",
-        "feed_group": namespace,
+        "feed_group": feed_group(namespace),
         "fix": fix,
         "nvd_data": nvd,
         "package": format!("{}-{}", package.name, package.version),
@@ -104,6 +104,20 @@ fn record(found: &Match, package: &Package) -> Value {
         "vuln": found.vulnerability,
         "will_not_fix": found.fix.state == FixState::WontFix,
     })
+}
+
+/// The group of the v1 feeds that holds what our namespace holds.
+fn feed_group(namespace: &str) -> &str {
+    match namespace {
+        "PyPI" => "github:python",
+        "npm" => "github:npm",
+        "RubyGems" => "github:gem",
+        "Maven" => "github:java",
+        "Go" => "github:go",
+        "crates.io" => "github:rust",
+        "cpe" => "nvd",
+        other => other,
+    }
 }
 
 fn path(package: &Package) -> String {
