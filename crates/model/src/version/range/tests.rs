@@ -1,3 +1,5 @@
+use proptest::prelude::*;
+
 use super::*;
 
 fn range(scheme: Scheme, intervals: &[(&str, &str)]) -> Range {
@@ -96,4 +98,31 @@ fn a_range_survives_storage() {
     let range = range(Scheme::Semver, &[("[1.0.0", "(1.2.0"), ("[2.0.0", "")]);
     let text = serde_json::to_string(&range).expect("plain data");
     assert_eq!(serde_json::from_str::<Range>(&text).ok(), Some(range));
+}
+
+fn bound() -> impl Strategy<Value = Option<Bound>> {
+    proptest::option::of((0..6_u8, any::<bool>()))
+        .prop_map(|bound| bound.map(|(minor, inclusive)| Bound { version: format!("1.{minor}.0"), inclusive }))
+}
+
+proptest! {
+    #[test]
+    fn sorting_and_joining_keep_the_meaning(bounds in proptest::collection::vec((bound(), bound()), 0..5)) {
+        let written: Vec<Interval> = bounds.into_iter().map(|(lower, upper)| Interval { lower, upper }).collect();
+        let as_written = Range { scheme: Scheme::Semver, intervals: written.clone(), versions: Vec::new() };
+        let range = Range::new(Scheme::Semver, written, Vec::new());
+        for minor in 0..6 {
+            // On the bounds and between them.
+            for version in [format!("1.{minor}.0"), format!("1.{minor}.5")] {
+                prop_assert_eq!(range.contains(&version), as_written.contains(&version), "{} in {}", version, range);
+            }
+        }
+        prop_assert!(range.intervals.windows(2).all(|pair| !meets(Scheme::Semver, &pair[0], &pair[1])));
+    }
+
+    #[test]
+    fn no_range_panics(scheme in proptest::sample::select(&Scheme::ALL[..]), a in "[0-9a-z.~:-]{0,6}", b in "\\PC{0,6}", version in "\\PC{0,8}") {
+        let range = Range::new(scheme, vec![Interval::between(a.clone(), b.clone()), Interval::before(b)], vec![a]);
+        let _ = (range.contains(&version), range.contains_with(&version, Epoch::OfBound), range.to_string());
+    }
 }
