@@ -57,13 +57,13 @@ impl Allowlist {
             let expires_on = match item.get("expires_on") {
                 None | Some(Value::Null) => None,
                 Some(Value::String(text)) if text.is_empty() => None,
-                Some(value) => match value.as_str().and_then(instant) {
-                    Some(instant) => Some(instant),
-                    None => {
+                Some(value) => {
+                    let Some(instant) = value.as_str().and_then(instant) else {
                         allowlist.problems.push(bad_expiry(value, &path));
                         continue;
-                    }
-                },
+                    };
+                    Some(instant)
+                }
             };
             let trigger_id = text(item, "trigger_id").unwrap_or_default();
             let special = trigger_id.contains('*') || trigger_id.trim_start().starts_with("regexp:");

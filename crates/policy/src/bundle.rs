@@ -41,7 +41,7 @@ pub struct BundleError {
 pub(crate) struct Mapping {
     pub(crate) document: Value,
     /// `Err` where the rule itself cannot be built.
-    pub(crate) rule: Result<MappedRule, BundleProblem>,
+    pub(crate) rule: Result<MappedRule, Box<BundleProblem>>,
 }
 
 /// What a mapping maps.
@@ -58,7 +58,7 @@ pub(crate) struct MappedRule {
 #[derive(Debug)]
 pub(crate) struct ListedImage {
     pub(crate) document: Value,
-    pub(crate) rule: Result<ImageRule, BundleProblem>,
+    pub(crate) rule: Result<ImageRule, Box<BundleProblem>>,
 }
 
 /// What a mapping leads to.
@@ -69,6 +69,9 @@ pub(crate) struct Selected<'b> {
 }
 
 /// The bundle of accounts that have none.
+///
+/// # Panics
+/// Never: the shipped document is read by a test.
 pub fn default_bundle() -> Value {
     serde_json::from_str(include_str!("default_bundle.json")).expect("the shipped bundle is JSON, which a test proves")
 }
@@ -143,10 +146,14 @@ impl Bundle {
         if let Some(problem) = &self.version_problem {
             return vec![problem.clone()];
         }
-        let mut problems: Vec<BundleProblem> =
-            self.mappings.iter().filter_map(|mapping| mapping.rule.as_ref().err()).cloned().collect();
+        let mut problems: Vec<BundleProblem> = self
+            .mappings
+            .iter()
+            .filter_map(|mapping| mapping.rule.as_ref().err())
+            .map(|problem| (**problem).clone())
+            .collect();
         let lists = self.allowed_images.iter().chain(&self.denied_images);
-        problems.extend(lists.filter_map(|image| image.rule.as_ref().err()).cloned());
+        problems.extend(lists.filter_map(|image| image.rule.as_ref().err()).map(|problem| (**problem).clone()));
         if !problems.is_empty() {
             return problems;
         }
@@ -171,7 +178,7 @@ impl Bundle {
             let policy = match unique(&named, "policy", id, &rule.path) {
                 Ok(policy) => policy,
                 Err(problem) => {
-                    selected.problems.push(problem);
+                    selected.problems.push(*problem);
                     break;
                 }
             };
@@ -191,7 +198,7 @@ impl Bundle {
                             selected.problems.extend(allowlist.problems.iter().cloned());
                             selected.allowlists.push(allowlist);
                         }
-                        Err(problem) => selected.problems.push(problem),
+                        Err(problem) => selected.problems.push(*problem),
                     }
                 }
             }
@@ -205,34 +212,37 @@ pub(crate) fn is_error(problem: &BundleProblem) -> bool {
     problem.severity == crate::problem::ProblemSeverity::Error
 }
 
-fn unique<'b, T>(named: &[&'b T], kind: &str, id: &str, path: &str) -> Result<&'b T, BundleProblem> {
+fn unique<'b, T>(named: &[&'b T], kind: &str, id: &str, path: &str) -> Result<&'b T, Box<BundleProblem>> {
     match named {
         [one] => Ok(one),
-        [] => Err(BundleProblem::engine(
-            "ReferencedObjectNotFoundError",
-            path,
-            format!("Referenced object not found (reference_type={kind},reference_id={id})"),
-        )
-        .because(format!("the mapping names the {kind} `{id}`, which the bundle does not have"))
-        .remedy(format!("add it, or correct the id in `{path}`"))),
-        _ => Err(BundleProblem::engine(
-            "DuplicateIdentifierFoundError",
-            path,
-            format!("Object identifier found multiple times, not unique (identifier={id},identifier_type={kind})"),
-        )
-        .because(format!("the bundle has more than one {kind} with the id `{id}`"))
-        .remedy("give each an id of its own")),
+        [] => Err(Box::new(
+            BundleProblem::engine(
+                "ReferencedObjectNotFoundError",
+                path,
+                format!("Referenced object not found (reference_type={kind},reference_id={id})"),
+            )
+            .because(format!("the mapping names the {kind} `{id}`, which the bundle does not have"))
+            .remedy(format!("add it, or correct the id in `{path}`")),
+        )),
+        _ => Err(Box::new(
+            BundleProblem::engine(
+                "DuplicateIdentifierFoundError",
+                path,
+                format!("Object identifier found multiple times, not unique (identifier={id},identifier_type={kind})"),
+            )
+            .because(format!("the bundle has more than one {kind} with the id `{id}`"))
+            .remedy("give each an id of its own"),
+        )),
     }
 }
 
-fn mapped(document: &Value, path: String) -> Result<MappedRule, BundleProblem> {
+fn mapped(document: &Value, path: String) -> Result<MappedRule, Box<BundleProblem>> {
     let image = ImageRule::build(document, &path)?;
     let one = document.get("policy_id").and_then(Value::as_str).filter(|id| !id.is_empty());
     let many = document.get("policy_ids").and_then(Value::as_array).filter(|ids| !ids.is_empty());
     let refuse = |details: String, reason: &str| {
-        BundleProblem::engine("ValidationError", path.as_str(), format!("{details} ()"))
-            .because(reason)
-            .remedy("write `\"policy_ids\": [\"…\"]`")
+        let problem = BundleProblem::engine("ValidationError", path.as_str(), format!("{details} ()"));
+        Box::new(problem.because(reason).remedy("write `\"policy_ids\": [\"…\"]`"))
     };
     let policy_ids = match (one, many) {
         (Some(_), Some(_)) => {

@@ -120,7 +120,7 @@ pub fn guess(config: &ImageConfig) -> String {
     lines.join("\n")
 }
 
-/// The instruction that a step of the history, classic or BuildKit, stands for.
+/// The instruction that a step of the history, classic or `BuildKit`, stands for.
 fn instruction_of(command: &str) -> Option<String> {
     const KEYWORDS: [&str; 17] = [
         "ADD",

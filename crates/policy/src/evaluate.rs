@@ -135,7 +135,7 @@ fn select<'b>(
     let mut found = None;
     let mut crashes: Vec<&'static str> = Vec::new();
     for mapping in &bundle.mappings {
-        let rule = mapping.rule.as_ref().map_err(|problem| vec![problem.clone()])?;
+        let rule = mapping.rule.as_ref().map_err(|problem| vec![(**problem).clone()])?;
         let unusable =
             |error: PatternError| vec![BundleProblem::engine("error", rule.path.as_str(), error.to_string())];
         if rule.image.names_repository(&subject.target).map_err(unusable)? {
@@ -284,7 +284,7 @@ fn attempt<'s, 'e>(
 /// The first entry of an image list that speaks of the image, as written.
 fn listed(images: &[ListedImage], subject: &Subject) -> Result<Option<serde_json::Value>, EvaluationProblem> {
     for image in images {
-        let rule = image.rule.as_ref().map_err(|problem| EvaluationProblem::from(problem))?;
+        let rule = image.rule.as_ref().map_err(|problem| EvaluationProblem::from(problem.as_ref()))?;
         let matches = rule.matches(subject).map_err(|error| EvaluationProblem {
             severity: "error".to_owned(),
             problem_type: "error".to_owned(),

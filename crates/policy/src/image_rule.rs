@@ -40,16 +40,16 @@ pub(crate) struct ImageRule {
 
 impl ImageRule {
     /// Reads a rule; `path` is where it stands.
-    pub(crate) fn build(document: &Value, path: &str) -> Result<Self, BundleProblem> {
+    pub(crate) fn build(document: &Value, path: &str) -> Result<Self, Box<BundleProblem>> {
         let pattern = |key: &str| {
             let Some(text) = document.get(key).and_then(Value::as_str) else {
-                return Err(missing(path, key));
+                return Err(Box::new(missing(path, key)));
             };
-            Pattern::new(text).map_err(|error| bad_pattern(&error, &format!("{path}.{key}")))
+            Pattern::new(text).map_err(|error| Box::new(bad_pattern(&error, &format!("{path}.{key}"))))
         };
         let (registry, repository) = (pattern("registry")?, pattern("repository")?);
         let image = |key: &str| document.get("image").and_then(|image| image.get(key)).and_then(Value::as_str);
-        let value = image("value").ok_or_else(|| missing(path, "image.value"))?.to_owned();
+        let value = image("value").ok_or_else(|| Box::new(missing(path, "image.value")))?.to_owned();
         let selector = match image("type") {
             Some("tag") => Selector::Tag,
             Some("digest") => Selector::Digest,
@@ -57,9 +57,9 @@ impl ImageRule {
             _ => Selector::Other,
         };
         let tag = match selector {
-            Selector::Tag => {
-                Some(Pattern::new(&value).map_err(|error| bad_pattern(&error, &format!("{path}.image.value")))?)
-            }
+            Selector::Tag => Some(
+                Pattern::new(&value).map_err(|error| Box::new(bad_pattern(&error, &format!("{path}.image.value"))))?,
+            ),
             _ => None,
         };
         Ok(Self { registry, repository, selector, value, tag })

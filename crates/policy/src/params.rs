@@ -164,7 +164,7 @@ pub(crate) fn bind(
         let Some(value) = value else {
             if let Some(schema) = parameter.validator.refuses_absence(|name| values.text(name)) {
                 problems.push(
-                    invalid(&site, &path, &format!("None is not of type 'string'"), &schema)
+                    invalid(&site, &path, "None is not of type 'string'", &schema)
                         .because(format!("parameter `{}` is missing", parameter.name))
                         .remedy(suggest(parameter)),
                 );

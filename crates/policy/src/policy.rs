@@ -163,7 +163,8 @@ impl Policy {
     fn check_patterns(&mut self, trigger: &Trigger, values: &Values, path: &str, regexes: &RegexCache) {
         let condition_is_pattern = matches!(values.text("check"), Some("like" | "not_like"));
         for parameter in trigger.params {
-            if !parameter.is_regex && !(parameter.name == "value" && condition_is_pattern) {
+            let is_pattern = parameter.is_regex || (parameter.name == "value" && condition_is_pattern);
+            if !is_pattern {
                 continue;
             }
             let Some(pattern) = values.text(parameter.name) else { continue };

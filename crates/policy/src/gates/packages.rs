@@ -181,7 +181,8 @@ fn blacklist(check: &mut Check<'_, '_>) -> Result<(), TriggerError> {
             Some(version) => {
                 let exact = package.version_and_release().0 == version;
                 let full = || package.version == version || full_version(package) == version;
-                if !exact && !(full() && check.repair("Q-14")) {
+                let refused = exact || (full() && check.repair("Q-14"));
+                if !refused {
                     continue;
                 }
                 format!("Package is blacklisted: {name}-{version}")

@@ -5,7 +5,6 @@ use killick_model::package::OwnedFile;
 
 use crate::check::{Check, TriggerError};
 
-#[expect(clippy::unnecessary_wraps, reason = "every trigger has this signature")]
 pub(super) fn verify(check: &mut Check<'_, '_>) -> Result<(), TriggerError> {
     let (shared, params) = (check.shared, check.params);
     if check.evidence.analysis.files.is_empty() {
@@ -57,13 +56,8 @@ fn selected(check: &mut Check<'_, '_>, directories: &[String], path: &str) -> us
         let plain = path.starts_with(directory.as_str());
         // The original hands the directory to SQL's `like`.
         let like = if directory.contains(['%', '_']) { begins_like(directory, path) } else { plain };
-        if plain == like {
-            times += usize::from(plain);
-        } else if check.repair("Q-43") {
-            times += usize::from(plain);
-        } else {
-            times += usize::from(like);
-        }
+        let inside = if plain == like || check.repair("Q-43") { plain } else { like };
+        times += usize::from(inside);
     }
     times
 }
