@@ -1,1 +1,91 @@
 //! Remembers: accounts, images, analyses, policies, evaluations, tasks, blobs.
+//!
+//! One [`Store`] serves SQLite and PostgreSQL with the same statements; documents lie in content-addressed
+//! [`blobs`]. Instants are microseconds since 1970 UTC and always passed in. Every function about an account's
+//! things takes the account, so that no query can cross accounts by omission.
+
+#[macro_use]
+mod sql;
+
+pub mod accounts;
+pub mod blobs;
+pub mod error;
+pub mod evaluations;
+pub mod events;
+pub mod images;
+pub mod knowledge;
+mod migrate;
+pub mod packages;
+pub mod policies;
+pub mod registries;
+mod seal;
+pub mod settings;
+mod statements;
+pub mod subscriptions;
+pub mod tasks;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use secrecy::SecretString;
+use tokio::sync::Notify;
+
+use crate::blobs::Blobs;
+use crate::error::During as _;
+use crate::seal::Seal;
+use crate::sql::Pool;
+
+pub use crate::error::StoreError;
+
+/// The answer of every function here.
+pub type Result<T> = std::result::Result<T, StoreError>;
+
+/// Where the store lives.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The folder for the SQLite file, the blobs and the key file; made when missing.
+    pub data_dir: PathBuf,
+    /// `postgres://…`; without it, SQLite in the data folder.
+    pub database_url: Option<SecretString>,
+    /// The secret that encrypts registry passwords: long and random. Without it, a key file is made once.
+    pub secret: Option<SecretString>,
+    /// The most connections to hold open for reading.
+    pub max_connections: u32,
+}
+
+/// The open store; cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Store {
+    pool: Pool,
+    blobs: Blobs,
+    seal: Seal,
+    nudge: Arc<Notify>,
+}
+
+impl Store {
+    /// Opens the database and the blobs, making or migrating them as needed.
+    pub async fn open(settings: &Settings) -> Result<Self> {
+        let dir = &settings.data_dir;
+        fs_err::create_dir_all(dir).map_err(|source| StoreError::Folder { path: dir.clone(), source })?;
+        let seal = Seal::open(dir, settings.secret.as_ref())?;
+        let blobs = Blobs::local(&dir.join("blobs"))?;
+        let pool = Pool::open(dir, settings.database_url.as_ref(), settings.max_connections).await?;
+        migrate::run(&pool).await?;
+        Ok(Self { pool, blobs, seal, nudge: Arc::new(Notify::new()) })
+    }
+
+    /// The content-addressed documents.
+    pub fn blobs(&self) -> &Blobs {
+        &self.blobs
+    }
+
+    /// Whether the database answers.
+    pub async fn ping(&self) -> Result<()> {
+        read!(self.pool, db => sqlx::query(statements::PING).execute(db).await.map(drop)).during("asking the database")
+    }
+
+    /// Waits for running statements and closes every connection.
+    pub async fn close(&self) {
+        self.pool.close().await;
+    }
+}

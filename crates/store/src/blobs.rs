@@ -1,0 +1,126 @@
+//! Content-addressed documents in object storage, compressed with zstd.
+//!
+//! A key is the SHA-256 of the plain bytes, so writing twice is harmless and reading proves integrity.
+
+use std::io::Read as _;
+use std::path::Path as FilePath;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures_util::TryStreamExt as _;
+use killick_model::digest::Digest;
+use object_store::local::LocalFileSystem;
+use object_store::memory::InMemory;
+use object_store::path::Path;
+use object_store::{ObjectStore, ObjectStoreExt as _};
+
+use crate::error::StoreError;
+
+const LEVEL: i32 = 3;
+
+/// The blobs; cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Blobs(Arc<dyn ObjectStore>);
+
+impl Blobs {
+    /// In a local folder, made when missing.
+    pub fn local(dir: &FilePath) -> Result<Self, StoreError> {
+        fs_err::create_dir_all(dir).map_err(|source| StoreError::Folder { path: dir.to_owned(), source })?;
+        let store = LocalFileSystem::new_with_prefix(dir)
+            .map_err(|source| StoreError::Blob { key: dir.display().to_string(), source })?;
+        Ok(Self(Arc::new(store)))
+    }
+
+    /// In memory, for tests.
+    pub fn memory() -> Self {
+        Self(Arc::new(InMemory::new()))
+    }
+
+    /// Stores bytes and answers their key.
+    pub async fn put(&self, plain: Vec<u8>) -> Result<Digest, StoreError> {
+        let (key, packed) = blocking(move || (Digest::of(&plain), zstd::encode_all(plain.as_slice(), LEVEL))).await;
+        let packed = packed.map_err(|error| damaged(&key, &error))?;
+        if !self.exists(&key).await? {
+            self.0.put(&path(&key), Bytes::from(packed).into()).await.map_err(|source| blob_error(&key, source))?;
+        }
+        Ok(key)
+    }
+
+    /// Reads bytes, at most so many, and checks that they are what was stored.
+    pub async fn get(&self, key: &Digest, limit_bytes: u64) -> Result<Vec<u8>, StoreError> {
+        let answer = self.0.get(&path(key)).await.map_err(|source| blob_error(key, source))?;
+        if answer.meta.size > limit_bytes.saturating_add(1024) {
+            return Err(StoreError::BlobTooLarge { key: key.to_string(), limit_bytes });
+        }
+        let packed = answer.bytes().await.map_err(|source| blob_error(key, source))?;
+        let key = key.clone();
+        blocking(move || unpack(&key, &packed, limit_bytes)).await
+    }
+
+    /// Whether the blob is there.
+    pub async fn exists(&self, key: &Digest) -> Result<bool, StoreError> {
+        match self.0.head(&path(key)).await {
+            Ok(_) => Ok(true),
+            Err(object_store::Error::NotFound { .. }) => Ok(false),
+            Err(source) => Err(StoreError::Blob { key: key.to_string(), source }),
+        }
+    }
+
+    /// Removes a blob; one that is not there is fine.
+    pub async fn delete(&self, key: &Digest) -> Result<(), StoreError> {
+        match self.0.delete(&path(key)).await {
+            Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
+            Err(source) => Err(StoreError::Blob { key: key.to_string(), source }),
+        }
+    }
+
+    /// Every blob with the instant of its last write, in microseconds.
+    pub(crate) async fn list(&self) -> Result<Vec<(Digest, i64)>, StoreError> {
+        let error = |source| StoreError::Blob { key: "*".to_owned(), source };
+        let found: Vec<_> = self.0.list(None).try_collect().await.map_err(error)?;
+        Ok(found
+            .into_iter()
+            .filter_map(|meta| Some((key(&meta.location)?, meta.last_modified.timestamp_micros())))
+            .collect())
+    }
+}
+
+fn unpack(key: &Digest, packed: &[u8], limit_bytes: u64) -> Result<Vec<u8>, StoreError> {
+    let mut plain = Vec::new();
+    let decoder = zstd::Decoder::new(packed).map_err(|error| damaged(key, &error))?;
+    decoder.take(limit_bytes.saturating_add(1)).read_to_end(&mut plain).map_err(|error| damaged(key, &error))?;
+    if plain.len() as u64 > limit_bytes {
+        return Err(StoreError::BlobTooLarge { key: key.to_string(), limit_bytes });
+    }
+    if Digest::of(&plain) != *key {
+        return Err(StoreError::DamagedBlob { key: key.to_string(), reason: "its digest differs".to_owned() });
+    }
+    Ok(plain)
+}
+
+fn path(key: &Digest) -> Path {
+    let hex = key.hex();
+    Path::from(format!("{}/{hex}", &hex[..2]))
+}
+
+fn key(path: &Path) -> Option<Digest> {
+    format!("sha256:{}", path.filename()?).parse().ok()
+}
+
+fn damaged(key: &Digest, error: &std::io::Error) -> StoreError {
+    StoreError::DamagedBlob { key: key.to_string(), reason: error.to_string() }
+}
+
+fn blob_error(key: &Digest, source: object_store::Error) -> StoreError {
+    match source {
+        object_store::Error::NotFound { .. } => StoreError::NotFound { entity: "blob", name: key.to_string() },
+        source => StoreError::Blob { key: key.to_string(), source },
+    }
+}
+
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(value) => value,
+        Err(error) => std::panic::resume_unwind(error.into_panic()),
+    }
+}

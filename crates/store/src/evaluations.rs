@@ -1,0 +1,103 @@
+//! The history of verdicts: a new row only when the outcome changes.
+
+use killick_model::digest::Digest;
+
+use crate::error::During as _;
+use crate::statements as sql;
+use crate::{Result, Store};
+
+row! {
+    /// A stored verdict.
+    pub struct EvaluationRow {
+        /// Its number.
+        pub id: i64,
+        /// Whose.
+        pub account: String,
+        /// The image's manifest digest.
+        pub digest: Digest,
+        /// The full tag it was judged as.
+        pub tag: String,
+        /// The bundle.
+        pub policy_id: String,
+        /// The bundle's document.
+        pub policy_digest: Digest,
+        /// The final action.
+        pub action: String,
+        /// The blob of the evaluation.
+        pub result: Digest,
+        /// When this outcome was first reached.
+        pub created_at: i64,
+        /// When it was last reached.
+        pub updated_at: i64,
+    }
+}
+
+/// A verdict to store.
+#[derive(Debug, Clone)]
+pub struct NewEvaluation {
+    /// Whose.
+    pub account: String,
+    /// The image's manifest digest.
+    pub digest: Digest,
+    /// The full tag it was judged as.
+    pub tag: String,
+    /// The bundle.
+    pub policy_id: String,
+    /// The bundle's document.
+    pub policy_digest: Digest,
+    /// The final action.
+    pub action: String,
+    /// The blob of the evaluation.
+    pub result: Digest,
+}
+
+impl Store {
+    /// Stores a verdict. The newest row of the same bundle document and action is moved forward instead;
+    /// otherwise answers also the row it follows.
+    pub async fn record_evaluation(
+        &self,
+        new: &NewEvaluation,
+        now: i64,
+    ) -> Result<(EvaluationRow, Option<EvaluationRow>)> {
+        const DOING: &str = "storing an evaluation";
+        let digest = new.digest.to_string();
+        let policy_digest = new.policy_digest.to_string();
+        let result = new.result.to_string();
+        Ok(transaction!(self.pool, tx => {
+            let before: Option<EvaluationRow> = sqlx::query_as(sql::NEWEST_EVALUATION).bind(&new.account).bind(&digest)
+                .bind(&new.tag).fetch_optional(&mut *tx).await.during(DOING)?;
+            match before {
+                Some(before) if before.policy_id == new.policy_id && before.policy_digest == new.policy_digest && before.action == new.action => {
+                    let row = sqlx::query_as(sql::TOUCH_EVALUATION).bind(&new.account).bind(before.id).bind(&result).bind(now)
+                        .fetch_one(&mut *tx).await.during(DOING)?;
+                    (row, None)
+                }
+                before => {
+                    let row = sqlx::query_as(sql::ADD_EVALUATION).bind(&new.account).bind(&digest).bind(&new.tag)
+                        .bind(&new.policy_id).bind(&policy_digest).bind(&new.action).bind(&result).bind(now)
+                        .fetch_one(&mut *tx).await.creating("evaluation", &digest)?;
+                    (row, before)
+                }
+            }
+        }))
+    }
+
+    /// The history of an image under a tag, newest first; of one bundle or of all.
+    pub async fn evaluations(
+        &self,
+        account: &str,
+        digest: &str,
+        tag: &str,
+        policy_id: Option<&str>,
+    ) -> Result<Vec<EvaluationRow>> {
+        read!(self.pool, db => sqlx::query_as(sql::EVALUATIONS).bind(account).bind(digest).bind(tag).bind(policy_id)
+            .fetch_all(db).await)
+        .during("listing evaluations")
+    }
+
+    /// Removes verdicts last reached before an instant; answers how many.
+    pub async fn delete_old_evaluations(&self, before: i64) -> Result<u64> {
+        write!(self.pool, db => sqlx::query(sql::DELETE_OLD_EVALUATIONS).bind(before).execute(db).await.map(|done| done.rows_affected()))
+            .during("removing old evaluations")
+    }
+}

@@ -1,0 +1,134 @@
+//! Layer facts, the advisory index in use, and what matching found with it.
+
+use killick_model::digest::Digest;
+
+use crate::error::During as _;
+use crate::sql::Column as _;
+use crate::statements as sql;
+use crate::{Result, Store};
+
+row! {
+    /// An advisory index.
+    pub struct Knowledge {
+        /// The digest of the index.
+        pub digest: Digest,
+        /// Where the file lies.
+        pub path: String,
+        /// The instant of its data.
+        pub data_at: i64,
+        /// When it was switched to.
+        pub installed_at: i64,
+    }
+}
+
+row! {
+    /// One group of a feed, as `/system/feeds` shows it.
+    pub struct FeedGroup {
+        /// The feed.
+        pub feed: String,
+        /// The group.
+        pub name: String,
+        /// Whether it is wanted.
+        pub enabled: bool,
+        /// How many records.
+        pub record_count: i64,
+        /// Last success.
+        pub synced_at: Option<i64>,
+    }
+}
+
+row! {
+    /// When a vulnerability was first seen in a package of an image.
+    pub struct FirstDetected {
+        /// The vulnerability.
+        pub vulnerability: String,
+        /// The package, in the caller's spelling.
+        pub package: String,
+        /// When.
+        pub detected_at: i64,
+    }
+}
+
+impl Store {
+    /// The blob with the facts of a layer, as read by that revision of the catalogers.
+    pub async fn layer_fact(&self, diff_id: &Digest, revision: &str) -> Result<Option<Digest>> {
+        let key: Option<String> = read!(self.pool, db => sqlx::query_scalar(sql::LAYER_FACT).bind(diff_id.to_string())
+            .bind(revision).fetch_optional(db).await)
+        .during("reading layer facts")?;
+        Ok(key.and_then(|key| Digest::from_stored(key).ok()))
+    }
+
+    /// Keeps the facts of a layer.
+    pub async fn put_layer_fact(&self, diff_id: &Digest, revision: &str, blob: &Digest, now: i64) -> Result<()> {
+        write!(self.pool, db => sqlx::query(sql::PUT_LAYER_FACT).bind(diff_id.to_string()).bind(revision)
+            .bind(blob.to_string()).bind(now).execute(db).await.map(drop))
+        .during("writing layer facts")
+    }
+
+    /// The index in use.
+    pub async fn knowledge(&self) -> Result<Option<Knowledge>> {
+        read!(self.pool, db => sqlx::query_as(sql::KNOWLEDGE).fetch_optional(db).await)
+            .during("reading the index state")
+    }
+
+    /// Switches to an index.
+    pub async fn set_knowledge(&self, new: &Knowledge) -> Result<()> {
+        write!(self.pool, db => sqlx::query(sql::SET_KNOWLEDGE).bind(new.digest.to_string()).bind(&new.path).bind(new.data_at)
+            .bind(new.installed_at).execute(db).await.map(drop)).during("writing the index state")
+    }
+
+    /// Every feed group.
+    pub async fn feed_groups(&self) -> Result<Vec<FeedGroup>> {
+        read!(self.pool, db => sqlx::query_as(sql::FEED_GROUPS).fetch_all(db).await).during("listing feed groups")
+    }
+
+    /// Adds or replaces a feed group.
+    pub async fn set_feed_group(&self, group: &FeedGroup) -> Result<()> {
+        write!(self.pool, db => sqlx::query(sql::SET_FEED_GROUP).bind(&group.feed).bind(&group.name).bind(group.enabled)
+            .bind(group.record_count).bind(group.synced_at).execute(db).await.map(drop))
+        .during("writing a feed group")
+    }
+
+    /// The blob of an image's matches under an index.
+    pub async fn matches(&self, account: &str, digest: &str, index: &Digest) -> Result<Option<Digest>> {
+        let key: Option<String> = read!(self.pool, db => sqlx::query_scalar(sql::MATCHES).bind(account).bind(digest)
+            .bind(index.to_string()).fetch_optional(db).await)
+        .during("reading matches")?;
+        Ok(key.and_then(|key| Digest::from_stored(key).ok()))
+    }
+
+    /// Keeps an image's matches, replacing those of other indexes, and the instants of those new in it.
+    pub async fn put_matches(
+        &self,
+        account: &str,
+        digest: &str,
+        index: &Digest,
+        blob: &Digest,
+        seen: &[(String, String)],
+        now: i64,
+    ) -> Result<()> {
+        const DOING: &str = "writing matches";
+        transaction!(self.pool, tx => {
+            sqlx::query(sql::FORGET_MATCHES).bind(account).bind(digest).execute(&mut *tx).await.during(DOING)?;
+            sqlx::query(sql::PUT_MATCHES).bind(account).bind(digest).bind(index.to_string()).bind(blob.to_string()).bind(now)
+                .execute(&mut *tx).await.during(DOING)?;
+            for (vulnerability, package) in seen {
+                sqlx::query(sql::PUT_FIRST_DETECTED).bind(account).bind(digest).bind(vulnerability).bind(package).bind(now)
+                    .execute(&mut *tx).await.during(DOING)?;
+            }
+        });
+        Ok(())
+    }
+
+    /// Discards an image's kept matches; the first-seen instants stay.
+    pub async fn forget_matches(&self, account: &str, digest: &str) -> Result<()> {
+        write!(self.pool, db => sqlx::query(sql::FORGET_MATCHES).bind(account).bind(digest).execute(db).await.map(drop))
+            .during("discarding matches")
+    }
+
+    /// When each vulnerability of an image was first seen.
+    pub async fn first_detected(&self, account: &str, digest: &str) -> Result<Vec<FirstDetected>> {
+        read!(self.pool, db => sqlx::query_as(sql::FIRST_DETECTED).bind(account).bind(digest).fetch_all(db).await)
+            .during("reading first-seen instants")
+    }
+}

@@ -1,0 +1,82 @@
+//! Distinct package identities and the images that carry them: the inverted index.
+
+use killick_model::analysis::Analysis;
+
+use crate::error::During as _;
+use crate::images::Image;
+use crate::statements as sql;
+use crate::{Result, Store};
+
+row! {
+    /// A distinct package identity; absent parts are empty.
+    pub struct PackageRow {
+        /// Its number.
+        pub id: i64,
+        /// `deb`, `npm`, ….
+        pub kind: String,
+        /// The name.
+        pub name: String,
+        /// The version.
+        pub version: String,
+        /// The architecture.
+        pub architecture: String,
+        /// The source package's name, else the name.
+        pub source_name: String,
+        /// The source package's version, else the version.
+        pub source_version: String,
+        /// The distribution and release, `debian:12`, of an operating-system package.
+        pub release: String,
+        /// Who built it.
+        pub origin: String,
+    }
+}
+
+/// What makes two packages the same for matching, in the order of the statement's parameters.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct PackageIdentity(pub [String; 8]);
+
+impl PackageIdentity {
+    /// The distinct identities of an image, sorted, so that concurrent writers lock in one order.
+    pub fn all(analysis: &Analysis) -> Vec<Self> {
+        let release = analysis.distribution.as_ref().map(killick_model::distribution::Distribution::label);
+        let mut all: Vec<_> = analysis
+            .packages
+            .iter()
+            .map(|package| {
+                Self([
+                    package.kind.name().to_owned(),
+                    package.name.clone(),
+                    package.version.clone(),
+                    package.architecture.clone().unwrap_or_default(),
+                    package.source_name().to_owned(),
+                    package.source_version().to_owned(),
+                    if package.kind.is_os() { release.clone().unwrap_or_default() } else { String::new() },
+                    package.origin.clone().unwrap_or_default(),
+                ])
+            })
+            .collect();
+        all.sort();
+        all.dedup();
+        all
+    }
+}
+
+impl Store {
+    /// The packages of an image.
+    pub async fn packages_of_image(&self, account: &str, digest: &str) -> Result<Vec<PackageRow>> {
+        read!(self.pool, db => sqlx::query_as(sql::PACKAGES_OF_IMAGE).bind(account).bind(digest).fetch_all(db).await)
+            .during("listing packages")
+    }
+
+    /// Every identity with that name or source name, of whatever account: for matching, not for showing.
+    pub async fn packages_named(&self, name: &str) -> Result<Vec<PackageRow>> {
+        read!(self.pool, db => sqlx::query_as(sql::PACKAGES_NAMED).bind(name).fetch_all(db).await)
+            .during("listing packages")
+    }
+
+    /// The account's active images that carry a package.
+    pub async fn images_with_package(&self, account: &str, package: i64) -> Result<Vec<Image>> {
+        read!(self.pool, db => sqlx::query_as(sql::IMAGES_WITH_PACKAGE).bind(account).bind(package).fetch_all(db).await)
+            .during("listing images of a package")
+    }
+}

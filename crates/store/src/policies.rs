@@ -1,0 +1,84 @@
+//! Policy bundles: documents kept as given, at most one active in an account.
+
+use killick_model::digest::Digest;
+
+use crate::error::{During as _, StoreError, found};
+use crate::statements as sql;
+use crate::{Result, Store};
+
+row! {
+    /// A policy bundle.
+    pub struct PolicyRow {
+        /// Whose.
+        pub account: String,
+        /// The bundle's own id.
+        pub id: String,
+        /// Whether it judges by default.
+        pub active: bool,
+        /// The document, as given.
+        pub document: String,
+        /// The digest of the document.
+        pub digest: Digest,
+        /// Where it came from: `local`, ….
+        pub source: String,
+        /// Since when.
+        pub created_at: i64,
+        /// Last change.
+        pub updated_at: i64,
+    }
+}
+
+impl Store {
+    /// Adds or replaces a bundle; whether it is active does not change.
+    pub async fn put_policy(
+        &self,
+        account: &str,
+        id: &str,
+        document: &str,
+        source: &str,
+        now: i64,
+    ) -> Result<PolicyRow> {
+        let digest = Digest::of(document.as_bytes()).to_string();
+        write!(self.pool, db => sqlx::query_as(sql::PUT_POLICY).bind(account).bind(id).bind(document).bind(digest)
+            .bind(source).bind(now).fetch_one(db).await.creating("policy", id))
+    }
+
+    /// One bundle.
+    pub async fn policy(&self, account: &str, id: &str) -> Result<PolicyRow> {
+        let row = read!(self.pool, db => sqlx::query_as(sql::POLICY).bind(account).bind(id).fetch_optional(db).await);
+        found(row.during("reading a policy")?, "policy", id)
+    }
+
+    /// Every bundle of the account, oldest first.
+    pub async fn policies(&self, account: &str) -> Result<Vec<PolicyRow>> {
+        read!(self.pool, db => sqlx::query_as(sql::POLICIES).bind(account).fetch_all(db).await)
+            .during("listing policies")
+    }
+
+    /// The bundle that judges by default.
+    pub async fn active_policy(&self, account: &str) -> Result<Option<PolicyRow>> {
+        read!(self.pool, db => sqlx::query_as(sql::ACTIVE_POLICY).bind(account).fetch_optional(db).await)
+            .during("reading the active policy")
+    }
+
+    /// Makes one bundle the active one.
+    pub async fn activate_policy(&self, account: &str, id: &str, now: i64) -> Result<PolicyRow> {
+        const DOING: &str = "activating a policy";
+        Ok(transaction!(self.pool, tx => {
+            sqlx::query(sql::DEACTIVATE_POLICIES).bind(account).bind(id).execute(&mut *tx).await.during(DOING)?;
+            let row = sqlx::query_as(sql::ACTIVATE_POLICY).bind(account).bind(id).bind(now)
+                .fetch_optional(&mut *tx).await.during(DOING)?;
+            found(row, "policy", id)?
+        }))
+    }
+
+    /// Removes a bundle, unless it is the active one.
+    pub async fn delete_policy(&self, account: &str, id: &str) -> Result<()> {
+        let gone = write!(self.pool, db => sqlx::query(sql::DELETE_POLICY).bind(account).bind(id).execute(db).await.map(|done| done.rows_affected()));
+        if gone.during("removing a policy")? == 0 {
+            self.policy(account, id).await?;
+            return Err(StoreError::Refused { entity: "policy", name: id.to_owned(), reason: "it is the active one" });
+        }
+        Ok(())
+    }
+}

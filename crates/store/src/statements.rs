@@ -1,0 +1,117 @@
+//! Every statement, by name, in the portable subset of SQLite and PostgreSQL.
+//!
+//! A test prepares all of [`STATEMENTS`] on both engines; names that end in an engine are prepared there only.
+
+macro_rules! statements {
+    ($($name:ident = $sql:literal;)*) => {
+        $(pub(crate) const $name: &str = $sql;)*
+        /// Every statement with its name.
+        #[cfg(test)]
+        pub(crate) const STATEMENTS: &[(&str, &str)] = &[$((stringify!($name), $sql)),*];
+    };
+}
+
+statements! {
+    PING = "select 1";
+    LOCK_MIGRATIONS = "select pg_advisory_xact_lock(7245531)";
+    CREATE_SCHEMA_VERSION = "create table if not exists schema_version (version bigint primary key)";
+    SCHEMA_VERSION = "select coalesce(max(version), 0) from schema_version";
+    SET_SCHEMA_VERSION = "insert into schema_version (version) values ($1)";
+
+    CREATE_ACCOUNT = "insert into account (name, type, state, email, created_at, updated_at) values ($1, $2, 'enabled', $3, $4, $4) returning *";
+    ACCOUNT = "select * from account where name = $1";
+    ACCOUNTS = "select * from account order by name";
+    SET_ACCOUNT_STATE = "update account set state = $2, updated_at = $3 where name = $1 returning *";
+    DELETE_ACCOUNT = "delete from account where name = $1";
+    CREATE_USER = "insert into account_user (username, account, type, source, password_hash, password_set_at, created_at, updated_at) values ($1, $2, $3, $4, $5, $6, $7, $7) returning *";
+    USER = "select * from account_user where account = $1 and username = $2";
+    USER_BY_NAME = "select * from account_user where username = $1";
+    USERS = "select * from account_user where account = $1 order by username";
+    DELETE_USER = "delete from account_user where account = $1 and username = $2";
+    DELETE_USERS = "delete from account_user where account = $1";
+    SET_PASSWORD = "update account_user set password_hash = $3, password_set_at = $4, updated_at = $5 where account = $1 and username = $2 returning *";
+
+    UPSERT_IMAGE = "insert into image (account, digest, index_digest, config_digest, analysis_status, image_status, annotations, size_bytes, architecture, distro, distro_version, layer_count, dockerfile, dockerfile_mode, manifest, created_at, updated_at) values ($1, $2, $3, $4, 'not_analyzed', 'active', '{}', $5, $6, '', '', $7, $8, $9, $10, $11, $11) on conflict (account, digest) do nothing";
+    RESET_IMAGE = "update image set analysis_status = 'not_analyzed', image_status = 'active', failure = null, dockerfile = coalesce($3, dockerfile), dockerfile_mode = case when cast($3 as text) is null then dockerfile_mode else 'Actual' end, manifest = coalesce($4, manifest), index_digest = coalesce($5, index_digest), updated_at = $6 where account = $1 and digest = $2";
+    SET_ANNOTATIONS = "update image set annotations = $3, updated_at = $4 where account = $1 and digest = $2";
+    IMAGE = "select * from image where account = $1 and digest = $2";
+    IMAGE_BY_ANY_DIGEST = "select * from image where account = $1 and (digest = $2 or index_digest = $2) order by case when digest = $2 then 0 else 1 end, created_at desc limit 1";
+    IMAGE_BY_CONFIG = "select * from image where account = $1 and config_digest = $2 order by created_at desc limit 1";
+    IMAGES = "select * from image where account = $1 and (cast($2 as text) is null or image_status = $2) and (cast($3 as text) is null or analysis_status = $3) order by created_at desc, id desc";
+    IMAGES_BY_TAG = "select i.* from image i join (select digest, max(detected_at) as seen, max(id) as last from image_tag where account = $1 and registry = $2 and repository = $3 and tag = $4 group by digest) t on t.digest = i.digest where i.account = $1 and (cast($5 as text) is null or i.image_status = $5) and (cast($6 as text) is null or i.analysis_status = $6) order by t.seen desc, t.last desc";
+    TAGS_OF_ACCOUNT = "select digest, registry, repository, tag, detected_at from image_tag where account = $1 order by detected_at desc, id desc";
+    TAGS_OF_IMAGE = "select digest, registry, repository, tag, detected_at from image_tag where account = $1 and digest = $2 order by detected_at desc, id desc";
+    LATEST_OF_TAG = "select digest, registry, repository, tag, detected_at from image_tag where account = $1 and registry = $2 and repository = $3 and tag = $4 order by detected_at desc, id desc limit 1";
+    ADD_TAG = "insert into image_tag (account, digest, registry, repository, tag, detected_at) values ($1, $2, $3, $4, $5, $6)";
+    SET_IMAGE_STATUS = "update image set image_status = $3, updated_at = $4 where account = $1 and digest = $2";
+    START_ANALYSIS = "update image set analysis_status = 'analyzing', failure = null, updated_at = $3 where account = $1 and digest = $2 and image_status = 'active' and exists (select 1 from task where id = $4 and lease = $5 and state = 'running')";
+    FINISH_IMAGE = "update image set analysis_status = 'analyzed', failure = null, analysis = $3, size_bytes = $4, architecture = $5, distro = $6, distro_version = $7, layer_count = $8, analyzed_at = $9, updated_at = $9 where account = $1 and digest = $2 returning id";
+    FAIL_IMAGE = "update image set analysis_status = $3, failure = $4, updated_at = $5 where account = $1 and digest = $2";
+    DELETE_IMAGE = "delete from image where account = $1 and digest = $2";
+
+    ADD_PACKAGE = "insert into package (kind, name, version, architecture, source_name, source_version, release, origin) values ($1, $2, $3, $4, $5, $6, $7, $8) on conflict do nothing";
+    LINK_PACKAGE = "insert into image_package (image_id, package_id) select $9, id from package where kind = $1 and name = $2 and version = $3 and architecture = $4 and source_name = $5 and source_version = $6 and release = $7 and origin = $8 on conflict do nothing";
+    UNLINK_PACKAGES = "delete from image_package where image_id = $1";
+    PACKAGES_OF_IMAGE = "select p.* from package p join image_package l on l.package_id = p.id join image i on i.id = l.image_id where i.account = $1 and i.digest = $2 order by p.kind, p.name, p.version, p.id";
+    PACKAGES_NAMED = "select * from package where name = $1 or source_name = $1 order by id";
+    IMAGES_WITH_PACKAGE = "select i.* from image i join image_package l on l.image_id = i.id where i.account = $1 and l.package_id = $2 and i.image_status = 'active' order by i.created_at desc, i.id desc";
+
+    LAYER_FACT = "select blob from layer_fact where diff_id = $1 and revision = $2";
+    PUT_LAYER_FACT = "insert into layer_fact (diff_id, revision, blob, created_at) values ($1, $2, $3, $4) on conflict (diff_id, revision) do update set blob = excluded.blob, created_at = excluded.created_at";
+    SET_KNOWLEDGE = "insert into knowledge (digest, path, data_at, installed_at) values ($1, $2, $3, $4) on conflict (digest) do update set path = excluded.path, data_at = excluded.data_at, installed_at = excluded.installed_at";
+    KNOWLEDGE = "select * from knowledge order by installed_at desc limit 1";
+    FEED_GROUPS = "select * from feed_group order by feed, name";
+    SET_FEED_GROUP = "insert into feed_group (feed, name, enabled, record_count, synced_at) values ($1, $2, $3, $4, $5) on conflict (feed, name) do update set enabled = excluded.enabled, record_count = excluded.record_count, synced_at = excluded.synced_at";
+    MATCHES = "select m.blob from match_cache m join image i on i.id = m.image_id where i.account = $1 and i.digest = $2 and m.index_digest = $3";
+    PUT_MATCHES = "insert into match_cache (image_id, index_digest, blob, created_at) select id, $3, $4, $5 from image where account = $1 and digest = $2 on conflict (image_id, index_digest) do update set blob = excluded.blob";
+    FORGET_MATCHES = "delete from match_cache where image_id in (select id from image where account = $1 and digest = $2)";
+    PUT_FIRST_DETECTED = "insert into first_detected (image_id, vulnerability, package, detected_at) select id, $3, $4, $5 from image where account = $1 and digest = $2 on conflict do nothing";
+    FIRST_DETECTED = "select f.vulnerability, f.package, f.detected_at from first_detected f join image i on i.id = f.image_id where i.account = $1 and i.digest = $2 order by f.vulnerability, f.package";
+
+    PUT_POLICY = "insert into policy (account, id, active, document, digest, source, created_at, updated_at) values ($1, $2, false, $3, $4, $5, $6, $6) on conflict (account, id) do update set document = excluded.document, digest = excluded.digest, source = excluded.source, updated_at = excluded.updated_at returning *";
+    POLICY = "select * from policy where account = $1 and id = $2";
+    POLICIES = "select * from policy where account = $1 order by created_at, id";
+    ACTIVE_POLICY = "select * from policy where account = $1 and active";
+    DEACTIVATE_POLICIES = "update policy set active = false where account = $1 and active and id <> $2";
+    ACTIVATE_POLICY = "update policy set active = true, updated_at = $3 where account = $1 and id = $2 returning *";
+    DELETE_POLICY = "delete from policy where account = $1 and id = $2 and not active";
+
+    ADD_EVALUATION = "insert into evaluation (account, digest, tag, policy_id, policy_digest, action, result, created_at, updated_at) values ($1, $2, $3, $4, $5, $6, $7, $8, $8) returning *";
+    TOUCH_EVALUATION = "update evaluation set result = $3, updated_at = $4 where account = $1 and id = $2 returning *";
+    NEWEST_EVALUATION = "select * from evaluation where account = $1 and digest = $2 and tag = $3 order by updated_at desc, id desc limit 1";
+    EVALUATIONS = "select * from evaluation where account = $1 and digest = $2 and tag = $3 and (cast($4 as text) is null or policy_id = $4) order by updated_at desc, id desc";
+    DELETE_OLD_EVALUATIONS = "delete from evaluation where updated_at < $1";
+
+    ADD_REGISTRY = "insert into registry (account, registry, name, type, username, secret, verify, created_at, updated_at) values ($1, $2, $3, $4, $5, $6, $7, $8, $8) returning *";
+    UPDATE_REGISTRY = "update registry set name = $3, type = $4, username = $5, secret = $6, verify = $7, updated_at = $8 where account = $1 and registry = $2 returning *";
+    REGISTRY = "select * from registry where account = $1 and registry = $2";
+    REGISTRIES = "select * from registry where account = $1 order by length(registry) desc, registry";
+    DELETE_REGISTRY = "delete from registry where account = $1 and registry = $2";
+
+    ADD_SUBSCRIPTION = "insert into subscription (account, id, key, type, value, active, created_at, updated_at) values ($1, $2, $3, $4, $5, $6, $7, $7) on conflict do nothing";
+    SUBSCRIPTION = "select * from subscription where account = $1 and id = $2";
+    SUBSCRIPTIONS = "select * from subscription where account = $1 and (cast($2 as text) is null or key = $2) and (cast($3 as text) is null or type = $3) order by type, key";
+    SET_SUBSCRIPTION = "update subscription set active = $3, updated_at = $4 where account = $1 and id = $2 returning *";
+    DELETE_SUBSCRIPTION = "delete from subscription where account = $1 and id = $2";
+    DEACTIVATE_SUBSCRIPTIONS = "update subscription set active = false, updated_at = $3 where account = $1 and key = $2 and active and type <> 'repo_update'";
+    ACTIVE_SUBSCRIPTIONS = "select count(*) from subscription where account = $1 and key = $2 and active";
+
+    ADD_EVENT = "insert into event (account, type, level, document, created_at) values ($1, $2, $3, $4, $5) returning id";
+    EVENTS = "select * from event where account = $1 and id < $2 order by id desc limit $3";
+    DELETE_OLD_EVENTS = "delete from event where created_at < $1";
+    SETTING = "select value from setting where key = $1";
+    SET_SETTING = "insert into setting (key, value) values ($1, $2) on conflict (key) do update set value = excluded.value";
+
+    ENQUEUE = "insert into task (kind, account, payload, priority, state, dedupe, attempts, max_attempts, run_after, created_at, updated_at) values ($1, $2, $3, $4, 'queued', $5, 0, $6, $7, $8, $8) on conflict do nothing returning id";
+    TASK_BY_DEDUPE = "select id from task where dedupe = $1 and state in ('queued', 'running')";
+    CLAIM_SQLITE = "with busy as (select account as name, count(*) as running from task where state = 'running' and lease_until > $1 group by account) update task set state = 'running', lease = $2, lease_until = $3, attempts = attempts + 1, updated_at = $1 where id = (select t.id from task t left join busy b on b.name = t.account where ((t.state = 'queued' and t.run_after <= $1) or (t.state = 'running' and t.lease_until <= $1)) and t.attempts < t.max_attempts and ($4 = '' or $4 like '%,' || t.kind || ',%') order by coalesce(b.running, 0), t.priority desc, t.id limit 1) returning *";
+    CLAIM_POSTGRES = "with busy as (select account as name, count(*) as running from task where state = 'running' and lease_until > $1 group by account) update task set state = 'running', lease = $2, lease_until = $3, attempts = attempts + 1, updated_at = $1 where id = (select t.id from task t left join busy b on b.name = t.account where ((t.state = 'queued' and t.run_after <= $1) or (t.state = 'running' and t.lease_until <= $1)) and t.attempts < t.max_attempts and ($4 = '' or $4 like '%,' || t.kind || ',%') order by coalesce(b.running, 0), t.priority desc, t.id limit 1 for update of t skip locked) returning *";
+    RENEW = "update task set lease_until = $3, updated_at = $4 where id = $1 and lease = $2 and state = 'running' and lease_until > $4";
+    COMPLETE = "update task set state = 'done', lease = null, lease_until = null, updated_at = $3 where id = $1 and lease = $2 and state = 'running'";
+    FAIL = "update task set state = case when attempts >= max_attempts then 'failed' else 'queued' end, lease = null, lease_until = null, last_error = $3, run_after = $4, updated_at = $5 where id = $1 and lease = $2 and state = 'running' returning *";
+    GIVE_UP = "update task set state = 'failed', lease = null, lease_until = null, last_error = 'the worker vanished', updated_at = $1 where state = 'running' and lease_until <= $1 and attempts >= max_attempts returning *";
+    TASK = "select * from task where account = $1 and id = $2";
+    DELETE_OLD_TASKS = "delete from task where state in ('done', 'failed') and updated_at < $1";
+
+    BLOB_KEYS = "select analysis as blob from image where analysis is not null union select manifest from image where manifest is not null union select blob from layer_fact union select blob from match_cache union select result from evaluation";
+}

@@ -1,0 +1,83 @@
+//! What an account wants to be told about.
+
+use md5::{Digest as _, Md5};
+
+use crate::error::{During as _, found};
+use crate::statements as sql;
+use crate::{Result, Store};
+
+row! {
+    /// A subscription.
+    pub struct Subscription {
+        /// Whose.
+        pub account: String,
+        /// See [`subscription_id`].
+        pub id: String,
+        /// The full tag, or the repository.
+        pub key: String,
+        /// `tag_update`, `policy_eval`, `vuln_update`, `analysis_update` or `repo_update`.
+        pub r#type: String,
+        /// The type's own text.
+        pub value: Option<String>,
+        /// Whether it is on.
+        pub active: bool,
+        /// Since when.
+        pub created_at: i64,
+        /// Last change.
+        pub updated_at: i64,
+    }
+}
+
+/// MD5 of account, key and type; clients treat it as opaque.
+pub fn subscription_id(account: &str, key: &str, kind: &str) -> String {
+    hex::encode(Md5::digest(format!("{account}+{key}+{kind}")))
+}
+
+impl Store {
+    /// Adds a subscription; one that exists is answered unchanged.
+    pub async fn add_subscription(
+        &self,
+        account: &str,
+        key: &str,
+        kind: &str,
+        value: Option<&str>,
+        active: bool,
+        now: i64,
+    ) -> Result<Subscription> {
+        let id = subscription_id(account, key, kind);
+        write!(self.pool, db => sqlx::query(sql::ADD_SUBSCRIPTION).bind(account).bind(&id).bind(key).bind(kind).bind(value)
+            .bind(active).bind(now).execute(db).await.map(drop)).creating("subscription", key)?;
+        self.subscription(account, &id).await
+    }
+
+    /// One subscription.
+    pub async fn subscription(&self, account: &str, id: &str) -> Result<Subscription> {
+        let row =
+            read!(self.pool, db => sqlx::query_as(sql::SUBSCRIPTION).bind(account).bind(id).fetch_optional(db).await);
+        found(row.during("reading a subscription")?, "subscription", id)
+    }
+
+    /// The account's subscriptions, of a key or type when given.
+    pub async fn subscriptions(
+        &self,
+        account: &str,
+        key: Option<&str>,
+        kind: Option<&str>,
+    ) -> Result<Vec<Subscription>> {
+        read!(self.pool, db => sqlx::query_as(sql::SUBSCRIPTIONS).bind(account).bind(key).bind(kind).fetch_all(db).await)
+            .during("listing subscriptions")
+    }
+
+    /// Switches a subscription on or off.
+    pub async fn set_subscription(&self, account: &str, id: &str, active: bool, now: i64) -> Result<Subscription> {
+        let row = write!(self.pool, db => sqlx::query_as(sql::SET_SUBSCRIPTION).bind(account).bind(id).bind(active).bind(now)
+            .fetch_optional(db).await);
+        found(row.during("changing a subscription")?, "subscription", id)
+    }
+
+    /// Removes a subscription.
+    pub async fn delete_subscription(&self, account: &str, id: &str) -> Result<()> {
+        let gone = write!(self.pool, db => sqlx::query(sql::DELETE_SUBSCRIPTION).bind(account).bind(id).execute(db).await.map(|done| done.rows_affected()));
+        found((gone.during("removing a subscription")? > 0).then_some(()), "subscription", id)
+    }
+}
