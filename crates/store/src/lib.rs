@@ -17,6 +17,9 @@ pub mod knowledge;
 mod migrate;
 pub mod packages;
 pub mod policies;
+#[cfg(test)]
+#[path = "../tests/support/postgres.rs"]
+mod postgres;
 pub mod registries;
 mod seal;
 pub mod settings;

@@ -115,3 +115,45 @@ statements! {
 
     BLOB_KEYS = "select analysis as blob from image where analysis is not null union select manifest from image where manifest is not null union select blob from layer_fact union select blob from match_cache union select result from evaluation";
 }
+
+#[cfg(test)]
+mod tests {
+    use sqlx::{Executor as _, SqlSafeStr as _};
+
+    use super::STATEMENTS;
+    use crate::sql::Pool;
+    use crate::{Settings, Store, postgres};
+
+    async fn prepare_all(url: Option<String>) {
+        let dir = tempfile::tempdir().unwrap();
+        let settings = Settings {
+            data_dir: dir.path().to_owned(),
+            database_url: url.map(Into::into),
+            secret: None,
+            max_connections: 2,
+        };
+        let store = Store::open(&settings).await.unwrap();
+        let sqlite = matches!(store.pool, Pool::Sqlite { .. });
+        for (name, sql) in STATEMENTS {
+            let other = if sqlite {
+                name.ends_with("_POSTGRES") || *name == "LOCK_MIGRATIONS"
+            } else {
+                name.ends_with("_SQLITE")
+            };
+            if !other {
+                let done = read!(store.pool, db => db.prepare(sql.into_sql_str()).await.map(drop));
+                assert!(done.is_ok(), "{name}: {done:?}");
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn sqlite_prepares_every_statement() {
+        prepare_all(None).await;
+    }
+
+    #[tokio::test]
+    async fn postgresql_prepares_every_statement() {
+        prepare_all(Some(postgres::database())).await;
+    }
+}
