@@ -16,7 +16,7 @@ use secrecy::ExposeSecret as _;
 
 struct Opened {
     store: Store,
-    _dir: tempfile::TempDir,
+    dir: tempfile::TempDir,
 }
 
 async fn open(url: Option<String>) -> Opened {
@@ -31,7 +31,7 @@ async fn open(url: Option<String>) -> Opened {
     for account in ["a", "b"] {
         store.create_account(account, AccountType::User, None, 1).await.unwrap();
     }
-    Opened { store, _dir: dir }
+    Opened { store, dir }
 }
 
 macro_rules! on_both_engines {
@@ -185,4 +185,38 @@ async fn deletion_follows_the_rules(store: &Store) {
     assert_eq!(store.delete_image("a", &new.to_string(), true, 3).await.unwrap(), Deletion::Deleting(new));
     store.purge_image("a", &old.to_string()).await.unwrap();
     assert_eq!(store.images("a", ImageFilter::default()).await.unwrap().len(), 1);
+}
+
+const WORKER: &str = "KILLICK_TEST_WORKER";
+
+/// Not a test by itself: the worker that [`a_killed_worker_loses_nothing`] starts and kills.
+#[tokio::test]
+async fn worker() {
+    let Some(dir) = std::env::var_os(WORKER) else { return };
+    let settings = Settings { data_dir: dir.into(), database_url: None, secret: None, max_connections: 1 };
+    let store = Store::open(&settings).await.unwrap();
+    store.claim(&[], 10, 2).await.unwrap().unwrap();
+    println!("claimed");
+    std::future::pending::<()>().await;
+}
+
+#[tokio::test]
+async fn a_killed_worker_loses_nothing() {
+    let opened = open(None).await;
+    let id = opened.store.enqueue(&task("a", None), 1).await.unwrap();
+    let mut child = std::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "worker", "--nocapture"])
+        .env(WORKER, opened.dir.path())
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let lines = std::io::BufRead::lines(std::io::BufReader::new(child.stdout.take().unwrap()));
+    assert!(lines.map_while(Result::ok).any(|line| line.contains("claimed")));
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert_eq!(opened.store.claim(&[], 10, 3).await.unwrap(), None);
+    let (again, lease) = opened.store.claim(&[], 10, 20).await.unwrap().unwrap();
+    assert_eq!((again.id, again.attempts), (id, 2));
+    opened.store.complete(&lease, 21).await.unwrap();
+    assert_eq!(opened.store.claim(&[], 10, 99).await.unwrap(), None);
 }
