@@ -89,7 +89,7 @@ pub struct Lease {
 pub fn back_off(attempts: i64) -> i64 {
     const SECOND: i64 = 1_000_000;
     let doublings = attempts.clamp(1, 11) - 1;
-    (5 * SECOND << doublings).min(3600 * SECOND)
+    ((5 * SECOND) << doublings).min(3600 * SECOND)
 }
 
 impl Store {
