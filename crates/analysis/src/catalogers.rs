@@ -6,15 +6,18 @@
 use std::io::{self, Read, Seek};
 
 use killick_model::file::FileEntry;
-use killick_model::package::{Package, PackageKind};
+use killick_model::package::{Package, PackageDetails, PackageKind};
 use killick_model::path::ImagePath;
 use killick_model::problem::Problem;
 use serde::{Deserialize, Serialize};
 
 use crate::limits::Limits;
 
+mod apk;
+mod dpkg;
+
 /// Every cataloger, in the order their packages are found.
-pub const CATALOGERS: &[&dyn Cataloger] = &[];
+pub const CATALOGERS: &[&dyn Cataloger] = &[&apk::Apk, &dpkg::Dpkg];
 
 /// Finds the packages that one kind of evidence declares.
 ///
@@ -118,4 +121,39 @@ impl Joined {
         }));
         self.problems.extend(found.problems.iter().cloned());
     }
+}
+
+/// A package with nothing but the fields that all have; the join fills in layer and cataloger.
+pub(crate) fn package(kind: PackageKind, name: &str, version: &str, location: &ImagePath) -> Package {
+    Package {
+        kind,
+        name: name.to_owned(),
+        version: version.to_owned(),
+        architecture: None,
+        source: None,
+        licenses: Vec::new(),
+        origin: None,
+        size_bytes: None,
+        location: location.clone(),
+        nested: Vec::new(),
+        layer: 0,
+        cataloger: String::new(),
+        cpes: Vec::new(),
+        files: Vec::new(),
+        owner: None,
+        details: PackageDetails::None,
+    }
+}
+
+/// For a database that each layer rewrites whole: the lowest layer in which it already had this package in this
+/// version.
+pub(crate) fn introduced(image: &Image<'_>, path: &ImagePath, layer: u32, package: &Package) -> u32 {
+    let has = |found: &Found| {
+        found.packages.iter().any(|other| {
+            other.name == package.name && other.version == package.version && other.architecture == package.architecture
+        })
+    };
+    // Hidden states are ordered by layer, so the first that has it is the lowest.
+    let earlier = image.hidden.iter().filter(|(other, _, _)| *other == path);
+    earlier.into_iter().find(|(_, _, found)| has(found)).map_or(layer, |(_, earlier, _)| *earlier)
 }

@@ -1,0 +1,237 @@
+//! From a staged image to its analysis: layers in parallel, merged, searched for what they say together.
+
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use killick_model::analysis::{Analysis, LayerSummary};
+use killick_model::digest::Digest;
+use killick_model::file::FileEntry;
+use killick_model::image::{ImageConfig, StagedImage, StagedLayer};
+use killick_model::package::Package;
+use killick_model::path::ImagePath;
+use killick_model::problem::Problem;
+use rayon::prelude::*;
+
+use crate::budget::Budget;
+use crate::cache::LayerCache;
+use crate::catalogers::{CATALOGERS, Found, Image, Joined};
+use crate::distribution::{self, DistributionFiles};
+use crate::error::AnalysisError;
+use crate::facts::LayerFacts;
+use crate::layer::read_layer;
+use crate::limits::Limits;
+use crate::matcher::{Matcher, revision_key};
+use crate::squash::{self, Plan};
+use crate::{cpe, owners};
+
+/// How an analysis is done.
+pub struct Options {
+    /// Bounds on the image.
+    pub limits: Limits,
+    /// Bytes of files held at once. Analyses that run at the same time may share one.
+    pub budget: Arc<Budget>,
+    /// Told of each step, from any thread.
+    pub progress: Option<Arc<dyn Progress>>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        let limits = Limits::default();
+        let budget = Arc::new(Budget::new(limits.held_bytes));
+        Self { limits, budget, progress: None }
+    }
+}
+
+/// Told how far an analysis is.
+pub trait Progress: Send + Sync {
+    /// Something happened.
+    fn step(&self, step: Step<'_>);
+}
+
+/// A step of an analysis.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step<'a> {
+    /// A layer need not be read: its facts are known.
+    LayerKnown(&'a Digest),
+    /// A layer was read to its end.
+    LayerRead(&'a Digest),
+    /// All layers are there; packages are being put together.
+    Joining,
+}
+
+/// Analyses an image. Known layers are neither opened nor fetched.
+///
+/// Blocks and uses the current rayon pool; must not be called from async code.
+pub fn analyze(
+    image: &StagedImage,
+    cache: Option<&dyn LayerCache>,
+    options: &Options,
+) -> Result<Analysis, AnalysisError> {
+    let limit = options.limits.layers;
+    if image.layers.len() > limit {
+        return Err(AnalysisError::Layers { image: image.name.clone(), layers: image.layers.len(), limit });
+    }
+    // The lowest broken layer is told, whichever thread comes to its error first.
+    let outcomes: Vec<Result<LayerFacts, AnalysisError>> =
+        image.layers.par_iter().with_max_len(1).map(|layer| facts(layer, cache, options)).collect();
+    let mut layers = outcomes.into_iter().collect::<Result<Vec<_>, _>>()?;
+    report(options, Step::Joining);
+
+    let mut problems = Vec::new();
+    for (layer, staged) in layers.iter_mut().zip(&image.layers) {
+        for mut problem in std::mem::take(&mut layer.problems) {
+            problem.message = format!("{} (layer {})", problem.message, staged.diff_id);
+            problems.push(problem);
+        }
+    }
+    let mut plan = squash::plan(&layers, options.limits.link_depth);
+    problems.append(&mut plan.problems);
+    let found = FoundFiles::collect(&mut layers, &plan);
+    let files = plan.into_files(layers.into_iter().map(|layer| layer.blocks).collect());
+
+    let (mut packages, distribution) = join(&found, &files, &mut problems);
+    sort(&mut packages);
+    for package in &mut packages {
+        if package.cpes.is_empty() {
+            package.cpes = cpe::candidates(package);
+        }
+    }
+    owners::assign(&mut packages, &files);
+    problems.sort();
+    problems.dedup();
+    Ok(Analysis {
+        manifest_digest: image.manifest_digest.clone(),
+        index_digest: image.index.as_ref().map(|(digest, _)| digest.clone()),
+        config_digest: image.config_digest.clone(),
+        config: image.config.clone(),
+        layers: summaries(&image.layers, &image.config),
+        distribution,
+        packages,
+        files,
+        problems,
+    })
+}
+
+/// The facts of one layer, from the cache or from its bytes.
+fn facts(layer: &StagedLayer, cache: Option<&dyn LayerCache>, options: &Options) -> Result<LayerFacts, AnalysisError> {
+    if let Some(facts) = cache.and_then(|cache| cache.get(&layer.diff_id, revision_key())) {
+        report(options, Step::LayerKnown(&layer.diff_id));
+        return Ok(facts);
+    }
+    let open = |source: io::Error| AnalysisError::Layer { layer: layer.diff_id.clone(), source };
+    let reader = layer.source.open().map_err(open)?;
+    let facts = read_layer(reader, layer.size, Matcher::all(), &options.limits, &options.budget)
+        .map_err(|error| error.of(&layer.diff_id))?;
+    report(options, Step::LayerRead(&layer.diff_id));
+    if let Some(cache) = cache {
+        cache.put(&layer.diff_id, revision_key(), &facts);
+    }
+    Ok(facts)
+}
+
+fn report(options: &Options, step: Step<'_>) {
+    if let Some(progress) = &options.progress {
+        progress.step(step);
+    }
+}
+
+/// Everything readers found in all layers, and where it is in the image.
+struct FoundFiles {
+    /// Reader, path, layer, found; what survives, ordered by path.
+    visible: Vec<(String, ImagePath, u32, Arc<Found>)>,
+    /// The same for what was replaced or deleted, lowest layer first.
+    hidden: Vec<(String, ImagePath, u32, Arc<Found>)>,
+}
+
+impl FoundFiles {
+    fn collect(layers: &mut [LayerFacts], plan: &Plan) -> Self {
+        let (mut visible, mut hidden) = (Vec::new(), Vec::new());
+        for (index, layer) in (0..).zip(layers) {
+            for item in std::mem::take(&mut layer.found) {
+                let Some(path) = layer.entry(item.entry).map(|entry| entry.path.clone()) else { continue };
+                let origin = (index, item.entry);
+                let others = plan.elsewhere.get(&origin).map_or(&[][..], Vec::as_slice);
+                for (other, layer) in others {
+                    // Another name of the file counts if its reader would want it by that name.
+                    if Matcher::all().wants(&item.reader, other) {
+                        let moved = relocated(&item.found, &path, other);
+                        visible.push((item.reader.clone(), other.clone(), *layer, Arc::new(moved)));
+                    }
+                }
+                let place = if plan.is_kept(origin) { &mut visible } else { &mut hidden };
+                place.push((item.reader, path, index, Arc::new(item.found)));
+            }
+        }
+        visible.sort_by(|a, b| a.1.cmp(&b.1));
+        Self { visible, hidden }
+    }
+
+    fn of<'a>(list: &'a [(String, ImagePath, u32, Arc<Found>)], reader: &str) -> Vec<(&'a ImagePath, u32, &'a Found)> {
+        let of_reader = list.iter().filter(|item| item.0 == reader);
+        of_reader.map(|(_, path, layer, found)| (path, *layer, found.as_ref())).collect()
+    }
+}
+
+/// The same findings for a file that the image shows under another name.
+fn relocated(found: &Found, from: &ImagePath, to: &ImagePath) -> Found {
+    let mut found = found.clone();
+    for package in found.packages.iter_mut().filter(|package| package.location == *from) {
+        package.location = to.clone();
+    }
+    found
+}
+
+fn join(
+    found: &FoundFiles,
+    files: &[FileEntry],
+    problems: &mut Vec<Problem>,
+) -> (Vec<Package>, Option<killick_model::distribution::Distribution>) {
+    let mut packages = Vec::new();
+    for cataloger in CATALOGERS {
+        let visible = FoundFiles::of(&found.visible, cataloger.name());
+        let hidden = FoundFiles::of(&found.hidden, cataloger.name());
+        let image = Image { found: &visible, hidden: &hidden, files };
+        let mut joined = Joined::default();
+        // As in reading: joins do not panic.
+        if catch_unwind(AssertUnwindSafe(|| cataloger.join(&image, &mut joined))).is_err() {
+            let message = "the cataloger failed to put its packages together";
+            problems.push(Problem::new("cataloger-panic", cataloger.name(), message));
+            continue;
+        }
+        packages.append(&mut joined.packages);
+        problems.append(&mut joined.problems);
+    }
+    let reader = crate::catalogers::Cataloger::name(&DistributionFiles);
+    let visible = FoundFiles::of(&found.visible, reader);
+    let distribution = distribution::detect(&Image { found: &visible, hidden: &[], files });
+    (packages, distribution)
+}
+
+/// The order of `Analysis::packages`.
+fn sort(packages: &mut [Package]) {
+    packages.sort_by(|a, b| {
+        (a.kind, &a.name, &a.version, &a.architecture, &a.location, &a.nested).cmp(&(
+            b.kind,
+            &b.name,
+            &b.version,
+            &b.architecture,
+            &b.location,
+            &b.nested,
+        ))
+    });
+}
+
+/// Layers with their build steps, where there is one non-empty step for each.
+fn summaries(layers: &[StagedLayer], config: &ImageConfig) -> Vec<LayerSummary> {
+    let steps: Vec<_> = config.history.iter().filter(|step| !step.empty_layer).collect();
+    let lines_up = steps.len() == layers.len();
+    let summary = |(index, layer): (usize, &StagedLayer)| LayerSummary {
+        diff_id: layer.diff_id.clone(),
+        digest: layer.digest.clone(),
+        media_type: layer.media_type.clone(),
+        size: layer.size,
+        created_by: steps.get(index).filter(|_| lines_up).and_then(|step| step.created_by.clone()),
+    };
+    layers.iter().enumerate().map(summary).collect()
+}

@@ -1,0 +1,223 @@
+//! Python distributions: wheels (`*.dist-info`), eggs (`*.egg-info`, `EGG-INFO`) and the flat files of distutils.
+//!
+//! Formats: Python Packaging User Guide, "Core metadata specifications" and "Recording installed projects"; the
+//! setuptools guide, "The Internal Structure of Python Eggs". `METADATA` says what is there; `RECORD` and
+//! `top_level.txt` beside it may lie in other layers, so they are read as pieces and joined.
+
+use std::collections::BTreeMap;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use killick_model::package::{OwnedFile, PackageDetails, PackageKind};
+use killick_model::path::ImagePath;
+use killick_model::problem::Problem;
+use serde::{Deserialize, Serialize};
+
+use super::{Cataloger, Found, Image, Joined, WantedFile, Wants, package};
+
+/// Finds Python distributions.
+pub(super) struct Python;
+
+/// What a file beside the metadata says, for the join.
+#[derive(Debug, Serialize, Deserialize)]
+enum Piece {
+    /// `top_level.txt`.
+    TopLevel(Vec<String>),
+    /// `RECORD` or `installed-files.txt`, with paths relative to the installation folder or the metadata folder.
+    Files { relative_to_metadata: bool, files: Vec<(String, Option<String>, Option<u64>)> },
+}
+
+impl Cataloger for Python {
+    fn name(&self) -> &'static str {
+        "python"
+    }
+
+    fn revision(&self) -> u32 {
+        1
+    }
+
+    fn kinds(&self) -> &'static [PackageKind] {
+        &[PackageKind::Python]
+    }
+
+    fn wants(&self) -> Wants {
+        Wants {
+            globs: &[
+                "**/*.dist-info/METADATA",
+                "**/*.dist-info/RECORD",
+                "**/*.dist-info/top_level.txt",
+                "**/*.egg-info/PKG-INFO",
+                "**/*.egg-info/top_level.txt",
+                "**/*.egg-info/installed-files.txt",
+                "**/*.egg-info",
+                "**/EGG-INFO/PKG-INFO",
+                "**/EGG-INFO/top_level.txt",
+                "**/*.egg",
+            ],
+            executables: &[],
+        }
+    }
+
+    fn read(&self, file: &mut WantedFile<'_>, found: &mut Found) {
+        match file.path.file_name() {
+            b"top_level.txt" => {
+                let names = text(file.bytes).lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned);
+                piece(&Piece::TopLevel(names.collect()), found);
+            }
+            b"RECORD" => piece(&Piece::Files { relative_to_metadata: false, files: record(file.bytes) }, found),
+            b"installed-files.txt" => {
+                let lines = text(file.bytes);
+                let files = lines.lines().filter(|line| !line.is_empty()).map(|line| (line.to_owned(), None, None));
+                piece(&Piece::Files { relative_to_metadata: true, files: files.collect() }, found);
+            }
+            name if name.ends_with(b".egg") => zipped_egg(file, found),
+            _ => metadata(file.bytes, file.path, found),
+        }
+    }
+
+    fn join(&self, image: &Image<'_>, joined: &mut Joined) {
+        // Pieces by the folder they lie in.
+        let mut beside: BTreeMap<&[u8], Vec<Piece>> = BTreeMap::new();
+        for (path, _, found) in image.found {
+            for bytes in &found.pieces {
+                if let (Some(folder), Ok(piece)) = (path.parent(), postcard::from_bytes(bytes)) {
+                    beside.entry(folder).or_default().push(piece);
+                }
+            }
+        }
+        for (path, layer, found) in image.found {
+            let from = joined.packages.len();
+            joined.take(self.name(), path, *layer, found);
+            let Some(pieces) = path.parent().and_then(|folder| beside.get(folder)) else { continue };
+            for package in &mut joined.packages[from..] {
+                let PackageDetails::Python { site_packages, top_level } = &mut package.details else { continue };
+                for piece in pieces {
+                    match piece {
+                        Piece::TopLevel(names) => top_level.clone_from(names),
+                        Piece::Files { relative_to_metadata, files } => {
+                            let base = if *relative_to_metadata { path.parent() } else { Some(site_packages.as_bytes()) };
+                            let base = base.and_then(ImagePath::new).unwrap_or_default();
+                            package.files = files.iter().filter_map(|entry| owned(&base, entry)).collect();
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn text(bytes: &[u8]) -> std::borrow::Cow<'_, str> {
+    String::from_utf8_lossy(bytes)
+}
+
+fn piece(piece: &Piece, found: &mut Found) {
+    found.pieces.push(postcard::to_stdvec(piece).expect("a piece serialises into memory"));
+}
+
+/// Lines of `path,sha256=…,size`; a path with a comma or quote is quoted as in CSV.
+fn record(bytes: &[u8]) -> Vec<(String, Option<String>, Option<u64>)> {
+    let mut files = Vec::new();
+    for line in text(bytes).lines() {
+        let (path, rest) = match line.strip_prefix('"') {
+            Some(quoted) => match quoted.rsplit_once("\",") {
+                Some((path, rest)) => (path.replace("\"\"", "\""), rest),
+                None => continue,
+            },
+            None => match line.split_once(',') {
+                Some((path, rest)) => (path.to_owned(), rest),
+                None => continue,
+            },
+        };
+        let (digest, size) = rest.split_once(',').unwrap_or((rest, ""));
+        let digest = digest.strip_prefix("sha256=").and_then(|code| URL_SAFE_NO_PAD.decode(code).ok()).map(hex::encode);
+        files.push((path, digest, size.trim().parse().ok()));
+    }
+    files
+}
+
+fn owned(base: &ImagePath, (path, digest, size): &(String, Option<String>, Option<u64>)) -> Option<OwnedFile> {
+    Some(OwnedFile {
+        path: base.join(path.as_bytes())?,
+        digest: digest.as_ref().map(|hex| ("sha256".to_owned(), hex.clone())),
+        mode: None,
+        size: *size,
+        is_config: false,
+    })
+}
+
+/// The header fields of `METADATA` or `PKG-INFO`; the description after the empty line is not read.
+fn metadata(bytes: &[u8], path: &ImagePath, found: &mut Found) {
+    let text = text(bytes);
+    let mut fields: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    let mut last: Option<String> = None;
+    for line in text.lines().take_while(|line| !line.is_empty()) {
+        if line.starts_with([' ', '\t']) {
+            // A folded line continues the field above; only single-line fields matter here.
+            if let Some(value) = last.as_ref().and_then(|key| fields.get_mut(key)).and_then(|values| values.last_mut()) {
+                value.push(' ');
+                value.push_str(line.trim());
+            }
+        } else if let Some((key, value)) = line.split_once(':') {
+            let key = key.trim().to_ascii_lowercase();
+            fields.entry(key.clone()).or_default().push(value.trim().to_owned());
+            last = Some(key);
+        }
+    }
+    let first = |key: &str| {
+        fields.get(key).and_then(|values| values.first()).filter(|value| !value.is_empty() && *value != "UNKNOWN")
+    };
+    let (Some(name), Some(version)) = (first("name"), first("version")) else {
+        found.problems.push(Problem::new("malformed-package", path.to_string(), "Python metadata without name or version"));
+        return;
+    };
+    let mut package = package(PackageKind::Python, name, version, path);
+    package.licenses = licenses(&fields);
+    package.origin = match (first("author"), first("author-email")) {
+        (Some(author), Some(email)) => Some(format!("{author} <{email}>")),
+        (Some(author), None) => Some(author.clone()),
+        (None, Some(email)) => Some(email.clone()),
+        (None, None) => None,
+    };
+    package.details =
+        PackageDetails::Python { site_packages: installation_folder(path), top_level: Vec::new() };
+    found.packages.push(package);
+}
+
+/// The licence expression, else the free text if it is one line, else the classifiers.
+fn licenses(fields: &BTreeMap<String, Vec<String>>) -> Vec<String> {
+    let usable = |value: &&String| !value.is_empty() && *value != "UNKNOWN" && value.len() <= 200;
+    for key in ["license-expression", "license"] {
+        if let Some(value) = fields.get(key).and_then(|values| values.first()).filter(usable) {
+            return vec![value.clone()];
+        }
+    }
+    let classifiers = fields.get("classifier").map_or(&[][..], Vec::as_slice);
+    classifiers
+        .iter()
+        .filter_map(|classifier| classifier.strip_prefix("License ::"))
+        .filter_map(|rest| rest.rsplit("::").next())
+        .map(|name| name.trim().to_owned())
+        .filter(|name| name != "OSI Approved")
+        .collect()
+}
+
+/// The folder that holds the code: above `X.dist-info` and `X.egg-info`, above `EGG-INFO` the egg itself.
+fn installation_folder(path: &ImagePath) -> ImagePath {
+    let parent = |path: &ImagePath| path.parent().and_then(ImagePath::new).unwrap_or_default();
+    let folder = parent(path);
+    if path.file_name().ends_with(b".egg-info") || folder.file_name().ends_with(b".egg") { folder } else { parent(&folder) }
+}
+
+/// An egg that was left zipped: its `EGG-INFO/PKG-INFO`.
+fn zipped_egg(file: &WantedFile<'_>, found: &mut Found) {
+    match super::java::archive::member(file.bytes, "EGG-INFO/PKG-INFO", file.limits) {
+        Ok(Some(bytes)) => {
+            metadata(&bytes, file.path, found);
+            for package in &mut found.packages {
+                package.nested = vec!["EGG-INFO/PKG-INFO".to_owned()];
+            }
+        }
+        Ok(None) => {}
+        Err(problem) => found.problems.push(Problem::new("malformed-archive", file.path.to_string(), problem)),
+    }
+}

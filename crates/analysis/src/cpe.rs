@@ -1,0 +1,132 @@
+//! The CPE 2.3 names a package may go by (NISTIR 7695, formatted string binding).
+//!
+//! Guesses: nobody tells a package its CPE. Vendor and product are the name with its usual variants.
+
+use killick_model::package::{Package, PackageDetails, PackageKind};
+
+/// Candidates at most.
+const MAX_CANDIDATES: usize = 24;
+
+/// Candidates for a package, likeliest first.
+pub(crate) fn candidates(package: &Package) -> Vec<String> {
+    if package.name.is_empty() || package.version.is_empty() {
+        return Vec::new();
+    }
+    let (vendors, products) = vendors_and_products(package);
+    let version = escape(version(package));
+    let mut cpes = Vec::new();
+    for vendor in &vendors {
+        for product in &products {
+            let cpe = format!("cpe:2.3:a:{}:{}:{version}:*:*:*:*:*:*:*", escape(vendor), escape(product));
+            if cpes.len() < MAX_CANDIDATES && !cpes.contains(&cpe) {
+                cpes.push(cpe);
+            }
+        }
+    }
+    cpes
+}
+
+fn vendors_and_products(package: &Package) -> (Vec<String>, Vec<String>) {
+    let name = package.name.as_str();
+    let names = spellings(name);
+    match package.kind {
+        PackageKind::Python => {
+            let mut vendors = names.clone();
+            let mut products = names;
+            let python = format!("python-{name}");
+            vendors.extend(spellings(&python));
+            products.extend(spellings(&python));
+            vendors.push("python".to_owned());
+            (vendors, products)
+        }
+        PackageKind::Gem => {
+            let mut vendors = names.clone();
+            vendors.extend(["ruby-lang".to_owned(), "ruby".to_owned()]);
+            (vendors, names)
+        }
+        PackageKind::Npm => {
+            let (scope, bare) = name.strip_prefix('@').and_then(|name| name.split_once('/')).unwrap_or((name, name));
+            (spellings(scope), spellings(bare))
+        }
+        PackageKind::Java => {
+            let PackageDetails::Java { group: Some(group), .. } = &package.details else {
+                return (names.clone(), names);
+            };
+            // `org.apache.tomcat`: the organisation, then the project.
+            let mut vendors: Vec<String> =
+                group.split('.').skip(1).filter(|part| !part.is_empty()).take(2).flat_map(spellings).collect();
+            vendors.extend(names.clone());
+            (vendors, names)
+        }
+        PackageKind::Go => {
+            let mut parts: Vec<&str> = name.split('/').collect();
+            let is_major = |part: &str| part.strip_prefix('v').is_some_and(|rest| rest.parse::<u32>().is_ok());
+            if parts.len() > 1 && parts.last().is_some_and(|part| is_major(part)) {
+                parts.pop();
+            }
+            let product = parts.last().copied().unwrap_or(name);
+            let vendor = if parts.len() > 2 { parts.get(1).copied().unwrap_or(product) } else { product };
+            (spellings(vendor), spellings(product))
+        }
+        _ => (names.clone(), names),
+    }
+}
+
+/// The name, with `-` and `_` exchanged.
+fn spellings(name: &str) -> Vec<String> {
+    let mut spellings = vec![name.to_owned()];
+    for other in [name.replace('-', "_"), name.replace('_', "-")] {
+        if !spellings.contains(&other) {
+            spellings.push(other);
+        }
+    }
+    spellings
+}
+
+fn version(package: &Package) -> &str {
+    match package.kind {
+        PackageKind::Go => package.version.trim_start_matches('v'),
+        _ => &package.version,
+    }
+}
+
+/// An attribute value: letters in lower case, anything but letters, digits, `_`, `-` and `.` quoted.
+fn escape(value: &str) -> String {
+    let mut escaped = String::with_capacity(value.len());
+    for letter in value.chars() {
+        if !(letter.is_alphanumeric() || matches!(letter, '_' | '-' | '.')) {
+            escaped.push('\\');
+        }
+        escaped.extend(letter.to_lowercase());
+    }
+    escaped
+}
+
+#[cfg(test)]
+mod tests {
+    use killick_model::path::ImagePath;
+
+    use super::*;
+
+    fn package(kind: PackageKind, name: &str, version: &str) -> Package {
+        crate::catalogers::package(kind, name, version, &ImagePath::default())
+    }
+
+    #[test]
+    fn likeliest_first() {
+        for (kind, name, version, first, count) in [
+            (PackageKind::Deb, "apt", "2.6.1", "apt:apt:2.6.1", 1),
+            (PackageKind::Deb, "base-files", "12.4+deb12u15", "base-files:base-files:12.4\\+deb12u15", 4),
+            (PackageKind::Deb, "libstdc++6", "1:12.2~x", "libstdc\\+\\+6:libstdc\\+\\+6:1\\:12.2\\~x", 1),
+            (PackageKind::Npm, "@babel/core", "7.0.0", "babel:core:7.0.0", 1),
+            (PackageKind::Go, "github.com/gin-gonic/gin/v2", "v2.1.0", "gin-gonic:gin:2.1.0", 2),
+            (PackageKind::Gem, "rack", "2.0", "rack:rack:2.0", 3),
+            (PackageKind::Python, "Flask", "1.0", "flask:flask:1.0", 12),
+        ] {
+            let cpes = candidates(&package(kind, name, version));
+            assert_eq!(cpes[0], format!("cpe:2.3:a:{first}:*:*:*:*:*:*:*"));
+            assert_eq!(cpes.len(), count, "{cpes:#?}");
+        }
+        assert!(candidates(&package(PackageKind::Deb, "", "1")).is_empty());
+    }
+}

@@ -1,0 +1,94 @@
+//! What ends the analysis of an image. Everything less is a problem in its result.
+
+use std::io;
+
+use killick_model::digest::Digest;
+use killick_model::hint::Hint;
+
+/// Why an image cannot be analysed.
+#[derive(Debug, thiserror::Error)]
+pub enum AnalysisError {
+    /// The image has too many layers.
+    #[error("image `{image}` has {layers} layers, more than the limit `limit-layers` of {limit}")]
+    Layers {
+        /// What the user asked for.
+        image: String,
+        /// Layers it has.
+        layers: usize,
+        /// Layers it may have.
+        limit: usize,
+    },
+    /// A layer cannot be opened, or its bytes are not those that were promised.
+    #[error("layer `{layer}` cannot be read")]
+    Layer {
+        /// The layer's diffID.
+        layer: Digest,
+        /// What its reader says.
+        #[source]
+        source: io::Error,
+    },
+    /// A layer is no tar archive, or a broken one.
+    #[error("layer `{layer}` is not a readable tar archive")]
+    Tar {
+        /// The layer's diffID.
+        layer: Digest,
+        /// Where and why.
+        #[source]
+        source: TarError,
+    },
+    /// A layer reaches a limit that protects this process.
+    #[error("layer `{layer}` exceeds the limit `{name}` of {limit}")]
+    Limit {
+        /// The layer's diffID.
+        layer: Digest,
+        /// Stable name: `limit-layer-bytes`, `limit-layer-entries`, `limit-compression-ratio`, `limit-header-bytes`.
+        name: &'static str,
+        /// Its value.
+        limit: u64,
+    },
+}
+
+/// What is wrong with a tar archive.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{reason}, at byte {offset}")]
+pub struct TarError {
+    /// Offset of the header in the uncompressed archive.
+    pub offset: u64,
+    /// What.
+    pub reason: &'static str,
+}
+
+/// Why reading one layer stopped; becomes an [`AnalysisError`] where the layer is known.
+#[derive(Debug)]
+pub enum ReadError {
+    /// The stream failed.
+    Io(io::Error),
+    /// The archive is broken.
+    Tar(TarError),
+    /// A limit, by name and value.
+    Limit(&'static str, u64),
+}
+
+impl ReadError {
+    /// The error with its subject.
+    pub fn of(self, layer: &Digest) -> AnalysisError {
+        let layer = layer.clone();
+        match self {
+            Self::Io(source) => AnalysisError::Layer { layer, source },
+            Self::Tar(source) => AnalysisError::Tar { layer, source },
+            Self::Limit(name, limit) => AnalysisError::Limit { layer, name, limit },
+        }
+    }
+}
+
+impl Hint for AnalysisError {
+    fn hint(&self) -> Option<String> {
+        let hint = match self {
+            Self::Layers { .. } => "squash the image, or raise the limit if you trust it",
+            Self::Limit { .. } => "the layer may be built to exhaust its reader: raise the limit only if you trust it",
+            Self::Tar { .. } => "container engines refuse this layer too: build or push the image again",
+            Self::Layer { .. } => return None,
+        };
+        Some(hint.to_owned())
+    }
+}

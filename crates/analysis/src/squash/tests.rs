@@ -1,0 +1,1 @@
+//! The merged trees of constructed layers.

@@ -1,0 +1,23 @@
+//! Looking things up in the files of a merged image.
+
+use killick_model::file::{FileEntry, FileKind};
+
+use crate::squash::links;
+
+/// Symbolic links followed to resolve one path.
+const LINK_DEPTH: u32 = 40;
+
+/// The file at exactly this path.
+pub(crate) fn at<'a>(files: &'a [FileEntry], path: &[u8]) -> Option<&'a FileEntry> {
+    let at = files.binary_search_by(|file| file.path.as_bytes().cmp(path)).ok()?;
+    files.get(at)
+}
+
+/// The file a path leads to, symbolic links followed inside the image.
+pub(crate) fn follow<'a>(files: &'a [FileEntry], path: &[u8]) -> Option<&'a FileEntry> {
+    let link_at = |path: &[u8]| {
+        let file = at(files, path).filter(|file| file.kind == FileKind::Symlink)?;
+        file.link_target.as_deref()
+    };
+    at(files, &links::resolve(path, LINK_DEPTH, link_at)?)
+}
