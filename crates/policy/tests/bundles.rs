@@ -5,9 +5,11 @@ use killick_policy::{Bundle, Compatibility, Options, default_bundle, evaluate};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
+mod bundle_of;
 mod facts;
 
-use facts::{DIGEST, Facts, ID, bundle_of};
+use bundle_of::bundle_of;
+use facts::{DIGEST, Facts, ID};
 
 const REFERENCE: &str = "docker.io/library/nginx:latest";
 

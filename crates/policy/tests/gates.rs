@@ -11,9 +11,11 @@ use killick_policy::gates::{GATES, State};
 use killick_policy::{Bundle, Compatibility, Options, evaluate};
 use serde_json::{Value, json};
 
+mod bundle_of;
 mod facts;
 
-use facts::{Facts, bundle_of};
+use bundle_of::bundle_of;
+use facts::Facts;
 
 const REFERENCE: &str = "docker.io/library/nginx:latest";
 

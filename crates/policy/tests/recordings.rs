@@ -1,0 +1,314 @@
+//! Bundles with the evaluations that the original engine, or the contract's worked example, gives for them.
+//!
+//! `testdata/recordings` always runs. With `KILLICK_TEST_RECORDINGS` naming a folder of recordings of the original,
+//! its `policy` folder runs too, on the facts that its `api` folder tells: configurations of all images, and the
+//! packages and vulnerabilities of the one whose answers are there.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use killick_model::evaluation::Evaluation;
+use killick_policy::{Bundle, Compatibility, Options, ProblemSeverity, evaluate, spec};
+use serde_json::{Value, json};
+
+mod facts;
+
+use facts::Facts;
+
+const BUILT: &[&str] = &["always", "dockerfile", "metadata", "packages", "vulnerabilities"];
+
+fn load(path: &Path) -> Value {
+    serde_json::from_slice(&std::fs::read(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))).unwrap()
+}
+
+fn recordings() -> Option<PathBuf> {
+    std::env::var_os("KILLICK_TEST_RECORDINGS").map(PathBuf::from)
+}
+
+fn json_files(folder: &Path) -> Vec<PathBuf> {
+    let mut files: Vec<_> = std::fs::read_dir(folder)
+        .unwrap_or_else(|error| panic!("{}: {error}", folder.display()))
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "json"))
+        .collect();
+    files.sort();
+    files
+}
+
+/// Columns three to nine of the rows.
+fn rows(evaluation: &Evaluation) -> Vec<String> {
+    let rows = evaluation.findings.iter().map(|finding| {
+        let allowlisted = finding.allowlisted.as_ref().map_or(json!(false), |by| {
+            json!({"whitelist_name": by.allowlist_name, "whitelist_id": by.allowlist_id, "matched_rule_id": by.item_id})
+        });
+        sorted(&json!([
+            finding.trigger_id,
+            finding.gate,
+            finding.trigger,
+            finding.message,
+            finding.action,
+            allowlisted,
+            finding.policy_id
+        ]))
+    });
+    let mut rows: Vec<_> = rows.collect();
+    rows.sort();
+    rows
+}
+
+/// As text, with the fields of objects in one order.
+fn sorted(row: &Value) -> String {
+    let cells = row.as_array().unwrap().iter().map(|cell| match cell {
+        Value::Object(fields) => {
+            let mut fields: Vec<_> = fields.iter().map(|(key, value)| format!("{key}={value}")).collect();
+            fields.sort();
+            fields.join(" ")
+        }
+        cell => cell.to_string(),
+    });
+    cells.collect::<Vec<_>>().join(" | ")
+}
+
+fn gates_of(bundle: &Value) -> BTreeSet<String> {
+    let policies = bundle["policies"].as_array().into_iter().flatten();
+    let rules = policies.flat_map(|policy| policy["rules"].as_array().into_iter().flatten());
+    rules.filter_map(|rule| rule["gate"].as_str()).map(str::to_lowercase).collect()
+}
+
+/// What saving the bundle answers: the schema's text, or the engine's problems.
+fn refusal(bundle: &Value) -> Option<Value> {
+    if let Some(problem) = Bundle::check_schema(bundle).first() {
+        return Some(problem.details.clone().into());
+    }
+    let problems = Bundle::parse(bundle).unwrap().validate();
+    let errors: Vec<_> = problems
+        .iter()
+        .filter(|problem| problem.severity == ProblemSeverity::Error)
+        .map(|problem| problem.to_v1())
+        .collect();
+    (!errors.is_empty()).then(|| errors.into())
+}
+
+/// Compares one recorded evaluation with ours; `Ok(true)` if they are equal without a repair.
+fn compare(recorded: &Value, bundle: &Bundle, facts: &Facts, reference: &str, exact: bool) -> Result<bool, String> {
+    let recorded = &recorded["detail"]["result"];
+    let image = recorded["result"].as_object().unwrap().values().next().unwrap();
+    let mut want: Vec<_> = image["result"]["rows"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|row| sorted(&json!(row.as_array().unwrap()[2..])))
+        .collect();
+    want.sort();
+    let differs = |compatibility| {
+        let evaluation = evaluate(bundle, &facts.evidence(), reference, &Options { compatibility });
+        let got = rows(&evaluation);
+        let same = got == want
+            && json!(evaluation.final_action) == recorded["final_action"]
+            && json!(evaluation.policy_action) == image["result"]["final_action"]
+            && evaluation.final_action_reason.name() == recorded["final_action_reason"].as_str().unwrap()
+            && evaluation.matched_mapping.clone().unwrap_or(json!(false)) == recorded["matched_mapping_rule"]
+            && evaluation.matched_denied_image.clone().unwrap_or(json!(false))
+                == recorded["matched_blacklisted_images_rule"]
+            && evaluation.matched_allowed_image.clone().unwrap_or(json!(false))
+                == recorded["matched_whitelisted_images_rule"];
+        (!same).then(|| {
+            let theirs: BTreeSet<_> = want.iter().collect();
+            let ours: BTreeSet<_> = got.iter().collect();
+            let missing: Vec<_> = theirs.difference(&ours).take(3).collect();
+            let extra: Vec<_> = ours.difference(&theirs).take(3).collect();
+            (
+                evaluation.clone(),
+                format!(
+                    "{} {:?} missing {missing:#?} extra {extra:#?} mapping {:?}",
+                    evaluation.final_action, evaluation.problems, evaluation.matched_mapping
+                ),
+            )
+        })
+    };
+    if exact && let Some((_, text)) = differs(Compatibility::Engine11) {
+        return Err(format!("engine-1.1: {text}"));
+    }
+    match differs(Compatibility::Repaired) {
+        None => Ok(true),
+        Some((evaluation, _))
+            if evaluation.problems.iter().any(|problem| problem.problem_type == "CompatibilityWarning") =>
+        {
+            Ok(false)
+        }
+        Some((_, text)) => Err(text),
+    }
+}
+
+#[test]
+fn own_recordings() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/recordings");
+    let files = json_files(&folder);
+    assert!(!files.is_empty());
+    for file in files {
+        let case = load(&file);
+        assert_eq!(refusal(&case["bundle"]), case.get("refused").cloned(), "{}", file.display());
+        let bundle = Bundle::parse(&case["bundle"]).unwrap();
+        for evaluation in case["evaluations"].as_array().into_iter().flatten() {
+            let facts = Facts::new(&evaluation["facts"]);
+            let reference = evaluation["reference"].as_str().unwrap();
+            assert_eq!(compare(evaluation, &bundle, &facts, reference, true), Ok(true), "{}", file.display());
+        }
+    }
+}
+
+/// The facts of a recorded image, and whether they include its packages.
+fn recorded_facts(api: &Path, image: &str) -> (Facts, bool) {
+    let letter = match image {
+        "debian" => "A",
+        "pyweb" => "B",
+        "badness" => "C",
+        "alpine" => "D",
+        "scratch" => "E",
+        _ => "F",
+    };
+    let index = load(&api.join("images/index.json"));
+    let mut facts = json!({
+        "config": load(&api.join(format!("images/{letter}.config.json"))),
+        "manifest_digest": index[letter]["manifest_digest"],
+        "config_digest": index[letter]["config_digest"],
+        "distribution": {"id": "debian", "version": "12"},
+        "now": "2026-11-23T20:30:00Z",
+    });
+    let complete = image == "pyweb";
+    if complete {
+        let folder = api.join("10-images/apps-pyweb");
+        facts["dockerfile"] =
+            "FROM debian:12\nRUN apt-get update && apt-get upgrade -y\nENV SECRET_TOKEN=changeme\nEXPOSE 22 8080\n\
+             USER app\nHEALTHCHECK CMD curl -f http://localhost:8080/ || exit 1\nCMD [\"server.js\"]\n"
+                .into();
+        let mut packages = Vec::new();
+        for (content, kind) in [("os", "deb"), ("python", "python"), ("npm", "npm"), ("gem", "gem"), ("java", "java")] {
+            let answer = load(&folder.join(format!("content-{content}.json")));
+            for package in answer["response_body"]["content"].as_array().unwrap() {
+                packages.push(json!({"kind": kind, "name": package["package"], "version": package["version"]}));
+            }
+        }
+        let mut matches = Vec::new();
+        let answer = load(&folder.join("vuln-all.json"));
+        for found in answer["response_body"]["vulnerabilities"].as_array().unwrap() {
+            let path = found["package_path"].as_str().unwrap();
+            let kind = match found["package_type"].as_str().unwrap() {
+                "dpkg" => "deb",
+                other => other,
+            };
+            let package = json!({"kind": kind, "name": found["package_name"], "version": found["package_version"], "location": path});
+            // The original prints the name as the feed spells it and the path as the image does, so the path is given.
+            let at = packages.iter().position(|known| {
+                known["name"] == package["name"]
+                    && known["version"] == package["version"]
+                    && known["kind"] == package["kind"]
+            });
+            let at = at.unwrap_or(packages.len());
+            if at == packages.len() {
+                packages.push(package)
+            } else {
+                packages[at] = package
+            }
+            let cvss: Vec<_> = found["nvd_data"].as_array().unwrap().iter().map(|nvd| {
+                let v3 = &nvd["cvss_v3"];
+                json!({"base": v3["base_score"], "exploitability": v3["exploitability_score"], "impact": v3["impact_score"]})
+            }).collect();
+            let mut one = json!({
+                "vulnerability": found["vuln"], "package": at, "severity": found["severity"].as_str().unwrap().to_lowercase(),
+                "url": found["url"], "namespace": found["feed_group"], "cvss": cvss, "wont_fix": found["will_not_fix"],
+                "first_seen": "2026-11-23T20:00:00Z"
+            });
+            if found["fix"] != "None" {
+                one["fixed"] = found["fix"].as_str().unwrap().split(", ").collect::<Vec<_>>().into();
+                one["fix_seen"] = "2026-11-23T20:00:00Z".into();
+            }
+            matches.push(one);
+        }
+        facts["packages"] = packages.into();
+        facts["matches"] = matches.into();
+    }
+    (Facts::new(&facts), complete)
+}
+
+#[test]
+fn recordings_of_the_original() {
+    let Some(folder) = recordings() else { return };
+    let (mut same, mut repaired, mut skipped, mut failures) = (0, 0, Vec::new(), Vec::new());
+    for file in json_files(&folder.join("policy")) {
+        let case = load(&file);
+        let name = file.file_stem().unwrap().to_string_lossy().into_owned();
+        let gates = gates_of(&case["bundle"]);
+        let known = gates.iter().all(|gate| BUILT.contains(&gate.as_str()));
+        let answer = &case["add"]["response_body"]["detail"];
+        let recorded = match case["add"]["status"].as_u64() {
+            Some(200) => None,
+            _ => Some(if answer.is_string() { answer.clone() } else { answer["validation_details"].clone() }),
+        };
+        let ours = refusal(&case["bundle"]);
+        if !known && recorded.is_none() {
+            skipped.push(name);
+            continue;
+        }
+        if ours == recorded {
+            same += 1;
+        } else {
+            failures.push(format!("{name}: saving answers {ours:?}, recorded {recorded:?}"));
+        }
+        let bundle = Bundle::parse(&case["bundle"]).unwrap();
+        for evaluation in case["evaluations"].as_array().into_iter().flatten() {
+            let image = evaluation["image"].as_str().unwrap();
+            let (facts, complete) = recorded_facts(&folder.join("api"), image);
+            if !complete && image != "scratch" && (gates.contains("packages") || gates.contains("vulnerabilities")) {
+                skipped.push(format!("{name} {image}"));
+                continue;
+            }
+            let by_digest = evaluation["response_body"][0].as_object().unwrap().values().next().unwrap();
+            let (reference, recorded) = by_digest.as_object().unwrap().iter().next().unwrap();
+            match compare(&recorded[0], &bundle, &facts, reference, true) {
+                Ok(true) => same += 1,
+                Ok(false) => repaired += 1,
+                Err(text) => failures.push(format!("{name} {image}: {text}")),
+            }
+        }
+    }
+    let summary = format!(
+        "{same} same, {repaired} repaired with a warning, {} without facts or gate: {skipped:?}",
+        skipped.len()
+    );
+    assert!(failures.is_empty(), "{summary}\n{}", failures.join("\n"));
+    assert!(same > 50, "{summary}");
+}
+
+#[test]
+fn the_specification_equals_the_recorded_one() {
+    let Some(folder) = recordings() else { return };
+    let recorded = load(&folder.join("api/00-empty/policy_spec.json"));
+    // Descriptions are free text; `gems` (Q-40) and the example `from` (Q-41) are repaired.
+    let essence = |gate: &Value| {
+        let triggers = gate["triggers"].as_array().unwrap().iter().map(|trigger| {
+            let parameters = trigger["parameters"].as_array().into_iter().flatten().map(|parameter| {
+                json!([
+                    parameter["name"],
+                    parameter["required"],
+                    parameter["state"],
+                    parameter["superceded_by"],
+                    parameter["validator"]["type"],
+                    parameter["validator"]["criteria"]
+                ])
+            });
+            json!([trigger["name"], trigger["state"], trigger["superceded_by"], parameters.collect::<Vec<_>>()])
+        });
+        json!([gate["name"], gate["state"], triggers.collect::<Vec<_>>()])
+    };
+    let ours = spec();
+    let ours: Vec<_> = ours.as_array().unwrap().iter().map(essence).collect();
+    let theirs: Vec<_> = recorded["response_body"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|gate| gate["state"] == "eol" || BUILT.contains(&gate["name"].as_str().unwrap()))
+        .map(essence)
+        .collect();
+    assert_eq!(ours, theirs);
+}
