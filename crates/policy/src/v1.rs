@@ -26,9 +26,13 @@ pub fn package_type(package: &Package) -> &'static str {
 pub fn package_path(package: &Package) -> String {
     match &package.details {
         _ if package.kind.is_os() => "pkgdb".to_owned(),
-        PackageDetails::Python { site_packages, .. } => {
-            let root = site_packages.to_string();
-            format!("{}/{}", root.trim_end_matches('/'), package.name)
+        // Where its first module is; distributions that install a module of their own name are named by that.
+        PackageDetails::Python { site_packages, top_level } => {
+            let module = match top_level.first() {
+                Some(first) if !top_level.contains(&package.name) => first,
+                _ => &package.name,
+            };
+            site_packages.join(module.as_bytes()).map_or_else(|| site_packages.to_string(), |path| path.to_string())
         }
         _ => package.virtual_path(),
     }

@@ -35,7 +35,12 @@ fn changed(change: impl FnOnce(&mut Value)) -> Value {
 
 fn judge_as(bundle: &Value, reference: &str, compatibility: Compatibility) -> Evaluation {
     let facts = Facts::new(&json!({}));
-    evaluate(&Bundle::parse(bundle).unwrap(), &facts.evidence(), reference, &Options { compatibility })
+    evaluate(
+        &Bundle::parse(bundle).expect("as the case is written"),
+        &facts.evidence(),
+        reference,
+        &Options { compatibility },
+    )
 }
 
 fn judge(bundle: &Value) -> Evaluation {
@@ -44,7 +49,7 @@ fn judge(bundle: &Value) -> Evaluation {
 
 /// Problem types and details, as the v1 API shows them.
 fn problems(bundle: &Value) -> Vec<(String, String)> {
-    let found = Bundle::parse(bundle).unwrap().validate();
+    let found = Bundle::parse(bundle).expect("as the case is written").validate();
     found.into_iter().map(|problem| (problem.problem_type, problem.details)).collect()
 }
 
@@ -56,7 +61,7 @@ fn types(bundle: &Value) -> Vec<String> {
 fn malformed_bundles_give_the_problems_of_the_contract() {
     let version = "Found version 2_0, expected one of supported versions ['1_0']. Detail:\"Version not supported\" \
                    (supported_versions=['1_0'],found_version=2_0)";
-    let cases: Vec<(&str, Value, Vec<(&str, &str)>)> = vec![
+    let cases = vec![
         ("TV-001", changed(|b| b["version"] = "2_0".into()), vec![("UnsupportedVersionError", version)]),
         (
             "TV-003",
@@ -67,7 +72,7 @@ fn malformed_bundles_give_the_problems_of_the_contract() {
         (
             "TV-005",
             changed(|b| {
-                b["policies"][0]["rules"][0] = json!({"gate": "always", "trigger": "always", "action": "STOP"})
+                b["policies"][0]["rules"][0] = json!({"gate": "always", "trigger": "always", "action": "STOP"});
             }),
             vec![("PolicyError", "'NoneType' object is not iterable")],
         ),
@@ -104,7 +109,7 @@ fn malformed_bundles_give_the_problems_of_the_contract() {
             "TV-010",
             changed(|b| {
                 let broken = json!({"id": "x", "version": "9", "rules": [{"gate": "nope"}]});
-                b["policies"].as_array_mut().unwrap().push(broken);
+                b["policies"].as_array_mut().expect("as the case is written").push(broken);
             }),
             vec![],
         ),
@@ -112,7 +117,7 @@ fn malformed_bundles_give_the_problems_of_the_contract() {
             "TV-031",
             changed(|b| {
                 b["policies"][0]["rules"][0] =
-                    json!({"gate": "dockerfilecheck", "trigger": "nofrom", "action": "STOP", "params": []})
+                    json!({"gate": "dockerfilecheck", "trigger": "nofrom", "action": "STOP", "params": []});
             }),
             vec![(
                 "EndOfLifedError",
@@ -152,7 +157,7 @@ fn only_the_mapping_that_matches_can_break_an_evaluation() {
     let bundle = changed(|b| {
         let mut broken = mapping(&["gone"], "gcr.io", "*", "tag", "*");
         broken["whitelist_ids"] = json!(["gone too"]);
-        b["mappings"].as_array_mut().unwrap().insert(0, broken);
+        b["mappings"].as_array_mut().expect("as the case is written").insert(0, broken);
     });
     assert_eq!(types(&bundle), ["ReferencedObjectNotFoundError", "ReferencedObjectNotFoundError"]);
     assert_eq!((judge(&bundle).problems.len(), judge(&bundle).findings.len()), (0, 1));
@@ -216,13 +221,18 @@ fn image_lists_come_before_policies_and_denial_before_allowance() {
     let by_id = |id: &str| json!([mapping(&[], "*", "*", "id", id)]);
     let none = json!([]);
     let prefixed = format!("sha256:{ID}");
-    use FinalActionReason::{Blacklisted, PolicyEvaluation, Whitelisted};
     for (name, action, allow, deny, want) in [
-        ("TV-023", "GO", &none, &any, (Action::Stop, Blacklisted, Action::Go)),
-        ("TV-024", "STOP", &any, &none, (Action::Go, Whitelisted, Action::Stop)),
-        ("TV-025", "GO", &any, &any, (Action::Stop, Blacklisted, Action::Go)),
-        ("TV-026 prefixed", "STOP", &by_id(&prefixed), &none, (Action::Stop, PolicyEvaluation, Action::Stop)),
-        ("TV-026", "STOP", &by_id(ID), &none, (Action::Go, Whitelisted, Action::Stop)),
+        ("TV-023", "GO", &none, &any, (Action::Stop, FinalActionReason::Blacklisted, Action::Go)),
+        ("TV-024", "STOP", &any, &none, (Action::Go, FinalActionReason::Whitelisted, Action::Stop)),
+        ("TV-025", "GO", &any, &any, (Action::Stop, FinalActionReason::Blacklisted, Action::Go)),
+        (
+            "TV-026 prefixed",
+            "STOP",
+            &by_id(&prefixed),
+            &none,
+            (Action::Stop, FinalActionReason::PolicyEvaluation, Action::Stop),
+        ),
+        ("TV-026", "STOP", &by_id(ID), &none, (Action::Go, FinalActionReason::Whitelisted, Action::Stop)),
     ] {
         let bundle = changed(|b| {
             b["policies"] = json!([policy("p", action)]);
@@ -236,7 +246,7 @@ fn image_lists_come_before_policies_and_denial_before_allowance() {
         let mut unmapped = bundle;
         unmapped["mappings"] = json!([]);
         let evaluation = judge(&unmapped);
-        if want.1 != PolicyEvaluation {
+        if want.1 != FinalActionReason::PolicyEvaluation {
             assert_eq!((evaluation.final_action, evaluation.final_action_reason), (want.0, want.1), "{name}");
         }
         // TV-028: but not where the bundle is broken.
@@ -244,7 +254,7 @@ fn image_lists_come_before_policies_and_denial_before_allowance() {
         let evaluation = judge(&unmapped);
         assert_eq!(
             (evaluation.final_action, evaluation.final_action_reason),
-            (Action::Stop, PolicyEvaluation),
+            (Action::Stop, FinalActionReason::PolicyEvaluation),
             "{name}"
         );
     }
@@ -301,9 +311,14 @@ fn excused(items: &Value) -> (Vec<String>, Vec<Option<String>>) {
     let mut bundle = bundle_of(&json!([{"gate": "vulnerabilities", "trigger": "package", "action": "STOP",
         "params": [{"name": "package_type", "value": "all"}]}]));
     bundle["allowlists"] = json!([{"id": "w", "version": "1_0", "name": "W", "items": items}]);
-    bundle.as_object_mut().unwrap().remove("whitelists");
+    bundle.as_object_mut().expect("as the case is written").remove("whitelists");
     bundle["mappings"][0]["whitelist_ids"] = json!(["w"]);
-    let evaluation = evaluate(&Bundle::parse(&bundle).unwrap(), &facts.evidence(), REFERENCE, &Options::default());
+    let evaluation = evaluate(
+        &Bundle::parse(&bundle).expect("as the case is written"),
+        &facts.evidence(),
+        REFERENCE,
+        &Options::default(),
+    );
     assert_eq!(evaluation.findings.len(), 4);
     evaluation
         .findings
@@ -363,7 +378,7 @@ fn the_schema_speaks_first() {
         (json!([]), "[] is not of type 'object'"),
         (
             changed(|b| {
-                b.as_object_mut().unwrap().remove("version");
+                b.as_object_mut().expect("as the case is written").remove("version");
             }),
             "'version' is a required property",
         ),
@@ -395,16 +410,20 @@ fn the_schema_speaks_first() {
 fn shipped_bundles_are_valid() {
     let examples = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/bundles");
     let mut bundles = vec![("default".to_owned(), default_bundle())];
-    for entry in std::fs::read_dir(examples).expect("example bundles") {
-        let path = entry.unwrap().path();
+    for entry in fs_err::read_dir(examples).expect("example bundles") {
+        let path = entry.expect("as the case is written").path();
         if path.extension().is_some_and(|extension| extension == "json") {
-            bundles.push((path.display().to_string(), serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap()));
+            bundles.push((
+                path.display().to_string(),
+                serde_json::from_slice(&fs_err::read(&path).expect("as the case is written"))
+                    .expect("as the case is written"),
+            ));
         }
     }
     assert!(bundles.len() > 2);
     for (name, bundle) in bundles {
         assert!(Bundle::check_schema(&bundle).is_empty(), "{name}");
-        assert_eq!(Bundle::parse(&bundle).unwrap().validate(), [], "{name}");
+        assert_eq!(Bundle::parse(&bundle).expect("as the case is written").validate(), [], "{name}");
     }
 }
 

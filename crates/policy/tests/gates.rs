@@ -20,7 +20,7 @@ use facts::Facts;
 const REFERENCE: &str = "docker.io/library/nginx:latest";
 
 fn load(path: &Path) -> Value {
-    serde_json::from_slice(&std::fs::read(path).expect("a case"))
+    serde_json::from_slice(&fs_err::read(path).expect("a case"))
         .unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
@@ -60,7 +60,7 @@ fn testdata() {
     let mut failures = Vec::new();
     for gate in GATES.iter().filter(|gate| gate.state == State::Active) {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/gates").join(gate.name);
-        let mut cases: Vec<_> = std::fs::read_dir(&folder)
+        let mut cases: Vec<_> = fs_err::read_dir(&folder)
             .expect("every gate has cases")
             .map(|entry| entry.expect("a case").path())
             .collect();
@@ -70,8 +70,12 @@ fn testdata() {
             let document = load(&case.join("case.json"));
             let facts = Facts::new(&document["facts"]);
             for (at, check) in document["checks"].as_array().expect("checks").iter().enumerate() {
-                let place =
-                    format!("{}/{} check {at} {}", gate.name, case.file_name().unwrap().display(), check["rule"]);
+                let place = format!(
+                    "{}/{} check {at} {}",
+                    gate.name,
+                    case.file_name().expect("as the case is written").display(),
+                    check["rule"]
+                );
                 if let Some(refused) = check.get("refused") {
                     let bundle = Bundle::parse(&bundle_of(&json!([rule(check)]))).expect("a bundle");
                     let problems: Vec<_> = bundle

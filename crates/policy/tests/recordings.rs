@@ -18,7 +18,8 @@ use facts::Facts;
 const BUILT: &[&str] = &["always", "dockerfile", "metadata", "packages", "vulnerabilities"];
 
 fn load(path: &Path) -> Value {
-    serde_json::from_slice(&std::fs::read(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))).unwrap()
+    serde_json::from_slice(&fs_err::read(path).unwrap_or_else(|error| panic!("{}: {error}", path.display())))
+        .expect("as the case is written")
 }
 
 fn recordings() -> Option<PathBuf> {
@@ -26,9 +27,9 @@ fn recordings() -> Option<PathBuf> {
 }
 
 fn json_files(folder: &Path) -> Vec<PathBuf> {
-    let mut files: Vec<_> = std::fs::read_dir(folder)
+    let mut files: Vec<_> = fs_err::read_dir(folder)
         .unwrap_or_else(|error| panic!("{}: {error}", folder.display()))
-        .map(|entry| entry.unwrap().path())
+        .map(|entry| entry.expect("as the case is written").path())
         .filter(|path| path.extension().is_some_and(|extension| extension == "json"))
         .collect();
     files.sort();
@@ -58,7 +59,7 @@ fn rows(evaluation: &Evaluation) -> Vec<String> {
 
 /// As text, with the fields of objects in one order.
 fn sorted(row: &Value) -> String {
-    let cells = row.as_array().unwrap().iter().map(|cell| match cell {
+    let cells = row.as_array().expect("as the case is written").iter().map(|cell| match cell {
         Value::Object(fields) => {
             let mut fields: Vec<_> = fields.iter().map(|(key, value)| format!("{key}={value}")).collect();
             fields.sort();
@@ -80,11 +81,11 @@ fn refusal(bundle: &Value) -> Option<Value> {
     if let Some(problem) = Bundle::check_schema(bundle).first() {
         return Some(problem.details.clone().into());
     }
-    let problems = Bundle::parse(bundle).unwrap().validate();
+    let problems = Bundle::parse(bundle).expect("as the case is written").validate();
     let errors: Vec<_> = problems
         .iter()
         .filter(|problem| problem.severity == ProblemSeverity::Error)
-        .map(|problem| problem.to_v1())
+        .map(killick_policy::BundleProblem::to_v1)
         .collect();
     (!errors.is_empty()).then(|| errors.into())
 }
@@ -92,12 +93,17 @@ fn refusal(bundle: &Value) -> Option<Value> {
 /// Compares one recorded evaluation with ours; `Ok(true)` if they are equal without a repair.
 fn compare(recorded: &Value, bundle: &Bundle, facts: &Facts, reference: &str, exact: bool) -> Result<bool, String> {
     let recorded = &recorded["detail"]["result"];
-    let image = recorded["result"].as_object().unwrap().values().next().unwrap();
+    let image = recorded["result"]
+        .as_object()
+        .expect("as the case is written")
+        .values()
+        .next()
+        .expect("as the case is written");
     let mut want: Vec<_> = image["result"]["rows"]
         .as_array()
-        .unwrap()
+        .expect("as the case is written")
         .iter()
-        .map(|row| sorted(&json!(row.as_array().unwrap()[2..])))
+        .map(|row| sorted(&json!(row.as_array().expect("as the case is written")[2..])))
         .collect();
     want.sort();
     let differs = |compatibility| {
@@ -106,7 +112,8 @@ fn compare(recorded: &Value, bundle: &Bundle, facts: &Facts, reference: &str, ex
         let same = got == want
             && json!(evaluation.final_action) == recorded["final_action"]
             && json!(evaluation.policy_action) == image["result"]["final_action"]
-            && evaluation.final_action_reason.name() == recorded["final_action_reason"].as_str().unwrap()
+            && evaluation.final_action_reason.name()
+                == recorded["final_action_reason"].as_str().expect("as the case is written")
             && evaluation.matched_mapping.clone().unwrap_or(json!(false)) == recorded["matched_mapping_rule"]
             && evaluation.matched_denied_image.clone().unwrap_or(json!(false))
                 == recorded["matched_blacklisted_images_rule"]
@@ -148,10 +155,10 @@ fn own_recordings() {
     for file in files {
         let case = load(&file);
         assert_eq!(refusal(&case["bundle"]), case.get("refused").cloned(), "{}", file.display());
-        let bundle = Bundle::parse(&case["bundle"]).unwrap();
+        let bundle = Bundle::parse(&case["bundle"]).expect("as the case is written");
         for evaluation in case["evaluations"].as_array().into_iter().flatten() {
             let facts = Facts::new(&evaluation["facts"]);
-            let reference = evaluation["reference"].as_str().unwrap();
+            let reference = evaluation["reference"].as_str().expect("as the case is written");
             assert_eq!(compare(evaluation, &bundle, &facts, reference, true), Ok(true), "{}", file.display());
         }
     }
@@ -185,15 +192,15 @@ fn recorded_facts(api: &Path, image: &str) -> (Facts, bool) {
         let mut packages = Vec::new();
         for (content, kind) in [("os", "deb"), ("python", "python"), ("npm", "npm"), ("gem", "gem"), ("java", "java")] {
             let answer = load(&folder.join(format!("content-{content}.json")));
-            for package in answer["response_body"]["content"].as_array().unwrap() {
+            for package in answer["response_body"]["content"].as_array().expect("as the case is written") {
                 packages.push(json!({"kind": kind, "name": package["package"], "version": package["version"]}));
             }
         }
         let mut matches = Vec::new();
         let answer = load(&folder.join("vuln-all.json"));
-        for found in answer["response_body"]["vulnerabilities"].as_array().unwrap() {
-            let path = found["package_path"].as_str().unwrap();
-            let kind = match found["package_type"].as_str().unwrap() {
+        for found in answer["response_body"]["vulnerabilities"].as_array().expect("as the case is written") {
+            let path = found["package_path"].as_str().expect("as the case is written");
+            let kind = match found["package_type"].as_str().expect("as the case is written") {
                 "dpkg" => "deb",
                 other => other,
             };
@@ -206,21 +213,22 @@ fn recorded_facts(api: &Path, image: &str) -> (Facts, bool) {
             });
             let at = at.unwrap_or(packages.len());
             if at == packages.len() {
-                packages.push(package)
+                packages.push(package);
             } else {
-                packages[at] = package
+                packages[at] = package;
             }
-            let cvss: Vec<_> = found["nvd_data"].as_array().unwrap().iter().map(|nvd| {
+            let cvss: Vec<_> = found["nvd_data"].as_array().expect("as the case is written").iter().map(|nvd| {
                 let v3 = &nvd["cvss_v3"];
                 json!({"base": v3["base_score"], "exploitability": v3["exploitability_score"], "impact": v3["impact_score"]})
             }).collect();
             let mut one = json!({
-                "vulnerability": found["vuln"], "package": at, "severity": found["severity"].as_str().unwrap().to_lowercase(),
+                "vulnerability": found["vuln"], "package": at, "severity": found["severity"].as_str().expect("as the case is written").to_lowercase(),
                 "url": found["url"], "namespace": found["feed_group"], "cvss": cvss, "wont_fix": found["will_not_fix"],
                 "first_seen": "2026-11-23T20:00:00Z"
             });
             if found["fix"] != "None" {
-                one["fixed"] = found["fix"].as_str().unwrap().split(", ").collect::<Vec<_>>().into();
+                one["fixed"] =
+                    found["fix"].as_str().expect("as the case is written").split(", ").collect::<Vec<_>>().into();
                 one["fix_seen"] = "2026-11-23T20:00:00Z".into();
             }
             matches.push(one);
@@ -237,7 +245,7 @@ fn recordings_of_the_original() {
     let (mut same, mut repaired, mut skipped, mut failures) = (0, 0, Vec::new(), Vec::new());
     for file in json_files(&folder.join("policy")) {
         let case = load(&file);
-        let name = file.file_stem().unwrap().to_string_lossy().into_owned();
+        let name = file.file_stem().expect("as the case is written").to_string_lossy().into_owned();
         let gates = gates_of(&case["bundle"]);
         let known = gates.iter().all(|gate| BUILT.contains(&gate.as_str()));
         let answer = &case["add"]["response_body"]["detail"];
@@ -255,16 +263,22 @@ fn recordings_of_the_original() {
         } else {
             failures.push(format!("{name}: saving answers {ours:?}, recorded {recorded:?}"));
         }
-        let bundle = Bundle::parse(&case["bundle"]).unwrap();
+        let bundle = Bundle::parse(&case["bundle"]).expect("as the case is written");
         for evaluation in case["evaluations"].as_array().into_iter().flatten() {
-            let image = evaluation["image"].as_str().unwrap();
+            let image = evaluation["image"].as_str().expect("as the case is written");
             let (facts, complete) = recorded_facts(&folder.join("api"), image);
             if !complete && image != "scratch" && (gates.contains("packages") || gates.contains("vulnerabilities")) {
                 skipped.push(format!("{name} {image}"));
                 continue;
             }
-            let by_digest = evaluation["response_body"][0].as_object().unwrap().values().next().unwrap();
-            let (reference, recorded) = by_digest.as_object().unwrap().iter().next().unwrap();
+            let by_digest = evaluation["response_body"][0]
+                .as_object()
+                .expect("as the case is written")
+                .values()
+                .next()
+                .expect("as the case is written");
+            let (reference, recorded) =
+                by_digest.as_object().expect("as the case is written").iter().next().expect("as the case is written");
             match compare(&recorded[0], &bundle, &facts, reference, true) {
                 Ok(true) => same += 1,
                 Ok(false) => repaired += 1,
@@ -286,7 +300,7 @@ fn the_specification_equals_the_recorded_one() {
     let recorded = load(&folder.join("api/00-empty/policy_spec.json"));
     // Descriptions are free text; `gems` and the example `from` are repaired.
     let essence = |gate: &Value| {
-        let triggers = gate["triggers"].as_array().unwrap().iter().map(|trigger| {
+        let triggers = gate["triggers"].as_array().expect("as the case is written").iter().map(|trigger| {
             let parameters = trigger["parameters"].as_array().into_iter().flatten().map(|parameter| {
                 json!([
                     parameter["name"],
@@ -302,12 +316,14 @@ fn the_specification_equals_the_recorded_one() {
         json!([gate["name"], gate["state"], triggers.collect::<Vec<_>>()])
     };
     let ours = spec();
-    let ours: Vec<_> = ours.as_array().unwrap().iter().map(essence).collect();
+    let ours: Vec<_> = ours.as_array().expect("as the case is written").iter().map(essence).collect();
     let theirs: Vec<_> = recorded["response_body"]
         .as_array()
-        .unwrap()
+        .expect("as the case is written")
         .iter()
-        .filter(|gate| gate["state"] == "eol" || BUILT.contains(&gate["name"].as_str().unwrap()))
+        .filter(|gate| {
+            gate["state"] == "eol" || BUILT.contains(&gate["name"].as_str().expect("as the case is written"))
+        })
         .map(essence)
         .collect();
     assert_eq!(ours, theirs);
