@@ -18,6 +18,7 @@ use rayon::prelude::*;
 
 use self::class::Class;
 use self::identity::{Identity, group};
+use self::recent::Recent;
 use self::vendor::Vendor;
 use crate::index::{Index, IndexError};
 use crate::namespaces;
@@ -29,6 +30,7 @@ mod knowledge;
 pub(crate) mod opinion;
 pub(crate) mod outcome;
 mod ownership;
+mod recent;
 #[cfg(test)]
 mod tests;
 mod vendor;
@@ -89,8 +91,10 @@ pub(crate) struct Judged<'a> {
 pub(crate) fn judge<'a>(index: &Index, subject: Subject<'a>) -> Result<Judged<'a>, IndexError> {
     let vendor = Vendor::new(index, subject.distribution);
     let identities = group(subject.packages);
-    let opinions: Result<Vec<_>, IndexError> =
-        identities.par_iter().map(|(identity, _)| opinion::opinions(index, &vendor, identity)).collect();
+    let opinions: Result<Vec<_>, IndexError> = identities
+        .par_iter()
+        .map_init(|| Recent::new(index), |recent, (identity, _)| opinion::opinions(recent, &vendor, identity))
+        .collect();
     let opinions = opinions?;
     let mut problems = silence(index, &vendor, subject);
     let mut classes = Vec::with_capacity(identities.len());

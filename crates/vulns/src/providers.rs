@@ -22,7 +22,7 @@ mod nvd;
 mod osv;
 mod sink;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 /// Every provider, by name.
 pub const PROVIDERS: &[Provider] = &[

@@ -79,23 +79,26 @@ fn class(kind: PackageKind, mut names: Vec<String>, mut opinions: Vec<Opinion>) 
         (authority(kind, opinion), weight(opinion), names_key(&opinion.statement.advisory), opinion.provider.clone())
     });
     // Only the most competent source decides; where several are equally competent, whoever says affected does.
-    let highest = opinions.first().map_or(0, |opinion| authority(kind, opinion).0);
-    let competent = || opinions.iter().filter(|opinion| authority(kind, opinion).0 == highest);
+    let highest = opinions.first().map_or(0, |opinion| authority(kind, opinion));
+    let competent = || opinions.iter().filter(|opinion| authority(kind, opinion) == highest);
     let outcome = competent().map(|opinion| opinion.outcome).min_by_key(|outcome| precedence(*outcome));
     let outcome = outcome.unwrap_or(Outcome::OutsideRange);
-    opinions.sort_by_key(|opinion| opinion.outcome != outcome || authority(kind, opinion).0 != highest);
+    opinions.sort_by_key(|opinion| opinion.outcome != outcome || authority(kind, opinion) != highest);
     Class { names, outcome, opinions }
 }
 
-/// Whose opinion counts: for distribution packages the distribution's feed; a guess by CPE counts last of all.
+/// Whose opinion counts, the lowest number most.
 ///
-/// The second number only orders equals: for Go its own database goes before GitHub's.
-fn authority(kind: PackageKind, opinion: &Opinion) -> (u8, u8) {
+/// For distribution packages the distribution's own feed; for Go its own database, whose ranges are reviewed by
+/// symbol; a guess by CPE last of all. Other sources of an ecosystem are equals.
+fn authority(kind: PackageKind, opinion: &Opinion) -> u8 {
     if opinion.is_vendors() {
-        return (competence(&opinion.provider), 0);
+        return competence(&opinion.provider);
     }
-    let native = kind == PackageKind::Go && opinion.statement.advisory.starts_with("GO-");
-    (u8::from(opinion.confidence == Confidence::Cpe), u8::from(!native))
+    if opinion.confidence == Confidence::Cpe {
+        return 2;
+    }
+    u8::from(kind == PackageKind::Go && !opinion.statement.advisory.starts_with("GO-"))
 }
 
 /// Of equals, one that knows a fix goes before one that does not.

@@ -142,6 +142,8 @@ fn severity(first: &Opinion, ratings: &[Rating]) -> (Severity, Option<String>) {
         }
         None => match scores::choose(ratings) {
             Some((severity, source)) => (severity, Some(source.to_owned())),
+            // Nobody rates malware, because there is nothing to weigh.
+            None if first.is_malware() => (Severity::Critical, Some(first.provider.clone())),
             None => (Severity::Unknown, None),
         },
     }

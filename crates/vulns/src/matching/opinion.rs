@@ -1,14 +1,16 @@
 //! Everything the index says about the names a package goes by.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
-use killick_model::advisory::{Advisory, Level, Statement};
+use killick_model::advisory::{Advisory, AdvisoryKind, Level, Statement};
 use killick_model::matching::{Confidence, Evidence};
 use killick_model::package::{Package, PackageDetails, PackageKind};
 use killick_model::version::range::Epoch;
 
 use super::identity::Identity;
 use super::outcome::{self, Outcome};
+use super::recent::Recent;
 use super::vendor::Vendor;
 use crate::index::{Index, IndexError};
 use crate::{names, namespaces};
@@ -18,8 +20,8 @@ use crate::{names, namespaces};
 pub(crate) struct Opinion {
     pub(crate) provider: String,
     pub(crate) namespace: String,
-    pub(crate) statement: Statement,
-    pub(crate) advisory: Option<Advisory>,
+    pub(crate) statement: Arc<Statement>,
+    pub(crate) advisory: Option<Arc<Advisory>>,
     pub(crate) matched_name: String,
     pub(crate) compared_version: String,
     pub(crate) confidence: Confidence,
@@ -37,14 +39,19 @@ struct Query<'a> {
 }
 
 /// All opinions about a package, in the order of their sources.
-pub(crate) fn opinions(index: &Index, vendor: &Vendor, identity: &Identity<'_>) -> Result<Vec<Opinion>, IndexError> {
+pub(crate) fn opinions(
+    recent: &mut Recent<'_>,
+    vendor: &Vendor,
+    identity: &Identity<'_>,
+) -> Result<Vec<Opinion>, IndexError> {
     let package = identity.package;
+    let index = recent.index;
     let mut found = Vec::new();
     match namespaces::language(package.kind) {
         None if package.kind.is_os() => {
             for query in os_queries(package) {
                 for &segment in &vendor.segments {
-                    look_up(index, segment, &query, package, &mut found)?;
+                    look_up(recent, segment, &query, package, &mut found)?;
                 }
             }
         }
@@ -52,10 +59,10 @@ pub(crate) fn opinions(index: &Index, vendor: &Vendor, identity: &Identity<'_>) 
         Some(ecosystem) => {
             for query in language_queries(ecosystem, identity) {
                 for (segment, _) in index.segments_of(ecosystem) {
-                    look_up(index, segment, &query, package, &mut found)?;
+                    look_up(recent, segment, &query, package, &mut found)?;
                 }
             }
-            by_artifact(index, ecosystem, package, &mut found)?;
+            by_artifact(recent, ecosystem, package, &mut found)?;
         }
     }
     if !package.kind.is_os() {
@@ -150,15 +157,17 @@ fn language_queries<'a>(ecosystem: &str, identity: &Identity<'a>) -> Vec<Query<'
 }
 
 fn look_up(
-    index: &Index,
+    recent: &mut Recent<'_>,
     segment: usize,
     query: &Query<'_>,
     package: &Package,
     found: &mut Vec<Opinion>,
 ) -> Result<(), IndexError> {
-    let statements = index.statements(segment, &query.name)?;
-    for statement in statements.into_iter().filter(|statement| query.levels.contains(&statement.level)) {
-        found.push(opinion(index, segment, statement, query, package)?);
+    let index = recent.index;
+    for (statement, advisory) in recent.statements(segment, &query.name)? {
+        if query.levels.contains(&statement.level) {
+            found.push(opinion(index, segment, statement, advisory.as_ref(), query, package));
+        }
     }
     Ok(())
 }
@@ -166,27 +175,32 @@ fn look_up(
 fn opinion(
     index: &Index,
     segment: usize,
-    statement: Statement,
+    statement: &Arc<Statement>,
+    advisory: Option<&Arc<Advisory>>,
     query: &Query<'_>,
     package: &Package,
-) -> Result<Opinion, IndexError> {
+) -> Opinion {
     let info = &index.manifest().segments[segment];
-    let advisory = index.advisories(segment, &statement.advisory)?.into_iter().next();
-    let outcome = outcome::outcome(&statement, advisory.as_ref(), &query.version, query.epoch, package);
-    Ok(Opinion {
+    let outcome = outcome::outcome(statement, advisory.map(Arc::as_ref), &query.version, query.epoch, package);
+    Opinion {
         provider: info.provider.clone(),
         namespace: info.namespace.clone(),
-        statement,
-        advisory,
+        statement: Arc::clone(statement),
+        advisory: advisory.cloned(),
         matched_name: query.name.clone().into_owned(),
         compared_version: query.version.clone().into_owned(),
         confidence: query.confidence,
         outcome,
-    })
+    }
 }
 
 /// Archives that do not tell their Maven group, or guessed it, are found by artifact where that is unambiguous.
-fn by_artifact(index: &Index, ecosystem: &str, package: &Package, found: &mut Vec<Opinion>) -> Result<(), IndexError> {
+fn by_artifact(
+    recent: &mut Recent<'_>,
+    ecosystem: &str,
+    package: &Package,
+    found: &mut Vec<Opinion>,
+) -> Result<(), IndexError> {
     let PackageDetails::Java { pom_properties, .. } = &package.details else { return Ok(()) };
     if pom_properties.is_some() || !found.is_empty() {
         return Ok(());
@@ -199,8 +213,8 @@ fn by_artifact(index: &Index, ecosystem: &str, package: &Package, found: &mut Ve
         levels: &[Level::Module],
     };
     let mut by_name = Vec::new();
-    for (segment, _) in index.segments_of(ecosystem) {
-        look_up(index, segment, &query, package, &mut by_name)?;
+    for (segment, _) in recent.index.segments_of(ecosystem) {
+        look_up(recent, segment, &query, package, &mut by_name)?;
     }
     let one_group = by_name.windows(2).all(|pair| pair[0].statement.name == pair[1].statement.name);
     if one_group {
@@ -230,7 +244,8 @@ fn by_cpe(index: &Index, package: &Package, found: &mut Vec<Opinion>) -> Result<
                     epoch: Epoch::Zero,
                     levels: &[Level::Cpe],
                 };
-                let opinion = opinion(index, segment, statement, &query, package)?;
+                let advisory = index.advisories(segment, &statement.advisory)?.into_iter().next().map(Arc::new);
+                let opinion = opinion(index, segment, &Arc::new(statement), advisory.as_ref(), &query, package);
                 if opinion.outcome == Outcome::Affected {
                     found.push(opinion);
                 }
@@ -249,6 +264,10 @@ impl Opinion {
             return advisory.upstream.iter().take(MAX_UPSTREAM).map(|id| vec![id.clone()]).collect();
         }
         vec![std::iter::once(own).chain(advisory.aliases.iter().take(MAX_ALIASES).cloned()).collect()]
+    }
+
+    pub(crate) fn is_malware(&self) -> bool {
+        self.advisory.as_ref().is_some_and(|advisory| advisory.kind == AdvisoryKind::Malware)
     }
 
     pub(crate) fn is_vendors(&self) -> bool {

@@ -1,1 +1,211 @@
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
 
+use killick_model::distribution::Distribution;
+use killick_model::matching::{Evidence, Match, Suppressed};
+use killick_model::package::{Package, PackageDetails, PackageId, PackageKind, SourcePackage};
+use killick_model::path::ImagePath;
+
+use super::{MatchOptions, Subject, Suppressions, match_packages};
+use crate::index::Index;
+use crate::{BuildOptions, build, explain};
+
+/// Reads `packages.txt`: a line a package.
+fn packages(text: &str) -> (Option<Distribution>, Vec<Package>) {
+    let mut distribution = None;
+    let mut packages = Vec::new();
+    for line in text.lines().filter(|line| !line.starts_with('#')) {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        if words[0] == "distribution" {
+            distribution = Some(Distribution {
+                id: words[1].to_owned(),
+                version: words.get(2).filter(|version| **version != "-").map(|version| (*version).to_owned()),
+                codename: words.get(3).map(|codename| (*codename).to_owned()),
+                ..Distribution::default()
+            });
+        } else {
+            packages.push(package(&words));
+        }
+    }
+    (distribution, packages)
+}
+
+fn package(words: &[&str]) -> Package {
+    let kinds = [
+        PackageKind::Deb,
+        PackageKind::Rpm,
+        PackageKind::Apk,
+        PackageKind::Python,
+        PackageKind::Npm,
+        PackageKind::Gem,
+        PackageKind::Java,
+        PackageKind::Go,
+        PackageKind::Rust,
+        PackageKind::Binary,
+    ];
+    let kind = kinds.into_iter().find(|kind| kind.name() == words[0]).unwrap();
+    let values = |key: &str| -> Vec<String> {
+        let values = words[3..].iter().filter_map(|word| word.split_once('=').filter(|(name, _)| *name == key));
+        values.map(|(_, value)| value.to_owned()).collect()
+    };
+    let value = |key: &str| values(key).into_iter().next();
+    let details = match kind {
+        PackageKind::Java => PackageDetails::Java {
+            group: value("group"),
+            specification_version: None,
+            implementation_version: None,
+            maven_version: None,
+            pom_properties: value("group"),
+            extension: "jar".to_owned(),
+        },
+        PackageKind::Go => {
+            PackageDetails::Go { main: words.contains(&"main"), toolchain: value("toolchain"), checksum: None }
+        }
+        _ => PackageDetails::None,
+    };
+    Package {
+        kind,
+        name: words[1].to_owned(),
+        version: words[2].to_owned(),
+        architecture: None,
+        source: value("source").map(|name| SourcePackage {
+            name,
+            version: value("source-version").unwrap_or_else(|| words[2].to_owned()),
+        }),
+        licenses: Vec::new(),
+        origin: None,
+        size_bytes: None,
+        location: ImagePath::new(b"somewhere").unwrap(),
+        nested: Vec::new(),
+        layer: 0,
+        cataloger: "test".to_owned(),
+        cpes: values("cpe"),
+        files: Vec::new(),
+        owner: value("owner").map(|owner| PackageId(owner.parse().unwrap())),
+        details,
+    }
+}
+
+fn cases() -> Vec<PathBuf> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/matching");
+    let mut found: Vec<PathBuf> = fs_err::read_dir(root).unwrap().map(|entry| entry.unwrap().path()).collect();
+    found.sort();
+    assert!(found.len() > 8, "cases are missing");
+    found
+}
+
+fn index(case: &Path) -> Index {
+    let work = tempfile::tempdir().unwrap();
+    let feeds = work.path().join("feeds");
+    fs_err::create_dir(&feeds).unwrap();
+    crate::providers::tests::pack(&case.join("feeds"), &feeds);
+    let out = work.path().join("index");
+    build(&[feeds], &out, &BuildOptions::default()).unwrap();
+    Index::open(&out).unwrap()
+}
+
+fn shown(package: &Package) -> String {
+    format!("{} {} {}", package.kind, package.name, package.version)
+}
+
+fn line(found: &Match) -> String {
+    let mut line = format!(
+        "  {} {:?} {}({}) {:?} {:?}",
+        found.vulnerability,
+        found.aliases,
+        found.severity,
+        found.severity_source.as_deref().unwrap_or("nobody"),
+        found.fix.state,
+        found.fix.versions,
+    );
+    for cvss in &found.cvss {
+        write!(line, " cvss{}={:.1}", cvss.version, cvss.base).unwrap();
+    }
+    if found.known_exploited {
+        line.push_str(" exploited");
+    }
+    if let Some(epss) = found.epss {
+        write!(line, " epss={epss}").unwrap();
+    }
+    for evidence in &found.evidence {
+        write!(line, "\n    {}", reason(evidence)).unwrap();
+    }
+    line
+}
+
+fn reason(evidence: &Evidence) -> String {
+    format!(
+        "{}/{} {}: {} {} {} in {} ({:?}{})",
+        evidence.provider,
+        evidence.namespace,
+        evidence.advisory,
+        evidence.matched_name,
+        evidence.scheme,
+        evidence.compared_version,
+        evidence.affected,
+        evidence.confidence,
+        if evidence.via_source { " via source" } else { "" },
+    )
+}
+
+fn suppressed(found: &Suppressed) -> String {
+    format!("  not {}: {:?}\n    {}", found.vulnerability, found.reason, reason(&found.evidence))
+}
+
+#[test]
+fn testdata() {
+    for case in cases() {
+        let index = index(&case);
+        let text = fs_err::read_to_string(case.join("packages.txt")).unwrap();
+        let (distribution, packages) = packages(&text);
+        let subject = Subject { distribution: distribution.as_ref(), packages: &packages };
+        let found = match_packages(&index, subject, &MatchOptions::default()).unwrap();
+        let mut text = String::new();
+        for (at, package) in packages.iter().enumerate() {
+            writeln!(text, "{}", shown(package)).unwrap();
+            let of = |id: PackageId| id.0 as usize == at;
+            for found in found.matches.iter().filter(|found| of(found.package)) {
+                writeln!(text, "{}", line(found)).unwrap();
+            }
+            for found in found.suppressed.iter().filter(|found| of(found.package)) {
+                writeln!(text, "{}", suppressed(found)).unwrap();
+            }
+        }
+        for problem in &found.problems {
+            writeln!(text, "{} {}: {}", problem.kind, problem.subject, problem.message).unwrap();
+        }
+        insta::with_settings!({
+            snapshot_path => &case, prepend_module_to_snapshot => false, omit_expression => true
+        }, { insta::assert_snapshot!("expected", text) });
+
+        let again = match_packages(&index, subject, &MatchOptions { suppressed: Suppressions::Drop }).unwrap();
+        assert_eq!(again.matches, found.matches, "what is dropped changes no match");
+    }
+}
+
+#[test]
+fn explain_tells_why_and_why_not() {
+    let case = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/matching/heartbleed");
+    let index = index(&case);
+    let (distribution, packages) = packages(&fs_err::read_to_string(case.join("packages.txt")).unwrap());
+    let subject = Subject { distribution: distribution.as_ref(), packages: &packages };
+    let told = explain(&index, subject, "CVE-2014-0160").unwrap();
+    insta::assert_json_snapshot!("explain_heartbleed", told);
+    let told = explain(&index, subject, "CVE-1999-0001").unwrap();
+    assert!(told.advisories.is_empty() && told.packages.is_empty(), "{told:?}");
+}
+
+#[test]
+fn explain_follows_aliases() {
+    let case = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/matching/languages");
+    let index = index(&case);
+    let (distribution, packages) = packages(&fs_err::read_to_string(case.join("packages.txt")).unwrap());
+    let subject = Subject { distribution: distribution.as_ref(), packages: &packages };
+    for name in ["CVE-2099-1005", "GO-2099-0001", "GHSA-gogo-gogo-gogo"] {
+        let told = explain(&index, subject, name).unwrap();
+        assert_eq!(told.vulnerability, "CVE-2099-1005", "{name}");
+        assert_eq!(told.aliases, ["GHSA-gogo-gogo-gogo", "GO-2099-0001"], "{name}");
+        assert_eq!(told.packages.len(), 2, "{name}");
+        assert_eq!(told.advisories.len(), 2, "{name}");
+    }
+}

@@ -78,7 +78,7 @@ fn file(namespace: &str, repository: &str, package: &Package, sink: &mut Sink) {
             ecosystem: namespace.to_owned(),
             coverage: Coverage::FixedOnly,
             license: License::Public,
-            attribution: "Alpine Linux security database".to_owned(),
+            attribution: "Alpine Linux security database, facts".to_owned(),
         });
         for id in &ids {
             file_fix(filing, repository, &package.name, fixed, id);

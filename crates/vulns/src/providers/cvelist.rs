@@ -90,7 +90,7 @@ fn file(record: &Record, sink: &mut Sink) {
         ecosystem: String::new(),
         coverage: Coverage::Full,
         license: License::Public,
-        attribution: "CVE list and CISA Vulnrichment, CC0-1.0".to_owned(),
+        attribution: "CISA Vulnrichment and the CVE list, CC0-1.0".to_owned(),
     });
     filing.enrichment(
         &record.cve_metadata.cve_id,

@@ -75,7 +75,7 @@ fn file(source: &str, id: &str, issue: &Issue, sink: &mut Sink) {
             ecosystem: namespace.clone(),
             coverage: Coverage::Full,
             license: License::Public,
-            attribution: "Debian security tracker, Debian project".to_owned(),
+            attribution: "Debian security tracker, facts".to_owned(),
         });
         filing.statement(&statement);
         filing.advisory(&Advisory {

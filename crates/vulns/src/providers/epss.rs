@@ -52,7 +52,7 @@ fn read(input: &Input<'_>, sink: &mut Sink) -> Result<(), ReadError> {
             ecosystem: String::new(),
             coverage: Coverage::FixedOnly,
             license: License::Attribution,
-            attribution: "EPSS data of FIRST.org, https://www.first.org/epss".to_owned(),
+            attribution: "FIRST.org Exploit Prediction Scoring System, https://www.first.org/epss".to_owned(),
         });
         filing.seen(instant);
         filing.enrichment(

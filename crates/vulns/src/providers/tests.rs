@@ -1,7 +1,7 @@
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-use killick_model::advisory::{Advisory, Enrichment, Statement};
+use killick_model::advisory::{Advisory, Enrichment, Instant, Statement};
 use serde_json::{Value, json};
 
 use super::PROVIDERS;
@@ -76,7 +76,7 @@ fn content(index: &Index) -> Value {
             "segment": segment.label(),
             "coverage": segment.coverage,
             "license": segment.license,
-            "newest": segment.data_instant.and_then(|instant| instant.timestamp()),
+            "newest": segment.data_instant.and_then(Instant::timestamp),
             "tables": tables,
         }));
     }
@@ -108,7 +108,7 @@ fn notes(advisory: &Advisory) -> Value {
         advisory.upstream,
         advisory.ratings,
         advisory.cwes,
-        advisory.modified.and_then(|instant| instant.timestamp()).map(|stamp| stamp.to_string()).unwrap_or_default(),
+        advisory.modified.and_then(Instant::timestamp).map(|stamp| stamp.to_string()).unwrap_or_default(),
     ))
 }
 
