@@ -317,7 +317,7 @@ mod tests {
     #[test]
     fn pax_records() {
         let mut extended = Extended::default();
-        assert!(pax(b"12 path=a/b\n19 uid=4294967294\n", &mut extended).is_some());
+        assert!(pax(b"12 path=a/b\n18 uid=4294967294\n", &mut extended).is_some());
         assert_eq!((extended.path, extended.uid), (Some(b"a/b".to_vec()), Some(4_294_967_294)));
         for bad in [
             "99999999999999999999 path=x\n",
@@ -326,7 +326,7 @@ mod tests {
             "10 path",
             "3 =\n",
             "12 path=a\0b\n",
-            "10 size=-1\n",
+            "11 size=-1\n",
         ] {
             assert!(pax(bad.as_bytes(), &mut Extended::default()).is_none(), "{bad:?}");
         }
