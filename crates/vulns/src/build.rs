@@ -61,6 +61,8 @@ pub struct InputReport {
     pub path: String,
     /// Records that were skipped.
     pub skipped: u64,
+    /// Statements that say nothing versions could be compared with, such as ranges of commits.
+    pub left_out: u64,
     /// The first few of them; or why the file, and all its unit, was left out.
     pub problems: Vec<Problem>,
 }
@@ -182,11 +184,12 @@ fn read_unit(unit: &Unit, audience: Audience) -> UnitResult {
     let mut digests = Vec::new();
     for path in &unit.paths {
         let input = Input { root: &unit.root, path };
-        let before = sink.skipped();
+        let before = (sink.skipped(), sink.left_out());
         let mut report = InputReport {
             provider: unit.provider.name.to_owned(),
             path: input.label(),
             skipped: 0,
+            left_out: 0,
             problems: Vec::new(),
         };
         let outcome = (unit.provider.read)(&input, &mut sink).and_then(|()| {
@@ -197,7 +200,8 @@ fn read_unit(unit: &Unit, audience: Audience) -> UnitResult {
             }
             Ok(())
         });
-        report.skipped = sink.skipped() - before;
+        report.skipped = sink.skipped() - before.0;
+        report.left_out = sink.left_out() - before.1;
         report.problems = sink.take_problems();
         if let Err(error) = outcome {
             tracing::warn!(feed.name = unit.provider.name, "left out: {error}");

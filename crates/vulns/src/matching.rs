@@ -30,6 +30,7 @@ mod knowledge;
 pub(crate) mod opinion;
 pub(crate) mod outcome;
 mod ownership;
+mod query;
 mod recent;
 #[cfg(test)]
 mod tests;

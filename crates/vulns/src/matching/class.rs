@@ -50,7 +50,7 @@ pub(crate) fn classes(kind: PackageKind, opinions: Vec<Opinion>) -> Vec<Class> {
                 for at in known.iter().rev().copied().collect::<Vec<_>>() {
                     if into < sets.len() {
                         let (names, moved) = std::mem::take(&mut sets[into]);
-                        sets[at].0.extend(names);
+                        add(&mut sets[at].0, names);
                         sets[at].1.extend(moved);
                     }
                     into = at;
@@ -59,7 +59,7 @@ pub(crate) fn classes(kind: PackageKind, opinions: Vec<Opinion>) -> Vec<Class> {
             if into == sets.len() {
                 sets.push((Vec::new(), Vec::new()));
             }
-            sets[into].0.extend(ids);
+            add(&mut sets[into].0, ids);
             sets[into].1.push(opinion.clone());
             for name in &sets[into].0 {
                 place.insert(name.clone(), into);
@@ -72,9 +72,17 @@ pub(crate) fn classes(kind: PackageKind, opinions: Vec<Opinion>) -> Vec<Class> {
     found
 }
 
+/// Adds what is not there yet: many advisories about one CVE are still one name.
+fn add(names: &mut Vec<String>, more: Vec<String>) {
+    for name in more {
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+}
+
 fn class(kind: PackageKind, mut names: Vec<String>, mut opinions: Vec<Opinion>) -> Class {
     names.sort_by(|a, b| names::preference(a).cmp(&names::preference(b)));
-    names.dedup();
     opinions.sort_by_cached_key(|opinion| {
         (authority(kind, opinion), weight(opinion), names_key(&opinion.statement.advisory), opinion.provider.clone())
     });
@@ -131,4 +139,84 @@ fn precedence(outcome: Outcome) -> u8 {
 pub(crate) fn is_definite(class: &Class) -> bool {
     class.opinions.iter().any(|opinion| opinion.statement.verdict != Verdict::UnderInvestigation)
         && !matches!(class.outcome, Outcome::UnderInvestigation | Outcome::Unjudged)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use killick_model::advisory::{
+        Advisory, AdvisoryKind, AdvisoryStatus, Instant, Level, License, StatedFix, Statement,
+    };
+    use killick_model::version::Scheme;
+    use killick_model::version::range::Range;
+
+    use super::*;
+
+    fn opinion(id: &str, aliases: &[String]) -> Opinion {
+        let statement = Statement {
+            advisory: id.to_owned(),
+            name: "p".to_owned(),
+            level: Level::Module,
+            versions: Range::all(Scheme::Semver),
+            verdict: Verdict::Affected,
+            fix: StatedFix::default(),
+            qualifiers: Vec::new(),
+            severity: None,
+            known_since: Instant(0),
+        };
+        let advisory = Advisory {
+            id: id.to_owned(),
+            aliases: aliases.to_vec(),
+            upstream: Vec::new(),
+            kind: AdvisoryKind::Vulnerability,
+            status: AdvisoryStatus::Active,
+            published: None,
+            modified: None,
+            ratings: Vec::new(),
+            cwes: Vec::new(),
+            url: None,
+            license: License::Public,
+            known_since: Instant(0),
+        };
+        Opinion {
+            provider: "osv".to_owned(),
+            namespace: "npm".to_owned(),
+            statement: Arc::new(statement),
+            advisory: Some(Arc::new(advisory)),
+            matched_name: "p".to_owned(),
+            compared_version: "1.0.0".to_owned(),
+            confidence: Confidence::Exact,
+            outcome: Outcome::Affected,
+        }
+    }
+
+    fn names_of(opinions: Vec<Opinion>) -> Vec<Vec<String>> {
+        classes(PackageKind::Npm, opinions).into_iter().map(|class| class.names).collect()
+    }
+
+    #[test]
+    fn a_later_advisory_joins_what_earlier_ones_left_apart() {
+        let found = names_of(vec![
+            opinion("GHSA-a", &["CVE-2024-2".to_owned()]),
+            opinion("X-1", &["Y-1".to_owned()]),
+            opinion("Z-1", &["CVE-2024-2".to_owned(), "Y-1".to_owned()]),
+            opinion("GHSA-other", &[]),
+        ]);
+        assert_eq!(found, [vec!["CVE-2024-2", "GHSA-a", "X-1", "Y-1", "Z-1"], vec!["GHSA-other"]]);
+    }
+
+    #[test]
+    fn many_statements_of_one_advisory_are_one_class() {
+        let found = names_of((0..100).map(|_| opinion("GHSA-a", &["CVE-2024-2".to_owned()])).collect());
+        assert_eq!(found, [vec!["CVE-2024-2", "GHSA-a"]]);
+    }
+
+    #[test]
+    fn bad_data_cannot_merge_everything() {
+        let shared = |at: usize| vec![format!("CVE-2024-{at}"), format!("CVE-2024-{}", at + 1)];
+        let found = names_of((0..200).map(|at| opinion(&format!("GHSA-{at}"), &shared(at))).collect());
+        assert!(found.len() > 5, "{} classes", found.len());
+        assert!(found.iter().all(|names| names.len() <= MAX_NAMES));
+    }
 }

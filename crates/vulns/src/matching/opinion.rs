@@ -1,15 +1,15 @@
 //! Everything the index says about the names a package goes by.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 
 use killick_model::advisory::{Advisory, AdvisoryKind, Level, Statement};
 use killick_model::matching::{Confidence, Evidence};
-use killick_model::package::{Package, PackageDetails, PackageKind};
+use killick_model::package::{Package, PackageDetails};
 use killick_model::version::range::Epoch;
 
 use super::identity::Identity;
 use super::outcome::{self, Outcome};
+use super::query::{self, Query};
 use super::recent::Recent;
 use super::vendor::Vendor;
 use crate::index::{Index, IndexError};
@@ -28,16 +28,6 @@ pub(crate) struct Opinion {
     pub(crate) outcome: Outcome,
 }
 
-/// A name to look up, and the version to hold against what is found.
-struct Query<'a> {
-    name: Cow<'a, str>,
-    version: Cow<'a, str>,
-    confidence: Confidence,
-    epoch: Epoch,
-    /// Levels of statements that may be about this name.
-    levels: &'static [Level],
-}
-
 /// All opinions about a package, in the order of their sources.
 pub(crate) fn opinions(
     recent: &mut Recent<'_>,
@@ -49,7 +39,7 @@ pub(crate) fn opinions(
     let mut found = Vec::new();
     match namespaces::language(package.kind) {
         None if package.kind.is_os() => {
-            for query in os_queries(package) {
+            for query in query::os(package) {
                 for &segment in &vendor.segments {
                     look_up(recent, segment, &query, package, &mut found)?;
                 }
@@ -57,7 +47,7 @@ pub(crate) fn opinions(
         }
         None => {}
         Some(ecosystem) => {
-            for query in language_queries(ecosystem, identity) {
+            for query in query::language(ecosystem, identity) {
                 for (segment, _) in index.segments_of(ecosystem) {
                     look_up(recent, segment, &query, package, &mut found)?;
                 }
@@ -70,90 +60,6 @@ pub(crate) fn opinions(
     }
     outcome::settle_builds(&mut found);
     Ok(found)
-}
-
-fn os_queries(package: &Package) -> Vec<Query<'_>> {
-    let (name, version) = (package.name.as_str(), package.version.as_str());
-    let source = package.source_name();
-    let source_version = match &package.source {
-        Some(source) => Cow::Borrowed(source.version.as_str()),
-        None => without_rebuild(package.kind, version),
-    };
-    let epoch = if package.kind == PackageKind::Rpm && package.source.is_some() { Epoch::OfBound } else { Epoch::Zero };
-    if source == name {
-        return vec![
-            Query {
-                name: name.into(),
-                version: source_version,
-                confidence: Confidence::Exact,
-                epoch,
-                levels: &[Level::Source, Level::Any],
-            },
-            Query {
-                name: name.into(),
-                version: version.into(),
-                confidence: Confidence::Exact,
-                epoch: Epoch::Zero,
-                levels: &[Level::Binary],
-            },
-        ];
-    }
-    vec![
-        Query {
-            name: source.into(),
-            version: source_version,
-            confidence: Confidence::Source,
-            epoch,
-            levels: &[Level::Source, Level::Any],
-        },
-        Query {
-            name: name.into(),
-            version: version.into(),
-            confidence: Confidence::Exact,
-            epoch: Epoch::Zero,
-            levels: &[Level::Binary, Level::Any],
-        },
-    ]
-}
-
-/// Debian's `+bN` marks a rebuild of the same source.
-fn without_rebuild(kind: PackageKind, version: &str) -> Cow<'_, str> {
-    match version.rsplit_once("+b") {
-        Some((source, number))
-            if kind == PackageKind::Deb && !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()) =>
-        {
-            source.into()
-        }
-        _ => version.into(),
-    }
-}
-
-fn language_queries<'a>(ecosystem: &str, identity: &Identity<'a>) -> Vec<Query<'a>> {
-    let package = identity.package;
-    let query = |name: Cow<'a, str>, version: Cow<'a, str>| Query {
-        name,
-        version,
-        confidence: Confidence::Exact,
-        epoch: Epoch::Zero,
-        levels: &[Level::Module, Level::Any],
-    };
-    let name = match &package.details {
-        PackageDetails::Java { group: Some(group), .. } => Cow::Owned(format!("{group}:{}", package.name)),
-        PackageDetails::Java { group: None, .. } => return Vec::new(),
-        _ => names::normalise(ecosystem, &package.name),
-    };
-    let version = match package.kind {
-        // `1.13.10-x86_64-linux`: what follows the dash is the platform, a version has none.
-        PackageKind::Gem => package.version.split('-').next().unwrap_or_default().into(),
-        // The standard library goes by the name of its Go release.
-        PackageKind::Go if package.name == "stdlib" && package.version.starts_with(|c: char| c.is_ascii_digit()) => {
-            Cow::Owned(format!("go{}", package.version))
-        }
-        _ => package.version.as_str().into(),
-    };
-    let mut queries = vec![query(name, version)];
-    queries.extend(identity.toolchain.map(|toolchain| query("stdlib".into(), toolchain.into())));
-    queries
 }
 
 fn look_up(

@@ -82,10 +82,19 @@ fn file(record: &Record, family: &str, sink: &mut Sink) {
     let advisory = advisory(record, family);
     let vendor = ecosystems::is_distribution(family).then(|| vendor_severity(record)).flatten();
     for affected in &record.affected {
-        let Some(ecosystem) = affected.ecosystem().filter(|found| ecosystems::belongs(found, family)) else { continue };
+        let Some(ecosystem) = affected.ecosystem() else {
+            sink.leave_out();
+            continue;
+        };
+        if !ecosystems::belongs(ecosystem, family) {
+            continue;
+        }
         let statement = match affected.statement(&record.id, vendor) {
             Ok(Some(statement)) => statement,
-            Ok(None) => continue,
+            Ok(None) => {
+                sink.leave_out();
+                continue;
+            }
             Err(detail) => {
                 sink.skip(&record.id, detail);
                 continue;

@@ -35,6 +35,7 @@ pub struct Namespace {
 pub struct Sink {
     filings: BTreeMap<String, Filing>,
     skipped: u64,
+    left_out: u64,
     problems: Vec<Problem>,
 }
 
@@ -67,6 +68,16 @@ impl Sink {
             newest: None,
             records: Records::default(),
         })
+    }
+
+    /// Counts a statement that says nothing versions could be compared with, such as a range of commits.
+    pub fn leave_out(&mut self) {
+        self.left_out += 1;
+    }
+
+    /// Statements left out so far.
+    pub fn left_out(&self) -> u64 {
+        self.left_out
     }
 
     /// Records skipped so far.

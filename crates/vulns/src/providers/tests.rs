@@ -123,7 +123,7 @@ fn problems(report: &BuildReport) -> Value {
     let shown = |input: &crate::InputReport| {
         let problems: Vec<String> =
             input.problems.iter().map(|problem| format!("{}: {}", problem.subject, problem.message)).collect();
-        json!({ "input": input.path, "skipped": input.skipped, "problems": problems })
+        json!({ "input": input.path, "skipped": input.skipped, "left out": input.left_out, "problems": problems })
     };
     json!(report.inputs.iter().map(shown).collect::<Vec<_>>())
 }

@@ -1,0 +1,107 @@
+//! Under which names a package is looked up, and which of its versions is compared.
+
+use std::borrow::Cow;
+
+use killick_model::advisory::Level;
+use killick_model::matching::Confidence;
+use killick_model::package::{Package, PackageDetails, PackageKind};
+use killick_model::version::range::Epoch;
+
+use super::identity::Identity;
+use crate::names;
+
+/// A name to look up, and the version to hold against what is found.
+pub(super) struct Query<'a> {
+    pub(super) name: Cow<'a, str>,
+    pub(super) version: Cow<'a, str>,
+    pub(super) confidence: Confidence,
+    pub(super) epoch: Epoch,
+    /// Levels of statements that may be about this name.
+    pub(super) levels: &'static [Level],
+}
+
+/// The names of a distribution package: its source package, and itself.
+pub(super) fn os(package: &Package) -> Vec<Query<'_>> {
+    let (name, version) = (package.name.as_str(), package.version.as_str());
+    let source = package.source_name();
+    let source_version = match &package.source {
+        Some(source) => Cow::Borrowed(source.version.as_str()),
+        None => without_rebuild(package.kind, version),
+    };
+    let epoch = if package.kind == PackageKind::Rpm && package.source.is_some() { Epoch::OfBound } else { Epoch::Zero };
+    if source == name {
+        return vec![
+            Query {
+                name: name.into(),
+                version: source_version,
+                confidence: Confidence::Exact,
+                epoch,
+                levels: &[Level::Source, Level::Any],
+            },
+            Query {
+                name: name.into(),
+                version: version.into(),
+                confidence: Confidence::Exact,
+                epoch: Epoch::Zero,
+                levels: &[Level::Binary],
+            },
+        ];
+    }
+    vec![
+        Query {
+            name: source.into(),
+            version: source_version,
+            confidence: Confidence::Source,
+            epoch,
+            levels: &[Level::Source, Level::Any],
+        },
+        Query {
+            name: name.into(),
+            version: version.into(),
+            confidence: Confidence::Exact,
+            epoch: Epoch::Zero,
+            levels: &[Level::Binary, Level::Any],
+        },
+    ]
+}
+
+/// Debian's `+bN` marks a rebuild of the same source.
+fn without_rebuild(kind: PackageKind, version: &str) -> Cow<'_, str> {
+    match version.rsplit_once("+b") {
+        Some((source, number))
+            if kind == PackageKind::Deb && !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()) =>
+        {
+            source.into()
+        }
+        _ => version.into(),
+    }
+}
+
+/// The names of a language package.
+pub(super) fn language<'a>(ecosystem: &str, identity: &Identity<'a>) -> Vec<Query<'a>> {
+    let package = identity.package;
+    let query = |name: Cow<'a, str>, version: Cow<'a, str>| Query {
+        name,
+        version,
+        confidence: Confidence::Exact,
+        epoch: Epoch::Zero,
+        levels: &[Level::Module, Level::Any],
+    };
+    let name = match &package.details {
+        PackageDetails::Java { group: Some(group), .. } => Cow::Owned(format!("{group}:{}", package.name)),
+        PackageDetails::Java { group: None, .. } => return Vec::new(),
+        _ => names::normalise(ecosystem, &package.name),
+    };
+    let version = match package.kind {
+        // `1.13.10-x86_64-linux`: what follows the dash is the platform, a version has none.
+        PackageKind::Gem => package.version.split('-').next().unwrap_or_default().into(),
+        // The standard library goes by the name of its Go release.
+        PackageKind::Go if package.name == "stdlib" && package.version.starts_with(|c: char| c.is_ascii_digit()) => {
+            Cow::Owned(format!("go{}", package.version))
+        }
+        _ => package.version.as_str().into(),
+    };
+    let mut queries = vec![query(name, version)];
+    queries.extend(identity.toolchain.map(|toolchain| query("stdlib".into(), toolchain.into())));
+    queries
+}
