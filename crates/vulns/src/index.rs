@@ -1,6 +1,6 @@
 //! The advisory index: one immutable file that opens in milliseconds and reads only what is asked for.
 //!
-//! [`format`](self::format) describes the file. It is our own rather than `redb` or `fst` because it must be the
+//! `format.rs` describes the file. It is our own rather than `redb` or `fst` because it must be the
 //! same bytes for the same knowledge, small enough to ship in the repository, and made of segments that can be
 //! fetched one by one. Every number in the file is hostile until its digest has been checked, and bounded after.
 

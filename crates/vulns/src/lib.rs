@@ -1,8 +1,8 @@
 //! Turns feeds into an advisory index and packages into matches.
 //!
-//! Three steps, none of which knows the next: [`build`] reads feeds through [`PROVIDERS`] into an [`Index`] file;
+//! Three steps, none of which knows the next: [`build()`] reads feeds through [`PROVIDERS`] into an [`Index`] file;
 //! [`Index`] answers what is known about a name; [`match_packages`] judges packages by it and keeps the evidence.
-//! [`explain`] tells the same judgement about one vulnerability, including why it does not apply.
+//! [`explain()`] tells the same judgement about one vulnerability, including why it does not apply.
 //! Nothing here fetches anything.
 
 pub use self::build::{Audience, BuildError, BuildOptions, BuildReport, InputReport, build};
