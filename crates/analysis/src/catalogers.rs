@@ -15,9 +15,10 @@ use crate::limits::Limits;
 
 mod apk;
 mod dpkg;
+mod rpm;
 
 /// Every cataloger, in the order their packages are found.
-pub const CATALOGERS: &[&dyn Cataloger] = &[&apk::Apk, &dpkg::Dpkg];
+pub const CATALOGERS: &[&dyn Cataloger] = &[&apk::Apk, &dpkg::Dpkg, &rpm::Rpm];
 
 /// Finds the packages that one kind of evidence declares.
 ///
