@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::package::PackageId;
+use crate::package::{Package, PackageId};
 use crate::problem::Problem;
 use crate::severity::{Cvss, Severity};
 
@@ -51,6 +51,19 @@ pub struct Match {
     pub epss: Option<f64>,
     /// Why it matched: one entry per statement that says affected, the deciding one first; never empty.
     pub evidence: Vec<Evidence>,
+}
+
+impl Match {
+    /// The id by which Anchore's API and policies call it: language packages by their GitHub advisory where there is
+    /// one, everything else by the name it goes by. Allowlists are written in these ids.
+    pub fn anchore_id(&self, package: &Package) -> &str {
+        let by_cpe = self.evidence.first().is_some_and(|evidence| evidence.confidence == Confidence::Cpe);
+        if package.kind.is_os() || by_cpe {
+            return &self.vulnerability;
+        }
+        let advisories = self.evidence.iter().map(|evidence| &evidence.advisory);
+        advisories.chain(&self.aliases).find(|id| id.starts_with("GHSA-")).unwrap_or(&self.vulnerability)
+    }
 }
 
 /// State of the fix.

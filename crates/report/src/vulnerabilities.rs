@@ -85,7 +85,7 @@ fn record(found: &Match, package: &Package) -> Value {
     let by_cpe = deciding.is_some_and(|evidence| evidence.confidence == Confidence::Cpe);
     let cpe = package.cpes.first().filter(|_| by_cpe).map_or(NONE, String::as_str);
     let fix = if found.fix.versions.is_empty() { NONE.to_owned() } else { found.fix.versions.join(",") };
-    let (nvd, vendor) = scores(found);
+    let (nvd, vendor) = scores(found, found.anchore_id(package));
     json!({
         "feed": "vulnerabilities",
         "feed_group": feed_group(namespace),
@@ -101,7 +101,7 @@ fn record(found: &Match, package: &Package) -> Value {
         "severity": found.severity.title(),
         "url": found.url.as_deref().unwrap_or(NONE),
         "vendor_data": vendor,
-        "vuln": found.vulnerability,
+        "vuln": found.anchore_id(package),
         "will_not_fix": found.fix.state == FixState::WontFix,
     })
 }
@@ -129,7 +129,7 @@ fn path(package: &Package) -> String {
 }
 
 /// NVD's scores as one entry, each of the vendor's vectors as one of its own.
-fn scores(found: &Match) -> (Vec<Value>, Vec<Value>) {
+fn scores(found: &Match, vendor_id: &str) -> (Vec<Value>, Vec<Value>) {
     let (nvd, vendor): (Vec<&Cvss>, Vec<&Cvss>) = found.cvss.iter().partition(|cvss| cvss.source == "nvd");
     let of = |version: char| nvd.iter().find(|cvss| cvss.version.starts_with(version)).copied();
     let id = std::iter::once(&found.vulnerability)
@@ -143,7 +143,7 @@ fn scores(found: &Match) -> (Vec<Value>, Vec<Value>) {
         .filter(|cvss| cvss.version.starts_with(['2', '3']))
         .map(|cvss| {
             let is_v2 = cvss.version.starts_with('2');
-            score_entry(&found.vulnerability, Some(cvss).filter(|_| is_v2), Some(cvss).filter(|_| !is_v2))
+            score_entry(vendor_id, Some(cvss).filter(|_| is_v2), Some(cvss).filter(|_| !is_v2))
         })
         .collect();
     (nvd, vendor)

@@ -63,7 +63,7 @@ fn vulnerabilities(text: &mut String, report: &Report<'_>, matches: &Matches, st
 fn row(analysis: &Analysis, found: &Match) -> Vec<String> {
     let package = analysis.package(found.package);
     [
-        &found.vulnerability,
+        found.anchore_id(package),
         found.severity.title(),
         &package.name,
         &package.version,

@@ -147,6 +147,7 @@ fn fix_seen(check: &Check<'_, '_>, candidate: &Candidate<'_>) -> Option<Timestam
 fn report(check: &mut Check<'_, '_>, candidate: &Candidate<'_>, nvd: &str, vendor: &str) {
     let Candidate { found, package, is_os, path, first_seen, fixes } = candidate;
     let part = id_part(package, *is_os, path);
+    let id = found.anchore_id(package);
     let mut dates = Vec::new();
     if check.params.integer("max_days_since_creation").is_some() {
         dates.push(format!("max_days_since_creation={}", date(*first_seen)));
@@ -163,15 +164,16 @@ fn report(check: &mut Check<'_, '_>, candidate: &Candidate<'_>, nvd: &str, vendo
         v1::package_type(package),
         bracketed("fixed in: ", &fixes.join(", ")),
         bracketed("", &dates.join(" ")),
-        found.vulnerability,
+        id,
         found.url.as_deref().unwrap_or("None"),
     );
     let remedy = match fixes.split_first() {
         Some((fix, _)) => format!("upgrade `{}` from `{}` to `{fix}`", package.name, package.version),
         None => format!("no fix is known: remove `{}`, or accept the risk in an allowlist", package.name),
     };
-    let ids = found.aliases.iter().map(|alias| format!("{alias}+{part}")).collect();
-    check.fire_as(format!("{}+{part}", found.vulnerability), ids, message, Some(remedy));
+    let names = std::iter::once(&found.vulnerability).chain(&found.aliases).filter(|name| *name != id);
+    let ids = names.map(|name| format!("{name}+{part}")).collect();
+    check.fire_as(format!("{id}+{part}"), ids, message, Some(remedy));
 }
 
 fn bracketed(label: &str, text: &str) -> String {
