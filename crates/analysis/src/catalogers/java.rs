@@ -1,0 +1,3 @@
+//! Java archives: what is in them, and in the archives inside them.
+
+pub(super) mod archive;

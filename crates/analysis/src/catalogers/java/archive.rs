@@ -1,0 +1,252 @@
+//! Zip archives held in memory (PKWARE APPNOTE.TXT 6.3, sections 4.3 and 4.5.3).
+//!
+//! A reader of our own because the archives are hostile: nothing is allocated by a declared size or count, members
+//! that overlap cost what they unpack to, and everything unpacked is paid for from one [`Allowance`]. Only stored
+//! and deflated members are read; encrypted ones are not, and checksums are not verified.
+
+use std::borrow::Cow;
+use std::io::Read;
+
+use flate2::bufread::DeflateDecoder;
+
+use crate::limits::Limits;
+
+const END: &[u8] = b"PK\x05\x06";
+const END64: &[u8] = b"PK\x06\x06";
+const LOCATOR64: &[u8] = b"PK\x06\x07";
+const CENTRAL: &[u8] = b"PK\x01\x02";
+const LOCAL: &[u8] = b"PK\x03\x04";
+
+/// The end record and the longest comment after it.
+const END_SEARCH: usize = 22 + 0xffff;
+
+/// Bytes of one member that [`member`] unpacks.
+const MEMBER_BYTES: usize = 16 << 20;
+
+/// What a member may unpack to, whatever its ratio.
+const FREE_BYTES: u64 = 1 << 20;
+
+/// The first member named `name` of the archive `bytes`, or `None` if there is none.
+///
+/// The error says which bound was hit or what is wrong with the archive.
+pub(in crate::catalogers) fn member(bytes: &[u8], name: &str, limits: &Limits) -> Result<Option<Vec<u8>>, String> {
+    let mut allowance = Allowance::new(limits);
+    let archive = Archive::open(bytes, &mut allowance)?;
+    let Some(entry) = archive.entries.iter().find(|entry| entry.name == name.as_bytes()) else { return Ok(None) };
+    let content = archive.read(entry, MEMBER_BYTES, &mut allowance)?;
+    if content.is_cut {
+        return Err(format!("limit-member-bytes: `{name}` has more than {MEMBER_BYTES} bytes"));
+    }
+    Ok(Some(content.bytes.into_owned()))
+}
+
+/// What the archives of one file may still cost, all levels together.
+#[derive(Debug)]
+pub(in crate::catalogers) struct Allowance {
+    bytes: u64,
+    entries: u64,
+    ratio: u64,
+}
+
+impl Allowance {
+    pub(in crate::catalogers) fn new(limits: &Limits) -> Self {
+        Self { bytes: limits.archive_bytes, entries: limits.archive_entries, ratio: limits.compression_ratio }
+    }
+}
+
+/// The members of an archive.
+#[derive(Debug)]
+pub(in crate::catalogers) struct Archive<'a> {
+    bytes: &'a [u8],
+    /// In the order of the central directory.
+    pub(in crate::catalogers) entries: Vec<Entry<'a>>,
+}
+
+/// One line of the central directory.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::catalogers) struct Entry<'a> {
+    pub(in crate::catalogers) name: &'a [u8],
+    flags: u16,
+    method: u16,
+    stored_bytes: usize,
+    /// Of the local header.
+    at: usize,
+}
+
+/// What was read of a member.
+#[derive(Debug)]
+pub(in crate::catalogers) struct Content<'a> {
+    pub(in crate::catalogers) bytes: Cow<'a, [u8]>,
+    /// There is more than was asked for.
+    pub(in crate::catalogers) is_cut: bool,
+}
+
+impl<'a> Archive<'a> {
+    /// Reads the central directory. Bytes before the archive, such as a script that starts it, are no hindrance.
+    pub(in crate::catalogers) fn open(bytes: &'a [u8], allowance: &mut Allowance) -> Result<Self, String> {
+        let (directory, shift) = directory(bytes)?;
+        let mut entries = Vec::new();
+        let mut rest = directory;
+        while rest.starts_with(CENTRAL) {
+            let Some((entry, after)) = central(rest, shift) else {
+                return Err("the central directory is cut short".to_owned());
+            };
+            rest = after;
+            allowance.entries = allowance
+                .entries
+                .checked_sub(1)
+                .ok_or_else(|| "limit-archive-entries: too many members, nested archives included".to_owned())?;
+            entries.push(entry);
+        }
+        Ok(Self { bytes, entries })
+    }
+
+    /// Unpacks at most `most` bytes of a member.
+    pub(in crate::catalogers) fn read(
+        &self,
+        entry: &Entry<'_>,
+        most: usize,
+        allowance: &mut Allowance,
+    ) -> Result<Content<'a>, String> {
+        let name = || String::from_utf8_lossy(entry.name.get(..200).unwrap_or(entry.name)).into_owned();
+        if entry.flags & 1 != 0 {
+            return Err(format!("member `{}` is encrypted", name()));
+        }
+        let stored = self.stored(entry).ok_or_else(|| format!("member `{}` lies outside the archive", name()))?;
+        match entry.method {
+            0 => {
+                let is_cut = stored.len() > most;
+                Ok(Content { bytes: Cow::Borrowed(stored.get(..most).unwrap_or(stored)), is_cut })
+            }
+            8 => {
+                let by_ratio = (stored.len() as u64).saturating_mul(allowance.ratio).max(FREE_BYTES);
+                let bound = by_ratio.min(allowance.bytes).min(most as u64);
+                let mut unpacked = Vec::new();
+                let mut decoder = DeflateDecoder::new(stored).take(bound.saturating_add(1));
+                let outcome = decoder.read_to_end(&mut unpacked);
+                let is_cut = unpacked.len() as u64 > bound;
+                allowance.bytes = allowance.bytes.saturating_sub(unpacked.len() as u64);
+                if is_cut && bound < most as u64 {
+                    let limit = if bound == by_ratio { "limit-compression-ratio" } else { "limit-archive-bytes" };
+                    return Err(format!("{limit}: member `{}` unpacks to more than {bound} bytes", name()));
+                }
+                outcome.map_err(|error| format!("member `{}` does not unpack: {error}", name()))?;
+                unpacked.truncate(most);
+                Ok(Content { bytes: Cow::Owned(unpacked), is_cut })
+            }
+            method => Err(format!("member `{}` is compressed by method {method}, which is not read", name())),
+        }
+    }
+
+    /// The bytes of a member as they are stored. The local header has lengths of its own for name and extra field.
+    fn stored(&self, entry: &Entry<'_>) -> Option<&'a [u8]> {
+        let header = self.bytes.get(entry.at..)?;
+        if !header.starts_with(LOCAL) {
+            return None;
+        }
+        let start = 30 + usize::from(u16_at(header, 26)?) + usize::from(u16_at(header, 28)?);
+        header.get(start..start.checked_add(entry.stored_bytes)?)
+    }
+}
+
+/// The central directory, and how far all offsets lie behind what is declared.
+fn directory(bytes: &[u8]) -> Result<(&[u8], usize), String> {
+    let from = bytes.len().saturating_sub(END_SEARCH);
+    let tail = bytes.get(from..).unwrap_or_default();
+    // Backwards, as the comment may contain anything; an end record whose directory is not one is part of a comment.
+    let mut found_any = false;
+    for at in memchr::memmem::rfind_iter(tail, END) {
+        found_any = true;
+        let end = from + at;
+        if let Some(found) = end64(bytes, end).or_else(|| end32(bytes, end)) {
+            return Ok(found);
+        }
+    }
+    Err(if found_any { "the end record points nowhere" } else { "not a zip archive, or cut short" }.to_owned())
+}
+
+fn end32(bytes: &[u8], end: usize) -> Option<(&[u8], usize)> {
+    let record = bytes.get(end..)?;
+    let (size, offset) = (u32_at(record, 12)?, u32_at(record, 16)?);
+    placed(bytes, end, usize::try_from(size).ok()?, usize::try_from(offset).ok()?)
+}
+
+fn end64(bytes: &[u8], end: usize) -> Option<(&[u8], usize)> {
+    let locator = bytes.get(end.checked_sub(20)?..end)?;
+    if !locator.starts_with(LOCATOR64) {
+        return None;
+    }
+    // Where it should be, and where it is if there are bytes before the archive.
+    let declared = usize::try_from(u64_at(locator, 8)?).ok()?;
+    for at in [Some(declared), end.checked_sub(76)].into_iter().flatten() {
+        let Some(record) = bytes.get(at..).filter(|record| record.starts_with(END64)) else { continue };
+        let (size, offset) = (u64_at(record, 40)?, u64_at(record, 48)?);
+        return placed(bytes, at, usize::try_from(size).ok()?, usize::try_from(offset).ok()?);
+    }
+    None
+}
+
+/// The directory ends where the end record begins; what lies between there and the declared place was put in front.
+fn placed(bytes: &[u8], end: usize, size: usize, offset: usize) -> Option<(&[u8], usize)> {
+    let start = end.checked_sub(size)?;
+    let directory = bytes.get(start..end)?;
+    if let Some(shift) = start.checked_sub(offset).filter(|_| directory.is_empty() || directory.starts_with(CENTRAL)) {
+        return Some((directory, shift));
+    }
+    // Padding between directory and end record.
+    let directory = bytes.get(offset..offset.checked_add(size)?)?;
+    directory.starts_with(CENTRAL).then_some((directory, 0))
+}
+
+/// The first line of a central directory, and what follows it.
+fn central(bytes: &[u8], shift: usize) -> Option<(Entry<'_>, &[u8])> {
+    let name_end = 46 + usize::from(u16_at(bytes, 28)?);
+    let extra_end = name_end + usize::from(u16_at(bytes, 30)?);
+    let after = extra_end + usize::from(u16_at(bytes, 32)?);
+    let extra = bytes.get(name_end..extra_end)?;
+    let (mut stored_bytes, mut at) = (u64::from(u32_at(bytes, 20)?), u64::from(u32_at(bytes, 42)?));
+    if let Some(wide) = zip64(extra) {
+        // Only the values that do not fit are there, in this order.
+        let mut values = wide.chunks_exact(8).filter_map(|value| u64_at(value, 0));
+        if u32_at(bytes, 24)? == u32::MAX {
+            values.next();
+        }
+        for value in [&mut stored_bytes, &mut at] {
+            if *value == u64::from(u32::MAX) {
+                *value = values.next().unwrap_or(*value);
+            }
+        }
+    }
+    let entry = Entry {
+        name: bytes.get(46..name_end)?,
+        flags: u16_at(bytes, 8)?,
+        method: u16_at(bytes, 10)?,
+        stored_bytes: usize::try_from(stored_bytes).ok()?,
+        at: usize::try_from(at).ok()?.checked_add(shift)?,
+    };
+    Some((entry, bytes.get(after..)?))
+}
+
+/// The zip64 block among the extra fields.
+fn zip64(mut extra: &[u8]) -> Option<&[u8]> {
+    loop {
+        let (tag, size) = (u16_at(extra, 0)?, usize::from(u16_at(extra, 2)?));
+        let body = extra.get(4..4 + size)?;
+        if tag == 1 {
+            return Some(body);
+        }
+        extra = extra.get(4 + size..)?;
+    }
+}
+
+fn u16_at(bytes: &[u8], at: usize) -> Option<u16> {
+    bytes.get(at..)?.first_chunk().map(|raw| u16::from_le_bytes(*raw))
+}
+
+fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
+    bytes.get(at..)?.first_chunk().map(|raw| u32::from_le_bytes(*raw))
+}
+
+fn u64_at(bytes: &[u8], at: usize) -> Option<u64> {
+    bytes.get(at..)?.first_chunk().map(|raw| u64::from_le_bytes(*raw))
+}
