@@ -110,3 +110,6 @@ impl LayerCache for FolderCache {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

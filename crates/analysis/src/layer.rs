@@ -159,7 +159,7 @@ impl<R: io::BufRead> Pass<'_, R> {
             // Other names of this form are bookkeeping of aufs.
             name if name.starts_with(b".wh.") => {}
             b"" | b"." | b".." => {
-                self.problem("bad-whiteout", marker.as_bytes(), "the whiteout names no file, ignored")
+                self.problem("bad-whiteout", marker.as_bytes(), "the whiteout names no file, ignored");
             }
             name => {
                 let hidden = [parent, b"/".as_slice(), name].concat();

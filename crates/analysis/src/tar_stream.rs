@@ -92,7 +92,7 @@ impl<R: BufRead> TarStream<R> {
                 return Err(ReadError::Limit("limit-layer-entries", max_headers));
             }
             let size = size(&header).ok_or_else(|| malformed("the size of an entry is malformed"))?;
-            let flag = header.entry_type().as_byte();
+            let [flag] = header.as_old().linkflag;
             match flag {
                 b'x' | b'X' => {
                     let records = self.extension(size)?;

@@ -124,7 +124,7 @@ fn deb(name: &str, version: &str, paragraph: &HashMap<String, String>, location:
     let field = |name: &str| paragraph.get(name).map(|value| value.trim()).filter(|value| !value.is_empty());
     let mut package = package(PackageKind::Deb, name, version, location);
     package.architecture = field("architecture").map(str::to_owned);
-    package.source = field("source").map(|source| source_package(source, version));
+    package.source = field("source").and_then(|source| source_package(source, version));
     package.origin = field("maintainer").map(str::to_owned);
     // In KiB, rounded by the packager's tools.
     package.size_bytes = field("installed-size").and_then(|size| size.parse::<u64>().ok()?.checked_mul(1024));
@@ -140,12 +140,13 @@ fn deb(name: &str, version: &str, paragraph: &HashMap<String, String>, location:
 }
 
 /// `name` or `name (version)`.
-fn source_package(source: &str, version: &str) -> SourcePackage {
-    let (name, version) = match source.split_once('(') {
-        Some((name, rest)) => (name, rest.trim_end().trim_end_matches(')')),
-        None => (source, version),
+fn source_package(source: &str, version: &str) -> Option<SourcePackage> {
+    let (name, stated) = match source.split_once('(') {
+        Some((name, rest)) => (name.trim(), rest.trim_end().trim_end_matches(')').trim()),
+        None => (source.trim(), version),
     };
-    SourcePackage { name: name.trim().to_owned(), version: version.trim().to_owned() }
+    let version = if stated.is_empty() { version } else { stated };
+    (!name.is_empty()).then(|| SourcePackage { name: name.to_owned(), version: version.to_owned() })
 }
 
 /// `want flag state`, as in `install ok installed`.
@@ -204,11 +205,14 @@ mod tests {
 
     #[test]
     fn sources() {
-        for (text, name, version) in
-            [("glibc", "glibc", "1-2"), ("gcc-12 (12.2.0-14)", "gcc-12", "12.2.0-14"), ("x (", "x", "")]
-        {
+        for (text, want) in [
+            ("glibc", Some(("glibc", "1-2"))),
+            ("gcc-12 (12.2.0-14)", Some(("gcc-12", "12.2.0-14"))),
+            ("x (", Some(("x", "1-2"))),
+            ("(", None),
+        ] {
             let source = source_package(text, "1-2");
-            assert_eq!((source.name.as_str(), source.version.as_str()), (name, version));
+            assert_eq!(source.as_ref().map(|source| (source.name.as_str(), source.version.as_str())), want);
         }
     }
 
