@@ -121,6 +121,11 @@ impl Source {
         if image.is_some() && path.exists() {
             return Ok(recognise(path, image));
         }
+        if let Some(scheme) = unknown_scheme(text)
+            && is_path(&text[scheme.len() + 1..])
+        {
+            return Err(SourceError::UnknownScheme { scheme });
+        }
         text.parse().map(Self::Registry).map_err(|source| match unknown_scheme(text) {
             Some(scheme) => SourceError::UnknownScheme { scheme },
             None => SourceError::Neither { text: shorten(text), source },
@@ -183,6 +188,11 @@ fn unknown_scheme(text: &str) -> Option<String> {
         && scheme.len() <= 32
         && scheme.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
     (is_word && !rest.is_empty()).then(|| scheme.to_owned())
+}
+
+/// Whether a text can only be a path or the rest of a URL.
+fn is_path(text: &str) -> bool {
+    text.starts_with(['/', '.', '~'])
 }
 
 fn shorten(text: &str) -> String {

@@ -26,6 +26,8 @@ pub(super) struct LayerReader {
     hasher: Sha256,
     diff_id: Digest,
     zstd_window_log: u32,
+    /// A complaint that came behind good bytes, which are handed out first.
+    fault: Option<io::Error>,
 }
 
 enum Stage {
@@ -48,6 +50,7 @@ impl LayerReader {
             end: 0,
             hasher: Sha256::new(),
             zstd_window_log,
+            fault: None,
         }
     }
 
@@ -71,7 +74,7 @@ impl LayerReader {
                     let actual = raw.digest().cloned();
                     self.finish(&raw, actual)?;
                 }
-                Stage::Gzip(mut decoder) => match read_full(&mut decoder, &mut self.chunk) {
+                Stage::Gzip(mut decoder) => match self.decode(&mut decoder) {
                     (0, Ok(())) => {
                         let mut raw = decoder.into_inner();
                         // Another member follows only if it looks like one; padding and rubbish behind the last
@@ -85,12 +88,13 @@ impl LayerReader {
                         }
                     }
                     (0, Err(error)) => return Err(self.explain("gzip", error, decoder.into_inner())),
-                    (count, _) => {
+                    (count, result) => {
+                        self.fault = result.err();
                         self.accept(count, Stage::Gzip(decoder));
                         return Ok(());
                     }
                 },
-                Stage::Zstd(mut decoder) => match read_full(&mut decoder, &mut self.chunk) {
+                Stage::Zstd(mut decoder) => match self.decode(&mut decoder) {
                     (0, Ok(())) => {
                         let mut raw = decoder.finish();
                         raw.drain()?;
@@ -98,13 +102,32 @@ impl LayerReader {
                         self.finish(&raw, Some(actual))?;
                     }
                     (0, Err(error)) => return Err(self.explain("zstd", error, decoder.finish())),
-                    (count, _) => {
+                    (count, result) => {
+                        self.fault = result.err();
                         self.accept(count, Stage::Zstd(decoder));
                         return Ok(());
                     }
                 },
             }
         }
+    }
+
+    /// Fills the chunk as far as possible. An error may come behind good bytes; it is to be kept, because a
+    /// decompressor does not repeat it.
+    fn decode(&mut self, decoder: &mut impl Read) -> (usize, io::Result<()>) {
+        if let Some(fault) = self.fault.take() {
+            return (0, Err(fault));
+        }
+        let mut count = 0;
+        while count < self.chunk.len() {
+            match decoder.read(&mut self.chunk[count..]) {
+                Ok(0) => break,
+                Ok(read) => count += read,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return (count, Err(error)),
+            }
+        }
+        (count, Ok(()))
     }
 
     fn accept(&mut self, count: usize, stage: Stage) {
@@ -151,20 +174,6 @@ impl Read for LayerReader {
         self.start += count;
         Ok(count)
     }
-}
-
-/// Reads until `out` is full. The error counts only if nothing came before it; a decompressor repeats it.
-fn read_full(decoder: &mut impl Read, out: &mut [u8]) -> (usize, io::Result<()>) {
-    let mut count = 0;
-    while count < out.len() {
-        match decoder.read(&mut out[count..]) {
-            Ok(0) => break,
-            Ok(read) => count += read,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return (count, Err(error)),
-        }
-    }
-    (count, Ok(()))
 }
 
 fn recognise(mut raw: RawReader, zstd_window_log: u32) -> io::Result<Stage> {

@@ -104,9 +104,9 @@ mod tests {
 
     use super::*;
 
-    fn bearer(realm: &str, service: Option<&str>, scope: Option<&str>) -> Option<Challenge> {
+    fn bearer(realm: &str, service: Option<&str>, scope: Option<&str>) -> Challenge {
         let own = |text: Option<&str>| text.map(str::to_owned);
-        Some(Challenge::Bearer { realm: realm.to_owned(), service: own(service), scope: own(scope) })
+        Challenge::Bearer { realm: realm.to_owned(), service: own(service), scope: own(scope) }
     }
 
     #[test]
@@ -116,12 +116,16 @@ mod tests {
             ("basic", Some(Challenge::Basic)),
             (
                 r#"Bearer realm="https://auth.docker.io/token",service="registry.docker.io",scope="repository:a/b:pull,push""#,
-                bearer("https://auth.docker.io/token", Some("registry.docker.io"), Some("repository:a/b:pull,push")),
+                Some(bearer(
+                    "https://auth.docker.io/token",
+                    Some("registry.docker.io"),
+                    Some("repository:a/b:pull,push"),
+                )),
             ),
-            (r#"BEARER Realm = "https://t" , error="x""#, bearer("https://t", None, None)),
-            (r"Bearer realm=https://t/a,service=s", bearer("https://t/a", Some("s"), None)),
-            (r#"Basic realm="a, b", Bearer realm="https://t""#, bearer("https://t", None, None)),
-            (r#"Bearer realm="a\"b"#, bearer("a\"b", None, None)),
+            (r#"BEARER Realm = "https://t" , error="x""#, Some(bearer("https://t", None, None))),
+            (r"Bearer realm=https://t/a,service=s", Some(bearer("https://t/a", Some("s"), None))),
+            (r#"Basic realm="a, b", Bearer realm="https://t""#, Some(bearer("https://t", None, None))),
+            (r#"Bearer realm="a\"b"#, Some(bearer("a\"b", None, None))),
             (r#"Bearer service="x""#, None),
             ("Negotiate", None),
             ("", None),

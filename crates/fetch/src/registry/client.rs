@@ -1,5 +1,8 @@
 //! Requests to one repository: authenticated, redirected, repeated.
 
+use std::error::Error as _;
+use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, LOCATION, RANGE, WWW_AUTHENTICATE};
@@ -30,7 +33,7 @@ pub(super) struct Client {
     pub(super) pass: Pass,
     pub(super) options: RegistryOptions,
     pub(super) limits: Limits,
-    pub(super) progress: Option<std::sync::Arc<dyn Progress>>,
+    pub(super) progress: Option<Arc<dyn Progress>>,
     name: String,
 }
 
@@ -273,7 +276,12 @@ impl Client {
         if source.is_timeout() && !source.is_connect() {
             return self.too_slow(what).into();
         }
-        Failure::Again { after: None, error: RegistryError::Unreachable { registry, source } }
+        let error = if source.is_connect() {
+            RegistryError::Unreachable { registry, source }
+        } else {
+            RegistryError::Broken { registry, what: what.to_owned(), source }
+        };
+        Failure::Again { after: None, error }
     }
 }
 
@@ -282,22 +290,21 @@ enum TlsFault {
     Other,
 }
 
-/// Looks for a TLS error among the causes; one wrapped in an I/O error shows only by unwrapping that.
+/// Looks for a TLS error among the causes. An I/O error passes over the error it wraps, which is therefore asked for.
 fn tls_fault(error: &reqwest::Error) -> Option<TlsFault> {
-    let mut cause: Option<&(dyn std::error::Error + 'static)> = std::error::Error::source(error);
+    let mut cause = error.source();
     while let Some(error) = cause {
-        let inner = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
-        let tls = error
-            .downcast_ref::<rustls::Error>()
-            .or_else(|| inner.and_then(|inner| inner.downcast_ref::<rustls::Error>()));
-        match tls {
+        match error.downcast_ref::<rustls::Error>() {
             Some(rustls::Error::InvalidMessage(rustls::InvalidMessage::InvalidContentType)) => {
                 return Some(TlsFault::PlainHttp);
             }
             Some(_) => return Some(TlsFault::Other),
             None => {}
         }
-        cause = error.source();
+        cause = match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
+            Some(wrapped) => Some(wrapped),
+            None => error.source(),
+        };
     }
     None
 }

@@ -89,6 +89,17 @@ pub enum RegistryError {
         #[source]
         source: reqwest::Error,
     },
+    /// The connection broke, or what came over it is no HTTP.
+    #[error("registry `{registry}` gave no proper answer to the request for {what}")]
+    Broken {
+        /// The host.
+        registry: String,
+        /// What was asked for.
+        what: String,
+        /// Why.
+        #[source]
+        source: reqwest::Error,
+    },
     /// The certificate is not one we trust.
     #[error("the TLS certificate of registry `{registry}` cannot be verified")]
     Tls {
@@ -173,9 +184,10 @@ impl Hint for RegistryError {
             }
             Self::PlainHttp { .. } => "if the registry has no TLS, ask for plain HTTP explicitly",
             Self::Status { status: 400, .. } => "if plain HTTP was asked for, the registry may want HTTPS",
-            Self::Status { status: 500.., .. } | Self::Timeout { .. } | Self::Interrupted { .. } => {
-                "the registry or the network is in trouble: try again later"
-            }
+            Self::Status { status: 500.., .. }
+            | Self::Broken { .. }
+            | Self::Timeout { .. }
+            | Self::Interrupted { .. } => "the registry or the network is in trouble: try again later",
             _ => return None,
         };
         Some(text.to_owned())

@@ -1,0 +1,7 @@
+//! The crate from outside: real bytes in, staged images or named errors out.
+
+#![expect(clippy::unwrap_used, reason = "tests; the setting for tests does not reach helper functions")]
+
+mod common;
+mod local;
+mod registry;

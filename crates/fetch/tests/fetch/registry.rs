@@ -1,0 +1,518 @@
+//! Registries, well-behaved and not, on the loopback interface.
+
+use std::future::{Ready, ready};
+use std::io;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::http::{HeaderMap, Request, Response, StatusCode};
+use futures_util::stream;
+use killick_fetch::registry::timer::Timer;
+use killick_fetch::{Credentials, Source, StageError, StageOptions, stage};
+use killick_model::digest::Digest;
+use killick_model::hint::Hint as _;
+use killick_model::image::StagedImage;
+
+use crate::common::{TestImage, config_of, drain_all, index_of, layer_error, manifest_of};
+
+/// One request as it arrived.
+struct Seen {
+    /// How many of the same path came before.
+    before: usize,
+    path: String,
+    query: String,
+    headers: HeaderMap,
+}
+
+impl Seen {
+    fn header(&self, name: &str) -> &str {
+        self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
+    }
+
+    /// The first byte asked for.
+    fn range(&self) -> Option<usize> {
+        self.header("range").strip_prefix("bytes=")?.strip_suffix('-')?.parse().ok()
+    }
+}
+
+/// A server that answers as it is told, and remembers what it was asked.
+struct Fake {
+    host: String,
+    log: Arc<Mutex<Vec<String>>>,
+}
+
+type Answer = Response<Body>;
+
+impl Fake {
+    async fn start(answer: impl Fn(&Seen) -> Answer + Send + Sync + 'static) -> Self {
+        let log = Arc::new(Mutex::new(Vec::new()));
+        let (answer, paths) = (Arc::new(answer), Arc::new(Mutex::new(Vec::<String>::new())));
+        let service = {
+            let log = Arc::clone(&log);
+            move |request: Request<Body>| -> Ready<Answer> {
+                let path = request.uri().path().to_owned();
+                let mut paths = paths.lock().unwrap();
+                let before = paths.iter().filter(|other| **other == path).count();
+                paths.push(path.clone());
+                let query = request.uri().query().unwrap_or_default().to_owned();
+                let seen = Seen { before, path, query, headers: request.headers().clone() };
+                let line = [&seen.path, seen.header("authorization"), seen.header("range")].join(" ");
+                log.lock().unwrap().push(line.trim_end().to_owned());
+                ready(answer(&seen))
+            }
+        };
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let host = listener.local_addr().unwrap().to_string();
+        tokio::spawn(async move { axum::serve(listener, Router::new().fallback(service)).await });
+        Self { host, log }
+    }
+
+    async fn stage(&self, options: StageOptions) -> Result<StagedImage, StageError> {
+        self.stage_named("app:v1", options).await
+    }
+
+    async fn stage_named(&self, name: &str, mut options: StageOptions) -> Result<StagedImage, StageError> {
+        options.registry.plain_http = true;
+        stage(&Source::parse(&format!("registry:{}/{name}", self.host)).unwrap(), &options).await
+    }
+
+    /// The error of staging, with the address taken out.
+    async fn refusal(&self, options: StageOptions) -> String {
+        let error = self.stage(options).await.map(|image| image.name).expect_err("it is refused");
+        error.to_string().replace(&self.host, "HOST")
+    }
+
+    fn log(&self) -> Vec<String> {
+        self.log.lock().unwrap().clone()
+    }
+}
+
+/// Pauses that take no time, but are written down.
+#[derive(Default)]
+struct FakeTimer(Mutex<Vec<Duration>>);
+
+impl Timer for FakeTimer {
+    fn now(&self) -> Duration {
+        Duration::ZERO
+    }
+
+    fn sleep(&self, pause: Duration) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        self.0.lock().unwrap().push(pause);
+        Box::pin(ready(()))
+    }
+
+    fn chance(&self) -> f64 {
+        0.5
+    }
+}
+
+fn options() -> (StageOptions, Arc<FakeTimer>) {
+    let timer = Arc::new(FakeTimer::default());
+    let mut options = StageOptions::default();
+    options.registry.timer = Arc::<FakeTimer>::clone(&timer);
+    (options, timer)
+}
+
+fn with_password(password: &str) -> StageOptions {
+    let (mut options, _) = options();
+    options.registry.credentials = Some(Credentials::password("me", password));
+    options
+}
+
+fn reply(status: u16, headers: &[(&str, &str)], body: impl Into<Body>) -> Answer {
+    let mut response = Response::builder().status(status);
+    for (name, value) in headers {
+        response = response.header(*name, *value);
+    }
+    response.body(body.into()).unwrap()
+}
+
+fn manifest(bytes: &[u8]) -> Answer {
+    let kind = if bytes.windows(9).any(|window| window == b"manifests") { "index" } else { "manifest" };
+    reply(200, &[("content-type", &format!("application/vnd.oci.image.{kind}.v1+json"))], bytes.to_owned())
+}
+
+/// What a good registry answers.
+fn serve(image: &TestImage, seen: &Seen) -> Answer {
+    let last = seen.path.rsplit('/').next().unwrap_or_default();
+    if seen.path == "/v2/app/manifests/v1" || last == Digest::of(&image.manifest).to_string() {
+        return manifest(&image.manifest);
+    }
+    let Some(blob) = image.blobs().into_iter().find(|blob| Digest::of(blob).to_string() == last) else {
+        return reply(404, &[], "{}");
+    };
+    match seen.range() {
+        None => reply(200, &[], blob.to_owned()),
+        Some(first) => {
+            let range = format!("bytes {first}-{}/{}", blob.len() - 1, blob.len());
+            reply(206, &[("content-range", &range)], blob[first..].to_owned())
+        }
+    }
+}
+
+/// The beginning of a body that breaks off.
+fn cut(status: u16, headers: &[(&str, &str)], bytes: &[u8], promised: usize) -> Answer {
+    let promised = promised.to_string();
+    let headers = [headers, &[("content-length", promised.as_str())]].concat();
+    let chunks = stream::unfold(Some(bytes.to_owned()), async |chunk| {
+        if chunk.is_none() {
+            // The server sends what it has when it must wait.
+            tokio::task::yield_now().await;
+        }
+        Some((Ok::<_, io::Error>(chunk?), None))
+    });
+    reply(status, &headers, Body::from_stream(chunks))
+}
+
+fn is_layer(image: &TestImage, seen: &Seen) -> bool {
+    seen.path.ends_with(&Digest::of(&image.blob).hex())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_image_is_staged_and_verified() {
+    let image = Arc::new(TestImage::usual());
+    let fake = Fake::start({
+        let image = Arc::clone(&image);
+        move |seen| serve(&image, seen)
+    })
+    .await;
+    let staged = fake.stage(options().0).await.unwrap();
+    assert_eq!(staged.manifest_digest, Digest::of(&image.manifest));
+    assert_eq!(staged.config.architecture, "amd64");
+    assert_eq!(staged.tags, [format!("{}/app:v1", fake.host)]);
+    assert!(drain_all(staged.clone()).await.unwrap() == [image.tar.clone()]);
+    assert!(drain_all(staged).await.unwrap() == [image.tar.clone()], "opened again");
+    let by_digest = format!("app@{}", Digest::of(&image.manifest));
+    assert_eq!(fake.stage_named(&by_digest, options().0).await.unwrap().manifest, image.manifest);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn basic_credentials_are_shown_when_asked_for() {
+    let image = TestImage::usual();
+    let fake = Fake::start(move |seen| match seen.header("authorization") {
+        "Basic bWU6czNjcmV0" => serve(&image, seen),
+        _ => reply(401, &[("www-authenticate", "Basic realm=\"x\"")], ""),
+    })
+    .await;
+    let staged = fake.stage(with_password("s3cret")).await.unwrap();
+    drain_all(staged).await.unwrap();
+    assert_eq!(fake.log()[..2], ["/v2/app/manifests/v1", "/v2/app/manifests/v1 Basic bWU6czNjcmV0"]);
+    assert_eq!(fake.refusal(with_password("wrong")).await, "registry `HOST` refused the credentials for `app`");
+    assert_eq!(fake.refusal(options().0).await, "registry `HOST` refused anonymous access for `app`");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_is_fetched_once_and_kept() {
+    let image = TestImage::usual();
+    let fake = Fake::start(move |seen| {
+        if seen.path == "/token" {
+            assert_eq!(seen.query, "scope=repository%3Aapp%3Apull&service=reg");
+            return match seen.header("authorization") {
+                "Basic bWU6czNjcmV0" | "" => reply(200, &[], r#"{"access_token":"t0k","expires_in":300}"#),
+                _ => reply(401, &[], ""),
+            };
+        }
+        let challenge = format!(
+            "Bearer realm=\"http://{}/token\",service=\"reg\",scope=\"repository:app:pull\"",
+            seen.header("host")
+        );
+        match seen.header("authorization") {
+            "Bearer t0k" => serve(&image, seen),
+            _ => reply(401, &[("www-authenticate", &challenge)], ""),
+        }
+    })
+    .await;
+    for options in [options().0, with_password("s3cret")] {
+        let before = fake.log().len();
+        drain_all(fake.stage(options).await.unwrap()).await.unwrap();
+        let log = fake.log().split_off(before);
+        assert_eq!(log.iter().filter(|line| line.starts_with("/token")).count(), 1, "{log:?}");
+        assert_eq!(log.len(), 5);
+    }
+    assert_eq!(fake.refusal(with_password("wrong")).await, "registry `HOST` refused the credentials for `app`");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn odd_challenges_are_named() {
+    for (challenge, want) in [
+        (
+            "Negotiate",
+            "registry `HOST` asks for authentication in a way that cannot be answered: neither Basic nor Bearer with a realm",
+        ),
+        (
+            "Bearer realm=\"file:///etc/passwd\"",
+            "registry `HOST` asks for authentication in a way that cannot be answered: its token service is less secure than the registry",
+        ),
+        (
+            "Bearer realm=\"x\"",
+            "registry `HOST` asks for authentication in a way that cannot be answered: its token service is no address",
+        ),
+        (
+            "Bearer realm=\"http://HOST/rubbish\"",
+            "the token service `http://HOST/rubbish` of registry `HOST` gave no token: the answer is no token",
+        ),
+        (
+            "Bearer realm=\"http://HOST/none\"",
+            "the token service `http://HOST/none` of registry `HOST` gave no token: it answered 404",
+        ),
+        ("Bearer realm=\"http://HOST/good\"", "registry `HOST` refused anonymous access for `app`"),
+    ] {
+        let fake = Fake::start(move |seen| match seen.path.as_str() {
+            "/rubbish" => reply(200, &[], "<html>"),
+            "/none" => reply(404, &[], ""),
+            "/good" => reply(200, &[], r#"{"token":"t"}"#),
+            _ => reply(401, &[("www-authenticate", &challenge.replace("HOST", seen.header("host")))], ""),
+        })
+        .await;
+        assert_eq!(fake.refusal(options().0).await, want);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn busy_registries_are_asked_again() {
+    let image = TestImage::usual();
+    let fake = Fake::start(move |seen| match seen.before {
+        0 => reply(429, &[("retry-after", "7")], ""),
+        1 => reply(503, &[], ""),
+        _ => serve(&image, seen),
+    })
+    .await;
+    let (options, timer) = options();
+    drain_all(fake.stage(options).await.unwrap()).await.unwrap();
+    let each = [Duration::from_secs(7), Duration::from_millis(450)];
+    assert_eq!(*timer.0.lock().unwrap(), [each, each, each].concat());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn refusals_are_named_and_have_hints() {
+    for (status, headers, pauses, want) in [
+        (404, &[] as &[(&str, &str)], 0, "registry `HOST` has no image `HOST/app:v1`"),
+        (403, &[], 0, "registry `HOST` refused anonymous access for `app`"),
+        (
+            429,
+            &[("retry-after", "3600")],
+            0,
+            "registry `HOST` limits the rate of requests and asks to wait 3600 seconds",
+        ),
+        (429, &[], 3, "registry `HOST` limits the rate of requests"),
+        (500, &[], 3, "registry `HOST` answered 500 to the request for image `HOST/app:v1`"),
+        (400, &[], 0, "registry `HOST` answered 400 to the request for image `HOST/app:v1`"),
+    ] {
+        let fake = Fake::start(move |_| reply(status, headers, "")).await;
+        let (options, timer) = options();
+        let error = fake.stage(options).await.map(|image| image.name).unwrap_err();
+        assert_eq!(error.to_string().replace(&fake.host, "HOST"), want);
+        assert!(error.hint().is_some(), "{want}");
+        assert_eq!(timer.0.lock().unwrap().len(), pauses, "{want}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_unreachable_registry_is_named() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let host = listener.local_addr().unwrap().to_string();
+    drop(listener);
+    let fake = Fake { host, log: Arc::default() };
+    assert_eq!(fake.refusal(options().0).await, "cannot reach registry `HOST`");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_registry_without_tls_is_named() {
+    let fake = Fake::start(|_| reply(200, &[], "")).await;
+    let source = Source::parse(&format!("registry:{}/app:v1", fake.host)).unwrap();
+    let error = stage(&source, &options().0).await.map(|image| image.name).unwrap_err();
+    assert_eq!(
+        error.to_string().replace(&fake.host, "HOST"),
+        "registry `HOST` answered in plain HTTP to an HTTPS request"
+    );
+    assert!(error.hint().unwrap().contains("plain HTTP"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_broken_download_is_resumed_where_it_broke() {
+    let image = Arc::new(TestImage::usual());
+    let fake = Fake::start({
+        let image = Arc::clone(&image);
+        move |seen| {
+            let size = image.blob.len();
+            match (is_layer(&image, seen), seen.before, seen.range()) {
+                (true, 0, None) => cut(200, &[], &image.blob[..30_000], size),
+                (true, 1, Some(first)) => {
+                    let range = format!("bytes {first}-{}/{size}", size - 1);
+                    cut(206, &[("content-range", &range)], &image.blob[first..first + 10_000], size - first)
+                }
+                _ => serve(&image, seen),
+            }
+        }
+    })
+    .await;
+    let (options, timer) = options();
+    let staged = fake.stage(options).await.unwrap();
+    assert!(drain_all(staged).await.unwrap() == [image.tar.clone()]);
+    let ranges: Vec<String> =
+        fake.log().iter().filter_map(|line| Some(line.split_once("bytes=")?.1.to_owned())).collect();
+    assert_eq!(ranges, ["30000-", "40000-"]);
+    assert_eq!(timer.0.lock().unwrap().len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_ignores_ranges_is_coped_with() {
+    let image = Arc::new(TestImage::usual());
+    let fake = Fake::start({
+        let image = Arc::clone(&image);
+        move |seen| match (is_layer(&image, seen), seen.before) {
+            (true, 0) => cut(200, &[], &image.blob[..30_000], image.blob.len()),
+            (true, _) => reply(200, &[], image.blob.clone()),
+            _ => serve(&image, seen),
+        }
+    })
+    .await;
+    let staged = fake.stage(options().0).await.unwrap();
+    assert!(drain_all(staged).await.unwrap() == [image.tar.clone()]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_download_that_always_breaks_ends() {
+    let image = Arc::new(TestImage::usual());
+    let fake = Fake::start({
+        let image = Arc::clone(&image);
+        move |seen| {
+            if is_layer(&image, seen) {
+                cut(200, &[], &image.blob[..30_000], image.blob.len())
+            } else {
+                serve(&image, seen)
+            }
+        }
+    })
+    .await;
+    let error = drain_all(fake.stage(options().0).await.unwrap()).await.unwrap_err();
+    assert!(error.to_string().contains("broke off while sending layer"), "{error}");
+    assert!(error.to_string().contains(&format!("30000 of {} bytes", image.blob.len())), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn layers_that_are_not_the_promised_ones_are_found_out() {
+    let image = Arc::new(TestImage::usual());
+    let mut other = image.blob.clone();
+    other[50_000] ^= 1;
+    let longer = [&image.blob[..], b"more"].concat();
+    for (blob, want) in [(other, "WrongDigest"), (longer, "TooLong")] {
+        let image = Arc::clone(&image);
+        let fake =
+            Fake::start(
+                move |seen| {
+                    if is_layer(&image, seen) { reply(200, &[], blob.clone()) } else { serve(&image, seen) }
+                },
+            )
+            .await;
+        let result = drain_all(fake.stage(options().0).await.unwrap()).await;
+        assert_eq!(layer_error(result.map(|_| Vec::new())), want);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn documents_that_are_not_the_promised_ones_are_refused() {
+    let image = Arc::new(TestImage::usual());
+    let zero = format!("sha256:{}", "0".repeat(64));
+    for (what, want) in [
+        ("header", format!("the manifest has the digest `{}` instead of `{zero}`", Digest::of(&image.manifest))),
+        (
+            "config",
+            format!("the configuration `{}` has 1 bytes instead of {}", Digest::of(&image.config), image.config.len()),
+        ),
+        ("large", "registry `HOST` sent more than 4194304 bytes for image `HOST/app:v1`".to_owned()),
+        (
+            "schema1",
+            "`HOST/app:v1` is only available as a Docker manifest of schema 1, which cannot be verified".to_owned(),
+        ),
+        ("html", "the manifest of `HOST/app:v1` has the unsupported media type `text/html`".to_owned()),
+    ] {
+        let (image, zero) = (Arc::clone(&image), zero.clone());
+        let fake = Fake::start(move |seen| match (what, seen.path.contains("/manifests/")) {
+            ("header", true) => reply(200, &[("docker-content-digest", &zero)], image.manifest.clone()),
+            ("large", true) => reply(200, &[], vec![b' '; 5 << 20]),
+            ("schema1", true) => reply(
+                200,
+                &[("content-type", "application/vnd.docker.distribution.manifest.v1+prettyjws")],
+                r#"{"schemaVersion":1}"#,
+            ),
+            ("html", true) => reply(200, &[("content-type", "text/html")], "<html>"),
+            ("config", false) => reply(200, &[], "x"),
+            _ => serve(&image, seen),
+        })
+        .await;
+        assert_eq!(fake.refusal(options().0).await, want);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn credentials_do_not_follow_a_redirect_to_another_host() {
+    let image = Arc::new(TestImage::usual());
+    let other = Fake::start({
+        let image = Arc::clone(&image);
+        move |seen| serve(&image, seen)
+    })
+    .await;
+    let target = other.host.clone();
+    let fake = Fake::start({
+        let image = Arc::clone(&image);
+        move |seen| match seen.header("authorization") {
+            "Basic bWU6czNjcmV0" if seen.path.contains("/blobs/") => {
+                reply(307, &[("location", &format!("http://{target}{}", seen.path))], "")
+            }
+            "Basic bWU6czNjcmV0" => serve(&image, seen),
+            _ => reply(401, &[("www-authenticate", "Basic realm=\"x\"")], ""),
+        }
+    })
+    .await;
+    let staged = fake.stage(with_password("s3cret")).await.unwrap();
+    assert!(drain_all(staged).await.unwrap() == [image.tar.clone()]);
+    assert_eq!(other.log().len(), 2);
+    assert!(other.log().iter().all(|line| !line.contains("Basic")), "{:?}", other.log());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn redirects_come_to_an_end() {
+    for (location, want) in [
+        ("/v2/app/manifests/v1", "registry `HOST` redirected the request for image `HOST/app:v1` again and again"),
+        (
+            "file:///etc/passwd",
+            "registry `HOST` redirected the request for image `HOST/app:v1` to an address that is neither HTTP nor HTTPS",
+        ),
+    ] {
+        let fake = Fake::start(move |_| reply(307, &[("location", location)], "")).await;
+        assert_eq!(fake.refusal(options().0).await, want);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_wanted_platform_is_fetched() {
+    let amd = TestImage::usual();
+    let config = config_of(&[&amd.tar], "arm64");
+    let arm = TestImage { manifest: manifest_of(&config, &[&amd.blob]), config, ..TestImage::usual() };
+    let index = index_of(&[
+        (&amd.manifest, "linux/amd64", None),
+        (&arm.manifest, "linux/arm64", None),
+        (b"attestation", "unknown/unknown", None),
+    ]);
+    let (index_digest, arm_digest) = (Digest::of(&index), Digest::of(&arm.manifest));
+    let fake = Fake::start(move |seen| {
+        if seen.path == "/v2/app/manifests/v1" {
+            return manifest(&index);
+        }
+        let answer = serve(&arm, seen);
+        if answer.status() == StatusCode::NOT_FOUND { serve(&amd, seen) } else { answer }
+    })
+    .await;
+    let choose = |platform: &str| StageOptions { platform: Some(platform.parse().unwrap()), ..options().0 };
+    let staged = fake.stage(choose("linux/arm64")).await.unwrap();
+    assert_eq!((staged.manifest_digest, staged.index.unwrap().0), (arm_digest, index_digest));
+    assert_eq!(staged.config.architecture, "arm64");
+    assert_eq!(
+        fake.refusal(choose("linux/s390x")).await,
+        "`HOST/app:v1` has no image for `linux/s390x`: it has `linux/amd64`, `linux/arm64`"
+    );
+}
