@@ -1,1 +1,112 @@
 //! Composes the other crates into a service.
+//!
+//! [`serve`] is what `killick serve` calls; [`app`] builds the same API for tests, in process. State is [`App`]:
+//! settings, the store, the open advisory index. What runs by itself is listed in `jobs`.
+
+mod api;
+mod app;
+mod auth;
+mod clock;
+mod config;
+mod cpu;
+mod images;
+mod jobs;
+mod judge;
+mod knowledge;
+mod records;
+mod registry;
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use axum::Router;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+
+pub use app::{App, OpenError};
+pub use config::{
+    AccountsConfig, AnalysisConfig, Config, ConfigError, DEFAULT_FILE, KnowledgeConfig, RegistriesConfig,
+    RetentionConfig, Role, Secret, ServerConfig, StorageConfig,
+};
+
+/// Why the service ended.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// It could not start.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// Nobody can connect.
+    #[error("cannot listen on `{address}`")]
+    Listen {
+        /// As configured.
+        address: SocketAddr,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The listener failed.
+    #[error("the API ended")]
+    Api(#[source] std::io::Error),
+}
+
+/// The API over an open service.
+pub fn app(state: App) -> Router {
+    api::router(state)
+}
+
+/// The OpenAPI document of the API.
+pub fn openapi() -> serde_json::Value {
+    serde_json::to_value(api::document()).unwrap_or_default()
+}
+
+/// Runs the service until `shutdown` is ready: its API, its jobs, or both, by the configured roles.
+///
+/// Requests and tasks that run then have `server.shutdown_seconds` to end; what does not is done again by whoever
+/// runs next, because its lease runs out.
+pub async fn serve(config: Config, shutdown: impl Future<Output = ()> + Send + 'static) -> Result<(), ServeError> {
+    let grace = Duration::from_secs(config.server.shutdown_seconds);
+    let address = config.server.listen;
+    let state = App::open(config).await?;
+    let (stop, stopped) = watch::channel(false);
+    let mut jobs = jobs::start(&state, &stopped);
+    let trigger = stop.clone();
+    tokio::spawn(async move {
+        shutdown.await;
+        let _ = trigger.send(true);
+    });
+    let result = if state.config().server.has(Role::Api) {
+        let listener = TcpListener::bind(address).await.map_err(|source| ServeError::Listen { address, source })?;
+        tracing::info!("listening on {address}");
+        answer(listener, app(state.clone()), stopped.clone(), grace).await
+    } else {
+        let mut stopped = stopped.clone();
+        let _ = stopped.wait_for(|stop| *stop).await;
+        Ok(())
+    };
+    let _ = stop.send(true);
+    let _ = tokio::time::timeout(grace, async { while jobs.join_next().await.is_some() {} }).await;
+    jobs.shutdown().await;
+    state.close().await;
+    result
+}
+
+async fn answer(
+    listener: TcpListener,
+    api: Router,
+    mut stopped: watch::Receiver<bool>,
+    grace: Duration,
+) -> Result<(), ServeError> {
+    let mut also_stopped = stopped.clone();
+    let server = axum::serve(listener, api).with_graceful_shutdown(async move {
+        let _ = stopped.wait_for(|stop| *stop).await;
+    });
+    let deadline = async move {
+        let _ = also_stopped.wait_for(|stop| *stop).await;
+        tokio::time::sleep(grace).await;
+    };
+    tokio::select! {
+        ended = server => ended.map_err(ServeError::Api),
+        () = deadline => Ok(()),
+    }
+}

@@ -1,0 +1,147 @@
+//! The HTTP surface: routes, what surrounds them, and what answers when there is none.
+//!
+//! Every route answers with and without `/v1`, with and without a trailing slash: [`normalise`] brings the path into
+//! one form before it is routed.
+
+pub(crate) mod error;
+pub(crate) mod input;
+pub(crate) mod permission;
+mod v1;
+
+use std::any::Any;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, Request};
+use axum::http::uri::PathAndQuery;
+use axum::http::{HeaderValue, Method, StatusCode, Uri, header};
+use axum::middleware::{Next, from_fn};
+use axum::response::{IntoResponse, Response};
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::trace::TraceLayer;
+use utoipa::openapi::OpenApi;
+
+use crate::api::error::ApiError;
+use crate::api::permission::Guarded;
+use crate::app::App;
+
+/// The whole API over a service's state.
+pub(crate) fn router(app: App) -> Router {
+    let timeout = Duration::from_secs(app.config().server.request_timeout_seconds);
+    let body_limit = app.config().server.body_limit_bytes;
+    let (routes, _) = v1::routes().split_for_parts();
+    let routes: Router = routes
+        .fallback(unknown_path)
+        .method_not_allowed_fallback(wrong_method)
+        .with_state(Guarded::new(app))
+        .layer(DefaultBodyLimit::max(body_limit))
+        .layer(from_fn(move |request, next| give_up_after(timeout, request, next)))
+        .layer(from_fn(answer_options))
+        .layer(CatchPanicLayer::custom(panicked))
+        .layer(TraceLayer::new_for_http().make_span_with(span));
+    Router::new().fallback_service(tower::ServiceBuilder::new().map_request(normalise).service(routes))
+}
+
+/// The description of the API, as served.
+pub(crate) fn document() -> OpenApi {
+    v1::document()
+}
+
+/// One form for the many spellings of a path: no `/v1` in front, no slash at the end.
+fn normalise(mut request: Request) -> Request {
+    let path = request.uri().path();
+    let rest = match path.strip_prefix("/v1") {
+        Some(rest) if rest.is_empty() || rest.starts_with('/') => rest,
+        _ => path,
+    };
+    let trimmed = rest.strip_suffix('/').unwrap_or(rest);
+    let trimmed = if trimmed.is_empty() { "/" } else { trimmed };
+    if trimmed == path {
+        return request;
+    }
+    let wanted = match request.uri().query() {
+        Some(query) => format!("{trimmed}?{query}"),
+        None => trimmed.to_owned(),
+    };
+    if let Ok(path_and_query) = wanted.parse::<PathAndQuery>() {
+        let mut parts = request.uri().clone().into_parts();
+        parts.path_and_query = Some(path_and_query);
+        if let Ok(uri) = Uri::from_parts(parts) {
+            *request.uri_mut() = uri;
+        }
+    }
+    request
+}
+
+async fn give_up_after(limit: Duration, request: Request, next: Next) -> Response {
+    match tokio::time::timeout(limit, next.run(request)).await {
+        Ok(response) => response,
+        Err(_) => {
+            ApiError::new(StatusCode::GATEWAY_TIMEOUT, "the request took too long and was given up").into_response()
+        }
+    }
+}
+
+/// A known path says which methods it has.
+async fn answer_options(request: Request, next: Next) -> Response {
+    let asks = request.method() == Method::OPTIONS;
+    let response = next.run(request).await;
+    let Some(allow) = response.headers().get(header::ALLOW).filter(|_| asks).and_then(|value| value.to_str().ok())
+    else {
+        return response;
+    };
+    let allow = format!("{}, OPTIONS", allow.split(',').map(str::trim).collect::<Vec<_>>().join(", "));
+    let allow = HeaderValue::from_str(&allow).unwrap_or(HeaderValue::from_static("OPTIONS"));
+    let kind = HeaderValue::from_static("text/html; charset=utf-8");
+    ([(header::ALLOW, allow), (header::CONTENT_TYPE, kind)], "").into_response()
+}
+
+async fn unknown_path() -> ApiError {
+    ApiError::problem(StatusCode::NOT_FOUND, "The requested URL is not served here. Check its spelling")
+}
+
+async fn wrong_method() -> ApiError {
+    ApiError::problem(StatusCode::METHOD_NOT_ALLOWED, "The method is not allowed for the requested URL.")
+}
+
+/// A panic becomes an answer like any other; what it said goes to the log.
+fn panicked(panic: Box<dyn Any + Send>) -> Response {
+    let said = panic
+        .downcast_ref::<String>()
+        .map(String::as_str)
+        .or_else(|| panic.downcast_ref::<&str>().copied())
+        .unwrap_or("no message");
+    tracing::error!(panic = said, "a request panicked: {said}");
+    ApiError::problem(StatusCode::INTERNAL_SERVER_ERROR, "The service met an internal error and could not answer")
+        .into_response()
+}
+
+fn span(request: &Request) -> tracing::Span {
+    tracing::info_span!("request", http.method = %request.method(), http.path = request.uri().path())
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::body::Body;
+
+    use super::*;
+
+    #[test]
+    fn paths_have_one_form() {
+        for (path, want) in [
+            ("/", "/"),
+            ("/v1", "/"),
+            ("/v1/", "/"),
+            ("/v1?a=b", "/?a=b"),
+            ("/images/", "/images"),
+            ("/v1/images?x=%2F", "/images?x=%2F"),
+            ("/v1/images/sha256%3Aab/", "/images/sha256%3Aab"),
+            ("/v2/version", "/v2/version"),
+            ("/v1/v2/version", "/v2/version"),
+            ("/v1x", "/v1x"),
+        ] {
+            let request = Request::builder().uri(path).body(Body::empty()).unwrap();
+            assert_eq!(normalise(request).uri().to_string(), want);
+        }
+    }
+}

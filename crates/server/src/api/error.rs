@@ -1,0 +1,210 @@
+//! What the API says when it cannot answer: one type, the body shapes of the v1 contract.
+//!
+//! Handlers' errors are `{message, httpcode, detail}`; errors of the HTTP surface itself (unknown path, wrong method,
+//! malformed input) are RFC 7807 problem documents; a missing login is plain text with a challenge. Causes inside
+//! the service are logged here and never sent.
+
+use axum::Json;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde_json::{Map, Value, json};
+
+/// One row of `/system/error_codes`.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Code {
+    /// The word in `detail.error_codes`.
+    pub(crate) name: &'static str,
+    /// What it means, for people.
+    pub(crate) description: &'static str,
+}
+
+/// The registry refused the credentials.
+pub(crate) const REGISTRY_PERMISSION_DENIED: &str = "REGISTRY_PERMISSION_DENIED";
+/// The registry does not have the image.
+pub(crate) const REGISTRY_IMAGE_NOT_FOUND: &str = "REGISTRY_IMAGE_NOT_FOUND";
+/// Nobody answers under the registry's name.
+pub(crate) const REGISTRY_NOT_ACCESSIBLE: &str = "REGISTRY_NOT_ACCESSIBLE";
+/// What answers is no registry of version 2.
+pub(crate) const REGISTRY_NOT_SUPPORTED: &str = "REGISTRY_NOT_SUPPORTED";
+/// The registry could not be asked, for another reason.
+pub(crate) const SKOPEO_UNKNOWN_ERROR: &str = "SKOPEO_UNKNOWN_ERROR";
+/// A feed update is running already.
+pub(crate) const FEED_SYNC_ALREADY_IN_PROGRESS: &str = "FEED_SYNC_ALREADY_IN_PROGRESS";
+/// The index has no entry for the platform.
+pub(crate) const OSARCH_MISMATCH: &str = "OSARCH_MISMATCH";
+
+/// Every code a client may meet, in the order of the contract.
+pub(crate) const CODES: &[Code] = &[
+    Code {
+        name: REGISTRY_PERMISSION_DENIED,
+        description: "The registry refused the stored credentials, or wants some and has none.",
+    },
+    Code { name: REGISTRY_IMAGE_NOT_FOUND, description: "The registry has no image under this reference." },
+    Code { name: REGISTRY_NOT_ACCESSIBLE, description: "No connection to the registry could be made." },
+    Code {
+        name: REGISTRY_NOT_SUPPORTED,
+        description: "What answers under the registry's name does not speak the registry protocol, version 2.",
+    },
+    Code {
+        name: SKOPEO_UNKNOWN_ERROR,
+        description: "The registry could not be asked for the image, for a reason with no code of its own.",
+    },
+    Code { name: "UNKNOWN", description: "An error with no code of its own." },
+    Code { name: FEED_SYNC_ALREADY_IN_PROGRESS, description: "The vulnerability data is being updated already." },
+    Code { name: OSARCH_MISMATCH, description: "The image has no variant for this operating system and processor." },
+];
+
+/// An answer that is not the one the caller hoped for.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct ApiError {
+    status: StatusCode,
+    message: String,
+    shape: Shape,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+enum Shape {
+    /// `{message, httpcode, detail}`.
+    Handler { codes: Vec<&'static str>, detail: Map<String, Value> },
+    /// A problem document.
+    Problem,
+    /// Text and a challenge.
+    Challenge,
+}
+
+impl ApiError {
+    /// An error of a handler.
+    pub(crate) fn new(status: StatusCode, message: impl Into<String>) -> Self {
+        Self { status, message: message.into(), shape: Shape::Handler { codes: Vec::new(), detail: Map::new() } }
+    }
+
+    /// 404 of a handler: the thing that was named is not there.
+    pub(crate) fn not_found(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::NOT_FOUND, message)
+    }
+
+    /// 400 of a handler: well-formed, but cannot be done.
+    pub(crate) fn bad_request(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, message)
+    }
+
+    /// 409 of a handler: at odds with what is stored.
+    pub(crate) fn conflict(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::CONFLICT, message)
+    }
+
+    /// 403, naming the permission that is missing.
+    pub(crate) fn forbidden(domain: &str, action: &str, target: &str) -> Self {
+        Self::new(
+            StatusCode::FORBIDDEN,
+            format!("Not authorized. Requires permissions: domain={domain} action={action} target={target}"),
+        )
+    }
+
+    /// 401 with the challenge that makes clients send their credentials.
+    pub(crate) fn unauthorized() -> Self {
+        Self { status: StatusCode::UNAUTHORIZED, message: "Unauthorized".to_owned(), shape: Shape::Challenge }
+    }
+
+    /// An error of the HTTP surface: malformed input, unknown path, wrong method.
+    pub(crate) fn problem(status: StatusCode, detail: impl Into<String>) -> Self {
+        Self { status, message: detail.into(), shape: Shape::Problem }
+    }
+
+    /// 500. The cause is logged here; the caller learns only that it happened.
+    pub(crate) fn internal(cause: &dyn std::error::Error) -> Self {
+        let mut causes = cause.to_string();
+        let mut next = cause.source();
+        while let Some(cause) = next {
+            causes.push_str(": ");
+            causes.push_str(&cause.to_string());
+            next = cause.source();
+        }
+        tracing::error!(error = %causes, "a request failed: {causes}");
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal error; the log of the service tells more")
+    }
+
+    /// Adds one of [`CODES`].
+    pub(crate) fn with_code(mut self, code: &'static str) -> Self {
+        if let Shape::Handler { codes, .. } = &mut self.shape {
+            codes.push(code);
+        }
+        self
+    }
+
+    /// Adds a member to `detail`.
+    pub(crate) fn with_detail(mut self, name: &str, value: impl Into<Value>) -> Self {
+        if let Shape::Handler { detail, .. } = &mut self.shape {
+            detail.insert(name.to_owned(), value.into());
+        }
+        self
+    }
+
+    /// The status it answers with.
+    #[cfg(test)]
+    pub(crate) fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// The text it answers with.
+    #[cfg(test)]
+    pub(crate) fn message(&self) -> &str {
+        &self.message
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let httpcode = self.status.as_u16();
+        match self.shape {
+            Shape::Handler { codes, mut detail } => {
+                detail.insert("error_codes".to_owned(), json!(codes));
+                let body = json!({"message": self.message, "httpcode": httpcode, "detail": detail});
+                (self.status, Json(body)).into_response()
+            }
+            Shape::Problem => {
+                let title = self.status.canonical_reason().unwrap_or("Error");
+                let body = json!({"type": "about:blank", "title": title, "detail": self.message, "status": httpcode});
+                let mut response = (self.status, Json(body)).into_response();
+                response
+                    .headers_mut()
+                    .insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+                response
+            }
+            Shape::Challenge => {
+                let challenge = [
+                    (header::WWW_AUTHENTICATE, "basic realm=\"Authentication required\""),
+                    (header::CONTENT_TYPE, "text/html; charset=utf-8"),
+                ];
+                (self.status, challenge, self.message).into_response()
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_unique() {
+        for (at, code) in CODES.iter().enumerate() {
+            assert!(CODES[..at].iter().all(|other| other.name != code.name), "{} twice", code.name);
+        }
+    }
+
+    #[test]
+    fn codes_that_are_used_are_listed() {
+        for used in [
+            REGISTRY_PERMISSION_DENIED,
+            REGISTRY_IMAGE_NOT_FOUND,
+            REGISTRY_NOT_ACCESSIBLE,
+            REGISTRY_NOT_SUPPORTED,
+            SKOPEO_UNKNOWN_ERROR,
+            FEED_SYNC_ALREADY_IN_PROGRESS,
+            OSARCH_MISMATCH,
+        ] {
+            assert!(CODES.iter().any(|code| code.name == used), "{used}");
+        }
+    }
+}

@@ -1,0 +1,267 @@
+//! Reading what callers send: query parameters and JSON bodies, with the contract's words where they are wrong.
+//!
+//! Unknown parameters and unknown body members are ignored; a repeated parameter counts with its last value. The
+//! messages about bodies are those of a JSON schema validator, because clients look for them.
+
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+
+use axum::body::Bytes;
+use axum::extract::{FromRequest, FromRequestParts, Request};
+use axum::http::request::Parts;
+use axum::http::{StatusCode, header};
+use serde_json::{Map, Value};
+
+use crate::api::error::ApiError;
+
+/// The query string.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Query(BTreeMap<String, String>);
+
+impl Query {
+    /// The parameter as text.
+    pub(crate) fn text(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(String::as_str)
+    }
+
+    /// The parameter as text, or 400.
+    pub(crate) fn required(&self, name: &str) -> Result<&str, ApiError> {
+        self.text(name).ok_or_else(|| bad(format!("Missing query parameter '{name}'")))
+    }
+
+    /// The parameter as a boolean in any letter case.
+    pub(crate) fn flag(&self, name: &str) -> Result<Option<bool>, ApiError> {
+        match self.text(name) {
+            None => Ok(None),
+            Some(text) if text.eq_ignore_ascii_case("true") => Ok(Some(true)),
+            Some(text) if text.eq_ignore_ascii_case("false") => Ok(Some(false)),
+            Some(_) => Err(bad(format!("Wrong type, expected 'boolean' for query parameter '{name}'"))),
+        }
+    }
+
+    /// The parameter as one of a few words.
+    pub(crate) fn word(&self, name: &str, words: &[&'static str]) -> Result<Option<&'static str>, ApiError> {
+        let Some(text) = self.text(name) else { return Ok(None) };
+        match words.iter().find(|word| **word == text) {
+            Some(word) => Ok(Some(word)),
+            None => Err(bad(not_one_of(&Value::from(text), words))),
+        }
+    }
+
+    /// The parameter as a comma-separated list.
+    pub(crate) fn list(&self, name: &str) -> Option<Vec<&str>> {
+        Some(self.text(name)?.split(',').map(str::trim).filter(|item| !item.is_empty()).collect())
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for Query {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Infallible> {
+        let pairs = url_decoded(parts.uri.query().unwrap_or_default());
+        Ok(Self(pairs.collect()))
+    }
+}
+
+fn url_decoded(query: &str) -> impl Iterator<Item = (String, String)> + '_ {
+    url::form_urlencoded::parse(query.as_bytes()).map(|(name, value)| (name.into_owned(), value.into_owned()))
+}
+
+/// A JSON body that is an object.
+#[derive(Debug, Clone)]
+pub(crate) struct JsonObject(pub(crate) Map<String, Value>);
+
+impl<S: Send + Sync> FromRequest<S> for JsonObject {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
+        match json_body(request, state).await? {
+            Value::Object(map) => Ok(Self(map)),
+            other => Err(bad(format!("{} is not of type 'object'", python(&other)))),
+        }
+    }
+}
+
+async fn json_body<S: Send + Sync>(request: Request, state: &S) -> Result<Value, ApiError> {
+    let is_json = request
+        .headers()
+        .get(header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .map(|value| value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase())
+        .is_some_and(|kind| kind == "application/json" || kind.ends_with("+json"));
+    let has_type = request.headers().contains_key(header::CONTENT_TYPE);
+    let body = Bytes::from_request(request, state).await.map_err(|rejection| {
+        ApiError::problem(rejection.status(), "The request body is too large or could not be read")
+    })?;
+    if body.is_empty() {
+        return Ok(Value::Null);
+    }
+    if has_type && !is_json {
+        return Err(ApiError::problem(StatusCode::UNSUPPORTED_MEDIA_TYPE, "Invalid Content-type, expected JSON data"));
+    }
+    serde_json::from_slice(&body).map_err(|_| bad("Request body is not valid JSON"))
+}
+
+/// Reads the members of a body, with where it stands for the messages.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Fields<'a> {
+    members: &'a Map<String, Value>,
+    path: &'a str,
+}
+
+impl<'a> Fields<'a> {
+    /// The members of the body itself.
+    pub(crate) fn of(body: &'a JsonObject) -> Self {
+        Self { members: &body.0, path: "" }
+    }
+
+    /// All members.
+    pub(crate) fn members(&self) -> &'a Map<String, Value> {
+        self.members
+    }
+
+    /// The members of an object inside the body, if it is there and not null.
+    pub(crate) fn object(&self, name: &'a str) -> Result<Option<Fields<'a>>, ApiError> {
+        match self.members.get(name) {
+            None | Some(Value::Null) => Ok(None),
+            Some(Value::Object(members)) => Ok(Some(Fields { members, path: name })),
+            Some(other) => Err(self.wrong(name, format!("{} is not of type 'object'", python(other)))),
+        }
+    }
+
+    /// The member, unless absent or null.
+    pub(crate) fn value(&self, name: &str) -> Option<&'a Value> {
+        self.members.get(name).filter(|value| !value.is_null())
+    }
+
+    /// The member as text, unless absent or null.
+    pub(crate) fn text(&self, name: &str) -> Result<Option<&'a str>, ApiError> {
+        match self.members.get(name) {
+            None | Some(Value::Null) => Ok(None),
+            Some(Value::String(text)) => Ok(Some(text)),
+            Some(other) => Err(self.wrong(name, format!("{} is not of type 'string'", python(other)))),
+        }
+    }
+
+    /// The member as text, or the message that clients look for.
+    pub(crate) fn required(&self, name: &str) -> Result<&'a str, ApiError> {
+        match self.members.get(name) {
+            Some(Value::String(text)) => Ok(text),
+            Some(other) => Err(self.wrong(name, format!("{} is not of type 'string'", python(other)))),
+            None if self.path.is_empty() => Err(bad(format!("'{name}' is a required property"))),
+            None => Err(bad(format!("'{name}' is a required property - '{}'", self.path))),
+        }
+    }
+
+    /// The member as text that looks like `pattern`, which `accepts` decides.
+    pub(crate) fn matching(
+        &self,
+        name: &str,
+        pattern: &str,
+        accepts: impl Fn(&str) -> bool,
+    ) -> Result<Option<&'a str>, ApiError> {
+        match self.text(name)? {
+            Some(text) if !accepts(text) => {
+                Err(self.wrong(name, format!("{} does not match {}", quoted(text), quoted(pattern))))
+            }
+            found => Ok(found),
+        }
+    }
+
+    /// The member as one of a few words.
+    pub(crate) fn word(&self, name: &str, words: &[&'static str]) -> Result<&'static str, ApiError> {
+        let text = self.required(name)?;
+        words
+            .iter()
+            .find(|word| **word == text)
+            .copied()
+            .ok_or_else(|| self.wrong(name, not_one_of(&Value::from(text), words)))
+    }
+
+    /// The member as a boolean, if it is there.
+    pub(crate) fn flag(&self, name: &str) -> Result<Option<bool>, ApiError> {
+        match self.members.get(name) {
+            None | Some(Value::Null) => Ok(None),
+            Some(Value::Bool(flag)) => Ok(Some(*flag)),
+            Some(other) => Err(self.wrong(name, format!("{} is not of type 'boolean'", python(other)))),
+        }
+    }
+
+    fn wrong(&self, name: &str, message: String) -> ApiError {
+        match self.path {
+            "" => bad(format!("{message} - '{name}'")),
+            path => bad(format!("{message} - '{path}.{name}'")),
+        }
+    }
+}
+
+fn bad(detail: impl Into<String>) -> ApiError {
+    ApiError::problem(StatusCode::BAD_REQUEST, detail)
+}
+
+fn not_one_of(value: &Value, words: &[&str]) -> String {
+    let words: Vec<String> = words.iter().map(|word| quoted(word)).collect();
+    format!("{} is not one of [{}]", python(value), words.join(", "))
+}
+
+fn quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "\\'"))
+}
+
+/// A value in the notation of the validator whose messages clients know; long ones cut.
+fn python(value: &Value) -> String {
+    let text = match value {
+        Value::Null => "None".to_owned(),
+        Value::Bool(true) => "True".to_owned(),
+        Value::Bool(false) => "False".to_owned(),
+        Value::Number(number) => number.to_string(),
+        Value::String(text) => quoted(text),
+        Value::Array(items) => {
+            let items: Vec<String> = items.iter().take(10).map(python).collect();
+            format!("[{}]", items.join(", "))
+        }
+        Value::Object(members) => {
+            let members: Vec<String> =
+                members.iter().take(10).map(|(name, value)| format!("{}: {}", quoted(name), python(value))).collect();
+            format!("{{{}}}", members.join(", "))
+        }
+    };
+    text.chars().take(200).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn query(text: &str) -> Query {
+        Query(url_decoded(text).collect())
+    }
+
+    #[test]
+    fn booleans_are_read_in_any_case_and_nothing_else() {
+        let query = query("a=True&b=false&c=1&a=FALSE");
+        assert_eq!(query.flag("a"), Ok(Some(false)), "the last one counts");
+        assert_eq!(query.flag("b"), Ok(Some(false)));
+        assert_eq!(query.flag("z"), Ok(None));
+        assert_eq!(query.flag("c").unwrap_err().message(), "Wrong type, expected 'boolean' for query parameter 'c'");
+    }
+
+    #[test]
+    fn bodies_are_refused_in_the_words_of_the_contract() {
+        let Value::Object(map) = json!({"name": 7, "state": "zzz", "b64": "@@", "inner": {}}) else { unreachable!() };
+        let body = JsonObject(map);
+        let fields = Fields::of(&body);
+        let says = |result: Result<_, ApiError>| result.map(|_: &str| ()).unwrap_err().message().to_owned();
+        assert_eq!(says(fields.required("missing")), "'missing' is a required property");
+        assert_eq!(says(fields.required("name")), "7 is not of type 'string' - 'name'");
+        assert_eq!(says(fields.word("state", &["a", "b"])), "'zzz' is not one of ['a', 'b'] - 'state'");
+        assert_eq!(
+            says(fields.matching("b64", "^[a-z]+$", |_| false).map(Option::unwrap_or_default)),
+            "'@@' does not match '^[a-z]+$' - 'b64'"
+        );
+        let inner = fields.object("inner").unwrap().unwrap();
+        assert_eq!(says(inner.required("x")), "'x' is a required property - 'inner'");
+    }
+}

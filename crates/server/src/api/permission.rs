@@ -1,0 +1,201 @@
+//! What a caller may do. The only way to the service's state is through a permission, so no handler forgets one.
+//!
+//! The router's state is [`Guarded`]: nothing can be done with it except handing it to an extractor of this module.
+//! [`Permission<P>`] authenticates, decides, and only then gives the handler the [`App`] and the caller.
+
+use std::marker::PhantomData;
+
+use axum::extract::{FromRequestParts, RawPathParams};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, header};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use secrecy::SecretString;
+
+use crate::api::error::ApiError;
+use crate::app::{App, Identity};
+
+/// The header by which an administrator acts in another account.
+const ACCOUNT_HEADER: &str = "x-anchore-account";
+
+/// The service's state, out of reach until somebody was let in.
+#[derive(Clone)]
+pub(crate) struct Guarded(App);
+
+impl Guarded {
+    /// Locks the state away.
+    pub(crate) fn new(app: App) -> Self {
+        Self(app)
+    }
+}
+
+/// Who may.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Scope {
+    /// Any user who proved who they are.
+    Anyone,
+    /// Users of the account acted in; administrators everywhere.
+    Namespace,
+    /// Users of the account named in the path; administrators.
+    PathAccount,
+    /// Administrators.
+    System,
+}
+
+/// One thing a caller may or may not do.
+pub(crate) trait Action: Send + Sync + 'static {
+    /// Its name in the v1 API.
+    const NAME: &'static str;
+    /// Who may.
+    const SCOPE: Scope;
+}
+
+macro_rules! actions {
+    ($($(#[$doc:meta])* $type:ident = $name:literal, $scope:ident;)*) => {
+        $($(#[$doc])* pub(crate) struct $type;
+        impl Action for $type {
+            const NAME: &'static str = $name;
+            const SCOPE: Scope = Scope::$scope;
+        })*
+    };
+}
+
+actions! {
+    /// Only to be known.
+    Authenticated = "authenticated", Anyone;
+    /// Add an image.
+    CreateImage = "createImage", Namespace;
+    /// List images.
+    ListImages = "listImages", Namespace;
+    /// Read one image and what is in it.
+    GetImage = "getImage", Namespace;
+    /// Delete an image.
+    DeleteImage = "deleteImage", Namespace;
+    /// Judge an image.
+    GetEvaluation = "getImageEvaluation", Namespace;
+    /// List policies.
+    ListPolicies = "listPolicies", Namespace;
+    /// Add a policy.
+    CreatePolicy = "createPolicy", Namespace;
+    /// Read a policy.
+    GetPolicy = "getPolicy", Namespace;
+    /// Change a policy.
+    UpdatePolicy = "updatePolicy", Namespace;
+    /// Delete a policy.
+    DeletePolicy = "deletePolicy", Namespace;
+    /// List registries.
+    ListRegistries = "listRegistries", Namespace;
+    /// Add a registry.
+    CreateRegistry = "createRegistry", Namespace;
+    /// Read a registry.
+    GetRegistry = "getRegistry", Namespace;
+    /// Change a registry.
+    UpdateRegistry = "updateRegistry", Namespace;
+    /// Delete a registry.
+    DeleteRegistry = "deleteRegistry", Namespace;
+    /// Read the account acted in.
+    GetAccount = "getAccount", Namespace;
+    /// List accounts.
+    ListAccounts = "listAccounts", System;
+    /// Add an account.
+    CreateAccount = "createAccount", System;
+    /// Enable or disable an account.
+    UpdateAccount = "updateAccount", System;
+    /// Delete an account.
+    DeleteAccount = "deleteAccount", System;
+    /// Read the account of the path.
+    ReadAccount = "getAccount", PathAccount;
+    /// List users.
+    ListUsers = "listUsers", PathAccount;
+    /// Add a user.
+    CreateUser = "createUser", PathAccount;
+    /// Read a user.
+    GetUser = "getUser", PathAccount;
+    /// Change the credentials of a user.
+    UpdateUser = "updateUser", PathAccount;
+    /// Delete a user.
+    DeleteUser = "deleteUser", PathAccount;
+    /// List services.
+    ListServices = "listServices", System;
+    /// Delete a service record.
+    DeleteService = "deleteService", System;
+    /// Update the advisories.
+    UpdateFeeds = "updateFeeds", System;
+}
+
+/// Proof that the caller may do `P`, with what is needed to do it.
+pub(crate) struct Permission<P> {
+    /// The service.
+    pub(crate) app: App,
+    /// Who is calling.
+    pub(crate) caller: Identity,
+    /// The account acted in.
+    pub(crate) account: String,
+    action: PhantomData<P>,
+}
+
+impl<P: Action> FromRequestParts<Guarded> for Permission<P> {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, guarded: &Guarded) -> Result<Self, ApiError> {
+        let caller = authenticate(&guarded.0, &parts.headers).await?;
+        let wanted = parts.headers.get(ACCOUNT_HEADER).map(|name| name.to_str());
+        let account = match wanted {
+            None | Some(Ok("")) => caller.account.clone(),
+            Some(Ok(name)) => name.to_owned(),
+            Some(Err(_)) => return Err(ApiError::bad_request("the header `x-anchore-account` is no account name")),
+        };
+        let domain = match P::SCOPE {
+            Scope::Anyone => None,
+            Scope::Namespace => Some(account.clone()),
+            Scope::System => Some("system".to_owned()),
+            Scope::PathAccount => Some(path_account(parts).await),
+        };
+        match domain {
+            Some(domain) if !caller.is_admin && (P::SCOPE == Scope::System || domain != caller.account) => {
+                return Err(ApiError::forbidden(&domain, P::NAME, "*"));
+            }
+            _ => {}
+        }
+        Ok(Self { app: guarded.0.clone(), caller, account, action: PhantomData })
+    }
+}
+
+/// What anybody may ask without a name. It gives nothing, so that nothing of the service can be told.
+pub(crate) struct Open;
+
+impl FromRequestParts<Guarded> for Open {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(_parts: &mut Parts, _guarded: &Guarded) -> Result<Self, ApiError> {
+        Ok(Self)
+    }
+}
+
+async fn path_account(parts: &mut Parts) -> String {
+    let Ok(params) = RawPathParams::from_request_parts(parts, &()).await else { return String::new() };
+    params.iter().find(|(name, _)| *name == "accountname").map(|(_, value)| value.to_owned()).unwrap_or_default()
+}
+
+async fn authenticate(app: &App, headers: &HeaderMap) -> Result<Identity, ApiError> {
+    let (name, password) = basic(headers).ok_or_else(ApiError::unauthorized)?;
+    let Some(identity) = app.authenticate(&name, password).await? else {
+        return Err(ApiError::unauthorized());
+    };
+    if !identity.enabled {
+        return Err(ApiError::forbidden(&identity.account, "*", "*"));
+    }
+    Ok(identity)
+}
+
+/// User and password of the `Authorization` header.
+fn basic(headers: &HeaderMap) -> Option<(String, SecretString)> {
+    let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+    let (scheme, encoded) = value.split_once(' ')?;
+    if !scheme.eq_ignore_ascii_case("basic") {
+        return None;
+    }
+    let decoded = String::from_utf8(STANDARD.decode(encoded.trim()).ok()?).ok()?;
+    let (name, password) = decoded.split_once(':')?;
+    Some((name.to_owned(), SecretString::from(password)))
+}

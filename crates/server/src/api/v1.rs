@@ -1,0 +1,77 @@
+//! Version 1 of the API: the wire of Anchore Engine 1.1.0, its names and the oddities clients depend on.
+//!
+//! One module per resource: its routes, its handlers, its wire types. Wire types live here and nowhere else.
+
+mod accounts;
+mod checks;
+mod content;
+mod encoding;
+mod feeds;
+mod images;
+mod later;
+mod metadata;
+mod policies;
+mod pull_string;
+mod registries;
+mod service;
+mod system;
+mod users;
+mod vulnerabilities;
+
+use axum::Json;
+use axum::routing::get;
+use serde_json::{Value, json};
+use utoipa::OpenApi as _;
+use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
+use utoipa_axum::router::OpenApiRouter;
+
+use crate::api::permission::Guarded;
+
+/// Version of the API document. Clients read it to learn what the server can do.
+const API_VERSION: &str = "0.1.20";
+
+#[derive(utoipa::OpenApi)]
+#[openapi(
+    info(title = "Killick", description = "Container image analysis, vulnerabilities and policy.",
+         license(name = "Apache-2.0")),
+    servers((url = "/v1")),
+    security(("basic" = []))
+)]
+struct Document;
+
+/// Every route of version 1.
+pub(crate) fn routes() -> OpenApiRouter<Guarded> {
+    described()
+        .merge(later::router())
+        .route("/swagger.json", get(served_document))
+        .route("/openapi.json", get(served_document))
+}
+
+/// The document of every route that is served.
+pub(crate) fn document() -> utoipa::openapi::OpenApi {
+    let mut document = described().into_openapi();
+    document.info.version = API_VERSION.to_owned();
+    let basic = SecurityScheme::Http(Http::new(HttpAuthScheme::Basic));
+    document.components.get_or_insert_default().add_security_scheme("basic", basic);
+    document
+}
+
+fn described() -> OpenApiRouter<Guarded> {
+    OpenApiRouter::with_openapi(Document::openapi())
+        .merge(service::router())
+        .merge(system::router())
+        .merge(feeds::router())
+        .merge(accounts::router())
+        .merge(users::router())
+        .merge(images::router())
+        .merge(content::router())
+        .merge(metadata::router())
+        .merge(vulnerabilities::router())
+        .merge(checks::router())
+        .merge(policies::router())
+        .merge(registries::router())
+}
+
+async fn served_document() -> Json<Value> {
+    Json(serde_json::to_value(document()).unwrap_or_else(|_| json!({})))
+}

@@ -1,0 +1,192 @@
+//! The advisory index, told as the feed of version 1: one feed, a group for every namespace.
+
+use std::collections::BTreeMap;
+
+use axum::Json;
+use axum::extract::Path;
+use axum::http::StatusCode;
+use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::encoding::seconds;
+use crate::api::error::{ApiError, FEED_SYNC_ALREADY_IN_PROGRESS};
+use crate::api::input::Query;
+use crate::api::permission::{Authenticated, Guarded, Permission, UpdateFeeds};
+use crate::app::App;
+use crate::clock;
+use crate::knowledge::SyncError;
+
+/// The one feed.
+const FEED: &str = "vulnerabilities";
+
+pub(super) fn router() -> OpenApiRouter<Guarded> {
+    OpenApiRouter::new()
+        .routes(routes!(list, sync))
+        .routes(routes!(toggle, delete))
+        .routes(routes!(toggle_group, delete_group))
+}
+
+#[utoipa::path(get, path = "/system/feeds", tag = "Feeds", responses((status = 200, body = [FeedMetadata])))]
+async fn list(require: Permission<Authenticated>) -> Json<Vec<FeedMetadata>> {
+    Json(vec![feed(&require.app)])
+}
+
+#[utoipa::path(post, path = "/system/feeds", tag = "Feeds",
+    params(("flush" = Option<bool>, Query), ("sync" = Option<bool>, Query)),
+    responses((status = 200, body = [FeedSyncResult])))]
+async fn sync(require: Permission<UpdateFeeds>, query: Query) -> Result<Json<Vec<FeedSyncResult>>, ApiError> {
+    query.flag("flush")?;
+    query.flag("sync")?;
+    let started = clock::now();
+    require.app.knowledge().sync().await.map_err(|error| match error {
+        SyncError::Running => {
+            ApiError::conflict("the advisories are being updated already").with_code(FEED_SYNC_ALREADY_IN_PROGRESS)
+        }
+        SyncError::NotConfigured => ApiError::conflict(error.to_string()),
+        error => ApiError::internal(&error),
+    })?;
+    let seconds = clock::now().duration_since(started).as_secs_f64();
+    let groups = counts(&require.app)
+        .into_iter()
+        .map(|(group, records)| GroupSyncResult {
+            group,
+            status: "success",
+            total_time_seconds: seconds,
+            updated_record_count: records,
+            updated_image_count: 0,
+        })
+        .collect();
+    Ok(Json(vec![FeedSyncResult { feed: FEED, status: "success", total_time_seconds: seconds, groups }]))
+}
+
+#[utoipa::path(put, path = "/system/feeds/{feed}", tag = "Feeds",
+    params(("feed" = String, Path), ("enabled" = bool, Query)), responses((status = 200, body = FeedMetadata)))]
+async fn toggle(
+    require: Permission<UpdateFeeds>,
+    Path(name): Path<String>,
+    query: Query,
+) -> Result<Json<FeedMetadata>, ApiError> {
+    query.required("enabled")?;
+    let enabled = query.flag("enabled")?.unwrap_or(true);
+    known(&name)?;
+    if !enabled {
+        return Err(ApiError::bad_request(format!("the feed `{name}` cannot be disabled on this service")));
+    }
+    Ok(Json(feed(&require.app)))
+}
+
+#[utoipa::path(delete, path = "/system/feeds/{feed}", tag = "Feeds", params(("feed" = String, Path)),
+    responses((status = 200, body = FeedMetadata)))]
+async fn delete(_: Permission<UpdateFeeds>, Path(name): Path<String>) -> Result<Json<FeedMetadata>, ApiError> {
+    known(&name)?;
+    Err(ApiError::conflict(format!("the feed `{name}` is enabled: its data cannot be deleted")))
+}
+
+#[utoipa::path(put, path = "/system/feeds/{feed}/{group}", tag = "Feeds",
+    params(("feed" = String, Path), ("group" = String, Path), ("enabled" = bool, Query)),
+    responses((status = 501)))]
+async fn toggle_group(
+    require: Permission<UpdateFeeds>,
+    Path((name, group)): Path<(String, String)>,
+    query: Query,
+) -> Result<(), ApiError> {
+    query.required("enabled")?;
+    query.flag("enabled")?;
+    refuse_group(&require.app, &name, &group)
+}
+
+#[utoipa::path(delete, path = "/system/feeds/{feed}/{group}", tag = "Feeds",
+    params(("feed" = String, Path), ("group" = String, Path)), responses((status = 501)))]
+async fn delete_group(
+    require: Permission<UpdateFeeds>,
+    Path((name, group)): Path<(String, String)>,
+) -> Result<(), ApiError> {
+    refuse_group(&require.app, &name, &group)
+}
+
+fn refuse_group(app: &App, name: &str, group: &str) -> Result<(), ApiError> {
+    known(name)?;
+    if !counts(app).contains_key(group) {
+        return Err(ApiError::not_found(format!("the feed `{name}` has no group `{group}`")));
+    }
+    Err(ApiError::new(
+        StatusCode::NOT_IMPLEMENTED,
+        "the groups of this feed are one index: they cannot be switched or deleted one by one",
+    ))
+}
+
+fn known(name: &str) -> Result<(), ApiError> {
+    if name == FEED { Ok(()) } else { Err(ApiError::not_found(format!("there is no feed `{name}`"))) }
+}
+
+/// Records of each namespace; sources that share one are added up.
+fn counts(app: &App) -> BTreeMap<String, u64> {
+    let mut counts = BTreeMap::new();
+    for source in app.knowledge().status().into_iter().flat_map(|status| status.sources) {
+        let count = counts.entry(source.namespace).or_insert(0_u64);
+        *count = count.saturating_add(source.advisories);
+    }
+    counts
+}
+
+fn feed(app: &App) -> FeedMetadata {
+    let built = app.knowledge().built().map(seconds);
+    let groups = counts(app)
+        .into_iter()
+        .map(|(name, record_count)| FeedGroupMetadata {
+            name,
+            enabled: true,
+            created_at: built.clone(),
+            updated_at: built.clone(),
+            last_sync: built.clone(),
+            record_count,
+        })
+        .collect();
+    FeedMetadata {
+        name: FEED,
+        enabled: true,
+        created_at: built.clone(),
+        updated_at: built.clone(),
+        last_full_sync: built,
+        groups,
+    }
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+struct FeedMetadata {
+    name: &'static str,
+    enabled: bool,
+    created_at: Option<String>,
+    updated_at: Option<String>,
+    last_full_sync: Option<String>,
+    groups: Vec<FeedGroupMetadata>,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+struct FeedGroupMetadata {
+    name: String,
+    enabled: bool,
+    created_at: Option<String>,
+    updated_at: Option<String>,
+    last_sync: Option<String>,
+    record_count: u64,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+struct FeedSyncResult {
+    feed: &'static str,
+    status: &'static str,
+    total_time_seconds: f64,
+    groups: Vec<GroupSyncResult>,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+struct GroupSyncResult {
+    group: String,
+    status: &'static str,
+    total_time_seconds: f64,
+    updated_record_count: u64,
+    updated_image_count: u64,
+}

@@ -1,0 +1,198 @@
+//! Images: adding, finding, deleting.
+
+mod request;
+mod wire;
+
+use axum::Json;
+use axum::extract::Path;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use self::wire::{DeleteImageResponse, Image, ImageTagSummary};
+use super::pull_string::{Named, Pick, PullString};
+use crate::api::error::ApiError;
+use crate::api::input::{JsonObject, Query};
+use crate::api::permission::{CreateImage, DeleteImage, GetImage, Guarded, ListImages, Permission};
+use crate::app::App;
+use crate::images::AddImage;
+use crate::records::{self, AnalysisStatus, Deletion};
+
+/// Values of `image_status` and `analysis_status`.
+const IMAGE_STATUS: &[&str] = &["all", "active", "deleting"];
+const ANALYSIS_STATUS: &[&str] = &["not_analyzed", "analyzing", "analyzed", "analysis_failed"];
+
+pub(super) fn router() -> OpenApiRouter<Guarded> {
+    OpenApiRouter::new()
+        .routes(routes!(list, add, delete_many))
+        .routes(routes!(get, delete))
+        .routes(routes!(get_by_id, delete_by_id))
+        .routes(routes!(tags))
+}
+
+#[utoipa::path(post, path = "/images", tag = "Images",
+    params(("force" = Option<bool>, Query), ("autosubscribe" = Option<bool>, Query)),
+    request_body = Object, responses((status = 200, body = [Image])))]
+async fn add(require: Permission<CreateImage>, query: Query, body: JsonObject) -> Result<Json<Vec<Image>>, ApiError> {
+    let force = query.flag("force")?.unwrap_or(false);
+    let autosubscribe = query.flag("autosubscribe")?.unwrap_or(false);
+    let wanted = AddImage { autosubscribe, ..request::read(&body, force)? };
+    let image = crate::images::add(&require.app, &require.account, wanted).await?;
+    Ok(Json(vec![Image::of(&image)]))
+}
+
+#[utoipa::path(get, path = "/images", tag = "Images",
+    params(("history" = Option<bool>, Query), ("fulltag" = Option<String>, Query),
+           ("image_status" = Option<String>, Query), ("analysis_status" = Option<String>, Query)),
+    responses((status = 200, body = [Image])))]
+async fn list(require: Permission<ListImages>, query: Query) -> Result<Json<Vec<Image>>, ApiError> {
+    let history = query.flag("history")?.unwrap_or(false);
+    let filter = Filter {
+        image: query.word("image_status", IMAGE_STATUS)?.unwrap_or("active"),
+        analysis: query.word("analysis_status", ANALYSIS_STATUS)?,
+    };
+    let Some(text) = query.text("fulltag") else {
+        let images = require.app.records().images(&require.account).await?;
+        return Ok(Json(images.iter().filter(|image| filter.accepts(image)).map(Image::of).collect()));
+    };
+    let found = by_pull_string(&require.app, &require.account, &PullString::parse(text)?).await?;
+    let limit = if history { usize::MAX } else { 1 };
+    let images: Vec<Image> = found.iter().filter(|image| filter.accepts(image)).take(limit).map(Image::of).collect();
+    if images.is_empty() {
+        return Err(ApiError::not_found(format!("there is no image `{text}`")));
+    }
+    Ok(Json(images))
+}
+
+#[utoipa::path(delete, path = "/images", tag = "Images",
+    params(("imageDigests" = String, Query), ("force" = Option<bool>, Query)),
+    responses((status = 200, body = [DeleteImageResponse])))]
+async fn delete_many(
+    require: Permission<DeleteImage>,
+    query: Query,
+) -> Result<Json<Vec<DeleteImageResponse>>, ApiError> {
+    query.required("imageDigests")?;
+    let force = query.flag("force")?.unwrap_or(false);
+    let mut answers = Vec::new();
+    for digest in query.list("imageDigests").unwrap_or_default() {
+        answers.push(remove(&require.app, &require.account, digest, force).await?);
+    }
+    Ok(Json(answers))
+}
+
+#[utoipa::path(get, path = "/images/{imageDigest}", tag = "Images",
+    params(("imageDigest" = String, Path), ("detail" = Option<bool>, Query)),
+    responses((status = 200, body = [Image])))]
+async fn get(
+    require: Permission<GetImage>,
+    Path(digest): Path<String>,
+    query: Query,
+) -> Result<Json<Vec<Image>>, ApiError> {
+    let image = found(&require.app, &require.account, &digest).await?;
+    let mut image = Image::of(&image);
+    if query.flag("detail")? == Some(false) {
+        image.image_detail.clear();
+    }
+    Ok(Json(vec![image]))
+}
+
+#[utoipa::path(delete, path = "/images/{imageDigest}", tag = "Images",
+    params(("imageDigest" = String, Path), ("force" = Option<bool>, Query)),
+    responses((status = 200, body = DeleteImageResponse)))]
+async fn delete(
+    require: Permission<DeleteImage>,
+    Path(digest): Path<String>,
+    query: Query,
+) -> Result<Json<DeleteImageResponse>, ApiError> {
+    let force = query.flag("force")?.unwrap_or(false);
+    Ok(Json(remove(&require.app, &require.account, &digest, force).await?))
+}
+
+#[utoipa::path(get, path = "/images/by_id/{imageId}", tag = "Images", params(("imageId" = String, Path)),
+    responses((status = 200, body = [Image])))]
+async fn get_by_id(require: Permission<GetImage>, Path(id): Path<String>) -> Result<Json<Vec<Image>>, ApiError> {
+    Ok(Json(vec![Image::of(&found_by_id(&require.app, &require.account, &id).await?)]))
+}
+
+#[utoipa::path(delete, path = "/images/by_id/{imageId}", tag = "Images",
+    params(("imageId" = String, Path), ("force" = Option<bool>, Query)),
+    responses((status = 200, body = DeleteImageResponse)))]
+async fn delete_by_id(
+    require: Permission<DeleteImage>,
+    Path(id): Path<String>,
+    query: Query,
+) -> Result<Json<DeleteImageResponse>, ApiError> {
+    let force = query.flag("force")?.unwrap_or(false);
+    let image = found_by_id(&require.app, &require.account, &id).await?;
+    Ok(Json(remove(&require.app, &require.account, &image.digest, force).await?))
+}
+
+#[utoipa::path(get, path = "/summaries/imagetags", tag = "Images", params(("image_status" = Option<String>, Query)),
+    responses((status = 200, body = [ImageTagSummary])))]
+async fn tags(require: Permission<ListImages>, query: Query) -> Result<Json<Vec<ImageTagSummary>>, ApiError> {
+    let wanted = query.list("image_status").unwrap_or_else(|| vec!["active"]);
+    let images = require.app.records().images(&require.account).await?;
+    let shown = images.iter().filter(|image| wanted.contains(&"all") || wanted.contains(&image.status.as_str()));
+    Ok(Json(shown.flat_map(ImageTagSummary::of).collect()))
+}
+
+/// The image with this digest, or that of the index it came from.
+pub(super) async fn found(app: &App, account: &str, digest: &str) -> Result<records::Image, ApiError> {
+    let image = app.records().image(account, digest).await?;
+    image.ok_or_else(|| ApiError::not_found("image not found in DB"))
+}
+
+/// The image with this id; failing that, with this digest.
+pub(super) async fn found_by_id(app: &App, account: &str, id: &str) -> Result<records::Image, ApiError> {
+    if let Some(image) = app.records().images_by_id(account, id).await?.into_iter().next() {
+        return Ok(image);
+    }
+    found(app, account, id).await
+}
+
+/// The image, once it is analysed; until then 404 with the words that clients look for.
+pub(super) fn analyzed(image: &records::Image) -> Result<(), ApiError> {
+    match image.analysis_status {
+        AnalysisStatus::Analyzed => Ok(()),
+        status => Err(ApiError::not_found(format!("image is not analyzed - analysis_status: {}", status.as_str()))),
+    }
+}
+
+async fn by_pull_string(app: &App, account: &str, text: &PullString) -> Result<Vec<records::Image>, ApiError> {
+    let records = app.records();
+    Ok(match text {
+        PullString::ImageId(id) => records.images_by_id(account, id).await?,
+        PullString::Digest(digest) => records.image(account, digest).await?.into_iter().collect(),
+        PullString::Reference(Named { registry, repository, pick: Pick::Tag(tag) }) => {
+            records.images_by_tag(account, registry, repository, tag).await?
+        }
+        PullString::Reference(Named { registry, repository, pick: Pick::Digest(digest) }) => {
+            let image = records.image(account, digest).await?;
+            let is_there = |image: &records::Image| {
+                image.tags.iter().any(|tag| tag.registry == *registry && tag.repository == *repository)
+            };
+            image.into_iter().filter(is_there).collect()
+        }
+    })
+}
+
+async fn remove(app: &App, account: &str, digest: &str, force: bool) -> Result<DeleteImageResponse, ApiError> {
+    let (status, detail) = match app.records().delete_image(account, digest, force).await? {
+        Deletion::Deleting(_) => ("deleting", None),
+        Deletion::NotFound => ("not_found", Some("No image found with the digest".to_owned())),
+        Deletion::Refused(why) => ("delete_failed", Some(format!("{why}: delete with force"))),
+    };
+    Ok(DeleteImageResponse { digest: digest.to_owned(), status, detail })
+}
+
+/// What `GET /images` shows.
+struct Filter {
+    image: &'static str,
+    analysis: Option<&'static str>,
+}
+
+impl Filter {
+    fn accepts(&self, image: &records::Image) -> bool {
+        (self.image == "all" || image.status.as_str() == self.image)
+            && self.analysis.is_none_or(|analysis| image.analysis_status.as_str() == analysis)
+    }
+}

@@ -1,0 +1,199 @@
+//! Users of an account, and the caller itself.
+
+use axum::Json;
+use axum::extract::Path;
+use axum::http::StatusCode;
+use secrecy::SecretString;
+use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::accounts::{NAME_PATTERN, existing, is_name};
+use super::encoding::seconds;
+use crate::api::error::ApiError;
+use crate::api::input::{Fields, JsonObject, Query};
+use crate::api::permission::{
+    Authenticated, CreateUser, DeleteUser, GetUser, Guarded, ListUsers, Permission, UpdateUser,
+};
+use crate::app::App;
+use crate::records;
+
+/// Pattern of passwords, as the contract writes it.
+const PASSWORD_PATTERN: &str = ".{6,128}$";
+
+/// Users that cannot be deleted.
+const PROTECTED: &[&str] = &["admin", "anchore-system"];
+
+pub(super) fn router() -> OpenApiRouter<Guarded> {
+    OpenApiRouter::new()
+        .routes(routes!(list, create))
+        .routes(routes!(get, delete))
+        .routes(routes!(credentials, set_credential, delete_credential))
+        .routes(routes!(own))
+        .routes(routes!(own_credentials, set_own_credential))
+}
+
+#[utoipa::path(get, path = "/accounts/{accountname}/users", tag = "Users", params(("accountname" = String, Path)),
+    responses((status = 200, body = [User])))]
+async fn list(require: Permission<ListUsers>, Path(account): Path<String>) -> Result<Json<Vec<User>>, ApiError> {
+    existing(&require.app, &account).await?;
+    Ok(Json(require.app.records().users(&account).await?.iter().map(wire).collect()))
+}
+
+#[utoipa::path(post, path = "/accounts/{accountname}/users", tag = "Users", params(("accountname" = String, Path)),
+    request_body = Object, responses((status = 200, body = User)))]
+async fn create(
+    require: Permission<CreateUser>,
+    Path(account): Path<String>,
+    body: JsonObject,
+) -> Result<Json<User>, ApiError> {
+    let fields = Fields::of(&body);
+    fields.required("username")?;
+    fields.required("password")?;
+    let name = fields.matching("username", NAME_PATTERN, is_name)?.unwrap_or_default();
+    let password = fields.matching("password", PASSWORD_PATTERN, is_password)?.unwrap_or_default();
+    existing(&require.app, &account).await?;
+    let user = require.app.create_user(&account, name, SecretString::from(password)).await?;
+    Ok(Json(wire(&user)))
+}
+
+#[utoipa::path(get, path = "/accounts/{accountname}/users/{username}", tag = "Users",
+    params(("accountname" = String, Path), ("username" = String, Path)), responses((status = 200, body = User)))]
+async fn get(
+    require: Permission<GetUser>,
+    Path((account, name)): Path<(String, String)>,
+) -> Result<Json<User>, ApiError> {
+    Ok(Json(wire(&found(&require.app, &account, &name).await?)))
+}
+
+#[utoipa::path(delete, path = "/accounts/{accountname}/users/{username}", tag = "Users",
+    params(("accountname" = String, Path), ("username" = String, Path)), responses((status = 204)))]
+async fn delete(
+    require: Permission<DeleteUser>,
+    Path((account, name)): Path<(String, String)>,
+) -> Result<StatusCode, ApiError> {
+    found(&require.app, &account, &name).await?;
+    if name == require.caller.user || PROTECTED.contains(&name.as_str()) {
+        return Err(ApiError::bad_request(format!("the user `{name}` cannot be deleted by this caller")));
+    }
+    require.app.records().delete_user(&account, &name).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+#[utoipa::path(get, path = "/accounts/{accountname}/users/{username}/credentials", tag = "Users",
+    params(("accountname" = String, Path), ("username" = String, Path)), responses((status = 200, body = [Credential])))]
+async fn credentials(
+    require: Permission<GetUser>,
+    Path((account, name)): Path<(String, String)>,
+) -> Result<Json<Vec<Credential>>, ApiError> {
+    Ok(Json(credential(&found(&require.app, &account, &name).await?).into_iter().collect()))
+}
+
+#[utoipa::path(post, path = "/accounts/{accountname}/users/{username}/credentials", tag = "Users",
+    params(("accountname" = String, Path), ("username" = String, Path)), request_body = Object,
+    responses((status = 200, body = Credential)))]
+async fn set_credential(
+    require: Permission<UpdateUser>,
+    Path((account, name)): Path<(String, String)>,
+    body: JsonObject,
+) -> Result<Json<Credential>, ApiError> {
+    let password = password_of(&body)?;
+    found(&require.app, &account, &name).await?;
+    change(&require.app, &account, &name, password).await
+}
+
+#[utoipa::path(delete, path = "/accounts/{accountname}/users/{username}/credentials", tag = "Users",
+    params(("accountname" = String, Path), ("username" = String, Path), ("credential_type" = String, Query)),
+    responses((status = 204)))]
+async fn delete_credential(
+    require: Permission<UpdateUser>,
+    Path((account, name)): Path<(String, String)>,
+    query: Query,
+) -> Result<StatusCode, ApiError> {
+    query.required("credential_type")?;
+    query.word("credential_type", &["password"])?;
+    found(&require.app, &account, &name).await?;
+    if name == require.caller.user {
+        return Err(ApiError::bad_request("nobody can delete the credential they are calling with"));
+    }
+    require.app.records().set_password(&account, &name, None).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+#[utoipa::path(get, path = "/user", tag = "Users", responses((status = 200, body = User)))]
+async fn own(require: Permission<Authenticated>) -> Result<Json<User>, ApiError> {
+    Ok(Json(wire(&found(&require.app, &require.caller.account, &require.caller.user).await?)))
+}
+
+#[utoipa::path(get, path = "/user/credentials", tag = "Users", responses((status = 200, body = [Credential])))]
+async fn own_credentials(require: Permission<Authenticated>) -> Result<Json<Vec<Credential>>, ApiError> {
+    let user = found(&require.app, &require.caller.account, &require.caller.user).await?;
+    Ok(Json(credential(&user).into_iter().collect()))
+}
+
+#[utoipa::path(post, path = "/user/credentials", tag = "Users", request_body = Object,
+    responses((status = 200, body = Credential)))]
+async fn set_own_credential(
+    require: Permission<Authenticated>,
+    body: JsonObject,
+) -> Result<Json<Credential>, ApiError> {
+    let password = password_of(&body)?;
+    change(&require.app, &require.caller.account, &require.caller.user, password).await
+}
+
+async fn change(app: &App, account: &str, name: &str, password: SecretString) -> Result<Json<Credential>, ApiError> {
+    let user = app.set_password(account, name, password).await?;
+    credential(&user).map(Json).ok_or_else(|| ApiError::not_found("User not found"))
+}
+
+async fn found(app: &App, account: &str, name: &str) -> Result<records::User, ApiError> {
+    existing(app, account).await?;
+    let user = app.records().user(name).await?;
+    user.filter(|user| user.account == account).ok_or_else(|| ApiError::not_found("User not found"))
+}
+
+fn password_of(body: &JsonObject) -> Result<SecretString, ApiError> {
+    let fields = Fields::of(body);
+    fields.word("type", &["password"])?;
+    match fields.required("value")? {
+        "" => Err(ApiError::bad_request("an empty password is none")),
+        value => Ok(SecretString::from(value)),
+    }
+}
+
+fn is_password(text: &str) -> bool {
+    (6..=128).contains(&text.chars().count())
+}
+
+fn wire(user: &records::User) -> User {
+    User {
+        username: user.name.clone(),
+        r#type: "native",
+        source: None,
+        created_at: seconds(user.created_at),
+        last_updated: seconds(user.updated_at),
+    }
+}
+
+/// The credential with its value masked to a fixed width, so that nothing is told about the password.
+fn credential(user: &records::User) -> Option<Credential> {
+    let created_at = user.password_set_at?;
+    Some(Credential { r#type: "password", value: "******", created_at: seconds(created_at) })
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+struct User {
+    username: String,
+    r#type: &'static str,
+    source: Option<String>,
+    created_at: String,
+    last_updated: String,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+struct Credential {
+    r#type: &'static str,
+    value: &'static str,
+    created_at: String,
+}

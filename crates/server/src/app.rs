@@ -1,0 +1,276 @@
+//! The service: its settings, what it remembers, what it knows, and who may come in.
+
+use std::sync::Arc;
+
+use killick_store::{Settings, Store, StoreError};
+use secrecy::{ExposeSecret as _, SecretString};
+use serde_json::Value;
+
+use crate::api::error::ApiError;
+use crate::auth::{self, Verified};
+use crate::config::Config;
+use crate::judge::cache::Cache;
+use crate::knowledge::Knowledge;
+use crate::records::{Account, NewRegistry, Policy, Records, RegistryLogin, User};
+use crate::{clock, cpu, records, registry};
+
+/// The version of the engine whose clients this service satisfies.
+pub(crate) const PRODUCT_VERSION: &str = "1.1.0";
+/// The version of the database schema those clients print.
+pub(crate) const DB_VERSION: &str = "0.0.16";
+
+/// A service that is ready to answer. Cheap to clone.
+#[derive(Clone)]
+pub struct App(Arc<Inner>);
+
+struct Inner {
+    config: Config,
+    records: Records,
+    knowledge: Knowledge,
+    verified: Verified,
+    cache: Cache,
+    extra_ca: Option<Vec<u8>>,
+    /// Where layers are read: they may wait for a registry, and answers must not wait for them.
+    analysts: rayon::ThreadPool,
+    /// Verified when nobody has the name, so that a wrong name takes as long as a wrong password.
+    nobodys_hash: String,
+}
+
+/// Who is calling.
+#[derive(Debug, Clone)]
+pub(crate) struct Identity {
+    /// The user.
+    pub(crate) user: String,
+    /// Their account.
+    pub(crate) account: String,
+    /// Whether the account may do everything.
+    pub(crate) is_admin: bool,
+    /// Whether the account may do anything.
+    pub(crate) enabled: bool,
+}
+
+/// Why the service cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The data cannot be opened.
+    #[error("cannot open the data in `{path}`")]
+    Store {
+        /// The data folder.
+        path: std::path::PathBuf,
+        /// Why.
+        #[source]
+        source: StoreError,
+    },
+    /// The first account cannot be made.
+    #[error("cannot make the first account")]
+    FirstAccount(#[source] StoreError),
+    /// A password cannot be hashed.
+    #[error(transparent)]
+    Password(#[from] auth::PasswordError),
+    /// The advisory index cannot be read.
+    #[error("cannot open the advisory index")]
+    Knowledge(#[source] killick_vulns::IndexError),
+    /// The threads that read layers cannot be started.
+    #[error("cannot start the threads that read layers")]
+    Threads(#[source] rayon::ThreadPoolBuildError),
+    /// A file of certificates cannot be read.
+    #[error("cannot read the certificate authorities")]
+    Certificates(#[source] std::io::Error),
+}
+
+impl App {
+    /// Opens the data, and makes the first account where there is none.
+    pub async fn open(config: Config) -> Result<Self, OpenError> {
+        let settings = Settings {
+            data_dir: config.storage.data_dir.clone(),
+            database_url: config.storage.database_url.get().map(SecretString::from),
+            secret: config.storage.secret_key.get().map(SecretString::from),
+            max_connections: config.storage.max_connections,
+        };
+        let store = Store::open(&settings).await;
+        let store = store.map_err(|source| OpenError::Store { path: config.storage.data_dir.clone(), source })?;
+        let knowledge = Knowledge::open(&config).map_err(OpenError::Knowledge)?;
+        let mut extra_ca = Vec::new();
+        for file in &config.registries.ca_files {
+            extra_ca.extend(fs_err::read(file).map_err(OpenError::Certificates)?);
+        }
+        let app = Self(Arc::new(Inner {
+            records: Records::new(store),
+            knowledge,
+            verified: Verified::new(),
+            cache: Cache::default(),
+            extra_ca: Some(extra_ca).filter(|pem| !pem.is_empty()),
+            analysts: rayon::ThreadPoolBuilder::new()
+                .thread_name(|number| format!("analysis-{number}"))
+                .build()
+                .map_err(OpenError::Threads)?,
+            nobodys_hash: auth::hash(&auth::random())?,
+            config,
+        }));
+        app.make_first_account().await?;
+        Ok(app)
+    }
+
+    /// The settings.
+    pub fn config(&self) -> &Config {
+        &self.0.config
+    }
+
+    /// Runs the worker until nothing is queued. For tests and one-shot use; [`serve`](crate::serve) runs workers all
+    /// the time.
+    pub async fn work_until_idle(&self) {
+        while crate::jobs::analysis::work_once(self).await {}
+    }
+
+    /// Ends running statements and closes the database.
+    pub(crate) async fn close(&self) {
+        self.records().store().close().await;
+    }
+
+    pub(crate) fn records(&self) -> &Records {
+        &self.0.records
+    }
+
+    pub(crate) fn knowledge(&self) -> &Knowledge {
+        &self.0.knowledge
+    }
+
+    pub(crate) fn cache(&self) -> &Cache {
+        &self.0.cache
+    }
+
+    /// Where layers are read.
+    pub(crate) fn analysts(&self) -> &rayon::ThreadPool {
+        &self.0.analysts
+    }
+
+    /// Certificates to trust besides the system's, PEM.
+    pub(crate) fn extra_ca(&self) -> Option<&[u8]> {
+        self.0.extra_ca.as_deref()
+    }
+
+    /// The caller of this name and password, or nobody.
+    pub(crate) async fn authenticate(&self, name: &str, password: SecretString) -> Result<Option<Identity>, ApiError> {
+        let user = self.records().user(name).await?;
+        let stored = user.as_ref().and_then(|user| user.password_hash.clone());
+        let (stored, is_somebody) = match stored {
+            Some(stored) => (stored, true),
+            None => (self.0.nobodys_hash.clone(), false),
+        };
+        if !self.0.verified.contains(&stored, &password) {
+            let app = self.clone();
+            let is_right = cpu::run(move || {
+                let is_right = auth::verify(&password, &stored);
+                if is_right {
+                    app.0.verified.insert(&stored, &password);
+                }
+                is_right
+            })
+            .await;
+            if !is_right || !is_somebody {
+                return Ok(None);
+            }
+        }
+        let Some(user) = user.filter(|_| is_somebody) else { return Ok(None) };
+        let account = self.records().account(&user.account).await?;
+        Ok(account.map(|account| Identity {
+            user: user.name,
+            is_admin: account.is_admin(),
+            enabled: account.state == records::AccountState::Enabled,
+            account: account.name,
+        }))
+    }
+
+    /// Adds an account with the default policy.
+    pub(crate) async fn create_account(&self, name: &str, email: Option<&str>) -> Result<Account, ApiError> {
+        if self.records().account(name).await?.is_some() {
+            return Err(ApiError::bad_request(format!("the account `{name}` exists already")));
+        }
+        let account = self.records().create_account(name, records::AccountKind::User, email).await?;
+        self.records().give_default_policy(name).await?;
+        Ok(account)
+    }
+
+    /// Adds a user.
+    pub(crate) async fn create_user(
+        &self,
+        account: &str,
+        name: &str,
+        password: SecretString,
+    ) -> Result<User, ApiError> {
+        if self.records().user(name).await?.is_some() {
+            return Err(ApiError::bad_request(format!("the user `{name}` exists already")));
+        }
+        let hashed = hashed(password).await?;
+        Ok(self.records().create_user(account, name, &hashed).await?)
+    }
+
+    /// Replaces the password of a user.
+    pub(crate) async fn set_password(
+        &self,
+        account: &str,
+        name: &str,
+        password: SecretString,
+    ) -> Result<User, ApiError> {
+        let hashed = hashed(password).await?;
+        self.records().set_password(account, name, Some(&hashed)).await?;
+        let user = self.records().user(name).await?;
+        user.ok_or_else(|| ApiError::not_found("User not found"))
+    }
+
+    /// Checks a bundle and stores it under its id.
+    pub(crate) async fn save_policy(&self, account: &str, bundle: Value) -> Result<Policy, ApiError> {
+        if self.records().account(account).await?.is_none() {
+            return Err(ApiError::not_found(format!("there is no account `{account}`")));
+        }
+        crate::judge::check_bundle(&bundle)?;
+        Ok(self.records().save_policy(account, &bundle, "local").await?)
+    }
+
+    /// Makes a policy the active one.
+    pub(crate) async fn activate_policy(&self, account: &str, id: &str) -> Result<Policy, ApiError> {
+        self.records().activate_policy(account, id).await?;
+        let policy = self.records().policy(account, id).await?;
+        policy.ok_or_else(|| ApiError::not_found(format!("there is no policy `{id}`")))
+    }
+
+    /// Whether a registry takes the credentials, told in one sentence where it does not.
+    pub(crate) async fn try_registry(&self, wanted: &NewRegistry) -> Result<(), String> {
+        let login = RegistryLogin {
+            user: wanted.user.clone(),
+            password: wanted.password.clone(),
+            verify_tls: wanted.verify_tls,
+        };
+        registry::try_login(self, &wanted.name, &login).await
+    }
+
+    async fn make_first_account(&self) -> Result<(), OpenError> {
+        if self.records().account("admin").await.map_err(OpenError::FirstAccount)?.is_some() {
+            return Ok(());
+        }
+        let accounts = &self.config().accounts;
+        let made_up = accounts.admin_password.get().is_none().then(auth::random);
+        let password = match (&made_up, accounts.admin_password.get()) {
+            (None, Some(given)) => SecretString::from(given),
+            (made_up, _) => made_up.clone().unwrap_or_else(auth::random),
+        };
+        let hashed = cpu::run(move || auth::hash(&password)).await?;
+        let email = accounts.admin_email.as_str();
+        let made = self.records().make_first_account(email, &hashed).await.map_err(OpenError::FirstAccount)?;
+        if let (true, Some(password)) = (made, made_up) {
+            announce(&password);
+        }
+        tracing::info!(at = %clock::now(), "made the account `admin`");
+        Ok(())
+    }
+}
+
+/// Tells the operator the one password nobody else knows. Never logged, never told again.
+#[expect(clippy::print_stderr, reason = "the only way to hand over a password that must not be in a log")]
+fn announce(password: &SecretString) {
+    eprintln!("user `admin` has the password `{}`: it is not shown again", password.expose_secret());
+}
+
+async fn hashed(password: SecretString) -> Result<String, ApiError> {
+    cpu::run(move || auth::hash(&password)).await.map_err(|error| ApiError::internal(&error))
+}

@@ -1,0 +1,223 @@
+//! Settings: one tree, read from one TOML file, then `KILLICK__SECTION__KEY` variables, then flags of the caller.
+//!
+//! No other code of the service reads the environment. The commented default file is [`DEFAULT_FILE`].
+
+mod load;
+mod secret;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+pub use load::ConfigError;
+pub use secret::Secret;
+
+/// The default settings with a comment on each: what `killick serve` runs on with an empty file.
+pub const DEFAULT_FILE: &str = include_str!("../config/default.toml");
+
+/// All settings of the service.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// The HTTP surface.
+    pub server: ServerConfig,
+    /// Where things are kept.
+    pub storage: StorageConfig,
+    /// The first account.
+    pub accounts: AccountsConfig,
+    /// Advisories.
+    pub knowledge: KnowledgeConfig,
+    /// Analysis of images.
+    pub analysis: AnalysisConfig,
+    /// Registries.
+    pub registries: RegistriesConfig,
+    /// How long things are kept.
+    pub retention: RetentionConfig,
+}
+
+/// What a process does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    /// Answers requests.
+    Api,
+    /// Analyses images.
+    Worker,
+    /// Runs what runs on a timer.
+    Scheduler,
+}
+
+/// The HTTP surface.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ServerConfig {
+    /// Address and port to listen on.
+    pub listen: SocketAddr,
+    /// The URL others reach this service by, in service records; empty for the listening address.
+    pub public_url: String,
+    /// Name of this process in service records.
+    pub host_id: String,
+    /// What this process does.
+    pub roles: Vec<Role>,
+    /// A request is given up after this time.
+    pub request_timeout_seconds: u64,
+    /// Largest request body.
+    pub body_limit_bytes: usize,
+    /// How long running requests and tasks may take after a signal to stop.
+    pub shutdown_seconds: u64,
+}
+
+impl Default for ServerConfig {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 8228)),
+            public_url: String::new(),
+            host_id: "killick".to_owned(),
+            roles: vec![Role::Api, Role::Worker, Role::Scheduler],
+            request_timeout_seconds: 180,
+            body_limit_bytes: 16 << 20,
+            shutdown_seconds: 10,
+        }
+    }
+}
+
+impl ServerConfig {
+    /// The URL others reach this service by.
+    pub fn base_url(&self) -> String {
+        if self.public_url.is_empty() { format!("http://{}", self.listen) } else { self.public_url.clone() }
+    }
+
+    /// Whether this process has the role.
+    pub fn has(&self, role: Role) -> bool {
+        self.roles.contains(&role)
+    }
+}
+
+/// Where things are kept.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct StorageConfig {
+    /// Folder for everything that has no URL of its own.
+    pub data_dir: PathBuf,
+    /// `sqlite:` or `postgres:` URL; empty for a SQLite file in `data_dir`.
+    pub database_url: Secret,
+    /// Secret that encrypts registry credentials at rest, long and random; empty for a key file in `data_dir`.
+    pub secret_key: Secret,
+    /// File holding `secret_key` instead.
+    pub secret_key_file: PathBuf,
+    /// Most connections to the database.
+    pub max_connections: u32,
+}
+
+impl Default for StorageConfig {
+    fn default() -> Self {
+        Self {
+            data_dir: PathBuf::from("killick-data"),
+            database_url: Secret::default(),
+            secret_key: Secret::default(),
+            secret_key_file: PathBuf::new(),
+            max_connections: 8,
+        }
+    }
+}
+
+/// The first account.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct AccountsConfig {
+    /// Password of user `admin` at the first start; empty to have one made up and printed once.
+    pub admin_password: Secret,
+    /// File holding `admin_password` instead.
+    pub admin_password_file: PathBuf,
+    /// E-mail address of account `admin`.
+    pub admin_email: String,
+}
+
+impl Default for AccountsConfig {
+    fn default() -> Self {
+        Self {
+            admin_password: Secret::default(),
+            admin_password_file: PathBuf::new(),
+            admin_email: "admin@myanchore".to_owned(),
+        }
+    }
+}
+
+/// Advisories.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct KnowledgeConfig {
+    /// The advisory index; empty for `advisories.db` in the data folder.
+    pub index: PathBuf,
+    /// Index to use while there is none of our own: the one the product ships with.
+    pub starter_index: PathBuf,
+    /// Folder of upstream files from which `POST /system/feeds` builds the index; empty for none.
+    pub feeds_dir: PathBuf,
+    /// How often to look whether the index was replaced.
+    pub reload_seconds: u64,
+}
+
+impl Default for KnowledgeConfig {
+    fn default() -> Self {
+        Self { index: PathBuf::new(), starter_index: PathBuf::new(), feeds_dir: PathBuf::new(), reload_seconds: 10 }
+    }
+}
+
+/// Analysis of images.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct AnalysisConfig {
+    /// Images analysed at the same time by this process.
+    pub workers: usize,
+    /// How long a worker may be silent before its task is given to another.
+    pub lease_seconds: u64,
+    /// How often an idle worker looks for work that was queued by another process.
+    pub poll_seconds: u64,
+    /// Largest compressed image to accept, in megabytes; 0 for any.
+    pub max_compressed_image_size_mb: u64,
+}
+
+impl Default for AnalysisConfig {
+    fn default() -> Self {
+        Self { workers: 2, lease_seconds: 60, poll_seconds: 2, max_compressed_image_size_mb: 0 }
+    }
+}
+
+/// Registries.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RegistriesConfig {
+    /// Registries on this machine may be spoken to in plain HTTP, as container runtimes do.
+    pub plain_http_on_loopback: bool,
+    /// Hosts (`host` or `host:port`) that may be spoken to in plain HTTP.
+    pub plain_http: Vec<String>,
+    /// Certificate authorities to trust besides the public ones, PEM files.
+    pub ca_files: Vec<PathBuf>,
+    /// A request to a registry is given up after this time without an answer.
+    pub timeout_seconds: u64,
+}
+
+impl Default for RegistriesConfig {
+    fn default() -> Self {
+        Self { plain_http_on_loopback: true, plain_http: Vec::new(), ca_files: Vec::new(), timeout_seconds: 30 }
+    }
+}
+
+/// How long things are kept.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RetentionConfig {
+    /// How often the retention job runs.
+    pub every_seconds: u64,
+    /// Days an evaluation is kept that is not the newest of its image, tag and bundle.
+    pub evaluations_days: u32,
+    /// Days a finished or failed task is kept.
+    pub tasks_days: u32,
+}
+
+impl Default for RetentionConfig {
+    fn default() -> Self {
+        Self { every_seconds: 3600, evaluations_days: 365, tasks_days: 7 }
+    }
+}

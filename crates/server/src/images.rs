@@ -1,0 +1,142 @@
+//! Adding an image: find out what the reference means, remember it, and queue the analysis.
+
+use axum::http::StatusCode;
+use jiff::Timestamp;
+use killick_fetch::StageError;
+use killick_fetch::documents::DocumentError;
+use killick_fetch::registry::RegistryError;
+use killick_model::image::StagedImage;
+use killick_model::reference::Reference;
+use serde_json::{Map, Value};
+
+use crate::api::error::{
+    ApiError, OSARCH_MISMATCH, REGISTRY_IMAGE_NOT_FOUND, REGISTRY_NOT_ACCESSIBLE, REGISTRY_NOT_SUPPORTED,
+    REGISTRY_PERMISSION_DENIED, SKOPEO_UNKNOWN_ERROR,
+};
+use crate::app::App;
+use crate::records::{Image, NewImage, TagName};
+use crate::{clock, registry};
+
+/// What to add.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct AddImage {
+    /// What to ask the registry for.
+    pub(crate) pull: Wanted,
+    /// The tag it is remembered under.
+    pub(crate) tag: Wanted,
+    /// The Dockerfile, if the caller has it.
+    pub(crate) dockerfile: Option<String>,
+    /// Merged into the image's.
+    pub(crate) annotations: Map<String, Value>,
+    /// When the tag pointed here, if not now.
+    pub(crate) detected_at: Option<Timestamp>,
+    /// Analyse again.
+    pub(crate) force: bool,
+    /// Watch the tag from now on.
+    pub(crate) autosubscribe: bool,
+}
+
+impl AddImage {
+    /// An image without anything beside it.
+    pub(crate) fn new(pull: Wanted, tag: Wanted, force: bool) -> Self {
+        Self { pull, tag, dockerfile: None, annotations: Map::new(), detected_at: None, force, autosubscribe: false }
+    }
+}
+
+/// A reference as version 1 spells it, and what is wrong with it for a registry.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Wanted {
+    /// As spelt.
+    pub(crate) text: String,
+    /// Where it is kept.
+    pub(crate) registry: String,
+    /// Path within the registry.
+    pub(crate) repository: String,
+    /// The tag, unless it is by digest.
+    pub(crate) tag: Option<String>,
+    /// As registries read it, or why they cannot.
+    pub(crate) reference: Result<Reference, String>,
+}
+
+/// Adds an image, or merges tag and annotations into the one that is there.
+pub(crate) async fn add(app: &App, account: &str, wanted: AddImage) -> Result<Image, ApiError> {
+    if app.records().account(account).await?.is_none() {
+        return Err(ApiError::not_found(format!("there is no account `{account}`")));
+    }
+    let reference = wanted.pull.reference.clone().map_err(|why| unresolved(&why, SKOPEO_UNKNOWN_ERROR))?;
+    let staged = registry::fetch(app, account, &reference).await.map_err(|error| lookup_failed(&error))?;
+    check_size(app, &staged)?;
+    let known = app.records().image(account, &staged.manifest_digest.to_string()).await?;
+    let by_digest = wanted.pull.tag.is_none();
+    match &known {
+        None if wanted.force && by_digest => {
+            return Err(ApiError::bad_request("an image that is not known cannot be forced by digest"));
+        }
+        Some(known) if wanted.dockerfile.is_some() && !wanted.force => {
+            return Err(ApiError::bad_request("the image is known already: a Dockerfile can only be given with force")
+                .with_detail("digest", known.digest.as_str())
+                .with_detail("tag", wanted.tag.text.as_str()));
+        }
+        _ => {}
+    }
+    let kept = known.as_ref().filter(|_| by_digest && wanted.force).map(|image| image.created_at);
+    let detected_at = wanted.detected_at.or(kept).unwrap_or_else(clock::now);
+    let tag = TagName {
+        registry: wanted.tag.registry,
+        repository: wanted.tag.repository,
+        tag: wanted.tag.tag.unwrap_or_else(|| "latest".to_owned()),
+    };
+    let new = NewImage {
+        account: account.to_owned(),
+        pull: reference_to(&reference, &staged),
+        tag,
+        dockerfile: wanted.dockerfile,
+        annotations: wanted.annotations,
+        detected_at,
+        force: wanted.force,
+        autosubscribe: wanted.autosubscribe,
+    };
+    Ok(app.records().add_image(&new, &staged).await?)
+}
+
+/// The very image that was found, wherever its tag goes until it is analysed.
+fn reference_to(reference: &Reference, staged: &StagedImage) -> Reference {
+    Reference { tag: None, digest: Some(staged.manifest_digest.clone()), ..reference.clone() }
+}
+
+/// The answer to a reference that no registry can be asked for.
+pub(crate) fn malformed_reference(text: &str) -> ApiError {
+    unresolved(&format!("`{text}` is not an image reference"), SKOPEO_UNKNOWN_ERROR)
+}
+
+fn check_size(app: &App, staged: &StagedImage) -> Result<(), ApiError> {
+    let limit = app.config().analysis.max_compressed_image_size_mb;
+    let bytes = staged.layers.iter().fold(0_u64, |sum, layer| sum.saturating_add(layer.size));
+    let size = bytes.div_ceil(1 << 20);
+    if limit == 0 || size <= limit {
+        return Ok(());
+    }
+    Err(ApiError::bad_request("the image is larger than this service accepts")
+        .with_detail("requested_image_compressed_size_mb", size)
+        .with_detail("max_compressed_image_size_mb", limit))
+}
+
+fn lookup_failed(error: &StageError) -> ApiError {
+    let code = match error {
+        StageError::Registry(RegistryError::Unauthorized { .. } | RegistryError::Token { .. }) => {
+            REGISTRY_PERMISSION_DENIED
+        }
+        StageError::Registry(RegistryError::NotFound { .. }) => REGISTRY_IMAGE_NOT_FOUND,
+        StageError::Registry(RegistryError::Unreachable { .. }) => REGISTRY_NOT_ACCESSIBLE,
+        StageError::Registry(RegistryError::PlainHttp { .. } | RegistryError::Tls { .. }) => REGISTRY_NOT_SUPPORTED,
+        StageError::Document(DocumentError::NoPlatform { .. }) => OSARCH_MISMATCH,
+        _ => SKOPEO_UNKNOWN_ERROR,
+    };
+    unresolved(&registry::told(error), code)
+}
+
+fn unresolved(why: &str, code: &'static str) -> ApiError {
+    ApiError::new(StatusCode::BAD_REQUEST, "cannot fetch image digest/manifest from registry")
+        .with_code(code)
+        .with_detail("raw_exception_message", why)
+}

@@ -1,0 +1,96 @@
+//! What runs by itself: on a timer, on a nudge, until the service stops.
+//!
+//! A job takes no hint about what changed and may run any number of times. Its panic is caught and logged; the next
+//! run comes as if nothing had happened.
+
+pub(crate) mod analysis;
+mod index;
+mod leases;
+mod retention;
+
+use std::future::Future;
+use std::panic::AssertUnwindSafe;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::FutureExt as _;
+use tokio::sync::{Notify, watch};
+use tokio::task::JoinSet;
+
+use crate::app::App;
+use crate::config::{Config, Role};
+
+/// A running job.
+type Run = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// Something that runs by itself.
+pub(crate) struct Job {
+    /// Name, in logs.
+    pub(crate) name: &'static str,
+    /// Which processes run it.
+    pub(crate) role: Role,
+    /// How many at the same time in one process.
+    pub(crate) copies: fn(&Config) -> usize,
+    /// How often, at least.
+    pub(crate) every: fn(&Config) -> Duration,
+    /// What wakes it earlier.
+    pub(crate) nudge: Option<fn(&App) -> Arc<Notify>>,
+    /// Does it once.
+    pub(crate) run: fn(App) -> Run,
+}
+
+/// Every job.
+pub(crate) const JOBS: &[Job] = &[analysis::JOB, index::JOB, leases::JOB, retention::JOB];
+
+/// Starts the jobs of this process; they end when `stop` turns true.
+pub(crate) fn start(app: &App, stop: &watch::Receiver<bool>) -> JoinSet<()> {
+    let mut running = JoinSet::new();
+    for job in JOBS.iter().filter(|job| app.config().server.has(job.role)) {
+        for _ in 0..(job.copies)(app.config()) {
+            running.spawn(repeat(job, app.clone(), stop.clone()));
+        }
+    }
+    running
+}
+
+async fn repeat(job: &'static Job, app: App, mut stop: watch::Receiver<bool>) {
+    let every = (job.every)(app.config());
+    let nudge = job.nudge.map(|nudge| nudge(&app));
+    while !*stop.borrow() {
+        // Registered before the run, so that no nudge in between is missed.
+        let nudged = async {
+            match &nudge {
+                Some(nudge) => nudge.notified().await,
+                None => std::future::pending().await,
+            }
+        };
+        if AssertUnwindSafe((job.run)(app.clone())).catch_unwind().await.is_err() {
+            tracing::error!(job.name = job.name, "the job `{}` panicked", job.name);
+        }
+        tokio::select! {
+            () = nudged => {}
+            () = tokio::time::sleep(every) => {}
+            _ = stop.wait_for(|stop| *stop) => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_unique_and_every_file_is_registered() {
+        let mut names: Vec<&str> = JOBS.iter().map(|job| job.name).collect();
+        names.sort_unstable();
+        let mut files: Vec<String> = fs_err::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/src/jobs"))
+            .unwrap()
+            .map(|entry| entry.unwrap().path())
+            .filter(|path| path.is_file())
+            .map(|path| path.file_stem().unwrap().to_string_lossy().into_owned())
+            .collect();
+        files.sort();
+        assert_eq!(names, files);
+    }
+}

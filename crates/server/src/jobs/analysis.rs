@@ -1,0 +1,184 @@
+//! The analysis worker: claims an image under a lease, keeps the lease alive, stages, analyses, stores.
+//!
+//! A worker that dies leaves a lease that runs out; the next one begins anew, and known layers cost it nothing. A
+//! worker that lost its lease stops, and could not write if it did not.
+
+mod size;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use killick_analysis::analyze::{Options, analyze};
+use killick_analysis::error::AnalysisError;
+use killick_fetch::StageError;
+use killick_model::analysis::Analysis;
+use killick_model::reference::Reference;
+use killick_store::StoreError;
+use killick_store::images::FinishedAnalysis;
+use killick_store::packages::PackageIdentity;
+use killick_store::tasks::{Lease, Task, back_off};
+use serde::{Deserialize, Serialize};
+use tracing::Instrument as _;
+
+use super::Job;
+use crate::app::App;
+use crate::config::Role;
+use crate::records::{StoredFacts, now};
+use crate::{cpu, registry};
+
+/// The job.
+pub(super) const JOB: Job = Job {
+    name: "analysis",
+    role: Role::Worker,
+    copies: |config| config.analysis.workers.max(1),
+    every: |config| Duration::from_secs(config.analysis.poll_seconds.max(1)),
+    nudge: Some(|app| app.records().store().task_nudge()),
+    run: |app| Box::pin(async move { while work_once(&app).await {} }),
+};
+
+/// Kind of the tasks this job does.
+pub(crate) const KIND: &str = "analyze_image";
+
+/// What a task says.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Payload {
+    /// Digest of the manifest.
+    pub(crate) digest: String,
+    /// Where to get it.
+    pub(crate) reference: Reference,
+}
+
+impl Payload {
+    /// As it is queued.
+    pub(crate) fn to_text(&self) -> String {
+        serde_json::json!({"digest": self.digest, "reference": self.reference}).to_string()
+    }
+}
+
+/// Why an image was not analysed.
+#[derive(Debug, thiserror::Error)]
+enum WorkError {
+    #[error("the task cannot be read")]
+    Payload(#[source] serde_json::Error),
+    #[error("the image cannot be fetched")]
+    Stage(#[source] StageError),
+    #[error("the image cannot be analysed")]
+    Analyse(#[source] AnalysisError),
+    #[error("the analysis cannot be written down")]
+    Encode(#[source] serde_json::Error),
+    #[error("the analysis cannot be stored")]
+    Store(#[from] StoreError),
+    #[error("the lease was lost")]
+    LeaseLost,
+}
+
+/// Does one task, if there is one. Whether there was.
+pub(crate) async fn work_once(app: &App) -> bool {
+    let lease_micros = micros(app.config().analysis.lease_seconds.max(3));
+    match app.records().store().claim(&[KIND], lease_micros, now()).await {
+        Ok(Some((task, lease))) => {
+            let span = tracing::info_span!("task", task.id = task.id, account.name = %task.account);
+            work(app, &task, &lease, lease_micros).instrument(span).await;
+            true
+        }
+        Ok(None) => false,
+        Err(error) => {
+            tracing::error!(error = %error, "no task can be claimed: {error}");
+            false
+        }
+    }
+}
+
+async fn work(app: &App, task: &Task, lease: &Lease, lease_micros: i64) {
+    let outcome = tokio::select! {
+        outcome = attempt(app, task, lease) => outcome,
+        () = keep_alive(app, lease, lease_micros) => Err(WorkError::LeaseLost),
+    };
+    match outcome {
+        Ok(()) => {}
+        Err(WorkError::LeaseLost | WorkError::Store(StoreError::LeaseLost { .. })) => {
+            tracing::warn!("the lease of the task was lost: another worker has it");
+        }
+        Err(error) => {
+            let cause = told(&error);
+            tracing::warn!(error = %cause, "the analysis failed: {cause}");
+            if let Err(error) = fail(app, task, lease, &cause).await {
+                tracing::error!(error = %error, "the failure cannot be recorded: {error}");
+            }
+        }
+    }
+}
+
+async fn attempt(app: &App, task: &Task, lease: &Lease) -> Result<(), WorkError> {
+    let payload: Payload = serde_json::from_str(&task.payload).map_err(WorkError::Payload)?;
+    let store = app.records().store();
+    if !store.start_analysis(lease, &task.account, &payload.digest, now()).await? {
+        return Ok(store.complete(lease, now()).await?);
+    }
+    let staged = registry::fetch(app, &task.account, &payload.reference).await.map_err(WorkError::Stage)?;
+    let (staged, sizes) = size::counted(staged);
+    let cache = StoredFacts::new(app.records().clone());
+    let image = Arc::new(staged);
+    let subject = image.clone();
+    let outcome = cpu::run_on(app.analysts(), move || analyze(&subject, Some(&cache), &Options::default())).await;
+    let analysis = outcome.map_err(WorkError::Analyse)?;
+    let size = size::total(app.records(), &image, &sizes).await?;
+    let bytes = serde_json::to_vec(&analysis).map_err(WorkError::Encode)?;
+    let blob = store.blobs().put(bytes).await?;
+    let done = finished(&analysis, blob, size);
+    store.finish_analysis(lease, &task.account, &payload.digest, &done, now()).await?;
+    tracing::info!(image.digest = %payload.digest, "analyzed image {}", payload.digest);
+    Ok(())
+}
+
+fn finished(analysis: &Analysis, blob: killick_model::digest::Digest, size: u64) -> FinishedAnalysis {
+    let distribution = analysis.distribution.as_ref();
+    FinishedAnalysis {
+        analysis: blob,
+        size_bytes: i64::try_from(size).unwrap_or(i64::MAX),
+        architecture: analysis.config.architecture.clone(),
+        distro: distribution.map(|distribution| distribution.id.clone()).unwrap_or_default(),
+        distro_version: distribution.and_then(|distribution| distribution.version.clone()).unwrap_or_default(),
+        layer_count: i64::try_from(analysis.layers.len()).unwrap_or(i64::MAX),
+        packages: PackageIdentity::all(analysis),
+    }
+}
+
+/// Renews the lease until it is lost.
+async fn keep_alive(app: &App, lease: &Lease, lease_micros: i64) {
+    let third = Duration::from_micros(u64::try_from(lease_micros / 3).unwrap_or(1_000_000));
+    loop {
+        tokio::time::sleep(third).await;
+        match app.records().store().renew(lease, lease_micros, now()).await {
+            Ok(true) => {}
+            Ok(false) => return,
+            // The lease may still hold; the next renewal, or the end of the work, will tell.
+            Err(error) => tracing::warn!(error = %error, "the lease cannot be renewed: {error}"),
+        }
+    }
+}
+
+async fn fail(app: &App, task: &Task, lease: &Lease, cause: &str) -> Result<(), StoreError> {
+    let store = app.records().store();
+    let wait = back_off(task.attempts);
+    match serde_json::from_str::<Payload>(&task.payload) {
+        Ok(payload) => store.fail_analysis(lease, &task.account, &payload.digest, cause, wait, now()).await?,
+        Err(_) => store.fail(lease, cause, wait, now()).await?,
+    };
+    Ok(())
+}
+
+fn told(error: &WorkError) -> String {
+    let mut text = error.to_string();
+    let mut next = std::error::Error::source(error);
+    while let Some(cause) = next {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        next = cause.source();
+    }
+    text
+}
+
+fn micros(seconds: u64) -> i64 {
+    i64::try_from(seconds.saturating_mul(1_000_000)).unwrap_or(i64::MAX)
+}

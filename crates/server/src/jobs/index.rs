@@ -1,0 +1,22 @@
+//! Looks whether the advisory index was replaced, and opens the new one.
+
+use std::time::Duration;
+
+use super::Job;
+use crate::config::Role;
+
+/// The job. Processes that answer need the index; the others do not judge.
+pub(super) const JOB: Job = Job {
+    name: "index",
+    role: Role::Api,
+    copies: |_| 1,
+    every: |config| Duration::from_secs(config.knowledge.reload_seconds.max(1)),
+    nudge: None,
+    run: |app| {
+        Box::pin(async move {
+            if let Err(error) = app.knowledge().reload() {
+                tracing::error!(error = %error, "the new advisory index cannot be opened, the old one stays: {error}");
+            }
+        })
+    },
+};

@@ -1,0 +1,192 @@
+//! Judging a stored image: facts from the store, knowledge from the index, decisions from the policy.
+//!
+//! Everything here is computed on demand by pure functions; [`cache`] only keeps what it would compute again.
+
+pub(crate) mod cache;
+
+use std::sync::Arc;
+
+use axum::http::StatusCode;
+use jiff::Timestamp;
+use killick_model::analysis::Analysis;
+use killick_model::evaluation::Evaluation;
+use killick_model::matching::{Match, Matches};
+use killick_policy::{Bundle, Dockerfile, DockerfileMode, Evidence, FeedGroup, ProblemSeverity};
+use killick_report::content::{ContentType, Subject};
+use killick_report::vulnerabilities::{Kind, WontFix, records as vulnerability_records};
+use killick_vulns::{MatchOptions, match_packages};
+use serde_json::Value;
+
+use crate::api::error::ApiError;
+use crate::app::App;
+use crate::records::{Image, Policy, Verdict};
+use crate::{clock, cpu};
+
+/// Whether kept matches will do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Freshness {
+    /// They will: the index is the same.
+    Kept,
+    /// They are to be computed anew.
+    Anew,
+}
+
+/// Whether a verdict is remembered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Keep {
+    /// It is, where it differs from the newest of its kind.
+    Verdict,
+    /// It is not.
+    Nothing,
+}
+
+/// The document of every gate.
+pub(crate) fn gates() -> Value {
+    killick_policy::spec()
+}
+
+/// One type of an image's content.
+pub(crate) async fn content(app: &App, image: &Image, kind: &'static ContentType) -> Result<Value, ApiError> {
+    let analysis = analysis(app, image).await?;
+    let manifest = app.records().manifest(image).await?;
+    let dockerfile = image.dockerfile.clone();
+    Ok(cpu::run(move || {
+        let subject = Subject { analysis: &analysis, manifest: &manifest, dockerfile: dockerfile.as_deref() };
+        (kind.render)(&subject)
+    })
+    .await)
+}
+
+/// The vulnerabilities of an image.
+pub(crate) async fn vulnerabilities(
+    app: &App,
+    image: &Image,
+    kind: Kind,
+    wont_fix: WontFix,
+    freshness: Freshness,
+) -> Result<Vec<Value>, ApiError> {
+    let (analysis, matches) = (analysis(app, image).await?, matches(app, image, freshness).await?);
+    Ok(cpu::run(move || vulnerability_records(&analysis, &matches, kind, wont_fix)).await)
+}
+
+/// Refuses a bundle that has errors, in the words of the contract.
+pub(crate) fn check_bundle(document: &Value) -> Result<(), ApiError> {
+    if let Some(problem) = Bundle::check_schema(document).into_iter().next() {
+        return Err(ApiError::problem(StatusCode::BAD_REQUEST, problem.details));
+    }
+    let bundle =
+        Bundle::parse(document).map_err(|error| ApiError::problem(StatusCode::BAD_REQUEST, error.to_string()))?;
+    let problems = bundle.validate();
+    if problems.iter().all(|problem| problem.severity != ProblemSeverity::Error) {
+        return Ok(());
+    }
+    let details: Vec<Value> = problems.iter().map(killick_policy::BundleProblem::to_v1).collect();
+    Err(ApiError::bad_request("Bundle failed validation").with_detail("validation_details", details))
+}
+
+/// The policy of this id, or the active one.
+pub(crate) async fn policy(app: &App, account: &str, id: Option<&str>) -> Result<Policy, ApiError> {
+    match id {
+        Some(id) => {
+            let policy = app.records().policy(account, id).await?;
+            policy.ok_or_else(|| ApiError::not_found(format!("there is no policy `{id}`")))
+        }
+        None => {
+            let policy = app.records().active_policy(account).await?;
+            policy.ok_or_else(|| ApiError::not_found("no policy is active"))
+        }
+    }
+}
+
+/// Judges an image under a tag.
+pub(crate) async fn evaluate(
+    app: &App,
+    image: &Image,
+    tag: &str,
+    policy: &Policy,
+    keep: Keep,
+) -> Result<Verdict, ApiError> {
+    let analysis = analysis(app, image).await?;
+    let matches = matches(app, image, Freshness::Kept).await?;
+    let feeds = feeds(app);
+    let known = app.records().first_seen(image).await?;
+    let first_seen: Vec<Option<Timestamp>> =
+        seen(&analysis, &matches).iter().map(|found| known.get(found).copied()).collect();
+    let (image_copy, bundle, tag_text) = (image.clone(), policy.bundle.clone(), tag.to_owned());
+    let evaluation = cpu::run(move || {
+        let mut evidence = Evidence::new(&analysis, &matches, clock::now());
+        (evidence.feeds, evidence.first_seen) = (&feeds, &first_seen);
+        judge(&image_copy, evidence, &bundle, &tag_text)
+    })
+    .await?;
+    let verdict = Verdict { evaluation, bundle: policy.bundle.clone() };
+    if keep == Keep::Verdict {
+        app.records().keep_verdict(image, policy, &verdict).await?;
+    }
+    Ok(verdict)
+}
+
+fn judge<'a>(image: &'a Image, mut evidence: Evidence<'a>, bundle: &Value, tag: &str) -> Result<Evaluation, ApiError> {
+    let bundle = Bundle::parse(bundle).map_err(|error| ApiError::internal(&error))?;
+    evidence.image_size_bytes = image.summary.as_ref().map(|summary| summary.size_bytes);
+    evidence.dockerfile = image.dockerfile.as_deref().map(|text| Dockerfile { text, mode: DockerfileMode::Actual });
+    Ok(killick_policy::evaluate(&bundle, &evidence, tag, &killick_policy::Options::default()))
+}
+
+fn feeds(app: &App) -> Vec<FeedGroup> {
+    let built = app.knowledge().built();
+    let sources = app.knowledge().status().into_iter().flat_map(|status| status.sources);
+    sources
+        .map(|source| FeedGroup { namespace: source.namespace, records: source.advisories, last_sync: built })
+        .collect()
+}
+
+/// Vulnerability and package of each match, as first sights are kept.
+fn seen(analysis: &Analysis, matches: &Matches) -> Vec<(String, String)> {
+    let name = |found: &Match| {
+        let package = analysis.package(found.package);
+        (found.vulnerability.clone(), format!("{} {}", package.name, package.version))
+    };
+    matches.matches.iter().map(name).collect()
+}
+
+/// The facts of an image.
+pub(crate) async fn analysis(app: &App, image: &Image) -> Result<Arc<Analysis>, ApiError> {
+    let key = (image.account.clone(), image.digest.clone(), image.analyzed_at);
+    if let Some(analysis) = app.cache().analysis(&key) {
+        return Ok(analysis);
+    }
+    let bytes = app.records().analysis(image).await?;
+    let analysis = cpu::run(move || serde_json::from_slice::<Analysis>(&bytes)).await;
+    let analysis = Arc::new(analysis.map_err(|error| ApiError::internal(&error))?);
+    app.cache().keep_analysis(key, analysis.clone());
+    Ok(analysis)
+}
+
+/// The matches of an image by the index that is open now.
+pub(crate) async fn matches(app: &App, image: &Image, freshness: Freshness) -> Result<Arc<Matches>, ApiError> {
+    let Some(knowledge) = app.knowledge().current() else { return Ok(Arc::default()) };
+    let key = (image.account.clone(), image.digest.clone(), image.analyzed_at, knowledge.digest.clone());
+    if freshness == Freshness::Kept
+        && let Some(matches) = app.cache().matches(&key)
+    {
+        return Ok(matches);
+    }
+    let stored = match freshness {
+        Freshness::Kept => app.records().matches(image, &knowledge.digest).await?,
+        Freshness::Anew => None,
+    };
+    let matches = match stored {
+        Some(matches) => Arc::new(matches),
+        None => {
+            let facts = analysis(app, image).await?;
+            let (subject, index) = (facts.clone(), knowledge.clone());
+            let found = cpu::run(move || match_packages(&index.index, (&*subject).into(), &MatchOptions::default()));
+            let matches = found.await.map_err(|error| ApiError::internal(&error))?;
+            app.records().keep_matches(image, &knowledge.digest, &matches, &seen(&facts, &matches)).await?;
+            Arc::new(matches)
+        }
+    };
+    app.cache().keep_matches(key, matches.clone());
+    Ok(matches)
+}

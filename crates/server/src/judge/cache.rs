@@ -1,0 +1,92 @@
+//! Facts and matches that were read lately, so that asking again costs no decoding. Bounded by count.
+
+use std::collections::HashMap;
+use std::hash::Hash;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use jiff::Timestamp;
+use killick_model::analysis::Analysis;
+use killick_model::digest::Digest;
+use killick_model::matching::Matches;
+
+/// Images whose facts are kept.
+const ANALYSES: usize = 16;
+/// Images whose matches are kept.
+const MATCHES: usize = 64;
+
+/// Account, digest, and when it was analysed.
+type ImageKey = (String, String, Option<Timestamp>);
+/// The same, and the index.
+type MatchKey = (String, String, Option<Timestamp>, Digest);
+
+/// What was read lately.
+#[derive(Default)]
+pub(crate) struct Cache {
+    analyses: Mutex<Recent<ImageKey, Arc<Analysis>>>,
+    matches: Mutex<Recent<MatchKey, Arc<Matches>>>,
+}
+
+impl Cache {
+    pub(crate) fn analysis(&self, key: &ImageKey) -> Option<Arc<Analysis>> {
+        self.analyses.lock().unwrap_or_else(PoisonError::into_inner).get(key)
+    }
+
+    pub(crate) fn keep_analysis(&self, key: ImageKey, analysis: Arc<Analysis>) {
+        self.analyses.lock().unwrap_or_else(PoisonError::into_inner).keep(key, analysis, ANALYSES);
+    }
+
+    pub(crate) fn matches(&self, key: &MatchKey) -> Option<Arc<Matches>> {
+        self.matches.lock().unwrap_or_else(PoisonError::into_inner).get(key)
+    }
+
+    pub(crate) fn keep_matches(&self, key: MatchKey, matches: Arc<Matches>) {
+        self.matches.lock().unwrap_or_else(PoisonError::into_inner).keep(key, matches, MATCHES);
+    }
+}
+
+/// The few values used last.
+struct Recent<K, V> {
+    values: HashMap<K, (u64, V)>,
+    tick: u64,
+}
+
+impl<K, V> Default for Recent<K, V> {
+    fn default() -> Self {
+        Self { values: HashMap::new(), tick: 0 }
+    }
+}
+
+impl<K: Hash + Eq + Clone, V: Clone> Recent<K, V> {
+    fn get(&mut self, key: &K) -> Option<V> {
+        self.tick += 1;
+        let (used, value) = self.values.get_mut(key)?;
+        *used = self.tick;
+        Some(value.clone())
+    }
+
+    fn keep(&mut self, key: K, value: V, capacity: usize) {
+        self.tick += 1;
+        self.values.insert(key, (self.tick, value));
+        if self.values.len() > capacity {
+            let oldest = self.values.iter().min_by_key(|(_, (used, _))| *used).map(|(key, _)| key.clone());
+            if let Some(oldest) = oldest {
+                self.values.remove(&oldest);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_used_last_stays() {
+        let mut recent = Recent::default();
+        recent.keep(1, 'a', 2);
+        recent.keep(2, 'b', 2);
+        assert_eq!(recent.get(&1), Some('a'));
+        recent.keep(3, 'c', 2);
+        assert_eq!((recent.get(&1), recent.get(&2), recent.get(&3)), (Some('a'), None, Some('c')));
+    }
+}

@@ -1,0 +1,281 @@
+//! Images with their tags, and the documents about them.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use killick_model::digest::Digest;
+use killick_model::image::StagedImage;
+use killick_model::matching::Matches;
+use killick_model::reference::Reference;
+use killick_store::Result;
+use killick_store::images::{self as stored, ImageFilter, ImageTag};
+use killick_store::tasks::NewTask;
+use serde_json::{Map, Value};
+
+use super::{DOCUMENT_BYTES, Records, instant, now, optional};
+use crate::jobs::analysis::{KIND, Payload};
+
+pub(crate) use killick_store::images::{AnalysisStatus, Deletion, ImageStatus, TagName};
+
+/// Times an image is tried before its analysis counts as failed.
+const ATTEMPTS: i64 = 3;
+
+/// An image of an account.
+#[derive(Debug, Clone)]
+pub(crate) struct Image {
+    pub(crate) account: String,
+    pub(crate) digest: String,
+    pub(crate) parent_digest: String,
+    pub(crate) image_id: Option<String>,
+    pub(crate) status: ImageStatus,
+    pub(crate) analysis_status: AnalysisStatus,
+    pub(crate) annotations: Map<String, Value>,
+    pub(crate) created_at: Timestamp,
+    pub(crate) updated_at: Timestamp,
+    pub(crate) analyzed_at: Option<Timestamp>,
+    /// Known once it is analysed.
+    pub(crate) summary: Option<Summary>,
+    /// As the user gave it.
+    pub(crate) dockerfile: Option<String>,
+    /// Made from the history; known once it is analysed.
+    pub(crate) guessed_dockerfile: Option<String>,
+    pub(crate) tags: Vec<Tag>,
+    manifest: Option<Digest>,
+    analysis: Option<Digest>,
+}
+
+/// What analysis saw, in a few words.
+#[derive(Debug, Clone)]
+pub(crate) struct Summary {
+    pub(crate) architecture: String,
+    pub(crate) distribution: String,
+    pub(crate) distribution_version: String,
+    pub(crate) size_bytes: u64,
+    pub(crate) layers: u64,
+}
+
+/// A tag under which an image was found.
+#[derive(Debug, Clone)]
+pub(crate) struct Tag {
+    pub(crate) registry: String,
+    pub(crate) repository: String,
+    pub(crate) tag: String,
+    pub(crate) detected_at: Timestamp,
+    pub(crate) created_at: Timestamp,
+    pub(crate) updated_at: Timestamp,
+}
+
+impl Tag {
+    /// `registry/repository:tag`.
+    pub(crate) fn full(&self) -> String {
+        format!("{}/{}:{}", self.registry, self.repository, self.tag)
+    }
+}
+
+impl From<ImageTag> for Tag {
+    fn from(row: ImageTag) -> Self {
+        let at = instant(row.detected_at);
+        Self {
+            registry: row.registry,
+            repository: row.repository,
+            tag: row.tag,
+            detected_at: at,
+            created_at: at,
+            updated_at: at,
+        }
+    }
+}
+
+/// An image to add, as the registry gave it.
+#[derive(Debug)]
+pub(crate) struct NewImage {
+    pub(crate) account: String,
+    /// Where a worker gets it.
+    pub(crate) pull: Reference,
+    pub(crate) tag: TagName,
+    pub(crate) dockerfile: Option<String>,
+    pub(crate) annotations: Map<String, Value>,
+    pub(crate) detected_at: Timestamp,
+    pub(crate) force: bool,
+    pub(crate) autosubscribe: bool,
+}
+
+impl Records {
+    /// Stores an image and queues its analysis, in one transaction.
+    pub(crate) async fn add_image(&self, new: &NewImage, staged: &StagedImage) -> Result<Image> {
+        let manifest = self.store.blobs().put(staged.manifest.clone()).await?;
+        let digest = staged.manifest_digest.to_string();
+        let payload = Payload { digest: digest.clone(), reference: new.pull.clone() };
+        let task = NewTask {
+            kind: KIND,
+            account: new.account.clone(),
+            payload: payload.to_text(),
+            priority: 0,
+            run_after: now(),
+            dedupe: Some(format!("{KIND} {} {digest}", new.account)),
+            max_attempts: ATTEMPTS,
+        };
+        let size = staged.layers.iter().fold(0_u64, |sum, layer| sum.saturating_add(layer.size));
+        let row = stored::NewImage {
+            account: new.account.clone(),
+            digest: staged.manifest_digest.clone(),
+            index_digest: staged.index.as_ref().map(|(digest, _)| digest.clone()),
+            config_digest: staged.config_digest.clone(),
+            tag: new.tag.clone(),
+            detected_at: new.detected_at.as_microsecond(),
+            size_bytes: i64::try_from(size).unwrap_or(i64::MAX),
+            architecture: staged.config.architecture.clone(),
+            layer_count: i64::try_from(staged.layers.len()).unwrap_or(i64::MAX),
+            dockerfile: new.dockerfile.clone(),
+            manifest: Some(manifest),
+            annotations: new.annotations.iter().map(|(key, value)| (key.clone(), annotation(value))).collect(),
+            force: new.force,
+            autosubscribe: new.autosubscribe,
+            task,
+        };
+        let (row, _) = self.store.add_image(&row, now()).await?;
+        self.with_tags(row).await
+    }
+
+    /// All images, newest first.
+    pub(crate) async fn images(&self, account: &str) -> Result<Vec<Image>> {
+        let mut tags: BTreeMap<Digest, Vec<Tag>> = BTreeMap::new();
+        for row in self.store.tags(account).await? {
+            tags.entry(row.digest.clone()).or_default().push(row.into());
+        }
+        let rows = self.store.images(account, ImageFilter::default()).await?;
+        Ok(rows
+            .into_iter()
+            .map(|row| {
+                let tags = tags.remove(&row.digest).unwrap_or_default();
+                image(row, tags)
+            })
+            .collect())
+    }
+
+    /// The image of this manifest or index digest.
+    pub(crate) async fn image(&self, account: &str, digest: &str) -> Result<Option<Image>> {
+        match optional(self.store.image(account, digest).await)? {
+            Some(row) => self.with_tags(row).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// The images of this configuration, given by its hexadecimal digits.
+    pub(crate) async fn images_by_id(&self, account: &str, id: &str) -> Result<Vec<Image>> {
+        match optional(self.store.image_by_config(account, &format!("sha256:{id}")).await)? {
+            Some(row) => Ok(vec![self.with_tags(row).await?]),
+            None => Ok(Vec::new()),
+        }
+    }
+
+    /// The images this tag has pointed to, the present one first.
+    pub(crate) async fn images_by_tag(
+        &self,
+        account: &str,
+        registry: &str,
+        repository: &str,
+        tag: &str,
+    ) -> Result<Vec<Image>> {
+        let name = TagName { registry: registry.to_owned(), repository: repository.to_owned(), tag: tag.to_owned() };
+        let mut images = Vec::new();
+        for row in self.store.images_by_tag(account, &name, ImageFilter::default()).await? {
+            images.push(self.with_tags(row).await?);
+        }
+        Ok(images)
+    }
+
+    /// Marks an image as going away, by the rules of version 1; the retention job removes it.
+    pub(crate) async fn delete_image(&self, account: &str, digest: &str, force: bool) -> Result<Deletion> {
+        self.store.delete_image(account, digest, force, now()).await
+    }
+
+    /// The exact bytes of the manifest; empty where they were not kept.
+    pub(crate) async fn manifest(&self, image: &Image) -> Result<Vec<u8>> {
+        match &image.manifest {
+            Some(blob) => self.store.blobs().get(blob, DOCUMENT_BYTES).await,
+            None => Ok(Vec::new()),
+        }
+    }
+
+    /// The facts as a document; `null` where there are none.
+    pub(crate) async fn analysis(&self, image: &Image) -> Result<Vec<u8>> {
+        match &image.analysis {
+            Some(blob) => self.store.blobs().get(blob, DOCUMENT_BYTES).await,
+            None => Ok(b"null".to_vec()),
+        }
+    }
+
+    /// The matches by this index, if they were kept.
+    pub(crate) async fn matches(&self, image: &Image, index: &Digest) -> Result<Option<Matches>> {
+        let Some(blob) = self.store.matches(&image.account, &image.digest, index).await? else { return Ok(None) };
+        let bytes = self.store.blobs().get(&blob, DOCUMENT_BYTES).await?;
+        Ok(serde_json::from_slice(&bytes).ok())
+    }
+
+    /// Keeps the matches by this index; `seen` are vulnerability and package of each.
+    pub(crate) async fn keep_matches(
+        &self,
+        image: &Image,
+        index: &Digest,
+        matches: &Matches,
+        seen: &[(String, String)],
+    ) -> Result<()> {
+        let Ok(bytes) = serde_json::to_vec(matches) else { return Ok(()) };
+        let blob = self.store.blobs().put(bytes).await?;
+        self.store.put_matches(&image.account, &image.digest, index, &blob, seen, now()).await
+    }
+
+    /// When each vulnerability of each package was first seen in the image.
+    pub(crate) async fn first_seen(&self, image: &Image) -> Result<BTreeMap<(String, String), Timestamp>> {
+        let rows = self.store.first_detected(&image.account, &image.digest).await?;
+        Ok(rows.into_iter().map(|row| ((row.vulnerability, row.package), instant(row.detected_at))).collect())
+    }
+
+    async fn with_tags(&self, row: stored::Image) -> Result<Image> {
+        let tags = self.store.tags_of_image(&row.account, &row.digest.to_string()).await?;
+        Ok(image(row, tags.into_iter().map(Tag::from).collect()))
+    }
+}
+
+/// The text of an annotation; `null`, and the word for it, removes one.
+fn annotation(value: &Value) -> Option<String> {
+    match value {
+        Value::Null => None,
+        Value::String(text) if text == "null" => None,
+        Value::String(text) => Some(text.clone()),
+        other => Some(other.to_string()),
+    }
+}
+
+fn image(row: stored::Image, mut tags: Vec<Tag>) -> Image {
+    // Newest first from the store; version 1 lists the first one first.
+    tags.reverse();
+    let analyzed = row.analyzed_at.is_some() && row.analysis.is_some();
+    let number = |number: i64| u64::try_from(number).unwrap_or(0);
+    let summary = analyzed.then(|| Summary {
+        architecture: row.architecture,
+        distribution: row.distro,
+        distribution_version: row.distro_version,
+        size_bytes: number(row.size_bytes),
+        layers: number(row.layer_count),
+    });
+    Image {
+        parent_digest: row.index_digest.as_ref().unwrap_or(&row.digest).to_string(),
+        digest: row.digest.to_string(),
+        image_id: Some(row.config_digest.hex()),
+        account: row.account,
+        status: row.image_status,
+        analysis_status: row.analysis_status,
+        annotations: serde_json::from_str(&row.annotations).unwrap_or_default(),
+        created_at: instant(row.created_at),
+        updated_at: instant(row.updated_at),
+        analyzed_at: row.analyzed_at.map(instant),
+        summary,
+        dockerfile: row.dockerfile.clone().filter(|_| row.dockerfile_mode == "Actual"),
+        guessed_dockerfile: row.dockerfile.filter(|_| row.dockerfile_mode != "Actual"),
+        tags,
+        manifest: row.manifest,
+        analysis: row.analysis,
+    }
+}

@@ -1,0 +1,68 @@
+//! What is known of layers, for all images and accounts.
+
+use killick_analysis::cache::LayerCache;
+use killick_analysis::facts::LayerFacts;
+use killick_model::digest::Digest;
+use killick_store::Result;
+use tokio::runtime::Handle;
+
+use super::{DOCUMENT_BYTES, Records, now};
+
+/// Stands in the revision's place for the size of a layer, which depends on nothing but its bytes.
+const SIZE: &str = "tar-bytes";
+
+/// The stored layer facts, for the threads that read layers. Must not be used on a thread of the runtime.
+pub(crate) struct StoredFacts {
+    records: Records,
+    runtime: Handle,
+}
+
+impl StoredFacts {
+    /// Must be made on the runtime.
+    pub(crate) fn new(records: Records) -> Self {
+        Self { records, runtime: Handle::current() }
+    }
+}
+
+impl LayerCache for StoredFacts {
+    fn get(&self, diff_id: &Digest, revision: &str) -> Option<LayerFacts> {
+        let bytes = self.runtime.block_on(self.records.layer(diff_id, revision));
+        match bytes {
+            Ok(bytes) => LayerFacts::from_bytes(&bytes?),
+            Err(error) => {
+                tracing::warn!(layer.diff_id = %diff_id, error = %error, "kept facts of a layer cannot be read");
+                None
+            }
+        }
+    }
+
+    fn put(&self, diff_id: &Digest, revision: &str, facts: &LayerFacts) {
+        let Ok(bytes) = facts.to_bytes() else { return };
+        if let Err(error) = self.runtime.block_on(self.records.keep_layer(diff_id, revision, bytes)) {
+            tracing::warn!(layer.diff_id = %diff_id, error = %error, "facts of a layer cannot be kept");
+        }
+    }
+}
+
+impl Records {
+    /// The bytes of a layer's tar, if it was ever read.
+    pub(crate) async fn layer_size(&self, diff_id: &Digest) -> Result<Option<u64>> {
+        let bytes = self.layer(diff_id, SIZE).await?;
+        Ok(bytes.and_then(|bytes| String::from_utf8(bytes).ok()?.parse().ok()))
+    }
+
+    /// Remembers the bytes of a layer's tar.
+    pub(crate) async fn keep_layer_size(&self, diff_id: &Digest, bytes: u64) -> Result<()> {
+        self.keep_layer(diff_id, SIZE, bytes.to_string().into_bytes()).await
+    }
+
+    async fn layer(&self, diff_id: &Digest, revision: &str) -> Result<Option<Vec<u8>>> {
+        let Some(blob) = self.store.layer_fact(diff_id, revision).await? else { return Ok(None) };
+        self.store.blobs().get(&blob, DOCUMENT_BYTES).await.map(Some)
+    }
+
+    async fn keep_layer(&self, diff_id: &Digest, revision: &str, bytes: Vec<u8>) -> Result<()> {
+        let blob = self.store.blobs().put(bytes).await?;
+        self.store.put_layer_fact(diff_id, revision, &blob, now()).await
+    }
+}

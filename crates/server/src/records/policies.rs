@@ -1,0 +1,79 @@
+//! Policy bundles.
+
+use jiff::Timestamp;
+use killick_store::Result;
+use killick_store::policies::PolicyRow;
+use serde_json::Value;
+
+use super::{Records, instant, now, optional};
+
+/// Where the bundle of a new account comes from, as clients see it.
+const DEFAULT_SOURCE: &str = "true";
+
+/// A policy bundle of an account.
+#[derive(Debug, Clone)]
+pub(crate) struct Policy {
+    pub(crate) account: String,
+    pub(crate) id: String,
+    pub(crate) active: bool,
+    pub(crate) source: String,
+    pub(crate) bundle: Value,
+    /// Of the document as stored.
+    pub(crate) digest: killick_model::digest::Digest,
+    pub(crate) size_bytes: usize,
+    pub(crate) created_at: Timestamp,
+    pub(crate) updated_at: Timestamp,
+}
+
+impl From<PolicyRow> for Policy {
+    fn from(row: PolicyRow) -> Self {
+        Self {
+            size_bytes: row.document.len(),
+            bundle: serde_json::from_str(&row.document).unwrap_or_default(),
+            account: row.account,
+            id: row.id,
+            active: row.active,
+            source: row.source,
+            digest: row.digest,
+            created_at: instant(row.created_at),
+            updated_at: instant(row.updated_at),
+        }
+    }
+}
+
+impl Records {
+    pub(crate) async fn policies(&self, account: &str) -> Result<Vec<Policy>> {
+        Ok(self.store.policies(account).await?.into_iter().map(Policy::from).collect())
+    }
+
+    pub(crate) async fn policy(&self, account: &str, id: &str) -> Result<Option<Policy>> {
+        Ok(optional(self.store.policy(account, id).await)?.map(Policy::from))
+    }
+
+    pub(crate) async fn active_policy(&self, account: &str) -> Result<Option<Policy>> {
+        Ok(self.store.active_policy(account).await?.map(Policy::from))
+    }
+
+    /// Stores a bundle under its id; whether it is active does not change.
+    pub(crate) async fn save_policy(&self, account: &str, bundle: &Value, source: &str) -> Result<Policy> {
+        let id = bundle.get("id").and_then(Value::as_str).unwrap_or_default();
+        Ok(self.store.put_policy(account, id, &bundle.to_string(), source, now()).await?.into())
+    }
+
+    pub(crate) async fn activate_policy(&self, account: &str, id: &str) -> Result<Policy> {
+        Ok(self.store.activate_policy(account, id, now()).await?.into())
+    }
+
+    pub(crate) async fn delete_policy(&self, account: &str, id: &str) -> Result<()> {
+        self.store.delete_policy(account, id).await
+    }
+
+    /// Gives an account without an active policy the default one.
+    pub(crate) async fn give_default_policy(&self, account: &str) -> Result<()> {
+        if self.active_policy(account).await?.is_some() {
+            return Ok(());
+        }
+        let policy = self.save_policy(account, &killick_policy::default_bundle(), DEFAULT_SOURCE).await?;
+        self.activate_policy(account, &policy.id).await.map(drop)
+    }
+}

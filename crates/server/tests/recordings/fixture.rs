@@ -1,0 +1,132 @@
+//! Our service, in process, in a temporary folder.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use axum::http::{Request as HttpRequest, header};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use killick_server::{App, Config};
+use serde_json::Value;
+use tower::ServiceExt as _;
+
+use crate::exchange::{Answer, Request};
+use crate::plan::Step;
+use crate::registry::{PLACEHOLDER, Upstream};
+
+/// Answers larger than this are a fault.
+const MAX_ANSWER_BYTES: usize = 64 << 20;
+
+/// A running service with its data.
+pub(crate) struct Service {
+    app: App,
+    router: Router,
+    /// What stands for the registry's address in recordings, and what it is.
+    registry: Option<(String, String)>,
+    _data: tempfile::TempDir,
+}
+
+impl Service {
+    /// A fresh service that builds its advisory index from the folder's `feed-data`, when asked to.
+    pub(crate) async fn start(folder: &Path, upstream: Option<&Upstream>) -> Self {
+        let data = tempfile::tempdir().unwrap();
+        let mut config = Config::default();
+        config.storage.data_dir = data.path().to_owned();
+        config.accounts.admin_password = "foobar".into();
+        // The provider of these records looks into the folder `feed-data`.
+        config.knowledge.feeds_dir = folder.to_owned();
+        let app = App::open(config).await.unwrap();
+        let registry = match upstream {
+            Some(upstream) => Some((PLACEHOLDER.to_owned(), upstream.address.to_string())),
+            None => std::env::var("KILLICK_TEST_REGISTRY").ok().map(|at| ("127.0.0.1:5999".to_owned(), at)),
+        };
+        Self { router: killick_server::app(app.clone()), app, registry, _data: data }
+    }
+
+    /// Does what makes state.
+    pub(crate) async fn perform(&self, step: &Step) {
+        match step {
+            Step::Case(_) => {}
+            Step::Analyze => self.app.work_until_idle().await,
+            Step::Request(request) => {
+                let answer = self.send(request).await;
+                let (method, path) = (&request.method, &request.path);
+                assert!(answer.status < 300, "{method} {path}: {} {}", answer.status, answer.body);
+            }
+        }
+    }
+
+    /// Sends a request and reads what clients would look at.
+    pub(crate) async fn send(&self, request: &Request) -> Answer {
+        let response = self.router.clone().oneshot(self.http(request)).await.unwrap();
+        let status = response.status().as_u16();
+        let headers: BTreeMap<String, String> = response
+            .headers()
+            .iter()
+            .map(|(name, value)| (name.to_string(), value.to_str().unwrap_or_default().to_owned()))
+            .collect();
+        let bytes = to_bytes(response.into_body(), MAX_ANSWER_BYTES).await.unwrap();
+        let text = self.outward(&String::from_utf8_lossy(&bytes));
+        let body = serde_json::from_str(&text).unwrap_or(Value::String(text));
+        Answer { status, headers, body }
+    }
+
+    fn http(&self, request: &Request) -> HttpRequest<Body> {
+        let mut query = url::form_urlencoded::Serializer::new(String::new());
+        for (name, value) in &request.query {
+            query.append_pair(name, &self.inward(&plain(value)));
+        }
+        let uri = format!("{}?{}", self.inward(&request.path), query.finish());
+        let mut built = HttpRequest::builder().method(request.method.as_str()).uri(uri.trim_end_matches('?'));
+        if let Some(login) = &request.auth {
+            let encoded = STANDARD.encode(format!("{}:{}", login.user, login.pass));
+            built = built.header(header::AUTHORIZATION, format!("Basic {encoded}"));
+        }
+        for (name, value) in &request.request_headers {
+            built = built.header(name, value);
+        }
+        let body = match (&request.request_body, &request.request_form) {
+            (Value::Null, Value::Object(form)) => {
+                built = built.header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");
+                let mut body = url::form_urlencoded::Serializer::new(String::new());
+                for (name, value) in form {
+                    body.append_pair(name, &plain(value));
+                }
+                body.finish()
+            }
+            (Value::Null, _) => String::new(),
+            (body, _) => {
+                built = built.header(header::CONTENT_TYPE, "application/json");
+                self.inward(&match body {
+                    // Bad input was recorded as the text that was sent.
+                    Value::String(text) if serde_json::from_str::<Value>(text).is_err() => text.clone(),
+                    body => body.to_string(),
+                })
+            }
+        };
+        built.body(Body::from(body)).unwrap()
+    }
+
+    fn inward(&self, text: &str) -> String {
+        match &self.registry {
+            Some((recorded, real)) => text.replace(recorded, real),
+            None => text.to_owned(),
+        }
+    }
+
+    fn outward(&self, text: &str) -> String {
+        match &self.registry {
+            Some((recorded, real)) => text.replace(real, recorded),
+            None => text.to_owned(),
+        }
+    }
+}
+
+fn plain(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
+}

@@ -1,0 +1,108 @@
+//! Replays recorded exchanges of the original service against ours and compares the answers.
+//!
+//! A folder of recordings holds `<group>/<case>.json` (or `.json.gz`), one exchange each. The recordings under `own/`
+//! are always replayed; those of the folder in `KILLICK_TEST_RECORDINGS` as well, if that is set. What is volatile is
+//! masked ([`mask`]); differences we chose are listed with their reasons in `differences.toml`, from which
+//! `docs/compatibility.md` is written. State that the recordings do not carry themselves is made by [`plan`].
+
+mod compare;
+mod exchange;
+mod fixture;
+mod mask;
+mod plan;
+mod registry;
+
+use std::path::{Path, PathBuf};
+
+use compare::{Difference, Differences};
+use exchange::Recording;
+use fixture::Service;
+
+/// Where this test's own data is.
+fn here() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/recordings")
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn our_own_recordings_are_answered_alike() {
+    let upstream = registry::serve().await;
+    let folder = here().join("own");
+    let report = replay(&folder, Some(&upstream)).await;
+    assert!(report.replayed > 0, "no recordings in {}", folder.display());
+    report.expect_none();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn recordings_of_the_original_are_answered_alike() {
+    let Some(folder) = std::env::var_os("KILLICK_TEST_RECORDINGS") else { return };
+    let report = replay(Path::new(&folder), None).await;
+    assert!(report.replayed > 0, "no recordings in {}", Path::new(&folder).display());
+    report.expect_none();
+}
+
+#[test]
+fn the_compatibility_page_lists_every_chosen_difference() {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/compatibility.md");
+    let page = std::fs::read_to_string(page).unwrap();
+    for known in Differences::read().entries() {
+        assert!(page.contains(known), "docs/compatibility.md lacks: {known}");
+    }
+}
+
+struct Report {
+    replayed: usize,
+    equal: usize,
+    chosen: usize,
+    unexplained: Vec<(String, Vec<Difference>)>,
+}
+
+impl Report {
+    fn expect_none(&self) {
+        let mut text = format!(
+            "{} replayed, {} equal, {} differ as chosen, {} differ\n",
+            self.replayed,
+            self.equal,
+            self.chosen,
+            self.unexplained.len()
+        );
+        for (case, differences) in &self.unexplained {
+            text.push_str(&format!("\n{case}\n"));
+            for difference in differences.iter().take(12) {
+                text.push_str(&format!("  {difference}\n"));
+            }
+            if differences.len() > 12 {
+                text.push_str(&format!("  … and {} more\n", differences.len() - 12));
+            }
+        }
+        eprintln!("{text}");
+        assert!(self.unexplained.is_empty(), "{text}");
+    }
+}
+
+/// Replays every group of the folder that this release answers, each on a service that went through the plan so far.
+async fn replay(folder: &Path, upstream: Option<&registry::Upstream>) -> Report {
+    let known = Differences::read();
+    let mut report = Report { replayed: 0, equal: 0, chosen: 0, unexplained: Vec::new() };
+    for group in plan::groups(folder) {
+        let service = Service::start(folder, upstream).await;
+        for step in &group.steps {
+            let plan::Step::Case(path) = step else {
+                service.perform(step).await;
+                continue;
+            };
+            let recording = Recording::read(path);
+            let case = recording.name(folder, path);
+            let answer = service.send(&recording.request).await;
+            let differences = compare::differences(&recording.answer, &answer);
+            report.replayed += 1;
+            let (chosen, unexplained): (Vec<_>, Vec<_>) =
+                differences.into_iter().partition(|difference| known.explain(&case, difference));
+            match (chosen.is_empty(), unexplained.is_empty()) {
+                (true, true) => report.equal += 1,
+                (false, true) => report.chosen += 1,
+                (_, false) => report.unexplained.push((case, unexplained)),
+            }
+        }
+    }
+    report
+}

@@ -1,0 +1,84 @@
+//! The order in which recordings are replayed, and the state they assume.
+//!
+//! Recordings carry state from one to the next, and some that made it were not kept. `plan.json` says, per group,
+//! which requests of ours stand in for them: a step is the name of a case, a request, or `"analyze"` (the workers run
+//! until nothing is queued). Cases a group's steps do not name come last, in the order of their names; a group that is
+//! not in the file is not of this release.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+use crate::exchange::Request;
+use crate::here;
+
+/// One group of recordings.
+pub(crate) struct Group {
+    pub(crate) steps: Vec<Step>,
+}
+
+/// One thing to do.
+pub(crate) enum Step {
+    /// Replay a recording.
+    Case(PathBuf),
+    /// Make state.
+    Request(Request),
+    /// Let the workers work.
+    Analyze,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Written {
+    Word(String),
+    Request(Request),
+}
+
+/// The groups under `folder` that the plan knows, in order.
+pub(crate) fn groups(folder: &Path) -> Vec<Group> {
+    let text = std::fs::read_to_string(here().join("plan.json")).unwrap();
+    let plan: BTreeMap<String, Vec<Written>> = serde_json::from_str(&text).unwrap();
+    plan.into_iter().filter_map(|(group, written)| read_group(folder, &group, written)).collect()
+}
+
+fn read_group(folder: &Path, group: &str, written: Vec<Written>) -> Option<Group> {
+    let mut cases = cases(&folder.join(group));
+    if cases.is_empty() {
+        return None;
+    }
+    let mut steps = Vec::new();
+    for step in written {
+        match step {
+            Written::Request(request) => steps.push(Step::Request(request)),
+            Written::Word(word) if word == "analyze" => steps.push(Step::Analyze),
+            Written::Word(name) => {
+                if let Some(path) = cases.remove(&name) {
+                    steps.push(Step::Case(path));
+                }
+            }
+        }
+    }
+    steps.extend(cases.into_values().map(Step::Case));
+    Some(Group { steps })
+}
+
+/// The recordings of a group by name, folders inside included.
+fn cases(folder: &Path) -> BTreeMap<String, PathBuf> {
+    let mut found = BTreeMap::new();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(next) = folders.pop() {
+        let Ok(entries) = std::fs::read_dir(&next) else { continue };
+        for path in entries.map(|entry| entry.unwrap().path()) {
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            let name = path.strip_prefix(folder).unwrap().display().to_string();
+            if let Some(name) = name.trim_end_matches(".gz").strip_suffix(".json") {
+                found.insert(name.to_owned(), path.clone());
+            }
+        }
+    }
+    found
+}
