@@ -70,6 +70,8 @@ pub fn client(options: &ClientOptions) -> Result<reqwest::Client, HttpError> {
         .connect_timeout(options.connect_timeout)
         .read_timeout(options.read_timeout)
         .redirect(redirects)
+        // Bounds what HTTP/2 holds for a slow reader.
+        .http2_initial_stream_window_size(1 << 20)
         .referer(false);
     if let Some(pem) = &options.extra_ca_pem {
         let certificates =

@@ -9,6 +9,7 @@ use crate::common::{
 use killick_fetch::{Source, StageError, StageOptions, stage};
 use killick_model::digest::Digest;
 use killick_model::image::StagedImage;
+use proptest::prelude::*;
 use serde_json::json;
 use tempfile::TempDir;
 
@@ -422,4 +423,20 @@ fn a_directory_has_limits() {
     assert_eq!(scrub(error, folder.path()), "the directory `TMP` has more than 2 entries");
     let (file_folder, path) = file("f", b"x");
     assert_eq!(scrub(staged(&format!("dir:{path}")), file_folder.path()), "`TMP/f` is no directory");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(100))]
+    #[test]
+    fn no_damage_to_an_archive_panics(changes in proptest::collection::vec((0_usize..9000, any::<u8>()), 1..8), is_packed: bool) {
+        let mut bytes = docker_archive(&[("a:1", &[&tar_of("one", &noise(3000))])]);
+        for (at, value) in changes {
+            let end = bytes.len() - 1;
+            bytes[at.min(end)] = value;
+        }
+        let (_folder, path) = file("a.tar", &if is_packed { gzip(&bytes) } else { bytes });
+        if let Ok(image) = staged(&path) {
+            let _ = drain(&image.layers[0]);
+        }
+    }
 }
