@@ -36,10 +36,12 @@ pub(crate) fn router(app: App) -> Router {
         .with_state(Guarded::new(app))
         .layer(DefaultBodyLimit::max(body_limit))
         .layer(from_fn(move |request, next| give_up_after(timeout, request, next)))
-        .layer(from_fn(answer_options))
         .layer(CatchPanicLayer::custom(panicked))
         .layer(TraceLayer::new_for_http().make_span_with(span));
-    Router::new().fallback_service(tower::ServiceBuilder::new().map_request(normalise).service(routes))
+    // Outermost, because methods are listed only after every inner layer.
+    Router::new()
+        .fallback_service(tower::ServiceBuilder::new().map_request(normalise).service(routes))
+        .layer(from_fn(answer_options))
 }
 
 /// The description of the API, as served.

@@ -115,6 +115,7 @@ impl Records {
             dedupe: Some(format!("{KIND} {} {digest}", new.account)),
             max_attempts: ATTEMPTS,
         };
+        self.keep_guess(&staged.config_digest, &killick_policy::guess_dockerfile(&staged.config)).await?;
         let size = staged.layers.iter().fold(0_u64, |sum, layer| sum.saturating_add(layer.size));
         let row = stored::NewImage {
             account: new.account.clone(),
@@ -143,14 +144,12 @@ impl Records {
         for row in self.store.tags(account).await? {
             tags.entry(row.digest.clone()).or_default().push(row.into());
         }
-        let rows = self.store.images(account, ImageFilter::default()).await?;
-        Ok(rows
-            .into_iter()
-            .map(|row| {
-                let tags = tags.remove(&row.digest).unwrap_or_default();
-                image(row, tags)
-            })
-            .collect())
+        let mut images = Vec::new();
+        for row in self.store.images(account, ImageFilter::default()).await? {
+            let tags = tags.remove(&row.digest).unwrap_or_default();
+            images.push(self.joined(row, tags).await?);
+        }
+        Ok(images)
     }
 
     /// The image of this manifest or index digest.
@@ -234,7 +233,16 @@ impl Records {
 
     async fn with_tags(&self, row: stored::Image) -> Result<Image> {
         let tags = self.store.tags_of_image(&row.account, &row.digest.to_string()).await?;
-        Ok(image(row, tags.into_iter().map(Tag::from).collect()))
+        self.joined(row, tags.into_iter().map(Tag::from).collect()).await
+    }
+
+    async fn joined(&self, row: stored::Image, tags: Vec<Tag>) -> Result<Image> {
+        let config = row.config_digest.clone();
+        let mut image = image(row, tags);
+        if image.dockerfile.is_none() && image.summary.is_some() {
+            image.guessed_dockerfile = self.guess(&config).await?;
+        }
+        Ok(image)
     }
 }
 
@@ -272,8 +280,8 @@ fn image(row: stored::Image, mut tags: Vec<Tag>) -> Image {
         updated_at: instant(row.updated_at),
         analyzed_at: row.analyzed_at.map(instant),
         summary,
-        dockerfile: row.dockerfile.clone().filter(|_| row.dockerfile_mode == "Actual"),
-        guessed_dockerfile: row.dockerfile.filter(|_| row.dockerfile_mode != "Actual"),
+        dockerfile: row.dockerfile.filter(|_| row.dockerfile_mode == "Actual"),
+        guessed_dockerfile: None,
         tags,
         manifest: row.manifest,
         analysis: row.analysis,

@@ -11,6 +11,9 @@ use super::{DOCUMENT_BYTES, Records, now};
 /// Stands in the revision's place for the size of a layer, which depends on nothing but its bytes.
 const SIZE: &str = "tar-bytes";
 
+/// Stands in the revision's place for the Dockerfile guessed from a configuration, which depends on nothing else.
+const GUESS: &str = "guessed-dockerfile";
+
 /// The stored layer facts, for the threads that read layers. Must not be used on a thread of the runtime.
 pub(crate) struct StoredFacts {
     records: Records,
@@ -54,6 +57,17 @@ impl Records {
     /// Remembers the bytes of a layer's tar.
     pub(crate) async fn keep_layer_size(&self, diff_id: &Digest, bytes: u64) -> Result<()> {
         self.keep_layer(diff_id, SIZE, bytes.to_string().into_bytes()).await
+    }
+
+    /// The Dockerfile that was guessed from this configuration.
+    pub(super) async fn guess(&self, config_digest: &Digest) -> Result<Option<String>> {
+        let bytes = self.layer(config_digest, GUESS).await?;
+        Ok(bytes.and_then(|bytes| String::from_utf8(bytes).ok()))
+    }
+
+    /// Remembers the Dockerfile guessed from a configuration.
+    pub(super) async fn keep_guess(&self, config_digest: &Digest, text: &str) -> Result<()> {
+        self.keep_layer(config_digest, GUESS, text.as_bytes().to_vec()).await
     }
 
     async fn layer(&self, diff_id: &Digest, revision: &str) -> Result<Option<Vec<u8>>> {

@@ -81,6 +81,7 @@ fn shown(value: Option<&Value>) -> String {
 /// The differences we chose.
 #[derive(Deserialize)]
 pub(crate) struct Differences {
+    #[serde(default)]
     difference: Vec<Known>,
 }
 

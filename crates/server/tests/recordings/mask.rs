@@ -20,7 +20,7 @@ const VOLATILE: &[&str] = &[
 ];
 
 /// Members whose items have no order.
-const SETS: &[&str] = &["groups", "image_detail", "rows", "service_states", "vulnerabilities"];
+const SETS: &[&str] = &["content", "groups", "image_detail", "rows", "service_states", "vulnerabilities"];
 
 /// The value with volatile members replaced by their type and sets in one order.
 pub(crate) fn masked(value: &Value) -> Value {
