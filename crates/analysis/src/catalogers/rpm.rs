@@ -1,29 +1,31 @@
-//! RPM databases in their three forms: Berkeley DB hash, ndb and SQLite.
+//! rpm: the package database of Red Hat, SUSE and their relatives, in its three formats.
 //!
-//! Each form is only a container of header blobs; what a blob says is in `header`. The form is recognised by its
-//! first bytes, not by the file's name.
-
-use std::collections::BTreeSet;
-
-use killick_model::package::PackageKind;
-use killick_model::problem::Problem;
-
-use super::{Cataloger, Found, Image, Joined, WantedFile, Wants, introduced};
+//! `Packages` ([`bdb`]), `Packages.db` ([`ndb`]) and `rpmdb.sqlite` ([`sqlite`]) all hold the same headers
+//! ([`header`]). The format is told by the bytes. No signature or checksum is verified.
 
 mod bdb;
-mod bytes;
 mod header;
 mod ndb;
+mod pages;
 mod sqlite;
 
-/// Finds RPM packages.
-pub(super) struct Rpm;
+use std::collections::{BTreeMap, HashSet};
 
-/// Headers of one database; a full desktop has some five thousand.
-const HEADERS: usize = 200_000;
+use killick_model::package::PackageKind;
+use killick_model::path::ImagePath;
+use killick_model::problem::Problem;
 
-/// Takes one header blob; `false` when no more are wanted.
-type Sink<'a> = &'a mut dyn FnMut(&[u8]) -> bool;
+use crate::catalogers::{Cataloger, Found, Image, Joined, WantedFile, Wants, introduced};
+
+/// Files of all packages of a database, and bytes of their paths; far above what an installation has.
+const MAX_FILES: usize = 1_000_000;
+const MAX_FILE_BYTES: usize = 128 << 20;
+
+/// A write-ahead log no longer than its header has nothing in it.
+const LOG_HEADER: usize = 32;
+
+/// Finds the packages of rpm.
+pub(crate) struct Rpm;
 
 impl Cataloger for Rpm {
     fn name(&self) -> &'static str {
@@ -41,72 +43,111 @@ impl Cataloger for Rpm {
     fn wants(&self) -> Wants {
         Wants {
             globs: &[
-                "{var/lib/rpm,usr/lib/sysimage/rpm,usr/share/rpm}/Packages",
-                "{var/lib/rpm,usr/lib/sysimage/rpm,usr/share/rpm}/Packages.db",
-                "{var/lib/rpm,usr/lib/sysimage/rpm,usr/share/rpm}/rpmdb.sqlite",
-                "{var/lib/rpm,usr/lib/sysimage/rpm,usr/share/rpm}/rpmdb.sqlite-wal",
+                "var/lib/rpm/Packages",
+                "var/lib/rpm/Packages.db",
+                "var/lib/rpm/rpmdb.sqlite",
+                "var/lib/rpm/rpmdb.sqlite-wal",
+                "usr/lib/sysimage/rpm/Packages",
+                "usr/lib/sysimage/rpm/Packages.db",
+                "usr/lib/sysimage/rpm/rpmdb.sqlite",
+                "usr/lib/sysimage/rpm/rpmdb.sqlite-wal",
+                "usr/share/rpm/Packages",
+                "usr/share/rpm/Packages.db",
+                "usr/share/rpm/rpmdb.sqlite",
+                "usr/share/rpm/rpmdb.sqlite-wal",
             ],
             executables: &[],
         }
     }
 
     fn read(&self, file: &mut WantedFile<'_>, found: &mut Found) {
-        if file.bytes.is_empty() {
-            return;
-        }
-        let subject = file.path.to_string();
-        if file.path.file_name().ends_with(b"-wal") {
-            let message = "changes that SQLite had not merged into the database are not read";
-            found.problems.push(Problem::new("unmerged-database", subject, message));
-            return;
-        }
-        let Found { packages, problems, .. } = found;
-        // As many bytes of headers as the file has: pages that claim each other's overflow cannot multiply it.
-        let (mut bytes, mut headers, mut broken) = (0_usize, 0_usize, 0_usize);
-        let mut sink = |blob: &[u8]| {
-            bytes = bytes.saturating_add(blob.len());
-            headers += 1;
-            if bytes > file.bytes.len() || headers > HEADERS {
-                return false;
+        if file.path.as_bytes().ends_with(b"-wal") {
+            if file.bytes.len() > LOG_HEADER {
+                let message = "changes that were not yet written to the database beside it are not read";
+                found.problems.push(Problem::new("unread-log", file.path.to_string(), message));
             }
-            match header::package_of(blob, file.path) {
-                Some(package) => packages.push(package),
-                None => broken += 1,
-            }
-            true
-        };
-        let outcome = match file.bytes {
-            data if sqlite::is(data) => sqlite::read(data, &mut sink),
-            data if ndb::is(data) => ndb::read(data, &mut sink),
-            data if bdb::is(data) => bdb::read(data, &mut sink),
-            _ => Err("none of the known forms"),
-        };
-        let mut problem = |message: String| problems.push(Problem::new("malformed-database", subject.clone(), message));
-        if let Err(error) = outcome {
-            problem(format!("rpm database: {error}"));
-        }
-        if broken > 0 {
-            problem(format!("{broken} headers of the rpm database are malformed"));
-        }
-        if bytes > file.bytes.len() || headers > HEADERS {
-            problem("rpm database: more headers than the file can hold".to_owned());
+        } else if !file.bytes.is_empty() {
+            database(file, found);
         }
     }
 
     fn join(&self, image: &Image<'_>, joined: &mut Joined) {
-        let mut seen = BTreeSet::new();
-        for (path, layer, found) in image.found {
-            let from = joined.packages.len();
-            joined.take(self.name(), path, *layer, found);
-            for mut package in joined.packages.split_off(from) {
-                // After a change of form or folder the old database may still lie there and says the same.
-                let key = (package.name.clone(), package.version.clone(), package.architecture.clone());
-                if seen.insert(key) {
-                    package.layer = introduced(image, path, *layer, &package);
-                    joined.packages.push(package);
-                }
+        let mut by_folder: BTreeMap<&[u8], Vec<&(&ImagePath, u32, &Found)>> = BTreeMap::new();
+        for one in image.found {
+            joined.problems.extend(one.2.problems.iter().cloned());
+            if !one.2.packages.is_empty() {
+                by_folder.entry(one.0.parent().unwrap_or_default()).or_default().push(one);
             }
         }
+        // Folders may be copies of each other, as when the database was moved and both places are kept.
+        let mut seen = HashSet::new();
+        for mut databases in by_folder.into_values() {
+            databases.sort_by_key(|(path, _, _)| age(path));
+            let Some((&(path, layer, found), older)) = databases.split_first() else { continue };
+            for (other, _, _) in older {
+                let message = format!("ignored, because {path} is there too and of a newer format");
+                joined.problems.push(Problem::new("ambiguous-database", other.to_string(), message));
+            }
+            let of_other_folders = seen.clone();
+            for package in &found.packages {
+                let key = (&package.name, &package.version, &package.architecture);
+                if of_other_folders.contains(&key) {
+                    continue;
+                }
+                seen.insert(key);
+                let mut package = package.clone();
+                package.layer = introduced(image, path, *layer, &package);
+                self.name().clone_into(&mut package.cataloger);
+                joined.packages.push(package);
+            }
+        }
+    }
+}
+
+/// Formats, newest first: an older one beside it was left behind by a conversion.
+fn age(path: &ImagePath) -> u8 {
+    match path.file_name() {
+        b"rpmdb.sqlite" => 0,
+        b"Packages.db" => 1,
+        _ => 2,
+    }
+}
+
+fn database(file: &WantedFile<'_>, found: &mut Found) {
+    let headers = if sqlite::is_sqlite(file.bytes) {
+        sqlite::headers
+    } else if ndb::is_ndb(file.bytes) {
+        ndb::headers
+    } else if bdb::is_bdb(file.bytes) {
+        bdb::headers
+    } else {
+        let message = "neither Berkeley DB, ndb nor SQLite";
+        found.problems.push(Problem::new("malformed-database", file.path.to_string(), message));
+        return;
+    };
+    let mut budget = header::FileBudget { files: MAX_FILES, bytes: MAX_FILE_BYTES, dropped: 0 };
+    // Headers do not overlap in a sound database: so all together are no longer than the file.
+    let mut unread = file.bytes.len();
+    let mut broken: Option<(usize, String)> = None;
+    let outcome = headers(file.bytes, &mut |header| {
+        let package = header.and_then(|header| {
+            unread = unread.checked_sub(header.len()).ok_or("headers overlap")?;
+            header::read(header, file.path, file.limits, &mut budget)
+        });
+        match package {
+            Ok(package) => found.packages.push(package),
+            Err(reason) => broken.get_or_insert((0, reason)).0 += 1,
+        }
+    });
+    let mut problem = |kind, message| found.problems.push(Problem::new(kind, file.path.to_string(), message));
+    if let Err(reason) = outcome {
+        problem("malformed-database", reason);
+    }
+    if let Some((count, first)) = broken {
+        problem("malformed-database", format!("{count} packages cannot be read, the first because {first}"));
+    }
+    if budget.dropped > 0 {
+        problem("limit-package-files", format!("{} files of packages are left out", budget.dropped));
     }
 }
 

@@ -1,92 +1,101 @@
-//! Berkeley DB hash, the form of Red Hat up to 8 and of old SUSE, in either byte order.
+//! `Packages` of rpm before 4.16: a Berkeley DB hash (Berkeley DB source, `dbinc/db_page.h`; written by libdb 4 and 5).
 //!
-//! Format: Berkeley DB source, `dbinc/db_page.h`: page 0 is the metadata; a hash page holds an index of offsets, in
-//! pairs of key and value; a large value lies in a chain of overflow pages.
+//! The table is not looked up but read through: every bucket page has pairs of key and value, and a value that
+//! does not fit lies in a chain of overflow pages. Both byte orders occur.
 
-use super::Sink;
-use super::bytes::{size_at, slice, u16_at, u32_at};
+use std::borrow::Cow;
+
+use super::pages::{Order, Pages};
 
 const MAGIC: u32 = 0x0006_1561;
 const PAGE_HEADER: usize = 26;
+
+/// Page types.
 const HASH_UNSORTED: u8 = 2;
 const OVERFLOW: u8 = 7;
+const HASH_META: u8 = 8;
 const HASH: u8 = 13;
-const KEY_DATA: u8 = 1;
+
+/// Item types.
+const INLINE: u8 = 1;
 const OFF_PAGE: u8 = 3;
 
-/// Begins like a hash database.
-pub(super) fn is(data: &[u8]) -> bool {
-    [false, true].into_iter().any(|big_endian| u32_at(data, 12, big_endian) == Some(MAGIC))
+/// The byte order, if this is a Berkeley DB hash.
+fn order(bytes: &[u8]) -> Option<Order> {
+    [Order::Little, Order::Big].into_iter().find(|order| order.u32(bytes, 12) == Some(MAGIC))
 }
 
-/// Hands every header blob to `sink`.
-pub(super) fn read(data: &[u8], sink: Sink<'_>) -> Result<(), &'static str> {
-    let big_endian = u32_at(data, 12, true) == Some(MAGIC);
-    let page_size = size_at(data, 20, big_endian).ok_or("truncated header")?;
-    if !page_size.is_power_of_two() || !(512..=65536).contains(&page_size) {
-        return Err("impossible page size");
+pub(super) fn is_bdb(bytes: &[u8]) -> bool {
+    order(bytes).is_some()
+}
+
+/// Hands every header to `each`, in the order of the file; one that cannot be read as its reason.
+pub(super) fn headers(bytes: &[u8], each: &mut dyn FnMut(Result<&[u8], String>)) -> Result<(), String> {
+    let order = order(bytes).ok_or("not a Berkeley DB hash")?;
+    let page_size = order.u32(bytes, 20).and_then(|size| usize::try_from(size).ok()).unwrap_or_default();
+    if !(512..=65536).contains(&page_size) || !page_size.is_power_of_two() || bytes.get(25) != Some(&HASH_META) {
+        return Err("the first page is not that of a hash".to_owned());
     }
-    let file = File { data, page_size, big_endian };
-    let mut outcome = if data.len().is_multiple_of(page_size) { Ok(()) } else { Err("truncated page") };
-    for page in data.chunks_exact(page_size).skip(1) {
-        if !matches!(page.get(25), Some(&(HASH | HASH_UNSORTED))) {
+    if bytes.get(24) != Some(&0) {
+        return Err("the database is encrypted".to_owned());
+    }
+    let mut pages = Pages::new(bytes, page_size);
+    for number in 1..pages.count() {
+        let Some(page) = pages.get(number) else { break };
+        if matches!(page.get(25), Some(&(HASH | HASH_UNSORTED))) && pages.take(number).is_some() {
+            bucket(page, order, &mut pages, each);
+        }
+    }
+    let last = order.u32(bytes, 32).and_then(|last| usize::try_from(last).ok()).unwrap_or_default();
+    if last >= pages.count() {
+        return Err(format!("cut short: {} of {} pages are there", pages.count(), last.saturating_add(1)));
+    }
+    Ok(())
+}
+
+fn bucket<'a>(page: &'a [u8], order: Order, pages: &mut Pages<'a>, each: &mut dyn FnMut(Result<&[u8], String>)) {
+    let count = usize::from(order.u16(page, 20).unwrap_or_default());
+    let offset = |index: usize| order.u16(page, PAGE_HEADER + 2 * index).map(usize::from);
+    // Items lie from the end of the page backwards, so each ends where the one before begins.
+    let item = |index: usize| {
+        let end = if index == 0 { page.len() } else { offset(index - 1)? };
+        page.get(offset(index)?..end)
+    };
+    for pair in 0..count / 2 {
+        let (Some(key), Some(value)) = (item(2 * pair), item(2 * pair + 1)) else {
+            each(Err("a bucket has items outside its page".to_owned()));
+            return;
+        };
+        // Key 0 holds the highest number given to a header.
+        if key == [INLINE, 0, 0, 0, 0] {
             continue;
         }
-        let entries = u16_at(page, 20, big_endian).map_or(0, usize::from);
-        for value in (1..entries).step_by(2) {
-            match file.value(page, value) {
-                // The value of key 0 is a counter and no header.
-                Some(blob) if blob.len() < 16 => {}
-                Some(blob) => {
-                    if !sink(&blob) {
-                        return outcome;
-                    }
+        match self::value(value, order, pages) {
+            Some(header) => each(Ok(&header)),
+            None => each(Err("a header lies in a broken chain of pages".to_owned())),
+        }
+    }
+}
+
+fn value<'a>(item: &'a [u8], order: Order, pages: &mut Pages<'a>) -> Option<Cow<'a, [u8]>> {
+    match item.split_first()? {
+        (&INLINE, header) => Some(Cow::Borrowed(header)),
+        (&OFF_PAGE, _) => {
+            let mut next = order.u32(item, 4)?;
+            let length = usize::try_from(order.u32(item, 8)?).ok()?;
+            let mut header = Vec::new();
+            while next != 0 && header.len() < length {
+                let page = pages.take(usize::try_from(next).ok()?)?;
+                if page.get(25) != Some(&OVERFLOW) {
+                    return None;
                 }
-                None => outcome = Err("a value is damaged"),
+                let used = usize::from(order.u16(page, 22)?);
+                header.extend_from_slice(page.get(PAGE_HEADER..PAGE_HEADER + used)?);
+                next = order.u32(page, 16)?;
             }
+            header.truncate(length);
+            (header.len() == length).then_some(Cow::Owned(header))
         }
-    }
-    outcome
-}
-
-struct File<'a> {
-    data: &'a [u8],
-    page_size: usize,
-    big_endian: bool,
-}
-
-impl File<'_> {
-    fn value(&self, page: &[u8], index: usize) -> Option<Vec<u8>> {
-        let offset = |index: usize| u16_at(page, PAGE_HEADER + 2 * index, self.big_endian).map(usize::from);
-        let at = offset(index)?;
-        match *page.get(at)? {
-            // Items grow down from the end of the page, so one ends where the one before begins.
-            KEY_DATA => page.get(at + 1..offset(index.checked_sub(1)?)?).map(<[u8]>::to_vec),
-            OFF_PAGE => {
-                let first = size_at(page, at + 4, self.big_endian)?;
-                self.chain(first, size_at(page, at + 8, self.big_endian)?)
-            }
-            _ => None,
-        }
-    }
-
-    /// `length` bytes of the overflow pages from `number` on.
-    fn chain(&self, mut number: usize, length: usize) -> Option<Vec<u8>> {
-        if length > self.data.len() {
-            return None;
-        }
-        let mut value = Vec::new();
-        // Every page must add something, so a cycle ends when the length is reached.
-        while value.len() < length {
-            let page = slice(self.data, number.checked_mul(self.page_size)?, self.page_size)?;
-            let used = usize::from(u16_at(page, 22, self.big_endian)?);
-            if number == 0 || page.get(25) != Some(&OVERFLOW) || used == 0 {
-                return None;
-            }
-            value.extend_from_slice(slice(page, PAGE_HEADER, used)?);
-            number = size_at(page, 16, self.big_endian)?;
-        }
-        value.truncate(length);
-        Some(value)
+        _ => None,
     }
 }

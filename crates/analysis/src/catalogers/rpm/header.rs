@@ -1,165 +1,215 @@
-//! One rpm header: an index of tags, then their data.
+//! Headers: one package each, as tagged values (rpm documentation, "RPM V4 Package format", "Header").
 //!
-//! Format: rpm documentation, "RPM V4 Package format", section "Header"; tag numbers from `rpmtag.h`. Everything is
-//! big endian.
+//! An index of 16-byte entries (tag, type, offset, count) before a store of values, all numbers big endian.
 
 use killick_model::package::{OwnedFile, Package, PackageDetails, PackageKind, SourcePackage};
 use killick_model::path::ImagePath;
 
-use super::bytes::{slice, u16_at, u32_at};
+use super::pages::Order;
 use crate::catalogers::package;
+use crate::limits::Limits;
 
-const NAME: u32 = 1000;
-const VERSION: u32 = 1001;
-const RELEASE: u32 = 1002;
-const EPOCH: u32 = 1003;
-const SIZE: u32 = 1009;
-const VENDOR: u32 = 1011;
-const LICENSE: u32 = 1014;
-const PACKAGER: u32 = 1015;
-const ARCH: u32 = 1022;
-const OLD_FILE_NAMES: u32 = 1027;
-const FILE_SIZES: u32 = 1028;
-const FILE_MODES: u32 = 1030;
-const FILE_DIGESTS: u32 = 1035;
-const FILE_FLAGS: u32 = 1037;
-const SOURCE_RPM: u32 = 1044;
-const DIR_INDEXES: u32 = 1116;
-const BASE_NAMES: u32 = 1117;
-const DIR_NAMES: u32 = 1118;
-const LONG_FILE_SIZES: u32 = 5008;
-const LONG_SIZE: u32 = 5009;
-const FILE_DIGEST_ALGORITHM: u32 = 5011;
-const MODULARITY_LABEL: u32 = 5096;
+/// Bytes of one text that are kept; longer ones are cut, as nothing that long is shown.
+const TEXT_BYTES: usize = 64 << 10;
 
-/// `RPMFILE_CONFIG` of the file flags.
-const CONFIG: u64 = 1;
+/// Value types.
+const INT16: u32 = 3;
+const INT32: u32 = 4;
+const INT64: u32 = 5;
+const STRING: u32 = 6;
+const STRING_ARRAY: u32 = 8;
+const TRANSLATED: u32 = 9;
 
-/// Tags of one header, as rpm itself bounds them.
-const TAGS: u32 = 0xffff;
+/// `FILEFLAGS`.
+const IS_CONFIG: u64 = 1;
+const IS_GHOST: u64 = 1 << 6;
 
-/// The package of one header; `None` if it is no header, or lacks name, version or release.
-pub(super) fn package_of(blob: &[u8], path: &ImagePath) -> Option<Package> {
-    let header = Header::new(blob)?;
-    let (name, version, release) = (header.text(NAME)?, header.text(VERSION)?, header.text(RELEASE)?);
-    let epoch = header.numbers(EPOCH).first().and_then(|&epoch| u32::try_from(epoch).ok());
+/// What may still be read of file lists, all headers of a database together.
+pub(super) struct FileBudget {
+    pub(super) files: usize,
+    pub(super) bytes: usize,
+    /// Files left out.
+    pub(super) dropped: usize,
+}
+
+/// The package of a header. An error says what is wrong with it.
+pub(super) fn read(
+    bytes: &[u8],
+    location: &ImagePath,
+    limits: &Limits,
+    budget: &mut FileBudget,
+) -> Result<Package, String> {
+    let header = Header::new(bytes).ok_or("a header is cut short")?;
+    let needed = |tag, name: &str| header.text(tag).ok_or_else(|| format!("a header has no {name}"));
+    let name = needed(1000, "name")?;
+    let version = needed(1001, "version")?;
+    let release = needed(1002, "release")?;
+    let epoch = header.number(1003).and_then(|epoch| u32::try_from(epoch).ok());
     let full = match epoch {
         Some(epoch) => format!("{epoch}:{version}-{release}"),
         None => format!("{version}-{release}"),
     };
-    let mut package = package(PackageKind::Rpm, &name, &full, path);
-    package.architecture = header.text(ARCH);
-    package.licenses = header.text(LICENSE).into_iter().collect();
-    let vendor = header.text(VENDOR);
-    package.origin = vendor.clone().or_else(|| header.text(PACKAGER));
-    package.size_bytes = header.numbers(LONG_SIZE).first().or(header.numbers(SIZE).first()).copied();
-    let source_rpm = header.text(SOURCE_RPM);
+    let source_rpm = header.text(1044);
+    let vendor = header.text(1011);
+    let mut package = package(PackageKind::Rpm, &name, &full, location);
+    package.architecture = header.text(1022);
     package.source = source_rpm.as_deref().and_then(source);
-    package.files = files(&header);
-    package.details = PackageDetails::Rpm { epoch, source_rpm, module: header.text(MODULARITY_LABEL), vendor };
-    Some(package)
+    package.licenses = header.text(1014).into_iter().collect();
+    package.origin = vendor.clone().or_else(|| header.text(1015));
+    package.size_bytes = header.number(5009).or_else(|| header.number(1009));
+    package.files = header.files(limits, budget);
+    package.details = PackageDetails::Rpm { epoch, source_rpm, module: header.text(5096), vendor };
+    Ok(package)
 }
 
-/// `bash-5.1.8-6.el9.src.rpm` is `bash` in `5.1.8-6.el9`.
-fn source(file: &str) -> Option<SourcePackage> {
-    let stem = file.strip_suffix(".src.rpm").or_else(|| file.strip_suffix(".nosrc.rpm"))?;
-    let (rest, release) = stem.rsplit_once('-')?;
-    let (name, version) = rest.rsplit_once('-')?;
-    Some(SourcePackage { name: name.to_owned(), version: format!("{version}-{release}") })
+/// `NAME-VERSION-RELEASE.src.rpm`, or `.nosrc.rpm`.
+fn source(file_name: &str) -> Option<SourcePackage> {
+    let stem = file_name.strip_suffix(".src.rpm").or_else(|| file_name.strip_suffix(".nosrc.rpm"))?;
+    let mut dashes = stem.rmatch_indices('-').map(|(at, _)| at);
+    let (_release, version) = (dashes.next()?, dashes.next()?);
+    let (name, version) = (stem.get(..version)?, stem.get(version + 1..)?);
+    (!name.is_empty()).then(|| SourcePackage { name: name.to_owned(), version: version.to_owned() })
 }
 
-fn files(header: &Header<'_>) -> Vec<OwnedFile> {
-    let old = header.texts(OLD_FILE_NAMES);
-    let paths: Vec<Option<ImagePath>> = if old.is_empty() {
-        let folders = header.texts(DIR_NAMES);
-        let indexes = header.numbers(DIR_INDEXES);
-        let names = header.texts(BASE_NAMES);
-        let folder = |index: &u64| usize::try_from(*index).ok().and_then(|index| folders.get(index));
-        let join = |(name, index): (&&[u8], &u64)| ImagePath::new(&[*folder(index)?, b"/", name].concat());
-        names.iter().zip(&indexes).map(join).collect()
-    } else {
-        old.iter().map(|name| ImagePath::new(name)).collect()
-    };
-    let algorithm = match header.numbers(FILE_DIGEST_ALGORITHM).first() {
-        None | Some(1) => "md5",
-        Some(2) => "sha1",
-        Some(8) => "sha256",
-        Some(9) => "sha384",
-        Some(10) => "sha512",
-        Some(_) => "",
-    };
-    let (digests, modes, flags) = (header.texts(FILE_DIGESTS), header.numbers(FILE_MODES), header.numbers(FILE_FLAGS));
-    let long = header.numbers(LONG_FILE_SIZES);
-    let sizes = if long.is_empty() { header.numbers(FILE_SIZES) } else { long };
-    let digest = |index: usize| {
-        let hex = std::str::from_utf8(digests.get(index)?).ok()?;
-        (!hex.is_empty() && !algorithm.is_empty()).then(|| (algorithm.to_owned(), hex.to_ascii_lowercase()))
-    };
-    let owned = |(index, path): (usize, Option<ImagePath>)| {
-        Some(OwnedFile {
-            path: path?,
-            digest: digest(index),
-            mode: modes.get(index).and_then(|&mode| u32::try_from(mode).ok()),
-            size: sizes.get(index).copied(),
-            is_config: flags.get(index).is_some_and(|flags| flags & CONFIG != 0),
-        })
-    };
-    paths.into_iter().enumerate().filter_map(owned).collect()
-}
-
-/// A header whose index lies within the blob.
 struct Header<'a> {
     index: &'a [u8],
-    data: &'a [u8],
+    store: &'a [u8],
 }
 
 impl<'a> Header<'a> {
-    fn new(blob: &'a [u8]) -> Option<Self> {
-        let tags = u32_at(blob, 0, true).filter(|tags| (1..=TAGS).contains(tags))?;
-        let length = usize::try_from(tags).ok()?.checked_mul(16)?;
-        let data = usize::try_from(u32_at(blob, 4, true)?).ok()?;
-        Some(Self { index: slice(blob, 8, length)?, data: slice(blob, length.checked_add(8)?, data)? })
+    fn new(bytes: &'a [u8]) -> Option<Self> {
+        let entries = usize::try_from(Order::Big.u32(bytes, 0)?).ok()?;
+        let stored = usize::try_from(Order::Big.u32(bytes, 4)?).ok()?;
+        let (index, rest) = bytes.get(8..)?.split_at_checked(entries.checked_mul(16)?)?;
+        Some(Self { index, store: rest.get(..stored)? })
     }
 
-    /// Type, data from its beginning on, and count of `tag`.
-    fn entry(&self, tag: u32) -> Option<(u32, &'a [u8], usize)> {
-        let entry = self.index.chunks_exact(16).find(|entry| u32_at(entry, 0, true) == Some(tag))?;
-        let at = usize::try_from(u32_at(entry, 8, true)?).ok()?;
-        let count = usize::try_from(u32_at(entry, 12, true)?).ok()?;
-        Some((u32_at(entry, 4, true)?, self.data.get(at..)?, count))
+    /// Type, count and the store from the value on. The last entry of a tag holds: it was added on installation
+    /// to what the package brought.
+    fn value(&self, tag: u32) -> Option<(u32, usize, &'a [u8])> {
+        let entry = self.index.chunks_exact(16).rfind(|entry| Order::Big.u32(entry, 0) == Some(tag))?;
+        let offset = usize::try_from(Order::Big.u32(entry, 8)?).ok()?;
+        let count = usize::try_from(Order::Big.u32(entry, 12)?).ok()?;
+        Some((Order::Big.u32(entry, 4)?, count, self.store.get(offset..)?))
     }
 
-    /// The strings of a tag, without their ends; fewer than declared where the data ends before.
-    fn texts(&self, tag: u32) -> Vec<&'a [u8]> {
-        let Some((6 | 8 | 9, data, count)) = self.entry(tag) else { return Vec::new() };
-        let mut texts: Vec<&[u8]> = data.split(|&byte| byte == 0).take(count.saturating_add(1)).collect();
-        // What follows the last end is no string.
-        if texts.len() > count || !data.ends_with(&[0]) {
-            texts.pop();
-        }
-        texts.truncate(count);
-        texts
+    /// Texts, each up to its zero byte.
+    fn texts(&self, tag: u32) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+        let (kind, count, bytes) = self.value(tag).unwrap_or_default();
+        let count = if matches!(kind, STRING | STRING_ARRAY | TRANSLATED) { count } else { 0 };
+        bytes.split(|&byte| byte == 0).take(count)
     }
 
+    /// A text that says something. In a translated one the first is the untranslated.
     fn text(&self, tag: u32) -> Option<String> {
-        let texts = self.texts(tag);
-        texts.first().filter(|text| !text.is_empty()).map(|text| String::from_utf8_lossy(text).into_owned())
+        let bytes = self.texts(tag).next()?;
+        let text = String::from_utf8_lossy(bytes.get(..TEXT_BYTES).unwrap_or(bytes)).trim().to_owned();
+        (!text.is_empty() && text != "(none)").then_some(text)
     }
 
-    /// The integers of a tag; fewer than declared where the data ends before.
-    fn numbers(&self, tag: u32) -> Vec<u64> {
-        let Some((kind, data, count)) = self.entry(tag) else { return Vec::new() };
+    /// Whole numbers of any width.
+    fn numbers(&self, tag: u32) -> impl Iterator<Item = u64> + use<'a> {
+        let (kind, count, bytes) = self.value(tag).unwrap_or_default();
         let width = match kind {
-            3 => 2,
-            4 => 4,
-            5 => 8,
-            _ => return Vec::new(),
+            INT16 => 2,
+            INT32 => 4,
+            INT64 => 8,
+            _ => 1,
         };
-        let number = |bytes: &[u8]| match width {
-            2 => u16_at(bytes, 0, true).map(u64::from),
-            4 => u32_at(bytes, 0, true).map(u64::from),
-            _ => bytes.try_into().ok().map(u64::from_be_bytes),
+        let count = if matches!(kind, 1..=INT64) { count } else { 0 };
+        let number = |raw: &[u8]| raw.iter().fold(0, |number, &byte| number << 8 | u64::from(byte));
+        bytes.chunks_exact(width).take(count).map(number)
+    }
+
+    fn number(&self, tag: u32) -> Option<u64> {
+        self.numbers(tag).next()
+    }
+
+    /// The files that the package brought.
+    ///
+    /// Left out: those not installed (documentation excluded by configuration), replaced by another package's or of
+    /// another architecture's colour, and ghosts, which the package owns but does not bring.
+    fn files(&self, limits: &Limits, budget: &mut FileBudget) -> Vec<OwnedFile> {
+        let algorithm = match self.number(5011) {
+            None | Some(1) => Some("md5"),
+            Some(2) => Some("sha1"),
+            Some(8) => Some("sha256"),
+            Some(_) => None,
         };
-        data.chunks_exact(width).take(count).filter_map(number).collect()
+        let mut digests = self.texts(1035);
+        let mut modes = self.numbers(1030);
+        let is_long = self.value(5008).is_some();
+        let mut sizes = self.numbers(if is_long { 5008 } else { 1028 });
+        let mut flags = self.numbers(1037);
+        let mut states = self.numbers(1029);
+        let mut files = Vec::new();
+        for path in self.paths(limits) {
+            let digest = digests.next().unwrap_or_default();
+            let (mode, size) = (modes.next(), sizes.next());
+            let (flags, state) = (flags.next().unwrap_or_default(), states.next().unwrap_or_default());
+            if state != 0 || flags & IS_GHOST != 0 {
+                continue;
+            }
+            let Some(path) = path else {
+                budget.dropped += 1;
+                continue;
+            };
+            let cost = path.as_bytes().len() + digest.len();
+            if budget.files == 0 || budget.bytes < cost {
+                budget.dropped += 1;
+                continue;
+            }
+            budget.files -= 1;
+            budget.bytes -= cost;
+            files.push(OwnedFile {
+                path,
+                digest: algorithm.and_then(|name| Some((name.to_owned(), self::digest(digest)?))),
+                mode: mode.and_then(|mode| u32::try_from(mode & 0xffff).ok()),
+                size,
+                is_config: flags & IS_CONFIG != 0,
+            });
+        }
+        files
+    }
+
+    /// Paths in the order of the other file tags: whole ones, or folders and names apart. `None` for one that is too
+    /// long or leads nowhere.
+    fn paths(&self, limits: &Limits) -> impl Iterator<Item = Option<ImagePath>> {
+        let longest = limits.path_bytes;
+        let folders: Vec<&[u8]> = self.texts(1118).collect();
+        let apart = self.texts(1117).zip(self.numbers(1116)).map(move |(name, folder)| {
+            let folder = folders.get(usize::try_from(folder).ok()?)?;
+            if folder.len().saturating_add(name.len()) > longest {
+                return None;
+            }
+            ImagePath::new(&[folder, name].concat())
+        });
+        let whole = self.texts(1027).map(move |path| if path.len() > longest { None } else { ImagePath::new(path) });
+        apart.chain(whole)
+    }
+}
+
+/// Hexadecimal digits of a known length; folders and links have none.
+fn digest(text: &[u8]) -> Option<String> {
+    let is_digest = matches!(text.len(), 32 | 40 | 64) && text.iter().all(u8::is_ascii_hexdigit);
+    is_digest.then(|| String::from_utf8_lossy(text).to_ascii_lowercase())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sources() {
+        for (file_name, want) in [
+            ("bash-5.1.8-6.el9_1.src.rpm", Some(("bash", "5.1.8-6.el9_1"))),
+            ("java-1.8.0-openjdk-1.8.0.362.b09-2.el8.nosrc.rpm", Some(("java-1.8.0-openjdk", "1.8.0.362.b09-2.el8"))),
+            ("bash-5.1.8.src.rpm", None),
+            ("-1-2.src.rpm", None),
+            ("(none)", None),
+        ] {
+            let found = source(file_name);
+            assert_eq!(found.as_ref().map(|source| (source.name.as_str(), source.version.as_str())), want);
+        }
     }
 }

@@ -1,47 +1,57 @@
-//! ndb, the form of SUSE: slots that point to blobs, all little endian.
+//! `Packages.db` of SUSE: rpm's own database format (rpm source, `lib/backend/ndb/rpmpkg.c`).
 //!
-//! Format: rpm source, `lib/backend/ndb/rpmpkg.c`: a header of 32 bytes, slots of 16 bytes in the first pages, blobs
-//! in blocks of 16 bytes.
+//! A header, pages of slots, and blobs in blocks of 16 bytes. All numbers are little endian.
 
-use super::Sink;
-use super::bytes::{size_at, slice};
+use super::pages::Order;
 
-const PAGE: usize = 4096;
+const MAGIC: &[u8] = b"RpmP";
+const SLOT: &[u8] = b"Slot";
+const BLOB: &[u8] = b"BlbS";
+const BLOB_END: &[u8] = b"BlbE";
 const BLOCK: usize = 16;
+const PAGE: usize = 4096;
 
-/// Begins like an ndb package database.
-pub(super) fn is(data: &[u8]) -> bool {
-    data.starts_with(b"RpmP")
+/// Slots the file header takes the room of.
+const HEADER_SLOTS: usize = 2;
+
+pub(super) fn is_ndb(bytes: &[u8]) -> bool {
+    bytes.starts_with(MAGIC)
 }
 
-/// Hands every header blob to `sink`.
-pub(super) fn read(data: &[u8], sink: Sink<'_>) -> Result<(), &'static str> {
-    let pages = size_at(data, 12, false).ok_or("truncated header")?;
-    let end = pages.saturating_mul(PAGE);
-    let slots = data.get(..end).unwrap_or(data).chunks_exact(BLOCK).skip(2);
-    let mut outcome = if end > data.len() { Err("fewer pages of slots than declared") } else { Ok(()) };
-    for slot in slots {
-        let index = size_at(slot, 4, false).unwrap_or(0);
-        if !slot.starts_with(b"Slot") || index == 0 {
+/// Hands every header to `each`, in the order of the slots; one that cannot be read as its reason.
+pub(super) fn headers(bytes: &[u8], each: &mut dyn FnMut(Result<&[u8], String>)) -> Result<(), String> {
+    let number = |at| Order::Little.u32(bytes, at).and_then(|value| usize::try_from(value).ok());
+    if number(4) != Some(0) {
+        return Err("the version of the database is unknown".to_owned());
+    }
+    let slot_bytes = number(12).unwrap_or_default().saturating_mul(PAGE);
+    let slots = bytes.get(..slot_bytes).unwrap_or(bytes);
+    for slot in slots.chunks_exact(BLOCK).skip(HEADER_SLOTS) {
+        let field = |at| Order::Little.u32(slot, at);
+        let index = field(4).unwrap_or_default();
+        if !slot.starts_with(SLOT) {
+            each(Err("a slot is not one".to_owned()));
             continue;
         }
-        match blob(data, slot, index) {
-            Some(blob) => {
-                if !sink(blob) {
-                    break;
-                }
-            }
-            None => outcome = Err("a slot points to no blob"),
+        if index == 0 {
+            continue;
+        }
+        match blob(bytes, index, field(8).unwrap_or_default(), field(12).unwrap_or_default()) {
+            Some(header) => each(Ok(header)),
+            None => each(Err(format!("header {index} is not where its slot says"))),
         }
     }
-    outcome
+    if slot_bytes > bytes.len() {
+        return Err("cut short within the slots".to_owned());
+    }
+    Ok(())
 }
 
-fn blob<'a>(data: &'a [u8], slot: &[u8], index: usize) -> Option<&'a [u8]> {
-    let at = size_at(slot, 8, false)?.checked_mul(BLOCK)?;
-    let header = slice(data, at, BLOCK)?;
-    if !header.starts_with(b"BlbS") || size_at(header, 4, false)? != index {
-        return None;
-    }
-    slice(data, at + BLOCK, size_at(header, 12, false)?)
+fn blob(bytes: &[u8], index: u32, first_block: u32, blocks: u32) -> Option<&[u8]> {
+    let start = usize::try_from(first_block).ok()?.checked_mul(BLOCK)?;
+    let end = start.checked_add(usize::try_from(blocks).ok()?.checked_mul(BLOCK)?)?;
+    let blob = bytes.get(start..end)?;
+    let length = usize::try_from(Order::Little.u32(blob, 12)?).ok()?;
+    let is_sound = blob.starts_with(BLOB) && Order::Little.u32(blob, 4)? == index && blob.ends_with(BLOB_END);
+    if is_sound { blob.get(16..length.checked_add(16)?) } else { None }
 }

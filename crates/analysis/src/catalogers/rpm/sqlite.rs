@@ -1,159 +1,195 @@
-//! SQLite, the form of Fedora and of Red Hat since 9: the rows of table `Packages (hnum, blob)`.
+//! `rpmdb.sqlite` of rpm since 4.16: the table `Packages (hnum, blob)` (SQLite, "Database File Format").
 //!
-//! Format: sqlite.org, "Database File Format", sections 1.3 to 1.6 and 2.1.
+//! Only table b-trees are read, from the schema on page 1 to the headers. A write-ahead log beside the file is not.
 
-use super::Sink;
-use super::bytes::{size_at, slice, u16_at};
+use std::borrow::Cow;
 
-const LEAF: u8 = 13;
+use super::pages::{Order, Pages};
+
+const MAGIC: &[u8] = b"SQLite format 3\0";
+const FILE_HEADER: usize = 100;
 const INTERIOR: u8 = 5;
+const LEAF: u8 = 13;
 
-/// Begins like an SQLite database.
-pub(super) fn is(data: &[u8]) -> bool {
-    data.starts_with(b"SQLite format 3\0")
+pub(super) fn is_sqlite(bytes: &[u8]) -> bool {
+    bytes.starts_with(MAGIC)
 }
 
-/// Hands every header blob to `sink`.
-pub(super) fn read(data: &[u8], sink: Sink<'_>) -> Result<(), &'static str> {
-    let page_size = match u16_at(data, 16, true) {
+/// Hands every header to `each`, in the order of their numbers; one that cannot be read as its reason.
+pub(super) fn headers(bytes: &[u8], each: &mut dyn FnMut(Result<&[u8], String>)) -> Result<(), String> {
+    let page_size = match Order::Big.u16(bytes, 16) {
         Some(1) => 65536,
-        Some(size) if size >= 512 && size.is_power_of_two() => usize::from(size),
-        _ => return Err("impossible page size"),
+        size => usize::from(size.unwrap_or_default()),
     };
-    let reserved = data.get(20).map_or(0, |&byte| usize::from(byte));
-    if page_size - reserved < 480 {
-        return Err("impossible reserved space");
+    let reserved = usize::from(bytes.get(20).copied().unwrap_or_default());
+    if !page_size.is_power_of_two() || page_size < 512 || page_size - reserved < 480 {
+        return Err("the SQLite header has no valid page size".to_owned());
     }
-    let file = File { data, page_size, usable: page_size - reserved };
-    let root = file.rows(1, &mut |record| {
-        let named = column(record, 0) == Some(b"table") && column(record, 1) == Some(b"Packages");
-        named.then(|| column(record, 3)).flatten().map(integer)
-    })?;
-    let root = root.ok_or("no table `Packages`")?;
-    file.rows(root, &mut |record| {
-        let blob = column(record, 1)?;
-        (!sink(blob)).then_some(0)
-    })?;
+    let mut file = File { pages: Pages::new(bytes, page_size), usable: page_size - reserved };
+    let mut root = None;
+    let mut schema_is_broken = false;
+    file.rows(1, &mut |row| match row {
+        Ok(row) => {
+            let column = |index| column(row, index).unwrap_or(Column::Other);
+            if matches!(column(0), Column::Text(b"table")) && matches!(column(1), Column::Text(b"Packages")) {
+                if let Column::Integer(page) = column(3) {
+                    root = usize::try_from(page).ok();
+                }
+            }
+        }
+        Err(_) => schema_is_broken = true,
+    });
+    let Some(root) = root else {
+        return Err(if schema_is_broken { "the schema is broken" } else { "there is no table `Packages`" }.to_owned());
+    };
+    file.rows(root, &mut |row| match row.map(|row| column(row, 1)) {
+        Ok(Some(Column::Blob(header))) => each(Ok(header)),
+        Ok(_) => each(Err("a row of `Packages` has no header".to_owned())),
+        Err(reason) => each(Err(reason)),
+    });
+    // The count is only valid if the change counters agree.
+    let pages = Order::Big.u32(bytes, 28).and_then(|count| usize::try_from(count).ok()).unwrap_or_default();
+    if Order::Big.u32(bytes, 24) == Order::Big.u32(bytes, 92) && pages > file.pages.count() {
+        return Err(format!("cut short: {} of {pages} pages are there", file.pages.count()));
+    }
     Ok(())
 }
 
 struct File<'a> {
-    data: &'a [u8],
-    page_size: usize,
+    pages: Pages<'a>,
+    /// Bytes of a page without those reserved for extensions.
     usable: usize,
 }
 
-/// What a visitor of records does: `Some` ends the walk with that number.
-type Visit<'a> = &'a mut dyn FnMut(&[u8]) -> Option<usize>;
-
 impl<'a> File<'a> {
-    fn page(&self, number: usize) -> Option<&'a [u8]> {
-        slice(self.data, number.checked_sub(1)?.checked_mul(self.page_size)?, self.page_size)
-    }
-
-    /// Visits the records of the table whose tree begins at page `root`, each page at most once.
-    fn rows(&self, root: usize, visit: Visit<'_>) -> Result<Option<usize>, &'static str> {
-        let mut seen = vec![false; self.data.len() / self.page_size + 1];
-        let mut waiting = vec![root];
-        while let Some(number) = waiting.pop() {
-            let page = self.page(number).ok_or("a page lies outside the file")?;
-            match seen.get_mut(number) {
-                Some(seen) if !*seen => *seen = true,
-                _ => return Err("a page belongs to two places of a tree"),
-            }
-            let start = if number == 1 { 100 } else { 0 };
-            let kind = *page.get(start).ok_or("truncated page")?;
-            let cells = u16_at(page, start + 3, true).map_or(0, usize::from);
-            let pointers = start + if kind == INTERIOR { 12 } else { 8 };
-            let cell = |index: usize| u16_at(page, pointers + 2 * index, true).map(usize::from);
-            match kind {
-                INTERIOR => {
-                    waiting.push(size_at(page, start + 8, true).ok_or("truncated page")?);
-                    for index in (0..cells).rev() {
-                        let child = cell(index).and_then(|at| size_at(page, at, true));
-                        waiting.push(child.ok_or("a cell lies outside its page")?);
+    /// Hands the record of every row of the table with this root page to `each`.
+    fn rows(&mut self, root: usize, each: &mut dyn FnMut(Result<&[u8], String>)) {
+        // Pages are taken before they wait, so that no more wait than there are.
+        let mut waiting = Vec::new();
+        self.wait(root, &mut waiting, each);
+        while let Some((number, page)) = waiting.pop() {
+            let start = if number == 1 { FILE_HEADER } else { 0 };
+            match page.get(start) {
+                Some(&INTERIOR) => {
+                    // The last child stands in the page header; the first is popped first.
+                    let last = Order::Big.u32(page, start + 8);
+                    let first = waiting.len();
+                    for child in cells(page, start, 12).map(|cell| Order::Big.u32(cell?, 0)).chain([last]) {
+                        self.wait(child.and_then(|child| usize::try_from(child).ok()).unwrap_or(0), &mut waiting, each);
                     }
+                    waiting.get_mut(first..).unwrap_or_default().reverse();
                 }
-                LEAF => {
-                    for index in 0..cells {
-                        let payload = cell(index).and_then(|at| self.payload(page, at));
-                        if let Some(answer) = visit(&payload.ok_or("a row is damaged")?) {
-                            return Ok(Some(answer));
+                Some(&LEAF) => {
+                    for cell in cells(page, start, 8) {
+                        match cell.and_then(|cell| self.record(cell)) {
+                            Some(record) => each(Ok(&record)),
+                            None => each(Err(format!("a row of page {number} lies in a broken chain of pages"))),
                         }
                     }
                 }
-                _ => return Err("a page of an unknown kind"),
+                _ => each(Err(format!("page {number} is not one of a table"))),
             }
         }
-        Ok(None)
     }
 
-    /// The record of the leaf cell at `at`, with its overflow pages.
-    fn payload(&self, page: &[u8], at: usize) -> Option<Vec<u8>> {
-        let (length, after) = varint(page, at)?;
-        let (_row, start) = varint(page, after)?;
-        let length = usize::try_from(length).ok().filter(|length| *length <= self.data.len())?;
-        let most = self.usable.checked_sub(35)?;
-        let local = if length <= most {
-            length
-        } else {
-            let least = (self.usable - 12) * 32 / 255 - 23;
-            let fitting = least + (length - least) % (self.usable - 4);
-            if fitting <= most { fitting } else { least }
-        };
-        let mut payload = slice(page, start, local)?.to_vec();
-        let mut next = if local < length { size_at(page, start + local, true)? } else { 0 };
-        while payload.len() < length {
-            let page = self.page(next)?;
-            let take = (length - payload.len()).min(self.usable - 4);
-            payload.extend_from_slice(slice(page, 4, take)?);
-            next = size_at(page, 0, true)?;
+    fn wait(
+        &mut self,
+        number: usize,
+        waiting: &mut Vec<(usize, &'a [u8])>,
+        each: &mut dyn FnMut(Result<&[u8], String>),
+    ) {
+        match number.checked_sub(1).and_then(|index| self.pages.take(index)) {
+            Some(page) => waiting.push((number, page)),
+            None => each(Err(format!("page {number} is missing, or used twice"))),
         }
-        Some(payload)
+    }
+
+    /// The record of a cell of a leaf, which goes on in overflow pages if it is long.
+    fn record(&mut self, cell: &'a [u8]) -> Option<Cow<'a, [u8]>> {
+        let (length, rest) = varint(cell)?;
+        let (_row, rest) = varint(rest)?;
+        let length = usize::try_from(length).ok()?;
+        let most = self.usable - 35;
+        if length <= most {
+            return rest.get(..length).map(Cow::Borrowed);
+        }
+        let least = (self.usable - 12) * 32 / 255 - 23;
+        let local = least + (length - least) % (self.usable - 4);
+        let local = if local <= most { local } else { least };
+        let mut record = rest.get(..local)?.to_vec();
+        let mut next = Order::Big.u32(rest, local)?;
+        while record.len() < length {
+            let page = self.pages.take(usize::try_from(next).ok()?.checked_sub(1)?)?;
+            let part = page.get(4..self.usable)?;
+            record.extend_from_slice(part.get(..length - record.len()).unwrap_or(part));
+            next = Order::Big.u32(page, 0)?;
+        }
+        Some(Cow::Owned(record))
     }
 }
 
-/// Column `wanted` of a record: its raw bytes.
-fn column(record: &[u8], wanted: usize) -> Option<&[u8]> {
-    let (header, mut at) = varint(record, 0)?;
+/// The cells of a page, each to the end of the page.
+fn cells(page: &[u8], start: usize, header: usize) -> impl Iterator<Item = Option<&[u8]>> {
+    let count = usize::from(Order::Big.u16(page, start + 3).unwrap_or_default());
+    // More pointers than fit would be read from the page's end: `None` each.
+    (0..count.min(page.len() / 2)).map(move |index| {
+        let at = Order::Big.u16(page, start + header + 2 * index)?;
+        page.get(usize::from(at)..)
+    })
+}
+
+/// A value of a record, as far as it is of use here.
+enum Column<'a> {
+    Integer(u64),
+    Text(&'a [u8]),
+    Blob(&'a [u8]),
+    Other,
+}
+
+/// A column of a record: a header of types, then the values.
+fn column(record: &[u8], wanted: usize) -> Option<Column<'_>> {
+    let (header, mut types) = varint(record)?;
     let header = usize::try_from(header).ok()?;
-    let mut body = header;
+    // What is left of the header, without the bytes of its own length.
+    types = types.get(..header.checked_sub(record.len() - types.len())?)?;
+    let mut at = header;
     for index in 0.. {
-        if at >= header {
-            return None;
-        }
-        let (kind, after) = varint(record, at)?;
-        at = after;
+        let (kind, rest) = varint(types)?;
+        types = rest;
         let length = match kind {
-            0 | 8 | 9 => 0,
-            1..=4 => usize::try_from(kind).ok()?,
+            0..=4 => kind,
             5 => 6,
             6 | 7 => 8,
-            10 | 11 => return None,
-            kind => usize::try_from((kind - 12) / 2).ok()?,
+            8..=11 => 0,
+            _ => (kind - 12) / 2,
         };
+        let end = at.checked_add(usize::try_from(length).ok()?)?;
         if index == wanted {
-            return slice(record, body, length);
+            let value = record.get(at..end)?;
+            return Some(match kind {
+                1..=6 => Column::Integer(value.iter().fold(0, |number, &byte| number << 8 | u64::from(byte))),
+                9 => Column::Integer(1),
+                12.. if kind % 2 == 0 => Column::Blob(value),
+                13.. => Column::Text(value),
+                _ => Column::Other,
+            });
         }
-        body = body.checked_add(length)?;
+        at = end;
     }
     None
 }
 
-/// A big-endian integer of a few bytes.
-fn integer(bytes: &[u8]) -> usize {
-    bytes.iter().fold(0, |value, &byte| (value << 8) | usize::from(byte))
-}
-
-/// A variable-length integer at `at`, and where it ends.
-fn varint(data: &[u8], at: usize) -> Option<(u64, usize)> {
+/// A number of seven bits a byte, most significant first; the ninth byte counts whole.
+fn varint(bytes: &[u8]) -> Option<(u64, &[u8])> {
     let mut value = 0_u64;
-    for index in 0..8 {
-        let byte = *data.get(at.checked_add(index)?)?;
-        value = (value << 7) | u64::from(byte & 0x7f);
+    for (index, &byte) in bytes.iter().enumerate().take(9) {
+        if index == 8 {
+            return Some((value << 8 | u64::from(byte), bytes.get(9..)?));
+        }
+        value = value << 7 | u64::from(byte & 0x7f);
         if byte & 0x80 == 0 {
-            return Some((value, at + index + 1));
+            return Some((value, bytes.get(index + 1..)?));
         }
     }
-    Some(((value << 8) | u64::from(*data.get(at.checked_add(8)?)?), at + 9))
+    None
 }

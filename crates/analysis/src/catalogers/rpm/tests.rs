@@ -1,92 +1,107 @@
+//! Databases damaged at random: whatever the bytes, reading ends and does not panic.
+
 use proptest::prelude::*;
 
 use super::*;
+use crate::limits::Limits;
 
-/// A header of `tags`: number, type, count, data.
-fn header(tags: &[(u32, u32, u32, &[u8])]) -> Vec<u8> {
-    let (mut index, mut data) = (Vec::new(), Vec::new());
-    for (tag, kind, count, bytes) in tags {
-        for number in [*tag, *kind, u32::try_from(data.len()).unwrap(), *count] {
-            index.extend(number.to_be_bytes());
-        }
-        data.extend_from_slice(bytes);
-    }
-    let lengths = [u32::try_from(tags.len()).unwrap(), u32::try_from(data.len()).unwrap()];
-    [lengths.map(u32::to_be_bytes).concat(), index, data].concat()
+macro_rules! testdata {
+    ($name:literal) => {
+        include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/testdata/catalogers/rpm/", $name))
+    };
 }
+const DATABASES: &[(&str, &[u8])] = &[
+    ("var/lib/rpm/rpmdb.sqlite", testdata!("sqlite/image/var/lib/rpm/rpmdb.sqlite")),
+    ("usr/lib/sysimage/rpm/Packages.db", testdata!("ndb/image/usr/lib/sysimage/rpm/Packages.db")),
+    ("var/lib/rpm/Packages", testdata!("bdb/image/var/lib/rpm/Packages")),
+    ("var/lib/rpm/Packages", testdata!("bdb-big-endian/image/var/lib/rpm/Packages")),
+];
 
-fn bash() -> Vec<u8> {
-    header(&[
-        (1000, 6, 1, b"bash\0"),
-        (1001, 6, 1, b"5.1.8\0"),
-        (1002, 6, 1, b"6.el9\0"),
-        (1003, 4, 1, &[0, 0, 0, 1]),
-        (1044, 6, 1, b"bash-5.1.8-6.el9.src.rpm\0"),
-        (1116, 4, 1, &[0, 0, 0, 0]),
-        (1117, 8, 1, b"bash\0"),
-        (1118, 8, 1, b"/usr/bin/\0"),
-    ])
-}
-
-#[test]
-fn a_header_is_read() {
-    let package = header::package_of(&bash(), &killick_model::path::ImagePath::default()).unwrap();
-    assert_eq!((package.name.as_str(), package.version.as_str()), ("bash", "1:5.1.8-6.el9"));
-    assert_eq!((package.source_name(), package.source_version()), ("bash", "5.1.8-6.el9"));
-    assert_eq!(package.files[0].path.as_bytes(), b"usr/bin/bash");
-}
-
-/// An ndb database of one header.
-fn database() -> Vec<u8> {
-    let blob = bash();
-    let mut data = vec![0; 4096];
-    data[..4].copy_from_slice(b"RpmP");
-    data[12] = 1;
-    data[32..36].copy_from_slice(b"Slot");
-    data[36] = 1;
-    data[40..44].copy_from_slice(&256_u32.to_le_bytes());
-    data.extend(b"BlbS\x01\0\0\0\0\0\0\0");
-    data.extend(u32::try_from(blob.len()).unwrap().to_le_bytes());
-    data.extend(blob);
-    data
-}
-
-fn read(bytes: &[u8]) -> Found {
-    let (path, limits) = (killick_model::path::ImagePath::default(), crate::limits::Limits::default());
+fn read(path: &str, bytes: &[u8]) -> Found {
+    let path = ImagePath::new(path.as_bytes()).unwrap();
     let mut found = Found::default();
-    Rpm.read(&mut WantedFile { path: &path, bytes, limits: &limits }, &mut found);
+    Rpm.read(&mut WantedFile { path: &path, bytes, limits: &Limits::default() }, &mut found);
     found
 }
 
 #[test]
-fn a_database_is_read_and_a_cut_one_is_a_problem() {
-    let found = read(&database());
-    assert_eq!((found.packages.len(), found.problems.len()), (1, 0));
-    let cut = database();
-    let found = read(&cut[..cut.len() - 1]);
-    assert_eq!((found.packages.len(), found.problems.len()), (0, 1));
+fn every_format_says_the_same() {
+    let names = |found: &Found| {
+        let mut names: Vec<_> = found.packages.iter().map(|package| (package.name.clone(), package.files.len())).collect();
+        names.sort();
+        names
+    };
+    let wanted = names(&read(DATABASES[0].0, DATABASES[0].1));
+    assert_eq!(wanted.len(), 4);
+    for (path, bytes) in DATABASES {
+        let found = read(path, bytes);
+        assert_eq!(names(&found), wanted);
+        assert_eq!(found.problems, []);
+    }
+}
+
+#[test]
+fn a_folder_repeated_for_every_name_stays_within_the_path_limit() {
+    // One folder of 4000 bytes and many short names would be thousandfold in memory.
+    let folder = [vec![b'd'; 5000], vec![0]].concat();
+    let names = b"a\0".repeat(50_000);
+    let indexes = vec![0_u8; 4 * 50_000];
+    let mut store = b"n\0v\0r\0\0\0".to_vec();
+    let mut index = Vec::new();
+    let mut entry = |tag: u32, kind: u32, offset: usize, count: usize| {
+        for number in [tag, kind, offset as u32, count as u32] {
+            index.extend_from_slice(&number.to_be_bytes());
+        }
+    };
+    entry(1000, 6, 0, 1);
+    entry(1001, 6, 2, 1);
+    entry(1002, 6, 4, 1);
+    for (tag, kind, count, values) in [(1116, 4, 50_000, &indexes), (1117, 8, 50_000, &names), (1118, 8, 1, &folder)] {
+        entry(tag, kind, store.len(), count);
+        store.extend_from_slice(values);
+    }
+    let bytes = [&(index.len() as u32 / 16).to_be_bytes()[..], &(store.len() as u32).to_be_bytes(), &index, &store].concat();
+    let mut budget = header::FileBudget { files: MAX_FILES, bytes: MAX_FILE_BYTES, dropped: 0 };
+    let package = header::read(&bytes, &ImagePath::default(), &Limits::default(), &mut budget).unwrap();
+    assert!(package.files.is_empty());
+    assert_eq!(budget.dropped, 50_000);
 }
 
 proptest! {
     #[test]
-    fn no_bytes_make_it_panic(
-        form in 0..4_usize,
-        mut bytes in proptest::collection::vec(any::<u8>(), 0..3000),
-        changes in proptest::collection::vec((any::<proptest::sample::Index>(), any::<u8>()), 0..20),
+    fn damaged_databases_end(
+        which in 0..DATABASES.len(),
+        changes in proptest::collection::vec((any::<proptest::sample::Index>(), any::<u8>()), 1..40),
+        early in any::<bool>(),
+        cut in proptest::option::of(any::<proptest::sample::Index>()),
     ) {
-        match form {
-            0 => bytes.splice(..0, *b"SQLite format 3\0\x02\0\x01\x01\x00").for_each(drop),
-            1 => bytes.splice(..0, *b"\0\0\0\0\0\0\0\0\0\0\0\0\x61\x15\x06\0\0\0\0\0\0\x02\0\0").for_each(drop),
-            2 => bytes = database(),
-            _ => {}
-        }
-        for (index, value) in changes {
-            if !bytes.is_empty() {
-                let at = index.index(bytes.len());
-                bytes[at] = value;
+        let (path, bytes) = DATABASES[which];
+        let mut bytes = bytes.to_vec();
+        for (at, value) in changes {
+            // The beginnings of pages are where the structure is.
+            let at = at.index(bytes.len());
+            let at = if early { at - at % 512 + at % 40 } else { at };
+            if let Some(byte) = bytes.get_mut(at) {
+                *byte = value;
             }
         }
-        let _ = read(&bytes);
-        let _ = header::package_of(&bytes, &killick_model::path::ImagePath::default());
+        if let Some(cut) = cut {
+            bytes.truncate(cut.index(bytes.len()));
+        }
+        read(path, &bytes);
+    }
+
+    #[test]
+    fn any_bytes_after_the_magic_end(which in 0..DATABASES.len(), rest in proptest::collection::vec(any::<u8>(), 0..3000)) {
+        let (path, bytes) = DATABASES[which];
+        let mut bytes = bytes[..40].to_vec();
+        bytes.extend(rest);
+        read(path, &bytes);
+    }
+
+    #[test]
+    fn any_header_ends(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
+        let mut budget = header::FileBudget { files: MAX_FILES, bytes: MAX_FILE_BYTES, dropped: 0 };
+        let _ = header::read(&bytes, &ImagePath::default(), &Limits::default(), &mut budget);
     }
 }

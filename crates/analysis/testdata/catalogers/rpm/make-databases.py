@@ -1,0 +1,145 @@
+#!/usr/bin/env python3
+"""Makes the rpm databases of these cases. Needs `db5.3_load` (Debian package `db5.3-util`) for Berkeley DB.
+
+The headers are made up; every database can be read by rpm itself, for instance with
+`rpm --dbpath $PWD/sqlite/image/var/lib/rpm --define '_db_backend sqlite' -qa`.
+"""
+import os, sqlite3, struct, subprocess, zlib
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+I16, I32, I64, S, BIN, SA, I18N, CH = 3, 4, 5, 6, 7, 8, 9, 1
+
+
+def header(tags):
+    """A header: index of (tag, type, offset, count), then the values."""
+    index, store = b"", b""
+    for tag, kind, value in sorted(tags):
+        values = value if isinstance(value, list) else [value]
+        width = {I16: 2, I32: 4, I64: 8}.get(kind, 1)
+        store += b"\0" * (-len(store) % width)
+        index += struct.pack(">IIII", tag, kind, len(store), len(values))
+        if kind in (S, SA, I18N):
+            store += b"".join(v.encode() + b"\0" for v in values)
+        else:
+            store += b"".join(v.to_bytes(width, "big") for v in values)
+    return struct.pack(">II", len(index) // 16, len(store)) + index + store
+
+
+def package(name, version, release, arch="x86_64", source=None, licence="MIT", vendor="Example Vendor", more=()):
+    tags = [(1000, S, name), (1001, S, version), (1002, S, release), (1004, I18N, "A package"), (1009, I32, 4096),
+            (1014, S, licence)]
+    tags += [(1022, S, arch)] if arch else []
+    tags += [(1044, S, source)] if source else []
+    tags += [(1011, S, vendor)] if vendor else []
+    return header(tags + list(more))
+
+
+def digest(letter):
+    return letter * 64
+
+
+BASH = package("bash", "5.1.8", "6.el9_1", source="bash-5.1.8-6.el9_1.src.rpm", licence="GPLv3+", more=[
+    (1005, I18N, "A shell. " * 700),                      # does not fit into one page of any format
+    (5008, I64, [1392552, 577, 60, 0, 30]),
+    (1030, I16, [0o100755, 0o100644, 0o100644, 0o40755, 0o100644]),
+    (1035, SA, [digest("a"), digest("b"), digest("c"), "", digest("d")]),
+    (1037, I32, [0, 1, 2, 0, 64]),                        # a configuration file, documentation, a ghost
+    (1029, CH, [0, 0, 2, 0, 0]),                          # documentation is not installed
+    (5011, I32, 8),
+    (1116, I32, [0, 1, 2, 3, 4]),
+    (1117, SA, ["bash", "bashrc", "README", "bash", "lastlog"]),
+    (1118, SA, ["/usr/bin/", "/etc/", "/usr/share/doc/bash/", "/usr/share/", "/var/log/"]),
+])
+BIND = package("bind-libs", "9.16.23", "11.el9", source="bind-9.16.23-11.el9.src.rpm", licence="MPLv2.0",
+               more=[(1003, I32, 32), (5096, S, "bind:9.16:820:abcdef"), (5009, I64, 5 << 32)])
+OLD = package("old-names", "1", "2", arch="noarch", source="old-names-1-2.nosrc.rpm", vendor=None, more=[
+    (1015, S, "Packager <p@example.com>"),
+    (1027, SA, ["/usr/lib/old/a", "/etc/old.conf"]),
+    (1028, I32, [10, 20]), (1030, I16, [0o100644, 0o100600]), (1035, SA, ["1" * 32, "2" * 32]), (1037, I32, [0, 17]),
+])
+KEY = package("gpg-pubkey", "350d275d", "6279464b", arch=None, licence="pubkey", vendor=None,
+              more=[(1015, S, "Example Signing Key <security@example.com>")])
+NAMELESS = header([(1001, S, "1"), (1002, S, "1")])
+BASH2 = package("bash", "5.1.8", "9.el9", source="bash-5.1.8-9.el9.src.rpm", licence="GPLv3+")
+ALL = [BASH, BIND, OLD, KEY]
+
+
+def write(path, data):
+    path = os.path.join(HERE, path)
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with open(path, "wb") as out:
+        out.write(data)
+
+
+def make_sqlite(path, headers, page_size=512):
+    path = os.path.join(HERE, path)
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    if os.path.exists(path):
+        os.remove(path)
+    db = sqlite3.connect(path)
+    db.execute("PRAGMA page_size = %d" % page_size)
+    db.execute("CREATE TABLE IF NOT EXISTS 'Packages' (hnum INTEGER PRIMARY KEY AUTOINCREMENT,blob BLOB NOT NULL)")
+    db.execute("CREATE TABLE IF NOT EXISTS 'Name' (key 'TEXT' NOT NULL, hnum INTEGER NOT NULL, idx INTEGER NOT NULL)")
+    db.execute("CREATE INDEX IF NOT EXISTS 'Name_key_idx' ON 'Name'(key ASC)")
+    for header in headers:
+        db.execute("INSERT INTO Packages (blob) VALUES (?)", (header,))
+    db.commit()
+    db.close()
+
+
+def ndb(headers):
+    slots, blobs, block = b"", b"", 4096 // 16
+    for index, header in enumerate(headers, 1):
+        head = struct.pack("<4sIII", b"BlbS", index, 1, len(header))
+        pad = b"\0" * (-(len(head) + len(header) + 12) % 16)
+        body = head + header + pad
+        body += struct.pack("<II4s", zlib.adler32(body), len(header), b"BlbE")
+        slots += struct.pack("<4sIII", b"Slot", index, block, len(body) // 16)
+        blobs += body
+        block += len(body) // 16
+    start = struct.pack("<4sIIII12x", b"RpmP", 0, 1, 1, len(headers) + 1) + slots
+    start += b"Slot".ljust(16, b"\0") * ((4096 - len(start)) // 16)
+    return start + blobs
+
+
+def make_bdb(path, headers, order):
+    path = os.path.join(HERE, path)
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    if os.path.exists(path):
+        os.remove(path)
+    pack = {1234: "<I", 4321: ">I"}[order]
+    pairs = [(struct.pack(pack, 0), struct.pack(pack, len(headers)))]
+    pairs += [(struct.pack(pack, number), header) for number, header in enumerate(headers, 1)]
+    text = "VERSION=3\nformat=bytevalue\ntype=hash\ndb_pagesize=1024\ndb_lorder=%d\nHEADER=END\n" % order
+    text += "".join(" %s\n %s\n" % (key.hex(), value.hex()) for key, value in pairs) + "DATA=END\n"
+    subprocess.run(["db5.3_load", path], input=text.encode(), check=True)
+
+
+make_sqlite("sqlite/image/var/lib/rpm/rpmdb.sqlite", ALL)
+write("sqlite/image/var/lib/rpm/rpmdb.sqlite-wal", b"")
+write("ndb/image/usr/lib/sysimage/rpm/Packages.db", ndb(ALL))
+make_bdb("bdb/image/var/lib/rpm/Packages", ALL, 1234)
+make_bdb("bdb-big-endian/image/var/lib/rpm/Packages", ALL, 4321)
+
+# Each layer rewrites the whole database; bash is updated by the second.
+make_sqlite("rewritten/layers/0/var/lib/rpm/rpmdb.sqlite", [KEY, BASH])
+make_sqlite("rewritten/layers/1/var/lib/rpm/rpmdb.sqlite", [KEY, BASH2, OLD])
+
+# A conversion left the old database, another tool an empty new one, and a copy lies where it was before.
+make_bdb("several/image/var/lib/rpm/Packages", [BASH], 1234)
+write("several/image/var/lib/rpm/Packages.db", ndb([BASH2, KEY]))
+make_sqlite("several/image/var/lib/rpm/rpmdb.sqlite", [])
+write("several/image/var/lib/rpm/rpmdb.sqlite-wal", b"log" * 100)
+write("several/image/usr/lib/sysimage/rpm/Packages.db", ndb([BASH2, KEY]))
+
+# What can be read is kept.
+broken = bytearray(ndb([BASH2, NAMELESS, b"\xff" * 40, KEY]))
+broken[32 + 16 * 3 + 8] ^= 0x40                           # the last slot points nowhere
+write("broken/image/usr/lib/sysimage/rpm/Packages.db", bytes(broken))
+make_bdb("broken/image/var/lib/rpm/Packages", ALL, 1234)
+whole = open(os.path.join(HERE, "broken/image/var/lib/rpm/Packages"), "rb").read()
+write("broken/image/var/lib/rpm/Packages", whole[:-1024])
+write("broken/image/usr/share/rpm/Packages", b"this is no database\n" * 30)
+make_sqlite("broken/image/usr/share/rpm/rpmdb.sqlite", ALL)
+whole = open(os.path.join(HERE, "broken/image/usr/share/rpm/rpmdb.sqlite"), "rb").read()
+write("broken/image/usr/share/rpm/rpmdb.sqlite", whole[:6000])
