@@ -1,3 +1,62 @@
 //! The `killick` command: arguments, terminal output, exit codes.
+//!
+//! Data goes to stdout, everything else to stderr. What a command does lives in the crates below; this one
+//! reads the arguments, shows progress, and turns errors into `error:`, `caused by:` and `hint:` lines.
 
-fn main() {}
+mod client;
+mod clock;
+mod exit;
+mod local;
+mod progress;
+mod report_error;
+mod serve;
+
+use clap::{Parser, Subcommand};
+use tracing_subscriber::EnvFilter;
+
+use crate::client::{ClientArgs, ClientCommand};
+use crate::exit::Exit;
+use crate::local::LocalCommand;
+
+/// What is inside a container image, what is known to be wrong with it, and whether policy lets it through.
+#[derive(Debug, Parser)]
+#[command(name = "killick", version, max_term_width = 100)]
+struct Arguments {
+    #[command(flatten)]
+    client: ClientArgs,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    #[command(flatten)]
+    Local(LocalCommand),
+    /// Run the service
+    Serve(serve::Serve),
+    #[command(flatten)]
+    Client(ClientCommand),
+}
+
+fn main() -> Exit {
+    let arguments = Arguments::parse();
+    let default_level = if arguments.client.debug { "killick=debug" } else { "warn,killick=info" };
+    tracing_subscriber::fmt()
+        .with_writer(std::io::stderr)
+        .with_env_filter(EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default_level)))
+        .init();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return report_error::report(&anyhow::Error::new(error).context("cannot start the runtime")),
+    };
+    let outcome = runtime.block_on(async {
+        match arguments.command {
+            Command::Local(command) => local::run(command).await,
+            Command::Serve(command) => serve::run(command).await,
+            Command::Client(command) => client::run(command, &arguments.client).await,
+        }
+    });
+    // Blocking readers of a cancelled pull must not hold up the exit.
+    runtime.shutdown_background();
+    outcome.unwrap_or_else(|error| report_error::report(&error))
+}

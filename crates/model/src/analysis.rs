@@ -60,6 +60,19 @@ impl Analysis {
         &self.packages[id.0 as usize]
     }
 
+    /// Size of the image: bytes of a tar of its merged files, in records of 10 KiB. The sum of its layers would count
+    /// what upper layers replace or delete.
+    pub fn size_bytes(&self) -> u64 {
+        const BLOCK: u64 = 512;
+        const RECORD: u64 = 20 * BLOCK;
+        let bytes = self.files.iter().fold(2 * BLOCK, |sum: u64, file| {
+            // A path that the header has no room for takes a header of its own and a block.
+            let long = if file.path.as_bytes().len() > 100 { 2 * BLOCK } else { 0 };
+            sum.saturating_add(BLOCK + long).saturating_add(file.size.div_ceil(BLOCK).saturating_mul(BLOCK))
+        });
+        bytes.div_ceil(RECORD).saturating_mul(RECORD)
+    }
+
     /// The file at `path`, which has no leading `/`.
     pub fn file(&self, path: &[u8]) -> Option<&FileEntry> {
         let at = self.files.binary_search_by(|file| file.path.as_bytes().cmp(path)).ok()?;

@@ -21,4 +21,5 @@ pub mod names;
 mod namespaces;
 pub mod providers;
 mod scores;
+mod starter;
 mod status;

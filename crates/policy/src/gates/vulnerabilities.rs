@@ -93,7 +93,7 @@ fn stale_feed_data(check: &mut Check<'_, '_>) -> Result<(), TriggerError> {
     if synced.is_none_or(|synced| synced < oldest) {
         check.fire(
             format!("The vulnerability feed for this image distro is older than MAXAGE ({days}) days"),
-            "bring the vulnerability data up to date with `killick db update`".to_owned(),
+            "judge by newer vulnerability data: `killick db build`".to_owned(),
         );
     }
     Ok(())

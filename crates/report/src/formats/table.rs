@@ -150,7 +150,7 @@ fn age(report: &Report<'_>) -> String {
     let advisories: u64 = sources.iter().map(|source| source.advisories).sum();
     let mut text = format!("vulnerability data of {} ({age}), {advisories} advisories", built_at.strftime("%Y-%m-%d"));
     if days > OLD_DAYS {
-        text.push_str("; `killick db update` fetches newer data");
+        text.push_str("; `killick db build` makes an index of newer data");
     }
     text.push('\n');
     text

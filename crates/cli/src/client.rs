@@ -1,0 +1,108 @@
+//! The client of a Killick (or Anchore Engine) server: the words, tables and exit codes of anchore-cli 0.9.3.
+//!
+//! Answers of the server go to stdout exactly as anchore-cli prints them, errors included, because scripts
+//! read them there. What we add, such as hints, goes to stderr.
+
+mod api;
+mod columns;
+mod evaluate;
+mod image;
+mod lookup;
+mod policy;
+mod python;
+mod registry;
+mod settings;
+mod system;
+
+use std::io::Write as _;
+
+use clap::Subcommand;
+use serde_json::Value;
+
+pub(crate) use settings::ClientArgs;
+
+use crate::exit::Exit;
+use api::{Api, Failure, Reply};
+
+/// Commands that speak to a server.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ClientCommand {
+    /// Policy evaluation operations
+    #[command(subcommand)]
+    Evaluate(evaluate::EvaluateCommand),
+    /// Image operations
+    #[command(subcommand)]
+    Image(image::ImageCommand),
+    /// Policy operations
+    #[command(subcommand)]
+    Policy(policy::PolicyCommand),
+    /// Registry operations
+    #[command(subcommand)]
+    Registry(registry::RegistryCommand),
+    /// System operations
+    #[command(subcommand)]
+    System(system::SystemCommand),
+}
+
+/// Runs one client command and prints its outcome.
+pub(crate) async fn run(command: ClientCommand, args: &ClientArgs) -> anyhow::Result<Exit> {
+    let settings = settings::Settings::load(args)?;
+    let api = Api::new(settings)?;
+    let waits = matches!(command, ClientCommand::System(system::SystemCommand::Wait(_)));
+    let outcome = if waits { Ok(()) } else { api.check_access().await };
+    let outcome = match outcome {
+        Err(failure) => Err(failure),
+        Ok(()) => match command {
+            ClientCommand::Evaluate(command) => evaluate::run(&api, command).await,
+            ClientCommand::Image(command) => image::run(&api, command).await,
+            ClientCommand::Policy(command) => policy::run(&api, command).await,
+            ClientCommand::Registry(command) => registry::run(&api, command).await,
+            ClientCommand::System(command) => system::run(&api, command).await,
+        },
+    };
+    let (text, exit) = match outcome {
+        Ok(done) => (done.text, done.exit),
+        Err(failure) => {
+            if let Some(hint) = failure.hint(&api.settings) {
+                writeln!(anstream::stderr(), "hint: {hint}")?;
+            }
+            (failure.render(api.settings.json), failure.exit)
+        }
+    };
+    writeln!(anstream::stdout(), "{text}")?;
+    Ok(exit)
+}
+
+/// What a command prints on success, and its exit code.
+struct Done {
+    text: String,
+    exit: Exit,
+}
+
+impl Done {
+    fn new(text: impl Into<String>) -> Self {
+        Self { text: text.into(), exit: Exit::Success }
+    }
+
+    /// The answer as JSON if `--json` was given, else what `render` makes of it. An answer that `render` cannot
+    /// read is shown as JSON too, with a warning.
+    fn render(api: &Api, reply: &Reply, render: impl FnOnce(&Value) -> Option<String>) -> Self {
+        if api.settings.json {
+            return Self::new(python::dumps(&reply.body));
+        }
+        match render(&reply.body) {
+            Some(text) => Self::new(text),
+            None => Self::new(format!(
+                "WARNING: the server's answer has not the expected shape (printing it as it came)\n\n{}",
+                python::dumps(&reply.body)
+            )),
+        }
+    }
+
+    /// `Success`, as anchore-cli prints for requests whose answer has nothing to show.
+    fn success(api: &Api, reply: &Reply) -> Self {
+        Self::render(api, reply, |_| Some("Success".to_owned()))
+    }
+}
+
+type Outcome = Result<Done, Failure>;

@@ -1,0 +1,198 @@
+//! Requests to the server, and its refusals.
+
+use killick_fetch::http::{self, ClientOptions};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use serde_json::{Value, json};
+
+use super::python;
+use super::settings::Settings;
+use crate::exit::Exit;
+
+/// A connection to one server.
+pub(super) struct Api {
+    pub(super) settings: Settings,
+    http: reqwest::Client,
+}
+
+/// An answer with a status of success.
+pub(super) struct Reply {
+    pub(super) body: Value,
+}
+
+/// Why a command did not succeed: what to print, and how to end.
+#[derive(Debug)]
+pub(super) struct Failure {
+    /// `message`, `httpcode`, `detail` of the error body, or just a message.
+    error: Value,
+    /// Exit code.
+    pub(super) exit: Exit,
+    unreachable: bool,
+}
+
+impl Failure {
+    /// A failure that no server spoke of.
+    pub(super) fn local(message: impl Into<String>) -> Self {
+        Self { error: json!({ "message": message.into() }), exit: Exit::Failure, unreachable: false }
+    }
+
+    /// The same with exit code 1.
+    pub(super) fn refused(message: impl Into<String>) -> Self {
+        Self { exit: Exit::Refused, ..Self::local(message) }
+    }
+
+    /// The message of the error.
+    pub(super) fn message(&self) -> &str {
+        self.error["message"].as_str().unwrap_or_default()
+    }
+
+    /// The text anchore-cli prints: `Error:`, `HTTP Code:`, `Detail:` lines.
+    pub(super) fn render(&self, json: bool) -> String {
+        if json {
+            return python::dumps(&self.error);
+        }
+        let mut text = String::new();
+        for (key, title) in [("message", "Error"), ("httpcode", "HTTP Code"), ("detail", "Detail")] {
+            match &self.error[key] {
+                Value::Null => {}
+                Value::Object(fields) if key == "detail" && fields.is_empty() => {}
+                Value::String(detail) if key == "detail" && detail.is_empty() => {}
+                value => text.push_str(&format!("{title}: {}\n", python::str(value))),
+            }
+        }
+        if text.is_empty() { python::dumps(&self.error) } else { text }
+    }
+
+    /// What to do about it.
+    pub(super) fn hint(&self, settings: &Settings) -> Option<String> {
+        if !self.unreachable {
+            return None;
+        }
+        Some(if settings.user.is_none() {
+            format!(
+                "start a server with `killick serve`, and name it and yourself with `--url`, `--u`, `--p` or \
+                 KILLICK_URL, KILLICK_USER, KILLICK_PASS (now: {}, no user)",
+                settings.url
+            )
+        } else {
+            format!("is a server running at {}, and are the user name and password right?", settings.url)
+        })
+    }
+}
+
+/// Largest answer the client reads, in bytes: the file list of a huge image stays far below it.
+const ANSWER_BYTES: usize = 1 << 30;
+
+impl Api {
+    /// Prepares a client; nothing is sent yet.
+    pub(super) fn new(settings: Settings) -> anyhow::Result<Self> {
+        let options = ClientOptions { skip_tls_verify: !settings.verify_tls, ..ClientOptions::default() };
+        Ok(Self { http: http::client(&options)?, settings })
+    }
+
+    /// Asks for the base address, as anchore-cli does before every command.
+    pub(super) async fn check_access(&self) -> Result<(), Failure> {
+        match self.send("GET", "", &[], None).await {
+            Ok(_) => Ok(()),
+            Err(failure) => {
+                if self.settings.debug {
+                    tracing::debug!("{}", failure.render(false).trim_end());
+                }
+                Err(Failure {
+                    error: json!({ "message": format!(
+                        "could not access anchore service (user={} url={})",
+                        self.settings.user.as_deref().unwrap_or("None"),
+                        self.settings.url
+                    )}),
+                    exit: Exit::Failure,
+                    unreachable: true,
+                })
+            }
+        }
+    }
+
+    /// `GET path`.
+    pub(super) async fn get(&self, path: &str, query: &[(&str, &str)]) -> Result<Reply, Failure> {
+        self.send("GET", path, query, None).await
+    }
+
+    /// Sends one request; `path` begins with `/` or is empty, and is already percent-encoded.
+    pub(super) async fn send(
+        &self,
+        method: &str,
+        path: &str,
+        query: &[(&str, &str)],
+        body: Option<&Value>,
+    ) -> Result<Reply, Failure> {
+        let url = format!("{}{path}", self.settings.url.trim_end_matches('/'));
+        let method = reqwest::Method::from_bytes(method.as_bytes()).expect("methods are literals");
+        let mut request = self.http.request(method, &url).header("content-type", "application/json");
+        if !query.is_empty() {
+            request = request.query(query);
+        }
+        if let Some(user) = &self.settings.user {
+            request = request.basic_auth(user, self.settings.password.as_deref());
+        }
+        if let Some(account) = &self.settings.account {
+            request = request.header("x-anchore-account", account);
+        }
+        if let Some(body) = body {
+            request = request.body(body.to_string());
+        }
+        let failed = |error: &reqwest::Error| Failure {
+            error: json!({ "message": chain(error) }),
+            exit: Exit::Failure,
+            unreachable: true,
+        };
+        let response = request.send().await.map_err(|error| failed(&error))?;
+        let status = response.status().as_u16();
+        let bytes = read_body(response).await?;
+        tracing::debug!(status, bytes = bytes.len(), "{url}");
+        let text = String::from_utf8_lossy(&bytes);
+        let body = serde_json::from_str(&text).unwrap_or_else(|_| Value::String(text.into_owned()));
+        // anchore-cli counts 200 to 298 as success.
+        if (200..299).contains(&status) {
+            return Ok(Reply { body });
+        }
+        let error = match body {
+            Value::Object(_) => body,
+            Value::String(text) if text.is_empty() => json!({ "message": "no body in the answer", "httpcode": status }),
+            other => json!({ "message": other, "httpcode": status }),
+        };
+        let exit = if matches!(status, 401 | 500) { Exit::Failure } else { Exit::Refused };
+        Err(Failure { error, exit, unreachable: false })
+    }
+}
+
+/// The whole body, unless it is larger than [`ANSWER_BYTES`].
+async fn read_body(mut response: reqwest::Response) -> Result<Vec<u8>, Failure> {
+    let mut bytes = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(|error| Failure::local(chain(&error)))? {
+        if bytes.len() + chunk.len() > ANSWER_BYTES {
+            return Err(Failure::local(format!("the server's answer is larger than {ANSWER_BYTES} bytes")));
+        }
+        bytes.extend_from_slice(&chunk);
+    }
+    Ok(bytes)
+}
+
+/// One path segment, percent-encoded as Python's `quote(text, safe="")` does.
+pub(super) fn percent_encode(text: &str) -> String {
+    const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
+    utf8_percent_encode(text, RESERVED).to_string()
+}
+
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
+}
+
+/// `True` or `False`, as anchore-cli writes booleans into queries.
+pub(super) const fn python_bool(value: bool) -> &'static str {
+    if value { "True" } else { "False" }
+}

@@ -1,0 +1,500 @@
+//! `killick image`: add, wait, get, list, content, metadata, vuln, del.
+
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use clap::{ArgAction, Args, Subcommand};
+use serde_json::{Map, Value, json};
+
+use super::api::{Api, Failure, Reply, percent_encode, python_bool};
+use super::columns::{Columns, fields};
+use super::lookup::{self, ImageForm, KnownImage};
+use super::python;
+use super::{Done, Outcome};
+use crate::exit::Exit;
+
+/// What can be done with images.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ImageCommand {
+    /// Add an image
+    Add(Add),
+    /// Get contents of image
+    Content(Content),
+    /// Delete an image
+    Del(Del),
+    /// Get an image
+    Get(Get),
+    /// List all images
+    List(List),
+    /// Get metadata about an image
+    Metadata(Metadata),
+    /// Get image vulnerabilities
+    Vuln(Vuln),
+    /// Wait for an image to analyze
+    Wait(Wait),
+}
+
+/// Arguments of `image add`.
+#[derive(Debug, Args)]
+pub(crate) struct Add {
+    /// Image reference, such as registry/repo:tag
+    input_image: String,
+    /// Force reanalysis of image
+    #[arg(long)]
+    force: bool,
+    /// Submit image's dockerfile for analysis
+    #[arg(long, value_name = "Dockerfile")]
+    dockerfile: Option<PathBuf>,
+    /// A key=value pair to keep with the image; may be repeated
+    #[arg(long, value_name = "KEY=VALUE")]
+    annotation: Vec<String>,
+    /// Do not watch the tag for updates
+    #[arg(long)]
+    noautosubscribe: bool,
+    /// Wait until the image is analyzed
+    #[arg(long)]
+    wait: bool,
+}
+
+/// Arguments of `image content`.
+#[derive(Debug, Args)]
+pub(crate) struct Content {
+    /// Image digest, image ID or registry/repo:tag
+    input_image: String,
+    /// Kind of content; without it, the kinds available are listed
+    content_type: Option<String>,
+}
+
+/// Arguments of `image del`.
+#[derive(Debug, Args)]
+pub(crate) struct Del {
+    /// Image digest, image ID or registry/repo:tag
+    input_image: Option<String>,
+    /// Delete even an image with active subscriptions
+    #[arg(long)]
+    force: bool,
+    /// Delete all images
+    #[arg(long)]
+    all: bool,
+}
+
+/// Arguments of `image get`.
+#[derive(Debug, Args)]
+pub(crate) struct Get {
+    /// Image digest, image ID or registry/repo:tag
+    input_image: String,
+    /// Show all images that had this tag
+    #[arg(long)]
+    show_history: bool,
+}
+
+/// Arguments of `image list`.
+#[derive(Debug, Args)]
+pub(crate) struct List {
+    /// Show image IDs too
+    #[arg(long)]
+    full: bool,
+    /// Show all images, not only the latest of each tag
+    #[arg(long)]
+    show_all: bool,
+}
+
+/// Arguments of `image metadata`.
+#[derive(Debug, Args)]
+pub(crate) struct Metadata {
+    /// Image digest, image ID or registry/repo:tag
+    input_image: String,
+    /// Kind of metadata; without it, the kinds available are listed
+    metadata_type: Option<String>,
+}
+
+/// Arguments of `image vuln`.
+#[derive(Debug, Args)]
+pub(crate) struct Vuln {
+    /// Image digest, image ID or registry/repo:tag
+    input_image: String,
+    /// `os`, `non-os` or `all`; without it, the kinds available are listed
+    #[arg(value_name = "VULN_TYPE")]
+    kind: Option<String>,
+    /// Leave out what the vendor will not fix
+    #[arg(long, default_value_t = true, action = ArgAction::Set, value_parser = clap::builder::BoolishValueParser::new())]
+    vendor_only: bool,
+}
+
+/// Arguments of `image wait`.
+#[derive(Debug, Args)]
+pub(crate) struct Wait {
+    /// Image digest, image ID or registry/repo:tag
+    input_image: String,
+    /// Seconds to wait; for ever if negative
+    #[arg(long, default_value_t = -1.0, allow_negative_numbers = true)]
+    timeout: f64,
+    /// Seconds between two checks
+    #[arg(long, default_value_t = 5.0)]
+    interval: f64,
+}
+
+pub(super) async fn run(api: &Api, command: ImageCommand) -> Outcome {
+    match command {
+        ImageCommand::Add(args) => add(api, args).await,
+        ImageCommand::Content(args) => content(api, args).await,
+        ImageCommand::Del(args) if args.all => delete_all(api, args.force).await,
+        ImageCommand::Del(args) => delete(api, args).await,
+        ImageCommand::Get(args) => {
+            let reply = get(api, &args.input_image, args.show_history).await?;
+            Ok(Done::render(api, &reply, render_images))
+        }
+        ImageCommand::List(args) => {
+            let reply = api.get("/images", &[]).await?;
+            Ok(Done::render(api, &reply, |images| render_list(images, &args)))
+        }
+        ImageCommand::Metadata(args) => metadata(api, args).await,
+        ImageCommand::Vuln(args) => vulnerabilities(api, args).await,
+        ImageCommand::Wait(args) => wait(api, &args).await,
+    }
+}
+
+async fn add(api: &Api, args: Add) -> Outcome {
+    if ImageForm::of(&args.input_image) != ImageForm::Tag {
+        return Err(Failure::local("can only add a tag"));
+    }
+    let mut body = Map::from_iter([("tag".to_owned(), json!(args.input_image))]);
+    if let Some(path) = &args.dockerfile {
+        let text = fs_err::read_to_string(path).map_err(|error| Failure::local(error.to_string()))?;
+        body.insert("dockerfile".to_owned(), json!(STANDARD.encode(text)));
+    }
+    let mut annotations = Map::new();
+    for annotation in &args.annotation {
+        match annotation.split_once('=') {
+            Some((key, value)) if !key.is_empty() && !value.is_empty() => {
+                annotations.insert(key.to_owned(), json!(value));
+            }
+            _ => {
+                return Err(Failure::local(format!(
+                    "annotation format error - annotations must be of the form (--annotation key=value), found: \
+                     {annotation}"
+                )));
+            }
+        }
+    }
+    if !annotations.is_empty() {
+        body.insert("annotations".to_owned(), Value::Object(annotations));
+    }
+    let mut query = vec![("autosubscribe", python_bool(!args.noautosubscribe))];
+    if args.force {
+        query.push(("force", "true"));
+    }
+    let reply = api.send("POST", "/images", &query, Some(&Value::Object(body))).await?;
+    if args.wait {
+        return wait(api, &Wait { input_image: args.input_image, timeout: -1.0, interval: 1.0 }).await;
+    }
+    Ok(Done::render(api, &reply, render_images))
+}
+
+async fn get(api: &Api, input: &str, history: bool) -> Result<Reply, Failure> {
+    match ImageForm::of(input) {
+        ImageForm::Tag => {
+            api.get("/images", &[("fulltag", input), ("history", if history { "true" } else { "false" })]).await
+        }
+        ImageForm::Id => api.get(&format!("/images/by_id/{}", percent_encode(input)), &[("history", "false")]).await,
+        ImageForm::Digest => api.get(&format!("/images/{input}"), &[("history", "false")]).await,
+    }
+}
+
+async fn wait(api: &Api, args: &Wait) -> Outcome {
+    let began = Instant::now();
+    while args.timeout < 0.0 || began.elapsed().as_secs_f64() < args.timeout {
+        let reply = get(api, &args.input_image, false).await?;
+        let Some(status) = reply.body[0]["analysis_status"].as_str() else {
+            return Err(Failure::local("Requested image not found in system"));
+        };
+        if matches!(status, "analyzed" | "analysis_failed") {
+            return Ok(Done::render(api, &reply, render_images));
+        }
+        let mut line = format!("Status: {status}\nWaiting {:?} seconds for next retry.", args.interval);
+        if args.timeout > 0.0 {
+            let left = (args.timeout - began.elapsed().as_secs_f64()).trunc();
+            line.push_str(&format!(" Total timeout remaining: {left:.0}"));
+        }
+        // A reader that went away ends the wait at the next print, not here.
+        let _ = writeln!(anstream::stdout(), "{line}");
+        tokio::time::sleep(Duration::try_from_secs_f64(args.interval).unwrap_or(Duration::from_secs(5))).await;
+    }
+    Err(Failure::local("Timed-out waiting for analyis status to reach terminal state (analyzed or analysis_failed)"))
+}
+
+async fn known(api: &Api, input: &str, message: &str) -> Result<KnownImage, Failure> {
+    lookup::find(api, input).await.ok_or_else(|| Failure::refused(message))
+}
+
+const UNKNOWN_IMAGE: &str = "cannot use input image string (no discovered imageDigest)";
+
+async fn content(api: &Api, args: Content) -> Outcome {
+    let image = known(api, &args.input_image, UNKNOWN_IMAGE).await?;
+    let Some(kind) = args.content_type else {
+        let reply = api.get(&format!("/images/{}/content", image.digest), &[]).await?;
+        return Ok(Done::render(api, &reply, render_kinds));
+    };
+    let reply = api.get(&format!("/images/{}/content/{}", image.digest, percent_encode(&kind)), &[]).await?;
+    let done = Done::render(api, &reply, |answer| render_content(answer, &kind));
+    if done.text.is_empty() {
+        return Err(Failure::local(format!("There is no image content ({kind}) to provide for {}", args.input_image)));
+    }
+    Ok(done)
+}
+
+async fn metadata(api: &Api, args: Metadata) -> Outcome {
+    let image = known(api, &args.input_image, UNKNOWN_IMAGE).await?;
+    let Some(kind) = args.metadata_type else {
+        let reply = api.get(&format!("/images/{}/metadata", image.digest), &[]).await?;
+        return Ok(Done::render(api, &reply, render_kinds));
+    };
+    let reply = api.get(&format!("/images/{}/metadata/{}", image.digest, percent_encode(&kind)), &[]).await?;
+    Ok(Done::render(api, &reply, |answer| {
+        Some(fields(&[
+            ("Image Digest", python::field(answer, "imageDigest")),
+            ("Metadata", decode(&answer["metadata"])),
+            ("Metadata Type", python::field(answer, "metadata_type")),
+        ]))
+    }))
+}
+
+async fn vulnerabilities(api: &Api, args: Vuln) -> Outcome {
+    let image = known(api, &args.input_image, UNKNOWN_IMAGE).await?;
+    let query = [("vendor_only", python_bool(args.vendor_only))];
+    let path = match &args.kind {
+        Some(kind) => format!("/images/{}/vuln/{}", image.digest, percent_encode(kind)),
+        None => format!("/images/{}/vuln", image.digest),
+    };
+    let reply = api.get(&path, &query).await.map_err(|mut failure| {
+        if failure.message().contains("analysis_status: analyzing") {
+            failure.exit = Exit::StillAnalyzing;
+        } else if failure.message().contains("analysis_status: not_analyzed") {
+            failure.exit = Exit::NotAnalyzed;
+        }
+        failure
+    })?;
+    let listed = args.kind.is_none();
+    Ok(Done::render(api, &reply, |answer| if listed { render_kinds(answer) } else { render_vulnerabilities(answer) }))
+}
+
+async fn delete(api: &Api, args: Del) -> Outcome {
+    let Some(input) = args.input_image else {
+        return Err(Failure::local("Missing argument INPUT_IMAGE"));
+    };
+    let image = known(api, &input, "cannot use input image string: no discovered imageDigest").await?;
+    let reply = delete_one(api, &image.digest, args.force).await?;
+    Ok(Done::success(api, &reply))
+}
+
+async fn delete_one(api: &Api, digest: &str, force: bool) -> Result<Reply, Failure> {
+    let query: &[(&str, &str)] = if force { &[("force", "True")] } else { &[] };
+    let reply = api.send("DELETE", &format!("/images/{digest}"), query, None).await?;
+    if reply.body.is_object() && reply.body["status"] != "deleting" {
+        return Err(Failure::refused(reply.body["detail"].as_str().unwrap_or("cannot delete image")));
+    }
+    Ok(reply)
+}
+
+async fn delete_all(api: &Api, force: bool) -> Outcome {
+    let reply = api.get("/images", &[]).await?;
+    let mut deleted = Vec::new();
+    for image in reply.body.as_array().into_iter().flatten() {
+        let Some(digest) = image["imageDigest"].as_str() else { continue };
+        delete_one(api, digest, force).await?;
+        deleted.extend(image["image_detail"].as_array().into_iter().flatten().map(full_tag));
+    }
+    Ok(Done::new(deleted.join("\n")))
+}
+
+fn full_tag(detail: &Value) -> String {
+    format!("{}/{}:{}", python::field(detail, "registry"), python::field(detail, "repo"), python::field(detail, "tag"))
+}
+
+fn render_kinds(answer: &Value) -> Option<String> {
+    let mut text: String =
+        answer.as_array()?.iter().map(|kind| format!("{}: available\n", python::str(kind))).collect();
+    text.push('\n');
+    Some(text)
+}
+
+fn render_images(images: &Value) -> Option<String> {
+    let mut text = String::new();
+    for image in images.as_array()? {
+        let details = image["image_detail"].as_array()?;
+        let mut lines = vec![("Image Digest", python::field(image, "imageDigest"))];
+        if image["parentDigest"].as_str().is_some_and(|digest| !digest.is_empty()) {
+            lines.push(("Parent Digest", python::field(image, "parentDigest")));
+        }
+        for (title, key) in
+            [("Analysis Status", "analysis_status"), ("Image Type", "image_type"), ("Analyzed At", "analyzed_at")]
+        {
+            lines.push((title, python::field(image, key)));
+        }
+        lines.push(("Image ID", python::field(details.first()?, "imageId")));
+        let metadata = &image["image_content"]["metadata"];
+        if metadata.as_object().is_some_and(|fields| !fields.is_empty()) {
+            for (title, key) in [
+                ("Dockerfile Mode", "dockerfile_mode"),
+                ("Distro", "distro"),
+                ("Distro Version", "distro_version"),
+                ("Size", "image_size"),
+                ("Architecture", "arch"),
+                ("Layer Count", "layer_count"),
+            ] {
+                lines.push((title, python::field(metadata, key)));
+            }
+        }
+        if let Some(annotations) = image["annotations"].as_object().filter(|annotations| !annotations.is_empty()) {
+            let pairs: Vec<String> =
+                annotations.iter().map(|(key, value)| format!("{key}={}", python::str(value))).collect();
+            lines.push(("Annotations", pairs.join(", ")));
+        }
+        text.push_str(&fields(&lines));
+        for detail in details {
+            text.push_str(&fields(&[
+                ("Full Tag", python::field(detail, "fulltag")),
+                ("Tag Detected At", python::field(detail, "tag_detected_at")),
+            ]));
+        }
+    }
+    Some(text)
+}
+
+fn render_list(images: &Value, args: &List) -> Option<String> {
+    let images = images.as_array()?;
+    let mut chosen: Vec<&Value> = Vec::new();
+    if args.show_all {
+        chosen.extend(images);
+    } else {
+        let mut latest: Vec<(&str, &str, &Value)> = Vec::new();
+        for image in images {
+            for detail in image["image_detail"].as_array()? {
+                let (tag, created) = (detail["fulltag"].as_str()?, detail["created_at"].as_str()?);
+                match latest.iter_mut().find(|(seen, ..)| *seen == tag) {
+                    None => latest.push((tag, created, image)),
+                    Some(entry) if created >= entry.1 => *entry = (tag, created, image),
+                    Some(_) => {}
+                }
+            }
+        }
+        chosen.extend(latest.into_iter().map(|(.., image)| image));
+    }
+    let mut header = vec!["Full Tag", "Image Digest", "Analysis Status"];
+    if args.full {
+        header.push("Image ID");
+    }
+    let mut rows: Vec<Vec<String>> = Vec::new();
+    for image in chosen {
+        for detail in image["image_detail"].as_array()? {
+            let mut row =
+                vec![full_tag(detail), python::field(image, "imageDigest"), python::field(image, "analysis_status")];
+            if args.full {
+                row.push(python::field(detail, "imageId"));
+            }
+            if !rows.contains(&row) {
+                rows.push(row);
+            }
+        }
+    }
+    let mut table = Columns::new(&header);
+    for row in rows {
+        table.row(row);
+    }
+    Some(table.sort_by(0).render())
+}
+
+fn render_content(answer: &Value, kind: &str) -> Option<String> {
+    if matches!(kind, "manifest" | "dockerfile" | "docker_history") {
+        return Some(decode(&answer["content"]));
+    }
+    let records = answer["content"].as_array()?;
+    let (header, keys): (&[&'static str], &[&str]) = match kind {
+        "os" => (&["Package", "Version", "Licenses"], &["package", "version", "licenses"]),
+        "files" => (&["Filename", "Size"], &["filename", "size"]),
+        "java" => (
+            &["Package", "Specification-Version", "Implementation-Version", "Location"],
+            &["package", "specification-version", "implementation-version", "location"],
+        ),
+        "malware" => return Some(render_malware(records)),
+        _ => (&["Package", "Version", "Location"], &["package", "version", "location"]),
+    };
+    if kind == "files" {
+        return Some(render_files(records));
+    }
+    let mut table = Columns::new(header);
+    for record in records {
+        table.row(
+            keys.iter()
+                .map(|&key| match &record[key] {
+                    Value::Array(words) => words.iter().map(python::str).collect::<Vec<_>>().join(" "),
+                    value => python::str(value),
+                })
+                .collect(),
+        );
+    }
+    Some(table.sort_by(0).render())
+}
+
+/// Largest first; among equals the last path first, as Python's reversed sort of whole rows does.
+fn render_files(records: &[Value]) -> String {
+    let mut files: Vec<(u64, String)> =
+        records.iter().map(|file| (file["size"].as_u64().unwrap_or(0), python::field(file, "filename"))).collect();
+    files.sort();
+    let mut table = Columns::new(&["Filename", "Size"]);
+    for (size, name) in files.into_iter().rev() {
+        table.row(vec![name, size.to_string()]);
+    }
+    table.render()
+}
+
+fn render_malware(records: &[Value]) -> String {
+    let mut table = Columns::new(&["Scanner", "Matched Signature", "Path"]);
+    for record in records {
+        for finding in record["findings"].as_array().into_iter().flatten() {
+            table.row(vec![
+                python::field(record, "scanner"),
+                python::field(finding, "signature"),
+                python::field(finding, "path"),
+            ]);
+        }
+    }
+    let table = table.sort_by(2).render();
+    if table.is_empty() { "\n".to_owned() } else { table }
+}
+
+fn render_vulnerabilities(answer: &Value) -> Option<String> {
+    let mut table = Columns::new(&[
+        "Vulnerability ID",
+        "Package",
+        "Severity",
+        "Fix",
+        "CVE Refs",
+        "Vulnerability URL",
+        "Type",
+        "Feed Group",
+        "Package Path",
+    ]);
+    for record in answer["vulnerabilities"].as_array()? {
+        let references: Vec<&str> =
+            record["nvd_data"].as_array()?.iter().filter_map(|entry| entry["id"].as_str()).collect();
+        let mut row: Vec<String> =
+            ["vuln", "package", "severity", "fix"].iter().map(|key| python::field(record, key)).collect();
+        row.push(references.join(","));
+        row.extend(["url", "package_type", "feed_group", "package_path"].iter().map(|key| python::field(record, key)));
+        table.row(row);
+    }
+    Some(table.sort_by(2).render())
+}
+
+fn decode(content: &Value) -> String {
+    let joined = match content {
+        Value::Array(parts) => parts.iter().filter_map(Value::as_str).collect(),
+        Value::String(text) => text.clone(),
+        _ => return String::new(),
+    };
+    STANDARD.decode(joined).ok().and_then(|bytes| String::from_utf8(bytes).ok()).unwrap_or_default()
+}

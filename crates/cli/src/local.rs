@@ -1,0 +1,43 @@
+//! Commands on one image, without a server.
+//!
+//! The same line as the server's: stage, analyse, match, evaluate, report. The only store is a folder of layer
+//! facts in the user's cache.
+
+mod check;
+mod db;
+mod explain;
+mod image;
+mod knowledge;
+mod output;
+mod sbom;
+mod scan;
+
+use clap::Subcommand;
+
+use crate::exit::Exit;
+
+/// Commands on one image.
+#[derive(Debug, Subcommand)]
+pub(crate) enum LocalCommand {
+    /// Packages of an image, their vulnerabilities, and with --policy the verdict
+    Scan(scan::Scan),
+    /// Packages of an image
+    Sbom(sbom::Sbom),
+    /// Judge an image by a policy bundle; every finding with its remedy
+    Check(check::Check),
+    /// Why a vulnerability does, or does not, apply to an image
+    Explain(explain::Explain),
+    /// The advisory index
+    #[command(subcommand)]
+    Db(db::DbCommand),
+}
+
+pub(crate) async fn run(command: LocalCommand) -> anyhow::Result<Exit> {
+    match command {
+        LocalCommand::Scan(args) => scan::run(args).await,
+        LocalCommand::Sbom(args) => sbom::run(args).await,
+        LocalCommand::Check(args) => check::run(args).await,
+        LocalCommand::Explain(args) => explain::run(args).await,
+        LocalCommand::Db(command) => db::run(command),
+    }
+}

@@ -1,0 +1,157 @@
+//! `killick db`: the advisory index.
+
+use std::fmt::Write as _;
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+use killick_vulns::{Audience, BuildOptions, BuildReport, Index, Status};
+
+use super::knowledge::{self, KnowledgeArgs};
+use super::output::{self, TextOrJson};
+use crate::exit::Exit;
+use crate::report_error::hinted;
+
+/// What can be done with the advisory index.
+#[derive(Debug, Subcommand)]
+pub(crate) enum DbCommand {
+    /// What the index is made of, and how old it is
+    Status(StatusArgs),
+    /// Build an index from folders of upstream files
+    Build(Build),
+    /// Use this index from now on, after checking every block of it
+    Import(Import),
+}
+
+/// Arguments of `db status`.
+#[derive(Debug, Args)]
+pub(crate) struct StatusArgs {
+    #[command(flatten)]
+    knowledge: KnowledgeArgs,
+    /// How to print it
+    #[arg(short, long = "output", value_enum, default_value = "text", value_name = "FORMAT")]
+    output: TextOrJson,
+}
+
+/// Arguments of `db build`.
+#[derive(Debug, Args)]
+pub(crate) struct Build {
+    /// Folder that lies like the upstreams: osv/<Ecosystem>/all.zip, debian/tracker.json, alpine-secdb/… ; may be
+    /// repeated
+    #[arg(long = "from", value_name = "DIR", required = true)]
+    from: Vec<PathBuf>,
+    /// File to write
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+    /// Leave out inputs whose path begins with this; may be repeated
+    #[arg(long, value_name = "PATH")]
+    exclude: Vec<String>,
+    /// Only sources whose licence lets the index be passed on
+    #[arg(long)]
+    public: bool,
+    /// Stamp the index with the newest date of its data instead of now: the same inputs give the same bytes
+    #[arg(long)]
+    reproducible: bool,
+    /// The index it replaces: what that one knew stays known since then
+    #[arg(long, value_name = "FILE")]
+    previous: Option<PathBuf>,
+}
+
+/// Arguments of `db import`.
+#[derive(Debug, Args)]
+pub(crate) struct Import {
+    /// The index
+    file: PathBuf,
+}
+
+pub(super) fn run(command: DbCommand) -> anyhow::Result<Exit> {
+    match command {
+        DbCommand::Status(args) => status(&args),
+        DbCommand::Build(args) => build(&args),
+        DbCommand::Import(args) => import(&args),
+    }
+}
+
+fn status(args: &StatusArgs) -> anyhow::Result<Exit> {
+    let index = knowledge::open(&args.knowledge)?;
+    let status = killick_vulns::status(&index, crate::clock::now());
+    let text = if args.output == TextOrJson::Json {
+        format!("{}\n", serde_json::to_string_pretty(&status)?)
+    } else {
+        render(&status)
+    };
+    output::print(&text)?;
+    Ok(Exit::Success)
+}
+
+fn build(args: &Build) -> anyhow::Result<Exit> {
+    let previous = args.previous.as_deref().map(Index::open).transpose().map_err(hinted)?;
+    let options = BuildOptions {
+        instant: (!args.reproducible).then(crate::clock::now),
+        audience: if args.public { Audience::Public } else { Audience::Own },
+        exclude: &args.exclude,
+        previous: previous.as_ref(),
+    };
+    knowledge::make_parent(&args.out)?;
+    let report = killick_vulns::build(&args.from, &args.out, &options).map_err(hinted)?;
+    output::print(&render_build(&report, &args.out))?;
+    Ok(Exit::Success)
+}
+
+fn import(args: &Import) -> anyhow::Result<Exit> {
+    let index = Index::open(&args.file).map_err(hinted)?;
+    index.verify().map_err(hinted)?;
+    let target = knowledge::installed_path()?;
+    knowledge::make_parent(&target)?;
+    let beside = target.with_extension("new");
+    fs_err::copy(&args.file, &beside)?;
+    fs_err::rename(&beside, &target)?;
+    output::print(&format!("{} is in use\n", target.display()))?;
+    Ok(Exit::Success)
+}
+
+fn render(status: &Status) -> String {
+    let mut text = format!("index      {}\n", status.index);
+    let date = |at: Option<jiff::Timestamp>| at.map_or_else(|| "unknown".to_owned(), |at| at.to_string());
+    let _ = writeln!(text, "built      {}", date(status.built));
+    let days = status.age_seconds.map(|seconds| format!(" ({} days ago)", seconds / 86_400)).unwrap_or_default();
+    let _ = writeln!(text, "newest     {}{days}", date(status.newest_data));
+    let _ = writeln!(text, "advisories {}\nstatements {}\n", status.advisories, status.statements);
+    let _ = writeln!(
+        text,
+        "{:<12} {:<28} {:>10} {:>10}  {:<20} LICENCE",
+        "PROVIDER", "NAMESPACE", "ADVISORIES", "STATEMENTS", "NEWEST"
+    );
+    for source in &status.sources {
+        let _ = writeln!(
+            text,
+            "{:<12} {:<28} {:>10} {:>10}  {:<20} {:?}",
+            source.provider,
+            source.namespace,
+            source.advisories,
+            source.statements,
+            date(source.data_instant),
+            source.license,
+        );
+    }
+    text
+}
+
+fn render_build(report: &BuildReport, out: &std::path::Path) -> String {
+    let mut text = String::new();
+    let mut skipped = 0;
+    for input in &report.inputs {
+        skipped += input.skipped;
+        for problem in &input.problems {
+            let _ = writeln!(text, "skipped in {}: {}: {}", input.path, problem.subject, problem.message);
+        }
+    }
+    let _ = writeln!(
+        text,
+        "{}: {} bytes, {} sources from {} files, {skipped} records skipped",
+        out.display(),
+        report.size_bytes,
+        report.segments.len(),
+        report.inputs.len()
+    );
+    text
+}

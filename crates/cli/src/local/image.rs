@@ -1,0 +1,105 @@
+//! From the word on the command line to an analysis.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use clap::Args;
+use etcetera::BaseStrategy as _;
+use killick_analysis::analyze::{Options, analyze};
+use killick_analysis::cache::{FolderCache, LayerCache};
+use killick_fetch::{Credentials, RegistryOptions, Source, StageOptions};
+use killick_model::analysis::Analysis;
+use killick_model::image::{Platform, StagedImage};
+
+use crate::progress::Display;
+use crate::report_error::hinted;
+
+/// Which image, and how to reach it.
+#[derive(Debug, Args)]
+pub(crate) struct ImageArgs {
+    /// An image reference, an archive, an OCI layout or a directory; also registry:REF, docker-archive:FILE,
+    /// oci-archive:FILE, oci:DIR[:TAG], dir:PATH
+    #[arg(value_name = "IMAGE")]
+    pub(super) source: String,
+    /// Which image of a multi-platform index
+    #[arg(long, value_name = "OS/ARCH")]
+    platform: Option<Platform>,
+    /// Speak HTTP without TLS to the registry
+    #[arg(long, help_heading = "Registry options")]
+    plain_http: bool,
+    /// Accept any certificate of the registry
+    #[arg(long, help_heading = "Registry options")]
+    skip_tls_verify: bool,
+    /// Trust the certificates of this PEM file too
+    #[arg(long, value_name = "FILE", help_heading = "Registry options")]
+    ca_file: Option<PathBuf>,
+    /// User at the registry (default: from Docker's config.json)
+    #[arg(long, value_name = "NAME", env = "KILLICK_REGISTRY_USER", help_heading = "Registry options")]
+    registry_user: Option<String>,
+    /// Password at the registry; better given as `KILLICK_REGISTRY_PASS`
+    #[arg(
+        long,
+        value_name = "PASSWORD",
+        env = "KILLICK_REGISTRY_PASS",
+        hide_env_values = true,
+        requires = "registry_user",
+        help_heading = "Registry options"
+    )]
+    registry_pass: Option<String>,
+    /// Folder of layer facts (default: killick/layers in the user's cache folder)
+    #[arg(long, value_name = "DIR", env = "KILLICK_CACHE")]
+    cache: Option<PathBuf>,
+    /// Neither read nor write layer facts
+    #[arg(long, conflicts_with = "cache")]
+    no_cache: bool,
+}
+
+/// Stages and analyses the image.
+pub(super) async fn analyse(args: &ImageArgs) -> anyhow::Result<Analysis> {
+    let source = Source::parse(&args.source).map_err(hinted)?;
+    let display = Arc::new(Display::new());
+    let options = StageOptions {
+        platform: args.platform.clone(),
+        registry: registry_options(args)?,
+        progress: Some(display.clone()),
+        ..StageOptions::default()
+    };
+    let staged = killick_fetch::stage(&source, &options).await.map_err(hinted)?;
+    let cache = cache(args);
+    let analysis = tokio::task::spawn_blocking(move || read(&staged, cache.as_ref()))
+        .await
+        .context("the analysis was interrupted")?;
+    display.finish();
+    analysis
+}
+
+fn read(staged: &StagedImage, cache: Option<&FolderCache>) -> anyhow::Result<Analysis> {
+    let cache = cache.map(|cache| cache as &dyn LayerCache);
+    analyze(staged, cache, &Options::default()).map_err(hinted)
+}
+
+fn registry_options(args: &ImageArgs) -> anyhow::Result<RegistryOptions> {
+    let credentials = args
+        .registry_user
+        .as_ref()
+        .map(|user| Credentials::password(user, args.registry_pass.clone().unwrap_or_default()));
+    let extra_ca_pem = args.ca_file.as_ref().map(fs_err::read).transpose()?;
+    let docker_config = etcetera::home_dir().ok().map(|home| home.join(".docker").join("config.json"));
+    Ok(RegistryOptions {
+        credentials,
+        docker_config,
+        plain_http: args.plain_http,
+        skip_tls_verify: args.skip_tls_verify,
+        extra_ca_pem,
+        ..RegistryOptions::default()
+    })
+}
+
+fn cache(args: &ImageArgs) -> Option<FolderCache> {
+    if args.no_cache {
+        return None;
+    }
+    let usual = || Some(etcetera::choose_base_strategy().ok()?.cache_dir().join("killick").join("layers"));
+    args.cache.clone().or_else(usual).map(FolderCache::new)
+}

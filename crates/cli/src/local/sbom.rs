@@ -1,0 +1,32 @@
+//! `killick sbom`: what is in an image.
+
+use clap::Args;
+use killick_report::formats::Report;
+
+use super::image::{self, ImageArgs};
+use super::output::{self, OutputArgs};
+use crate::exit::Exit;
+
+/// Arguments of `sbom`.
+#[derive(Debug, Args)]
+pub(crate) struct Sbom {
+    #[command(flatten)]
+    image: ImageArgs,
+    #[command(flatten)]
+    output: OutputArgs,
+}
+
+pub(super) async fn run(args: Sbom) -> anyhow::Result<Exit> {
+    let analysis = image::analyse(&args.image).await?;
+    let report = Report {
+        source: &args.image.source,
+        analysis: &analysis,
+        matches: None,
+        evaluation: None,
+        knowledge: None,
+        tool_version: env!("CARGO_PKG_VERSION"),
+        now: crate::clock::now(),
+    };
+    output::write(&args.output, &report)?;
+    Ok(Exit::Success)
+}

@@ -1,0 +1,65 @@
+//! Errors as people read them: what failed, why, and what to do.
+
+use std::fmt;
+use std::io::{ErrorKind, Write as _};
+
+use anyhow::Error;
+use killick_model::hint::Hint;
+
+use crate::exit::Exit;
+
+/// Carries the hint of a library error through `anyhow`, which keeps only causes.
+#[derive(Debug)]
+pub(crate) struct Hinted {
+    error: Box<dyn std::error::Error + Send + Sync>,
+    hint: Option<String>,
+}
+
+impl fmt::Display for Hinted {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.error.fmt(out)
+    }
+}
+
+impl std::error::Error for Hinted {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.error.source()
+    }
+}
+
+/// Keeps the hint of an error that has one.
+pub(crate) fn hinted<E: Hint + std::error::Error + Send + Sync + 'static>(error: E) -> Error {
+    let hint = error.hint();
+    Error::new(Hinted { error: Box::new(error), hint })
+}
+
+/// An error of our own with a hint.
+pub(crate) fn with_hint(message: impl Into<String>, hint: impl Into<String>) -> Error {
+    Error::new(Hinted { error: message.into().into(), hint: Some(hint.into()) })
+}
+
+/// Prints `error:`, `caused by:` and `hint:` lines. A reader that closed its end of the pipe is no error.
+pub(crate) fn report(error: &Error) -> Exit {
+    let broken_pipe = |cause: &(dyn std::error::Error + 'static)| {
+        cause.downcast_ref::<std::io::Error>().is_some_and(|error| error.kind() == ErrorKind::BrokenPipe)
+    };
+    if error.chain().any(broken_pipe) {
+        return Exit::Success;
+    }
+    let mut text = format!("error: {error}\n");
+    let mut last = error.to_string();
+    for cause in error.chain().skip(1) {
+        let cause = cause.to_string();
+        if cause != last {
+            text.push_str(&format!("caused by: {cause}\n"));
+        }
+        last = cause;
+    }
+    let hint = error.chain().find_map(|cause| cause.downcast_ref::<Hinted>()).and_then(|hinted| hinted.hint.as_ref());
+    if let Some(hint) = hint {
+        text.push_str(&format!("hint: {hint}\n"));
+    }
+    // There is nowhere left to report a stderr that cannot be written.
+    let _ = anstream::stderr().write_all(text.as_bytes());
+    Exit::Failure
+}

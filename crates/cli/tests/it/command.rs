@@ -1,0 +1,44 @@
+//! Running the binary.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+/// What a run left behind.
+pub(crate) struct Run {
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+    pub(crate) code: i32,
+}
+
+impl Run {
+    pub(crate) fn of(output: Output) -> Self {
+        Self {
+            stdout: String::from_utf8(output.stdout).expect("stdout is UTF-8"),
+            stderr: String::from_utf8(output.stderr).expect("stderr is UTF-8"),
+            code: output.status.code().expect("the program was not killed"),
+        }
+    }
+
+    /// Everything, for a snapshot.
+    pub(crate) fn transcript(&self) -> String {
+        let trim = |text: &str| text.lines().map(|line| line.trim_end().to_owned() + "\n").collect::<String>();
+        format!("exit: {}\n--- stdout\n{}--- stderr\n{}", self.code, trim(&self.stdout), trim(&self.stderr))
+    }
+}
+
+/// The binary, with nothing of the surroundings in its environment: caches and settings are in `home`.
+pub(crate) fn killick(home: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_killick"));
+    command.env_clear().env("HOME", home).env("PATH", "/usr/bin:/bin").current_dir(repository());
+    command
+}
+
+/// Runs the binary on `arguments`.
+pub(crate) fn run(home: &Path, arguments: &[&str]) -> Run {
+    Run::of(killick(home).args(arguments).output().expect("the binary starts"))
+}
+
+/// The root of the repository.
+pub(crate) fn repository() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().expect("the repository is there")
+}

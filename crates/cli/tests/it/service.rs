@@ -1,0 +1,73 @@
+//! A running `killick serve`.
+
+use std::net::TcpStream;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use super::command::{Run, killick};
+use super::registry::{free_port, wait_until};
+
+pub(crate) const PASSWORD: &str = "admin-secret";
+
+/// A server with its own data; it ends with the value.
+pub(crate) struct Service {
+    /// `http://127.0.0.1:port/v1`.
+    pub(crate) url: String,
+    folder: tempfile::TempDir,
+    process: Child,
+}
+
+impl Service {
+    /// Starts a server with an empty configuration on a free port.
+    pub(crate) fn start() -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let address = format!("127.0.0.1:{}", free_port());
+        let log = fs_err::File::create(folder.path().join("log")).expect("the folder is writable");
+        let process = killick(folder.path())
+            .args(["serve", "--listen", &address, "--data"])
+            .arg(folder.path().join("data"))
+            .env("KILLICK_ADMIN_PASSWORD", PASSWORD)
+            .stdout(Stdio::null())
+            .stderr(log.into_file())
+            .spawn()
+            .expect("the binary starts");
+        let service = Self { url: format!("http://{address}/v1"), folder, process };
+        wait_until("the server answers", || TcpStream::connect(&address).is_ok());
+        service
+    }
+
+    /// Runs our own client against the server.
+    pub(crate) fn client(&self, arguments: &[&str]) -> Run {
+        let mut command = killick(self.folder.path());
+        command.env("KILLICK_URL", &self.url).env("KILLICK_USER", "admin").env("KILLICK_PASS", PASSWORD);
+        Run::of(command.args(arguments).output().expect("the binary starts"))
+    }
+
+    /// Runs the original client against the server.
+    pub(crate) fn anchore_cli(&self, arguments: &[&str]) -> Run {
+        #[expect(clippy::disallowed_methods, reason = "tests learn of the original client from `cargo xtask`")]
+        let program = std::env::var("KILLICK_TEST_ANCHORE_CLI").unwrap_or_else(|_| {
+            super::command::repository().join("target/test-tools/anchore-cli/bin/anchore-cli").display().to_string()
+        });
+        assert!(Path::new(&program).exists(), "`{program}` is missing: `cargo xtask setup` installs what tests need");
+        let mut command = Command::new(program);
+        command
+            .env_clear()
+            .env("HOME", self.folder.path())
+            .env("PATH", "/usr/bin:/bin")
+            .env("LC_ALL", "C.UTF-8")
+            .env("COLUMNS", "200")
+            .env("ANCHORE_CLI_URL", &self.url)
+            .env("ANCHORE_CLI_USER", "admin")
+            .env("ANCHORE_CLI_PASS", PASSWORD)
+            .current_dir(super::command::repository());
+        Run::of(command.args(arguments).output().expect("the original client starts"))
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
