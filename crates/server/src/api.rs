@@ -107,6 +107,7 @@ async fn wrong_method() -> ApiError {
 }
 
 /// A panic becomes an answer like any other; what it said goes to the log.
+#[expect(clippy::needless_pass_by_value, reason = "the layer hands the panic over")]
 fn panicked(panic: Box<dyn Any + Send>) -> Response {
     let said = panic
         .downcast_ref::<String>()

@@ -218,6 +218,6 @@ pub struct RetentionConfig {
 
 impl Default for RetentionConfig {
     fn default() -> Self {
-        Self { every_seconds: 3600, evaluations_days: 365, tasks_days: 7 }
+        Self { every_seconds: 60, evaluations_days: 365, tasks_days: 7 }
     }
 }

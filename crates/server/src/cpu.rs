@@ -9,7 +9,7 @@ use tracing::Span;
 ///
 /// A panic of the work is carried over to the caller, where the panic catcher of the API or of the job deals with it.
 pub(crate) async fn run<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
-    bridge(work, |work| rayon::spawn(work)).await
+    bridge(work, rayon::spawn).await
 }
 
 /// The same on a pool of its own, for work that may wait for the network and must not keep others from computing.

@@ -86,16 +86,12 @@ pub(crate) fn check_bundle(document: &Value) -> Result<(), ApiError> {
 
 /// The policy of this id, or the active one.
 pub(crate) async fn policy(app: &App, account: &str, id: Option<&str>) -> Result<Policy, ApiError> {
-    match id {
-        Some(id) => {
-            let policy = app.records().policy(account, id).await?;
-            policy.ok_or_else(|| ApiError::not_found(format!("there is no policy `{id}`")))
-        }
-        None => {
-            let policy = app.records().active_policy(account).await?;
-            policy.ok_or_else(|| ApiError::not_found("no policy is active"))
-        }
+    if let Some(id) = id {
+        let policy = app.records().policy(account, id).await?;
+        return policy.ok_or_else(|| ApiError::not_found(format!("there is no policy `{id}`")));
     }
+    let policy = app.records().active_policy(account).await?;
+    policy.ok_or_else(|| ApiError::not_found("no policy is active"))
 }
 
 /// Judges an image under a tag.
@@ -176,16 +172,15 @@ pub(crate) async fn matches(app: &App, image: &Image, freshness: Freshness) -> R
         Freshness::Kept => app.records().matches(image, &knowledge.digest).await?,
         Freshness::Anew => None,
     };
-    let matches = match stored {
-        Some(matches) => Arc::new(matches),
-        None => {
-            let facts = analysis(app, image).await?;
-            let (subject, index) = (facts.clone(), knowledge.clone());
-            let found = cpu::run(move || match_packages(&index.index, (&*subject).into(), &MatchOptions::default()));
-            let matches = found.await.map_err(|error| ApiError::internal(&error))?;
-            app.records().keep_matches(image, &knowledge.digest, &matches, &seen(&facts, &matches)).await?;
-            Arc::new(matches)
-        }
+    let matches = if let Some(matches) = stored {
+        Arc::new(matches)
+    } else {
+        let facts = analysis(app, image).await?;
+        let (subject, index) = (facts.clone(), knowledge.clone());
+        let found = cpu::run(move || match_packages(&index.index, (&*subject).into(), &MatchOptions::default()));
+        let matches = found.await.map_err(|error| ApiError::internal(&error))?;
+        app.records().keep_matches(image, &knowledge.digest, &matches, &seen(&facts, &matches)).await?;
+        Arc::new(matches)
     };
     app.cache().keep_matches(key, matches.clone());
     Ok(matches)

@@ -1,5 +1,16 @@
 //! Holds the surface still: every route with who may use it, and the document that describes them.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    clippy::print_stderr,
+    clippy::format_push_string,
+    clippy::struct_field_names,
+    clippy::unused_self,
+    clippy::cloned_instead_of_copied,
+    reason = "a test may fail loudly"
+)]
+
 use std::fmt::Write as _;
 
 use axum::Router;

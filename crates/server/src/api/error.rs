@@ -65,17 +65,24 @@ pub(crate) struct ApiError {
 #[derive(Debug, Clone, PartialEq)]
 enum Shape {
     /// `{message, httpcode, detail}`.
-    Handler { codes: Vec<&'static str>, detail: Map<String, Value> },
+    Handler(Box<Detail>),
     /// A problem document.
     Problem,
     /// Text and a challenge.
     Challenge,
 }
 
+/// The `detail` of a handler's error.
+#[derive(Debug, Clone, PartialEq, Default)]
+struct Detail {
+    codes: Vec<&'static str>,
+    more: Map<String, Value>,
+}
+
 impl ApiError {
     /// An error of a handler.
     pub(crate) fn new(status: StatusCode, message: impl Into<String>) -> Self {
-        Self { status, message: message.into(), shape: Shape::Handler { codes: Vec::new(), detail: Map::new() } }
+        Self { status, message: message.into(), shape: Shape::Handler(Box::default()) }
     }
 
     /// 404 of a handler: the thing that was named is not there.
@@ -126,16 +133,16 @@ impl ApiError {
 
     /// Adds one of [`CODES`].
     pub(crate) fn with_code(mut self, code: &'static str) -> Self {
-        if let Shape::Handler { codes, .. } = &mut self.shape {
-            codes.push(code);
+        if let Shape::Handler(detail) = &mut self.shape {
+            detail.codes.push(code);
         }
         self
     }
 
     /// Adds a member to `detail`.
     pub(crate) fn with_detail(mut self, name: &str, value: impl Into<Value>) -> Self {
-        if let Shape::Handler { detail, .. } = &mut self.shape {
-            detail.insert(name.to_owned(), value.into());
+        if let Shape::Handler(detail) = &mut self.shape {
+            detail.more.insert(name.to_owned(), value.into());
         }
         self
     }
@@ -157,9 +164,9 @@ impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let httpcode = self.status.as_u16();
         match self.shape {
-            Shape::Handler { codes, mut detail } => {
-                detail.insert("error_codes".to_owned(), json!(codes));
-                let body = json!({"message": self.message, "httpcode": httpcode, "detail": detail});
+            Shape::Handler(mut detail) => {
+                detail.more.insert("error_codes".to_owned(), json!(detail.codes));
+                let body = json!({"message": self.message, "httpcode": httpcode, "detail": detail.more});
                 (self.status, Json(body)).into_response()
             }
             Shape::Problem => {

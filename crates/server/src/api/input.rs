@@ -125,7 +125,7 @@ impl<'a> Fields<'a> {
         match self.members.get(name) {
             None | Some(Value::Null) => Ok(None),
             Some(Value::Object(members)) => Ok(Some(Fields { members, path: name })),
-            Some(other) => Err(self.wrong(name, format!("{} is not of type 'object'", python(other)))),
+            Some(other) => Err(self.wrong(name, &format!("{} is not of type 'object'", python(other)))),
         }
     }
 
@@ -139,7 +139,7 @@ impl<'a> Fields<'a> {
         match self.members.get(name) {
             None | Some(Value::Null) => Ok(None),
             Some(Value::String(text)) => Ok(Some(text)),
-            Some(other) => Err(self.wrong(name, format!("{} is not of type 'string'", python(other)))),
+            Some(other) => Err(self.wrong(name, &format!("{} is not of type 'string'", python(other)))),
         }
     }
 
@@ -147,7 +147,7 @@ impl<'a> Fields<'a> {
     pub(crate) fn required(&self, name: &str) -> Result<&'a str, ApiError> {
         match self.members.get(name) {
             Some(Value::String(text)) => Ok(text),
-            Some(other) => Err(self.wrong(name, format!("{} is not of type 'string'", python(other)))),
+            Some(other) => Err(self.wrong(name, &format!("{} is not of type 'string'", python(other)))),
             None if self.path.is_empty() => Err(bad(format!("'{name}' is a required property"))),
             None => Err(bad(format!("'{name}' is a required property - '{}'", self.path))),
         }
@@ -162,7 +162,7 @@ impl<'a> Fields<'a> {
     ) -> Result<Option<&'a str>, ApiError> {
         match self.text(name)? {
             Some(text) if !accepts(text) => {
-                Err(self.wrong(name, format!("{} does not match {}", quoted(text), quoted(pattern))))
+                Err(self.wrong(name, &format!("{} does not match {}", quoted(text), quoted(pattern))))
             }
             found => Ok(found),
         }
@@ -175,7 +175,7 @@ impl<'a> Fields<'a> {
             .iter()
             .find(|word| **word == text)
             .copied()
-            .ok_or_else(|| self.wrong(name, not_one_of(&Value::from(text), words)))
+            .ok_or_else(|| self.wrong(name, &not_one_of(&Value::from(text), words)))
     }
 
     /// The member as a boolean, if it is there.
@@ -183,11 +183,11 @@ impl<'a> Fields<'a> {
         match self.members.get(name) {
             None | Some(Value::Null) => Ok(None),
             Some(Value::Bool(flag)) => Ok(Some(*flag)),
-            Some(other) => Err(self.wrong(name, format!("{} is not of type 'boolean'", python(other)))),
+            Some(other) => Err(self.wrong(name, &format!("{} is not of type 'boolean'", python(other)))),
         }
     }
 
-    fn wrong(&self, name: &str, message: String) -> ApiError {
+    fn wrong(&self, name: &str, message: &str) -> ApiError {
         match self.path {
             "" => bad(format!("{message} - '{name}'")),
             path => bad(format!("{message} - '{path}.{name}'")),

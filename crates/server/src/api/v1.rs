@@ -2,6 +2,8 @@
 //!
 //! One module per resource: its routes, its handlers, its wire types. Wire types live here and nowhere else.
 
+#![expect(clippy::struct_field_names, reason = "wire types have the names of the wire")]
+
 mod accounts;
 mod checks;
 mod content;
@@ -50,7 +52,7 @@ pub(crate) fn routes() -> OpenApiRouter<Guarded> {
 /// The document of every route that is served.
 pub(crate) fn document() -> utoipa::openapi::OpenApi {
     let mut document = described().into_openapi();
-    document.info.version = API_VERSION.to_owned();
+    API_VERSION.clone_into(&mut document.info.version);
     let basic = SecurityScheme::Http(Http::new(HttpAuthScheme::Basic));
     document.components.get_or_insert_default().add_security_scheme("basic", basic);
     document

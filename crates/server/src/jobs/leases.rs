@@ -5,13 +5,9 @@ use std::time::Duration;
 use killick_store::StoreError;
 
 use super::Job;
-use super::analysis::{KIND, Payload};
 use crate::app::App;
 use crate::config::Role;
 use crate::records::now;
-
-/// Told of an image whose workers all vanished.
-const CAUSE: &str = "the workers that had the image vanished";
 
 /// The job.
 pub(super) const JOB: Job = Job {
@@ -33,11 +29,6 @@ async fn sweep(app: &App) -> Result<(), StoreError> {
     let store = app.records().store();
     for task in store.give_up_vanished(now()).await? {
         tracing::warn!(task.id = task.id, "gave up task {}: its workers vanished", task.id);
-        if task.kind == KIND
-            && let Ok(payload) = serde_json::from_str::<Payload>(&task.payload)
-        {
-            store.mark_analysis_failed(&task.account, &payload.digest, CAUSE, now()).await?;
-        }
     }
     Ok(())
 }

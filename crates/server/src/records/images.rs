@@ -1,5 +1,7 @@
 //! Images with their tags, and the documents about them.
 
+#![expect(clippy::struct_field_names, reason = "the words of the field")]
+
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
@@ -240,7 +242,8 @@ impl Records {
         let config = row.config_digest.clone();
         let mut image = image(row, tags);
         if image.dockerfile.is_none() && image.summary.is_some() {
-            image.guessed_dockerfile = self.guess(&config).await?;
+            // Version 1 ends the text with a line break.
+            image.guessed_dockerfile = self.guess(&config).await?.map(|text| format!("{}\n", text.trim_end()));
         }
         Ok(image)
     }

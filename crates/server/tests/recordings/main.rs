@@ -5,6 +5,17 @@
 //! masked ([`mask`]); differences we chose are listed with their reasons in `differences.toml`, from which
 //! `docs/compatibility.md` is written. State that the recordings do not carry themselves is made by [`plan`].
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    clippy::print_stderr,
+    clippy::format_push_string,
+    clippy::struct_field_names,
+    clippy::unused_self,
+    clippy::cloned_instead_of_copied,
+    reason = "a test may fail loudly"
+)]
+
 mod compare;
 mod exchange;
 mod fixture;

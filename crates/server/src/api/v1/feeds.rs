@@ -121,12 +121,12 @@ fn known(name: &str) -> Result<(), ApiError> {
     if name == FEED { Ok(()) } else { Err(ApiError::not_found(format!("there is no feed `{name}`"))) }
 }
 
-/// Records of each namespace; sources that share one are added up.
+/// Records of each namespace; of sources that share one, those of the largest, because they speak of the same.
 fn counts(app: &App) -> BTreeMap<String, u64> {
     let mut counts = BTreeMap::new();
     for source in app.knowledge().status().into_iter().flat_map(|status| status.sources) {
         let count = counts.entry(source.namespace).or_insert(0_u64);
-        *count = count.saturating_add(source.advisories);
+        *count = source.advisories.max(*count);
     }
     counts
 }

@@ -34,7 +34,7 @@ pub(super) fn read(body: &JsonObject, force: bool) -> Result<AddImage, ApiError>
         wanted.detected_at = Some(instant("created_at", text)?);
     }
     if let Some(annotations) = fields.object("annotations")? {
-        wanted.annotations = annotations.members().clone();
+        wanted.annotations.clone_from(annotations.members());
     }
     Ok(wanted)
 }
