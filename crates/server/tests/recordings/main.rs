@@ -12,6 +12,7 @@
     clippy::format_push_string,
     clippy::struct_field_names,
     clippy::unused_self,
+    clippy::large_enum_variant,
     clippy::cloned_instead_of_copied,
     reason = "a test may fail loudly"
 )]
