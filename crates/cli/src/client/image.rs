@@ -253,13 +253,7 @@ async fn metadata(api: &Api, args: Metadata) -> Outcome {
         return Ok(Done::render(api, &reply, render_kinds));
     };
     let reply = api.get(&format!("/images/{}/metadata/{}", image.digest, percent_encode(&kind)), &[]).await?;
-    Ok(Done::render(api, &reply, |answer| {
-        Some(fields(&[
-            ("Image Digest", python::field(answer, "imageDigest")),
-            ("Metadata", decode(&answer["metadata"])),
-            ("Metadata Type", python::field(answer, "metadata_type")),
-        ]))
-    }))
+    Ok(Done::render(api, &reply, |answer| Some(render_metadata(answer))))
 }
 
 async fn vulnerabilities(api: &Api, args: Vuln) -> Outcome {
@@ -308,6 +302,17 @@ async fn delete_all(api: &Api, force: bool) -> Outcome {
         deleted.extend(image["image_detail"].as_array().into_iter().flatten().map(full_tag));
     }
     Ok(Done::new(deleted.join("\n")))
+}
+
+fn render_metadata(answer: &Value) -> String {
+    let text = |key: &str| answer[key].as_str().unwrap_or_default().to_owned();
+    let lines = [
+        ("Image Digest", text("imageDigest")),
+        ("Metadata", decode(&answer["metadata"])),
+        ("Metadata Type", text("metadata_type")),
+    ];
+    // An absent document has no line at all.
+    lines.iter().filter(|(_, value)| !value.is_empty()).map(|(key, value)| format!("{key}: {value}\n")).collect()
 }
 
 fn full_tag(detail: &Value) -> String {
@@ -462,8 +467,7 @@ fn render_malware(records: &[Value]) -> String {
             ]);
         }
     }
-    let table = table.sort_by(2).render();
-    if table.is_empty() { "\n".to_owned() } else { table }
+    table.sort_by(2).render()
 }
 
 fn render_vulnerabilities(answer: &Value) -> Option<String> {
@@ -491,10 +495,12 @@ fn render_vulnerabilities(answer: &Value) -> Option<String> {
 }
 
 fn decode(content: &Value) -> String {
-    let joined = match content {
+    let joined: String = match content {
         Value::Array(parts) => parts.iter().filter_map(Value::as_str).collect(),
         Value::String(text) => text.clone(),
         _ => return String::new(),
     };
-    STANDARD.decode(joined).ok().and_then(|bytes| String::from_utf8(bytes).ok()).unwrap_or_default()
+    // The server breaks its lines, as MIME does.
+    let code: String = joined.split_whitespace().collect();
+    STANDARD.decode(code).ok().and_then(|bytes| String::from_utf8(bytes).ok()).unwrap_or_default()
 }

@@ -6,7 +6,7 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use super::api::{Api, Failure, percent_encode, python_bool};
-use super::columns::{Columns, fields, fill};
+use super::columns::{Columns, fields};
 use super::{Done, Outcome, python};
 
 /// What can be done with policy bundles.
@@ -169,13 +169,13 @@ fn describe(gates: &Value, args: &Describe) -> Option<String> {
             continue;
         }
         let description =
-            fill(entry["description"].as_str().unwrap_or_default(), if args.gate.is_some() { 40 } else { 60 });
+            wrap(entry["description"].as_str().unwrap_or_default(), if args.gate.is_some() { 40 } else { 60 });
         let mut row = vec![python::field(entry, "name").to_lowercase(), description];
         match titles[0] {
             "Trigger" => {
                 let names: Vec<String> =
                     list(entry, "parameters").iter().map(|parameter| python::field(parameter, "name")).collect();
-                row.push(fill(&names.join(", ").to_lowercase(), 20));
+                row.push(wrap(&names.join(", ").to_lowercase(), 20));
             }
             "Parameter" => row.extend([python::field(entry, "required"), python::field(entry, "example")]),
             _ => {}
@@ -186,4 +186,32 @@ fn describe(gates: &Value, args: &Describe) -> Option<String> {
         table.row(row);
     }
     Some(table.sort_by(0).render_boxed())
+}
+
+/// Breaks `text` at blanks as anchore-cli does for these tables: its first line holds one character less, because it
+/// is begun with a blank that is cut off in the end.
+fn wrap(text: &str, limit: usize) -> String {
+    let mut lines = vec![String::new()];
+    for word in text.split(' ') {
+        let line = lines.last_mut().expect("there is always a line");
+        if line.chars().count() + word.chars().count() < limit {
+            line.push(' ');
+            line.push_str(word);
+        } else {
+            lines.push(word.to_owned());
+        }
+    }
+    lines.join("\n").trim().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::wrap;
+
+    #[test]
+    fn the_first_line_holds_one_less() {
+        assert_eq!(wrap("aaa bbb ccc ddd", 8), "aaa bbb\nccc ddd");
+        assert_eq!(wrap("aaaa bbb ccc", 8), "aaaa\nbbb ccc");
+        assert_eq!(wrap("", 8), "");
+    }
 }

@@ -20,7 +20,7 @@ fn bad_input_is_named() {
             "image": {"type": "tag", "value": "*"}, "policy_ids": ["p"], "whitelist_ids": []}]}"#,
     );
     let cases: &[(&str, &[&str])] = &[
-        ("unknown-scheme", &["scan", "tarball:x.tar"]),
+        ("unknown-scheme", &["scan", "tarball:./x.tar"]),
         ("missing-file", &["scan", "docker-archive:/no/such/file.tar"]),
         ("not-an-archive", &["scan", &garbage]),
         ("not-a-reference", &["scan", "UPPER/case"]),
