@@ -204,14 +204,12 @@ fn render_status(status: &Value) -> Option<String> {
             code = detail["version"].as_str();
         }
     }
-    Some(
-        format!(
-            "{}\n\nEngine DB Version: {}\nEngine Code Version: {}",
-            lines.join("\n"),
-            database.unwrap_or("Not Found"),
-            code.unwrap_or("Not Found")
-        ) + "\n",
-    )
+    Some(format!(
+        "{}\n\nEngine DB Version: {}\nEngine Code Version: {}",
+        lines.join("\n"),
+        database.unwrap_or("Not Found"),
+        code.unwrap_or("Not Found")
+    ))
 }
 
 fn render_codes(codes: &Value) -> Option<String> {
