@@ -15,10 +15,11 @@ use crate::limits::Limits;
 
 mod apk;
 mod dpkg;
+mod java;
 mod rpm;
 
 /// Every cataloger, in the order their packages are found.
-pub const CATALOGERS: &[&dyn Cataloger] = &[&apk::Apk, &dpkg::Dpkg, &rpm::Rpm];
+pub const CATALOGERS: &[&dyn Cataloger] = &[&apk::Apk, &dpkg::Dpkg, &rpm::Rpm, &java::Java];
 
 /// Finds the packages that one kind of evidence declares.
 ///

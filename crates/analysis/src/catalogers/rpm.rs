@@ -24,6 +24,9 @@ const MAX_FILE_BYTES: usize = 128 << 20;
 /// A write-ahead log no longer than its header has nothing in it.
 const LOG_HEADER: usize = 32;
 
+/// Takes every header of a database, or the reason why one cannot be read.
+type Each<'a> = &'a mut dyn FnMut(Result<&[u8], String>);
+
 /// Finds the packages of rpm.
 pub(crate) struct Rpm;
 

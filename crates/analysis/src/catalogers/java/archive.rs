@@ -26,11 +26,14 @@ const MEMBER_BYTES: usize = 16 << 20;
 /// What a member may unpack to, whatever its ratio.
 const FREE_BYTES: u64 = 1 << 20;
 
+/// What all members of a file may unpack to, whatever their ratio.
+const FREE_FILE_BYTES: u64 = 16 << 20;
+
 /// The first member named `name` of the archive `bytes`, or `None` if there is none.
 ///
 /// The error says which bound was hit or what is wrong with the archive.
 pub(in crate::catalogers) fn member(bytes: &[u8], name: &str, limits: &Limits) -> Result<Option<Vec<u8>>, String> {
-    let mut allowance = Allowance::new(limits);
+    let mut allowance = Allowance::new(limits, bytes.len());
     let archive = Archive::open(bytes, &mut allowance)?;
     let Some(entry) = archive.entries.iter().find(|entry| entry.name == name.as_bytes()) else { return Ok(None) };
     let content = archive.read(entry, MEMBER_BYTES, &mut allowance)?;
@@ -49,8 +52,11 @@ pub(in crate::catalogers) struct Allowance {
 }
 
 impl Allowance {
-    pub(in crate::catalogers) fn new(limits: &Limits) -> Self {
-        Self { bytes: limits.archive_bytes, entries: limits.archive_entries, ratio: limits.compression_ratio }
+    /// For a file of `size` bytes. Members may overlap, so the ratio also holds for the file.
+    pub(in crate::catalogers) fn new(limits: &Limits, size: usize) -> Self {
+        let by_ratio = (size as u64).saturating_mul(limits.compression_ratio).max(FREE_FILE_BYTES);
+        let bytes = limits.archive_bytes.min(by_ratio);
+        Self { bytes, entries: limits.archive_entries, ratio: limits.compression_ratio }
     }
 }
 

@@ -5,6 +5,7 @@
 
 use std::borrow::Cow;
 
+use super::Each;
 use super::pages::{Order, Pages};
 
 const MAGIC: u32 = 0x0006_1561;
@@ -30,7 +31,7 @@ pub(super) fn is_bdb(bytes: &[u8]) -> bool {
 }
 
 /// Hands every header to `each`, in the order of the file; one that cannot be read as its reason.
-pub(super) fn headers(bytes: &[u8], each: &mut dyn FnMut(Result<&[u8], String>)) -> Result<(), String> {
+pub(super) fn headers(bytes: &[u8], each: Each<'_>) -> Result<(), String> {
     let order = order(bytes).ok_or("not a Berkeley DB hash")?;
     let page_size = order.u32(bytes, 20).and_then(|size| usize::try_from(size).ok()).unwrap_or_default();
     if !(512..=65536).contains(&page_size) || !page_size.is_power_of_two() || bytes.get(25) != Some(&HASH_META) {
@@ -53,7 +54,7 @@ pub(super) fn headers(bytes: &[u8], each: &mut dyn FnMut(Result<&[u8], String>))
     Ok(())
 }
 
-fn bucket<'a>(page: &'a [u8], order: Order, pages: &mut Pages<'a>, each: &mut dyn FnMut(Result<&[u8], String>)) {
+fn bucket<'a>(page: &'a [u8], order: Order, pages: &mut Pages<'a>, each: Each<'_>) {
     let count = usize::from(order.u16(page, 20).unwrap_or_default());
     let offset = |index: usize| order.u16(page, PAGE_HEADER + 2 * index).map(usize::from);
     // Items lie from the end of the page backwards, so each ends where the one before begins.

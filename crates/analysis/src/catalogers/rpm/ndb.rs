@@ -2,6 +2,7 @@
 //!
 //! A header, pages of slots, and blobs in blocks of 16 bytes. All numbers are little endian.
 
+use super::Each;
 use super::pages::Order;
 
 const MAGIC: &[u8] = b"RpmP";
@@ -19,7 +20,7 @@ pub(super) fn is_ndb(bytes: &[u8]) -> bool {
 }
 
 /// Hands every header to `each`, in the order of the slots; one that cannot be read as its reason.
-pub(super) fn headers(bytes: &[u8], each: &mut dyn FnMut(Result<&[u8], String>)) -> Result<(), String> {
+pub(super) fn headers(bytes: &[u8], each: Each<'_>) -> Result<(), String> {
     let number = |at| Order::Little.u32(bytes, at).and_then(|value| usize::try_from(value).ok());
     if number(4) != Some(0) {
         return Err("the version of the database is unknown".to_owned());

@@ -4,6 +4,7 @@
 
 use std::borrow::Cow;
 
+use super::Each;
 use super::pages::{Order, Pages};
 
 const MAGIC: &[u8] = b"SQLite format 3\0";
@@ -16,7 +17,7 @@ pub(super) fn is_sqlite(bytes: &[u8]) -> bool {
 }
 
 /// Hands every header to `each`, in the order of their numbers; one that cannot be read as its reason.
-pub(super) fn headers(bytes: &[u8], each: &mut dyn FnMut(Result<&[u8], String>)) -> Result<(), String> {
+pub(super) fn headers(bytes: &[u8], each: Each<'_>) -> Result<(), String> {
     let page_size = match Order::Big.u16(bytes, 16) {
         Some(1) => 65536,
         size => usize::from(size.unwrap_or_default()),
@@ -31,10 +32,10 @@ pub(super) fn headers(bytes: &[u8], each: &mut dyn FnMut(Result<&[u8], String>))
     file.rows(1, &mut |row| match row {
         Ok(row) => {
             let column = |index| column(row, index).unwrap_or(Column::Other);
-            if matches!(column(0), Column::Text(b"table")) && matches!(column(1), Column::Text(b"Packages")) {
-                if let Column::Integer(page) = column(3) {
-                    root = usize::try_from(page).ok();
-                }
+            if let (Column::Text(b"table"), Column::Text(b"Packages"), Column::Integer(page)) =
+                (column(0), column(1), column(3))
+            {
+                root = usize::try_from(page).ok();
             }
         }
         Err(_) => schema_is_broken = true,
@@ -63,7 +64,7 @@ struct File<'a> {
 
 impl<'a> File<'a> {
     /// Hands the record of every row of the table with this root page to `each`.
-    fn rows(&mut self, root: usize, each: &mut dyn FnMut(Result<&[u8], String>)) {
+    fn rows(&mut self, root: usize, each: Each<'_>) {
         // Pages are taken before they wait, so that no more wait than there are.
         let mut waiting = Vec::new();
         self.wait(root, &mut waiting, each);
@@ -92,12 +93,7 @@ impl<'a> File<'a> {
         }
     }
 
-    fn wait(
-        &mut self,
-        number: usize,
-        waiting: &mut Vec<(usize, &'a [u8])>,
-        each: &mut dyn FnMut(Result<&[u8], String>),
-    ) {
+    fn wait(&mut self, number: usize, waiting: &mut Vec<(usize, &'a [u8])>, each: Each<'_>) {
         match number.checked_sub(1).and_then(|index| self.pages.take(index)) {
             Some(page) => waiting.push((number, page)),
             None => each(Err(format!("page {number} is missing, or used twice"))),

@@ -27,7 +27,8 @@ fn read(path: &str, bytes: &[u8]) -> Found {
 #[test]
 fn every_format_says_the_same() {
     let names = |found: &Found| {
-        let mut names: Vec<_> = found.packages.iter().map(|package| (package.name.clone(), package.files.len())).collect();
+        let mut names: Vec<_> =
+            found.packages.iter().map(|package| (package.name.clone(), package.files.len())).collect();
         names.sort();
         names
     };
@@ -48,8 +49,9 @@ fn a_folder_repeated_for_every_name_stays_within_the_path_limit() {
     let indexes = vec![0_u8; 4 * 50_000];
     let mut store = b"n\0v\0r\0\0\0".to_vec();
     let mut index = Vec::new();
+    let number = |value: usize| u32::try_from(value).unwrap();
     let mut entry = |tag: u32, kind: u32, offset: usize, count: usize| {
-        for number in [tag, kind, offset as u32, count as u32] {
+        for number in [tag, kind, number(offset), number(count)] {
             index.extend_from_slice(&number.to_be_bytes());
         }
     };
@@ -60,7 +62,8 @@ fn a_folder_repeated_for_every_name_stays_within_the_path_limit() {
         entry(tag, kind, store.len(), count);
         store.extend_from_slice(values);
     }
-    let bytes = [&(index.len() as u32 / 16).to_be_bytes()[..], &(store.len() as u32).to_be_bytes(), &index, &store].concat();
+    let lengths = [number(index.len() / 16), number(store.len())].map(u32::to_be_bytes).concat();
+    let bytes = [lengths, index, store].concat();
     let mut budget = header::FileBudget { files: MAX_FILES, bytes: MAX_FILE_BYTES, dropped: 0 };
     let package = header::read(&bytes, &ImagePath::default(), &Limits::default(), &mut budget).unwrap();
     assert!(package.files.is_empty());
