@@ -1,5 +1,7 @@
 //! `killick image`: add, wait, get, list, content, metadata, vuln, del.
 
+mod render;
+
 use std::io::Write as _;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -10,9 +12,7 @@ use clap::{ArgAction, Args, Subcommand};
 use serde_json::{Map, Value, json};
 
 use super::api::{Api, Failure, Reply, percent_encode, python_bool};
-use super::columns::{Columns, fields};
 use super::lookup::{self, ImageForm, KnownImage};
-use super::python;
 use super::{Done, Outcome};
 use crate::exit::Exit;
 
@@ -145,11 +145,11 @@ pub(super) async fn run(api: &Api, command: ImageCommand) -> Outcome {
         ImageCommand::Del(args) => delete(api, args).await,
         ImageCommand::Get(args) => {
             let reply = get(api, &args.input_image, args.show_history).await?;
-            Ok(Done::render(api, &reply, render_images))
+            Ok(Done::render(api, &reply, render::images))
         }
         ImageCommand::List(args) => {
             let reply = api.get("/images", &[]).await?;
-            Ok(Done::render(api, &reply, |images| render_list(images, &args)))
+            Ok(Done::render(api, &reply, |images| render::list(images, &args)))
         }
         ImageCommand::Metadata(args) => metadata(api, args).await,
         ImageCommand::Vuln(args) => vulnerabilities(api, args).await,
@@ -191,7 +191,7 @@ async fn add(api: &Api, args: Add) -> Outcome {
     if args.wait {
         return wait(api, &Wait { input_image: args.input_image, timeout: -1.0, interval: 1.0 }).await;
     }
-    Ok(Done::render(api, &reply, render_images))
+    Ok(Done::render(api, &reply, render::images))
 }
 
 async fn get(api: &Api, input: &str, history: bool) -> Result<Reply, Failure> {
@@ -212,7 +212,7 @@ async fn wait(api: &Api, args: &Wait) -> Outcome {
             return Err(Failure::local("Requested image not found in system"));
         };
         if matches!(status, "analyzed" | "analysis_failed") {
-            return Ok(Done::render(api, &reply, render_images));
+            return Ok(Done::render(api, &reply, render::images));
         }
         let mut line = format!("Status: {status}\nWaiting {:?} seconds for next retry.", args.interval);
         if args.timeout > 0.0 {
@@ -236,10 +236,10 @@ async fn content(api: &Api, args: Content) -> Outcome {
     let image = known(api, &args.input_image, UNKNOWN_IMAGE).await?;
     let Some(kind) = args.content_type else {
         let reply = api.get(&format!("/images/{}/content", image.digest), &[]).await?;
-        return Ok(Done::render(api, &reply, render_kinds));
+        return Ok(Done::render(api, &reply, render::kinds));
     };
     let reply = api.get(&format!("/images/{}/content/{}", image.digest, percent_encode(&kind)), &[]).await?;
-    let done = Done::render(api, &reply, |answer| render_content(answer, &kind));
+    let done = Done::render(api, &reply, |answer| render::content(answer, &kind));
     if done.text.is_empty() {
         return Err(Failure::local(format!("There is no image content ({kind}) to provide for {}", args.input_image)));
     }
@@ -250,10 +250,10 @@ async fn metadata(api: &Api, args: Metadata) -> Outcome {
     let image = known(api, &args.input_image, UNKNOWN_IMAGE).await?;
     let Some(kind) = args.metadata_type else {
         let reply = api.get(&format!("/images/{}/metadata", image.digest), &[]).await?;
-        return Ok(Done::render(api, &reply, render_kinds));
+        return Ok(Done::render(api, &reply, render::kinds));
     };
     let reply = api.get(&format!("/images/{}/metadata/{}", image.digest, percent_encode(&kind)), &[]).await?;
-    Ok(Done::render(api, &reply, |answer| Some(render_metadata(answer))))
+    Ok(Done::render(api, &reply, |answer| Some(render::metadata(answer))))
 }
 
 async fn vulnerabilities(api: &Api, args: Vuln) -> Outcome {
@@ -272,7 +272,7 @@ async fn vulnerabilities(api: &Api, args: Vuln) -> Outcome {
         failure
     })?;
     let listed = args.kind.is_none();
-    Ok(Done::render(api, &reply, |answer| if listed { render_kinds(answer) } else { render_vulnerabilities(answer) }))
+    Ok(Done::render(api, &reply, |answer| if listed { render::kinds(answer) } else { render::vulnerabilities(answer) }))
 }
 
 async fn delete(api: &Api, args: Del) -> Outcome {
@@ -299,208 +299,7 @@ async fn delete_all(api: &Api, force: bool) -> Outcome {
     for image in reply.body.as_array().into_iter().flatten() {
         let Some(digest) = image["imageDigest"].as_str() else { continue };
         delete_one(api, digest, force).await?;
-        deleted.extend(image["image_detail"].as_array().into_iter().flatten().map(full_tag));
+        deleted.extend(image["image_detail"].as_array().into_iter().flatten().map(render::full_tag));
     }
     Ok(Done::new(deleted.join("\n")))
-}
-
-fn render_metadata(answer: &Value) -> String {
-    let text = |key: &str| answer[key].as_str().unwrap_or_default().to_owned();
-    let lines = [
-        ("Image Digest", text("imageDigest")),
-        ("Metadata", decode(&answer["metadata"])),
-        ("Metadata Type", text("metadata_type")),
-    ];
-    // An absent document has no line at all.
-    lines.iter().filter(|(_, value)| !value.is_empty()).map(|(key, value)| format!("{key}: {value}\n")).collect()
-}
-
-fn full_tag(detail: &Value) -> String {
-    format!("{}/{}:{}", python::field(detail, "registry"), python::field(detail, "repo"), python::field(detail, "tag"))
-}
-
-fn render_kinds(answer: &Value) -> Option<String> {
-    let mut text: String =
-        answer.as_array()?.iter().map(|kind| format!("{}: available\n", python::str(kind))).collect();
-    text.push('\n');
-    Some(text)
-}
-
-fn render_images(images: &Value) -> Option<String> {
-    let mut text = String::new();
-    for image in images.as_array()? {
-        let details = image["image_detail"].as_array()?;
-        let mut lines = vec![("Image Digest", python::field(image, "imageDigest"))];
-        if image["parentDigest"].as_str().is_some_and(|digest| !digest.is_empty()) {
-            lines.push(("Parent Digest", python::field(image, "parentDigest")));
-        }
-        for (title, key) in
-            [("Analysis Status", "analysis_status"), ("Image Type", "image_type"), ("Analyzed At", "analyzed_at")]
-        {
-            lines.push((title, python::field(image, key)));
-        }
-        lines.push(("Image ID", python::field(details.first()?, "imageId")));
-        let metadata = &image["image_content"]["metadata"];
-        if metadata.as_object().is_some_and(|fields| !fields.is_empty()) {
-            for (title, key) in [
-                ("Dockerfile Mode", "dockerfile_mode"),
-                ("Distro", "distro"),
-                ("Distro Version", "distro_version"),
-                ("Size", "image_size"),
-                ("Architecture", "arch"),
-                ("Layer Count", "layer_count"),
-            ] {
-                lines.push((title, python::field(metadata, key)));
-            }
-        }
-        if let Some(annotations) = image["annotations"].as_object().filter(|annotations| !annotations.is_empty()) {
-            let pairs: Vec<String> =
-                annotations.iter().map(|(key, value)| format!("{key}={}", python::str(value))).collect();
-            lines.push(("Annotations", pairs.join(", ")));
-        }
-        text.push_str(&fields(&lines));
-        for detail in details {
-            text.push_str(&fields(&[
-                ("Full Tag", python::field(detail, "fulltag")),
-                ("Tag Detected At", python::field(detail, "tag_detected_at")),
-            ]));
-        }
-    }
-    Some(text)
-}
-
-fn render_list(images: &Value, args: &List) -> Option<String> {
-    let images = images.as_array()?;
-    let mut chosen: Vec<&Value> = Vec::new();
-    if args.show_all {
-        chosen.extend(images);
-    } else {
-        let mut latest: Vec<(&str, &str, &Value)> = Vec::new();
-        for image in images {
-            for detail in image["image_detail"].as_array()? {
-                let (tag, created) = (detail["fulltag"].as_str()?, detail["created_at"].as_str()?);
-                match latest.iter_mut().find(|(seen, ..)| *seen == tag) {
-                    None => latest.push((tag, created, image)),
-                    Some(entry) if created >= entry.1 => *entry = (tag, created, image),
-                    Some(_) => {}
-                }
-            }
-        }
-        chosen.extend(latest.into_iter().map(|(.., image)| image));
-    }
-    let mut header = vec!["Full Tag", "Image Digest", "Analysis Status"];
-    if args.full {
-        header.push("Image ID");
-    }
-    let mut rows: Vec<Vec<String>> = Vec::new();
-    for image in chosen {
-        for detail in image["image_detail"].as_array()? {
-            let mut row =
-                vec![full_tag(detail), python::field(image, "imageDigest"), python::field(image, "analysis_status")];
-            if args.full {
-                row.push(python::field(detail, "imageId"));
-            }
-            if !rows.contains(&row) {
-                rows.push(row);
-            }
-        }
-    }
-    let mut table = Columns::new(&header);
-    for row in rows {
-        table.row(row);
-    }
-    Some(table.sort_by(0).render())
-}
-
-fn render_content(answer: &Value, kind: &str) -> Option<String> {
-    if matches!(kind, "manifest" | "dockerfile" | "docker_history") {
-        return Some(decode(&answer["content"]));
-    }
-    let records = answer["content"].as_array()?;
-    let (header, keys): (&[&'static str], &[&str]) = match kind {
-        "os" => (&["Package", "Version", "Licenses"], &["package", "version", "licenses"]),
-        "files" => (&["Filename", "Size"], &["filename", "size"]),
-        "java" => (
-            &["Package", "Specification-Version", "Implementation-Version", "Location"],
-            &["package", "specification-version", "implementation-version", "location"],
-        ),
-        "malware" => return Some(render_malware(records)),
-        _ => (&["Package", "Version", "Location"], &["package", "version", "location"]),
-    };
-    if kind == "files" {
-        return Some(render_files(records));
-    }
-    let mut table = Columns::new(header);
-    for record in records {
-        table.row(
-            keys.iter()
-                .map(|&key| match &record[key] {
-                    Value::Array(words) => words.iter().map(python::str).collect::<Vec<_>>().join(" "),
-                    value => python::str(value),
-                })
-                .collect(),
-        );
-    }
-    Some(table.sort_by(0).render())
-}
-
-/// Largest first; among equals the last path first, as Python's reversed sort of whole rows does.
-fn render_files(records: &[Value]) -> String {
-    let mut files: Vec<(u64, String)> =
-        records.iter().map(|file| (file["size"].as_u64().unwrap_or(0), python::field(file, "filename"))).collect();
-    files.sort();
-    let mut table = Columns::new(&["Filename", "Size"]);
-    for (size, name) in files.into_iter().rev() {
-        table.row(vec![name, size.to_string()]);
-    }
-    table.render()
-}
-
-fn render_malware(records: &[Value]) -> String {
-    let mut table = Columns::new(&["Scanner", "Matched Signature", "Path"]);
-    for record in records {
-        for finding in record["findings"].as_array().into_iter().flatten() {
-            table.row(vec![
-                python::field(record, "scanner"),
-                python::field(finding, "signature"),
-                python::field(finding, "path"),
-            ]);
-        }
-    }
-    table.sort_by(2).render()
-}
-
-fn render_vulnerabilities(answer: &Value) -> Option<String> {
-    let mut table = Columns::new(&[
-        "Vulnerability ID",
-        "Package",
-        "Severity",
-        "Fix",
-        "CVE Refs",
-        "Vulnerability URL",
-        "Type",
-        "Feed Group",
-        "Package Path",
-    ]);
-    for record in answer["vulnerabilities"].as_array()? {
-        let references: Vec<&str> =
-            record["nvd_data"].as_array()?.iter().filter_map(|entry| entry["id"].as_str()).collect();
-        let mut row: Vec<String> =
-            ["vuln", "package", "severity", "fix"].iter().map(|key| python::field(record, key)).collect();
-        row.push(references.join(","));
-        row.extend(["url", "package_type", "feed_group", "package_path"].iter().map(|key| python::field(record, key)));
-        table.row(row);
-    }
-    Some(table.sort_by(2).render())
-}
-
-fn decode(content: &Value) -> String {
-    let joined: String = match content {
-        Value::Array(parts) => parts.iter().filter_map(Value::as_str).collect(),
-        Value::String(text) => text.clone(),
-        _ => return String::new(),
-    };
-    // The server breaks its lines, as MIME does.
-    let code: String = joined.split_whitespace().collect();
-    STANDARD.decode(code).ok().and_then(|bytes| String::from_utf8(bytes).ok()).unwrap_or_default()
 }

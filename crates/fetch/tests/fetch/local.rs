@@ -3,7 +3,7 @@
 use std::os::unix::fs::symlink;
 use std::path::Path;
 
-use crate::common::{
+use crate::made_images::{
     TestImage, append, config_of, drain, gzip, index_of, layer_error, link, manifest_of, noise, tar_of, zstd,
 };
 use killick_fetch::{Source, StageError, StageOptions, stage};

@@ -2,6 +2,6 @@
 
 #![expect(clippy::unwrap_used, reason = "tests; the setting for tests does not reach helper functions")]
 
-mod common;
 mod local;
+mod made_images;
 mod registry;

@@ -16,7 +16,7 @@ use killick_model::digest::Digest;
 use killick_model::hint::Hint as _;
 use killick_model::image::StagedImage;
 
-use crate::common::{TestImage, config_of, drain_all, index_of, layer_error, manifest_of};
+use crate::made_images::{TestImage, config_of, drain_all, index_of, layer_error, manifest_of};
 
 /// One request as it arrived.
 struct Seen {
