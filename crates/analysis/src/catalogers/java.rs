@@ -222,10 +222,10 @@ impl Search<'_> {
             Some((kind, message)) if kind.starts_with("limit-") => (kind, message),
             _ => ("malformed-archive", reason),
         };
-        // A limit that was hit is told at least once, however much else is wrong.
-        let is_new_limit =
-            kind.starts_with("limit-") && !self.found.problems.iter().any(|problem| problem.kind == kind);
-        if self.found.problems.len() >= MAX_PROBLEMS && !is_new_limit {
+        // A limit is told once, and then however much else is wrong.
+        let is_limit = kind.starts_with("limit-");
+        let is_told = is_limit && self.found.problems.iter().any(|problem| problem.kind == kind);
+        if is_told || (!is_limit && self.found.problems.len() >= MAX_PROBLEMS) {
             self.left_out += 1;
             return;
         }

@@ -17,6 +17,9 @@ use killick_model::problem::Problem;
 
 use crate::catalogers::{Cataloger, Found, Image, Joined, WantedFile, Wants, introduced};
 
+/// Packages of a database; a whole distribution has some ten thousands.
+const MAX_PACKAGES: usize = 100_000;
+
 /// Files of all packages of a database, and bytes of their paths; far above what an installation has.
 const MAX_FILES: usize = 1_000_000;
 const MAX_FILE_BYTES: usize = 128 << 20;
@@ -132,13 +135,15 @@ fn database(file: &WantedFile<'_>, found: &mut Found) {
     // Headers do not overlap in a sound database: so all together are no longer than the file.
     let mut unread = file.bytes.len();
     let mut broken: Option<(usize, String)> = None;
+    let mut left_out = 0_usize;
     let outcome = headers(file.bytes, &mut |header| {
         let package = header.and_then(|header| {
             unread = unread.checked_sub(header.len()).ok_or("headers overlap")?;
             header::read(header, file.path, file.limits, &mut budget)
         });
         match package {
-            Ok(package) => found.packages.push(package),
+            Ok(package) if found.packages.len() < MAX_PACKAGES => found.packages.push(package),
+            Ok(_) => left_out += 1,
             Err(reason) => broken.get_or_insert((0, reason)).0 += 1,
         }
     });
@@ -148,6 +153,9 @@ fn database(file: &WantedFile<'_>, found: &mut Found) {
     }
     if let Some((count, first)) = broken {
         problem("malformed-database", format!("{count} packages cannot be read, the first because {first}"));
+    }
+    if left_out > 0 {
+        problem("limit-packages", format!("{left_out} packages are left out"));
     }
     if budget.dropped > 0 {
         problem("limit-package-files", format!("{} files of packages are left out", budget.dropped));
