@@ -45,6 +45,8 @@ create table image (
 );
 create index image_created on image (account, created_at desc);
 create index image_config on image (account, config_digest);
+create index image_analysis on image (analysis);
+create index image_manifest on image (manifest);
 create index image_index on image (account, index_digest);
 
 create table image_tag (
@@ -67,6 +69,7 @@ create table layer_fact (
     created_at bigint not null,
     primary key (diff_id, revision)
 );
+create index layer_fact_blob on layer_fact (blob);
 
 create table package (
     id {identity},
@@ -112,6 +115,7 @@ create table match_cache (
     created_at bigint not null,
     primary key (image_id, index_digest)
 );
+create index match_cache_blob on match_cache (blob);
 
 create table first_detected (
     image_id bigint not null references image (id) on delete cascade,
@@ -148,6 +152,7 @@ create table evaluation (
     foreign key (account, digest) references image (account, digest) on delete cascade
 );
 create index evaluation_image on evaluation (account, digest, tag, updated_at desc);
+create index evaluation_result on evaluation (result);
 create index evaluation_age on evaluation (updated_at);
 
 create table registry (
@@ -184,7 +189,7 @@ create table event (
     document text not null,
     created_at bigint not null
 );
-create index event_account on event (account, created_at desc);
+create index event_order on event (account, id desc);
 create index event_age on event (created_at);
 
 create table setting (
@@ -196,10 +201,12 @@ create table task (
     id {identity},
     kind text not null,
     account text not null,
+    image text,
     payload text not null,
     priority bigint not null,
     state text not null,
     dedupe text,
+    again boolean not null,
     attempts bigint not null,
     max_attempts bigint not null,
     run_after bigint not null,
@@ -209,5 +216,7 @@ create table task (
     created_at bigint not null,
     updated_at bigint not null
 );
-create unique index task_dedupe on task (dedupe) where state in ('queued', 'running');
-create index task_open on task (state, run_after);
+create unique index task_dedupe on task (account, dedupe) where state in ('queued', 'running');
+create index task_queue on task (kind, account, priority desc, id) where state = 'queued';
+create index task_leases on task (lease_until, account) where state = 'running';
+create index task_ended on task (updated_at) where state in ('done', 'failed');

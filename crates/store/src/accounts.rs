@@ -128,8 +128,13 @@ impl Store {
 
     /// Removes an account and everything in it.
     pub async fn purge_account(&self, name: &str) -> Result<()> {
-        write!(self.pool, db => sqlx::query(sql::DELETE_ACCOUNT).bind(name).execute(db).await.map(drop))
-            .during("removing an account")
+        const DOING: &str = "removing an account";
+        transaction!(self.pool, tx => {
+            for statement in [sql::DELETE_TASKS, sql::DELETE_EVENTS, sql::DELETE_ACCOUNT] {
+                sqlx::query(statement).bind(name).execute(&mut *tx).await.during(DOING)?;
+            }
+        });
+        Ok(())
     }
 
     /// Makes a user; `password_hash` is the hash, never the password.

@@ -2,12 +2,13 @@
 //!
 //! A key is the SHA-256 of the plain bytes, so writing twice is harmless and reading proves integrity.
 
+mod orphans;
+
 use std::io::Read as _;
-use std::path::Path as FilePath;
+use std::path::{Path as FilePath, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use futures_util::TryStreamExt as _;
 use killick_model::digest::Digest;
 use object_store::local::LocalFileSystem;
 use object_store::memory::InMemory;
@@ -20,7 +21,10 @@ const LEVEL: i32 = 3;
 
 /// The blobs; cheap to clone.
 #[derive(Debug, Clone)]
-pub struct Blobs(Arc<dyn ObjectStore>);
+pub struct Blobs {
+    store: Arc<dyn ObjectStore>,
+    folder: Option<PathBuf>,
+}
 
 impl Blobs {
     /// In a local folder, made when missing.
@@ -28,27 +32,27 @@ impl Blobs {
         fs_err::create_dir_all(dir).map_err(|source| StoreError::Folder { path: dir.to_owned(), source })?;
         let store = LocalFileSystem::new_with_prefix(dir)
             .map_err(|source| StoreError::Blob { key: dir.display().to_string(), source })?;
-        Ok(Self(Arc::new(store)))
+        Ok(Self { store: Arc::new(store.with_fsync(true)), folder: Some(dir.to_owned()) })
     }
 
     /// In memory, for tests.
     pub fn memory() -> Self {
-        Self(Arc::new(InMemory::new()))
+        Self { store: Arc::new(InMemory::new()), folder: None }
     }
 
     /// Stores bytes and answers their key.
+    ///
+    /// Writes even what is there: only a fresh instant tells the removal of orphans that it is wanted again.
     pub async fn put(&self, plain: Vec<u8>) -> Result<Digest, StoreError> {
         let (key, packed) = blocking(move || (Digest::of(&plain), zstd::encode_all(plain.as_slice(), LEVEL))).await;
         let packed = packed.map_err(|error| damaged(&key, &error))?;
-        if !self.exists(&key).await? {
-            self.0.put(&path(&key), Bytes::from(packed).into()).await.map_err(|source| blob_error(&key, source))?;
-        }
+        self.store.put(&path(&key), Bytes::from(packed).into()).await.map_err(|source| blob_error(&key, source))?;
         Ok(key)
     }
 
     /// Reads bytes, at most so many, and checks that they are what was stored.
     pub async fn get(&self, key: &Digest, limit_bytes: u64) -> Result<Vec<u8>, StoreError> {
-        let answer = self.0.get(&path(key)).await.map_err(|source| blob_error(key, source))?;
+        let answer = self.store.get(&path(key)).await.map_err(|source| blob_error(key, source))?;
         if answer.meta.size > limit_bytes.saturating_add(1024) {
             return Err(StoreError::BlobTooLarge { key: key.to_string(), limit_bytes });
         }
@@ -59,7 +63,7 @@ impl Blobs {
 
     /// Whether the blob is there.
     pub async fn exists(&self, key: &Digest) -> Result<bool, StoreError> {
-        match self.0.head(&path(key)).await {
+        match self.store.head(&path(key)).await {
             Ok(_) => Ok(true),
             Err(object_store::Error::NotFound { .. }) => Ok(false),
             Err(source) => Err(StoreError::Blob { key: key.to_string(), source }),
@@ -68,20 +72,10 @@ impl Blobs {
 
     /// Removes a blob; one that is not there is fine.
     pub async fn delete(&self, key: &Digest) -> Result<(), StoreError> {
-        match self.0.delete(&path(key)).await {
+        match self.store.delete(&path(key)).await {
             Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
             Err(source) => Err(StoreError::Blob { key: key.to_string(), source }),
         }
-    }
-
-    /// Every blob with the instant of its last write, in microseconds.
-    pub(crate) async fn list(&self) -> Result<Vec<(Digest, i64)>, StoreError> {
-        let error = |source| StoreError::Blob { key: "*".to_owned(), source };
-        let found: Vec<_> = self.0.list(None).try_collect().await.map_err(error)?;
-        Ok(found
-            .into_iter()
-            .filter_map(|meta| Some((key(&meta.location)?, meta.last_modified.timestamp_micros())))
-            .collect())
     }
 }
 

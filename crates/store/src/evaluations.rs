@@ -3,6 +3,7 @@
 use killick_model::digest::Digest;
 
 use crate::error::During as _;
+use crate::sql::Pool;
 use crate::statements as sql;
 use crate::{Result, Store};
 
@@ -52,8 +53,8 @@ pub struct NewEvaluation {
 }
 
 impl Store {
-    /// Stores a verdict. The newest row of the same bundle document and action is moved forward instead;
-    /// otherwise answers also the row it follows.
+    /// Stores a verdict. One like the newest of the same policy moves that row forward, else there is a new one.
+    /// Answers also the row it follows, of whatever policy, when policy or action changed.
     pub async fn record_evaluation(
         &self,
         new: &NewEvaluation,
@@ -64,21 +65,30 @@ impl Store {
         let policy_digest = new.policy_digest.to_string();
         let result = new.result.to_string();
         Ok(transaction!(self.pool, tx => {
+            if let Pool::Postgres(_) = &self.pool {
+                // Two of the same verdict at once would each see no row to move.
+                let key = format!("{} {digest} {}", new.account, new.tag);
+                sqlx::query(sql::LOCK_EVALUATIONS_POSTGRES).bind(key).execute(&mut *tx).await.during(DOING)?;
+            }
             let before: Option<EvaluationRow> = sqlx::query_as(sql::NEWEST_EVALUATION).bind(&new.account).bind(&digest)
                 .bind(&new.tag).fetch_optional(&mut *tx).await.during(DOING)?;
-            match before {
-                Some(before) if before.policy_id == new.policy_id && before.policy_digest == new.policy_digest && before.action == new.action => {
-                    let row = sqlx::query_as(sql::TOUCH_EVALUATION).bind(&new.account).bind(before.id).bind(&result).bind(now)
-                        .fetch_one(&mut *tx).await.during(DOING)?;
-                    (row, None)
+            let same: Option<EvaluationRow> = sqlx::query_as(sql::NEWEST_EVALUATION_OF_POLICY).bind(&new.account).bind(&digest)
+                .bind(&new.tag).bind(&new.policy_id).fetch_optional(&mut *tx).await.during(DOING)?;
+            let row = match same {
+                Some(same) if same.policy_digest == new.policy_digest && same.action == new.action => {
+                    sqlx::query_as(sql::TOUCH_EVALUATION).bind(&new.account).bind(same.id).bind(&result).bind(now)
+                        .fetch_one(&mut *tx).await.during(DOING)?
                 }
-                before => {
-                    let row = sqlx::query_as(sql::ADD_EVALUATION).bind(&new.account).bind(&digest).bind(&new.tag)
+                _ => {
+                    sqlx::query_as(sql::ADD_EVALUATION).bind(&new.account).bind(&digest).bind(&new.tag)
                         .bind(&new.policy_id).bind(&policy_digest).bind(&new.action).bind(&result).bind(now)
-                        .fetch_one(&mut *tx).await.creating("evaluation", &digest)?;
-                    (row, before)
+                        .fetch_one(&mut *tx).await.creating("evaluation", &digest)?
                 }
-            }
+            };
+            let changed = |before: &EvaluationRow| {
+                before.policy_id != new.policy_id || before.policy_digest != new.policy_digest || before.action != new.action
+            };
+            (row, before.filter(changed))
         }))
     }
 

@@ -2,6 +2,7 @@
 
 use killick_model::digest::Digest;
 
+use crate::batch::batches;
 use crate::error::During as _;
 use crate::sql::Column as _;
 use crate::statements as sql;
@@ -112,9 +113,12 @@ impl Store {
             sqlx::query(sql::FORGET_MATCHES).bind(account).bind(digest).execute(&mut *tx).await.during(DOING)?;
             sqlx::query(sql::PUT_MATCHES).bind(account).bind(digest).bind(index.to_string()).bind(blob.to_string()).bind(now)
                 .execute(&mut *tx).await.during(DOING)?;
-            for (vulnerability, package) in seen {
-                sqlx::query(sql::PUT_FIRST_DETECTED).bind(account).bind(digest).bind(vulnerability).bind(package).bind(now)
-                    .execute(&mut *tx).await.during(DOING)?;
+            for batch in batches(seen) {
+                let mut put = sqlx::query(sql::PUT_FIRST_DETECTED);
+                for (vulnerability, package) in batch {
+                    put = put.bind(vulnerability).bind(package);
+                }
+                put.bind(account).bind(digest).bind(now).execute(&mut *tx).await.during(DOING)?;
             }
         });
         Ok(())

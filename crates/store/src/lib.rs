@@ -6,6 +6,8 @@
 
 #[macro_use]
 mod sql;
+#[macro_use]
+mod batch;
 
 pub mod accounts;
 pub mod blobs;

@@ -4,7 +4,7 @@ use sqlx::AssertSqlSafe;
 
 use crate::error::{During as _, StoreError};
 use crate::sql::Pool;
-use crate::statements::{CREATE_SCHEMA_VERSION, LOCK_MIGRATIONS, SCHEMA_VERSION, SET_SCHEMA_VERSION};
+use crate::statements::{CREATE_SCHEMA_VERSION, LOCK_MIGRATIONS_POSTGRES, SCHEMA_VERSION, SET_SCHEMA_VERSION};
 
 /// Every migration, oldest first; its place is its version.
 const MIGRATIONS: &[&str] = &[include_str!("../migrations/0001_first.sql")];
@@ -18,7 +18,7 @@ pub(crate) async fn run(pool: &Pool) -> Result<(), StoreError> {
     transaction!(*pool, tx => {
         if let Pool::Postgres(_) = pool {
             // Two processes may start at once.
-            sqlx::query(LOCK_MIGRATIONS).execute(&mut *tx).await.during(DOING)?;
+            sqlx::query(LOCK_MIGRATIONS_POSTGRES).execute(&mut *tx).await.during(DOING)?;
         }
         sqlx::query(CREATE_SCHEMA_VERSION).execute(&mut *tx).await.during(DOING)?;
         let found: i64 = sqlx::query_scalar(SCHEMA_VERSION).fetch_one(&mut *tx).await.during(DOING)?;

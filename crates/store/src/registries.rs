@@ -3,6 +3,7 @@
 use secrecy::SecretString;
 
 use crate::error::{During as _, found};
+use crate::seal::Sealed;
 use crate::statements as sql;
 use crate::{Result, Store};
 
@@ -20,7 +21,7 @@ row! {
         /// The user.
         pub username: String,
         /// The sealed password.
-        pub secret: Vec<u8>,
+        pub(crate) secret: Sealed,
         /// Whether TLS is verified.
         pub verify: bool,
         /// Since when.
@@ -52,7 +53,7 @@ impl Store {
     pub async fn add_registry(&self, account: &str, new: &NewRegistry, now: i64) -> Result<Registry> {
         let secret = self.seal.seal(account, &new.registry, &new.password)?;
         write!(self.pool, db => sqlx::query_as(sql::ADD_REGISTRY).bind(account).bind(&new.registry).bind(&new.name)
-            .bind(&new.kind).bind(&new.username).bind(&secret).bind(new.verify).bind(now)
+            .bind(&new.kind).bind(&new.username).bind(secret.bytes()).bind(new.verify).bind(now)
             .fetch_one(db).await.creating("registry", &new.registry))
     }
 
@@ -60,7 +61,7 @@ impl Store {
     pub async fn update_registry(&self, account: &str, new: &NewRegistry, now: i64) -> Result<Registry> {
         let secret = self.seal.seal(account, &new.registry, &new.password)?;
         let row = write!(self.pool, db => sqlx::query_as(sql::UPDATE_REGISTRY).bind(account).bind(&new.registry).bind(&new.name)
-            .bind(&new.kind).bind(&new.username).bind(&secret).bind(new.verify).bind(now).fetch_optional(db).await);
+            .bind(&new.kind).bind(&new.username).bind(secret.bytes()).bind(new.verify).bind(now).fetch_optional(db).await);
         found(row.during("changing a registry")?, "registry", &new.registry)
     }
 

@@ -9,8 +9,10 @@ use chacha20poly1305::aead::{Aead as _, Generate as _, KeyInit as _, Payload};
 use chacha20poly1305::{Key, XChaCha20Poly1305, XNonce};
 use killick_model::digest::Digest;
 use secrecy::{ExposeSecret as _, SecretString};
+use uuid::Uuid;
 
 use crate::error::StoreError;
+use crate::sql::Column;
 
 const NONCE_BYTES: usize = 24;
 
@@ -21,6 +23,29 @@ pub(crate) struct Seal(Arc<XChaCha20Poly1305>);
 impl fmt::Debug for Seal {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str("Seal(…)")
+    }
+}
+
+/// An encrypted password; never shown.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct Sealed(Vec<u8>);
+
+impl Sealed {
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Sealed {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("Sealed(…)")
+    }
+}
+
+impl Column for Sealed {
+    type Stored = Vec<u8>;
+    fn from_stored(stored: Vec<u8>) -> Result<Self, sqlx::error::BoxDynError> {
+        Ok(Self(stored))
     }
 }
 
@@ -37,18 +62,23 @@ impl Seal {
         Ok(Self(Arc::new(XChaCha20Poly1305::new(&Key::from(key)))))
     }
 
-    pub(crate) fn seal(&self, account: &str, registry: &str, plain: &SecretString) -> Result<Vec<u8>, StoreError> {
+    pub(crate) fn seal(&self, account: &str, registry: &str, plain: &SecretString) -> Result<Sealed, StoreError> {
         let nonce = XNonce::generate();
         let aad = context(account, registry);
         let payload = Payload { msg: plain.expose_secret().as_bytes(), aad: &aad };
         let sealed =
             self.0.encrypt(&nonce, payload).map_err(|_| StoreError::Key { reason: "the password is too long" })?;
-        Ok([nonce.as_slice(), &sealed].concat())
+        Ok(Sealed([nonce.as_slice(), &sealed].concat()))
     }
 
-    pub(crate) fn open_sealed(&self, account: &str, registry: &str, sealed: &[u8]) -> Result<SecretString, StoreError> {
+    pub(crate) fn open_sealed(
+        &self,
+        account: &str,
+        registry: &str,
+        sealed: &Sealed,
+    ) -> Result<SecretString, StoreError> {
         let error = || StoreError::Unsealable { registry: registry.to_owned() };
-        let (nonce, sealed) = sealed.split_first_chunk::<NONCE_BYTES>().ok_or_else(error)?;
+        let (nonce, sealed) = sealed.0.split_first_chunk::<NONCE_BYTES>().ok_or_else(error)?;
         let aad = context(account, registry);
         let payload = Payload { msg: sealed, aad: &aad };
         let plain = self.0.decrypt(&XNonce::from(*nonce), payload).map_err(|_| error())?;
@@ -63,18 +93,23 @@ fn context(account: &str, registry: &str) -> Vec<u8> {
 
 fn key_file(path: &Path) -> Result<[u8; 32], StoreError> {
     let error = |source| StoreError::Folder { path: path.to_owned(), source };
-    let mut options = fs_err::OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    fs_err::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    match options.open(path) {
-        Ok(mut file) => {
-            let key = Key::generate();
-            file.write_all(hex::encode(key).as_bytes()).map_err(error)?;
-            file.sync_all().map_err(error)?;
-        }
-        Err(source) if source.kind() == io::ErrorKind::AlreadyExists => {}
-        Err(source) => return Err(error(source)),
+    if !path.exists() {
+        // Written beside and linked into place, so that no other process ever sees half a key or another one.
+        let draft = path.with_extension(Uuid::new_v4().to_string());
+        let mut options = fs_err::OpenOptions::new();
+        options.write(true).create_new(true);
+        #[cfg(unix)]
+        fs_err::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        let written = options.open(&draft).and_then(|mut file| {
+            file.write_all(hex::encode(Key::generate()).as_bytes())?;
+            file.sync_all()?;
+            match fs_err::hard_link(&draft, path) {
+                Err(source) if source.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+                linked => linked,
+            }
+        });
+        let removed = fs_err::remove_file(&draft);
+        written.and(removed).map_err(error)?;
     }
     let text = fs_err::read_to_string(path).map_err(error)?;
     let mut key = [0; 32];

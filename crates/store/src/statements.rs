@@ -2,8 +2,51 @@
 //!
 //! A test prepares all of [`STATEMENTS`] on both engines; names that end in an engine are prepared there only.
 
+use crate::batch::{PACKAGE_COLUMNS, ROWS, SEEN_COLUMNS, filled, filled_length};
+
+/// The queued tasks that may run, one for each kind and account: the head of its lane. Reads as many index entries
+/// as there are lanes, however long they are.
+macro_rules! heads {
+    () => {
+        "with recursive kinds (kind) as (\
+            select min(kind) from task where state = 'queued' \
+            union all \
+            select (select min(t.kind) from task t where t.state = 'queued' and t.kind > k.kind) from kinds k where k.kind is not null\
+        ), lanes (kind, account) as (\
+            select k.kind, (select min(t.account) from task t where t.state = 'queued' and t.kind = k.kind) from kinds k \
+            where k.kind is not null and ($2 = '' or replace($2, ',' || k.kind || ',', '') <> $2) \
+            union all \
+            select l.kind, (select min(t.account) from task t where t.state = 'queued' and t.kind = l.kind and t.account > l.account) from lanes l where l.account is not null\
+        ), heads (id) as (\
+            select (select t.id from task t where t.state = 'queued' and t.kind = l.kind and t.account = l.account and t.run_after <= $1 order by t.priority desc, t.id limit 1) \
+            from lanes l where l.account is not null\
+        )"
+    };
+}
+
+/// The head of the most deserving lane.
+macro_rules! best {
+    () => {
+        ", busy (account, running) as (\
+            select account, count(*) from task where state = 'running' and lease_until > $1 group by account\
+        ), best (id, kind, account) as (\
+            select t.id, t.kind, t.account from heads h join task t on t.id = h.id left join busy b on b.account = t.account \
+            order by coalesce(b.running, 0), t.priority desc, t.id limit 1\
+        ) update task set state = 'running', again = false, lease = $3, lease_until = $4, attempts = attempts + 1, updated_at = $1 where id = "
+    };
+}
+
+/// A task that waits.
+macro_rules! enqueue {
+    () => {
+        "insert into task (kind, account, payload, priority, state, dedupe, again, attempts, max_attempts, run_after, created_at, updated_at, image) \
+        values ($1, $2, $3, $4, 'queued', $5, false, 0, $6, $7, $8, $8, $9) \
+        on conflict (account, dedupe) where state in ('queued', 'running') do update set "
+    };
+}
+
 macro_rules! statements {
-    ($($name:ident = $sql:literal;)*) => {
+    ($($name:ident = $sql:expr;)*) => {
         $(pub(crate) const $name: &str = $sql;)*
         /// Every statement with its name.
         #[cfg(test)]
@@ -13,7 +56,7 @@ macro_rules! statements {
 
 statements! {
     PING = "select 1";
-    LOCK_MIGRATIONS = "select pg_advisory_xact_lock(7245531)";
+    LOCK_MIGRATIONS_POSTGRES = "select pg_advisory_xact_lock(7245531)";
     CREATE_SCHEMA_VERSION = "create table if not exists schema_version (version bigint primary key)";
     SCHEMA_VERSION = "select coalesce(max(version), 0) from schema_version";
     SET_SCHEMA_VERSION = "insert into schema_version (version) values ($1)";
@@ -22,6 +65,7 @@ statements! {
     ACCOUNT = "select * from account where name = $1";
     ACCOUNTS = "select * from account order by name";
     SET_ACCOUNT_STATE = "update account set state = $2, updated_at = $3 where name = $1 returning *";
+    DELETE_EVENTS = "delete from event where account = $1";
     DELETE_ACCOUNT = "delete from account where name = $1";
     CREATE_USER = "insert into account_user (username, account, type, source, password_hash, password_set_at, created_at, updated_at) values ($1, $2, $3, $4, $5, $6, $7, $7) returning *";
     USER = "select * from account_user where account = $1 and username = $2";
@@ -34,6 +78,7 @@ statements! {
     UPSERT_IMAGE = "insert into image (account, digest, index_digest, config_digest, analysis_status, image_status, annotations, size_bytes, architecture, distro, distro_version, layer_count, dockerfile, dockerfile_mode, manifest, created_at, updated_at) values ($1, $2, $3, $4, 'not_analyzed', 'active', '{}', $5, $6, '', '', $7, $8, $9, $10, $11, $11) on conflict (account, digest) do nothing";
     RESET_IMAGE = "update image set analysis_status = 'not_analyzed', image_status = 'active', failure = null, dockerfile = coalesce($3, dockerfile), dockerfile_mode = case when cast($3 as text) is null then dockerfile_mode else 'Actual' end, manifest = coalesce($4, manifest), index_digest = coalesce($5, index_digest), updated_at = $6 where account = $1 and digest = $2";
     SET_ANNOTATIONS = "update image set annotations = $3, updated_at = $4 where account = $1 and digest = $2";
+    LOCK_IMAGE = "update image set updated_at = updated_at where account = $1 and digest = $2 returning *";
     IMAGE = "select * from image where account = $1 and digest = $2";
     IMAGE_BY_ANY_DIGEST = "select * from image where account = $1 and (digest = $2 or index_digest = $2) order by case when digest = $2 then 0 else 1 end, created_at desc limit 1";
     IMAGE_BY_CONFIG = "select * from image where account = $1 and config_digest = $2 order by created_at desc limit 1";
@@ -42,15 +87,16 @@ statements! {
     TAGS_OF_ACCOUNT = "select digest, registry, repository, tag, detected_at from image_tag where account = $1 order by detected_at desc, id desc";
     TAGS_OF_IMAGE = "select digest, registry, repository, tag, detected_at from image_tag where account = $1 and digest = $2 order by detected_at desc, id desc";
     LATEST_OF_TAG = "select digest, registry, repository, tag, detected_at from image_tag where account = $1 and registry = $2 and repository = $3 and tag = $4 order by detected_at desc, id desc limit 1";
+    TAG_AT = "select digest, registry, repository, tag, detected_at from image_tag where account = $1 and registry = $2 and repository = $3 and tag = $4 and detected_at <= $5 order by detected_at desc, id desc limit 1";
     ADD_TAG = "insert into image_tag (account, digest, registry, repository, tag, detected_at) values ($1, $2, $3, $4, $5, $6)";
     SET_IMAGE_STATUS = "update image set image_status = $3, updated_at = $4 where account = $1 and digest = $2";
     START_ANALYSIS = "update image set analysis_status = 'analyzing', failure = null, updated_at = $3 where account = $1 and digest = $2 and image_status = 'active' and exists (select 1 from task where id = $4 and lease = $5 and state = 'running')";
-    FINISH_IMAGE = "update image set analysis_status = 'analyzed', failure = null, analysis = $3, size_bytes = $4, architecture = $5, distro = $6, distro_version = $7, layer_count = $8, analyzed_at = $9, updated_at = $9 where account = $1 and digest = $2 returning id";
+    FINISH_IMAGE = "update image set analysis_status = $10, failure = null, analysis = $3, size_bytes = $4, architecture = $5, distro = $6, distro_version = $7, layer_count = $8, analyzed_at = $9, updated_at = $9 where account = $1 and digest = $2 returning id";
     FAIL_IMAGE = "update image set analysis_status = $3, failure = $4, updated_at = $5 where account = $1 and digest = $2";
     DELETE_IMAGE = "delete from image where account = $1 and digest = $2";
 
-    ADD_PACKAGE = "insert into package (kind, name, version, architecture, source_name, source_version, release, origin) values ($1, $2, $3, $4, $5, $6, $7, $8) on conflict do nothing";
-    LINK_PACKAGE = "insert into image_package (image_id, package_id) select $9, id from package where kind = $1 and name = $2 and version = $3 and architecture = $4 and source_name = $5 and source_version = $6 and release = $7 and origin = $8 on conflict do nothing";
+    ADD_PACKAGES = filled!(PACKAGE_COLUMNS, "insert into package (kind, name, version, architecture, source_name, source_version, release, origin) values ", " on conflict do nothing");
+    LINK_PACKAGES = filled!(PACKAGE_COLUMNS, "with v as (values ", ") insert into image_package (image_id, package_id) select cast($401 as bigint), p.id from v join package p on p.name = v.column2 and p.version = v.column3 and p.kind = v.column1 and p.architecture = v.column4 and p.source_name = v.column5 and p.source_version = v.column6 and p.release = v.column7 and p.origin = v.column8 where true on conflict do nothing");
     UNLINK_PACKAGES = "delete from image_package where image_id = $1";
     PACKAGES_OF_IMAGE = "select p.* from package p join image_package l on l.package_id = p.id join image i on i.id = l.image_id where i.account = $1 and i.digest = $2 order by p.kind, p.name, p.version, p.id";
     PACKAGES_NAMED = "select * from package where name = $1 or source_name = $1 order by id";
@@ -59,13 +105,13 @@ statements! {
     LAYER_FACT = "select blob from layer_fact where diff_id = $1 and revision = $2";
     PUT_LAYER_FACT = "insert into layer_fact (diff_id, revision, blob, created_at) values ($1, $2, $3, $4) on conflict (diff_id, revision) do update set blob = excluded.blob, created_at = excluded.created_at";
     SET_KNOWLEDGE = "insert into knowledge (digest, path, data_at, installed_at) values ($1, $2, $3, $4) on conflict (digest) do update set path = excluded.path, data_at = excluded.data_at, installed_at = excluded.installed_at";
-    KNOWLEDGE = "select * from knowledge order by installed_at desc limit 1";
+    KNOWLEDGE = "select * from knowledge order by installed_at desc, digest limit 1";
     FEED_GROUPS = "select * from feed_group order by feed, name";
     SET_FEED_GROUP = "insert into feed_group (feed, name, enabled, record_count, synced_at) values ($1, $2, $3, $4, $5) on conflict (feed, name) do update set enabled = excluded.enabled, record_count = excluded.record_count, synced_at = excluded.synced_at";
     MATCHES = "select m.blob from match_cache m join image i on i.id = m.image_id where i.account = $1 and i.digest = $2 and m.index_digest = $3";
     PUT_MATCHES = "insert into match_cache (image_id, index_digest, blob, created_at) select id, $3, $4, $5 from image where account = $1 and digest = $2 on conflict (image_id, index_digest) do update set blob = excluded.blob";
     FORGET_MATCHES = "delete from match_cache where image_id in (select id from image where account = $1 and digest = $2)";
-    PUT_FIRST_DETECTED = "insert into first_detected (image_id, vulnerability, package, detected_at) select id, $3, $4, $5 from image where account = $1 and digest = $2 on conflict do nothing";
+    PUT_FIRST_DETECTED = filled!(SEEN_COLUMNS, "with v as (values ", ") insert into first_detected (image_id, vulnerability, package, detected_at) select i.id, v.column1, v.column2, cast($103 as bigint) from image i, v where i.account = $101 and i.digest = $102 on conflict do nothing");
     FIRST_DETECTED = "select f.vulnerability, f.package, f.detected_at from first_detected f join image i on i.id = f.image_id where i.account = $1 and i.digest = $2 order by f.vulnerability, f.package";
 
     PUT_POLICY = "insert into policy (account, id, active, document, digest, source, created_at, updated_at) values ($1, $2, false, $3, $4, $5, $6, $6) on conflict (account, id) do update set document = excluded.document, digest = excluded.digest, source = excluded.source, updated_at = excluded.updated_at returning *";
@@ -78,6 +124,8 @@ statements! {
 
     ADD_EVALUATION = "insert into evaluation (account, digest, tag, policy_id, policy_digest, action, result, created_at, updated_at) values ($1, $2, $3, $4, $5, $6, $7, $8, $8) returning *";
     TOUCH_EVALUATION = "update evaluation set result = $3, updated_at = $4 where account = $1 and id = $2 returning *";
+    LOCK_EVALUATIONS_POSTGRES = "select pg_advisory_xact_lock(hashtextextended($1, 0))";
+    NEWEST_EVALUATION_OF_POLICY = "select * from evaluation where account = $1 and digest = $2 and tag = $3 and policy_id = $4 order by updated_at desc, id desc limit 1";
     NEWEST_EVALUATION = "select * from evaluation where account = $1 and digest = $2 and tag = $3 order by updated_at desc, id desc limit 1";
     EVALUATIONS = "select * from evaluation where account = $1 and digest = $2 and tag = $3 and (cast($4 as text) is null or policy_id = $4) order by updated_at desc, id desc";
     DELETE_OLD_EVALUATIONS = "delete from evaluation where updated_at < $1";
@@ -102,18 +150,23 @@ statements! {
     SETTING = "select value from setting where key = $1";
     SET_SETTING = "insert into setting (key, value) values ($1, $2) on conflict (key) do update set value = excluded.value";
 
-    ENQUEUE = "insert into task (kind, account, payload, priority, state, dedupe, attempts, max_attempts, run_after, created_at, updated_at) values ($1, $2, $3, $4, 'queued', $5, 0, $6, $7, $8, $8) on conflict do nothing returning id";
-    TASK_BY_DEDUPE = "select id from task where dedupe = $1 and state in ('queued', 'running')";
-    CLAIM_SQLITE = "with busy as (select account as name, count(*) as running from task where state = 'running' and lease_until > $1 group by account) update task set state = 'running', lease = $2, lease_until = $3, attempts = attempts + 1, updated_at = $1 where id = (select t.id from task t left join busy b on b.name = t.account where ((t.state = 'queued' and t.run_after <= $1) or (t.state = 'running' and t.lease_until <= $1)) and t.attempts < t.max_attempts and ($4 = '' or $4 like '%,' || t.kind || ',%') order by coalesce(b.running, 0), t.priority desc, t.id limit 1) returning *";
-    CLAIM_POSTGRES = "with busy as (select account as name, count(*) as running from task where state = 'running' and lease_until > $1 group by account) update task set state = 'running', lease = $2, lease_until = $3, attempts = attempts + 1, updated_at = $1 where id = (select t.id from task t left join busy b on b.name = t.account where ((t.state = 'queued' and t.run_after <= $1) or (t.state = 'running' and t.lease_until <= $1)) and t.attempts < t.max_attempts and ($4 = '' or $4 like '%,' || t.kind || ',%') order by coalesce(b.running, 0), t.priority desc, t.id limit 1 for update of t skip locked) returning *";
+    ENQUEUE = concat!(enqueue!(), "updated_at = task.updated_at returning id");
+    ENQUEUE_AGAIN = concat!(enqueue!(), "payload = excluded.payload, again = (task.state = 'running'), run_after = case when task.state = 'running' then task.run_after else excluded.run_after end, attempts = case when task.state = 'running' then task.attempts else 0 end, updated_at = excluded.updated_at returning id");
+    CLAIM_SQLITE = concat!(heads!(), best!(), "(select id from best) returning *");
+    CLAIM_POSTGRES = concat!(heads!(), best!(), "(select t.id from task t where t.state = 'queued' and t.kind = (select kind from best) and t.account = (select account from best) and t.run_after <= $1 order by t.priority desc, t.id limit 1 for update skip locked) returning *");
+    CLAIMABLE = concat!(heads!(), " select count(*) from heads where id is not null");
+    VANISHED = "select count(*) from (select id from task where state = 'running' and lease_until <= $1 limit 1) v";
+    GIVE_UP = "update task set state = 'failed', lease = null, lease_until = null, last_error = 'the worker vanished', updated_at = $1 where state = 'running' and lease_until <= $1 and attempts >= max_attempts and not again returning *";
+    REQUEUE_VANISHED = "update task set state = 'queued', attempts = case when again then 0 else attempts end, again = false, lease = null, lease_until = null, last_error = 'the worker vanished', run_after = $1, updated_at = $1 where state = 'running' and lease_until <= $1 and (attempts < max_attempts or again) returning *";
     RENEW = "update task set lease_until = $3, updated_at = $4 where id = $1 and lease = $2 and state = 'running' and lease_until > $4";
-    COMPLETE = "update task set state = 'done', lease = null, lease_until = null, updated_at = $3 where id = $1 and lease = $2 and state = 'running'";
-    FAIL = "update task set state = case when attempts >= max_attempts then 'failed' else 'queued' end, lease = null, lease_until = null, last_error = $3, run_after = $4, updated_at = $5 where id = $1 and lease = $2 and state = 'running' returning *";
-    GIVE_UP = "update task set state = 'failed', lease = null, lease_until = null, last_error = 'the worker vanished', updated_at = $1 where state = 'running' and lease_until <= $1 and attempts >= max_attempts returning *";
+    COMPLETE = "update task set state = case when again then 'queued' else 'done' end, attempts = case when again then 0 else attempts end, run_after = case when again then $3 else run_after end, again = false, lease_until = null, updated_at = $3 where id = $1 and lease = $2 and state = 'running' returning state";
+    COMPLETED = "select count(*) from task where id = $1 and lease = $2 and state in ('queued', 'done')";
+    FAIL = "update task set state = case when again or attempts < max_attempts then 'queued' else 'failed' end, attempts = case when again then 0 else attempts end, run_after = case when again then cast($5 as bigint) else $4 end, again = false, lease = null, lease_until = null, last_error = $3, updated_at = $5 where id = $1 and lease = $2 and state = 'running' returning *";
     TASK = "select * from task where account = $1 and id = $2";
+    DELETE_TASKS = "delete from task where account = $1";
     DELETE_OLD_TASKS = "delete from task where state in ('done', 'failed') and updated_at < $1";
 
-    BLOB_KEYS = "select analysis as blob from image where analysis is not null union select manifest from image where manifest is not null union select blob from layer_fact union select blob from match_cache union select result from evaluation";
+    BLOB_NAMED = "select count(*) from (select 1 as one from image where analysis = $1 union all select 1 from image where manifest = $1 union all select 1 from layer_fact where blob = $1 union all select 1 from match_cache where blob = $1 union all select 1 from evaluation where result = $1 limit 1) named";
 }
 
 #[cfg(test)]
@@ -133,17 +186,10 @@ mod tests {
             max_connections: 2,
         };
         let store = Store::open(&settings).await.unwrap();
-        let sqlite = matches!(store.pool, Pool::Sqlite { .. });
-        for (name, sql) in STATEMENTS {
-            let other = if sqlite {
-                name.ends_with("_POSTGRES") || *name == "LOCK_MIGRATIONS"
-            } else {
-                name.ends_with("_SQLITE")
-            };
-            if !other {
-                let done = read!(store.pool, db => db.prepare(sql.into_sql_str()).await.map(drop));
-                assert!(done.is_ok(), "{name}: {done:?}");
-            }
+        let other = if matches!(store.pool, Pool::Sqlite { .. }) { "_POSTGRES" } else { "_SQLITE" };
+        for (name, sql) in STATEMENTS.iter().filter(|(name, _)| !name.ends_with(other)) {
+            let done = read!(store.pool, db => db.prepare(sql.into_sql_str()).await.map(drop));
+            assert!(done.is_ok(), "{name}: {done:?}");
         }
     }
 
@@ -154,6 +200,6 @@ mod tests {
 
     #[tokio::test]
     async fn postgresql_prepares_every_statement() {
-        prepare_all(Some(postgres::database())).await;
+        prepare_all(Some(postgres::database().await)).await;
     }
 }

@@ -1,9 +1,12 @@
 //! The task queue: rows claimed under a lease; at least once, fair between accounts, visible failures.
+//!
+//! Rows are locked in one order everywhere: task, image, then what belongs to the image.
+
+mod claim;
 
 use std::sync::Arc;
 
 use tokio::sync::Notify;
-use uuid::Uuid;
 
 use crate::error::{During as _, StoreError, found};
 use crate::statements as sql;
@@ -32,19 +35,23 @@ row! {
         pub kind: String,
         /// For whom.
         pub account: String,
+        /// The manifest digest of the account's image it is about, which changes state with it.
+        pub image: Option<String>,
         /// The job's own text.
         pub payload: String,
         /// Higher goes first within an account.
         pub priority: i64,
         /// Where it stands.
         pub state: TaskState,
+        /// Whether it was asked for again while running, so that it is done again.
+        pub again: bool,
         /// How often it was begun.
         pub attempts: i64,
         /// How often it may be begun.
         pub max_attempts: i64,
         /// Not before.
         pub run_after: i64,
-        /// The claim, while running.
+        /// The claim: the present one, or the one that completed it.
         pub lease: Option<String>,
         /// Until when the claim holds.
         pub lease_until: Option<i64>,
@@ -70,9 +77,9 @@ pub struct NewTask {
     pub priority: i64,
     /// Not before.
     pub run_after: i64,
-    /// At most one queued or running task has this key.
+    /// At most one queued or running task of the account has this key.
     pub dedupe: Option<String>,
-    /// How often it may be begun.
+    /// How often it may be begun; at least once.
     pub max_attempts: i64,
 }
 
@@ -93,54 +100,17 @@ pub fn back_off(attempts: i64) -> i64 {
 }
 
 impl Store {
-    /// Adds a task, or answers the live one with the same key.
+    /// Adds a task, or answers the live one of the account with the same key.
     pub async fn enqueue(&self, task: &NewTask, now: i64) -> Result<i64> {
-        let id = transaction!(self.pool, tx => enqueue_in!(tx, task, now));
+        let id = transaction!(self.pool, tx => enqueue_in!(tx, sql::ENQUEUE, task, None, now));
         self.nudge.notify_one();
         Ok(id)
     }
 
-    /// Claims the most deserving task of these kinds (all, when empty): of the account with the fewest
-    /// running, then by priority, then by age.
-    pub async fn claim(&self, kinds: &[&str], lease_micros: i64, now: i64) -> Result<Option<(Task, Lease)>> {
-        const DOING: &str = "claiming a task";
-        let kinds = if kinds.is_empty() { String::new() } else { format!(",{},", kinds.join(",")) };
-        let token = Uuid::new_v4().to_string();
-        let until = now.saturating_add(lease_micros);
-        let task: Option<Task> = match &self.pool {
-            crate::sql::Pool::Sqlite { write, .. } => sqlx::query_as(sql::CLAIM_SQLITE)
-                .bind(now)
-                .bind(&token)
-                .bind(until)
-                .bind(kinds)
-                .fetch_optional(write)
-                .await
-                .during(DOING)?,
-            crate::sql::Pool::Postgres(db) => sqlx::query_as(sql::CLAIM_POSTGRES)
-                .bind(now)
-                .bind(&token)
-                .bind(until)
-                .bind(kinds)
-                .fetch_optional(db)
-                .await
-                .during(DOING)?,
-        };
-        Ok(task.map(|task| {
-            let lease = Lease { task: task.id, token };
-            (task, lease)
-        }))
-    }
-
-    /// Keeps a lease alive; `false` means it is lost and the work must stop.
-    pub async fn renew(&self, lease: &Lease, lease_micros: i64, now: i64) -> Result<bool> {
-        let rows = write!(self.pool, db => sqlx::query(sql::RENEW).bind(lease.task).bind(&lease.token)
-            .bind(now.saturating_add(lease_micros)).bind(now).execute(db).await.map(|done| done.rows_affected()));
-        Ok(rows.during("renewing a lease")? > 0)
-    }
-
-    /// Finishes a task.
+    /// Finishes a task; saying so twice is fine. One that was asked for again is queued again.
     pub async fn complete(&self, lease: &Lease, now: i64) -> Result<()> {
-        transaction!(self.pool, tx => complete_in!(tx, lease, now));
+        let state = transaction!(self.pool, tx => complete_in!(tx, lease, now));
+        self.nudge_if_queued(&state);
         Ok(())
     }
 
@@ -151,15 +121,16 @@ impl Store {
         row.during("failing a task")?.ok_or(StoreError::LeaseLost { task: lease.task })
     }
 
-    /// Fails the tasks whose last worker vanished, and answers them; run it on a timer.
-    pub async fn give_up_vanished(&self, now: i64) -> Result<Vec<Task>> {
-        write!(self.pool, db => sqlx::query_as(sql::GIVE_UP).bind(now).fetch_all(db).await).during("giving up tasks")
-    }
-
     /// One task of the account.
     pub async fn task(&self, account: &str, id: i64) -> Result<Task> {
         let row = read!(self.pool, db => sqlx::query_as(sql::TASK).bind(account).bind(id).fetch_optional(db).await);
         found(row.during("reading a task")?, "task", &id.to_string())
+    }
+
+    pub(crate) fn nudge_if_queued(&self, state: &str) {
+        if state == TaskState::Queued.as_str() {
+            self.nudge.notify_one();
+        }
     }
 
     /// Told once for each task added by this process; tasks of others are found by polling.

@@ -1,0 +1,126 @@
+//! The way of an image in: image, tag, subscriptions and the task of its analysis.
+
+use std::collections::BTreeMap;
+
+use killick_model::digest::Digest;
+
+use super::{AnalysisStatus, Image, ImageStatus, ImageTag, TagName};
+use crate::error::During as _;
+use crate::statements as sql;
+use crate::subscriptions::subscription_id;
+use crate::tasks::NewTask;
+use crate::{Result, Store};
+
+/// An image to add.
+#[derive(Debug, Clone)]
+pub struct NewImage {
+    /// Whose.
+    pub account: String,
+    /// The manifest digest.
+    pub digest: Digest,
+    /// The digest of the index it was found through.
+    pub index_digest: Option<Digest>,
+    /// The image id.
+    pub config_digest: Digest,
+    /// The tag it was found under.
+    pub tag: TagName,
+    /// When the tag pointed there.
+    pub detected_at: i64,
+    /// Sum of its layers.
+    pub size_bytes: i64,
+    /// As the config says.
+    pub architecture: String,
+    /// How many layers.
+    pub layer_count: i64,
+    /// The Dockerfile, when given.
+    pub dockerfile: Option<String>,
+    /// The blob of the manifest.
+    pub manifest: Option<Digest>,
+    /// Merged into those there are; `None` removes the key.
+    pub annotations: BTreeMap<String, Option<String>>,
+    /// Analyze again, whatever the state.
+    pub force: bool,
+    /// Switch `tag_update` on.
+    pub autosubscribe: bool,
+    /// The analysis to enqueue when the image is new or analyzed again.
+    pub task: NewTask,
+}
+
+impl Store {
+    /// Adds an image or merges into it, with tag, subscriptions and task, in one transaction.
+    /// Answers also the task, when there is work: asked for while one runs, it follows that one.
+    pub async fn add_image(&self, new: &NewImage, now: i64) -> Result<(Image, Option<i64>)> {
+        const DOING: &str = "adding an image";
+        let (account, digest) = (new.account.as_str(), new.digest.to_string());
+        let index = new.index_digest.as_ref().map(Digest::to_string);
+        let manifest = new.manifest.as_ref().map(Digest::to_string);
+        let mode = if new.dockerfile.is_some() { "Actual" } else { "Guessed" };
+        // Without a key, two tasks could be about one image.
+        let mut task = new.task.clone();
+        let key = task.dedupe.take().unwrap_or_else(|| format!("{} {digest}", task.kind));
+        task.dedupe = Some(key);
+        let added = transaction!(self.pool, tx => {
+            let before: Option<Image> = sqlx::query_as(sql::IMAGE).bind(account).bind(&digest)
+                .fetch_optional(&mut *tx).await.during(DOING)?;
+            let mut queued = None;
+            if before.as_ref().is_none_or(|image| new.force || stopped(image)) {
+                queued = Some(enqueue_in!(tx, sql::ENQUEUE_AGAIN, &task, Some(digest.as_str()), now));
+            }
+            let made = sqlx::query(sql::UPSERT_IMAGE).bind(account).bind(&digest).bind(&index).bind(new.config_digest.to_string())
+                .bind(new.size_bytes).bind(&new.architecture).bind(new.layer_count).bind(&new.dockerfile).bind(mode)
+                .bind(&manifest).bind(now).execute(&mut *tx).await.creating("image", &digest)?.rows_affected() > 0;
+            let image: Image = sqlx::query_as(sql::LOCK_IMAGE).bind(account).bind(&digest).fetch_one(&mut *tx).await.during(DOING)?;
+            if queued.is_none() && (made || stopped(&image)) {
+                // It was removed, or failed, since it was looked at.
+                queued = Some(enqueue_in!(tx, sql::ENQUEUE_AGAIN, &task, Some(digest.as_str()), now));
+            }
+            if !made && queued.is_some() {
+                sqlx::query(sql::RESET_IMAGE).bind(account).bind(&digest).bind(&new.dockerfile).bind(&manifest).bind(&index).bind(now)
+                    .execute(&mut *tx).await.during(DOING)?;
+            }
+            if !new.annotations.is_empty() {
+                let merged = merge(&image.annotations, &new.annotations);
+                sqlx::query(sql::SET_ANNOTATIONS).bind(account).bind(&digest).bind(merged).bind(now)
+                    .execute(&mut *tx).await.during(DOING)?;
+            }
+            let TagName { registry, repository, tag } = &new.tag;
+            let pointed: Option<ImageTag> = sqlx::query_as(sql::TAG_AT).bind(account).bind(registry).bind(repository).bind(tag)
+                .bind(new.detected_at).fetch_optional(&mut *tx).await.during(DOING)?;
+            if pointed.is_none_or(|pointed| pointed.digest != new.digest) {
+                sqlx::query(sql::ADD_TAG).bind(account).bind(&digest).bind(registry).bind(repository).bind(tag).bind(new.detected_at)
+                    .execute(&mut *tx).await.during(DOING)?;
+            }
+            let key = new.tag.full();
+            for (kind, on) in [("policy_eval", false), ("vuln_update", false), ("tag_update", new.autosubscribe), ("analysis_update", true)] {
+                let id = subscription_id(account, &key, kind);
+                sqlx::query(sql::ADD_SUBSCRIPTION).bind(account).bind(&id).bind(&key).bind(kind).bind(None::<&str>).bind(on).bind(now)
+                    .execute(&mut *tx).await.during(DOING)?;
+                if on {
+                    sqlx::query(sql::SET_SUBSCRIPTION).bind(account).bind(&id).bind(true).bind(now).execute(&mut *tx).await.during(DOING)?;
+                }
+            }
+            let image = sqlx::query_as(sql::IMAGE).bind(account).bind(&digest).fetch_one(&mut *tx).await.during(DOING)?;
+            (image, queued)
+        });
+        if added.1.is_some() {
+            self.nudge.notify_one();
+        }
+        Ok(added)
+    }
+}
+
+/// Whether adding the image again must set it going.
+fn stopped(image: &Image) -> bool {
+    image.analysis_status == AnalysisStatus::AnalysisFailed || image.image_status != ImageStatus::Active
+}
+
+fn merge(stored: &str, changes: &BTreeMap<String, Option<String>>) -> String {
+    let mut all: BTreeMap<String, String> = serde_json::from_str(stored).unwrap_or_default();
+    for (key, value) in changes {
+        match value {
+            Some(value) => all.insert(key.clone(), value.clone()),
+            None => all.remove(key),
+        };
+    }
+    serde_json::to_value(all).map_or_else(|_| stored.to_owned(), |all| all.to_string())
+}

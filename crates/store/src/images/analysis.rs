@@ -1,0 +1,101 @@
+//! The analysis of an image: its start, and its end together with that of its task.
+
+use killick_model::digest::Digest;
+
+use super::AnalysisStatus;
+use crate::batch::batches;
+use crate::error::{During as _, StoreError};
+use crate::packages::PackageIdentity;
+use crate::statements as sql;
+use crate::tasks::{Lease, Task, TaskState};
+use crate::{Result, Store};
+
+/// What an analysis found, for the rows.
+#[derive(Debug, Clone)]
+pub struct FinishedAnalysis {
+    /// The blob of the analysis.
+    pub analysis: Digest,
+    /// Sum of its layers.
+    pub size_bytes: i64,
+    /// As the config says.
+    pub architecture: String,
+    /// The distribution's id, or empty.
+    pub distro: String,
+    /// The distribution's version, or empty.
+    pub distro_version: String,
+    /// How many layers.
+    pub layer_count: i64,
+    /// See [`PackageIdentity::all`].
+    pub packages: Vec<PackageIdentity>,
+}
+
+impl Store {
+    /// Marks an image as being analyzed; `false` when it is going away or the lease is lost.
+    pub async fn start_analysis(&self, lease: &Lease, account: &str, digest: &str, now: i64) -> Result<bool> {
+        let rows = write!(self.pool, db => sqlx::query(sql::START_ANALYSIS).bind(account).bind(digest).bind(now).bind(lease.task)
+            .bind(&lease.token).execute(db).await.map(|done| done.rows_affected()));
+        Ok(rows.during("starting an analysis")? > 0)
+    }
+
+    /// Writes image, packages and the end of the task in one transaction; nothing, when the lease is lost.
+    ///
+    /// The same lease may say so twice. An image that has gone meanwhile only ends its task; one that was asked for
+    /// again keeps what was found and waits.
+    pub async fn finish_analysis(
+        &self,
+        lease: &Lease,
+        account: &str,
+        digest: &str,
+        done: &FinishedAnalysis,
+        now: i64,
+    ) -> Result<()> {
+        const DOING: &str = "finishing an analysis";
+        let state = transaction!(self.pool, tx => {
+            let state = complete_in!(tx, lease, now);
+            let again = state == TaskState::Queued.as_str();
+            let status = if again { AnalysisStatus::NotAnalyzed } else { AnalysisStatus::Analyzed };
+            let id: Option<i64> = sqlx::query_scalar(sql::FINISH_IMAGE).bind(account).bind(digest).bind(done.analysis.to_string())
+                .bind(done.size_bytes).bind(&done.architecture).bind(&done.distro).bind(&done.distro_version).bind(done.layer_count)
+                .bind(now).bind(status.as_str()).fetch_optional(&mut *tx).await.during(DOING)?;
+            if let Some(id) = id {
+                sqlx::query(sql::UNLINK_PACKAGES).bind(id).execute(&mut *tx).await.during(DOING)?;
+                for batch in batches(&done.packages) {
+                    let mut add = sqlx::query(sql::ADD_PACKAGES);
+                    let mut link = sqlx::query(sql::LINK_PACKAGES);
+                    for part in batch.flat_map(|PackageIdentity(parts)| parts) {
+                        add = add.bind(part);
+                        link = link.bind(part);
+                    }
+                    add.execute(&mut *tx).await.during(DOING)?;
+                    link.bind(id).execute(&mut *tx).await.during(DOING)?;
+                }
+                sqlx::query(sql::FORGET_MATCHES).bind(account).bind(digest).execute(&mut *tx).await.during(DOING)?;
+            }
+            state
+        });
+        self.nudge_if_queued(&state);
+        Ok(())
+    }
+
+    /// Records a failed attempt at task and image: the image waits again, or has failed with its task.
+    pub async fn fail_analysis(
+        &self,
+        lease: &Lease,
+        account: &str,
+        digest: &str,
+        cause: &str,
+        retry_after_micros: i64,
+        now: i64,
+    ) -> Result<Task> {
+        const DOING: &str = "failing an analysis";
+        Ok(transaction!(self.pool, tx => {
+            let task: Option<Task> = sqlx::query_as(sql::FAIL).bind(lease.task).bind(&lease.token).bind(cause)
+                .bind(now.saturating_add(retry_after_micros)).bind(now).fetch_optional(&mut *tx).await.during(DOING)?;
+            let task = task.ok_or(StoreError::LeaseLost { task: lease.task })?;
+            let status = if task.state == TaskState::Failed { AnalysisStatus::AnalysisFailed } else { AnalysisStatus::NotAnalyzed };
+            sqlx::query(sql::FAIL_IMAGE).bind(account).bind(digest).bind(status.as_str()).bind(cause).bind(now)
+                .execute(&mut *tx).await.during(DOING)?;
+            task
+        }))
+    }
+}

@@ -1,0 +1,65 @@
+//! The way of an image out.
+
+use killick_model::digest::Digest;
+
+use super::{AnalysisStatus, Image, ImageStatus, ImageTag};
+use crate::error::During as _;
+use crate::statements as sql;
+use crate::{Result, Store};
+
+/// What became of a request to delete an image.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Deletion {
+    /// It is going away.
+    Deleting(Digest),
+    /// There is none.
+    NotFound,
+    /// Not without force.
+    Refused(&'static str),
+}
+
+impl Store {
+    /// Asks for an image to go away, by the rules of the v1 API; [`Store::purge_image`] then removes it.
+    pub async fn delete_image(&self, account: &str, digest: &str, force: bool, now: i64) -> Result<Deletion> {
+        const DOING: &str = "deleting an image";
+        Ok(transaction!(self.pool, tx => {
+            let image: Option<Image> = sqlx::query_as(sql::IMAGE_BY_ANY_DIGEST).bind(account).bind(digest)
+                .fetch_optional(&mut *tx).await.during(DOING)?;
+            let Some(image) = image else { return Ok(Deletion::NotFound) };
+            if image.image_status == ImageStatus::Deleting {
+                return Ok(Deletion::Deleting(image.digest));
+            }
+            if !force && image.analysis_status == AnalysisStatus::Analyzing {
+                return Ok(Deletion::Refused("the image is being analyzed"));
+            }
+            let digest = image.digest.to_string();
+            // First the image, then its subscriptions, as adding does; a refusal rolls back.
+            sqlx::query(sql::SET_IMAGE_STATUS).bind(account).bind(&digest).bind(ImageStatus::Deleting.as_str()).bind(now)
+                .execute(&mut *tx).await.during(DOING)?;
+            let tags: Vec<ImageTag> = sqlx::query_as(sql::TAGS_OF_IMAGE).bind(account).bind(&digest).fetch_all(&mut *tx).await.during(DOING)?;
+            for tag in tags {
+                let latest: Option<ImageTag> = sqlx::query_as(sql::LATEST_OF_TAG).bind(account).bind(&tag.registry).bind(&tag.repository)
+                    .bind(&tag.tag).fetch_optional(&mut *tx).await.during(DOING)?;
+                if latest.is_none_or(|latest| latest.digest != image.digest) {
+                    continue;
+                }
+                let key = format!("{}/{}:{}", tag.registry, tag.repository, tag.tag);
+                if force {
+                    sqlx::query(sql::DEACTIVATE_SUBSCRIPTIONS).bind(account).bind(&key).bind(now).execute(&mut *tx).await.during(DOING)?;
+                } else {
+                    let active: i64 = sqlx::query_scalar(sql::ACTIVE_SUBSCRIPTIONS).bind(account).bind(&key).fetch_one(&mut *tx).await.during(DOING)?;
+                    if active > 0 {
+                        return Ok(Deletion::Refused("the image is the latest of a tag with active subscriptions"));
+                    }
+                }
+            }
+            Deletion::Deleting(image.digest)
+        }))
+    }
+
+    /// Removes an image and all rows about it; its blobs become orphans.
+    pub async fn purge_image(&self, account: &str, digest: &str) -> Result<()> {
+        write!(self.pool, db => sqlx::query(sql::DELETE_IMAGE).bind(account).bind(digest).execute(db).await.map(drop))
+            .during("removing an image")
+    }
+}

@@ -1,0 +1,165 @@
+//! No account sees or changes what is another's.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use killick_model::digest::Digest;
+use killick_store::Store;
+use killick_store::accounts::UserType;
+use killick_store::evaluations::NewEvaluation;
+use killick_store::images::{Deletion, ImageFilter};
+use killick_store::registries::NewRegistry;
+use killick_store::subscriptions::subscription_id;
+use killick_store::tasks::NewTask;
+
+use super::{Opened, analysis, analyzed, image, tag, task};
+
+const TAG: &str = "r.io/x:1";
+
+fn registry() -> NewRegistry {
+    NewRegistry {
+        registry: "r.io".to_owned(),
+        name: "r".to_owned(),
+        kind: "docker_v2".to_owned(),
+        username: "u".to_owned(),
+        password: "secret".into(),
+        verify: true,
+    }
+}
+
+/// Everything there is in account `a`.
+async fn all(store: &Store, digest: &str, task: i64) -> String {
+    let package = &store.packages_of_image("a", digest).await.unwrap()[0];
+    format!(
+        "{:#?}",
+        (
+            (store.users("a").await, store.policies("a").await, store.active_policy("a").await),
+            (store.images("a", ImageFilter::default()).await, store.tags("a").await),
+            (store.packages_of_image("a", digest).await, store.images_with_package("a", package.id).await),
+            (store.matches("a", digest, &Digest::of(b"index")).await, store.first_detected("a", digest).await),
+            (store.evaluations("a", digest, TAG, None).await, store.registries("a").await),
+            (store.subscriptions("a", None, None).await, store.events("a", i64::MAX, 99).await),
+            store.task("a", task).await,
+        )
+    )
+}
+
+pub(crate) async fn accounts_are_apart(Opened { store, .. }: &Opened) {
+    let digest = analyzed(store, &image("a", "one"), 1).await;
+    let digest = digest.as_str();
+    let config = Digest::of(b"config").to_string();
+    let (index, blob) = (Digest::of(b"index"), Digest::of(b"matches"));
+    let seen = [("CVE-2024-1".to_owned(), "deb curl".to_owned())];
+    let waiting = store.enqueue(&NewTask { run_after: 99, ..task("a", None) }, 5).await.unwrap();
+    store.create_user("a", "u", UserType::Native, None, Some("hash"), 5).await.unwrap();
+    for policy in ["p", "q"] {
+        store.put_policy("a", policy, "{}", "local", 5).await.unwrap();
+    }
+    store.activate_policy("a", "p", 5).await.unwrap();
+    store.put_matches("a", digest, &index, &blob, &seen, 5).await.unwrap();
+    store.add_registry("a", &registry(), 5).await.unwrap();
+    store.add_event("a", "t", "info", "{}", 5).await.unwrap();
+    let verdict = NewEvaluation {
+        account: "a".to_owned(),
+        digest: Digest::of(b"one"),
+        tag: TAG.to_owned(),
+        policy_id: "p".to_owned(),
+        policy_digest: Digest::of(b"{}"),
+        action: "stop".to_owned(),
+        result: Digest::of(b"verdict"),
+    };
+    store.record_evaluation(&verdict, 5).await.unwrap();
+    let package = store.packages_of_image("a", digest).await.unwrap()[0].id;
+    let subscription = subscription_id("a", TAG, "analysis_update");
+    let before = all(store, digest, waiting).await;
+
+    // `b` reads.
+    assert!(store.user("b", "u").await.is_err());
+    assert_eq!(store.users("b").await.unwrap(), []);
+    assert!(store.policy("b", "p").await.is_err());
+    assert_eq!(store.policies("b").await.unwrap(), []);
+    assert_eq!(store.active_policy("b").await.unwrap(), None);
+    assert!(store.image("b", digest).await.is_err());
+    assert!(store.image_by_config("b", &config).await.is_err());
+    assert_eq!(store.images("b", ImageFilter::default()).await.unwrap(), []);
+    assert_eq!(store.images_by_tag("b", &tag("1"), ImageFilter::default()).await.unwrap(), []);
+    assert_eq!(store.tags("b").await.unwrap(), []);
+    assert_eq!(store.tags_of_image("b", digest).await.unwrap(), []);
+    assert_eq!(store.packages_of_image("b", digest).await.unwrap(), []);
+    assert_eq!(store.images_with_package("b", package).await.unwrap(), []);
+    assert_eq!(store.matches("b", digest, &index).await.unwrap(), None);
+    assert_eq!(store.first_detected("b", digest).await.unwrap(), []);
+    assert_eq!(store.evaluations("b", digest, TAG, None).await.unwrap(), []);
+    assert!(store.registry("b", "r.io").await.is_err());
+    assert_eq!(store.registries("b").await.unwrap(), []);
+    assert!(store.subscription("b", &subscription).await.is_err());
+    assert_eq!(store.subscriptions("b", None, None).await.unwrap(), []);
+    assert_eq!(store.events("b", i64::MAX, 99).await.unwrap(), []);
+    assert!(store.task("b", waiting).await.is_err());
+
+    // `b` writes about what is `a`'s.
+    assert!(store.create_user("b", "u", UserType::Native, None, None, 6).await.is_err());
+    assert!(store.delete_user("b", "u").await.is_err());
+    assert!(store.set_password("b", "u", Some("other"), 6).await.is_err());
+    assert!(store.activate_policy("b", "q", 6).await.is_err());
+    assert!(store.delete_policy("b", "q").await.is_err());
+    assert_eq!(store.delete_image("b", digest, true, 6).await.unwrap(), Deletion::NotFound);
+    store.purge_image("b", digest).await.unwrap();
+    store.put_matches("b", digest, &index, &Digest::of(b"other"), &seen, 6).await.unwrap();
+    store.forget_matches("b", digest).await.unwrap();
+    let verdict = NewEvaluation { account: "b".to_owned(), ..verdict };
+    assert!(store.record_evaluation(&verdict, 6).await.is_err());
+    assert!(store.update_registry("b", &registry(), 6).await.is_err());
+    assert!(store.delete_registry("b", "r.io").await.is_err());
+    assert!(store.set_subscription("b", &subscription, false, 6).await.is_err());
+    assert!(store.delete_subscription("b", &subscription).await.is_err());
+    for end in ["finish", "fail"] {
+        store.enqueue(&task("b", None), 6).await.unwrap();
+        let (mine, lease) = store.claim(&[], 10, 7).await.unwrap().unwrap();
+        assert_eq!(mine.account, "b", "the task of `a` is not due");
+        assert!(!store.start_analysis(&lease, "b", digest, 7).await.unwrap());
+        if end == "finish" {
+            store.finish_analysis(&lease, "b", digest, &analysis("other", 9), 8).await.unwrap();
+        } else {
+            store.fail_analysis(&lease, "b", digest, "why", 0, 8).await.unwrap();
+        }
+    }
+
+    // `b` makes its own of the same name.
+    store.add_image(&image("b", "one"), 9).await.unwrap();
+    store.put_policy("b", "p", "[]", "local", 9).await.unwrap();
+    store.add_registry("b", &registry(), 9).await.unwrap();
+    store.add_subscription("b", TAG, "repo_update", None, true, 9).await.unwrap();
+    store.add_event("b", "t", "info", "{}", 9).await.unwrap();
+    store.set_account_state("b", killick_store::accounts::AccountState::Disabled, 9).await.unwrap();
+    store.purge_account("b").await.unwrap();
+
+    assert_eq!(all(store, digest, waiting).await, before);
+}
+
+/// The test above calls every function that takes an account.
+#[test]
+fn every_function_is_called() {
+    let mut functions = BTreeSet::new();
+    sources(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/src")), &mut functions);
+    assert!(functions.len() > 40, "{functions:?}");
+    let missing: Vec<_> =
+        functions.iter().filter(|name| !include_str!("apart.rs").contains(&format!(".{name}("))).collect();
+    assert_eq!(missing, Vec::<&String>::new());
+}
+
+fn sources(dir: &Path, functions: &mut BTreeSet<String>) {
+    for path in fs_err::read_dir(dir).unwrap().map(|entry| entry.unwrap().path()) {
+        if path.is_dir() {
+            sources(&path, functions);
+            continue;
+        }
+        let text = fs_err::read_to_string(&path).unwrap();
+        for part in text.split("pub async fn ").skip(1) {
+            let (name, rest) = part.split_once('(').unwrap();
+            if rest.split_once(')').unwrap().0.contains("account: &str") {
+                functions.insert(name.to_owned());
+            }
+        }
+    }
+}

@@ -1,0 +1,72 @@
+//! The history of verdicts.
+
+use killick_model::digest::Digest;
+use killick_store::StoreError;
+use killick_store::evaluations::NewEvaluation;
+
+use super::{Opened, image};
+
+fn verdict(policy: &str, document: &str, action: &str) -> NewEvaluation {
+    NewEvaluation {
+        account: "a".to_owned(),
+        digest: Digest::of(b"one"),
+        tag: "r.io/x:1".to_owned(),
+        policy_id: policy.to_owned(),
+        policy_digest: Digest::of(document.as_bytes()),
+        action: action.to_owned(),
+        result: Digest::of(format!("{policy} {document} {action}").as_bytes()),
+    }
+}
+
+pub(crate) async fn an_unchanged_verdict_moves_its_row(Opened { store, .. }: &Opened) {
+    let digest = store.add_image(&image("a", "one"), 1).await.unwrap().0.digest.to_string();
+    let (first, before) = store.record_evaluation(&verdict("p", "1", "stop"), 10).await.unwrap();
+    assert_eq!(before, None);
+    let other = NewEvaluation { result: Digest::of(b"newer"), ..verdict("p", "1", "stop") };
+    let (again, before) = store.record_evaluation(&other, 20).await.unwrap();
+    assert_eq!((again.id, again.created_at, again.updated_at, before), (first.id, 10, 20, None));
+    assert_eq!(again.result, Digest::of(b"newer"));
+    assert_eq!(store.evaluations("a", &digest, "r.io/x:1", None).await.unwrap(), [again]);
+    let missing = NewEvaluation { digest: Digest::of(b"none"), ..verdict("p", "1", "stop") };
+    assert!(matches!(store.record_evaluation(&missing, 1).await, Err(StoreError::NotFound { .. })));
+}
+
+pub(crate) async fn a_changed_verdict_follows_the_previous(Opened { store, .. }: &Opened) {
+    let digest = store.add_image(&image("a", "one"), 1).await.unwrap().0.digest.to_string();
+    let mut previous = Vec::new();
+    let steps = [("p", "1", "stop"), ("p", "2", "stop"), ("p", "2", "go"), ("q", "1", "stop"), ("p", "2", "go")];
+    for (now, (policy, document, action)) in (10..).zip(steps) {
+        let (_, before) = store.record_evaluation(&verdict(policy, document, action), now).await.unwrap();
+        previous.push(before.map(|row| (row.policy_id, row.action)));
+    }
+    let said = |policy: &str, action: &str| Some((policy.to_owned(), action.to_owned()));
+    assert_eq!(previous, [None, said("p", "stop"), said("p", "stop"), said("p", "go"), said("q", "stop")]);
+    let all = store.evaluations("a", &digest, "r.io/x:1", None).await.unwrap();
+    let all: Vec<_> = all.iter().map(|row| (row.policy_id.as_str(), row.action.as_str(), row.updated_at)).collect();
+    assert_eq!(all, [("p", "go", 14), ("q", "stop", 13), ("p", "stop", 11), ("p", "stop", 10)]);
+    assert_eq!(store.evaluations("a", &digest, "r.io/x:1", Some("q")).await.unwrap().len(), 1);
+    assert_eq!(store.evaluations("a", &digest, "r.io/x:2", None).await.unwrap(), []);
+}
+
+pub(crate) async fn equal_verdicts_at_once_are_one(Opened { store, .. }: &Opened) {
+    let digest = store.add_image(&image("a", "one"), 1).await.unwrap().0.digest.to_string();
+    let writing: Vec<_> = (0..8)
+        .map(|_| {
+            let store = store.clone();
+            tokio::spawn(async move { store.record_evaluation(&verdict("p", "1", "stop"), 10).await.unwrap() })
+        })
+        .collect();
+    for written in writing {
+        written.await.unwrap();
+    }
+    assert_eq!(store.evaluations("a", &digest, "r.io/x:1", None).await.unwrap().len(), 1);
+}
+
+pub(crate) async fn old_verdicts_go(Opened { store, .. }: &Opened) {
+    let digest = store.add_image(&image("a", "one"), 1).await.unwrap().0.digest.to_string();
+    store.record_evaluation(&verdict("p", "1", "stop"), 10).await.unwrap();
+    store.record_evaluation(&verdict("p", "1", "go"), 20).await.unwrap();
+    assert_eq!(store.delete_old_evaluations(10).await.unwrap(), 0);
+    assert_eq!(store.delete_old_evaluations(11).await.unwrap(), 1);
+    assert_eq!(store.evaluations("a", &digest, "r.io/x:1", None).await.unwrap().len(), 1);
+}

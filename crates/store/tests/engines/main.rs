@@ -1,0 +1,158 @@
+//! The behaviour of the store, on both engines.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+#[path = "../support/postgres.rs"]
+mod postgres;
+
+mod accounts;
+mod apart;
+mod blobs;
+mod evaluations;
+mod images;
+mod killed;
+mod knowledge;
+mod policies;
+mod registries;
+mod small;
+mod tags;
+mod tasks;
+
+use std::collections::BTreeMap;
+
+use killick_model::digest::Digest;
+use killick_store::accounts::AccountType;
+use killick_store::images::{FinishedAnalysis, NewImage, TagName};
+use killick_store::packages::PackageIdentity;
+use killick_store::tasks::NewTask;
+use killick_store::{Settings, Store};
+
+/// A new store with the accounts `a` and `b`.
+struct Opened {
+    store: Store,
+    settings: Settings,
+    _dir: tempfile::TempDir,
+}
+
+async fn open(url: Option<String>) -> Opened {
+    let dir = tempfile::tempdir().unwrap();
+    let settings = Settings {
+        data_dir: dir.path().to_owned(),
+        database_url: url.map(Into::into),
+        secret: None,
+        max_connections: 4,
+    };
+    let store = Store::open(&settings).await.unwrap();
+    for account in ["a", "b"] {
+        store.create_account(account, AccountType::User, None, 1).await.unwrap();
+    }
+    Opened { store, settings, _dir: dir }
+}
+
+/// Makes a test on each engine of each function.
+macro_rules! on_both_engines {
+    ($($module:ident: $($name:ident),+;)+) => {
+        mod sqlite {
+            $(mod $module { $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $name() {
+                    crate::$module::$name(&crate::open(None).await).await;
+                }
+            )+ })+
+        }
+        mod postgresql {
+            $(mod $module { $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $name() {
+                    crate::$module::$name(&crate::open(Some(crate::postgres::database().await)).await).await;
+                }
+            )+ })+
+        }
+    };
+}
+
+on_both_engines! {
+    accounts: accounts_change_state, a_removed_account_leaves_nothing, users_come_and_go;
+    apart: accounts_are_apart;
+    blobs: blobs_round_trip, orphans_are_removed, removal_and_writing_do_not_meet;
+    evaluations: an_unchanged_verdict_moves_its_row, a_changed_verdict_follows_the_previous, equal_verdicts_at_once_are_one,
+        old_verdicts_go;
+    images: adding_again_changes_nothing, annotations_are_merged, a_failed_image_is_tried_again, analysis_is_atomic,
+        finishing_twice_is_once, many_packages_are_written, filters_choose, images_are_found,
+        force_during_analysis_analyzes_again, force_while_queued_is_one_task, deletion_follows_the_rules,
+        a_deleted_image_comes_back, an_image_gone_ends_its_task, attempts_end_in_failure, writers_do_not_deadlock;
+    killed: after_the_claim, during_the_blob, after_the_blob, inside_the_transaction, after_the_commit,
+        a_task_that_kills_its_workers_is_given_up;
+    knowledge: the_newest_index_is_in_use, feed_groups_are_replaced, layer_facts_are_kept_by_revision,
+        matches_belong_to_an_index, first_detection_stays, a_new_analysis_forgets_matches;
+    policies: one_policy_is_active, the_active_policy_stays;
+    registries: passwords_are_sealed, another_secret_does_not_open, longest_registry_first;
+    small: settings_are_kept, events_page_backwards, subscriptions_switch, opening_again_finds_everything;
+    tags: a_tag_moves_there_and_back, a_tag_learned_late_keeps_order, tags_at_once_are_one;
+    tasks: tasks_are_leased, keys_belong_to_an_account, a_key_is_free_again, completing_twice_is_once, claims_are_fair,
+        kinds_are_chosen, priority_and_time_count, workers_never_share, ended_tasks_go;
+}
+
+fn task(account: &str, dedupe: Option<&str>) -> NewTask {
+    NewTask {
+        kind: "analyze",
+        account: account.to_owned(),
+        payload: "{}".to_owned(),
+        priority: 0,
+        run_after: 0,
+        dedupe: dedupe.map(ToOwned::to_owned),
+        max_attempts: 2,
+    }
+}
+
+fn image(account: &str, name: &str) -> NewImage {
+    NewImage {
+        account: account.to_owned(),
+        digest: Digest::of(name.as_bytes()),
+        index_digest: None,
+        config_digest: Digest::of(b"config"),
+        tag: tag("1"),
+        detected_at: 5,
+        size_bytes: 1,
+        architecture: "amd64".to_owned(),
+        layer_count: 1,
+        dockerfile: None,
+        manifest: None,
+        annotations: BTreeMap::new(),
+        force: false,
+        autosubscribe: false,
+        task: task(account, None),
+    }
+}
+
+fn tag(tag: &str) -> TagName {
+    TagName { registry: "r.io".to_owned(), repository: "x".to_owned(), tag: tag.to_owned() }
+}
+
+/// So many packages, found in the blob of that text.
+fn analysis(blob: &str, packages: usize) -> FinishedAnalysis {
+    let identity = |number: usize| {
+        let name = format!("package-{number:06}");
+        PackageIdentity(["deb", &name, "1.0-1", "amd64", "source", "1.0-1", "debian:12", ""].map(str::to_owned))
+    };
+    FinishedAnalysis {
+        analysis: Digest::of(blob.as_bytes()),
+        size_bytes: 9,
+        architecture: "arm64".to_owned(),
+        distro: "debian".to_owned(),
+        distro_version: "12".to_owned(),
+        layer_count: 3,
+        packages: (0..packages).map(identity).collect(),
+    }
+}
+
+/// Adds an image and analyzes it.
+async fn analyzed(store: &Store, new: &NewImage, packages: usize) -> String {
+    let (image, _) = store.add_image(new, 1).await.unwrap();
+    let digest = image.digest.to_string();
+    let (task, lease) = store.claim(&[], 10, 2).await.unwrap().unwrap();
+    assert_eq!(task.image.as_deref(), Some(digest.as_str()));
+    assert!(store.start_analysis(&lease, &new.account, &digest, 3).await.unwrap());
+    store.finish_analysis(&lease, &new.account, &digest, &analysis("analysis", packages), 4).await.unwrap();
+    digest
+}

@@ -1,0 +1,136 @@
+//! The task queue.
+
+use std::collections::BTreeSet;
+
+use killick_store::StoreError;
+use killick_store::tasks::{NewTask, TaskState, back_off};
+
+use super::{Opened, task};
+
+pub(crate) async fn tasks_are_leased(Opened { store, .. }: &Opened) {
+    let id = store.enqueue(&task("a", Some("k")), 1).await.unwrap();
+    let (_, first) = store.claim(&["analyze"], 10, 2).await.unwrap().unwrap();
+    assert_eq!(store.claim(&[], 10, 3).await.unwrap(), None);
+    assert!(store.renew(&first, 10, 5).await.unwrap());
+    assert_eq!(store.claim(&[], 10, 14).await.unwrap(), None);
+    let (again, second) = store.claim(&[], 10, 15).await.unwrap().unwrap();
+    assert_eq!((again.id, again.attempts), (id, 2));
+    assert!(!store.renew(&first, 10, 16).await.unwrap());
+    assert!(matches!(store.complete(&first, 16).await, Err(StoreError::LeaseLost { .. })));
+    assert!(matches!(store.fail(&first, "late", 5, 16).await, Err(StoreError::LeaseLost { .. })));
+    let failed = store.fail(&second, "why", 5, 17).await.unwrap();
+    assert_eq!((failed.state, failed.last_error.as_deref()), (TaskState::Failed, Some("why")));
+    assert_eq!(store.claim(&[], 10, 99).await.unwrap(), None);
+}
+
+pub(crate) async fn keys_belong_to_an_account(Opened { store, .. }: &Opened) {
+    let id = store.enqueue(&task("a", Some("k")), 1).await.unwrap();
+    assert_eq!(store.enqueue(&task("a", Some("k")), 1).await.unwrap(), id);
+    assert_ne!(store.enqueue(&task("b", Some("k")), 1).await.unwrap(), id);
+    assert_ne!(store.enqueue(&task("a", Some("l")), 1).await.unwrap(), id);
+    let without = store.enqueue(&task("a", None), 1).await.unwrap();
+    assert_ne!(store.enqueue(&task("a", None), 1).await.unwrap(), without);
+}
+
+pub(crate) async fn a_key_is_free_again(Opened { store, .. }: &Opened) {
+    let id = store.enqueue(&task("a", Some("k")), 1).await.unwrap();
+    let (_, lease) = store.claim(&[], 10, 2).await.unwrap().unwrap();
+    assert_eq!(store.enqueue(&task("a", Some("k")), 3).await.unwrap(), id);
+    store.complete(&lease, 4).await.unwrap();
+    assert_ne!(store.enqueue(&task("a", Some("k")), 5).await.unwrap(), id);
+}
+
+pub(crate) async fn completing_twice_is_once(Opened { store, .. }: &Opened) {
+    let id = store.enqueue(&task("a", None), 1).await.unwrap();
+    let (_, lease) = store.claim(&[], 10, 2).await.unwrap().unwrap();
+    store.complete(&lease, 3).await.unwrap();
+    store.complete(&lease, 4).await.unwrap();
+    let done = store.task("a", id).await.unwrap();
+    assert_eq!((done.state, done.updated_at, done.lease_until), (TaskState::Done, 3, None));
+}
+
+pub(crate) async fn claims_are_fair(Opened { store, .. }: &Opened) {
+    for account in ["a", "a", "a", "b"] {
+        store.enqueue(&task(account, None), 1).await.unwrap();
+    }
+    let mut order = Vec::new();
+    while let Some((task, _)) = store.claim(&[], 100, 2).await.unwrap() {
+        order.push(task.account);
+    }
+    assert_eq!(order, ["a", "b", "a", "a"]);
+}
+
+pub(crate) async fn kinds_are_chosen(Opened { store, .. }: &Opened) {
+    for kind in ["analyze_image", "analyzexImage", "sync", "ANALYZE_IMAGE"] {
+        store.enqueue(&NewTask { kind, ..task("a", None) }, 1).await.unwrap();
+    }
+    assert_eq!(store.claim(&["other"], 10, 2).await.unwrap(), None);
+    let (task, _) = store.claim(&["analyze_image", "nothing"], 10, 2).await.unwrap().unwrap();
+    assert_eq!(task.kind, "analyze_image");
+    assert_eq!(store.claim(&["analyze_image"], 10, 2).await.unwrap(), None);
+    let mut rest = BTreeSet::new();
+    while let Some((task, _)) = store.claim(&[], 10, 2).await.unwrap() {
+        rest.insert(task.kind);
+    }
+    assert_eq!(rest, BTreeSet::from(["ANALYZE_IMAGE", "analyzexImage", "sync"].map(str::to_owned)));
+}
+
+pub(crate) async fn priority_and_time_count(Opened { store, .. }: &Opened) {
+    for (payload, priority, run_after) in [("low", 0, 0), ("later", 9, 50), ("high", 5, 0), ("high too", 5, 0)] {
+        let new = NewTask { payload: payload.to_owned(), priority, run_after, ..task("a", None) };
+        store.enqueue(&new, 1).await.unwrap();
+    }
+    let mut order = Vec::new();
+    for now in [2, 2, 2, 2, 49, 50] {
+        if let Some((task, _)) = store.claim(&[], 1000, now).await.unwrap() {
+            order.push((now, task.payload));
+        }
+    }
+    let want = [(2, "high"), (2, "high too"), (2, "low"), (50, "later")].map(|(now, text)| (now, text.to_owned()));
+    assert_eq!(order, want);
+}
+
+pub(crate) async fn workers_never_share(Opened { store, .. }: &Opened) {
+    for number in 0..40 {
+        store.enqueue(&task(["a", "b"][number % 2], None), 1).await.unwrap();
+    }
+    let workers: Vec<_> = (0..4)
+        .map(|_| {
+            let store = store.clone();
+            tokio::spawn(async move {
+                let mut claimed = Vec::new();
+                while let Some((task, lease)) = store.claim(&[], 1000, 2).await.unwrap() {
+                    claimed.push(task.id);
+                    store.complete(&lease, 3).await.unwrap();
+                }
+                claimed
+            })
+        })
+        .collect();
+    let mut claimed = Vec::new();
+    for worker in workers {
+        claimed.extend(worker.await.unwrap());
+    }
+    assert_eq!(claimed.len(), 40);
+    assert_eq!(claimed.into_iter().collect::<BTreeSet<_>>().len(), 40);
+}
+
+pub(crate) async fn ended_tasks_go(Opened { store, .. }: &Opened) {
+    let id = store.enqueue(&task("a", None), 1).await.unwrap();
+    let waiting = store.enqueue(&task("a", None), 1).await.unwrap();
+    let (_, lease) = store.claim(&[], 10, 2).await.unwrap().unwrap();
+    store.complete(&lease, 3).await.unwrap();
+    assert_eq!(store.delete_old_tasks(3).await.unwrap(), 0);
+    assert_eq!(store.delete_old_tasks(4).await.unwrap(), 1);
+    assert!(store.task("a", id).await.is_err());
+    assert_eq!(store.task("a", waiting).await.unwrap().state, TaskState::Queued);
+}
+
+#[test]
+fn waits_double() {
+    let second = 1_000_000;
+    let waits = [(0, 5), (1, 5), (2, 10), (3, 20), (10, 2560), (11, 3600), (i64::MAX, 3600)];
+    for (attempts, seconds) in waits {
+        assert_eq!(back_off(attempts), seconds * second, "{attempts}");
+    }
+}
