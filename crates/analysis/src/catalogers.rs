@@ -15,11 +15,17 @@ use crate::limits::Limits;
 
 mod apk;
 mod dpkg;
+mod gem;
+mod go;
 mod java;
+mod npm;
+mod python;
 mod rpm;
+mod rust;
 
 /// Every cataloger, in the order their packages are found.
-pub const CATALOGERS: &[&dyn Cataloger] = &[&apk::Apk, &dpkg::Dpkg, &rpm::Rpm, &java::Java];
+pub const CATALOGERS: &[&dyn Cataloger] =
+    &[&apk::Apk, &dpkg::Dpkg, &rpm::Rpm, &python::Python, &npm::Npm, &gem::Gem, &java::Java, &go::Go, &rust::Rust];
 
 /// Finds the packages that one kind of evidence declares.
 ///

@@ -18,6 +18,9 @@ use super::{Cataloger, Found, Image, Joined, WantedFile, Wants, package};
 /// Finds Python distributions.
 pub(super) struct Python;
 
+/// Lines of one file that are read; the longest real `RECORD` has some ten thousand.
+const LINES: usize = 200_000;
+
 /// What a file beside the metadata says, for the join.
 #[derive(Debug, Serialize, Deserialize)]
 enum Piece {
@@ -60,15 +63,11 @@ impl Cataloger for Python {
 
     fn read(&self, file: &mut WantedFile<'_>, found: &mut Found) {
         match file.path.file_name() {
-            b"top_level.txt" => {
-                let names = text(file.bytes).lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned);
-                piece(&Piece::TopLevel(names.collect()), found);
-            }
+            b"top_level.txt" => piece(&Piece::TopLevel(names(file.bytes)), found),
             b"RECORD" => piece(&Piece::Files { relative_to_metadata: false, files: record(file.bytes) }, found),
             b"installed-files.txt" => {
-                let lines = text(file.bytes);
-                let files = lines.lines().filter(|line| !line.is_empty()).map(|line| (line.to_owned(), None, None));
-                piece(&Piece::Files { relative_to_metadata: true, files: files.collect() }, found);
+                let files = names(file.bytes).into_iter().map(|path| (path, None, None)).collect();
+                piece(&Piece::Files { relative_to_metadata: true, files }, found);
             }
             name if name.ends_with(b".egg") => zipped_egg(file, found),
             _ => metadata(file.bytes, file.path, found),
@@ -95,7 +94,8 @@ impl Cataloger for Python {
                     match piece {
                         Piece::TopLevel(names) => top_level.clone_from(names),
                         Piece::Files { relative_to_metadata, files } => {
-                            let base = if *relative_to_metadata { path.parent() } else { Some(site_packages.as_bytes()) };
+                            let base =
+                                if *relative_to_metadata { path.parent() } else { Some(site_packages.as_bytes()) };
                             let base = base.and_then(ImagePath::new).unwrap_or_default();
                             package.files = files.iter().filter_map(|entry| owned(&base, entry)).collect();
                         }
@@ -114,10 +114,15 @@ fn piece(piece: &Piece, found: &mut Found) {
     found.pieces.push(postcard::to_stdvec(piece).expect("a piece serialises into memory"));
 }
 
+/// The lines of `top_level.txt` or `installed-files.txt`.
+fn names(bytes: &[u8]) -> Vec<String> {
+    text(bytes).lines().take(LINES).map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned).collect()
+}
+
 /// Lines of `path,sha256=…,size`; a path with a comma or quote is quoted as in CSV.
 fn record(bytes: &[u8]) -> Vec<(String, Option<String>, Option<u64>)> {
     let mut files = Vec::new();
-    for line in text(bytes).lines() {
+    for line in text(bytes).lines().take(LINES) {
         let (path, rest) = match line.strip_prefix('"') {
             Some(quoted) => match quoted.rsplit_once("\",") {
                 Some((path, rest)) => (path.replace("\"\"", "\""), rest),
@@ -130,7 +135,9 @@ fn record(bytes: &[u8]) -> Vec<(String, Option<String>, Option<u64>)> {
         };
         let (digest, size) = rest.split_once(',').unwrap_or((rest, ""));
         let digest = digest.strip_prefix("sha256=").and_then(|code| URL_SAFE_NO_PAD.decode(code).ok()).map(hex::encode);
-        files.push((path, digest, size.trim().parse().ok()));
+        if !path.is_empty() {
+            files.push((path, digest, size.trim().parse().ok()));
+        }
     }
     files
 }
@@ -150,10 +157,11 @@ fn metadata(bytes: &[u8], path: &ImagePath, found: &mut Found) {
     let text = text(bytes);
     let mut fields: BTreeMap<String, Vec<String>> = BTreeMap::new();
     let mut last: Option<String> = None;
-    for line in text.lines().take_while(|line| !line.is_empty()) {
+    for line in text.lines().take(LINES).take_while(|line| !line.is_empty()) {
         if line.starts_with([' ', '\t']) {
             // A folded line continues the field above; only single-line fields matter here.
-            if let Some(value) = last.as_ref().and_then(|key| fields.get_mut(key)).and_then(|values| values.last_mut()) {
+            if let Some(value) = last.as_ref().and_then(|key| fields.get_mut(key)).and_then(|values| values.last_mut())
+            {
                 value.push(' ');
                 value.push_str(line.trim());
             }
@@ -167,7 +175,11 @@ fn metadata(bytes: &[u8], path: &ImagePath, found: &mut Found) {
         fields.get(key).and_then(|values| values.first()).filter(|value| !value.is_empty() && *value != "UNKNOWN")
     };
     let (Some(name), Some(version)) = (first("name"), first("version")) else {
-        found.problems.push(Problem::new("malformed-package", path.to_string(), "Python metadata without name or version"));
+        found.problems.push(Problem::new(
+            "malformed-package",
+            path.to_string(),
+            "Python metadata without name or version",
+        ));
         return;
     };
     let mut package = package(PackageKind::Python, name, version, path);
@@ -178,8 +190,7 @@ fn metadata(bytes: &[u8], path: &ImagePath, found: &mut Found) {
         (None, Some(email)) => Some(email.clone()),
         (None, None) => None,
     };
-    package.details =
-        PackageDetails::Python { site_packages: installation_folder(path), top_level: Vec::new() };
+    package.details = PackageDetails::Python { site_packages: installation_folder(path), top_level: Vec::new() };
     found.packages.push(package);
 }
 
@@ -204,20 +215,26 @@ fn licenses(fields: &BTreeMap<String, Vec<String>>) -> Vec<String> {
 /// The folder that holds the code: above `X.dist-info` and `X.egg-info`, above `EGG-INFO` the egg itself.
 fn installation_folder(path: &ImagePath) -> ImagePath {
     let parent = |path: &ImagePath| path.parent().and_then(ImagePath::new).unwrap_or_default();
-    let folder = parent(path);
-    if path.file_name().ends_with(b".egg-info") || folder.file_name().ends_with(b".egg") { folder } else { parent(&folder) }
+    match path.file_name() {
+        name if name.ends_with(b".egg") => path.clone(),
+        name if name.ends_with(b".egg-info") => parent(path),
+        _ => parent(&parent(path)),
+    }
 }
 
-/// An egg that was left zipped: its `EGG-INFO/PKG-INFO`.
+/// An egg that was left zipped.
 fn zipped_egg(file: &WantedFile<'_>, found: &mut Found) {
-    match super::java::archive::member(file.bytes, "EGG-INFO/PKG-INFO", file.limits) {
-        Ok(Some(bytes)) => {
-            metadata(&bytes, file.path, found);
-            for package in &mut found.packages {
-                package.nested = vec!["EGG-INFO/PKG-INFO".to_owned()];
-            }
-        }
+    let member = |name: &str| super::java::archive::member(file.bytes, name, file.limits);
+    match member("EGG-INFO/PKG-INFO") {
+        Ok(Some(bytes)) => metadata(&bytes, file.path, found),
         Ok(None) => {}
-        Err(problem) => found.problems.push(Problem::new("malformed-archive", file.path.to_string(), problem)),
+        Err(message) => found.problems.push(Problem::new("malformed-archive", file.path.to_string(), message)),
+    }
+    let Some(package) = found.packages.last_mut() else { return };
+    package.nested = vec!["EGG-INFO/PKG-INFO".to_owned()];
+    if let (PackageDetails::Python { top_level, .. }, Ok(Some(bytes))) =
+        (&mut package.details, member("EGG-INFO/top_level.txt"))
+    {
+        *top_level = names(&bytes);
     }
 }

@@ -1,0 +1,98 @@
+//! Node packages: every `package.json` that has a name and a version.
+//!
+//! Format: npm documentation, "package.json". The historic shapes of licence and author still lie in registries and
+//! are read too.
+
+use killick_model::package::{PackageDetails, PackageKind};
+use killick_model::problem::Problem;
+use serde_json::Value;
+
+use super::{Cataloger, Found, WantedFile, Wants, package};
+
+/// Finds node packages.
+pub(super) struct Npm;
+
+/// Bytes of one `package.json`; real ones have some ten kilobytes.
+const MANIFEST_BYTES: usize = 4 << 20;
+
+impl Cataloger for Npm {
+    fn name(&self) -> &'static str {
+        "npm"
+    }
+
+    fn revision(&self) -> u32 {
+        1
+    }
+
+    fn kinds(&self) -> &'static [PackageKind] {
+        &[PackageKind::Npm]
+    }
+
+    fn wants(&self) -> Wants {
+        Wants { globs: &["**/package.json"], executables: &[] }
+    }
+
+    fn read(&self, file: &mut WantedFile<'_>, found: &mut Found) {
+        // npm itself tolerates a byte order mark.
+        let bytes = file.bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(file.bytes);
+        if bytes.len() > MANIFEST_BYTES {
+            let message = format!("more than {MANIFEST_BYTES} bytes, not read");
+            found.problems.push(Problem::new("limit-manifest-bytes", file.path.to_string(), message));
+            return;
+        }
+        // Nor does it mind bytes that are not UTF-8.
+        let document: Value = match serde_json::from_str(&String::from_utf8_lossy(bytes)) {
+            Ok(document) => document,
+            Err(error) => {
+                let message = format!("not JSON: {error}");
+                found.problems.push(Problem::new("malformed-package", file.path.to_string(), message));
+                return;
+            }
+        };
+        // Without both it marks a folder (`"type": "module"`) or a private application, and is no package.
+        let (Some(name), Some(version)) = (text(&document["name"]), text(&document["version"])) else { return };
+        let mut package = package(PackageKind::Npm, name, version, file.path);
+        package.licenses = licenses(&document);
+        package.origin = person(&document["author"]);
+        package.details =
+            PackageDetails::Npm { homepage: text(&document["homepage"]).or(repository(&document)).map(str::to_owned) };
+        found.packages.push(package);
+    }
+}
+
+/// A string with something in it.
+fn text(value: &Value) -> Option<&str> {
+    value.as_str().map(str::trim).filter(|text| !text.is_empty())
+}
+
+/// `"license": "MIT"`, `"license": {"type": "MIT"}`, or a list of either under `licenses`.
+fn licenses(document: &Value) -> Vec<String> {
+    let one = |value: &Value| {
+        text(value).or_else(|| text(&value["type"])).or_else(|| text(&value["name"])).map(str::to_owned)
+    };
+    let all = |value: &Value| match value {
+        Value::Array(values) => values.iter().filter_map(one).collect(),
+        value => one(value).into_iter().collect::<Vec<_>>(),
+    };
+    let declared = all(&document["license"]);
+    if declared.is_empty() { all(&document["licenses"]) } else { declared }
+}
+
+/// `"Name <mail> (url)"`, or an object of the three.
+fn person(value: &Value) -> Option<String> {
+    if let Some(text) = text(value) {
+        return Some(text.to_owned());
+    }
+    let mut person = text(&value["name"])?.to_owned();
+    if let Some(mail) = text(&value["email"]) {
+        person.push_str(&format!(" <{mail}>"));
+    }
+    if let Some(url) = text(&value["url"]) {
+        person.push_str(&format!(" ({url})"));
+    }
+    Some(person)
+}
+
+fn repository(document: &Value) -> Option<&str> {
+    text(&document["repository"]).or_else(|| text(&document["repository"]["url"]))
+}
