@@ -148,10 +148,9 @@ impl Default for AccountsConfig {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct KnowledgeConfig {
-    /// The advisory index; empty for `advisories.db` in the data folder.
+    /// The advisory index; empty for `advisories.db` in the data folder. While there is no such file, the one that
+    /// ships with the program is used.
     pub index: PathBuf,
-    /// Index to use while there is none of our own: the one the product ships with.
-    pub starter_index: PathBuf,
     /// Folder of upstream files from which `POST /system/feeds` builds the index; empty for none.
     pub feeds_dir: PathBuf,
     /// How often to look whether the index was replaced.
@@ -160,7 +159,7 @@ pub struct KnowledgeConfig {
 
 impl Default for KnowledgeConfig {
     fn default() -> Self {
-        Self { index: PathBuf::new(), starter_index: PathBuf::new(), feeds_dir: PathBuf::new(), reload_seconds: 10 }
+        Self { index: PathBuf::new(), feeds_dir: PathBuf::new(), reload_seconds: 10 }
     }
 }
 

@@ -20,7 +20,6 @@ const INDEX_FILE: &str = "advisories.db";
 /// The advisories this process judges by.
 pub(crate) struct Knowledge {
     path: PathBuf,
-    starter: Option<PathBuf>,
     feeds_dir: Option<PathBuf>,
     current: RwLock<Option<Arc<Current>>>,
     syncing: Mutex<()>,
@@ -32,13 +31,13 @@ pub(crate) struct Current {
     pub(crate) index: Index,
     /// Names its content: verdicts by the same digest are the same.
     pub(crate) digest: Digest,
-    stamp: Stamp,
+    /// The file it is from; none for the index that ships with the program.
+    stamp: Option<Stamp>,
 }
 
 /// What tells one file from the next under the same name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Stamp {
-    path: PathBuf,
     modified: Option<SystemTime>,
     bytes: u64,
 }
@@ -61,12 +60,11 @@ pub(crate) enum SyncError {
 }
 
 impl Knowledge {
-    /// Opens the index of the configuration, or the starter index while there is none, or nothing.
+    /// Opens the index of the configuration, or the one that ships with the program while there is none.
     pub(crate) fn open(config: &Config) -> Result<Self, IndexError> {
         let some = |path: &PathBuf| Some(path.clone()).filter(|path| !path.as_os_str().is_empty());
         let knowledge = Self {
             path: some(&config.knowledge.index).unwrap_or_else(|| config.storage.data_dir.join(INDEX_FILE)),
-            starter: some(&config.knowledge.starter_index),
             feeds_dir: some(&config.knowledge.feeds_dir),
             current: RwLock::default(),
             syncing: Mutex::default(),
@@ -82,14 +80,16 @@ impl Knowledge {
 
     /// Opens the file if it is another than the open one. Whether it was.
     pub(crate) fn reload(&self) -> Result<bool, IndexError> {
-        let found = [Some(&self.path), self.starter.as_ref()].into_iter().flatten().find_map(|path| Stamp::of(path));
-        let Some(stamp) = found else { return Ok(false) };
+        let stamp = Stamp::of(&self.path);
         if self.current().is_some_and(|current| current.stamp == stamp) {
             return Ok(false);
         }
-        let index = Index::open(&stamp.path)?;
+        let index = match stamp {
+            Some(_) => Index::open(&self.path)?,
+            None => Index::starter()?,
+        };
         let digest = digest(&index);
-        tracing::info!(index.digest = %digest, "opened the advisory index `{}`", stamp.path.display());
+        tracing::info!(index.digest = %digest, "opened the advisory index `{}`", index.name());
         let current = Arc::new(Current { index, digest, stamp });
         *self.current.write().unwrap_or_else(PoisonError::into_inner) = Some(current);
         Ok(true)
@@ -127,7 +127,7 @@ impl Knowledge {
 impl Stamp {
     fn of(path: &Path) -> Option<Self> {
         let metadata = fs_err::metadata(path).ok()?;
-        Some(Self { path: path.to_owned(), modified: metadata.modified().ok(), bytes: metadata.len() })
+        Some(Self { modified: metadata.modified().ok(), bytes: metadata.len() })
     }
 }
 

@@ -36,7 +36,7 @@ pub(crate) async fn fetch(app: &App, account: &str, reference: &Reference) -> Re
     for transport in transports {
         let options = options(app, login.as_ref(), transport);
         match stage(&source, &options).await {
-            Err(StageError::Registry(error)) if is_wrong_transport(&error) => last = Some(error),
+            Err(StageError::Registry(error)) if is_wrong_transport(&error, transport) => last = Some(error),
             result => return result,
         }
     }
@@ -46,20 +46,42 @@ pub(crate) async fn fetch(app: &App, account: &str, reference: &Reference) -> Re
     ))
 }
 
+/// Why a registry did not take a login. What tells more comes later.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Refusal {
+    /// Nobody answered, or not in a way we understand.
+    NoAnswer(String),
+    /// Somebody answered who is no registry, at least not over this transport.
+    NoRegistry(String),
+    /// The registry answered, and does not want these credentials.
+    Credentials(String),
+}
+
 /// Whether a registry takes a login, told in one sentence where it does not.
 pub(crate) async fn try_login(app: &App, registry: &str, login: &RegistryLogin) -> Result<(), String> {
     let host = registry.split('/').next().unwrap_or(registry);
-    let mut refusal = String::new();
+    let mut refusals = Vec::new();
     for transport in transports(&app.config().registries, host, Some(login)) {
         match ping(app, host, login, transport).await {
             Ok(()) => return Ok(()),
-            Err(why) => refusal = why,
+            Err(refusal) => {
+                let is_final = matches!(refusal, Refusal::Credentials(_));
+                refusals.push(refusal);
+                // What a registry refused is not sent to it once more in the clear.
+                if is_final {
+                    break;
+                }
+            }
         }
     }
-    Err(format!("cannot ping supplied registry with supplied credentials - {refusal}"))
+    let why = match refusals.into_iter().max() {
+        Some(Refusal::NoAnswer(why) | Refusal::NoRegistry(why) | Refusal::Credentials(why)) => why,
+        None => String::new(),
+    };
+    Err(format!("cannot ping supplied registry with supplied credentials - {why}"))
 }
 
-async fn ping(app: &App, host: &str, login: &RegistryLogin, transport: Transport) -> Result<(), String> {
+async fn ping(app: &App, host: &str, login: &RegistryLogin, transport: Transport) -> Result<(), Refusal> {
     let timeout = Duration::from_secs(app.config().registries.timeout_seconds);
     let options = killick_fetch::http::ClientOptions {
         extra_ca_pem: app.extra_ca().map(<[u8]>::to_vec),
@@ -67,23 +89,22 @@ async fn ping(app: &App, host: &str, login: &RegistryLogin, transport: Transport
         read_timeout: timeout,
         ..Default::default()
     };
-    let client = killick_fetch::http::client(&options).map_err(|error| error.to_string())?;
+    let client = killick_fetch::http::client(&options).map_err(|error| Refusal::NoAnswer(error.to_string()))?;
     let scheme = if transport == Transport::Plain { "http" } else { "https" };
     let url = format!("{scheme}://{host}/v2/");
-    let no_answer = |_| format!("registry `{host}` cannot be reached");
+    let no_answer = |_| Refusal::NoAnswer(format!("registry `{host}` cannot be reached"));
     let answer = client.get(&url).send().await.map_err(no_answer)?;
     let status = answer.status();
     if status.is_success() {
         return Ok(());
     }
     if status != StatusCode::UNAUTHORIZED {
-        return Err(format!("`{host}` answers {status} and is no registry of version 2"));
+        return Err(Refusal::NoRegistry(format!("`{host}` answers {status} and is no registry of version 2")));
     }
     let challenge = answer.headers().get("www-authenticate").and_then(|value| value.to_str().ok()).unwrap_or_default();
     let url = match challenge.split_once(' ') {
-        Some((scheme, rest)) if scheme.eq_ignore_ascii_case("bearer") => {
-            token_url(rest).ok_or_else(|| format!("registry `{host}` asks for a token and does not say where"))?
-        }
+        Some((scheme, rest)) if scheme.eq_ignore_ascii_case("bearer") => token_url(rest)
+            .ok_or_else(|| Refusal::NoRegistry(format!("registry `{host}` asks for a token and does not say where")))?,
         _ => url,
     };
     let request = client.get(url);
@@ -92,7 +113,13 @@ async fn ping(app: &App, host: &str, login: &RegistryLogin, transport: Transport
         user => request.basic_auth(user, Some(login.password.expose_secret())),
     };
     let status = request.send().await.map_err(no_answer)?.status();
-    if status.is_success() { Ok(()) } else { Err(format!("registry `{host}` refused the credentials ({status})")) }
+    if status.is_success() {
+        return Ok(());
+    }
+    Err(Refusal::Credentials(match login.user.as_str() {
+        "" => format!("registry `{host}` wants credentials ({status})"),
+        user => format!("registry `{host}` refused the credentials of `{user}` ({status})"),
+    }))
 }
 
 /// Where the token of a bearer challenge is to be had.
@@ -128,9 +155,13 @@ fn is_loopback(host: &str) -> bool {
     name == "localhost" || name.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
-/// Whether the other end speaks, but not the way we tried.
-fn is_wrong_transport(error: &RegistryError) -> bool {
-    matches!(error, RegistryError::PlainHttp { .. } | RegistryError::Status { status: 400, .. })
+/// Whether the other end speaks, but not the way we tried. Asked without TLS, some that want it hang up.
+fn is_wrong_transport(error: &RegistryError, tried: Transport) -> bool {
+    match error {
+        RegistryError::PlainHttp { .. } | RegistryError::Status { status: 400, .. } => true,
+        RegistryError::Broken { .. } => tried == Transport::Plain,
+        _ => false,
+    }
 }
 
 fn options(app: &App, login: Option<&RegistryLogin>, transport: Transport) -> StageOptions {

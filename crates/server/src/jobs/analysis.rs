@@ -3,9 +3,6 @@
 //! A worker that dies leaves a lease that runs out; the next one begins anew, and known layers cost it nothing. A
 //! worker that lost its lease stops, and could not write if it did not.
 
-mod size;
-
-use std::sync::Arc;
 use std::time::Duration;
 
 use killick_analysis::analyze::{Options, analyze};
@@ -116,26 +113,22 @@ async fn attempt(app: &App, task: &Task, lease: &Lease) -> Result<(), WorkError>
         return Ok(store.complete(lease, now()).await?);
     }
     let staged = registry::fetch(app, &task.account, &payload.reference).await.map_err(WorkError::Stage)?;
-    let (staged, sizes) = size::counted(staged);
     let cache = StoredFacts::new(app.records().clone());
-    let image = Arc::new(staged);
-    let subject = image.clone();
-    let outcome = cpu::run_on(app.analysts(), move || analyze(&subject, Some(&cache), &Options::default())).await;
+    let outcome = cpu::run_on(app.analysts(), move || analyze(&staged, Some(&cache), &Options::default())).await;
     let analysis = outcome.map_err(WorkError::Analyse)?;
-    let size = size::total(app.records(), &image, &sizes).await?;
     let bytes = serde_json::to_vec(&analysis).map_err(WorkError::Encode)?;
     let blob = store.blobs().put(bytes).await?;
-    let done = finished(&analysis, blob, size);
+    let done = finished(&analysis, blob);
     store.finish_analysis(lease, &task.account, &payload.digest, &done, now()).await?;
     tracing::info!(image.digest = %payload.digest, "analyzed image {}", payload.digest);
     Ok(())
 }
 
-fn finished(analysis: &Analysis, blob: killick_model::digest::Digest, size: u64) -> FinishedAnalysis {
+fn finished(analysis: &Analysis, blob: killick_model::digest::Digest) -> FinishedAnalysis {
     let distribution = analysis.distribution.as_ref();
     FinishedAnalysis {
         analysis: blob,
-        size_bytes: i64::try_from(size).unwrap_or(i64::MAX),
+        size_bytes: i64::try_from(analysis.size_bytes()).unwrap_or(i64::MAX),
         architecture: analysis.config.architecture.clone(),
         distro: distribution.map(|distribution| distribution.id.clone()).unwrap_or_default(),
         distro_version: distribution.and_then(|distribution| distribution.version.clone()).unwrap_or_default(),

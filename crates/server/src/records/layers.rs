@@ -8,9 +8,6 @@ use tokio::runtime::Handle;
 
 use super::{DOCUMENT_BYTES, Records, now};
 
-/// Stands in the revision's place for the size of a layer, which depends on nothing but its bytes.
-const SIZE: &str = "tar-bytes";
-
 /// Stands in the revision's place for the Dockerfile guessed from a configuration, which depends on nothing else.
 const GUESS: &str = "guessed-dockerfile";
 
@@ -48,17 +45,6 @@ impl LayerCache for StoredFacts {
 }
 
 impl Records {
-    /// The bytes of a layer's tar, if it was ever read.
-    pub(crate) async fn layer_size(&self, diff_id: &Digest) -> Result<Option<u64>> {
-        let bytes = self.layer(diff_id, SIZE).await?;
-        Ok(bytes.and_then(|bytes| String::from_utf8(bytes).ok()?.parse().ok()))
-    }
-
-    /// Remembers the bytes of a layer's tar.
-    pub(crate) async fn keep_layer_size(&self, diff_id: &Digest, bytes: u64) -> Result<()> {
-        self.keep_layer(diff_id, SIZE, bytes.to_string().into_bytes()).await
-    }
-
     /// The Dockerfile that was guessed from this configuration.
     pub(super) async fn guess(&self, config_digest: &Digest) -> Result<Option<String>> {
         let bytes = self.layer(config_digest, GUESS).await?;

@@ -106,12 +106,13 @@ impl Differences {
         self.difference.iter().map(|known| known.title.as_str())
     }
 
-    /// Whether somebody chose this difference.
-    pub(crate) fn explain(&self, case: &str, difference: &Difference) -> bool {
-        self.difference.iter().any(|known| {
+    /// Title of the entry by which somebody chose this difference.
+    pub(crate) fn explain(&self, case: &str, difference: &Difference) -> Option<&str> {
+        let known = self.difference.iter().find(|known| {
             known.cases.iter().any(|pattern| matches(pattern, case))
                 && known.places.iter().any(|pattern| matches(pattern, &difference.place))
-        })
+        });
+        known.map(|known| known.title.as_str())
     }
 }
 

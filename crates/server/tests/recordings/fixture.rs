@@ -13,6 +13,7 @@ use serde_json::Value;
 use tower::ServiceExt as _;
 
 use crate::exchange::{Answer, Request};
+use crate::here;
 use crate::plan::Step;
 use crate::registry::{PLACEHOLDER, Upstream};
 
@@ -37,6 +38,9 @@ impl Service {
         config.accounts.admin_password = "foobar".into();
         // The provider of these records looks into the folder `feed-data`.
         config.knowledge.feeds_dir = folder.to_owned();
+        // Until a step asks for it, nothing is known: the index that ships with the program knows of the world.
+        let index = data.path().join("advisories.db");
+        killick_vulns::build(&[here().join("feeds")], &index, &killick_vulns::BuildOptions::default()).unwrap();
         let app = App::open(config).await.unwrap();
         let registry = match upstream {
             Some(upstream) => Some((PLACEHOLDER.to_owned(), upstream.address.to_string())),

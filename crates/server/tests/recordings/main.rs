@@ -49,6 +49,9 @@ async fn recordings_of_the_original_are_answered_alike() {
     let Some(folder) = std::env::var_os("KILLICK_TEST_RECORDINGS") else { return };
     let report = replay(Path::new(&folder), None).await;
     assert!(report.replayed > 0, "no recordings in {}", Path::new(&folder).display());
+    if let Some(file) = std::env::var_os("KILLICK_TEST_CHOSEN") {
+        std::fs::write(file, report.told.concat()).unwrap();
+    }
     report.expect_none();
 }
 
@@ -61,10 +64,13 @@ fn the_compatibility_page_lists_every_chosen_difference() {
     }
 }
 
+#[derive(Default)]
 struct Report {
     replayed: usize,
     equal: usize,
     chosen: usize,
+    /// Every chosen difference, with the title of its entry.
+    told: Vec<String>,
     unexplained: Vec<(String, Vec<Difference>)>,
 }
 
@@ -79,11 +85,8 @@ impl Report {
         );
         for (case, differences) in &self.unexplained {
             text.push_str(&format!("\n{case}\n"));
-            for difference in differences.iter().take(12) {
+            for difference in differences {
                 text.push_str(&format!("  {difference}\n"));
-            }
-            if differences.len() > 12 {
-                text.push_str(&format!("  … and {} more\n", differences.len() - 12));
             }
         }
         eprintln!("{text}");
@@ -94,7 +97,7 @@ impl Report {
 /// Replays every group of the folder that this release answers, each on a service that went through the plan so far.
 async fn replay(folder: &Path, upstream: Option<&registry::Upstream>) -> Report {
     let known = Differences::read();
-    let mut report = Report { replayed: 0, equal: 0, chosen: 0, unexplained: Vec::new() };
+    let mut report = Report::default();
     for group in plan::groups(folder) {
         let service = Service::start(folder, upstream).await;
         for step in &group.steps {
@@ -107,9 +110,16 @@ async fn replay(folder: &Path, upstream: Option<&registry::Upstream>) -> Report 
             let answer = service.send(&recording.request).await;
             let differences = compare::differences(&recording.answer, &answer);
             report.replayed += 1;
-            let (chosen, unexplained): (Vec<_>, Vec<_>) =
-                differences.into_iter().partition(|difference| known.explain(&case, difference));
-            match (chosen.is_empty(), unexplained.is_empty()) {
+            let (mut chosen, mut unexplained) = (Vec::new(), Vec::new());
+            for difference in differences {
+                match known.explain(&case, &difference) {
+                    Some(title) => chosen.push(format!("{case}\t{title}\t{difference}\n")),
+                    None => unexplained.push(difference),
+                }
+            }
+            let (is_equal, is_explained) = (chosen.is_empty(), unexplained.is_empty());
+            report.told.extend(chosen);
+            match (is_equal, is_explained) {
                 (true, true) => report.equal += 1,
                 (false, true) => report.chosen += 1,
                 (_, false) => report.unexplained.push((case, unexplained)),
