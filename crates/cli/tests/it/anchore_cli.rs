@@ -71,6 +71,20 @@ fn the_original_client_works_and_ours_prints_the_same() {
     assert_eq!(stop.code, 1, "{}", stop.transcript());
     assert!(stop.stdout.contains("Final Action: stop"), "{}", stop.stdout);
     assert!(stop.stdout.contains("vulnerabilities"), "{}", stop.stdout);
+    let clean = Image::of_files(&[
+        ("etc/os-release", b"ID=debian\nVERSION_ID=\"12\"\n"),
+        (
+            "var/lib/dpkg/status",
+            b"Package: hostname\nStatus: install ok installed\nArchitecture: amd64\nVersion: 3.23\n",
+        ),
+    ]);
+    registry.push("example/clean", "1.0", &clean);
+    let clean = format!("{address}/example/clean:1.0");
+    assert_eq!(theirs(&["image", "add", &clean]).code, 0);
+    assert_eq!(theirs(&["image", "wait", &clean, "--timeout", "60", "--interval", "0.2"]).code, 0);
+    let pass = same(&["evaluate", "check", &clean, "--detail"]);
+    assert_eq!(pass.code, 0, "{}", pass.transcript());
+    assert!(pass.stdout.contains("Status: pass"), "{}", pass.stdout);
     snapshot("image-add-unknown", &theirs(&["image", "add", &format!("{address}/no/such:tag")]));
     snapshot("image-get-unknown", &same(&["image", "get", &format!("{address}/no/such:tag")]));
     snapshot("image-del-refused", &theirs(&["image", "del", &reference]));
@@ -81,5 +95,5 @@ fn the_original_client_works_and_ours_prints_the_same() {
 fn without_a_server_the_client_says_so() {
     let home = tempfile::tempdir().expect("a temporary folder");
     let run = super::command::run(home.path(), &["--url", "http://127.0.0.1:1/v1", "image", "list"]);
-    insta::assert_snapshot!(run.transcript(), @"");
+    insta::assert_snapshot!("without-a-server", run.transcript());
 }

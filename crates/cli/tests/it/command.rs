@@ -29,7 +29,12 @@ impl Run {
 /// The binary, with nothing of the surroundings in its environment: caches and settings are in `home`.
 pub(crate) fn killick(home: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_killick"));
-    command.env_clear().env("HOME", home).env("PATH", "/usr/bin:/bin").current_dir(repository());
+    command
+        .env_clear()
+        .env("HOME", home)
+        .env("PATH", "/usr/bin:/bin")
+        .env("SOURCE_DATE_EPOCH", "1790000000")
+        .current_dir(repository());
     command
 }
 
