@@ -82,7 +82,8 @@ fn the_original_client_works_and_ours_prints_the_same() {
     let clean = format!("{address}/example/clean:1.0");
     assert_eq!(theirs(&["image", "add", &clean]).code, 0);
     assert_eq!(theirs(&["image", "wait", &clean, "--timeout", "60", "--interval", "0.2"]).code, 0);
-    let pass = same(&["evaluate", "check", &clean, "--detail"]);
+    assert_eq!(theirs(&["policy", "add", "examples/bundles/critical-only.json"]).code, 0);
+    let pass = same(&["evaluate", "check", &clean, "--detail", "--policy", "critical-only"]);
     assert_eq!(pass.code, 0, "{}", pass.transcript());
     assert!(pass.stdout.contains("Status: pass"), "{}", pass.stdout);
     snapshot("image-add-unknown", &theirs(&["image", "add", &format!("{address}/no/such:tag")]));
