@@ -4,6 +4,7 @@ use killick_model::digest::Digest;
 
 use crate::batch::batches;
 use crate::error::During as _;
+use crate::images::Image;
 use crate::sql::Column as _;
 use crate::statements as sql;
 use crate::{Result, Store};
@@ -48,6 +49,21 @@ row! {
         /// When.
         pub detected_at: i64,
     }
+}
+
+/// What matching found for an image.
+#[derive(Debug, Clone)]
+pub struct NewMatches {
+    /// Whose.
+    pub account: String,
+    /// The image's manifest digest.
+    pub digest: String,
+    /// The blob of the analysis that was matched.
+    pub analysis: Digest,
+    /// The digest of the index it was matched with.
+    pub index: Digest,
+    /// The blob of the matches.
+    pub blob: Digest,
 }
 
 impl Store {
@@ -98,20 +114,19 @@ impl Store {
         Ok(key.and_then(|key| Digest::from_stored(key).ok()))
     }
 
-    /// Keeps an image's matches, replacing those of other indexes, and the instants of those new in it.
-    pub async fn put_matches(
-        &self,
-        account: &str,
-        digest: &str,
-        index: &Digest,
-        blob: &Digest,
-        seen: &[(String, String)],
-        now: i64,
-    ) -> Result<()> {
+    /// Keeps an image's matches, replacing those of other indexes, and the instants of those new in it. Nothing is
+    /// kept when the image has been analyzed again since: the matches are of what it held before.
+    pub async fn put_matches(&self, new: &NewMatches, seen: &[(String, String)], now: i64) -> Result<()> {
         const DOING: &str = "writing matches";
+        let (account, digest) = (new.account.as_str(), new.digest.as_str());
         transaction!(self.pool, tx => {
+            let image: Option<Image> = sqlx::query_as(sql::LOCK_IMAGE).bind(account).bind(digest)
+                .fetch_optional(&mut *tx).await.during(DOING)?;
+            if image.is_none_or(|image| image.analysis.as_ref() != Some(&new.analysis)) {
+                return Ok(());
+            }
             sqlx::query(sql::FORGET_MATCHES).bind(account).bind(digest).execute(&mut *tx).await.during(DOING)?;
-            sqlx::query(sql::PUT_MATCHES).bind(account).bind(digest).bind(index.to_string()).bind(blob.to_string()).bind(now)
+            sqlx::query(sql::PUT_MATCHES).bind(account).bind(digest).bind(new.index.to_string()).bind(new.blob.to_string()).bind(now)
                 .execute(&mut *tx).await.during(DOING)?;
             for batch in batches(seen) {
                 let mut put = sqlx::query(sql::PUT_FIRST_DETECTED);

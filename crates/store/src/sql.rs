@@ -9,9 +9,10 @@ use std::time::Duration;
 use secrecy::{ExposeSecret as _, SecretString};
 use sqlx::postgres::PgPoolOptions;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{PgPool, SqlitePool};
+use sqlx::{Executor as _, PgPool, SqlitePool};
 
 use crate::error::{During as _, StoreError};
+use crate::statements::NO_JIT_POSTGRES;
 
 pub(crate) use rows::Column;
 
@@ -32,7 +33,13 @@ impl Pool {
             if !url.starts_with("postgres://") && !url.starts_with("postgresql://") {
                 return Err(StoreError::Address);
             }
-            let pool = PgPoolOptions::new().max_connections(max_connections.max(2)).connect(url).await.during(DOING)?;
+            // Compiling a claim takes a hundred times as long as running it.
+            let pool = PgPoolOptions::new()
+                .max_connections(max_connections.max(2))
+                .after_connect(|connection, _| Box::pin(async { connection.execute(NO_JIT_POSTGRES).await.map(drop) }))
+                .connect(url)
+                .await
+                .during(DOING)?;
             return Ok(Self::Postgres(pool));
         }
         let options = SqliteConnectOptions::new()

@@ -17,8 +17,10 @@ macro_rules! heads {
             where k.kind is not null and ($2 = '' or replace($2, ',' || k.kind || ',', '') <> $2) \
             union all \
             select l.kind, (select min(t.account) from task t where t.state = 'queued' and t.kind = l.kind and t.account > l.account) from lanes l where l.account is not null\
-        ), heads (id) as (\
-            select (select t.id from task t where t.state = 'queued' and t.kind = l.kind and t.account = l.account and t.run_after <= $1 order by t.priority desc, t.id limit 1) \
+        ), heads (kind, account, id, priority) as (\
+            select l.kind, l.account, \
+            (select t.id from task t where t.state = 'queued' and t.kind = l.kind and t.account = l.account and t.run_after <= $1 order by t.priority desc, t.id limit 1), \
+            (select t.priority from task t where t.state = 'queued' and t.kind = l.kind and t.account = l.account and t.run_after <= $1 order by t.priority desc, t.id limit 1) \
             from lanes l where l.account is not null\
         )"
     };
@@ -30,8 +32,8 @@ macro_rules! best {
         ", busy (account, running) as (\
             select account, count(*) from task where state = 'running' and lease_until > $1 group by account\
         ), best (id, kind, account) as (\
-            select t.id, t.kind, t.account from heads h join task t on t.id = h.id left join busy b on b.account = t.account \
-            order by coalesce(b.running, 0), t.priority desc, t.id limit 1\
+            select h.id, h.kind, h.account from heads h left join busy b on b.account = h.account where h.id is not null \
+            order by coalesce(b.running, 0), h.priority desc, h.id limit 1\
         ) update task set state = 'running', again = false, lease = $3, lease_until = $4, attempts = attempts + 1, updated_at = $1 where id = "
     };
 }
@@ -56,6 +58,7 @@ macro_rules! statements {
 
 statements! {
     PING = "select 1";
+    NO_JIT_POSTGRES = "set jit = off";
     LOCK_MIGRATIONS_POSTGRES = "select pg_advisory_xact_lock(7245531)";
     CREATE_SCHEMA_VERSION = "create table if not exists schema_version (version bigint primary key)";
     SCHEMA_VERSION = "select coalesce(max(version), 0) from schema_version";

@@ -11,6 +11,7 @@ use killick_model::matching::Matches;
 use killick_model::reference::Reference;
 use killick_store::Result;
 use killick_store::images::{self as stored, ImageFilter, ImageTag};
+use killick_store::knowledge::NewMatches;
 use killick_store::tasks::NewTask;
 use serde_json::{Map, Value};
 
@@ -222,9 +223,15 @@ impl Records {
         matches: &Matches,
         seen: &[(String, String)],
     ) -> Result<()> {
-        let Ok(bytes) = serde_json::to_vec(matches) else { return Ok(()) };
-        let blob = self.store.blobs().put(bytes).await?;
-        self.store.put_matches(&image.account, &image.digest, index, &blob, seen, now()).await
+        let (Ok(bytes), Some(analysis)) = (serde_json::to_vec(matches), &image.analysis) else { return Ok(()) };
+        let new = NewMatches {
+            account: image.account.clone(),
+            digest: image.digest.clone(),
+            analysis: analysis.clone(),
+            index: index.clone(),
+            blob: self.store.blobs().put(bytes).await?,
+        };
+        self.store.put_matches(&new, seen, now()).await
     }
 
     /// When each vulnerability of each package was first seen in the image.
@@ -249,6 +256,19 @@ impl Records {
     }
 }
 
+/// The tags as version 1 lists them: each once, by when it was last seen, the oldest first. They come newest first, and
+/// one that was added again comes again.
+fn told(tags: Vec<Tag>) -> Vec<Tag> {
+    let mut told: Vec<Tag> = Vec::new();
+    for tag in tags {
+        if told.iter().all(|newer| newer.full() != tag.full()) {
+            told.push(tag);
+        }
+    }
+    told.reverse();
+    told
+}
+
 /// The text of an annotation; `null`, and the word for it, removes one.
 fn annotation(value: &Value) -> Option<String> {
     match value {
@@ -259,9 +279,8 @@ fn annotation(value: &Value) -> Option<String> {
     }
 }
 
-fn image(row: stored::Image, mut tags: Vec<Tag>) -> Image {
-    // Newest first from the store; version 1 lists the first one first.
-    tags.reverse();
+fn image(row: stored::Image, tags: Vec<Tag>) -> Image {
+    let tags = told(tags);
     let analyzed = row.analyzed_at.is_some() && row.analysis.is_some();
     let number = |number: i64| u64::try_from(number).unwrap_or(0);
     let summary = analyzed.then(|| Summary {

@@ -8,6 +8,7 @@ use killick_store::Store;
 use killick_store::accounts::UserType;
 use killick_store::evaluations::NewEvaluation;
 use killick_store::images::{Deletion, ImageFilter};
+use killick_store::knowledge::NewMatches;
 use killick_store::registries::NewRegistry;
 use killick_store::subscriptions::subscription_id;
 use killick_store::tasks::NewTask;
@@ -48,7 +49,14 @@ pub(crate) async fn accounts_are_apart(Opened { store, .. }: &Opened) {
     let digest = analyzed(store, &image("a", "one"), 1).await;
     let digest = digest.as_str();
     let config = Digest::of(b"config").to_string();
-    let (index, blob) = (Digest::of(b"index"), Digest::of(b"matches"));
+    let index = Digest::of(b"index");
+    let matches = |account: &str, blob: &str| NewMatches {
+        account: account.to_owned(),
+        digest: digest.to_owned(),
+        analysis: Digest::of(b"analysis"),
+        index: Digest::of(b"index"),
+        blob: Digest::of(blob.as_bytes()),
+    };
     let seen = [("CVE-2024-1".to_owned(), "deb curl".to_owned())];
     let waiting = store.enqueue(&NewTask { run_after: 99, ..task("a", None) }, 5).await.unwrap();
     store.create_user("a", "u", UserType::Native, None, Some("hash"), 5).await.unwrap();
@@ -56,7 +64,7 @@ pub(crate) async fn accounts_are_apart(Opened { store, .. }: &Opened) {
         store.put_policy("a", policy, "{}", "local", 5).await.unwrap();
     }
     store.activate_policy("a", "p", 5).await.unwrap();
-    store.put_matches("a", digest, &index, &blob, &seen, 5).await.unwrap();
+    store.put_matches(&matches("a", "matches"), &seen, 5).await.unwrap();
     store.add_registry("a", &registry(), 5).await.unwrap();
     store.add_event("a", "t", "info", "{}", 5).await.unwrap();
     let verdict = NewEvaluation {
@@ -105,7 +113,7 @@ pub(crate) async fn accounts_are_apart(Opened { store, .. }: &Opened) {
     assert!(store.delete_policy("b", "q").await.is_err());
     assert_eq!(store.delete_image("b", digest, true, 6).await.unwrap(), Deletion::NotFound);
     store.purge_image("b", digest).await.unwrap();
-    store.put_matches("b", digest, &index, &Digest::of(b"other"), &seen, 6).await.unwrap();
+    store.put_matches(&matches("b", "other"), &seen, 6).await.unwrap();
     store.forget_matches("b", digest).await.unwrap();
     let verdict = NewEvaluation { account: "b".to_owned(), ..verdict };
     assert!(store.record_evaluation(&verdict, 6).await.is_err());

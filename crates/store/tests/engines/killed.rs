@@ -18,8 +18,8 @@ const STAGE: &str = "KILLICK_TEST_WORKER_STAGE";
 const DIR: &str = "KILLICK_TEST_WORKER_DIR";
 const DATABASE: &str = "KILLICK_TEST_WORKER_DATABASE";
 
-/// More packages than SQLite keeps in memory: half a transaction reaches the disk.
-const PACKAGES: usize = 12_000;
+/// What the image holds in the end.
+const PACKAGES: usize = 2_000;
 
 fn document(stage: &str) -> Vec<u8> {
     // Does not compress, so that writing it takes a while.
@@ -27,8 +27,8 @@ fn document(stage: &str) -> Vec<u8> {
     (0..size).flat_map(|number| *Digest::of(&number.to_le_bytes()).as_bytes()).collect()
 }
 
-fn found(document: &Digest) -> FinishedAnalysis {
-    FinishedAnalysis { analysis: document.clone(), ..analysis("", PACKAGES) }
+fn found(document: &Digest, packages: usize) -> FinishedAnalysis {
+    FinishedAnalysis { analysis: document.clone(), ..analysis("", packages) }
 }
 
 /// Not a test by itself: the worker that the tests here start and kill.
@@ -55,7 +55,9 @@ async fn worker() {
     reached("claim").await;
     let document = store.blobs().put(document(stage)).await.unwrap();
     reached("blob").await;
-    store.finish_analysis(&lease, "a", &digest, &found(&document), 3).await.unwrap();
+    // Who is to be killed before it commits shall be far from it.
+    let packages = if stage == "commit" { PACKAGES } else { 20 * PACKAGES };
+    store.finish_analysis(&lease, "a", &digest, &found(&document, packages), 3).await.unwrap();
     reached("commit").await;
 }
 
@@ -99,7 +101,7 @@ async fn recover(Opened { store, settings, .. }: &Opened, task: i64, written: bo
         assert_eq!((again.id, again.attempts), (task, 2));
         assert!(store.start_analysis(&lease, "a", &digest, 20).await.unwrap());
         let document = store.blobs().put(document("")).await.unwrap();
-        store.finish_analysis(&lease, "a", &digest, &found(&document), 21).await.unwrap();
+        store.finish_analysis(&lease, "a", &digest, &found(&document, PACKAGES), 21).await.unwrap();
     }
     assert_eq!(store.claim(&[], 10, 99).await.unwrap(), None);
     assert_eq!(store.give_up_vanished(99).await.unwrap(), []);
@@ -164,8 +166,8 @@ pub(crate) async fn after_the_commit(opened: &Opened) {
     recover(opened, task, true).await;
 }
 
-/// Kills the worker when part of its transaction is on the disk (SQLite), or on its way behind a table that this
-/// test has locked (PostgreSQL).
+/// Kills the worker when part of its transaction is on the disk, because it is more than SQLite keeps in memory, or
+/// while it waits in it for a table that this test has locked (PostgreSQL).
 pub(crate) async fn inside_the_transaction(opened: &Opened) {
     let task = add(opened).await;
     if let Some(url) = &opened.settings.database_url {

@@ -1,7 +1,7 @@
 //! Layer facts, the index in use, feed groups, matches.
 
 use killick_model::digest::Digest;
-use killick_store::knowledge::{FeedGroup, Knowledge};
+use killick_store::knowledge::{FeedGroup, Knowledge, NewMatches};
 
 use super::{Opened, analysis, analyzed, image};
 
@@ -45,6 +45,17 @@ pub(crate) async fn layer_facts_are_kept_by_revision(Opened { store, .. }: &Open
     assert_eq!(store.layer_fact(&layer, "1").await.unwrap(), Some(newer));
 }
 
+/// Matches of the image `one`, analyzed by [`analyzed`].
+fn matches(digest: &str, index: &Digest) -> NewMatches {
+    NewMatches {
+        account: "a".to_owned(),
+        digest: digest.to_owned(),
+        analysis: Digest::of(b"analysis"),
+        index: index.clone(),
+        blob: Digest::of(b"matches"),
+    }
+}
+
 fn seen(count: usize) -> Vec<(String, String)> {
     (0..count).map(|number| (format!("CVE-2024-{number:04}"), "deb curl".to_owned())).collect()
 }
@@ -52,10 +63,10 @@ fn seen(count: usize) -> Vec<(String, String)> {
 pub(crate) async fn matches_belong_to_an_index(Opened { store, .. }: &Opened) {
     let digest = analyzed(store, &image("a", "one"), 1).await;
     let (old, new, blob) = (Digest::of(b"old"), Digest::of(b"new"), Digest::of(b"matches"));
-    store.put_matches("a", &digest, &old, &blob, &[], 5).await.unwrap();
+    store.put_matches(&matches(&digest, &old), &[], 5).await.unwrap();
     assert_eq!(store.matches("a", &digest, &old).await.unwrap(), Some(blob.clone()));
     assert_eq!(store.matches("a", &digest, &new).await.unwrap(), None);
-    store.put_matches("a", &digest, &new, &blob, &[], 6).await.unwrap();
+    store.put_matches(&matches(&digest, &new), &[], 6).await.unwrap();
     assert_eq!(store.matches("a", &digest, &old).await.unwrap(), None);
     assert_eq!(store.matches("a", &digest, &new).await.unwrap(), Some(blob));
     store.forget_matches("a", &digest).await.unwrap();
@@ -64,9 +75,9 @@ pub(crate) async fn matches_belong_to_an_index(Opened { store, .. }: &Opened) {
 
 pub(crate) async fn first_detection_stays(Opened { store, .. }: &Opened) {
     let digest = analyzed(store, &image("a", "one"), 1).await;
-    let (index, blob) = (Digest::of(b"index"), Digest::of(b"matches"));
-    store.put_matches("a", &digest, &index, &blob, &seen(70), 5).await.unwrap();
-    store.put_matches("a", &digest, &index, &blob, &seen(120), 6).await.unwrap();
+    let index = Digest::of(b"index");
+    store.put_matches(&matches(&digest, &index), &seen(70), 5).await.unwrap();
+    store.put_matches(&matches(&digest, &index), &seen(120), 6).await.unwrap();
     store.forget_matches("a", &digest).await.unwrap();
     let rows = store.first_detected("a", &digest).await.unwrap();
     let found: Vec<_> = rows.iter().map(|row| (row.vulnerability.clone(), row.package.clone())).collect();
@@ -77,12 +88,15 @@ pub(crate) async fn first_detection_stays(Opened { store, .. }: &Opened) {
 pub(crate) async fn a_new_analysis_forgets_matches(Opened { store, .. }: &Opened) {
     let digest = analyzed(store, &image("a", "one"), 1).await;
     let index = Digest::of(b"index");
-    store.put_matches("a", &digest, &index, &Digest::of(b"matches"), &seen(1), 5).await.unwrap();
+    store.put_matches(&matches(&digest, &index), &seen(1), 5).await.unwrap();
     let mut again = image("a", "one");
     again.force = true;
     store.add_image(&again, 6).await.unwrap();
     let (_, lease) = store.claim(&[], 10, 7).await.unwrap().unwrap();
     store.finish_analysis(&lease, "a", &digest, &analysis("other", 2), 8).await.unwrap();
+    assert_eq!(store.matches("a", &digest, &index).await.unwrap(), None);
+    // Whoever matched the analysis from before comes too late.
+    store.put_matches(&matches(&digest, &index), &seen(2), 9).await.unwrap();
     assert_eq!(store.matches("a", &digest, &index).await.unwrap(), None);
     assert_eq!(store.first_detected("a", &digest).await.unwrap().len(), 1);
 }
