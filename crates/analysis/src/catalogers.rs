@@ -15,6 +15,7 @@ use crate::limits::Limits;
 
 mod apk;
 mod dpkg;
+mod executable;
 mod gem;
 mod go;
 mod java;

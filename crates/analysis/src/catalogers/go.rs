@@ -7,16 +7,12 @@
 use killick_model::package::{Package, PackageDetails, PackageKind};
 use killick_model::path::ImagePath;
 use memchr::memmem;
-use object::{Object as _, ObjectSection as _, ObjectSegment as _};
+use object::{Object as _, ObjectSegment as _};
 
-use super::{Cataloger, Found, WantedFile, Wants, package};
+use super::{Cataloger, Found, WantedFile, Wants, executable, package};
 
 /// Finds the modules of Go executables.
 pub(super) struct Go;
-
-/// Beginnings of executables: ELF, PE, Mach-O (32 and 64 bit, both byte orders).
-pub(super) const EXECUTABLES: &[&[u8]] =
-    &[b"\x7fELF", b"MZ", b"\xfe\xed\xfa\xce", b"\xfe\xed\xfa\xcf", b"\xce\xfa\xed\xfe", b"\xcf\xfa\xed\xfe"];
 
 const MAGIC: &[u8] = b"\xff Go buildinf:";
 
@@ -52,7 +48,7 @@ impl Cataloger for Go {
     }
 
     fn wants(&self) -> Wants {
-        Wants { globs: &[], executables: EXECUTABLES }
+        Wants { globs: &[], executables: executable::BEGINNINGS }
     }
 
     fn read(&self, file: &mut WantedFile<'_>, found: &mut Found) {
@@ -68,9 +64,9 @@ fn build_info(bytes: &[u8]) -> Option<(String, String)> {
     let mut candidates = memmem::find_iter(bytes, MAGIC).filter(|at| at % ALIGNMENT == 0).take(CANDIDATES).peekable();
     candidates.peek()?;
     let executable = object::File::parse(bytes).ok()?;
-    // A program that reads Go executables has the magic among its constants too: where there is a section, it decides.
-    let section = executable.section_by_name(".go.buildinfo").or_else(|| executable.section_by_name("__go_buildinfo"));
-    let named = section.and_then(|section| section.file_range()).and_then(|(at, _)| usize::try_from(at).ok());
+    // Programs that read or contain Go executables have the magic elsewhere too: where there is a section, it decides.
+    let section = executable::section(&executable, &[b".go.buildinfo", b"__go_buildinfo"]);
+    let named = section.map(|(at, _)| at);
     named.into_iter().chain(candidates).find_map(|at| read_header(&executable, bytes.get(at..)?))
 }
 

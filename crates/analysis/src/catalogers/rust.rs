@@ -3,19 +3,21 @@
 //! Format: cargo-auditable, "PARSING.md": zlib-compressed JSON. Only what runs is in the executable, so crates that
 //! were needed for building alone are left out.
 
-use auditable_info::{Error, audit_info_from_slice};
-use auditable_serde::DependencyKind;
+use std::io::Read as _;
+
+use auditable_serde::{DependencyKind, VersionInfo};
+use flate2::read::ZlibDecoder;
 use killick_model::package::PackageKind;
 use killick_model::problem::Problem;
 use memchr::memmem;
 
-use super::{Cataloger, Found, WantedFile, Wants, package};
+use super::{Cataloger, Found, WantedFile, Wants, executable, package};
 
 /// Finds the crates of auditable executables.
 pub(super) struct Rust;
 
 /// Bytes of the unpacked list; the largest real ones have some hundred kilobytes.
-const LIST_BYTES: usize = 8 << 20;
+const LIST_BYTES: u64 = 8 << 20;
 
 /// Name of the section, as it stands in the file's table of names.
 const SECTION: &[u8] = b".dep-v0";
@@ -34,7 +36,7 @@ impl Cataloger for Rust {
     }
 
     fn wants(&self) -> Wants {
-        Wants { globs: &[], executables: super::go::EXECUTABLES }
+        Wants { globs: &[], executables: executable::BEGINNINGS }
     }
 
     fn read(&self, file: &mut WantedFile<'_>, found: &mut Found) {
@@ -42,12 +44,14 @@ impl Cataloger for Rust {
         if memmem::find(file.bytes, SECTION).is_none() {
             return;
         }
-        let list = match audit_info_from_slice(file.bytes, LIST_BYTES) {
+        // Or the name is there for another reason, as in a program that reads these lists.
+        let Ok(executable) = object::File::parse(file.bytes) else { return };
+        let Some((at, size)) = executable::section(&executable, &[SECTION]) else { return };
+        let data = file.bytes.get(at..).map(|rest| rest.get(..size).unwrap_or(rest)).unwrap_or_default();
+        let list = match unpack(data) {
             Ok(list) => list,
-            // The name is there for another reason, such as a program that reads these lists.
-            Err(Error::NoAuditData) => return,
-            Err(error) => {
-                let message = format!("the list of crates is {}", fault(&error));
+            Err(fault) => {
+                let message = format!("the list of crates is {fault}");
                 found.problems.push(Problem::new("malformed-package", file.path.to_string(), message));
                 return;
             }
@@ -60,13 +64,12 @@ impl Cataloger for Rust {
     }
 }
 
-fn fault(error: &Error) -> String {
-    match error {
-        Error::Decompression(error) => format!("damaged: {error}"),
-        Error::OutputLimitExceeded => format!("larger than {LIST_BYTES} bytes"),
-        Error::BinaryParsing(error) => format!("out of reach: {error}"),
-        Error::Json(error) => format!("malformed: {error}"),
-        Error::Utf8(error) => format!("not text: {error}"),
-        error => format!("not readable: {error}"),
+fn unpack(data: &[u8]) -> Result<VersionInfo, String> {
+    let mut list = Vec::new();
+    let read = ZlibDecoder::new(data).take(LIST_BYTES + 1).read_to_end(&mut list);
+    let read = read.map_err(|error| format!("damaged: {error}"))?;
+    if read as u64 > LIST_BYTES {
+        return Err(format!("larger than {LIST_BYTES} bytes"));
     }
+    serde_json::from_slice(&list).map_err(|error| format!("malformed: {error}"))
 }

@@ -55,11 +55,11 @@ def pointers(toolchain, modules, size, order, address=ADDRESS):
     return header.ljust(32, b"\0") + strings + b"".join(parts)
 
 
-def elf(data, section=".go.buildinfo", size=8, order="<"):
+def elf(data, section=".go.buildinfo", size=8, order="<", before=b""):
     """One loadable segment, and a section around the same bytes if it is named."""
     word = {4: "I", 8: "Q"}[size]
     head, program, entry = {4: (52, 32, 40), 8: (64, 56, 64)}[size]
-    at = 0x100
+    at = 0x100 + len(before)
     names = b"\0.shstrtab\0" + section.encode() + b"\0" if section else b""
     names_at = at + len(data)
     table_at = -(-(names_at + len(names)) // 16) * 16
@@ -73,7 +73,7 @@ def elf(data, section=".go.buildinfo", size=8, order="<"):
         out += struct.pack(order + "II6Q", 1, 6, *place, 0x10)
     else:
         out += struct.pack(order + "8I", 1, *place, 6, 0x10)
-    out = out.ljust(at, b"\0") + data + names
+    out = out.ljust(0x100, b"\0") + before + data + names
     if section:
         header = order + "II" + 4 * word + "II" + 2 * word
         out = out.ljust(table_at, b"\0") + bytes(entry)
@@ -121,6 +121,8 @@ write("elf/image/usr/lib/plugin.so.1", elf(NEW), 0o644)
 write("elf/image/usr/share/not-executable", elf(NEW), 0o644)
 # A program that reads build information has the magic among its constants.
 write("elf/image/usr/local/bin/reader", elf(MAGIC.ljust(32, b"x") + inline("go1.20", ONE), section=None))
+# A program that carries another Go program is itself, not the other.
+write("elf/image/usr/local/bin/carrier", elf(inline("go1.25", ONE), before=inline("go1.2", MODULES).ljust(0x400, b"\0")))
 write("pointers/image/usr/bin/little", elf(pointers("go1.17.13", MODULES, 8, "<")))
 write("pointers/image/usr/bin/big", elf(pointers("go1.16", ONE, 4, ">"), size=4, order=">"))
 write("pointers/image/usr/bin/without-sections", elf(pointers("go1.13.4", ONE, 8, "<"), section=None))
