@@ -60,15 +60,22 @@ impl Analysis {
         &self.packages[id.0 as usize]
     }
 
-    /// Size of the image: bytes of a tar of its merged files, in records of 10 KiB. The sum of its layers would count
-    /// what upper layers replace or delete.
+    /// Size of the image: bytes of a tar of its merged files, in records of 10 KiB, each entry with an extended header
+    /// for its time stamp. The sum of its layers would count what upper layers replace or delete.
     pub fn size_bytes(&self) -> u64 {
         const BLOCK: u64 = 512;
         const RECORD: u64 = 20 * BLOCK;
+        /// `30 mtime=1700000000.1234567` and its line break.
+        const TIME: u64 = 30;
+        /// What the plain header has room for.
+        const PLAIN: usize = 100;
+        let blocks = |bytes: u64| bytes.div_ceil(BLOCK).saturating_mul(BLOCK);
+        // A name that the plain header cannot hold goes to the extended one, with its length and its keyword.
+        let extended = |name: &[u8]| if name.len() > PLAIN || !name.is_ascii() { name.len() as u64 + 10 } else { 0 };
         let bytes = self.files.iter().fold(2 * BLOCK, |sum: u64, file| {
-            // A path that the header has no room for takes a header of its own and a block.
-            let long = if file.path.as_bytes().len() > 100 { 2 * BLOCK } else { 0 };
-            sum.saturating_add(BLOCK + long).saturating_add(file.size.div_ceil(BLOCK).saturating_mul(BLOCK))
+            let link = file.link_target.as_deref().unwrap_or_default();
+            let header = TIME.saturating_add(extended(file.path.as_bytes())).saturating_add(extended(link));
+            sum.saturating_add(2 * BLOCK).saturating_add(blocks(header)).saturating_add(blocks(file.size))
         });
         bytes.div_ceil(RECORD).saturating_mul(RECORD)
     }

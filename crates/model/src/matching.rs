@@ -55,14 +55,27 @@ pub struct Match {
 
 impl Match {
     /// The id by which Anchore's API and policies call it: language packages by their GitHub advisory where there is
-    /// one, everything else by the name it goes by. Allowlists are written in these ids.
+    /// one, packages of a distribution by its advisory where its feed had no CVEs, everything else by the name it goes
+    /// by. Allowlists are written in these ids.
     pub fn anchore_id(&self, package: &Package) -> &str {
-        let by_cpe = self.evidence.first().is_some_and(|evidence| evidence.confidence == Confidence::Cpe);
-        if package.kind.is_os() || by_cpe {
+        let deciding = self.evidence.first();
+        if package.kind.is_os() {
+            let own = deciding.filter(|evidence| evidence.is_named_by_vendor());
+            return own.map_or(&self.vulnerability, |evidence| &evidence.advisory);
+        }
+        if deciding.is_some_and(|evidence| evidence.confidence == Confidence::Cpe) {
             return &self.vulnerability;
         }
         let advisories = self.evidence.iter().map(|evidence| &evidence.advisory);
         advisories.chain(&self.aliases).find(|id| id.starts_with("GHSA-")).unwrap_or(&self.vulnerability)
+    }
+}
+
+impl Evidence {
+    /// Whether Anchore's feeds had this statement under the vendor's id: theirs do, and of the distributions Amazon
+    /// Linux and Oracle Linux number advisories, not vulnerabilities.
+    fn is_named_by_vendor(&self) -> bool {
+        self.provider == "anchore" || ["ALAS", "ELSA-"].iter().any(|prefix| self.advisory.starts_with(prefix))
     }
 }
 

@@ -131,7 +131,11 @@ fn path(package: &Package) -> String {
 /// NVD's scores as one entry, each of the vendor's vectors as one of its own.
 fn scores(found: &Match, vendor_id: &str) -> (Vec<Value>, Vec<Value>) {
     let (nvd, vendor): (Vec<&Cvss>, Vec<&Cvss>) = found.cvss.iter().partition(|cvss| cvss.source == "nvd");
-    let of = |version: char| nvd.iter().find(|cvss| cvss.version.starts_with(version)).copied();
+    // Of equal ratings the one that tells its parts: some feeds pass on the score alone.
+    let of = |version: char| {
+        let rated = nvd.iter().filter(|cvss| cvss.version.starts_with(version));
+        rated.min_by_key(|cvss| cvss.exploitability.is_none()).copied()
+    };
     let id = std::iter::once(&found.vulnerability)
         .chain(&found.aliases)
         .find(|name| name.starts_with("CVE-"))

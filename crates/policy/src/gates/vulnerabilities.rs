@@ -102,8 +102,10 @@ fn stale_feed_data(check: &mut Check<'_, '_>) -> Result<(), TriggerError> {
 #[expect(clippy::unnecessary_wraps, reason = "every trigger has this signature")]
 fn vulnerability_data_unavailable(check: &mut Check<'_, '_>) -> Result<(), TriggerError> {
     if distribution_feeds(check).is_empty() {
-        let namespaces = v1::distribution_namespaces(check.evidence.analysis);
-        let namespace = namespaces.first().map_or("None", String::as_str);
+        // Told by its own name, also where another distribution's data would have served.
+        let distribution = check.evidence.analysis.distribution.as_ref();
+        let namespace = distribution.and_then(|own| Some(format!("{}:{}", own.id, own.version.as_deref()?)));
+        let namespace = namespace.as_deref().unwrap_or("None");
         check.fire(
             format!(
                 "Distro-specific feed data not found for distro namespace: {namespace}. Cannot perform CVE scan \

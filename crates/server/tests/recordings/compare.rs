@@ -13,7 +13,7 @@ use crate::mask::masked;
 /// One place where our answer is not the recorded one.
 #[derive(Debug)]
 pub(crate) struct Difference {
-    /// `status`, `header/NAME`, or `body/` and the way to the value; numbers stand for positions in lists.
+    /// `status`, `header/NAME`, or `body/` and the way to the value, with positions in lists and names in sets.
     pub(crate) place: String,
     want: String,
     got: String,

@@ -1,6 +1,6 @@
 //! What is volatile, and what has no order.
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 /// Members whose value depends on when and where the recording was made. Their type still counts.
 const VOLATILE: &[&str] = &[
@@ -20,17 +20,40 @@ const VOLATILE: &[&str] = &[
 ];
 
 /// Members whose items have no order.
-const SETS: &[&str] = &["content", "groups", "image_detail", "rows", "service_states", "vulnerabilities"];
+const SETS: &[&str] = &[
+    "content",
+    "cpes",
+    "groups",
+    "image_detail",
+    "nvd_data",
+    "rows",
+    "service_states",
+    "vendor_data",
+    "vulnerabilities",
+];
 
-/// The value with volatile members replaced by their type and sets in one order.
+/// What an item of a set is known by: the members of the first row of which it has the first.
+const IDENTITIES: &[&[&str]] = &[
+    &["filename"],
+    &["fulltag"],
+    &["vuln", "feed_group", "package", "package_path"],
+    &["package", "version", "location"],
+    &["servicename"],
+    &["group"],
+    &["feed"],
+    &["registry"],
+    &["imageDigest"],
+    &["name"],
+    &["id"],
+];
+
+/// The value with volatile members replaced by their type. A set becomes an object of its items by what they are
+/// known by, so that one item more is one difference.
 pub(crate) fn masked(value: &Value) -> Value {
-    let mut value = mask(value);
-    if let Value::Array(items) = &mut value
-        && items.iter().all(Value::is_object)
-    {
-        sort(items);
+    match mask(value) {
+        Value::Array(items) if items.iter().all(Value::is_object) => Value::Object(by_identity(items)),
+        other => other,
     }
-    value
 }
 
 fn mask(value: &Value) -> Value {
@@ -38,12 +61,12 @@ fn mask(value: &Value) -> Value {
         Value::Object(members) => members
             .iter()
             .map(|(name, value)| {
-                let mut value = if VOLATILE.contains(&name.as_str()) { kind(value) } else { mask(value) };
-                if let Value::Array(items) = &mut value
-                    && SETS.contains(&name.as_str())
-                {
-                    sort(items);
-                }
+                let is_set = SETS.contains(&name.as_str());
+                let value = if VOLATILE.contains(&name.as_str()) { kind(value) } else { mask(value) };
+                let value = match value {
+                    Value::Array(items) if is_set => Value::Object(by_identity(items)),
+                    other => other,
+                };
                 (name.clone(), value)
             })
             .collect(),
@@ -52,22 +75,33 @@ fn mask(value: &Value) -> Value {
     }
 }
 
-fn sort(items: &mut [Value]) {
-    items.sort_by_cached_key(canonical);
+fn by_identity(items: Vec<Value>) -> Map<String, Value> {
+    let mut set = Map::new();
+    for (at, item) in items.into_iter().enumerate() {
+        let identity = identity(&item).unwrap_or_else(|| at.to_string());
+        let mut key = identity.clone();
+        let mut count = 1;
+        while set.contains_key(&key) {
+            count += 1;
+            key = format!("{identity} #{count}");
+        }
+        set.insert(key, item);
+    }
+    set
 }
 
-/// The value as text with its members in order.
-fn canonical(value: &Value) -> String {
-    match value {
+fn identity(item: &Value) -> Option<String> {
+    let known: Vec<&str> = match item {
         Value::Object(members) => {
-            let mut members: Vec<String> =
-                members.iter().map(|(name, value)| format!("{name}={}", canonical(value))).collect();
-            members.sort();
-            members.join(",")
+            let names = IDENTITIES.iter().find(|names| members.contains_key(names[0]))?;
+            names.iter().filter_map(|name| members.get(*name)?.as_str()).collect()
         }
-        Value::Array(items) => items.iter().map(canonical).collect::<Vec<_>>().join(";"),
-        other => other.to_string(),
-    }
+        // A row of a check: what was found, by which gate and trigger.
+        Value::Array(cells) => cells.iter().skip(2).take(3).filter_map(Value::as_str).collect(),
+        Value::String(text) => vec![text],
+        _ => return None,
+    };
+    Some(known.join(" "))
 }
 
 fn kind(value: &Value) -> Value {
