@@ -78,6 +78,12 @@ fn wait_for(child: &mut Child, stage: &str) {
     assert!(lines.map_while(Result::ok).any(|said| said.contains(&line)), "the worker ended before `{stage}`");
 }
 
+/// A worker that ended by itself would be waited for in vain.
+fn still_works(child: &mut Child) {
+    assert_eq!(child.try_wait().unwrap(), None, "the worker ended");
+    std::thread::yield_now();
+}
+
 /// `SIGKILL`.
 fn kill(mut child: Child) {
     child.kill().unwrap();
@@ -141,10 +147,10 @@ pub(crate) async fn after_the_claim(opened: &Opened) {
 
 pub(crate) async fn during_the_blob(opened: &Opened) {
     let task = add(opened).await;
-    let child = start(opened, "during blob");
+    let mut child = start(opened, "during blob");
     // Its file appears before it is whole.
     while files(&opened.settings.data_dir.join("blobs")).is_empty() {
-        tokio::task::yield_now().await;
+        still_works(&mut child);
     }
     kill(child);
     recover(opened, task, false).await;
@@ -178,7 +184,9 @@ pub(crate) async fn inside_the_transaction(opened: &Opened) {
         wait_for(&mut child, "blob");
         let waiting =
             "select count(*) from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()";
-        while sqlx::query_scalar::<_, i64>(waiting).fetch_one(&pool).await.unwrap() == 0 {}
+        while sqlx::query_scalar::<_, i64>(waiting).fetch_one(&pool).await.unwrap() == 0 {
+            still_works(&mut child);
+        }
         kill(child);
         lock.rollback().await.unwrap();
         pool.close().await;
@@ -190,7 +198,7 @@ pub(crate) async fn inside_the_transaction(opened: &Opened) {
         let mut child = start(opened, "");
         wait_for(&mut child, "blob");
         while size() < before + 1_000_000 {
-            tokio::task::yield_now().await;
+            still_works(&mut child);
         }
         kill(child);
     }
