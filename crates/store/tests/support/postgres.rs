@@ -30,6 +30,7 @@ struct Server {
 
 impl Server {
     fn start() -> Self {
+        let (initdb, pg_ctl) = (find("initdb"), find("pg_ctl"));
         let dir = tempfile::Builder::new().prefix("killick-pg").tempdir_in("/tmp").unwrap().keep();
         // PostgreSQL refuses to run as root.
         let root = std::os::unix::fs::MetadataExt::uid(&fs_err::metadata("/proc/self").unwrap()) == 0;
@@ -37,22 +38,22 @@ impl Server {
             assert!(Command::new("chown").arg("nobody").arg(&dir).status().unwrap().success());
         }
         let keeper = keeper(&dir);
-        let run = |program: &str| {
-            let mut command = Command::new(if root { PathBuf::from("setpriv") } else { find(program) });
+        let run = |program: &Path| {
+            let mut command = Command::new(if root { Path::new("setpriv") } else { program });
             if root {
-                command.args(["--reuid=nobody", "--clear-groups"]).arg(find(program));
+                command.args(["--reuid=nobody", "--clear-groups"]).arg(program);
             }
             command.current_dir(&dir).stdout(Stdio::null()).stderr(Stdio::null());
             command
         };
         let data = dir.join("data");
-        let made = run("initdb").args(["-A", "trust", "-U", "test", "--no-sync", "-D"]).arg(&data).status().unwrap();
+        let made = run(&initdb).args(["-A", "trust", "-U", "test", "--no-sync", "-D"]).arg(&data).status().unwrap();
         assert!(made.success(), "`initdb` failed");
         let options = format!(
             "-c listen_addresses='' -c unix_socket_directories={} -c fsync=off -c full_page_writes=off -c max_connections=300",
             dir.display()
         );
-        let started = run("pg_ctl").arg("-D").arg(&data).args(["-w", "-o", &options, "start"]).status().unwrap();
+        let started = run(&pg_ctl).arg("-D").arg(&data).args(["-w", "-o", &options, "start"]).status().unwrap();
         assert!(started.success(), "`pg_ctl start` failed");
         Self { dir, databases: 0, _keeper: keeper }
     }
