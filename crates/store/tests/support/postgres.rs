@@ -32,12 +32,12 @@ impl Server {
     fn start() -> Self {
         let (initdb, pg_ctl) = (find("initdb"), find("pg_ctl"));
         let dir = tempfile::Builder::new().prefix("killick-pg").tempdir_in("/tmp").unwrap().keep();
+        let keeper = keeper(&dir);
         // PostgreSQL refuses to run as root.
         let root = std::os::unix::fs::MetadataExt::uid(&fs_err::metadata("/proc/self").unwrap()) == 0;
         if root {
             assert!(Command::new("chown").arg("nobody").arg(&dir).status().unwrap().success());
         }
-        let keeper = keeper(&dir);
         let run = |program: &Path| {
             let mut command = Command::new(if root { Path::new("setpriv") } else { program });
             if root {
