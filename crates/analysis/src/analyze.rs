@@ -1,6 +1,5 @@
 //! From a staged image to its analysis: layers in parallel, merged, searched for what they say together.
 
-use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
@@ -87,7 +86,7 @@ pub fn analyze(
     }
     let mut plan = squash::plan(&layers, options.limits.link_depth);
     problems.append(&mut plan.problems);
-    let found = FoundFiles::collect(&mut layers, &plan);
+    let found = FoundFiles::collect(&mut layers, &plan, &mut problems);
     let files = plan.into_files(layers.into_iter().map(|layer| layer.blocks).collect());
 
     let (mut packages, distribution) = join(&found, &files, &mut problems);
@@ -119,9 +118,8 @@ fn facts(layer: &StagedLayer, cache: Option<&dyn LayerCache>, options: &Options)
         report(options, Step::LayerKnown(&layer.diff_id));
         return Ok(facts);
     }
-    let open = |source: io::Error| AnalysisError::Layer { layer: layer.diff_id.clone(), source };
-    let reader = layer.source.open().map_err(open)?;
-    let facts = read_layer(reader, layer.size, Matcher::all(), &options.limits, &options.budget)
+    let source = layer.source.as_ref();
+    let facts = read_layer(source, layer.size, Matcher::all(), &options.limits, &options.budget)
         .map_err(|error| error.of(&layer.diff_id))?;
     report(options, Step::LayerRead(&layer.diff_id));
     if let Some(cache) = cache {
@@ -136,6 +134,9 @@ fn report(options: &Options, step: Step<'_>) {
     }
 }
 
+/// Packages and pieces copied for other names of their files, against a package database with a million names.
+const COPIES: usize = 200_000;
+
 /// Everything readers found in all layers, and where it is in the image.
 struct FoundFiles {
     /// Reader, path, layer, found; what survives, ordered by path.
@@ -145,23 +146,37 @@ struct FoundFiles {
 }
 
 impl FoundFiles {
-    fn collect(layers: &mut [LayerFacts], plan: &Plan) -> Self {
+    fn collect(layers: &mut [LayerFacts], plan: &Plan, problems: &mut Vec<Problem>) -> Self {
         let (mut visible, mut hidden) = (Vec::new(), Vec::new());
+        let (mut copied, mut left_out) = (0, 0_u64);
         for (index, layer) in (0..).zip(layers) {
             for item in std::mem::take(&mut layer.found) {
-                let Some(path) = layer.entry(item.entry).map(|entry| entry.path.clone()) else { continue };
+                let seen_as = layer.entry(item.name.unwrap_or(item.entry));
+                let Some(path) = seen_as.map(|entry| entry.path.clone()) else { continue };
                 let origin = (index, item.entry);
                 let others = plan.elsewhere.get(&origin).map_or(&[][..], Vec::as_slice);
                 for (other, layer) in others {
                     // Another name of the file counts if its reader would want it by that name.
-                    if Matcher::all().wants(&item.reader, other) {
-                        let moved = relocated(&item.found, &path, other);
-                        visible.push((item.reader.clone(), other.clone(), *layer, Arc::new(moved)));
+                    if !Matcher::all().wants(&item.reader, other) {
+                        continue;
                     }
+                    if copied > COPIES {
+                        left_out += 1;
+                        continue;
+                    }
+                    copied += 1 + item.found.packages.len() + item.found.pieces.len();
+                    let moved = relocated(&item.found, &path, other);
+                    visible.push((item.reader.clone(), other.clone(), *layer, Arc::new(moved)));
                 }
-                let place = if plan.is_kept(origin) { &mut visible } else { &mut hidden };
-                place.push((item.reader, path, index, Arc::new(item.found)));
+                if item.name.is_none() {
+                    let place = if plan.is_kept(origin) { &mut visible } else { &mut hidden };
+                    place.push((item.reader, path, index, Arc::new(item.found)));
+                }
             }
+        }
+        if left_out > 0 {
+            let message = format!("{left_out} names of files that have other names too were not searched for packages");
+            problems.push(Problem::new("limit-hard-links", "image", message));
         }
         visible.sort_by(|a, b| a.1.cmp(&b.1));
         Self { visible, hidden }

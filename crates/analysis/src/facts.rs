@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::catalogers::Found;
 
 /// Version of the kept form; part of [`revision_key`](crate::matcher::revision_key).
-pub const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 2;
 
 /// Bytes of kept facts unpacked at most, against a damaged or forged cache entry.
 const UNPACKED_BYTES: u64 = 2 << 30;
@@ -75,6 +75,8 @@ pub(crate) enum EntryKind {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct FoundIn {
     pub(crate) entry: u32,
+    /// The entry of the hard link by whose name it was read, if not by its own.
+    pub(crate) name: Option<u32>,
     pub(crate) reader: String,
     pub(crate) found: Found,
 }

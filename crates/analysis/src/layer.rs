@@ -1,27 +1,33 @@
-//! One pass over one layer: every entry is recorded, every file hashed, every wanted file read, nothing written.
+//! One pass over one layer: every entry is recorded, every file hashed, every wanted file read, nothing written. A
+//! second one where hard links make it necessary ([`links`]).
 //!
 //! Limits that protect this process (`limit-layer-bytes`, `limit-layer-entries`, `limit-compression-ratio`,
-//! `limit-header-bytes`) end the analysis. Limits on one file or name (`limit-file-bytes`, `limit-path-bytes`) are
-//! problems, and the rest of the layer is read.
+//! `limit-header-bytes`) end the analysis. Limits on one file or name (`limit-file-bytes`, `limit-path-bytes`,
+//! `limit-hole-bytes`) are problems, and the rest of the layer is read.
 
-use std::io::{self, BufReader, Read};
+mod links;
+mod metered;
+mod read_ahead;
+
+use std::io::BufRead;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use killick_model::image::LayerSource;
 use killick_model::path::ImagePath;
 use killick_model::problem::Problem;
 use md5::Md5;
 use sha2::{Digest, Sha256};
 
 use crate::budget::Budget;
-use crate::catalogers::{Found, WantedFile};
+use crate::catalogers::{Cataloger, Found, WantedFile};
 use crate::error::ReadError;
 use crate::facts::{Entry, EntryKind, FoundIn, LayerFacts, More};
+use crate::layer::links::WantedLink;
+use crate::layer::metered::{Metered, by_ratio, unwrap_limit};
+use crate::layer::read_ahead::read_ahead;
 use crate::limits::Limits;
 use crate::matcher::Matcher;
 use crate::tar_stream::{EntryType, TarEntry, TarStream};
-
-/// Bytes read from the decompressor at once.
-const BUFFER_BYTES: usize = 256 << 10;
 
 /// Problems kept per layer; a million bad names need not be told one by one.
 const MAX_PROBLEMS: usize = 200;
@@ -29,61 +35,47 @@ const MAX_PROBLEMS: usize = 200;
 /// A held buffer above this is given back after its file.
 const KEPT_BUFFER_BYTES: usize = 1 << 20;
 
-/// Reads one uncompressed layer to its end. `stored_bytes` is the size of the compressed layer.
+/// Reads one layer to its end. `stored_bytes` is the size of the compressed layer.
 pub fn read_layer(
-    reader: impl Read,
+    source: &dyn LayerSource,
     stored_bytes: u64,
     matcher: &Matcher,
     limits: &Limits,
     budget: &Budget,
 ) -> Result<LayerFacts, ReadError> {
-    let metered = Metered { inner: reader, read: 0, stored_bytes, limits, hit: None };
-    let mut pass = Pass {
-        stream: TarStream::new(BufReader::with_capacity(BUFFER_BYTES, metered)),
-        matcher,
-        limits,
-        budget,
-        facts: LayerFacts::default(),
-        dropped_problems: 0,
-        wanted: Vec::new(),
-        held: Vec::new(),
-    };
-    let outcome = pass.run();
-    // A limit travels through the buffered reader as an I/O error; its name is kept by the meter.
-    match (outcome, pass.stream.input().get_ref().hit) {
-        (Err(_), Some((name, limit))) => Err(ReadError::Limit(name, limit)),
-        (outcome, _) => outcome.map(|()| pass.facts),
-    }
-}
-
-/// Counts the bytes of a layer against its limits.
-struct Metered<'a, R> {
-    inner: R,
-    read: u64,
-    stored_bytes: u64,
-    limits: &'a Limits,
-    hit: Option<(&'static str, u64)>,
-}
-
-impl<R: Read> Read for Metered<'_, R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let count = self.inner.read(buffer)?;
-        self.read += count as u64;
-        let ratio = self.limits.compression_ratio;
-        if self.read > self.limits.layer_bytes {
-            self.hit = Some(("limit-layer-bytes", self.limits.layer_bytes));
-        } else if self.read > self.stored_bytes.saturating_mul(ratio).max(FREE_BYTES) {
-            self.hit = Some(("limit-compression-ratio", ratio));
-        }
-        match self.hit {
-            Some((name, _)) => Err(io::Error::other(name)),
-            None => Ok(count),
+    let open = || source.open().map(|input| Metered::new(input, stored_bytes, limits)).map_err(ReadError::Io);
+    let pass = read_ahead(open()?, |stream| {
+        let mut pass = Pass {
+            stream: TarStream::new(stream),
+            matcher,
+            limits,
+            budget,
+            facts: LayerFacts::default(),
+            dropped_problems: 0,
+            wanted: Vec::new(),
+            held: Vec::new(),
+            free_holes: by_ratio(stored_bytes, limits).min(limits.layer_bytes),
+            links: Vec::new(),
+        };
+        pass.run().map(|()| (pass.facts, pass.links))
+    });
+    let (mut facts, links) = pass.map_err(ReadError::Io)?.map_err(unwrap_limit)?;
+    let may_hold = limits.file_bytes.min(budget.total());
+    let (again, too_large) = links::to_read(&facts, &links, matcher, may_hold);
+    for path in too_large {
+        if facts.problems.len() < MAX_PROBLEMS {
+            let message = format!("more than the limit of {may_hold} bytes: not searched for packages");
+            facts.problems.push(Problem::new("limit-file-bytes", path.to_string(), message));
         }
     }
+    if !again.is_empty() {
+        drop(links);
+        read_ahead(open()?, |stream| links::read_again(stream, &again, &mut facts, matcher, limits, budget))
+            .map_err(ReadError::Io)?
+            .map_err(unwrap_limit)?;
+    }
+    Ok(facts)
 }
-
-/// Bytes that any layer may have, however well it compresses.
-const FREE_BYTES: u64 = 64 << 20;
 
 struct Pass<'a, R> {
     stream: TarStream<R>,
@@ -94,9 +86,12 @@ struct Pass<'a, R> {
     dropped_problems: usize,
     wanted: Vec<usize>,
     held: Vec<u8>,
+    /// Bytes of holes that may yet be hashed.
+    free_holes: u64,
+    links: Vec<WantedLink>,
 }
 
-impl<R: io::BufRead> Pass<'_, R> {
+impl<R: BufRead> Pass<'_, R> {
     fn run(&mut self) -> Result<(), ReadError> {
         while let Some(entry) = self.stream.next_entry(self.limits.layer_entries)? {
             self.entry(&entry)?;
@@ -128,11 +123,17 @@ impl<R: io::BufRead> Pass<'_, R> {
             return Ok(());
         }
         let kind = match entry.entry_type {
-            EntryType::File => return self.file(path, entry),
-            EntryType::Sparse => {
-                self.problem("sparse-file", path.as_bytes(), "a sparse file is listed, its content is not read");
-                EntryKind::Unread
-            }
+            EntryType::File => match self.free_holes.checked_sub(entry.holes) {
+                Some(free) => {
+                    self.free_holes = free;
+                    return self.file(path, entry);
+                }
+                None => {
+                    let message = "its holes are larger than the layer may be: listed, not read";
+                    self.problem("limit-hole-bytes", path.to_string().as_bytes(), message);
+                    EntryKind::Unread
+                }
+            },
             EntryType::Directory => EntryKind::Directory,
             EntryType::Symlink => EntryKind::Symlink,
             EntryType::HardLink => EntryKind::HardLink,
@@ -140,14 +141,25 @@ impl<R: io::BufRead> Pass<'_, R> {
             EntryType::BlockDevice => EntryKind::BlockDevice,
             EntryType::Fifo => EntryKind::Fifo,
             EntryType::Other(flag) => {
-                self.problem("unknown-entry-type", path.as_bytes(), format!("entry type {flag} is unknown, skipped"));
+                self.problem(
+                    "unknown-entry-type",
+                    path.to_string().as_bytes(),
+                    format!("entry type {flag} is unknown, skipped"),
+                );
                 return Ok(());
             }
         };
         let is_link = matches!(kind, EntryKind::Symlink | EntryKind::HardLink);
         let more = is_link.then(|| Box::new(More { link: entry.link.as_slice().into(), md5: None }));
         let size = if kind == EntryKind::Unread { entry.size } else { 0 };
-        self.facts.push(new_entry(path, kind, entry, size, [0; 32], more));
+        if kind == EntryKind::HardLink {
+            self.matcher.by_path(&path, &mut self.wanted);
+        }
+        let number = self.facts.push(new_entry(path, kind, entry, size, [0; 32], more));
+        if kind == EntryKind::HardLink {
+            let readers = self.wanted.iter().filter_map(|reader| u16::try_from(*reader).ok());
+            self.links.extend(readers.map(|reader| (number, reader)));
+        }
         Ok(())
     }
 
@@ -159,7 +171,7 @@ impl<R: io::BufRead> Pass<'_, R> {
             // Other names of this form are bookkeeping of aufs.
             name if name.starts_with(b".wh.") => {}
             b"" | b"." | b".." => {
-                self.problem("bad-whiteout", marker.as_bytes(), "the whiteout names no file, ignored");
+                self.problem("bad-whiteout", marker.to_string().as_bytes(), "the whiteout names no file, ignored");
             }
             name => {
                 let hidden = [parent, b"/".as_slice(), name].concat();
@@ -175,13 +187,13 @@ impl<R: io::BufRead> Pass<'_, R> {
         let may_hold = self.limits.file_bytes.min(self.budget.total());
         if !self.wanted.is_empty() && entry.size > may_hold {
             let message = format!("{} bytes, more than the limit of {may_hold}: not searched for packages", entry.size);
-            self.problem("limit-file-bytes", path.as_bytes(), message);
+            self.problem("limit-file-bytes", path.to_string().as_bytes(), message);
             self.wanted.clear();
         }
         let budget = self.budget;
         let share = if self.wanted.is_empty() { None } else { budget.hold(entry.size) };
         let with_md5 = may_be_packaged(path.as_bytes());
-        let (sha256, md5) = self.content(share.is_some(), with_md5)?;
+        let (sha256, md5) = self.content(entry.size, share.is_some(), with_md5)?;
         let more = md5.map(|md5| Box::new(More { link: Box::default(), md5: Some(md5) }));
         if share.is_some() {
             let number = self.facts.push(new_entry(path.clone(), EntryKind::File, entry, entry.size, sha256, more));
@@ -195,11 +207,14 @@ impl<R: io::BufRead> Pass<'_, R> {
         Ok(())
     }
 
-    /// Hashes the content, and holds it if asked.
-    fn content(&mut self, hold: bool, with_md5: bool) -> Result<([u8; 32], Option<[u8; 16]>), ReadError> {
+    /// Hashes the content of `size` bytes, and holds it if asked.
+    fn content(&mut self, size: u64, hold: bool, with_md5: bool) -> Result<([u8; 32], Option<[u8; 16]>), ReadError> {
         let mut sha256 = Sha256::new();
         let mut md5 = with_md5.then(Md5::new);
         self.held.clear();
+        if hold {
+            self.held.reserve_exact(usize::try_from(size).unwrap_or(usize::MAX));
+        }
         loop {
             let chunk = self.stream.chunk()?;
             if chunk.is_empty() {
@@ -220,18 +235,10 @@ impl<R: io::BufRead> Pass<'_, R> {
 
     /// Shows the held file to every reader that wants it.
     fn search(&mut self, entry: u32, path: &ImagePath) {
-        let mut file = WantedFile { path, bytes: &self.held, limits: self.limits };
         for index in &self.wanted {
             let reader = self.matcher.reader(*index);
-            let mut found = Found::default();
-            // Readers do not panic; if one does all the same, the image is not lost.
-            if catch_unwind(AssertUnwindSafe(|| reader.read(&mut file, &mut found))).is_err() {
-                let message = format!("the `{}` cataloger failed on this file", reader.name());
-                found = Found::default();
-                found.problems.push(Problem::new("cataloger-panic", path.to_string(), message));
-            }
-            if found != Found::default() {
-                self.facts.found.push(FoundIn { entry, reader: reader.name().to_owned(), found });
+            if let Some(found) = show(reader, path, &self.held, self.limits) {
+                self.facts.found.push(FoundIn { entry, name: None, reader: reader.name().to_owned(), found });
             }
         }
     }
@@ -244,6 +251,19 @@ impl<R: io::BufRead> Pass<'_, R> {
         let shown = path.get(..200).unwrap_or(path);
         self.facts.problems.push(Problem::new(kind, String::from_utf8_lossy(shown), message));
     }
+}
+
+/// What a reader finds in a file, if anything.
+fn show(reader: &dyn Cataloger, path: &ImagePath, bytes: &[u8], limits: &Limits) -> Option<Found> {
+    let mut file = WantedFile { path, bytes, limits };
+    let mut found = Found::default();
+    // Readers do not panic; if one does all the same, the image is not lost.
+    if catch_unwind(AssertUnwindSafe(|| reader.read(&mut file, &mut found))).is_err() {
+        let message = format!("the `{}` cataloger failed on this file", reader.name());
+        found = Found::default();
+        found.problems.push(Problem::new("cataloger-panic", path.to_string(), message));
+    }
+    (found != Found::default()).then_some(found)
 }
 
 fn new_entry(
@@ -269,3 +289,6 @@ fn may_be_packaged(path: &[u8]) -> bool {
         first => first.starts_with(b"lib"),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -9,13 +9,17 @@ pub struct Limits {
     pub layer_entries: u64,
     /// Layers of one image.
     pub layers: usize,
-    /// Uncompressed over compressed bytes of one layer, once past the first mebibyte.
+    /// Uncompressed over compressed bytes of one layer, once past the first 64 MiB. Holes of
+    /// files count by themselves, against the same bound.
     pub compression_ratio: u64,
     /// Bytes of one path.
     pub path_bytes: usize,
-    /// Bytes of one file a cataloger wants to hold.
+    /// Bytes of one file a cataloger wants to hold. Larger ones are hashed, and a problem says that they were not
+    /// searched.
     pub file_bytes: u64,
-    /// Bytes of all files held at once, over all layers.
+    /// Bytes of all files held at once, over all layers: the greater part of what one analysis takes in memory.
+    /// Catalogers see whole files, because an archive's directory and an executable's sections may be anywhere in
+    /// them and nothing may be put on disk; the default admits all but the largest executables within 256 MiB in all.
     pub held_bytes: u64,
     /// How deep archives in archives are opened.
     pub archive_depth: u32,
@@ -35,8 +39,8 @@ impl Default for Limits {
             layers: 512,
             compression_ratio: 200,
             path_bytes: 4096,
-            file_bytes: 512 << 20,
-            held_bytes: 96 << 20,
+            file_bytes: 160 << 20,
+            held_bytes: 160 << 20,
             archive_depth: 8,
             archive_bytes: 2 << 30,
             archive_entries: 200_000,

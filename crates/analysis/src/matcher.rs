@@ -83,6 +83,13 @@ impl Matcher {
         wanted.dedup();
     }
 
+    /// Whether the reader of this number wants the path for its name.
+    pub(crate) fn by_path_of(&self, reader: u16, path: &ImagePath) -> bool {
+        let mut wanted = Vec::new();
+        self.by_path(path, &mut wanted);
+        wanted.contains(&usize::from(reader))
+    }
+
     /// Adds the readers that want an executable with this beginning.
     pub(crate) fn by_magic(&self, path: &ImagePath, mode: u16, beginning: &[u8], wanted: &mut Vec<usize>) {
         let may_run = mode & 0o111 != 0 || memchr::memmem::find(path.file_name(), b".so").is_some();

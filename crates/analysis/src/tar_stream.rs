@@ -3,12 +3,18 @@
 //! Formats: POSIX.1-2017 pax interchange, ustar, GNU long names, v7. Header fields are decoded by the `tar` crate;
 //! its iterator is not used because it holds extended headers of any length and ends at the first oddity.
 //! What an engine refuses (wrong checksum, malformed size or extended header, end inside an entry) is an error.
-//! Sparse members are given with their claimed size and without content: nothing expands a claim.
+//! Files with holes (GNU, and pax 0.0, 0.1 and 1.0) are given whole, their holes as zeros. Nothing bounds what holes
+//! claim here: [`TarEntry::holes`] tells it beforehand, and what is not read costs nothing.
+
+mod pax;
+mod sparse;
 
 use std::io::{self, BufRead, Read};
 
-use tar::Header;
+use tar::{GnuExtSparseHeader, GnuSparseHeader, Header};
 
+use self::pax::{Extended, number};
+use self::sparse::{MAX_REGIONS, Map, Piece};
 use crate::error::{ReadError, TarError};
 
 const BLOCK: usize = 512;
@@ -20,8 +26,6 @@ const HEADER_BYTES: u64 = 1 << 20;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum EntryType {
     File,
-    /// A file with holes, whose content is not given.
-    Sparse,
     Directory,
     Symlink,
     HardLink,
@@ -42,8 +46,10 @@ pub(crate) struct TarEntry {
     pub(crate) mode: u16,
     pub(crate) uid: u32,
     pub(crate) gid: u32,
-    /// Size of the file; bytes that follow for anything but sparse files.
+    /// Size of the file.
     pub(crate) size: u64,
+    /// How much of it is holes, which no byte of the archive pays for.
+    pub(crate) holes: u64,
 }
 
 /// Reads entries. The content of an entry is read through [`TarStream::chunk`] before the next header.
@@ -55,33 +61,22 @@ pub(crate) struct TarStream<R> {
     /// Padding after them.
     padding: u64,
     headers: u64,
+    /// Where the content of the current entry lies, if it has holes.
+    map: Option<Map>,
 }
 
-#[derive(Default)]
-struct Extended {
-    path: Option<Vec<u8>>,
-    link: Option<Vec<u8>>,
-    size: Option<u64>,
-    uid: Option<u64>,
-    gid: Option<u64>,
-    /// A pax sparse member and its claimed size.
-    sparse: Option<u64>,
-}
+/// What holes are made of.
+static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
 
 impl<R: BufRead> TarStream<R> {
     pub(crate) fn new(input: R) -> Self {
-        Self { input, offset: 0, remaining: 0, padding: 0, headers: 0 }
-    }
-
-    /// What the archive is read from.
-    pub(crate) fn input(&self) -> &R {
-        &self.input
+        Self { input, offset: 0, remaining: 0, padding: 0, headers: 0, map: None }
     }
 
     /// The next entry, or `None` at the end of the archive. Skips what was not read of the current one.
     pub(crate) fn next_entry(&mut self, max_headers: u64) -> Result<Option<TarEntry>, ReadError> {
         self.skip(self.remaining.saturating_add(self.padding))?;
-        (self.remaining, self.padding) = (0, 0);
+        (self.remaining, self.padding, self.map) = (0, 0, None);
         let mut extended = Extended::default();
         loop {
             let start = self.offset;
@@ -96,27 +91,35 @@ impl<R: BufRead> TarStream<R> {
             match flag {
                 b'x' | b'X' => {
                     let records = self.extension(size)?;
-                    pax(&records, &mut extended).ok_or_else(|| malformed("an extended header is malformed"))?;
+                    extended.read(&records).ok_or_else(|| malformed("an extended header is malformed"))?;
                 }
                 // Engines ignore global headers.
                 b'g' => drop(self.extension(size)?),
                 b'L' => extended.path = Some(until_nul(&self.extension(size)?)),
                 b'K' => extended.link = Some(until_nul(&self.extension(size)?)),
-                _ => return Ok(Some(self.entry(&header, flag, size, extended))),
+                _ => return self.entry(start, &header, flag, size, extended).map(Some),
             }
         }
     }
 
-    fn entry(&mut self, header: &Header, flag: u8, size: u64, extended: Extended) -> TarEntry {
-        let path = extended.path.unwrap_or_else(|| header.path_bytes().into_owned());
+    fn entry(
+        &mut self,
+        start: u64,
+        header: &Header,
+        flag: u8,
+        size: u64,
+        mut extended: Extended,
+    ) -> Result<TarEntry, ReadError> {
+        let malformed = |reason| ReadError::Tar(TarError { offset: start, reason });
+        let sparse = extended.take_sparse().map_err(malformed)?;
+        let named = sparse.as_ref().and_then(|sparse| sparse.name.clone()).or(extended.path);
+        let path = named.unwrap_or_else(|| header.path_bytes().into_owned());
         let link = extended
             .link
             .unwrap_or_else(|| header.link_name_bytes().map(std::borrow::Cow::into_owned).unwrap_or_default());
         let entry_type = match flag {
             0 if path.last() == Some(&b'/') => EntryType::Directory,
-            0 | b'0' | b'7' if extended.sparse.is_some() => EntryType::Sparse,
-            0 | b'0' | b'7' => EntryType::File,
-            b'S' => EntryType::Sparse,
+            0 | b'0' | b'7' | b'S' => EntryType::File,
             b'1' => EntryType::HardLink,
             b'2' => EntryType::Symlink,
             b'3' => EntryType::CharacterDevice,
@@ -125,46 +128,107 @@ impl<R: BufRead> TarStream<R> {
             b'6' => EntryType::Fifo,
             other => EntryType::Other(other),
         };
-        let size = extended.size.unwrap_or(size);
         // Links, devices and directories have no content whatever their size says, as in Go.
-        let has_content = matches!(entry_type, EntryType::File | EntryType::Sparse | EntryType::Other(_));
-        self.remaining = if has_content { size } else { 0 };
+        let has_content = matches!(entry_type, EntryType::File | EntryType::Other(_));
+        self.remaining = if has_content { extended.size.unwrap_or(size) } else { 0 };
         self.padding = self.remaining.wrapping_neg() % BLOCK as u64;
-        let claimed = match (entry_type, header.as_gnu()) {
-            (EntryType::Sparse, Some(gnu)) if flag == b'S' => gnu.real_size().unwrap_or(0),
-            (EntryType::Sparse, _) => extended.sparse.unwrap_or(0),
-            _ => self.remaining,
+        let map = match sparse {
+            _ if flag == b'S' => Some(self.gnu_map(start, header)?),
+            Some(_) if !has_content => return Err(malformed("something else than a file has holes")),
+            Some(sparse) => {
+                let regions = match sparse.regions {
+                    Some(regions) => regions,
+                    None => self.leading_map(start)?,
+                };
+                Some((regions, sparse.size))
+            }
+            None => None,
         };
+        let stored = self.remaining;
+        if let Some((regions, size)) = map {
+            let map = Map::new(regions, size, stored);
+            self.map = Some(map.ok_or_else(|| malformed("the map of a file with holes is impossible"))?);
+        }
+        let size = self.map.as_ref().map_or(stored, Map::size);
         let number = |extended: Option<u64>, field: io::Result<u64>| {
             u32::try_from(extended.or(field.ok()).unwrap_or(0)).unwrap_or(u32::MAX)
         };
-        TarEntry {
+        Ok(TarEntry {
             entry_type,
             path,
             link,
             mode: u16::try_from(header.mode().unwrap_or(0) & 0o7777).unwrap_or(0),
             uid: number(extended.uid, header.uid()),
             gid: number(extended.gid, header.gid()),
-            size: claimed,
+            size,
+            holes: size - stored,
+        })
+    }
+
+    /// The map of GNU's own form, which goes on in blocks of its own, and the size of the file.
+    fn gnu_map(&mut self, start: u64, header: &Header) -> Result<(Vec<(u64, u64)>, u64), ReadError> {
+        let malformed =
+            || ReadError::Tar(TarError { offset: start, reason: "the map of a file with holes is malformed" });
+        let gnu = header.as_gnu().ok_or_else(malformed)?;
+        let size = gnu.real_size().map_err(|_| malformed())?;
+        let mut regions = Vec::new();
+        let mut add = |entries: &[GnuSparseHeader]| {
+            // An empty offset ends the list, as in Go and GNU tar.
+            for entry in entries.iter().take_while(|entry| entry.offset[0] != 0) {
+                regions.push((entry.offset().ok()?, entry.length().ok()?));
+            }
+            (regions.len() <= MAX_REGIONS).then_some(())
+        };
+        add(&gnu.sparse).ok_or_else(malformed)?;
+        let mut goes_on = gnu.is_extended();
+        while goes_on {
+            let mut block = GnuExtSparseHeader::new();
+            self.fill(block.as_mut_bytes()).and_then(|filled| if filled { Ok(()) } else { Err(self.cut()) })?;
+            self.offset += BLOCK as u64;
+            add(block.sparse()).ok_or_else(malformed)?;
+            goes_on = block.is_extended();
+        }
+        Ok((regions, size))
+    }
+
+    /// The map of pax form 1.0: lines with numbers before the content, padded to whole blocks.
+    fn leading_map(&mut self, start: u64) -> Result<Vec<(u64, u64)>, ReadError> {
+        let malformed =
+            || ReadError::Tar(TarError { offset: start, reason: "the map of a file with holes is malformed" });
+        let mut numbers: Vec<u64> = Vec::new();
+        let mut line = Vec::new();
+        loop {
+            let mut block = [0; BLOCK];
+            self.remaining = self.remaining.checked_sub(BLOCK as u64).ok_or_else(malformed)?;
+            if !self.fill(&mut block)? {
+                return Err(self.cut());
+            }
+            self.offset += BLOCK as u64;
+            for byte in block {
+                if byte != b'\n' {
+                    line.push(byte);
+                    continue;
+                }
+                numbers.push(number(&line).filter(|_| !line.is_empty()).ok_or_else(malformed)?);
+                line.clear();
+                let count = numbers.first().copied().unwrap_or(0);
+                if count > MAX_REGIONS as u64 {
+                    return Err(malformed());
+                }
+                if numbers.len() as u64 > 2 * count {
+                    return sparse::regions(numbers.get(1..).unwrap_or_default()).ok_or_else(malformed);
+                }
+            }
+            if line.len() > BLOCK {
+                return Err(malformed());
+            }
         }
     }
 
     /// One header; `None` at the end-of-archive mark or the end of the stream.
     fn header(&mut self) -> Result<Option<Header>, ReadError> {
         let mut header = Header::new_old();
-        let block = header.as_mut_bytes();
-        let mut filled = 0;
-        // `as_mut_bytes` is a fixed array of one block, so slicing from `filled` stays inside.
-        while let Some(rest) = block.get_mut(filled..).filter(|rest| !rest.is_empty()) {
-            match self.input.read(rest) {
-                Ok(0) if filled == 0 => return Ok(None),
-                Ok(0) => return Err(self.cut()),
-                Ok(count) => filled += count,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(ReadError::Io(error)),
-            }
-        }
-        if block.iter().all(|&byte| byte == 0) {
+        if !self.fill(header.as_mut_bytes())? || header.as_bytes().iter().all(|&byte| byte == 0) {
             return Ok(None);
         }
         let has_sum = {
@@ -181,6 +245,21 @@ impl<R: BufRead> TarStream<R> {
         }
         self.offset += BLOCK as u64;
         Ok(Some(header))
+    }
+
+    /// Reads one block; false at the end of the stream.
+    fn fill(&mut self, block: &mut [u8; BLOCK]) -> Result<bool, ReadError> {
+        let mut filled = 0;
+        while let Some(rest) = block.get_mut(filled..).filter(|rest| !rest.is_empty()) {
+            match self.input.read(rest) {
+                Ok(0) if filled == 0 => return Ok(false),
+                Ok(0) => return Err(self.cut()),
+                Ok(count) => filled += count,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(ReadError::Io(error)),
+            }
+        }
+        Ok(true)
     }
 
     /// The content of an extended header.
@@ -200,20 +279,36 @@ impl<R: BufRead> TarStream<R> {
 
     /// The next bytes of the current entry's content; empty at its end. Call [`TarStream::consume`] with their number.
     pub(crate) fn chunk(&mut self) -> Result<&[u8], ReadError> {
-        if self.remaining == 0 {
+        let count = match self.map.as_mut().map(Map::piece) {
+            Some(Piece::Hole(count)) => {
+                let count = usize::try_from(count).unwrap_or(usize::MAX);
+                return Ok(ZEROS.get(..count).unwrap_or(&ZEROS));
+            }
+            Some(Piece::Stored(count)) => count.min(self.remaining),
+            Some(Piece::End) => 0,
+            None => self.remaining,
+        };
+        if count == 0 {
             return Ok(&[]);
         }
         let offset = self.offset;
-        let remaining = usize::try_from(self.remaining).unwrap_or(usize::MAX);
+        let count = usize::try_from(count).unwrap_or(usize::MAX);
         let buffer = self.input.fill_buf().map_err(ReadError::Io)?;
         if buffer.is_empty() {
             return Err(ReadError::Tar(TarError { offset, reason: "the archive ends inside an entry" }));
         }
-        Ok(buffer.get(..remaining).unwrap_or(buffer))
+        Ok(buffer.get(..count).unwrap_or(buffer))
     }
 
     /// Marks `count` bytes of the last chunk as used.
     pub(crate) fn consume(&mut self, count: usize) {
+        if let Some(map) = &mut self.map {
+            let is_hole = matches!(map.piece(), Piece::Hole(_));
+            map.advance(count as u64);
+            if is_hole {
+                return;
+            }
+        }
         self.input.consume(count);
         self.offset += count as u64;
         self.remaining = self.remaining.saturating_sub(count as u64);
@@ -262,73 +357,5 @@ fn until_nul(bytes: &[u8]) -> Vec<u8> {
     bytes.split(|&byte| byte == 0).next().unwrap_or_default().to_vec()
 }
 
-/// Reads pax records, `LENGTH KEY=VALUE\n`; `None` if one is malformed.
-fn pax(mut records: &[u8], extended: &mut Extended) -> Option<()> {
-    while !records.is_empty() {
-        let blank = records.iter().position(|&byte| byte == b' ')?;
-        let length: usize = number(records.get(..blank)?)?;
-        let record = records.get(blank + 1..length)?.strip_suffix(b"\n")?;
-        records = records.get(length..)?;
-        let equals = record.iter().position(|&byte| byte == b'=')?;
-        let (key, value) = (record.get(..equals)?, record.get(equals + 1..)?);
-        match key {
-            b"" => return None,
-            b"path" | b"linkpath" | b"GNU.sparse.name" if value.contains(&0) => return None,
-            // An empty value takes the record back.
-            b"path" | b"GNU.sparse.name" => extended.path = Some(value.to_vec()).filter(|value| !value.is_empty()),
-            b"linkpath" => extended.link = Some(value.to_vec()).filter(|value| !value.is_empty()),
-            b"size" => extended.size = Some(number(value).filter(|size| i64::try_from(*size).is_ok())?),
-            b"uid" => extended.uid = Some(number(value)?),
-            b"gid" => extended.gid = Some(number(value)?),
-            b"GNU.sparse.size" | b"GNU.sparse.realsize" => extended.sparse = Some(number(value)?),
-            b"GNU.sparse.major" => extended.sparse = extended.sparse.or(Some(0)),
-            _ => {}
-        }
-    }
-    Some(())
-}
-
-fn number<T: std::str::FromStr>(digits: &[u8]) -> Option<T> {
-    if !digits.iter().all(u8::is_ascii_digit) {
-        return None;
-    }
-    std::str::from_utf8(digits).ok()?.parse().ok()
-}
-
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    proptest! {
-        #[test]
-        fn any_bytes_end(bytes in proptest::collection::vec(any::<u8>(), 0..3000)) {
-            let mut stream = TarStream::new(bytes.as_slice());
-            while let Ok(Some(_)) = stream.next_entry(100) {}
-        }
-
-        #[test]
-        fn any_pax_records_end(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
-            let _ = pax(&bytes, &mut Extended::default());
-        }
-    }
-
-    #[test]
-    fn pax_records() {
-        let mut extended = Extended::default();
-        assert!(pax(b"12 path=a/b\n18 uid=4294967294\n", &mut extended).is_some());
-        assert_eq!((extended.path, extended.uid), (Some(b"a/b".to_vec()), Some(4_294_967_294)));
-        for bad in [
-            "99999999999999999999 path=x\n",
-            "-5 path=x\n",
-            "0 path=x\n",
-            "10 path",
-            "3 =\n",
-            "12 path=a\0b\n",
-            "11 size=-1\n",
-        ] {
-            assert!(pax(bad.as_bytes(), &mut Extended::default()).is_none(), "{bad:?}");
-        }
-    }
-}
+mod tests;

@@ -1,5 +1,5 @@
-//! Analysis from outside: cases of catalogers, and real images where there are some.
+//! Analysis from outside: whole images of a few files, and the cases of the catalogers.
 
+mod analyze;
 mod catalogers;
-mod images;
 mod staging;

@@ -1,0 +1,62 @@
+//! The bytes of a layer, counted against its limits.
+
+use std::io::{self, Read};
+
+use crate::error::ReadError;
+use crate::limits::Limits;
+
+/// Bytes that any layer may have, however well it compresses.
+const FREE_BYTES: u64 = 64 << 20;
+
+/// What a layer stored in `stored_bytes` may have uncompressed by its ratio alone.
+pub(super) fn by_ratio(stored_bytes: u64, limits: &Limits) -> u64 {
+    stored_bytes.saturating_mul(limits.compression_ratio).max(FREE_BYTES)
+}
+
+/// A limit on its way through readers that only know I/O errors.
+#[derive(Debug, thiserror::Error)]
+#[error("the limit `{name}` of {limit}")]
+struct Hit {
+    name: &'static str,
+    limit: u64,
+}
+
+/// Fails on the first byte beyond a limit.
+pub(super) struct Metered<'a, R> {
+    inner: R,
+    read: u64,
+    stored_bytes: u64,
+    limits: &'a Limits,
+}
+
+impl<'a, R> Metered<'a, R> {
+    pub(super) fn new(inner: R, stored_bytes: u64, limits: &'a Limits) -> Self {
+        Self { inner, read: 0, stored_bytes, limits }
+    }
+}
+
+impl<R: Read> Read for Metered<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.inner.read(buffer)?;
+        self.read += count as u64;
+        if self.read > self.limits.layer_bytes {
+            return Err(io::Error::other(Hit { name: "limit-layer-bytes", limit: self.limits.layer_bytes }));
+        }
+        if self.read > by_ratio(self.stored_bytes, self.limits) {
+            let limit = self.limits.compression_ratio;
+            return Err(io::Error::other(Hit { name: "limit-compression-ratio", limit }));
+        }
+        Ok(count)
+    }
+}
+
+/// Gives a limit that travelled as an I/O error its name back.
+pub(super) fn unwrap_limit(error: ReadError) -> ReadError {
+    match &error {
+        ReadError::Io(source) => match source.get_ref().and_then(|source| source.downcast_ref::<Hit>()) {
+            Some(hit) => ReadError::Limit(hit.name, hit.limit),
+            None => error,
+        },
+        _ => error,
+    }
+}

@@ -1,0 +1,159 @@
+//! One layer at a time, with a reader of the test's own.
+
+use std::io::{self, Cursor, Read};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use killick_model::package::PackageKind;
+
+use super::*;
+use crate::catalogers::{Wants, package};
+
+/// A package for each `*.txt`, named by its content; `panic` panics.
+struct Text;
+
+impl Cataloger for Text {
+    fn name(&self) -> &'static str {
+        "text"
+    }
+
+    fn revision(&self) -> u32 {
+        1
+    }
+
+    fn kinds(&self) -> &'static [PackageKind] {
+        &[PackageKind::Npm]
+    }
+
+    fn wants(&self) -> Wants {
+        Wants { globs: &["**/*.txt"], executables: &[] }
+    }
+
+    fn read(&self, file: &mut WantedFile<'_>, found: &mut Found) {
+        assert!(file.bytes != b"panic");
+        let name = String::from_utf8_lossy(file.bytes);
+        found.packages.push(package(PackageKind::Npm, name.trim_matches('\0'), "1", file.path));
+    }
+}
+
+/// A layer in memory that counts how often it is opened.
+struct Layer {
+    tar: Vec<u8>,
+    opened: AtomicU32,
+}
+
+impl LayerSource for Layer {
+    fn open(&self) -> io::Result<Box<dyn Read + Send>> {
+        self.opened.fetch_add(1, Ordering::Relaxed);
+        Ok(Box::new(Cursor::new(self.tar.clone())))
+    }
+}
+
+/// `f:path=content`, `h:path>target`, `s:path=size` for a file that is one hole.
+fn layer(words: &str) -> Layer {
+    let mut builder = tar::Builder::new(Vec::new());
+    for word in words.split_whitespace() {
+        let mut header = tar::Header::new_gnu();
+        header.set_size(0);
+        header.set_mode(0o644);
+        match (&word[..1], word[2..].split_once(['=', '>']).unwrap()) {
+            ("h", (path, target)) => {
+                header.set_entry_type(tar::EntryType::Link);
+                builder.append_link(&mut header, path, target).unwrap();
+            }
+            ("s", (path, size)) => {
+                header.set_entry_type(tar::EntryType::GNUSparse);
+                let size: u64 = size.parse().unwrap();
+                let gnu = header.as_gnu_mut().unwrap();
+                gnu.realsize[..8].copy_from_slice(&[0x80, 0, 0, 0, 0, 0, 0, 0]);
+                gnu.realsize[4..].copy_from_slice(&size.to_be_bytes());
+                gnu.realsize[0] = 0x80;
+                builder.append_data(&mut header, path, &b""[..]).unwrap();
+            }
+            (_, (path, content)) => {
+                header.set_size(content.len() as u64);
+                builder.append_data(&mut header, path, content.as_bytes()).unwrap();
+            }
+        }
+    }
+    Layer { tar: builder.into_inner().unwrap(), opened: AtomicU32::new(0) }
+}
+
+fn read(layer: &Layer, limits: &Limits) -> LayerFacts {
+    let matcher = Matcher::new(vec![&Text]);
+    read_layer(layer, layer.tar.len() as u64, &matcher, limits, &Budget::new(limits.held_bytes)).unwrap()
+}
+
+/// What was found, by the name it was found by.
+fn found(facts: &LayerFacts) -> Vec<(String, String)> {
+    let packages = facts.found.iter().flat_map(|found| &found.found.packages);
+    packages.map(|package| (package.location.to_string(), package.name.clone())).collect()
+}
+
+#[test]
+fn hard_links_that_are_wanted_are_read_though_their_target_is_not() {
+    for (words, opened, want) in [
+        ("f:store/a=left f:store/b=right h:x/1.txt>store/b h:x/2.txt>store/b", 2, &[("/x/1.txt", "right")][..]),
+        ("f:store/a=left h:other>store/a h:x/1.txt>/other", 2, &[("/x/1.txt", "left")]),
+        ("f:x/1.txt=left h:store/a>x/1.txt h:x/2.txt>x/1.txt", 1, &[("/x/1.txt", "left")]),
+        ("f:store/a=left h:other>store/a", 1, &[]),
+        ("h:x/1.txt>lower", 1, &[]),
+        ("h:x/1.txt>x/2.txt h:x/2.txt>x/1.txt", 1, &[]),
+        // Which of the two the link leads to, the merge knows.
+        ("f:store/a=first f:store/a=second h:x/1.txt>store/a", 2, &[("/x/1.txt", "first"), ("/x/1.txt", "second")]),
+    ] {
+        let layer = layer(words);
+        let facts = read(&layer, &Limits::default());
+        let want: Vec<_> = want.iter().map(|(path, name)| ((*path).to_owned(), (*name).to_owned())).collect();
+        assert_eq!(found(&facts), want, "{words}");
+        assert_eq!(layer.opened.into_inner(), opened, "{words}");
+        assert_eq!(LayerFacts::from_bytes(&facts.to_bytes().unwrap()).unwrap(), facts);
+    }
+}
+
+#[test]
+fn a_reader_that_panics_loses_its_file_only() {
+    let facts = read(&layer("f:1.txt=one f:2.txt=panic f:3.txt=three"), &Limits::default());
+    assert_eq!(found(&facts).len(), 2);
+    let problems: Vec<_> = facts.found.iter().flat_map(|found| &found.found.problems).collect();
+    assert_eq!(
+        (problems.len(), problems[0].kind.as_str(), problems[0].subject.as_str()),
+        (1, "cataloger-panic", "/2.txt")
+    );
+}
+
+#[test]
+fn holes_are_zeros_up_to_a_bound() {
+    let facts = read(&layer("s:small=100000 s:vast=9000000000000000000 s:more=100000"), &Limits::default());
+    let kinds: Vec<_> = facts.entries().map(|(_, entry)| entry.kind).collect();
+    assert_eq!(kinds, [EntryKind::File, EntryKind::Unread, EntryKind::File]);
+    assert_eq!(facts.entry(0).unwrap().sha256, <[u8; 32]>::from(Sha256::digest(vec![0; 100_000])));
+    assert_eq!(facts.entry(1).unwrap().size, 9_000_000_000_000_000_000);
+    assert_eq!((facts.problems.len(), facts.problems[0].kind.as_str()), (1, "limit-hole-bytes"));
+    // The bound is on all holes of the layer together.
+    let limits = Limits { layer_bytes: 150_000, ..Limits::default() };
+    assert_eq!(read(&layer("s:a=100000 s:b=100000"), &limits).problems[0].subject, "/b");
+}
+
+#[test]
+fn a_file_too_large_to_hold_is_hashed_and_told() {
+    let limits = Limits { file_bytes: 3, ..Limits::default() };
+    let facts = read(&layer("f:a.txt=four f:b.txt=ok f:store=four h:c.txt>store"), &limits);
+    assert_eq!(found(&facts), [("/b.txt".to_owned(), "ok".to_owned())]);
+    assert!(facts.problems.iter().all(|problem| problem.kind == "limit-file-bytes"));
+    let subjects: Vec<_> = facts.problems.iter().map(|problem| problem.subject.as_str()).collect();
+    assert_eq!(subjects, ["/a.txt", "/c.txt"]);
+    assert_ne!(facts.entry(0).unwrap().sha256, [0; 32]);
+}
+
+#[test]
+fn limits_that_protect_the_process_end_the_layer() {
+    let zeros = layer("s:x=1");
+    for (limits, stored, name) in [
+        (Limits { layer_bytes: 1000, ..Limits::default() }, 1_000_000, "limit-layer-bytes"),
+        (Limits { layer_entries: 0, ..Limits::default() }, 1_000_000, "limit-layer-entries"),
+    ] {
+        let matcher = Matcher::new(vec![&Text]);
+        let outcome = read_layer(&zeros, stored, &matcher, &limits, &Budget::new(1));
+        assert!(matches!(outcome, Err(ReadError::Limit(hit, _)) if hit == name), "{outcome:?}");
+    }
+}

@@ -1,0 +1,119 @@
+//! Whole images of a few files.
+
+use std::io::{self, Read};
+use std::sync::{Arc, Mutex};
+
+use killick_analysis::analyze::{Options, Progress, Step, analyze};
+use killick_analysis::cache::FolderCache;
+use killick_model::image::LayerSource;
+use killick_model::package::PackageKind;
+
+use crate::staging;
+
+fn tar(files: &[(&str, &str)]) -> Vec<u8> {
+    let mut builder = tar::Builder::new(Vec::new());
+    for (path, content) in files {
+        let mut header = tar::Header::new_gnu();
+        header.set_mode(0o644);
+        match content.strip_prefix('>') {
+            Some(target) => {
+                header.set_entry_type(tar::EntryType::Link);
+                header.set_size(0);
+                builder.append_link(&mut header, path, target).unwrap();
+            }
+            None => {
+                header.set_size(content.len() as u64);
+                builder.append_data(&mut header, path, content.as_bytes()).unwrap();
+            }
+        }
+    }
+    builder.into_inner().unwrap()
+}
+
+const STATUS: &str = "Package: node-left-pad\nStatus: install ok installed\nVersion: 1.3.0-1\nArchitecture: all\n\n";
+const MANIFEST: &str = r#"{"name": "left-pad", "version": "1.3.0"}"#;
+
+/// A layer that must not be needed.
+struct Closed;
+
+impl LayerSource for Closed {
+    fn open(&self) -> io::Result<Box<dyn Read + Send>> {
+        Err(io::Error::other("opened"))
+    }
+}
+
+#[derive(Default)]
+struct Steps(Mutex<Vec<String>>);
+
+impl Progress for Steps {
+    fn step(&self, step: Step<'_>) {
+        let word = match step {
+            Step::LayerKnown(_) => "known",
+            Step::LayerRead(_) => "read",
+            Step::Joining => "joining",
+        };
+        self.0.lock().unwrap().push(word.to_owned());
+    }
+}
+
+#[test]
+fn a_known_layer_is_not_opened_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let cache = FolderCache::new(folder.path());
+    let mut image = staging::image(vec![tar(&[("var/lib/dpkg/status", STATUS), ("srv/x", "content")])]);
+    let steps = Arc::new(Steps::default());
+    let options = Options { progress: Some(steps.clone()), ..Options::default() };
+    let first = analyze(&image, Some(&cache), &options).unwrap();
+    assert_eq!(first.packages.len(), 1);
+    image.layers[0].source = Arc::new(Closed);
+    assert_eq!(analyze(&image, Some(&cache), &options).unwrap(), first);
+    assert_eq!(*steps.0.lock().unwrap(), ["read", "joining", "known", "joining"]);
+    assert!(analyze(&image, None, &options).is_err());
+}
+
+#[test]
+fn language_packages_know_the_distribution_package_they_came_with() {
+    let list = "/.\n/usr\n/usr/share/nodejs/left-pad/package.json\n";
+    let image = staging::image(vec![tar(&[
+        ("var/lib/dpkg/status", STATUS),
+        ("var/lib/dpkg/info/node-left-pad.list", list),
+        ("usr/share/nodejs/left-pad/package.json", MANIFEST),
+        ("srv/node_modules/left-pad/package.json", MANIFEST),
+    ])]);
+    let analysis = analyze(&image, None, &Options::default()).unwrap();
+    let owners: Vec<_> = analysis
+        .packages
+        .iter()
+        .filter(|package| package.kind == PackageKind::Npm)
+        .map(|package| {
+            let owner = package.owner.map(|owner| analysis.packages[owner.0 as usize].name.clone());
+            (package.location.to_string(), owner)
+        })
+        .collect();
+    assert_eq!(
+        owners,
+        [
+            ("/srv/node_modules/left-pad/package.json".to_owned(), None),
+            ("/usr/share/nodejs/left-pad/package.json".to_owned(), Some("node-left-pad".to_owned())),
+        ]
+    );
+}
+
+#[test]
+fn packages_linked_from_a_store_are_found_where_they_are_linked() {
+    let below = tar(&[
+        ("app/.pnpm-store/files/00/1b", MANIFEST),
+        ("app/node_modules/a/package.json", ">app/.pnpm-store/files/00/1b"),
+        ("app/node_modules/b/package.json", ">app/.pnpm-store/files/00/1b"),
+    ]);
+    let above = tar(&[("app/node_modules/.wh.a", "")]);
+    for (layers, want) in [
+        (vec![below.clone()], &["/app/node_modules/a/package.json", "/app/node_modules/b/package.json"][..]),
+        (vec![below, above], &["/app/node_modules/b/package.json"]),
+    ] {
+        let analysis = analyze(&staging::image(layers), None, &Options::default()).unwrap();
+        let found: Vec<_> = analysis.packages.iter().map(|package| package.location.to_string()).collect();
+        assert_eq!(found, want);
+        assert!(analysis.problems.is_empty());
+    }
+}
