@@ -22,6 +22,7 @@ mod exchange;
 mod fixture;
 mod mask;
 mod plan;
+#[path = "../support/registry.rs"]
 mod registry;
 
 use std::path::{Path, PathBuf};
@@ -37,7 +38,7 @@ fn here() -> PathBuf {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn our_own_recordings_are_answered_alike() {
-    let upstream = registry::serve().await;
+    let upstream = registry::serve(None).await;
     let folder = here().join("own");
     let report = replay(&folder, Some(&upstream)).await;
     assert!(report.replayed > 0, "no recordings in {}", folder.display());

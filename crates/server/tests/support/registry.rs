@@ -1,4 +1,4 @@
-//! A registry on loopback with one tiny image, made here, so that something is always replayed.
+//! A registry on loopback with two tiny images, made here.
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
@@ -6,56 +6,77 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::{Path, State};
+use axum::extract::{Path, Request, State};
 use axum::http::{StatusCode, header};
+use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use killick_model::digest::Digest;
 use serde_json::{Value, json};
 
-/// Stands for the registry's address in our own recordings, because the port is chosen anew each time.
-pub(crate) const PLACEHOLDER: &str = "registry.test:5000";
-
-/// The name under which the image is served.
+/// The name under which the images are served.
 const NAME: &str = "tiny/alpine";
+
+/// Tags, and the release each image says it is.
+const RELEASES: [(&str, &str); 2] = [("3.20", "3.20.3"), ("3.21", "3.21.0")];
 
 /// A running registry.
 pub(crate) struct Upstream {
     pub(crate) address: SocketAddr,
 }
 
+#[derive(Default)]
 struct Served {
-    manifest: Vec<u8>,
+    /// By tag and by digest.
+    manifests: BTreeMap<String, Vec<u8>>,
     blobs: BTreeMap<String, Vec<u8>>,
 }
 
-/// Starts a registry for the life of the test.
-pub(crate) async fn serve() -> Upstream {
-    let served = Arc::new(image());
+/// Starts a registry for the life of the test, for anybody or for one `user:password`.
+pub(crate) async fn serve(login: Option<&'static str>) -> Upstream {
+    let mut served = Served::default();
+    for (tag, release) in RELEASES {
+        let image = image(release);
+        served.manifests.insert(tag.to_owned(), image.manifest.clone());
+        served.manifests.insert(Digest::of(&image.manifest).to_string(), image.manifest);
+        served.blobs.extend(image.blobs);
+    }
     let router = Router::new()
         .route("/v2/", get(|| async { "{}" }))
-        .route("/v2/tiny/alpine/manifests/{reference}", get(manifest))
-        .route("/v2/tiny/alpine/blobs/{digest}", get(blob))
+        .route(&format!("/v2/{NAME}/manifests/{{reference}}"), get(manifest))
+        .route(&format!("/v2/{NAME}/blobs/{{digest}}"), get(blob))
         .fallback(|| async { (StatusCode::NOT_FOUND, error("NAME_UNKNOWN")) })
-        .with_state(served);
+        .with_state(Arc::new(served))
+        .layer(from_fn(move |request, next| admit(login, request, next)));
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
     Upstream { address }
 }
 
-async fn manifest(State(served): State<Arc<Served>>, Path(reference): Path<String>) -> Response {
-    let digest = Digest::of(&served.manifest).to_string();
-    if reference != "3.20" && reference != digest {
-        return (StatusCode::NOT_FOUND, error("MANIFEST_UNKNOWN")).into_response();
+async fn admit(login: Option<&'static str>, request: Request, next: Next) -> Response {
+    let wanted = login.map(|login| format!("Basic {}", STANDARD.encode(login)));
+    let given = request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+    if wanted.is_none() || wanted.as_deref() == given {
+        return next.run(request).await;
     }
+    let challenge = [(header::WWW_AUTHENTICATE, "Basic realm=\"tiny\"")];
+    (StatusCode::UNAUTHORIZED, challenge, error("UNAUTHORIZED")).into_response()
+}
+
+async fn manifest(State(served): State<Arc<Served>>, Path(reference): Path<String>) -> Response {
+    let Some(manifest) = served.manifests.get(&reference) else {
+        return (StatusCode::NOT_FOUND, error("MANIFEST_UNKNOWN")).into_response();
+    };
     let headers = [
         (header::CONTENT_TYPE.as_str(), "application/vnd.oci.image.manifest.v1+json".to_owned()),
-        ("docker-content-digest", digest),
+        ("docker-content-digest", Digest::of(manifest).to_string()),
     ];
-    (headers, served.manifest.clone()).into_response()
+    (headers, manifest.clone()).into_response()
 }
 
 async fn blob(State(served): State<Arc<Served>>, Path(digest): Path<String>) -> Response {
@@ -69,10 +90,16 @@ fn error(code: &str) -> String {
     json!({"errors": [{"code": code, "message": "unknown", "detail": Value::Null}]}).to_string()
 }
 
+struct Image {
+    manifest: Vec<u8>,
+    blobs: BTreeMap<String, Vec<u8>>,
+}
+
 /// An Alpine of two packages and a node module, always the same bytes.
-fn image() -> Served {
+fn image(release: &str) -> Image {
+    let os_release = format!("ID=alpine\nVERSION_ID={release}\nPRETTY_NAME=\"Alpine Linux v3.20\"\n");
     let files: [(&str, &str); 3] = [
-        ("etc/os-release", "ID=alpine\nVERSION_ID=3.20.3\nPRETTY_NAME=\"Alpine Linux v3.20\"\n"),
+        ("etc/os-release", &os_release),
         (
             "lib/apk/db/installed",
             "P:musl\nV:1.2.5-r0\nA:x86_64\nS:400000\nI:600000\nT:the C library\nL:MIT\no:musl\nm:Some One <one@example.org>\n\n\
@@ -119,13 +146,11 @@ fn image() -> Served {
     .to_string()
     .into_bytes();
     let blobs = [config, layer].into_iter().map(|bytes| (Digest::of(&bytes).to_string(), bytes)).collect();
-    Served { manifest, blobs }
+    Image { manifest, blobs }
 }
 
-/// The reference of the image as our own recordings write it.
 #[test]
-fn the_image_is_always_the_same() {
-    let (one, other) = (image(), image());
-    assert_eq!(one.manifest, other.manifest);
-    assert!(NAME.starts_with("tiny/"));
+fn the_images_are_always_the_same() {
+    assert_eq!(image("3.20.3").manifest, image("3.20.3").manifest);
+    assert_ne!(image("3.20.3").manifest, image("3.21.0").manifest);
 }

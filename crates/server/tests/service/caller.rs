@@ -1,0 +1,65 @@
+//! A service in process, and requests to it.
+
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use axum::http::{Request, header};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use killick_server::{App, Config};
+use serde_json::{Value, json};
+use tower::ServiceExt as _;
+
+/// The first user.
+pub(crate) const ADMIN: &str = "admin:foobar";
+
+/// A service with its data.
+pub(crate) struct Service {
+    app: App,
+    router: Router,
+    _data: tempfile::TempDir,
+}
+
+impl Service {
+    /// A fresh service; on its own SQLite file, unless `change` says otherwise.
+    pub(crate) async fn start(change: impl FnOnce(&mut Config)) -> Self {
+        let data = tempfile::tempdir().unwrap();
+        let mut config = Config::default();
+        config.storage.data_dir = data.path().to_owned();
+        config.accounts.admin_password = "foobar".into();
+        change(&mut config);
+        let app = App::open(config).await.unwrap();
+        Self { router: killick_server::app(app.clone()), app, _data: data }
+    }
+
+    /// Status and body of the answer.
+    pub(crate) async fn call(&self, login: &str, method: &str, path: &str, body: Value) -> (u16, Value) {
+        let request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header(header::CONTENT_TYPE, "application/json")
+            .header(header::AUTHORIZATION, format!("Basic {}", STANDARD.encode(login)));
+        let body = if body.is_null() { Body::empty() } else { Body::from(body.to_string()) };
+        let response = self.router.clone().oneshot(request.body(body).unwrap()).await.unwrap();
+        let status = response.status().as_u16();
+        let bytes = to_bytes(response.into_body(), 16 << 20).await.unwrap();
+        (status, serde_json::from_slice(&bytes).unwrap_or_default())
+    }
+
+    /// The body of an answer that must be a good one.
+    pub(crate) async fn get(&self, login: &str, path: &str) -> Value {
+        let (status, body) = self.call(login, "GET", path, Value::Null).await;
+        assert_eq!(status, 200, "{path}: {body}");
+        body
+    }
+
+    /// Adds an image and analyses it; its digest.
+    pub(crate) async fn analyzed(&self, login: &str, reference: &str) -> String {
+        let (status, body) = self.call(login, "POST", "/images", json!({"tag": reference})).await;
+        assert_eq!(status, 200, "{reference}: {body}");
+        self.app.work_until_idle().await;
+        let digest = body[0]["imageDigest"].as_str().unwrap().to_owned();
+        let image = self.get(login, &format!("/images/{digest}")).await;
+        assert_eq!(image[0]["analysis_status"], "analyzed", "{image}");
+        digest
+    }
+}

@@ -1,0 +1,10 @@
+//! The service as its callers meet it: several accounts, registries that refuse, another database.
+
+#![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "a test may fail loudly")]
+
+mod accounts;
+mod caller;
+mod database;
+mod logins;
+#[path = "../support/registry.rs"]
+mod registry;
