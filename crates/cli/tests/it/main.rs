@@ -7,3 +7,4 @@ mod example;
 mod image;
 mod registry;
 mod service;
+mod survives;
