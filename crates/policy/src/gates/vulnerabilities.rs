@@ -1,6 +1,7 @@
 //! Known vulnerabilities, and whether we would know.
 
 use jiff::{SignedDuration, Timestamp};
+use killick_model::distribution::Distribution;
 
 use super::{Gate, State, Trigger};
 use crate::check::{Check, TriggerError};
@@ -104,7 +105,8 @@ fn vulnerability_data_unavailable(check: &mut Check<'_, '_>) -> Result<(), Trigg
     if distribution_feeds(check).is_empty() {
         // Told by its own name, also where another distribution's data would have served.
         let distribution = check.evidence.analysis.distribution.as_ref();
-        let namespace = distribution.and_then(|own| Some(format!("{}:{}", own.id, own.version.as_deref()?)));
+        let version = |own: &Distribution| own.version.clone().filter(|version| !version.is_empty());
+        let namespace = distribution.and_then(|own| Some(format!("{}:{}", own.id, version(own)?)));
         let namespace = namespace.as_deref().unwrap_or("None");
         check.fire(
             format!(
