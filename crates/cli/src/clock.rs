@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-/// Now, or the instant that `SOURCE_DATE_EPOCH` names (reproducible-builds.org, "SOURCE_DATE_EPOCH specification"):
+/// Now, or the instant that `SOURCE_DATE_EPOCH` names (reproducible-builds.org, "`SOURCE_DATE_EPOCH` specification"):
 /// then the same input gives the same documents. Everything below gets it as an argument.
 #[expect(clippy::disallowed_methods, reason = "the clock of the command line")]
 pub(crate) fn now() -> Timestamp {
