@@ -54,7 +54,7 @@ pub fn read_layer(
             dropped_problems: 0,
             wanted: Vec::new(),
             held: Vec::new(),
-            free_holes: by_ratio(stored_bytes, limits).min(limits.layer_bytes),
+            free_holes: by_ratio(stored_bytes, limits).max(limits.hole_bytes).min(limits.layer_bytes),
             links: Vec::new(),
         };
         pass.run().map(|()| (pass.facts, pass.links))

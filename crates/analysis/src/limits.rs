@@ -10,8 +10,10 @@ pub struct Limits {
     /// Layers of one image.
     pub layers: usize,
     /// Uncompressed over compressed bytes of one layer, once past the first 64 MiB. Holes of
-    /// files count by themselves, against the same bound.
+    /// files count by themselves: against this, or `hole_bytes` if that is more.
     pub compression_ratio: u64,
+    /// Bytes of holes that are hashed in any layer. A file with larger ones is listed without a digest.
+    pub hole_bytes: u64,
     /// Bytes of one path.
     pub path_bytes: usize,
     /// Bytes of one file a cataloger wants to hold. Larger ones are hashed, and a problem says that they were not
@@ -38,6 +40,7 @@ impl Default for Limits {
             layer_entries: 2_000_000,
             layers: 512,
             compression_ratio: 200,
+            hole_bytes: 256 << 20,
             path_bytes: 4096,
             file_bytes: 160 << 20,
             held_bytes: 160 << 20,

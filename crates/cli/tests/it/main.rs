@@ -5,6 +5,7 @@ mod command;
 mod errors;
 mod example;
 mod image;
+mod images;
 mod registry;
 mod service;
 mod survives;
