@@ -3,6 +3,7 @@
 //! To add one: a file in `catalogers/`, its line in [`CATALOGERS`], a folder of cases in
 //! `testdata/catalogers/<name>/`.
 
+use std::collections::HashMap;
 use std::io::{self, Read, Seek};
 
 use killick_model::file::FileEntry;
@@ -154,15 +155,33 @@ pub(crate) fn package(kind: PackageKind, name: &str, version: &str, location: &I
     }
 }
 
-/// For a database that each layer rewrites whole: the lowest layer in which it already had this package in this
+/// For databases that each layer rewrites whole: the lowest layer in which a database already had a package in this
 /// version.
-pub(crate) fn introduced(image: &Image<'_>, path: &ImagePath, layer: u32, package: &Package) -> u32 {
-    let has = |found: &Found| {
-        found.packages.iter().any(|other| {
-            other.name == package.name && other.version == package.version && other.architecture == package.architecture
-        })
-    };
-    // Hidden states are ordered by layer, so the first that has it is the lowest.
-    let earlier = image.hidden.iter().filter(|(other, _, _)| *other == path);
-    earlier.into_iter().find(|(_, _, found)| has(found)).map_or(layer, |(_, earlier, _)| *earlier)
+///
+/// A table, because each layer of a hostile image may bring another database with as many packages as fit.
+pub(crate) struct Introduced<'a>(HashMap<Identity<'a>, u32>);
+
+/// Database, name, version, architecture.
+type Identity<'a> = (&'a ImagePath, &'a str, &'a str, Option<&'a str>);
+
+impl<'a> Introduced<'a> {
+    pub(crate) fn new(image: &Image<'a>) -> Self {
+        let mut layers = HashMap::new();
+        for (path, layer, found) in image.hidden {
+            for package in &found.packages {
+                // Hidden states are ordered by layer, so the first that has it is the lowest.
+                layers.entry(identity(path, package)).or_insert(*layer);
+            }
+        }
+        Self(layers)
+    }
+
+    /// `layer` is where the package is now.
+    pub(crate) fn layer(&self, path: &ImagePath, layer: u32, package: &Package) -> u32 {
+        self.0.get(&identity(path, package)).copied().unwrap_or(layer)
+    }
+}
+
+fn identity<'a>(path: &'a ImagePath, package: &'a Package) -> Identity<'a> {
+    (path, &package.name, &package.version, package.architecture.as_deref())
 }

@@ -8,7 +8,7 @@ use killick_model::package::{OwnedFile, Package, PackageKind, SourcePackage};
 use killick_model::path::ImagePath;
 use killick_model::problem::Problem;
 
-use crate::catalogers::{Cataloger, Found, Image, Joined, WantedFile, Wants, introduced, package};
+use crate::catalogers::{Cataloger, Found, Image, Introduced, Joined, WantedFile, Wants, package};
 
 /// Bytes of one line that are looked at.
 const LINE_BYTES: usize = 64 << 10;
@@ -54,11 +54,12 @@ impl Cataloger for Apk {
     }
 
     fn join(&self, image: &Image<'_>, joined: &mut Joined) {
+        let introduced = Introduced::new(image);
         for (path, layer, found) in image.found {
             let first = joined.packages.len();
             joined.take(self.name(), path, *layer, found);
             for package in joined.packages.iter_mut().skip(first) {
-                package.layer = introduced(image, path, *layer, package);
+                package.layer = introduced.layer(path, *layer, package);
             }
         }
     }

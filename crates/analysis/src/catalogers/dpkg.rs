@@ -17,7 +17,7 @@ use killick_model::package::{OwnedFile, Package, PackageKind, SourcePackage};
 use killick_model::path::ImagePath;
 use killick_model::problem::Problem;
 
-use crate::catalogers::{Cataloger, Found, Image, Joined, WantedFile, Wants, introduced, package};
+use crate::catalogers::{Cataloger, Found, Image, Introduced, Joined, WantedFile, Wants, package};
 use crate::tree;
 
 const STATUS_FOLDER: &[u8] = b"var/lib/dpkg/status.d/";
@@ -69,6 +69,7 @@ impl Cataloger for Dpkg {
     }
 
     fn join(&self, image: &Image<'_>, joined: &mut Joined) {
+        let introduced = Introduced::new(image);
         let mut by_path: HashMap<&[u8], &Found> = HashMap::new();
         for (path, _, found) in image.found {
             by_path.insert(path.as_bytes(), found);
@@ -77,7 +78,7 @@ impl Cataloger for Dpkg {
             joined.problems.extend(found.problems.iter().cloned());
             for package in &found.packages {
                 let mut package = package.clone();
-                package.layer = introduced(image, path, *layer, &package);
+                package.layer = introduced.layer(path, *layer, &package);
                 self.name().clone_into(&mut package.cataloger);
                 let lists = lists::Lists::of(&package, &by_path);
                 package.files = lists.files(&package);

@@ -15,7 +15,7 @@ use killick_model::package::PackageKind;
 use killick_model::path::ImagePath;
 use killick_model::problem::Problem;
 
-use crate::catalogers::{Cataloger, Found, Image, Joined, WantedFile, Wants, introduced};
+use crate::catalogers::{Cataloger, Found, Image, Introduced, Joined, WantedFile, Wants};
 
 /// Packages of a database; a whole distribution has some ten thousands.
 const MAX_PACKAGES: usize = 100_000;
@@ -78,6 +78,7 @@ impl Cataloger for Rpm {
     }
 
     fn join(&self, image: &Image<'_>, joined: &mut Joined) {
+        let introduced = Introduced::new(image);
         let mut by_folder: BTreeMap<&[u8], Vec<&(&ImagePath, u32, &Found)>> = BTreeMap::new();
         for one in image.found {
             joined.problems.extend(one.2.problems.iter().cloned());
@@ -102,7 +103,7 @@ impl Cataloger for Rpm {
                 }
                 seen.insert(key);
                 let mut package = package.clone();
-                package.layer = introduced(image, path, *layer, &package);
+                package.layer = introduced.layer(path, *layer, &package);
                 self.name().clone_into(&mut package.cataloger);
                 joined.packages.push(package);
             }
