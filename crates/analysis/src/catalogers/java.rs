@@ -10,6 +10,7 @@ mod name;
 mod pom;
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 
 use killick_model::package::{Package, PackageDetails, PackageKind};
 use killick_model::path::ImagePath;
@@ -110,12 +111,12 @@ impl Search<'_> {
                     continue;
                 }
                 let pom = Pom::parse(&bytes);
-                if pom.artifact.is_some() && !poms.iter().any(|(_, other)| other.is_same(&pom)) {
+                if pom.artifact.is_some() {
                     poms.push((String::from_utf8_lossy(entry.name).into_owned(), pom));
                 }
             }
         }
-        self.packages(&manifest, poms);
+        self.packages(&manifest, distinct(poms));
         for entry in &archive.entries {
             if extension(entry.name).is_some() {
                 self.nested(&archive, entry);
@@ -250,6 +251,15 @@ fn extension(name: &[u8]) -> Option<&'static str> {
     let dot = name.iter().rposition(|&byte| byte == b'.')?;
     let extension = name.get(dot + 1..)?;
     EXTENSIONS.iter().find(|known| known.as_bytes().eq_ignore_ascii_case(extension)).copied()
+}
+
+/// The first of each coordinates. By a set: there may be very many.
+fn distinct(mut poms: Vec<(String, Pom)>) -> Vec<(String, Pom)> {
+    let mut seen = HashSet::new();
+    let is_first: Vec<bool> = poms.iter().map(|(_, pom)| seen.insert(pom.coordinates())).collect();
+    let mut is_first = is_first.into_iter();
+    poms.retain(|_| is_first.next().unwrap_or_default());
+    poms
 }
 
 /// Which of the `pom.properties` is of the archive itself: that of the longest artifact id which the file name begins

@@ -36,8 +36,8 @@ impl Pom {
         pom
     }
 
-    /// Same coordinates.
-    pub(super) fn is_same(&self, other: &Self) -> bool {
-        self.group == other.group && self.artifact == other.artifact && self.version == other.version
+    /// Group, artifact, version.
+    pub(super) fn coordinates(&self) -> [Option<&str>; 3] {
+        [self.group.as_deref(), self.artifact.as_deref(), self.version.as_deref()]
     }
 }
