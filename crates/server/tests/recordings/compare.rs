@@ -101,18 +101,18 @@ impl Differences {
         toml::from_str(&text).unwrap()
     }
 
-    /// Titles of all entries.
-    pub(crate) fn entries(&self) -> impl Iterator<Item = &str> {
+    /// Titles of all entries, in order.
+    pub(crate) fn titles(&self) -> impl Iterator<Item = &str> {
         self.difference.iter().map(|known| known.title.as_str())
     }
 
-    /// Title of the entry by which somebody chose this difference.
-    pub(crate) fn explain(&self, case: &str, difference: &Difference) -> Option<&str> {
-        let known = self.difference.iter().find(|known| {
+    /// Number and title of the entry by which somebody chose this difference.
+    pub(crate) fn explain(&self, case: &str, difference: &Difference) -> Option<(usize, &str)> {
+        let at = self.difference.iter().position(|known| {
             known.cases.iter().any(|pattern| matches(pattern, case))
                 && known.places.iter().any(|pattern| matches(pattern, &difference.place))
-        });
-        known.map(|known| known.title.as_str())
+        })?;
+        Some((at, &self.difference[at].title))
     }
 }
 

@@ -25,6 +25,7 @@ mod plan;
 #[path = "../support/registry.rs"]
 mod registry;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use compare::{Difference, Differences};
@@ -54,13 +55,17 @@ async fn recordings_of_the_original_are_answered_alike() {
         std::fs::write(file, report.told.concat()).unwrap();
     }
     report.expect_none();
+    let known = Differences::read();
+    let stale: Vec<&str> =
+        known.titles().enumerate().filter(|(at, _)| !report.used.contains(at)).map(|(_, title)| title).collect();
+    assert!(stale.is_empty(), "differences that are no more: {stale:?}");
 }
 
 #[test]
 fn the_compatibility_page_lists_every_chosen_difference() {
     let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/compatibility.md");
     let page = std::fs::read_to_string(page).unwrap();
-    for known in Differences::read().entries() {
+    for known in Differences::read().titles() {
         assert!(page.contains(known), "docs/compatibility.md lacks: {known}");
     }
 }
@@ -72,6 +77,8 @@ struct Report {
     chosen: usize,
     /// Every chosen difference, with the title of its entry.
     told: Vec<String>,
+    /// Entries that some difference needs.
+    used: BTreeSet<usize>,
     unexplained: Vec<(String, Vec<Difference>)>,
 }
 
@@ -114,7 +121,10 @@ async fn replay(folder: &Path, upstream: Option<&registry::Upstream>) -> Report 
             let (mut chosen, mut unexplained) = (Vec::new(), Vec::new());
             for difference in differences {
                 match known.explain(&case, &difference) {
-                    Some(title) => chosen.push(format!("{case}\t{title}\t{difference}\n")),
+                    Some((entry, title)) => {
+                        report.used.insert(entry);
+                        chosen.push(format!("{case}\t{title}\t{difference}\n"));
+                    }
                     None => unexplained.push(difference),
                 }
             }

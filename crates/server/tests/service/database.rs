@@ -28,10 +28,7 @@ impl Postgres {
     }
 
     fn run(&self, program: &str, arguments: &[&str]) {
-        let mut command = match self.is_root {
-            true => Command::new("setpriv"),
-            false => Command::new(find(program)),
-        };
+        let mut command = Command::new(if self.is_root { PathBuf::from("setpriv") } else { find(program) });
         if self.is_root {
             command.args(["--reuid=nobody", "--clear-groups"]).arg(find(program));
         }
