@@ -18,7 +18,7 @@ fn record(package: &Package) -> Value {
         "licenses": license.split_whitespace().collect::<Vec<_>>(),
         "origin": origin(package),
         "package": package.name,
-        "size": package.size_bytes.map_or_else(|| NOT_AVAILABLE.to_owned(), |size| size.to_string()),
+        "size": size(package).map_or_else(|| NOT_AVAILABLE.to_owned(), |size| size.to_string()),
         "sourcepkg": source(package),
         "type": type_name(package.kind),
         "version": or_not_available(without_epoch(package)),
@@ -56,6 +56,12 @@ fn without_epoch(package: &Package) -> &str {
         (PackageKind::Rpm, Some((_, version))) => version,
         _ => &package.version,
     }
+}
+
+/// dpkg counts in KiB, of which v1 makes a thousand bytes each.
+fn size(package: &Package) -> Option<u64> {
+    let bytes = package.size_bytes?;
+    Some(if package.kind == PackageKind::Deb { (bytes / 1024).saturating_mul(1000) } else { bytes })
 }
 
 fn origin(package: &Package) -> String {
