@@ -123,17 +123,15 @@ impl<R: BufRead> Pass<'_, R> {
             return Ok(());
         }
         let kind = match entry.entry_type {
-            EntryType::File => match self.free_holes.checked_sub(entry.holes) {
-                Some(free) => {
+            EntryType::File => {
+                if let Some(free) = self.free_holes.checked_sub(entry.holes) {
                     self.free_holes = free;
                     return self.file(path, entry);
                 }
-                None => {
-                    let message = "its holes are larger than the layer may be: listed, not read";
-                    self.problem("limit-hole-bytes", path.to_string().as_bytes(), message);
-                    EntryKind::Unread
-                }
-            },
+                let message = "its holes are larger than the layer may be: listed, not read";
+                self.problem("limit-hole-bytes", path.to_string().as_bytes(), message);
+                EntryKind::Unread
+            }
             EntryType::Directory => EntryKind::Directory,
             EntryType::Symlink => EntryKind::Symlink,
             EntryType::HardLink => EntryKind::HardLink,

@@ -15,16 +15,13 @@ fn tar(files: &[(&str, &str)]) -> Vec<u8> {
     for (path, content) in files {
         let mut header = tar::Header::new_gnu();
         header.set_mode(0o644);
-        match content.strip_prefix('>') {
-            Some(target) => {
-                header.set_entry_type(tar::EntryType::Link);
-                header.set_size(0);
-                builder.append_link(&mut header, path, target).unwrap();
-            }
-            None => {
-                header.set_size(content.len() as u64);
-                builder.append_data(&mut header, path, content.as_bytes()).unwrap();
-            }
+        if let Some(target) = content.strip_prefix('>') {
+            header.set_entry_type(tar::EntryType::Link);
+            header.set_size(0);
+            builder.append_link(&mut header, path, target).unwrap();
+        } else {
+            header.set_size(content.len() as u64);
+            builder.append_data(&mut header, path, content.as_bytes()).unwrap();
         }
     }
     builder.into_inner().unwrap()

@@ -1,5 +1,7 @@
 //! Analysis from outside: whole images of a few files, and the cases of the catalogers.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 mod analyze;
 mod catalogers;
 mod staging;

@@ -1,6 +1,8 @@
 //! Whole images through staging and analysis: constructed hostile ones always, and where `KILLICK_TEST_IMAGES` names
 //! a folder with `images.json`, real ones against what native tools say of them.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 mod constructed;
 mod truth;
 
