@@ -86,3 +86,39 @@ impl Analysis {
         Some(&self.files[at])
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    /// Sizes that Python's `tarfile` gives archives of the same entries.
+    #[test]
+    fn the_size_is_that_of_a_tar() {
+        let digest = format!("sha256:{}", "a".repeat(64));
+        let file = |path: &str, size: u64| {
+            let sha256 = "b".repeat(64);
+            json!({"path": path, "kind": "file", "mode": 420, "uid": 0, "gid": 0, "size": size, "sha256": sha256, "layer": 0})
+        };
+        let long = "d/".repeat(300);
+        for (files, want) in [
+            (vec![], 10_240),
+            (vec![file("a", 6)], 10_240),
+            // 1,024 bytes of end, 1,536 of headers: what is left of a record, and one byte more.
+            (vec![file("a", 7_680)], 10_240),
+            (vec![file("a", 7_681)], 20_480),
+            (vec![file("é", 7_680)], 10_240),
+            // A name of 601 bytes takes a block more.
+            (vec![file(&format!("{long}a"), 7_680)], 20_480),
+            (vec![file(&format!("{long}a"), 7_168)], 10_240),
+        ] {
+            let analysis: Analysis = serde_json::from_value(json!({
+                "manifest_digest": digest, "config_digest": digest, "config": {}, "layers": [], "packages": [],
+                "files": files,
+            }))
+            .unwrap();
+            assert_eq!(analysis.size_bytes(), want, "{files:?}");
+        }
+    }
+}

@@ -185,3 +185,40 @@ pub enum SuppressionReason {
     /// Headers or documentation only: the flaw is in code that is not here.
     NoAffectedCode,
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn anchore_goes_by_the_ids_of_its_feeds() {
+        for (kind, provider, advisory, confidence, aliases, want) in [
+            ("deb", "debian", "CVE-2024-1", "exact", &[][..], "CVE-2024-1"),
+            ("deb", "osv", "DSA-5000-1", "source", &[], "CVE-2024-1"),
+            ("deb", "anchore", "DSA-5000-1", "source", &[], "DSA-5000-1"),
+            ("rpm", "osv", "ALAS2-2024-77", "exact", &[], "ALAS2-2024-77"),
+            ("rpm", "oval", "ELSA-2024-77", "exact", &[], "ELSA-2024-77"),
+            ("python", "osv", "PYSEC-2024-5", "exact", &["GHSA-aaaa-bbbb-cccc"], "GHSA-aaaa-bbbb-cccc"),
+            ("python", "osv", "PYSEC-2024-5", "exact", &[], "CVE-2024-1"),
+            ("python", "nvd", "CVE-2024-1", "cpe", &["GHSA-aaaa-bbbb-cccc"], "CVE-2024-1"),
+        ] {
+            let package: Package = serde_json::from_value(json!({
+                "kind": kind, "name": "a", "version": "1", "location": "a", "layer": 0, "cataloger": kind,
+            }))
+            .unwrap();
+            let found: Match = serde_json::from_value(json!({
+                "package": 0, "vulnerability": "CVE-2024-1", "aliases": aliases, "severity": "high",
+                "fix": {"state": "unknown"},
+                "evidence": [{
+                    "provider": provider, "namespace": "n", "advisory": advisory, "matched_name": "a",
+                    "compared_version": "1", "scheme": "generic", "affected": "*", "confidence": confidence,
+                    "severity": "high",
+                }],
+            }))
+            .unwrap();
+            assert_eq!(found.anchore_id(&package), want, "{kind} {advisory}");
+        }
+    }
+}
