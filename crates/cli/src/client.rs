@@ -69,7 +69,7 @@ pub(crate) async fn run(command: ClientCommand, args: &ClientArgs) -> anyhow::Re
             (failure.render(api.settings.json), failure.exit)
         }
     };
-    writeln!(anstream::stdout(), "{text}")?;
+    crate::stdout::print(&format!("{text}\n"))?;
     Ok(exit)
 }
 

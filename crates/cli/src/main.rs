@@ -10,6 +10,7 @@ mod local;
 mod progress;
 mod report_error;
 mod serve;
+mod stdout;
 
 use clap::{Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
@@ -43,6 +44,7 @@ fn main() -> Exit {
     let default_level = if arguments.client.debug { "killick=debug" } else { "warn,killick=info" };
     tracing_subscriber::fmt()
         .with_writer(std::io::stderr)
+        .with_ansi(anstream::stderr().current_choice() != anstream::ColorChoice::Never)
         .with_env_filter(EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default_level)))
         .init();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
@@ -51,6 +53,10 @@ fn main() -> Exit {
     };
     let outcome = runtime.block_on(async {
         match arguments.command {
+            Command::Local(_) | Command::Serve(_) if arguments.client.is_given() => Err(report_error::with_hint(
+                "`--u`, `--p`, `--url`, `--insecure`, `--json`, `--as-account` are for commands that speak to a server",
+                "leave them out; `--output json` prints JSON",
+            )),
             Command::Local(command) => local::run(command).await,
             Command::Serve(command) => serve::run(command).await,
             Command::Client(command) => client::run(command, &arguments.client).await,

@@ -1,7 +1,7 @@
 //! Errors as people read them: what failed, why, and what to do.
 
 use std::fmt;
-use std::io::{ErrorKind, Write as _};
+use std::io::Write as _;
 
 use anyhow::Error;
 use killick_model::hint::Hint;
@@ -38,14 +38,8 @@ pub(crate) fn with_hint(message: impl Into<String>, hint: impl Into<String>) -> 
     Error::new(Hinted { error: message.into().into(), hint: Some(hint.into()) })
 }
 
-/// Prints `error:`, `caused by:` and `hint:` lines. A reader that closed its end of the pipe is no error.
+/// Prints `error:`, `caused by:` and `hint:` lines.
 pub(crate) fn report(error: &Error) -> Exit {
-    let broken_pipe = |cause: &(dyn std::error::Error + 'static)| {
-        cause.downcast_ref::<std::io::Error>().is_some_and(|error| error.kind() == ErrorKind::BrokenPipe)
-    };
-    if error.chain().any(broken_pipe) {
-        return Exit::Success;
-    }
     let mut text = format!("error: {error}\n");
     let mut last = error.to_string();
     for cause in error.chain().skip(1) {

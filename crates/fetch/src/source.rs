@@ -75,6 +75,12 @@ pub enum SourceError {
         #[source]
         source: ReferenceError,
     },
+    /// It looks like a file, and there is none.
+    #[error("there is no file `{text}`")]
+    NoFile {
+        /// The text.
+        text: String,
+    },
     /// The text after `registry:` is no reference.
     #[error("cannot read the reference of `{text}`")]
     Reference {
@@ -92,6 +98,7 @@ impl Hint for SourceError {
             Self::UnsupportedScheme { scheme } if scheme != "sbom" => Some(format!(
                 "save the image with `{scheme} save -o image.tar IMAGE` and use `docker-archive:image.tar`"
             )),
+            Self::NoFile { text } => Some(format!("if an image of this name is meant, write `registry:{text}`")),
             Self::Neither { .. } | Self::UnknownScheme { .. } => Some(
                 "use `registry:REF`, `docker-archive:FILE`, `oci-archive:FILE`, `oci:DIR[:TAG]`, `dir:PATH`, a \
                  plain image reference, or an existing path"
@@ -125,6 +132,9 @@ impl Source {
             && is_path(&text[scheme.len() + 1..])
         {
             return Err(SourceError::UnknownScheme { scheme });
+        }
+        if [".tar", ".tar.gz", ".tgz", ".tar.zst", ".tar.xz"].iter().any(|ending| text.ends_with(ending)) {
+            return Err(SourceError::NoFile { text: shorten(text) });
         }
         text.parse().map(Self::Registry).map_err(|source| match unknown_scheme(text) {
             Some(scheme) => SourceError::UnknownScheme { scheme },

@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use clap::Args;
 use serde::Deserialize;
 
-/// Flags of every client command, spelled as in anchore-cli.
+/// Flags of every client command, spelled as in anchore-cli; like there, they stand before the command.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Server options")]
 pub(crate) struct ClientArgs {
@@ -14,29 +14,42 @@ pub(crate) struct ClientArgs {
     #[arg(long = "config", value_name = "FILE", env = "ANCHORE_CLI_CONFIG")]
     client_config: Option<PathBuf>,
     /// User name (or `KILLICK_USER`, `ANCHORE_CLI_USER`)
-    #[arg(long, global = true, value_name = "NAME")]
+    #[arg(long, value_name = "NAME")]
     u: Option<String>,
     /// Password (or `KILLICK_PASS`, `ANCHORE_CLI_PASS`)
-    #[arg(long, global = true, value_name = "PASSWORD")]
+    #[arg(long, value_name = "PASSWORD")]
     p: Option<String>,
     /// Server address (or `KILLICK_URL`, `ANCHORE_CLI_URL`)
-    #[arg(long, global = true, value_name = "URL")]
+    #[arg(long, value_name = "URL")]
     url: Option<String>,
     /// Accepted for scripts written for anchore-cli; nothing needs it
-    #[arg(long, global = true, value_name = "VERSION", hide = true)]
+    #[arg(long, value_name = "VERSION", hide = true)]
     api_version: Option<String>,
     /// Do not verify the server's TLS certificate (or `ANCHORE_CLI_SSL_VERIFY=n`)
-    #[arg(long = "insecure", global = true)]
+    #[arg(long = "insecure")]
     insecure: bool,
     /// Print the server's answers as JSON
-    #[arg(long, global = true)]
+    #[arg(long)]
     json: bool,
     /// Act in another account than the user's own
-    #[arg(long, global = true, value_name = "ACCOUNT")]
+    #[arg(long, value_name = "ACCOUNT")]
     as_account: Option<String>,
     /// Print what is sent and received, without credentials
     #[arg(long, global = true)]
     pub(crate) debug: bool,
+}
+
+impl ClientArgs {
+    /// Whether any flag was given that only means something to a server's client.
+    pub(crate) fn is_given(&self) -> bool {
+        self.u.is_some()
+            || self.p.is_some()
+            || self.url.is_some()
+            || self.api_version.is_some()
+            || self.as_account.is_some()
+            || self.insecure
+            || self.json
+    }
 }
 
 /// The settings in force.

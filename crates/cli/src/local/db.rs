@@ -118,7 +118,7 @@ fn render(status: &Status) -> String {
     let _ = writeln!(text, "advisories {}\nstatements {}\n", status.advisories, status.statements);
     let _ = writeln!(
         text,
-        "{:<12} {:<28} {:>10} {:>10}  {:<20} LICENCE",
+        "{:<12} {:<28} {:>10} {:>10}  {:<20} TERMS",
         "PROVIDER", "NAMESPACE", "ADVISORIES", "STATEMENTS", "NEWEST"
     );
     for source in &status.sources {
