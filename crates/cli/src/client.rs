@@ -14,9 +14,10 @@ mod registry;
 mod settings;
 mod system;
 
-use std::io::Write as _;
+use std::io::{IsTerminal as _, Write as _};
 
 use clap::Subcommand;
+use killick_model::printable::printable;
 use serde_json::Value;
 
 pub(crate) use settings::ClientArgs;
@@ -69,6 +70,8 @@ pub(crate) async fn run(command: ClientCommand, args: &ClientArgs) -> anyhow::Re
             (failure.render(api.settings.json), failure.exit)
         }
     };
+    // Names out of images stand in it. Programs get the bytes as they are.
+    let text = if std::io::stdout().is_terminal() { printable(&text) } else { text.into() };
     crate::stdout::print(&format!("{text}\n"))?;
     Ok(exit)
 }

@@ -5,6 +5,7 @@ use std::io::Write as _;
 
 use anyhow::Error;
 use killick_model::hint::Hint;
+use killick_model::printable::printable;
 
 use crate::exit::Exit;
 
@@ -53,7 +54,8 @@ pub(crate) fn report(error: &Error) -> Exit {
     if let Some(hint) = hint {
         text.push_str(&format!("hint: {hint}\n"));
     }
-    // There is nowhere left to report a stderr that cannot be written.
-    let _ = anstream::stderr().write_all(text.as_bytes());
+    // Names of files and answers of registries stand in it. There is nowhere left to report a stderr that cannot be
+    // written.
+    let _ = anstream::stderr().write_all(printable(&text).as_bytes());
     Exit::Failure
 }

@@ -14,6 +14,7 @@ pub mod image;
 pub mod matching;
 pub mod package;
 pub mod path;
+pub mod printable;
 pub mod problem;
 pub mod purl;
 pub mod reference;

@@ -14,8 +14,10 @@ use fancy_regex::RegexBuilder;
 
 /// Longest pattern that is compiled, in bytes.
 const MAX_PATTERN: usize = 16 * 1024;
-/// Largest compiled program, in bytes.
-const MAX_PROGRAM: usize = 4 * 1024 * 1024;
+/// Largest compiled program, in bytes. `\w` takes some ten kilobytes, because it means Unicode.
+const MAX_PROGRAM: usize = 256 * 1024;
+/// Most different patterns of one bundle: with [`MAX_PROGRAM`] a bound on what a bundle may hold.
+const MAX_PATTERNS: usize = 400;
 /// Most backtracking steps for one text.
 const MAX_STEPS: usize = 200_000;
 
@@ -29,6 +31,12 @@ pub enum PatternError {
         pattern: String,
         /// What the compiler says.
         reason: String,
+    },
+    /// The bundle has more patterns than are allowed.
+    #[error("the regular expression `{pattern}` is one too many: a bundle may have {MAX_PATTERNS} different ones")]
+    TooMany {
+        /// The pattern, shortened.
+        pattern: String,
     },
     /// It needs more steps than are allowed for one text.
     #[error("the regular expression `{pattern}` takes too many steps")]
@@ -62,7 +70,7 @@ impl StartRegex {
                 .map_err(|error| malformed(error.to_string().lines().last().unwrap_or_default().trim().to_owned()))
         };
         // By itself first: `a)(b` must not become right by being wrapped.
-        compile(&translated)?;
+        drop(compile(&translated)?);
         let compiled = compile(&format!("\\A(?:{translated})"))?;
         Ok(Self { source: pattern.into(), compiled: Arc::new(compiled) })
     }
@@ -95,6 +103,9 @@ impl RegexCache {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(regex) = known.get(pattern) {
             return regex.clone();
+        }
+        if known.len() >= MAX_PATTERNS {
+            return Err(PatternError::TooMany { pattern: shorten(pattern) });
         }
         let regex = StartRegex::new(pattern);
         known.insert(pattern.to_owned(), regex.clone());
@@ -182,6 +193,17 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn a_bundle_cannot_hold_any_number_of_patterns() {
+        let cache = RegexCache::default();
+        for at in 0..MAX_PATTERNS {
+            assert!(cache.get(&format!("a{at}")).is_ok());
+        }
+        assert!(cache.get("a0").is_ok(), "a known one is no new one");
+        assert!(matches!(cache.get("b"), Err(PatternError::TooMany { .. })));
+        assert!(StartRegex::new(r"(?:\w{25}){30}").is_err(), "nor a huge one");
+    }
 
     #[test]
     fn patterns_mean_what_python_means() {

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use clap::Args;
 use killick_model::analysis::Analysis;
+use killick_model::printable::printable;
 use killick_vulns::{Explanation, Outcome, PackageExplanation, Subject};
 
 use super::image::{self, ImageArgs};
@@ -33,7 +34,7 @@ pub(super) async fn run(args: Explain) -> anyhow::Result<Exit> {
     if args.output == TextOrJson::Json {
         output::print(&format!("{}\n", serde_json::to_string_pretty(&explanation)?))?;
     } else {
-        output::print(&render(&explanation, &analysis))?;
+        output::print(&printable(&render(&explanation, &analysis)))?;
     }
     Ok(Exit::Success)
 }

@@ -1,6 +1,6 @@
 //! `-o FORMAT[=FILE]`: where reports go.
 
-use std::io::{IsTerminal as _, Write as _};
+use std::io::IsTerminal as _;
 use std::path::PathBuf;
 use std::str::FromStr;
 
@@ -60,7 +60,6 @@ pub(super) fn write(args: &OutputArgs, report: &Report<'_>) -> anyhow::Result<()
     for target in &args.output {
         match &target.file {
             Some(path) => {
-                super::knowledge::make_parent(path)?;
                 fs_err::write(path, (target.format.render)(report, Style::default()))?;
             }
             None => print(&(target.format.render)(report, terminal_style()))?,
@@ -71,10 +70,7 @@ pub(super) fn write(args: &OutputArgs, report: &Report<'_>) -> anyhow::Result<()
 
 /// Prints text, without colour where none is wanted.
 pub(super) fn print(text: &str) -> anyhow::Result<()> {
-    let mut stdout = anstream::stdout().lock();
-    stdout.write_all(text.as_bytes())?;
-    stdout.flush()?;
-    Ok(())
+    crate::stdout::print(text)
 }
 
 /// What the terminal can show; anything else gets plain text as wide as needed.

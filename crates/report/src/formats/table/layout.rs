@@ -1,6 +1,7 @@
 //! Columns, colour, and texts out of images that must not reach the terminal as they are.
 
 use comfy_table::{ColumnConstraint, ContentArrangement, Table, presets};
+use killick_model::printable::printable;
 
 use crate::formats::Style;
 
@@ -29,9 +30,9 @@ pub(super) fn table(header: &[&str], whole: &[&str], rows: Vec<Vec<String>>, sty
     text
 }
 
-/// The text without control characters, which could rewrite the terminal.
+/// The text as one line without what could rewrite the terminal.
 pub(super) fn plain(text: &str) -> String {
-    text.chars().map(|letter| if letter.is_control() { '\u{fffd}' } else { letter }).collect()
+    printable(text).replace(['\n', '\t'], "\u{fffd}")
 }
 
 /// Colours that are decoration only.
