@@ -1,5 +1,5 @@
 //! One pass over one layer: every entry is recorded, every file hashed, every wanted file read, nothing written. A
-//! second one where hard links make it necessary ([`links`]).
+//! second one where hard links make it necessary (`links`).
 //!
 //! Limits that protect this process (`limit-layer-bytes`, `limit-layer-entries`, `limit-compression-ratio`,
 //! `limit-header-bytes`) end the analysis. Limits on one file or name (`limit-file-bytes`, `limit-path-bytes`,

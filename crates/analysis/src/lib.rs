@@ -1,7 +1,7 @@
 //! Turns a staged image into an analysis: layers, file tree, catalogers.
 //!
 //! [`analyze::analyze`] is the front door. Each layer is read once as a stream ([`layer`]) into facts that depend on
-//! nothing but its bytes ([`facts`]) and are kept for the next image ([`cache`]); merging them ([`squash`]) and
+//! nothing but its bytes ([`facts`]) and are kept for the next image ([`cache`]); merging them (`squash`) and
 //! joining what catalogers found is cheap and done per image. Nothing is written under a name from an image.
 
 pub mod analyze;

@@ -1,6 +1,6 @@
 //! Layers as verified byte streams.
 //!
-//! A [`StoredLayer`] opens the stored bytes wherever they lie and gives the uncompressed tar. Compression is recognised
+//! A `StoredLayer` opens the stored bytes wherever they lie and gives the uncompressed tar. Compression is recognised
 //! by content, never by media type. Stored bytes are counted and hashed against the blob digest, uncompressed bytes
 //! against the diffID, both while they stream: a reader that comes to its end without an error was verified, and a
 //! reader that is dropped early was not. How far a small layer may unpack is for the reader's user to bound.

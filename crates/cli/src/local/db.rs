@@ -35,7 +35,7 @@ pub(crate) struct StatusArgs {
 /// Arguments of `db build`.
 #[derive(Debug, Args)]
 pub(crate) struct Build {
-    /// Folder that lies like the upstreams: osv/<Ecosystem>/all.zip, debian/tracker.json, alpine-secdb/… ; may be
+    /// Folder that lies like the upstreams: osv/ECOSYSTEM/all.zip, debian/tracker.json, alpine-secdb/… ; may be
     /// repeated
     #[arg(long = "from", value_name = "DIR", required = true)]
     from: Vec<PathBuf>,

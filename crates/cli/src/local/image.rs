@@ -19,7 +19,7 @@ use crate::report_error::hinted;
 #[derive(Debug, Args)]
 pub(crate) struct ImageArgs {
     /// An image reference, an archive, an OCI layout or a directory; also registry:REF, docker-archive:FILE,
-    /// oci-archive:FILE, oci:DIR[:TAG], dir:PATH
+    /// oci-archive:FILE, oci:DIR or oci:DIR:TAG, dir:PATH
     #[arg(value_name = "IMAGE")]
     pub(super) source: String,
     /// Which image of a multi-platform index

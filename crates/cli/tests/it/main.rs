@@ -1,11 +1,15 @@
 //! The binary as its users meet it: on archives, against a real registry, and as server of the original client.
 
+#![expect(clippy::print_stdout, reason = "tests tell what they compared")]
+
 mod anchore_cli;
 mod command;
+mod documents;
 mod errors;
 mod example;
 mod image;
 mod images;
+mod recordings;
 mod registry;
 mod service;
 mod survives;

@@ -203,7 +203,7 @@ fn files(analysis: &Analysis, truth: &Path) -> Vec<String> {
             continue;
         };
         let mode = want["mode"].as_str().map(|mode| u32::from_str_radix(mode, 8).unwrap());
-        let sha256 = file.sha256.map(|sum| killick_model::digest::Digest::from_sha256(sum).hex().to_owned());
+        let sha256 = file.sha256.map(|sum| killick_model::digest::Digest::from_sha256(sum).hex());
         let link = file.link_target.as_ref().map(|link| String::from_utf8_lossy(link).into_owned());
         let link_key = ["link", "target", "linkdest", "link_target"].into_iter().find(|key| want[key].is_string());
         let equal = want["type"] == word(file.kind)
