@@ -1,6 +1,7 @@
 //! Content digests, written `algorithm:hex` as in the OCI image specification (descriptor.md, "Digests").
 
 use std::fmt;
+use std::io;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
@@ -39,6 +40,28 @@ impl Digest {
     /// The 64 hexadecimal digits without the algorithm, as Docker prints image ids.
     pub fn hex(&self) -> String {
         hex::encode(self.0)
+    }
+}
+
+/// Computes the digest of what is written to it.
+#[derive(Debug, Clone, Default)]
+pub struct Digester(Sha256);
+
+impl Digester {
+    /// The digest of everything written.
+    pub fn digest(self) -> Digest {
+        Digest(self.0.finalize().into())
+    }
+}
+
+impl io::Write for Digester {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.update(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 
@@ -93,6 +116,15 @@ mod tests {
         let text = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
         assert_eq!(digest.to_string(), text);
         assert_eq!(text.parse(), Ok(digest));
+    }
+
+    #[test]
+    fn pieces_have_the_digest_of_the_whole() {
+        let mut digester = Digester::default();
+        for piece in ["a", "", "bc"] {
+            io::Write::write_all(&mut digester, piece.as_bytes()).unwrap();
+        }
+        assert_eq!(digester.digest(), Digest::of(b"abc"));
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! Documents for people and for other tools.
 
+use std::io::{self, Write};
+
 use jiff::Timestamp;
 use killick_model::analysis::Analysis;
 use killick_model::evaluation::Evaluation;
@@ -70,8 +72,9 @@ pub struct Format {
     pub description: &'static str,
     /// Its media type.
     pub media_type: &'static str,
-    /// Writes the report, with a newline at the end.
-    pub render: fn(&Report<'_>, Style) -> String,
+    /// Writes the report, with a newline at the end: in many small pieces, so that a report of a million files
+    /// never is in memory. Fails only where the writer does.
+    pub render: fn(&Report<'_>, Style, &mut dyn Write) -> io::Result<()>,
 }
 
 /// Every format, the default first.
@@ -111,10 +114,9 @@ pub fn find(name: &str) -> Option<&'static Format> {
 const HOME: &str = "https://github.com/killick-project/killick";
 
 /// Indented JSON with a newline at the end.
-fn pretty(document: &impl Serialize) -> String {
-    let mut text = serde_json::to_string_pretty(document).expect("documents have string keys and finite numbers");
-    text.push('\n');
-    text
+fn pretty(document: &impl Serialize, out: &mut dyn Write) -> io::Result<()> {
+    serde_json::to_writer_pretty(&mut *out, document)?;
+    out.write_all(b"\n")
 }
 
 /// A fix for people: the versions, or what is known instead.

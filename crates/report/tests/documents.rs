@@ -7,7 +7,7 @@ use killick_model::analysis::Analysis;
 use killick_model::evaluation::Evaluation;
 use killick_model::matching::Matches;
 use killick_report::content::{CONTENT_TYPES, METADATA_TYPES, Subject};
-use killick_report::formats::{FORMATS, Knowledge, Report, Style};
+use killick_report::formats::{FORMATS, Format, Knowledge, Report, Style};
 use killick_report::vulnerabilities::{Kind, WontFix, records};
 use killick_report::{content, evaluation, formats};
 use serde::Deserialize;
@@ -76,6 +76,12 @@ fn check(folder: &str, name: &str, text: &str) {
     settings.bind(|| insta::assert_snapshot!(name.to_owned(), text));
 }
 
+fn written(format: &Format, report: &Report<'_>, style: Style) -> String {
+    let mut bytes = Vec::new();
+    (format.render)(report, style, &mut bytes).expect("a vector takes everything");
+    String::from_utf8(bytes).expect("documents are UTF-8")
+}
+
 fn pretty(value: &Value) -> String {
     serde_json::to_string_pretty(value).expect("a JSON value")
 }
@@ -107,9 +113,9 @@ fn documents_without_text_are_empty_lists() {
 fn output_formats() {
     for input in inputs() {
         for format in FORMATS {
-            let text = (format.render)(&input.report(), Style::default());
+            let text = written(format, &input.report(), Style::default());
             check(&format!("formats/{}", format.name), &input.name, &text);
-            assert_eq!((format.render)(&input.report(), Style::default()), text, "{} is deterministic", format.name);
+            assert_eq!(written(format, &input.report(), Style::default()), text, "{} is deterministic", format.name);
             assert!(text.ends_with('\n') && !text.contains('\u{1b}'), "{}", format.name);
         }
     }
@@ -119,7 +125,7 @@ fn output_formats() {
 fn tables_fit_the_terminal_and_take_colour() {
     let format = formats::find("table").expect("registered");
     for input in inputs() {
-        let text = (format.render)(&input.report(), Style { width: Some(80), colour: true });
+        let text = written(format, &input.report(), Style { width: Some(80), colour: true });
         check("formats/table", &format!("{}-narrow-colour", input.name), &text.replace('\u{1b}', "<ESC>"));
     }
 }
@@ -127,7 +133,7 @@ fn tables_fit_the_terminal_and_take_colour() {
 #[test]
 fn our_json_reads_back() {
     for input in inputs() {
-        let text = (formats::find("json").expect("registered").render)(&input.report(), Style::default());
+        let text = written(formats::find("json").expect("registered"), &input.report(), Style::default());
         let mut document: Value = serde_json::from_str(&text).expect("JSON");
         assert_eq!(serde_json::from_value::<Analysis>(document["analysis"].take()).ok(), Some(input.analysis));
         assert_eq!(serde_json::from_value::<Option<Matches>>(document["matches"].take()).ok(), Some(input.matches));
@@ -159,7 +165,7 @@ fn documents_obey_their_schemas() {
             .build(&schema_document)
             .unwrap_or_else(|error| panic!("{schema}: {error}"));
         for input in inputs() {
-            let text = (formats::find(name).expect("registered").render)(&input.report(), Style::default());
+            let text = written(formats::find(name).expect("registered"), &input.report(), Style::default());
             let document: Value = serde_json::from_str(&text).expect("JSON");
             let errors: Vec<String> =
                 validator.iter_errors(&document).map(|error| format!("{}: {error}", error.instance_path())).collect();

@@ -4,12 +4,12 @@
 
 mod orphans;
 
-use std::io::Read as _;
+use std::io::{self, BufWriter, Read as _, Write};
 use std::path::{Path as FilePath, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use killick_model::digest::Digest;
+use killick_model::digest::{Digest, Digester};
 use object_store::local::LocalFileSystem;
 use object_store::memory::InMemory;
 use object_store::path::Path;
@@ -18,6 +18,9 @@ use object_store::{ObjectStore, ObjectStoreExt as _};
 use crate::error::StoreError;
 
 const LEVEL: i32 = 3;
+
+/// Bytes that are gathered before they are compressed: documents are written in pieces of a few bytes.
+const BUFFER: usize = 64 * 1024;
 
 /// The blobs; cheap to clone.
 #[derive(Debug, Clone)]
@@ -44,8 +47,17 @@ impl Blobs {
     ///
     /// Writes even what is there: only a fresh instant tells the removal of orphans that it is wanted again.
     pub async fn put(&self, plain: Vec<u8>) -> Result<Digest, StoreError> {
-        let (key, packed) = blocking(move || (Digest::of(&plain), zstd::encode_all(plain.as_slice(), LEVEL))).await;
-        let packed = packed.map_err(|error| damaged(&key, &error))?;
+        self.put_written(move |out| out.write_all(&plain)).await
+    }
+
+    /// As [`Self::put`], with a document that is never in memory as a whole: `write` writes it piece by piece, off
+    /// the threads of the runtime.
+    pub async fn put_written(
+        &self,
+        write: impl FnOnce(&mut dyn Write) -> io::Result<()> + Send + 'static,
+    ) -> Result<Digest, StoreError> {
+        let packed = blocking(move || pack(write)).await;
+        let (key, packed) = packed.map_err(|source| StoreError::Document { source })?;
         self.store.put(&path(&key), Bytes::from(packed).into()).await.map_err(|source| blob_error(&key, source))?;
         Ok(key)
     }
@@ -79,6 +91,33 @@ impl Blobs {
     }
 }
 
+/// Hashes and compresses what is written to it.
+struct Packer {
+    digester: Digester,
+    encoder: zstd::Encoder<'static, Vec<u8>>,
+}
+
+impl Write for Packer {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.encoder.write_all(bytes)?;
+        self.digester.write_all(bytes)?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        // A flush of the encoder would end a block, and the bytes stored would depend on it.
+        Ok(())
+    }
+}
+
+fn pack(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<(Digest, Vec<u8>)> {
+    let packer = Packer { digester: Digester::default(), encoder: zstd::Encoder::new(Vec::new(), LEVEL)? };
+    let mut out = BufWriter::with_capacity(BUFFER, packer);
+    write(&mut out)?;
+    let packer = out.into_inner().map_err(io::IntoInnerError::into_error)?;
+    Ok((packer.digester.digest(), packer.encoder.finish()?))
+}
+
 fn unpack(key: &Digest, packed: &[u8], limit_bytes: u64) -> Result<Vec<u8>, StoreError> {
     let mut plain = Vec::new();
     let decoder = zstd::Decoder::new(packed).map_err(|error| damaged(key, &error))?;
@@ -101,7 +140,7 @@ fn key(path: &Path) -> Option<Digest> {
     format!("sha256:{}", path.filename()?).parse().ok()
 }
 
-fn damaged(key: &Digest, error: &std::io::Error) -> StoreError {
+fn damaged(key: &Digest, error: &io::Error) -> StoreError {
     StoreError::DamagedBlob { key: key.to_string(), reason: error.to_string() }
 }
 

@@ -49,6 +49,17 @@ pub enum StoreError {
         #[source]
         source: sqlx::Error,
     },
+    /// No connection to the database could be made.
+    #[error("cannot connect to the database `{database}` on `{host}`")]
+    Unreachable {
+        /// Host and port, or the folder of the socket.
+        host: String,
+        /// The database.
+        database: String,
+        /// Why.
+        #[source]
+        source: sqlx::Error,
+    },
     /// The database was written by a newer release.
     #[error("the database has schema version {found}, newer than {known}")]
     TooNew {
@@ -77,6 +88,13 @@ pub enum StoreError {
         /// Why.
         #[source]
         source: object_store::Error,
+    },
+    /// A document could not be written for the object storage.
+    #[error("a document cannot be written down")]
+    Document {
+        /// Why.
+        #[source]
+        source: io::Error,
     },
     /// A stored blob is damaged.
     #[error("blob `{key}` is damaged: {reason}")]

@@ -1,6 +1,6 @@
 //! `-o FORMAT[=FILE]`: where reports go.
 
-use std::io::IsTerminal as _;
+use std::io::{BufWriter, IsTerminal as _, Write as _};
 use std::path::PathBuf;
 use std::str::FromStr;
 
@@ -60,9 +60,14 @@ pub(super) fn write(args: &OutputArgs, report: &Report<'_>) -> anyhow::Result<()
     for target in &args.output {
         match &target.file {
             Some(path) => {
-                fs_err::write(path, (target.format.render)(report, Style::default()))?;
+                let mut file = BufWriter::new(fs_err::File::create(path)?);
+                (target.format.render)(report, Style::default(), &mut file)?;
+                file.flush()?;
             }
-            None => print(&(target.format.render)(report, terminal_style()))?,
+            None => {
+                let style = terminal_style();
+                crate::stdout::stream(style.colour, |out| (target.format.render)(report, style, out))?;
+            }
         }
     }
     Ok(())

@@ -1,6 +1,7 @@
 //! Small images made in memory, as a registry or an archive would hold them.
 
 use std::io::Write as _;
+use std::path::Path;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -47,16 +48,35 @@ impl Image {
             builder.append_data(&mut header, path, *bytes).expect("a tar in memory");
         }
         let tar = builder.into_inner().expect("a tar in memory");
+        let mut gzip = GzEncoder::new(Vec::new(), Compression::fast());
+        gzip.write_all(&tar).expect("a gzip in memory");
+        Self::of_layer(&Digest::of(&tar), gzip.finish().expect("a gzip in memory"))
+    }
+
+    /// One layer, compressed, whose tar has the digest `diff_id`.
+    pub(crate) fn of_layer(diff_id: &Digest, gzip: Vec<u8>) -> Self {
         let config = json!({
             "architecture": "amd64",
             "os": "linux",
             "config": {"Env": ["PATH=/usr/bin:/bin"]},
             "history": [{"created_by": "COPY . /"}],
-            "rootfs": {"type": "layers", "diff_ids": [Digest::of(&tar)]},
+            "rootfs": {"type": "layers", "diff_ids": [diff_id]},
         });
-        let mut gzip = GzEncoder::new(Vec::new(), Compression::fast());
-        gzip.write_all(&tar).expect("a gzip in memory");
-        Self::assemble(config.to_string().into_bytes(), vec![gzip.finish().expect("a gzip in memory")])
+        Self::assemble(config.to_string().into_bytes(), vec![gzip])
+    }
+
+    /// Writes the image as an OCI layout into `folder`.
+    pub(crate) fn write_layout(&self, folder: &Path) {
+        let blobs = folder.join("blobs/sha256");
+        fs_err::create_dir_all(&blobs).expect("a folder for the blobs");
+        for blob in [&self.manifest, &self.config].into_iter().chain(&self.layers) {
+            fs_err::write(blobs.join(Digest::of(blob).hex()), blob).expect("a blob");
+        }
+        let manifest =
+            json!({"mediaType": MANIFEST, "size": self.manifest.len(), "digest": Digest::of(&self.manifest)});
+        let index = json!({"schemaVersion": 2, "manifests": [manifest]});
+        fs_err::write(folder.join("index.json"), index.to_string()).expect("an index");
+        fs_err::write(folder.join("oci-layout"), r#"{"imageLayoutVersion": "1.0.0"}"#).expect("a version");
     }
 
     fn assemble(config: Vec<u8>, layers: Vec<Vec<u8>>) -> Self {

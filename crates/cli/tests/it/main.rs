@@ -9,6 +9,8 @@ mod errors;
 mod example;
 mod image;
 mod images;
+#[cfg(target_os = "linux")]
+mod memory;
 mod recordings;
 mod registry;
 mod service;

@@ -3,31 +3,35 @@
 //! The types are our own subset, because the maintained crate (`cyclonedx-bom` 0.8) ends at version 1.5. What the
 //! format has no place for (layer, cataloger, fix state, exploitation) stands in properties named `killick:…`.
 
-use killick_model::digest::Digest;
+use std::io::{self, Write};
+
+use killick_model::digest::{Digest, Digester};
 use killick_model::package::{Package, PackageDetails, PackageId};
 use killick_model::purl::purl;
 
 use super::{HOME, Report, Style, pretty};
 use document::{
-    Bom, Component, Evidence, Hash, License, LicenseChoice, Metadata, Occurrence, Property, Reference, Tools,
+    Bom, Component, Each, Evidence, Hash, License, LicenseChoice, Metadata, Occurrence, Property, Reference, Tools,
 };
 
 mod document;
 mod vulnerabilities;
 
-pub(super) fn render(report: &Report<'_>, _style: Style) -> String {
+pub(super) fn render(report: &Report<'_>, _style: Style, out: &mut dyn Write) -> io::Result<()> {
     let mut bom = Bom {
         format: "CycloneDX",
         spec_version: "1.6",
         serial_number: String::new(),
         version: 1,
         metadata: metadata(report),
-        components: components(report),
-        vulnerabilities: report.matches.map(|matches| vulnerabilities::all(report, matches)),
+        components: Each(|| components(report)),
+        vulnerabilities: report.matches.map(|matches| Each(move || vulnerabilities::all(report, matches))),
     };
     // The serial number follows from the content, so that the same input has the same one.
-    bom.serial_number = serial_number(&Digest::of(pretty(&bom).as_bytes()));
-    pretty(&bom)
+    let mut digester = Digester::default();
+    pretty(&bom, &mut digester)?;
+    bom.serial_number = serial_number(&digester.digest());
+    pretty(&bom, out)
 }
 
 /// A UUID of version 8 (RFC 9562, section 5.8) out of a digest.
@@ -78,17 +82,15 @@ fn metadata(report: &Report<'_>) -> Metadata {
     }
 }
 
-fn components(report: &Report<'_>) -> Vec<Component> {
+fn components(report: &Report<'_>) -> impl Iterator<Item = Component> {
     let analysis = report.analysis;
-    let packages = analysis.packages.iter().enumerate();
-    let mut components: Vec<Component> = packages.map(|(at, package)| component(report, at, package)).collect();
-    components.extend(analysis.distribution.as_ref().map(|distribution| Component {
+    let packages = analysis.packages.iter().enumerate().map(|(at, package)| component(report, at, package));
+    packages.chain(analysis.distribution.as_ref().map(|distribution| Component {
         bom_ref: Some("distribution".to_owned()),
         version: distribution.version.clone(),
         description: distribution.pretty_name.clone(),
         ..Component::new("operating-system", &distribution.id)
-    }));
-    components
+    }))
 }
 
 /// The name by which the document refers to a package.

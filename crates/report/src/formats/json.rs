@@ -4,12 +4,14 @@
 //! `matches` and `evaluation` are the model's own values, so that a document can be read back whole; packages are
 //! named in matches by their position in `analysis.packages`, and `purls` has the same order.
 
+use std::io::{self, Write};
+
 use jiff::Timestamp;
 use killick_model::analysis::Analysis;
 use killick_model::evaluation::Evaluation;
 use killick_model::matching::Matches;
 use killick_model::purl::purl;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use super::{Knowledge, Report, Style, pretty};
 
@@ -23,7 +25,7 @@ struct Document<'a> {
     created: Timestamp,
     source: &'a str,
     analysis: &'a Analysis,
-    purls: Vec<String>,
+    purls: Purls<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
     matches: Option<&'a Matches>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -44,17 +46,27 @@ struct Tool<'a> {
     version: &'a str,
 }
 
-pub(super) fn render(report: &Report<'_>, _style: Style) -> String {
-    let distribution = report.analysis.distribution.as_ref();
-    pretty(&Document {
+/// The package URL of each package, made as it is written.
+struct Purls<'a>(&'a Analysis);
+
+impl Serialize for Purls<'_> {
+    fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
+        let distribution = self.0.distribution.as_ref();
+        out.collect_seq(self.0.packages.iter().map(|package| purl(package, distribution)))
+    }
+}
+
+pub(super) fn render(report: &Report<'_>, _style: Style, out: &mut dyn Write) -> io::Result<()> {
+    let document = Document {
         schema: Schema { name: "killick-report", version: SCHEMA_VERSION },
         tool: Tool { name: "killick", version: report.tool_version },
         created: report.now,
         source: report.source,
         analysis: report.analysis,
-        purls: report.analysis.packages.iter().map(|package| purl(package, distribution)).collect(),
+        purls: Purls(report.analysis),
         matches: report.matches,
         evaluation: report.evaluation,
         knowledge: report.knowledge,
-    })
+    };
+    pretty(&document, out)
 }

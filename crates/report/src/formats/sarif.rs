@@ -5,6 +5,7 @@
 //! package is there.
 
 use std::collections::BTreeMap;
+use std::io::{self, Write};
 
 use killick_model::evaluation::{Action, Evaluation, Finding};
 use killick_model::matching::{Match, Matches};
@@ -21,7 +22,7 @@ use serde_sarif::sarif::{
 
 use super::{HOME, Report, Style, fix_text, pretty};
 
-pub(super) fn render(report: &Report<'_>, _style: Style) -> String {
+pub(super) fn render(report: &Report<'_>, _style: Style, out: &mut dyn Write) -> io::Result<()> {
     let mut rules: BTreeMap<String, ReportingDescriptor> = BTreeMap::new();
     let mut results = Vec::new();
     if let Some(matches) = report.matches {
@@ -42,13 +43,12 @@ pub(super) fn render(report: &Report<'_>, _style: Style) -> String {
         .results(results)
         .properties(run_properties(report))
         .build();
-    pretty(
-        &Sarif::builder()
-            .schema("https://json.schemastore.org/sarif-2.1.0.json")
-            .version(json!("2.1.0"))
-            .runs(vec![run])
-            .build(),
-    )
+    let document = Sarif::builder()
+        .schema("https://json.schemastore.org/sarif-2.1.0.json")
+        .version(json!("2.1.0"))
+        .runs(vec![run])
+        .build();
+    pretty(&document, out)
 }
 
 fn add_matches(

@@ -1,6 +1,7 @@
 //! Tables for people: packages, or vulnerabilities with a summary, and the verdict.
 
 use std::fmt::Write as _;
+use std::io;
 
 use killick_model::analysis::Analysis;
 use killick_model::matching::{Match, Matches};
@@ -13,7 +14,7 @@ use layout::{Colour, paint, plain, table};
 mod layout;
 mod verdict;
 
-pub(super) fn render(report: &Report<'_>, style: Style) -> String {
+pub(super) fn render(report: &Report<'_>, style: Style, out: &mut dyn io::Write) -> io::Result<()> {
     let mut text = String::new();
     match (report.matches, report.evaluation) {
         (Some(matches), _) => vulnerabilities(&mut text, report, matches, style),
@@ -27,7 +28,7 @@ pub(super) fn render(report: &Report<'_>, style: Style) -> String {
         verdict::write(&mut text, evaluation, style);
     }
     problems(&mut text, report, style);
-    text
+    out.write_all(text.as_bytes())
 }
 
 fn packages(text: &mut String, analysis: &Analysis, style: Style) {

@@ -3,6 +3,7 @@
 //! A worker that dies leaves a lease that runs out; the next one begins anew, and known layers cost it nothing. A
 //! worker that lost its lease stops, and could not write if it did not.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use killick_analysis::analyze::{Options, analyze};
@@ -61,8 +62,6 @@ enum WorkError {
     Stage(#[source] StageError),
     #[error("the image cannot be analysed")]
     Analyse(#[source] AnalysisError),
-    #[error("the analysis cannot be written down")]
-    Encode(#[source] serde_json::Error),
     #[error("the analysis cannot be stored")]
     Store(#[from] StoreError),
     #[error("the lease was lost")]
@@ -115,9 +114,9 @@ async fn attempt(app: &App, task: &Task, lease: &Lease) -> Result<(), WorkError>
     let staged = registry::fetch(app, &task.account, &payload.reference).await.map_err(WorkError::Stage)?;
     let cache = StoredFacts::new(app.records().clone());
     let outcome = cpu::run_on(app.analysts(), move || analyze(&staged, Some(&cache), &Options::default())).await;
-    let analysis = outcome.map_err(WorkError::Analyse)?;
-    let bytes = serde_json::to_vec(&analysis).map_err(WorkError::Encode)?;
-    let blob = store.blobs().put(bytes).await?;
+    let analysis = Arc::new(outcome.map_err(WorkError::Analyse)?);
+    let document = Arc::clone(&analysis);
+    let blob = store.blobs().put_written(move |out| Ok(serde_json::to_writer(out, &*document)?)).await?;
     let done = finished(&analysis, blob);
     store.finish_analysis(lease, &task.account, &payload.digest, &done, now()).await?;
     tracing::info!(image.digest = %payload.digest, "analyzed image {}", payload.digest);

@@ -1,5 +1,6 @@
 //! Documents in object storage.
 
+use std::io;
 use std::path::{Path, PathBuf};
 
 use killick_model::digest::Digest;
@@ -21,6 +22,11 @@ pub(crate) async fn blobs_round_trip(Opened { store, settings, .. }: &Opened) {
     let key = blobs.put(plain.clone()).await.unwrap();
     assert_eq!(key, Digest::of(&plain));
     assert_eq!(blobs.put(plain.clone()).await.unwrap(), key);
+    let pieces = plain.clone();
+    let write = move |out: &mut dyn io::Write| pieces.chunks(7).try_for_each(|piece| out.write_all(piece));
+    assert_eq!(blobs.put_written(write).await.unwrap(), key, "pieces have the key of the whole");
+    let failed = blobs.put_written(|_| Err(io::ErrorKind::InvalidData.into())).await;
+    assert!(matches!(failed, Err(StoreError::Document { .. })), "{failed:?}");
     assert!(blobs.exists(&key).await.unwrap());
     let size = plain.len() as u64;
     assert_eq!(blobs.get(&key, size).await.unwrap(), plain);

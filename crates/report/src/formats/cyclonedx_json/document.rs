@@ -1,10 +1,10 @@
 //! The parts of CycloneDX 1.6 that are written.
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Bom {
+pub(super) struct Bom<C: Serialize, V: Serialize> {
     #[serde(rename = "bomFormat")]
     pub(super) format: &'static str,
     pub(super) spec_version: &'static str,
@@ -12,9 +12,18 @@ pub(super) struct Bom {
     pub(super) serial_number: String,
     pub(super) version: u32,
     pub(super) metadata: Metadata,
-    pub(super) components: Vec<Component>,
+    pub(super) components: C,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) vulnerabilities: Option<Vec<Vulnerability>>,
+    pub(super) vulnerabilities: Option<V>,
+}
+
+/// A list whose items are made as they are written, anew each time.
+pub(super) struct Each<F>(pub(super) F);
+
+impl<F: Fn() -> I, I: Iterator<Item: Serialize>> Serialize for Each<F> {
+    fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
+        out.collect_seq((self.0)())
+    }
 }
 
 #[derive(Serialize)]

@@ -7,9 +7,9 @@ use killick_model::severity::{Cvss, Severity};
 use super::document::{Advisory, AffectedVersion, Affects, Alias, Rating, Source, Vulnerability};
 use super::{Report, bom_ref, property};
 
-pub(super) fn all(report: &Report<'_>, matches: &Matches) -> Vec<Vulnerability> {
+pub(super) fn all(report: &Report<'_>, matches: &Matches) -> impl Iterator<Item = Vulnerability> {
     let matches = matches.matches.iter().enumerate();
-    matches.map(|(at, found)| vulnerability(at, found, report.analysis.package(found.package))).collect()
+    matches.map(|(at, found)| vulnerability(at, found, report.analysis.package(found.package)))
 }
 
 fn vulnerability(at: usize, found: &Match, package: &Package) -> Vulnerability {
