@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::catalogers::Found;
 
 /// Version of the kept form; part of [`revision_key`](crate::matcher::revision_key).
-pub const FORMAT: u32 = 2;
+pub const FORMAT: u32 = 3;
 
 /// Bytes of kept facts unpacked at most, against a damaged or forged cache entry.
 const UNPACKED_BYTES: u64 = 2 << 30;

@@ -65,6 +65,16 @@ pub(crate) struct TarStream<R> {
     map: Option<Map>,
 }
 
+/// What was said of the next entry before its own header. As in Go, which engines read layers with: a later `x` header
+/// replaces an earlier one whole, and the names of GNU's own headers precede those of `x` headers, whichever is first.
+#[derive(Default)]
+struct Pending {
+    extended: Extended,
+    /// Empty if there is none.
+    long_path: Vec<u8>,
+    long_link: Vec<u8>,
+}
+
 /// What holes are made of.
 static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
 
@@ -77,7 +87,7 @@ impl<R: BufRead> TarStream<R> {
     pub(crate) fn next_entry(&mut self, max_headers: u64) -> Result<Option<TarEntry>, ReadError> {
         self.skip(self.remaining.saturating_add(self.padding))?;
         (self.remaining, self.padding, self.map) = (0, 0, None);
-        let mut extended = Extended::default();
+        let mut pending = Pending::default();
         loop {
             let start = self.offset;
             let malformed = |reason| ReadError::Tar(TarError { offset: start, reason });
@@ -89,15 +99,21 @@ impl<R: BufRead> TarStream<R> {
             let size = size(&header).ok_or_else(|| malformed("the size of an entry is malformed"))?;
             let [flag] = header.as_old().linkflag;
             match flag {
-                b'x' | b'X' => {
+                b'x' => {
                     let records = self.extension(size)?;
-                    extended.read(&records).ok_or_else(|| malformed("an extended header is malformed"))?;
+                    let extended = Extended::read(&records);
+                    pending.extended = extended.ok_or_else(|| malformed("an extended header is malformed"))?;
                 }
-                // Engines ignore global headers.
-                b'g' => drop(self.extension(size)?),
-                b'L' => extended.path = Some(until_nul(&self.extension(size)?)),
-                b'K' => extended.link = Some(until_nul(&self.extension(size)?)),
-                _ => return self.entry(start, &header, flag, size, extended).map(Some),
+                // Engines take a global header for an entry of its own, which they leave out; what came before it
+                // is for nobody then.
+                b'g' => {
+                    let records = self.extension(size)?;
+                    Extended::read(&records).ok_or_else(|| malformed("an extended header is malformed"))?;
+                    pending = Pending::default();
+                }
+                b'L' => pending.long_path = until_nul(&self.extension(size)?),
+                b'K' => pending.long_link = until_nul(&self.extension(size)?),
+                _ => return self.entry(start, &header, flag, size, pending).map(Some),
             }
         }
     }
@@ -108,14 +124,15 @@ impl<R: BufRead> TarStream<R> {
         header: &Header,
         flag: u8,
         size: u64,
-        mut extended: Extended,
+        pending: Pending,
     ) -> Result<TarEntry, ReadError> {
         let malformed = |reason| ReadError::Tar(TarError { offset: start, reason });
-        let sparse = extended.take_sparse().map_err(malformed)?;
-        let named = sparse.as_ref().and_then(|sparse| sparse.name.clone()).or(extended.path);
-        let path = named.unwrap_or_else(|| header.path_bytes().into_owned());
-        let link = extended
-            .link
+        let mut extended = pending.extended;
+        let sparse = extended.take_sparse(size).map_err(malformed)?;
+        let long = |name: Vec<u8>| Some(name).filter(|name| !name.is_empty());
+        let path = long(pending.long_path).or(extended.path.take()).unwrap_or_else(|| header.path_bytes().into_owned());
+        let link = long(pending.long_link)
+            .or(extended.link.take())
             .unwrap_or_else(|| header.link_name_bytes().map(std::borrow::Cow::into_owned).unwrap_or_default());
         let entry_type = match flag {
             0 if path.last() == Some(&b'/') => EntryType::Directory,
@@ -128,6 +145,8 @@ impl<R: BufRead> TarStream<R> {
             b'6' => EntryType::Fifo,
             other => EntryType::Other(other),
         };
+        // Only now: the name of a file with holes says nothing about what it is.
+        let path = sparse.as_ref().and_then(|sparse| sparse.name.clone()).unwrap_or(path);
         // Links, devices and directories have no content whatever their size says, as in Go.
         let has_content = matches!(entry_type, EntryType::File | EntryType::Other(_));
         self.remaining = if has_content { extended.size.unwrap_or(size) } else { 0 };

@@ -20,6 +20,7 @@ struct SparseRecords {
     minor: Option<Vec<u8>>,
     name: Option<Vec<u8>>,
     size: Option<u64>,
+    real_size: Option<u64>,
     blocks: Option<u64>,
     /// Offsets and lengths of the forms 0.0 and 0.1.
     numbers: Option<Vec<u64>>,
@@ -35,38 +36,38 @@ pub(super) struct Sparse {
 }
 
 impl Extended {
-    /// Takes the records of one header, `LENGTH KEY=VALUE\n`; `None` if one is malformed.
-    pub(super) fn read(&mut self, mut records: &[u8]) -> Option<()> {
+    /// The records of one header, `LENGTH KEY=VALUE\n`; `None` if one is malformed.
+    pub(super) fn read(mut records: &[u8]) -> Option<Self> {
+        let mut extended = Self::default();
         while !records.is_empty() {
             let blank = records.iter().position(|&byte| byte == b' ')?;
             let length: usize = number(records.get(..blank)?)?;
             let record = records.get(blank + 1..length)?.strip_suffix(b"\n")?;
             records = records.get(length..)?;
             let equals = record.iter().position(|&byte| byte == b'=')?;
-            self.record(record.get(..equals)?, record.get(equals + 1..)?)?;
+            extended.record(record.get(..equals)?, record.get(equals + 1..)?)?;
         }
-        Some(())
+        Some(extended)
     }
 
     fn record(&mut self, key: &[u8], value: &[u8]) -> Option<()> {
         // An empty value takes the record back.
         let text = || Some(value.to_vec()).filter(|value| !value.is_empty());
-        let size = || number(value).filter(|size| i64::try_from(*size).is_ok());
         match key {
             b"" => return None,
             b"path" | b"linkpath" | b"GNU.sparse.name" if value.contains(&0) => return None,
             b"path" => self.path = text(),
             b"linkpath" => self.link = text(),
-            b"size" => self.size = Some(size()?),
-            b"uid" => self.uid = Some(number(value)?),
-            b"gid" => self.gid = Some(number(value)?),
+            b"size" => self.size = value_of::<i64>(value)?.map(i64::cast_unsigned),
+            b"uid" => self.uid = value_of(value)?,
+            b"gid" => self.gid = value_of(value)?,
             _ => self.sparse.record(key.strip_prefix(b"GNU.sparse.").unwrap_or_default(), value)?,
         }
         Some(())
     }
 
-    /// Whether and how the entry is sparse. Forms that nobody knows are no forms, as in Go.
-    pub(super) fn take_sparse(&mut self) -> Result<Option<Sparse>, &'static str> {
+    /// Whether and how the entry is sparse, whose header says `size`. Forms that nobody knows are no forms, as in Go.
+    pub(super) fn take_sparse(&mut self, size: u64) -> Result<Option<Sparse>, &'static str> {
         let records = std::mem::take(&mut self.sparse);
         let version = (records.major.as_deref(), records.minor.as_deref());
         let is_leading = match version {
@@ -75,7 +76,7 @@ impl Extended {
             (None, None) if records.numbers.is_some() => false,
             _ => return Ok(None),
         };
-        let size = records.size.or(self.size).unwrap_or(0);
+        let size = records.size.or(records.real_size).or(self.size).unwrap_or(size);
         if is_leading {
             return Ok(Some(Sparse { size, name: records.name, regions: None }));
         }
@@ -88,12 +89,14 @@ impl Extended {
 
 impl SparseRecords {
     fn record(&mut self, key: &[u8], value: &[u8]) -> Option<()> {
+        let text = || Some(value.to_vec()).filter(|value| !value.is_empty());
         match key {
-            b"major" => self.major = Some(value.to_vec()),
-            b"minor" => self.minor = Some(value.to_vec()),
-            b"name" => self.name = Some(value.to_vec()).filter(|name| !name.is_empty()),
-            b"size" | b"realsize" => self.size = Some(number(value)?),
-            b"numblocks" => self.blocks = Some(number(value)?),
+            b"major" => self.major = text(),
+            b"minor" => self.minor = text(),
+            b"name" => self.name = text(),
+            b"size" => self.size = value_of(value)?,
+            b"realsize" => self.real_size = value_of(value)?,
+            b"numblocks" => self.blocks = value_of(value)?,
             b"offset" | b"numbytes" => {
                 let numbers = self.numbers.get_or_insert_default();
                 let is_offset = numbers.len().is_multiple_of(2);
@@ -104,12 +107,18 @@ impl SparseRecords {
             }
             b"map" => {
                 let parts = value.split(|&byte| byte == b',').filter(|part| !part.is_empty());
-                self.numbers = Some(parts.map(number).collect::<Option<Vec<u64>>>()?);
+                let numbers = parts.map(number).collect::<Option<Vec<u64>>>()?;
+                self.numbers = Some(numbers).filter(|numbers| !numbers.is_empty());
             }
             _ => {}
         }
         Some(())
     }
+}
+
+/// A decimal number, or nothing: an empty value takes the record back. `None` if it is neither.
+fn value_of<T: std::str::FromStr>(value: &[u8]) -> Option<Option<T>> {
+    if value.is_empty() { Some(None) } else { number(value).map(Some) }
 }
 
 /// A decimal number.
@@ -129,15 +138,16 @@ mod tests {
     proptest! {
         #[test]
         fn any_records_end(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
-            let _ = Extended::default().read(&bytes);
+            let _ = Extended::read(&bytes);
         }
     }
 
     #[test]
     fn records() {
-        let mut extended = Extended::default();
-        assert!(extended.read(b"12 path=a/b\n18 uid=4294967294\n").is_some());
-        assert_eq!((extended.path, extended.uid), (Some(b"a/b".to_vec()), Some(4_294_967_294)));
+        let extended =
+            Extended::read(b"12 path=a/b\n18 uid=4294967294\n8 uid=7\n7 uid=\n18 gid=4294967294\n8 size=\n").unwrap();
+        assert_eq!((extended.path, extended.uid), (Some(b"a/b".to_vec()), None));
+        assert_eq!((extended.gid, extended.size), (Some(4_294_967_294), None));
         for bad in [
             "99999999999999999999 path=x\n",
             "-5 path=x\n",
@@ -149,7 +159,7 @@ mod tests {
             "23 GNU.sparse.offset=x\n",
             "25 GNU.sparse.numbytes=1\n",
         ] {
-            assert!(Extended::default().read(bad.as_bytes()).is_none(), "{bad:?}");
+            assert!(Extended::read(bad.as_bytes()).is_none(), "{bad:?}");
         }
     }
 }

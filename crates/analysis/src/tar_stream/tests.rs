@@ -30,13 +30,17 @@ fn padded(content: &[u8]) -> Vec<u8> {
 }
 
 fn pax(records: &[(&str, &str)]) -> Vec<u8> {
+    extended(b'x', records)
+}
+
+fn extended(flag: u8, records: &[(&str, &str)]) -> Vec<u8> {
     let mut text = String::new();
     for (key, value) in records {
         let rest = key.len() + value.len() + 3;
         let length = (1..5).map(|digits| rest + digits).find(|length| length.to_string().len() + rest == *length);
         text += &format!("{} {key}={value}\n", length.unwrap());
     }
-    [header(b'x', text.len() as u64, |_| ()), padded(text.as_bytes())].concat()
+    [header(flag, text.len() as u64, |_| ()), padded(text.as_bytes())].concat()
 }
 
 /// Path, size, holes and content of the only entry.
@@ -162,4 +166,60 @@ fn impossible_maps_are_refused() {
     let mut stream = TarStream::new(archive.as_slice());
     assert_eq!(stream.next_entry(10).unwrap().unwrap().holes, i64::MAX as u64 - 1);
     assert!(stream.next_entry(10).unwrap().is_none());
+}
+
+/// A header of GNU's own for a long name.
+fn long(flag: u8, name: &str) -> Vec<u8> {
+    [header(flag, name.len() as u64 + 1, |_| ()), padded(format!("{name}\0").as_bytes())].concat()
+}
+
+#[test]
+fn headers_before_headers_count_as_in_go() {
+    let file = || header(b'0', 0, |_| ());
+    for (about, archive, want) in [
+        (
+            "a later header replaces an earlier one",
+            vec![pax(&[("path", "a")]), pax(&[("comment", "c")]), file()],
+            "name",
+        ),
+        ("a long name precedes a later record", vec![long(b'L', "a"), pax(&[("path", "b")]), file()], "a"),
+        ("a long name precedes an earlier record", vec![pax(&[("path", "b")]), long(b'L', "a"), file()], "a"),
+        (
+            "a long name outlives headers",
+            vec![long(b'L', "a"), pax(&[("path", "b")]), pax(&[("uid", "1")]), file()],
+            "a",
+        ),
+        ("an empty long name is none", vec![long(b'L', "a"), long(b'L', ""), pax(&[("path", "b")]), file()], "b"),
+        ("an empty record takes back", vec![pax(&[("path", "b"), ("path", "")]), file()], "name"),
+        ("a global header names nothing", vec![extended(b'g', &[("path", "a")]), file()], "name"),
+        (
+            "a global header ends what was pending",
+            vec![pax(&[("path", "a")]), long(b'L', "b"), extended(b'g', &[("comment", "c")]), file()],
+            "name",
+        ),
+        (
+            "a record for holes precedes a long name",
+            vec![long(b'L', "a"), pax(&[("GNU.sparse.name", "s"), ("GNU.sparse.map", "0,0")]), file()],
+            "s",
+        ),
+        (
+            "empty records for holes are none",
+            vec![pax(&[("GNU.sparse.major", ""), ("GNU.sparse.name", "s"), ("GNU.sparse.map", "0,0")]), file()],
+            "s",
+        ),
+        ("no map, no holes", vec![pax(&[("GNU.sparse.name", "s"), ("GNU.sparse.map", "")]), file()], "name"),
+    ] {
+        let (path, ..) = read(&archive).unwrap();
+        assert_eq!(path, want, "{about}");
+    }
+    let archive = [long(b'K', "a"), pax(&[("linkpath", "b")]), header(b'2', 0, |_| ())].concat();
+    assert_eq!(TarStream::new(archive.as_slice()).next_entry(10).unwrap().unwrap().link, b"a");
+    // What is malformed is so wherever it stands.
+    assert!(matches!(read(&[extended(b'g', &[("", "")]), file()]), Err(ReadError::Tar(_))));
+}
+
+#[test]
+fn the_name_of_a_file_with_holes_makes_no_directory() {
+    let archive = [pax(&[("GNU.sparse.name", "s/"), ("GNU.sparse.map", "0,0")]), header(0, 0, |_| ())].concat();
+    assert_eq!(TarStream::new(archive.as_slice()).next_entry(10).unwrap().unwrap().entry_type, EntryType::File);
 }

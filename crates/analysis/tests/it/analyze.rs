@@ -114,3 +114,24 @@ fn packages_linked_from_a_store_are_found_where_they_are_linked() {
         assert!(analysis.problems.is_empty());
     }
 }
+
+#[test]
+fn names_that_engines_overwrite_hide_nothing() {
+    let extended = |text: &str| {
+        let mut header = tar::Header::new_ustar();
+        header.set_entry_type(tar::EntryType::XHeader);
+        header.set_size(text.len() as u64);
+        header.set_cksum();
+        let mut bytes = [header.as_bytes(), text.as_bytes()].concat();
+        bytes.resize(bytes.len().next_multiple_of(512), 0);
+        bytes
+    };
+    let layer = [
+        extended("15 path=tmp/zz\n"),
+        extended("13 comment=x\n"),
+        tar(&[("app/node_modules/left-pad/package.json", MANIFEST)]),
+    ];
+    let analysis = analyze(&staging::image(vec![layer.concat()]), None, &Options::default()).unwrap();
+    let found: Vec<_> = analysis.packages.iter().map(|package| package.location.to_string()).collect();
+    assert_eq!(found, ["/app/node_modules/left-pad/package.json"]);
+}
