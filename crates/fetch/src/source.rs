@@ -133,7 +133,8 @@ impl Source {
         {
             return Err(SourceError::UnknownScheme { scheme });
         }
-        if [".tar", ".tar.gz", ".tgz", ".tar.zst", ".tar.xz"].iter().any(|ending| text.ends_with(ending)) {
+        let is_archive = [".tar", ".tar.gz", ".tgz", ".tar.zst", ".tar.xz"].iter().any(|ending| text.ends_with(ending));
+        if is_archive && unknown_scheme(text).is_none() {
             return Err(SourceError::NoFile { text: shorten(text) });
         }
         text.parse().map(Self::Registry).map_err(|source| match unknown_scheme(text) {
@@ -256,7 +257,9 @@ mod tests {
             ("tarball:/x.tar", "`tarball:` is not a kind of source"),
             ("dir:", "`dir:` must be followed by a directory"),
             ("registry:UPPER", "cannot read the reference of `registry:UPPER`"),
-            ("./none.tar", "`./none.tar` is neither an existing path nor an image reference"),
+            ("./none.tar", "there is no file `./none.tar`"),
+            ("folder/none.tar.gz", "there is no file `folder/none.tar.gz`"),
+            ("./none", "`./none` is neither an existing path nor an image reference"),
         ] {
             assert_eq!(Source::parse(text).unwrap_err().to_string(), want, "{text}");
         }
