@@ -58,16 +58,13 @@ pub(super) enum TextOrJson {
 /// Writes `report` in every format asked for.
 pub(super) fn write(args: &OutputArgs, report: &Report<'_>) -> anyhow::Result<()> {
     for target in &args.output {
-        match &target.file {
-            Some(path) => {
-                let mut file = BufWriter::new(fs_err::File::create(path)?);
-                (target.format.render)(report, Style::default(), &mut file)?;
-                file.flush()?;
-            }
-            None => {
-                let style = terminal_style();
-                crate::stdout::stream(style.colour, |out| (target.format.render)(report, style, out))?;
-            }
+        if let Some(path) = &target.file {
+            let mut file = BufWriter::new(fs_err::File::create(path)?);
+            (target.format.render)(report, Style::default(), &mut file)?;
+            file.flush()?;
+        } else {
+            let style = terminal_style();
+            crate::stdout::stream(style.colour, |out| (target.format.render)(report, style, out))?;
         }
     }
     Ok(())
