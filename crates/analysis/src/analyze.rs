@@ -13,7 +13,7 @@ use killick_model::problem::Problem;
 use rayon::prelude::*;
 
 use crate::budget::Budget;
-use crate::cache::LayerCache;
+use crate::cache::{LayerCache, LayerKey};
 use crate::catalogers::{CATALOGERS, Found, Image, Joined};
 use crate::distribution::{self, DistributionFiles};
 use crate::error::AnalysisError;
@@ -114,7 +114,8 @@ pub fn analyze(
 
 /// The facts of one layer, from the cache or from its bytes.
 fn facts(layer: &StagedLayer, cache: Option<&dyn LayerCache>, options: &Options) -> Result<LayerFacts, AnalysisError> {
-    if let Some(facts) = cache.and_then(|cache| cache.get(&layer.diff_id, revision_key())) {
+    let key = LayerKey::new(layer, revision_key());
+    if let Some(facts) = cache.and_then(|cache| cache.get(key)) {
         report(options, Step::LayerKnown(&layer.diff_id));
         return Ok(facts);
     }
@@ -123,7 +124,8 @@ fn facts(layer: &StagedLayer, cache: Option<&dyn LayerCache>, options: &Options)
         .map_err(|error| error.of(&layer.diff_id))?;
     report(options, Step::LayerRead(&layer.diff_id));
     if let Some(cache) = cache {
-        cache.put(&layer.diff_id, revision_key(), &facts);
+        // It was read to its end, so its source has verified both digests.
+        cache.put(key, &facts);
     }
     Ok(facts)
 }

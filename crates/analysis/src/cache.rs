@@ -1,4 +1,8 @@
-//! Layer facts, kept by (diffID, revision of all readers): a layer that is known is neither fetched nor read again.
+//! Layer facts, kept by (blob digest, diffID, revision of all readers): a layer that is known is neither fetched nor
+//! read again.
+//!
+//! The diffID alone would not do: a configuration may claim any, and the blob that tells the lie is not read when the
+//! facts are known. A pair is known only once a reader verified both.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -8,16 +12,41 @@ use std::{io, process};
 
 use fs_err as fs;
 use killick_model::digest::Digest;
+use killick_model::image::StagedLayer;
 
 use crate::facts::LayerFacts;
 
 /// Keeps layer facts. A cache may forget anything at any time, and never gives back anything else than was put.
 pub trait LayerCache: Sync {
-    /// The facts of a layer as the readers of `revision` see it, if they are known.
-    fn get(&self, diff_id: &Digest, revision: &str) -> Option<LayerFacts>;
+    /// The facts of a layer, if they are known.
+    fn get(&self, key: LayerKey<'_>) -> Option<LayerFacts>;
 
-    /// Remembers facts. A failure costs only the next reading, so there is none to report.
-    fn put(&self, diff_id: &Digest, revision: &str, facts: &LayerFacts);
+    /// Remembers facts of a layer that was read to its verified end. A failure costs only the next reading, so there
+    /// is none to report.
+    fn put(&self, key: LayerKey<'_>, facts: &LayerFacts);
+}
+
+/// What facts are known by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LayerKey<'a> {
+    /// Digest of the blob as stored.
+    pub digest: &'a Digest,
+    /// Digest of the uncompressed tar.
+    pub diff_id: &'a Digest,
+    /// Revision of all readers.
+    pub revision: &'a str,
+}
+
+impl<'a> LayerKey<'a> {
+    /// The key of a layer as the readers of `revision` see it.
+    pub fn new(layer: &'a StagedLayer, revision: &'a str) -> Self {
+        Self { digest: &layer.digest, diff_id: &layer.diff_id, revision }
+    }
+
+    /// One digest that stands for blob and diffID.
+    pub fn layer(&self) -> Digest {
+        Digest::of(format!("{}\n{}", self.digest, self.diff_id).as_bytes())
+    }
 }
 
 /// Bytes a folder holds by default.
@@ -47,8 +76,8 @@ impl FolderCache {
         Self { max_bytes, ..self }
     }
 
-    fn path(&self, diff_id: &Digest, revision: &str) -> PathBuf {
-        self.folder.join(format!("{}-{revision}.facts", diff_id.hex()))
+    fn path(&self, key: LayerKey<'_>) -> PathBuf {
+        self.folder.join(format!("{}-{}.facts", key.layer().hex(), key.revision))
     }
 
     fn write(&self, path: &Path, facts: &LayerFacts) -> io::Result<()> {
@@ -93,8 +122,8 @@ impl FolderCache {
 }
 
 impl LayerCache for FolderCache {
-    fn get(&self, diff_id: &Digest, revision: &str) -> Option<LayerFacts> {
-        let path = self.path(diff_id, revision);
+    fn get(&self, key: LayerKey<'_>) -> Option<LayerFacts> {
+        let path = self.path(key);
         let bytes = fs::read(&path).ok()?;
         let facts = LayerFacts::from_bytes(&bytes);
         if facts.is_none() {
@@ -103,8 +132,8 @@ impl LayerCache for FolderCache {
         facts
     }
 
-    fn put(&self, diff_id: &Digest, revision: &str, facts: &LayerFacts) {
-        let path = self.path(diff_id, revision);
+    fn put(&self, key: LayerKey<'_>, facts: &LayerFacts) {
+        let path = self.path(key);
         if let Err(error) = self.write(&path, facts) {
             tracing::warn!("cannot keep layer facts in `{}`: {error}", path.display());
         }

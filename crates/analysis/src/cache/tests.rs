@@ -21,23 +21,31 @@ fn facts(entries: u64) -> LayerFacts {
 fn facts_come_back_and_damage_is_a_miss() {
     let folder = tempfile::tempdir().unwrap();
     let cache = FolderCache::new(folder.path().join("layers"));
-    let diff_id = Digest::of(b"layer");
-    assert_eq!(cache.get(&diff_id, "r"), None);
+    let (digest, diff_id) = (Digest::of(b"packed"), Digest::of(b"layer"));
+    let key = LayerKey { digest: &digest, diff_id: &diff_id, revision: "r" };
+    assert_eq!(cache.get(key), None);
     // More than one block of entries.
     let facts = facts(5000);
-    cache.put(&diff_id, "r", &facts);
-    assert_eq!(cache.get(&diff_id, "r"), Some(facts));
-    assert_eq!(cache.get(&diff_id, "other"), None);
+    cache.put(key, &facts);
+    assert_eq!(cache.get(key), Some(facts));
+    for other in [
+        LayerKey { revision: "other", ..key },
+        LayerKey { digest: &diff_id, ..key },
+        LayerKey { diff_id: &digest, ..key },
+        LayerKey { digest: &diff_id, diff_id: &digest, ..key },
+    ] {
+        assert_eq!(cache.get(other), None);
+    }
 
-    let path = cache.path(&diff_id, "r");
+    let path = cache.path(key);
     let good = fs::read(&path).unwrap();
     for at in [0, 10, good.len() / 2, good.len() - 1] {
         let mut bad = good.clone();
         bad[at] ^= 0x40;
         fs::write(&path, &bad).unwrap();
-        assert_eq!(cache.get(&diff_id, "r"), None, "byte {at} changed");
+        assert_eq!(cache.get(key), None, "byte {at} changed");
         fs::write(&path, &good[..at]).unwrap();
-        assert_eq!(cache.get(&diff_id, "r"), None, "cut at {at}");
+        assert_eq!(cache.get(key), None, "cut at {at}");
     }
 }
 
@@ -47,7 +55,8 @@ fn a_folder_stays_within_its_bound() {
     let bytes = facts(100).to_bytes().unwrap().len() as u64;
     let cache = FolderCache::new(folder.path()).with_max_bytes(bytes * 4);
     for number in 0..20_u8 {
-        cache.put(&Digest::of(&[number]), "r", &facts(100));
+        let digest = Digest::of(&[number]);
+        cache.put(LayerKey { digest: &digest, diff_id: &digest, revision: "r" }, &facts(100));
     }
     let total: u64 = fs::read_dir(folder.path()).unwrap().map(|file| file.unwrap().metadata().unwrap().len()).sum();
     assert!(total <= bytes * 4, "{total}");

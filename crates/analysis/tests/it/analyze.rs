@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use killick_analysis::analyze::{Options, Progress, Step, analyze};
 use killick_analysis::cache::FolderCache;
+use killick_model::digest::Digest;
 use killick_model::image::LayerSource;
 use killick_model::package::PackageKind;
 
@@ -66,6 +67,20 @@ fn a_known_layer_is_not_opened_again() {
     assert_eq!(analyze(&image, Some(&cache), &options).unwrap(), first);
     assert_eq!(*steps.0.lock().unwrap(), ["read", "joining", "known", "joining"]);
     assert!(analyze(&image, None, &options).is_err());
+}
+
+#[test]
+fn another_blob_of_a_known_content_is_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let cache = FolderCache::new(folder.path());
+    let mut image = staging::image(vec![tar(&[("var/lib/dpkg/status", STATUS)])]);
+    analyze(&image, Some(&cache), &Options::default()).unwrap();
+    // A configuration may claim any content for any blob.
+    image.layers[0].digest = Digest::of(b"another blob");
+    image.layers[0].source = Arc::new(Closed);
+    assert!(analyze(&image, Some(&cache), &Options::default()).is_err());
+    // And what was refused is not remembered.
+    assert!(analyze(&image, Some(&cache), &Options::default()).is_err());
 }
 
 #[test]

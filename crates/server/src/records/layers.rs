@@ -1,6 +1,6 @@
 //! What is known of layers, for all images and accounts.
 
-use killick_analysis::cache::LayerCache;
+use killick_analysis::cache::{LayerCache, LayerKey};
 use killick_analysis::facts::LayerFacts;
 use killick_model::digest::Digest;
 use killick_store::Result;
@@ -25,21 +25,21 @@ impl StoredFacts {
 }
 
 impl LayerCache for StoredFacts {
-    fn get(&self, diff_id: &Digest, revision: &str) -> Option<LayerFacts> {
-        let bytes = self.runtime.block_on(self.records.layer(diff_id, revision));
+    fn get(&self, key: LayerKey<'_>) -> Option<LayerFacts> {
+        let bytes = self.runtime.block_on(self.records.layer(&key.layer(), key.revision));
         match bytes {
             Ok(bytes) => LayerFacts::from_bytes(&bytes?),
             Err(error) => {
-                tracing::warn!(layer.diff_id = %diff_id, error = %error, "kept facts of a layer cannot be read");
+                tracing::warn!(layer.diff_id = %key.diff_id, error = %error, "kept facts of a layer cannot be read");
                 None
             }
         }
     }
 
-    fn put(&self, diff_id: &Digest, revision: &str, facts: &LayerFacts) {
+    fn put(&self, key: LayerKey<'_>, facts: &LayerFacts) {
         let Ok(bytes) = facts.to_bytes() else { return };
-        if let Err(error) = self.runtime.block_on(self.records.keep_layer(diff_id, revision, bytes)) {
-            tracing::warn!(layer.diff_id = %diff_id, error = %error, "facts of a layer cannot be kept");
+        if let Err(error) = self.runtime.block_on(self.records.keep_layer(&key.layer(), key.revision, bytes)) {
+            tracing::warn!(layer.diff_id = %key.diff_id, error = %error, "facts of a layer cannot be kept");
         }
     }
 }
@@ -56,13 +56,13 @@ impl Records {
         self.keep_layer(config_digest, GUESS, text.as_bytes().to_vec()).await
     }
 
-    async fn layer(&self, diff_id: &Digest, revision: &str) -> Result<Option<Vec<u8>>> {
-        let Some(blob) = self.store.layer_fact(diff_id, revision).await? else { return Ok(None) };
+    async fn layer(&self, key: &Digest, revision: &str) -> Result<Option<Vec<u8>>> {
+        let Some(blob) = self.store.layer_fact(key, revision).await? else { return Ok(None) };
         self.store.blobs().get(&blob, DOCUMENT_BYTES).await.map(Some)
     }
 
-    async fn keep_layer(&self, diff_id: &Digest, revision: &str, bytes: Vec<u8>) -> Result<()> {
+    async fn keep_layer(&self, key: &Digest, revision: &str, bytes: Vec<u8>) -> Result<()> {
         let blob = self.store.blobs().put(bytes).await?;
-        self.store.put_layer_fact(diff_id, revision, &blob, now()).await
+        self.store.put_layer_fact(key, revision, &blob, now()).await
     }
 }
