@@ -22,6 +22,7 @@ pub mod policies;
 #[cfg(test)]
 #[path = "../tests/support/postgres.rs"]
 mod postgres;
+mod private;
 pub mod registries;
 mod seal;
 pub mod settings;
@@ -48,7 +49,7 @@ pub type Result<T> = std::result::Result<T, StoreError>;
 /// Where the store lives.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// The folder for the SQLite file, the blobs and the key file; made when missing.
+    /// The folder for the SQLite file, the blobs and the key file; made for its owner alone when missing.
     pub data_dir: PathBuf,
     /// `postgres://…`; without it, SQLite in the data folder.
     pub database_url: Option<SecretString>,
@@ -71,7 +72,7 @@ impl Store {
     /// Opens the database and the blobs, making or migrating them as needed.
     pub async fn open(settings: &Settings) -> Result<Self> {
         let dir = &settings.data_dir;
-        fs_err::create_dir_all(dir).map_err(|source| StoreError::Folder { path: dir.clone(), source })?;
+        private::folder(dir)?;
         let seal = Seal::open(dir, settings.secret.as_ref())?;
         let blobs = Blobs::local(&dir.join("blobs"))?;
         let pool = Pool::open(dir, settings.database_url.as_ref(), settings.max_connections).await?;

@@ -1,17 +1,20 @@
 //! The two engines, and the macros that run one body on either.
 
+mod reach;
 #[macro_use]
 mod rows;
 
 use std::path::Path;
+use std::str::FromStr as _;
 use std::time::Duration;
 
 use secrecy::{ExposeSecret as _, SecretString};
-use sqlx::postgres::PgPoolOptions;
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{Executor as _, PgPool, SqlitePool};
 
 use crate::error::{During as _, StoreError};
+use crate::private;
 use crate::statements::NO_JIT_POSTGRES;
 
 pub(crate) use rows::Column;
@@ -33,17 +36,21 @@ impl Pool {
             if !url.starts_with("postgres://") && !url.starts_with("postgresql://") {
                 return Err(StoreError::Address);
             }
+            let options = PgConnectOptions::from_str(url).during(DOING)?;
+            reach::once(&options, reach::PATIENCE).await?;
             // Compiling a claim takes a hundred times as long as running it.
             let pool = PgPoolOptions::new()
                 .max_connections(max_connections.max(2))
                 .after_connect(|connection, _| Box::pin(async { connection.execute(NO_JIT_POSTGRES).await.map(drop) }))
-                .connect(url)
+                .connect_with(options)
                 .await
                 .during(DOING)?;
             return Ok(Self::Postgres(pool));
         }
+        let file = dir.join("killick.db");
+        private::files(&file)?;
         let options = SqliteConnectOptions::new()
-            .filename(dir.join("killick.db"))
+            .filename(file)
             .create_if_missing(true)
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Normal)
