@@ -67,6 +67,12 @@ pub fn openapi() -> serde_json::Value {
 pub async fn serve(config: Config, shutdown: impl Future<Output = ()> + Send + 'static) -> Result<(), ServeError> {
     let grace = Duration::from_secs(config.server.shutdown_seconds);
     let address = config.server.listen;
+    // Before anything is made: who cannot answer must not tell a password that is told only once.
+    let listener = if config.server.has(Role::Api) {
+        Some(TcpListener::bind(address).await.map_err(|source| ServeError::Listen { address, source })?)
+    } else {
+        None
+    };
     let state = App::open(config).await?;
     let (stop, stopped) = watch::channel(false);
     let mut jobs = jobs::start(&state, &stopped);
@@ -75,8 +81,7 @@ pub async fn serve(config: Config, shutdown: impl Future<Output = ()> + Send + '
         shutdown.await;
         let _ = trigger.send(true);
     });
-    let result = if state.config().server.has(Role::Api) {
-        let listener = TcpListener::bind(address).await.map_err(|source| ServeError::Listen { address, source })?;
+    let result = if let Some(listener) = listener {
         tracing::info!("listening on {address}");
         answer(listener, app(state.clone()), stopped.clone(), grace).await
     } else {
@@ -108,5 +113,23 @@ async fn answer(
     tokio::select! {
         ended = server => ended.map_err(ServeError::Api),
         () = deadline => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_busy_port_is_told_before_anything_is_made() {
+        let busy = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        let mut config = Config::default();
+        config.server.listen = busy.local_addr().unwrap();
+        config.storage.data_dir = dir.path().join("data");
+        let data = config.storage.data_dir.clone();
+        let error = serve(config, std::future::pending()).await.unwrap_err();
+        assert!(matches!(error, ServeError::Listen { .. }), "{error:?}");
+        assert!(!data.exists());
     }
 }
