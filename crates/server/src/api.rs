@@ -18,7 +18,8 @@ use axum::http::{HeaderValue, Method, StatusCode, Uri, header};
 use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
 use tower_http::catch_panic::CatchPanicLayer;
-use tower_http::trace::TraceLayer;
+use tower_http::classify::ServerErrorsFailureClass;
+use tower_http::trace::{DefaultOnFailure, OnFailure as _, TraceLayer};
 use utoipa::openapi::OpenApi;
 
 use crate::api::error::ApiError;
@@ -37,7 +38,7 @@ pub(crate) fn router(app: App) -> Router {
         .layer(DefaultBodyLimit::max(body_limit))
         .layer(from_fn(move |request, next| give_up_after(timeout, request, next)))
         .layer(CatchPanicLayer::custom(panicked))
-        .layer(TraceLayer::new_for_http().make_span_with(span));
+        .layer(TraceLayer::new_for_http().make_span_with(span).on_failure(failed));
     // Outermost, because methods are listed only after every inner layer.
     Router::new()
         .fallback_service(tower::ServiceBuilder::new().map_request(normalise).service(routes))
@@ -123,11 +124,30 @@ fn span(request: &Request) -> tracing::Span {
     tracing::info_span!("request", http.method = %request.method(), http.path = request.uri().path())
 }
 
+fn failed(class: ServerErrorsFailureClass, latency: Duration, span: &tracing::Span) {
+    if is_failure(&class) {
+        DefaultOnFailure::new().on_failure(class, latency, span);
+    }
+}
+
+/// What is known not to be served yet is no failure, though its status is one of a server's errors.
+fn is_failure(class: &ServerErrorsFailureClass) -> bool {
+    !matches!(class, ServerErrorsFailureClass::StatusCode(status) if *status == StatusCode::NOT_IMPLEMENTED)
+}
+
 #[cfg(test)]
 mod tests {
     use axum::body::Body;
 
     use super::*;
+
+    #[test]
+    fn what_is_not_served_yet_is_no_failure() {
+        let is = |status| is_failure(&ServerErrorsFailureClass::StatusCode(status));
+        assert!(!is(StatusCode::NOT_IMPLEMENTED));
+        assert!(is(StatusCode::INTERNAL_SERVER_ERROR) && is(StatusCode::GATEWAY_TIMEOUT));
+        assert!(is_failure(&ServerErrorsFailureClass::Error("reset".to_owned())));
+    }
 
     #[test]
     fn paths_have_one_form() {
