@@ -100,7 +100,7 @@ impl ServerConfig {
 pub struct StorageConfig {
     /// Folder for everything that has no URL of its own.
     pub data_dir: PathBuf,
-    /// `sqlite:` or `postgres:` URL; empty for a SQLite file in `data_dir`.
+    /// `postgres://user:password@host/database`; empty for a SQLite file in `data_dir`.
     pub database_url: Secret,
     /// Secret that encrypts registry credentials at rest, long and random; empty for a key file in `data_dir`.
     pub secret_key: Secret,
@@ -213,10 +213,12 @@ pub struct RetentionConfig {
     pub evaluations_days: u32,
     /// Days a finished or failed task is kept.
     pub tasks_days: u32,
+    /// Days an event is kept.
+    pub events_days: u32,
 }
 
 impl Default for RetentionConfig {
     fn default() -> Self {
-        Self { every_seconds: 60, evaluations_days: 365, tasks_days: 7 }
+        Self { every_seconds: 60, evaluations_days: 365, tasks_days: 7, events_days: 90 }
     }
 }

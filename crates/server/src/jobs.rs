@@ -4,6 +4,7 @@
 //! run comes as if nothing had happened.
 
 pub(crate) mod analysis;
+mod blobs;
 mod index;
 mod leases;
 mod retention;
@@ -41,7 +42,7 @@ pub(crate) struct Job {
 }
 
 /// Every job.
-pub(crate) const JOBS: &[Job] = &[analysis::JOB, index::JOB, leases::JOB, retention::JOB];
+pub(crate) const JOBS: &[Job] = &[analysis::JOB, blobs::JOB, index::JOB, leases::JOB, retention::JOB];
 
 /// Starts the jobs of this process; they end when `stop` turns true.
 pub(crate) fn start(app: &App, stop: &watch::Receiver<bool>) -> JoinSet<()> {

@@ -31,8 +31,10 @@ pub enum ConfigError {
         source: Box<toml::de::Error>,
     },
     /// A setting is unknown or has the wrong type.
-    #[error("a setting is unknown or wrong")]
+    #[error("a setting in {origin} is unknown or wrong")]
     Setting {
+        /// The file or the variable.
+        origin: String,
         /// Which and why.
         #[source]
         source: Box<toml::de::Error>,
@@ -66,6 +68,9 @@ impl Config {
                 .parse()
                 .map_err(|source| ConfigError::Syntax { path: path.to_owned(), source: Box::new(source) })?,
         };
+        if let Some(path) = file {
+            check(&table, || format!("the file `{}`", path.display()))?;
+        }
         let mut passwords = [None, None];
         for (name, value) in variables {
             match name.as_str() {
@@ -74,11 +79,12 @@ impl Config {
                 _ => {
                     if let Some(rest) = name.strip_prefix(PREFIX) {
                         set(&mut table, rest, &value).ok_or_else(|| ConfigError::Variable { name: name.clone() })?;
+                        check(&table, || format!("the variable `{name}`"))?;
                     }
                 }
             }
         }
-        let mut config: Self = table.try_into().map_err(|source| ConfigError::Setting { source: Box::new(source) })?;
+        let mut config = check(&table, || "the settings".to_owned())?;
         if let [Some(password), _] | [None, Some(password)] = passwords {
             config.accounts.admin_password = Secret::from(password.as_str());
         }
@@ -92,6 +98,12 @@ impl Config {
         let storage = &mut self.storage;
         read_secret("secret_key", &mut storage.secret_key, &storage.secret_key_file)
     }
+}
+
+/// Reads the settings as they are so far, so that what was added last is what is wrong.
+fn check(table: &Table, origin: impl FnOnce() -> String) -> Result<Config, ConfigError> {
+    let settings = table.clone().try_into();
+    settings.map_err(|source| ConfigError::Setting { origin: origin(), source: Box::new(source) })
 }
 
 fn read_secret(name: &'static str, secret: &mut Secret, file: &Path) -> Result<(), ConfigError> {
@@ -169,6 +181,12 @@ mod tests {
     fn wrong_settings_are_named() {
         let error = Config::load(None, variables(&[("KILLICK__SERVER__LISTN", "x")])).unwrap_err();
         assert!(format!("{error:?}").contains("listn"), "{error:?}");
+        assert!(error.to_string().contains("variable `KILLICK__SERVER__LISTN`"), "{error}");
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("killick.toml");
+        fs_err::write(&file, "[server]\nlisten = 1\n").unwrap();
+        let error = Config::load(Some(&file), variables(&[("KILLICK__SERVER__HOST_ID", "x")])).unwrap_err();
+        assert!(error.to_string().contains("killick.toml"), "{error}");
         let error = Config::load(None, variables(&[("KILLICK__SERVER", "x")])).unwrap_err();
         assert!(error.to_string().contains("KILLICK__SERVER"), "{error}");
         let error = Config::load(Some(Path::new("/nonexistent")), Vec::new()).unwrap_err();

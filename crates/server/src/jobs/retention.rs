@@ -43,6 +43,29 @@ pub(crate) async fn clean(app: &App) -> Result<(), StoreError> {
     let before = |days: u32| now().saturating_sub(i64::from(days).saturating_mul(DAY));
     let tasks = store.delete_old_tasks(before(retention.tasks_days)).await?;
     let evaluations = store.delete_old_evaluations(before(retention.evaluations_days)).await?;
-    tracing::debug!(tasks, evaluations, "removed what is older than it is kept");
+    let events = store.delete_old_events(before(retention.events_days)).await?;
+    tracing::debug!(tasks, evaluations, events, "removed what is older than it is kept");
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+
+    #[tokio::test]
+    async fn events_are_kept_for_their_days() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut config = Config::default();
+        config.storage.data_dir = dir.path().join("data");
+        config.accounts.admin_password = "foobar".into();
+        let app = App::open(config).await.unwrap();
+        let store = app.records().store();
+        for at in [now() - 91 * DAY, now() - 89 * DAY] {
+            store.add_event("admin", "user", "info", "{}", at).await.unwrap();
+        }
+        clean(&app).await.unwrap();
+        assert_eq!(store.events("admin", i64::MAX, 9).await.unwrap().len(), 1);
+        app.close().await;
+    }
 }
