@@ -59,8 +59,8 @@ impl Extended {
             b"path" => self.path = text(),
             b"linkpath" => self.link = text(),
             b"size" => self.size = value_of::<i64>(value)?.map(i64::cast_unsigned),
-            b"uid" => self.uid = value_of(value)?,
-            b"gid" => self.gid = value_of(value)?,
+            b"uid" => set(&mut self.uid, value)?,
+            b"gid" => set(&mut self.gid, value)?,
             _ => self.sparse.record(key.strip_prefix(b"GNU.sparse.").unwrap_or_default(), value)?,
         }
         Some(())
@@ -94,9 +94,9 @@ impl SparseRecords {
             b"major" => self.major = text(),
             b"minor" => self.minor = text(),
             b"name" => self.name = text(),
-            b"size" => self.size = value_of(value)?,
-            b"realsize" => self.real_size = value_of(value)?,
-            b"numblocks" => self.blocks = value_of(value)?,
+            b"size" => set(&mut self.size, value)?,
+            b"realsize" => set(&mut self.real_size, value)?,
+            b"numblocks" => set(&mut self.blocks, value)?,
             b"offset" | b"numbytes" => {
                 let numbers = self.numbers.get_or_insert_default();
                 let is_offset = numbers.len().is_multiple_of(2);
@@ -116,9 +116,10 @@ impl SparseRecords {
     }
 }
 
-/// A decimal number, or nothing: an empty value takes the record back. `None` if it is neither.
-fn value_of<T: std::str::FromStr>(value: &[u8]) -> Option<Option<T>> {
-    if value.is_empty() { Some(None) } else { number(value).map(Some) }
+/// Sets a decimal number; an empty value takes the record back. `None` if it is neither.
+fn set<T: std::str::FromStr>(field: &mut Option<T>, value: &[u8]) -> Option<()> {
+    *field = if value.is_empty() { None } else { Some(number(value)?) };
+    Some(())
 }
 
 /// A decimal number.
