@@ -58,7 +58,11 @@ impl Extended {
             b"path" | b"linkpath" | b"GNU.sparse.name" if value.contains(&0) => return None,
             b"path" => self.path = text(),
             b"linkpath" => self.link = text(),
-            b"size" => self.size = value_of::<i64>(value)?.map(i64::cast_unsigned),
+            b"size" => {
+                let mut size: Option<i64> = None;
+                set(&mut size, value)?;
+                self.size = size.map(i64::cast_unsigned);
+            }
             b"uid" => set(&mut self.uid, value)?,
             b"gid" => set(&mut self.gid, value)?,
             _ => self.sparse.record(key.strip_prefix(b"GNU.sparse.").unwrap_or_default(), value)?,
