@@ -4,13 +4,13 @@
 //! it is read a second time, only as far as needed. Targets in lower layers are not looked for: overlay file systems
 //! copy what is linked into the layer that links it.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::io::BufRead;
 
 use killick_model::path::ImagePath;
 use sha2::{Digest as _, Sha256};
 
-use super::show;
+use super::{MAX_PROBLEMS, show};
 use crate::budget::Budget;
 use crate::error::ReadError;
 use crate::facts::{EntryKind, FoundIn, LayerFacts};
@@ -35,40 +35,79 @@ pub(super) fn to_read(
     may_hold: u64,
 ) -> (Again, Vec<ImagePath>) {
     let (mut again, mut too_large) = (Again::new(), Vec::new());
-    // What each wanted path is wanted for: reader and link.
-    let mut needed: HashMap<ImagePath, Vec<(u16, u32)>> = HashMap::new();
-    for (number, reader) in links {
-        let target = facts.entry(*number).and_then(|link| ImagePath::new(link.link()));
-        needed.entry(target.unwrap_or_default()).or_default().push((*reader, *number));
+    if links.is_empty() {
+        return (again, too_large);
     }
-    for _ in 0..CHAIN {
-        if needed.is_empty() {
-            break;
+    let names = names_of_interest(facts, links);
+    let mut wanted = links.iter().peekable();
+    // What each name of interest stands for by now, as the merge will see it: a link gets what its target is when the
+    // link is made, or, if there is none yet, at the end.
+    let mut current: HashMap<&ImagePath, u32> = HashMap::new();
+    let mut early = Vec::new();
+    let mut wish = |file: u32, reader: u16, link: u32| {
+        let Some(entry) = facts.entry(file).filter(|entry| !matcher.by_path_of(reader, &entry.path)) else { return };
+        if entry.size <= may_hold {
+            again.entry(file).or_default().entry(reader).or_insert(link);
+        } else if too_large.len() < MAX_PROBLEMS {
+            too_large.extend(facts.entry(link).map(|link| link.path.clone()));
         }
-        let mut further: HashMap<ImagePath, Vec<(u16, u32)>> = HashMap::new();
-        for (number, entry) in facts.entries() {
-            let Some(wishes) = needed.get(&entry.path) else { continue };
-            match entry.kind {
-                EntryKind::File => {
-                    for (reader, link) in wishes {
-                        let was_shown = matcher.by_path_of(*reader, &entry.path);
-                        if !was_shown && entry.size <= may_hold {
-                            again.entry(number).or_default().entry(*reader).or_insert(*link);
-                        } else if !was_shown {
-                            too_large.extend(facts.entry(*link).map(|link| link.path.clone()));
-                        }
-                    }
+    };
+    for (number, entry) in facts.entries() {
+        let name = names.get(&entry.path);
+        let mut readers = Vec::new();
+        while let Some((_, reader)) = wanted.next_if(|(link, _)| *link == number) {
+            readers.push(*reader);
+        }
+        let file = match entry.kind {
+            EntryKind::File => Some(number),
+            EntryKind::HardLink if name.is_some() || !readers.is_empty() => {
+                let file = ImagePath::new(entry.link()).and_then(|target| current.get(&target).copied());
+                if file.is_none() {
+                    early.push((number, name, readers));
+                    continue;
                 }
-                EntryKind::HardLink => {
-                    let target = ImagePath::new(entry.link()).unwrap_or_default();
-                    further.entry(target).or_default().extend(wishes.iter().copied());
-                }
-                _ => {}
+                file
             }
+            _ => None,
+        };
+        for reader in readers {
+            file.into_iter().for_each(|file| wish(file, reader, number));
         }
-        needed = further;
+        if let Some(name) = name {
+            match file {
+                Some(file) => current.insert(name, file),
+                None => current.remove(name),
+            };
+        }
+    }
+    for (number, name, readers) in early {
+        let target = facts.entry(number).and_then(|entry| ImagePath::new(entry.link()));
+        let Some(file) = target.and_then(|target| current.get(&target).copied()) else { continue };
+        readers.into_iter().for_each(|reader| wish(file, reader, number));
+        if let Some(name) = name {
+            current.insert(name, file);
+        }
     }
     (again, too_large)
+}
+
+/// The targets of the links, and of links to links.
+fn names_of_interest(facts: &LayerFacts, links: &[WantedLink]) -> HashSet<ImagePath> {
+    let target = |number: u32| facts.entry(number).and_then(|link| ImagePath::new(link.link()));
+    let mut names: HashSet<ImagePath> = links.iter().filter_map(|(number, _)| target(*number)).collect();
+    for _ in 1..CHAIN {
+        let of_links = facts.entries().filter(|(_, entry)| entry.kind == EntryKind::HardLink);
+        let further: Vec<_> = of_links
+            .filter(|(_, entry)| names.contains(&entry.path))
+            .filter_map(|(number, _)| target(number))
+            .filter(|target| !names.contains(target))
+            .collect();
+        if further.is_empty() {
+            break;
+        }
+        names.extend(further);
+    }
+    names
 }
 
 /// Shows the files to the readers. What is not the file that was seen the first time is left out.
@@ -80,19 +119,21 @@ pub(super) fn read_again(
     limits: &Limits,
     budget: &Budget,
 ) -> Result<(), ReadError> {
-    let mut by_path: HashMap<ImagePath, Vec<u32>> = HashMap::new();
+    // Files of one name are met in their order, so only the next of them is looked at.
+    let mut by_path: HashMap<ImagePath, VecDeque<u32>> = HashMap::new();
     for number in again.keys() {
         if let Some(entry) = facts.entry(*number) {
-            by_path.entry(entry.path.clone()).or_default().push(*number);
+            by_path.entry(entry.path.clone()).or_default().push_back(*number);
         }
     }
     let mut stream = TarStream::new(input);
     let mut left = again.len();
     while left > 0 {
         let Some(entry) = stream.next_entry(limits.layer_entries)? else { break };
-        let Some(numbers) = ImagePath::new(&entry.path).and_then(|path| by_path.get(&path)) else { continue };
-        let is_listed = |number: &u32| facts.entry(*number).is_some_and(|listed| listed.size == entry.size);
-        if entry.entry_type != EntryType::File || !numbers.iter().any(is_listed) {
+        let Some(numbers) = ImagePath::new(&entry.path).and_then(|path| by_path.get_mut(&path)) else { continue };
+        let Some(number) = numbers.front().copied() else { continue };
+        let is_listed = facts.entry(number).is_some_and(|listed| listed.size == entry.size);
+        if entry.entry_type != EntryType::File || !is_listed {
             continue;
         }
         let Some(_share) = budget.hold(entry.size) else { continue };
@@ -107,18 +148,17 @@ pub(super) fn read_again(
             stream.consume(count);
         }
         let sha256: [u8; 32] = Sha256::digest(&held).into();
-        for number in numbers.clone() {
-            if facts.entry(number).is_none_or(|listed| listed.sha256 != sha256) {
-                continue;
-            }
-            left = left.saturating_sub(1);
-            for (reader, link) in again.get(&number).into_iter().flatten() {
-                let Some(name) = facts.entry(*link).map(|link| link.path.clone()) else { continue };
-                let reader = matcher.reader(usize::from(*reader));
-                if let Some(found) = show(reader, &name, &held, limits) {
-                    let reader = reader.name().to_owned();
-                    facts.found.push(FoundIn { entry: number, name: Some(*link), reader, found });
-                }
+        if facts.entry(number).is_none_or(|listed| listed.sha256 != sha256) {
+            continue;
+        }
+        numbers.pop_front();
+        left = left.saturating_sub(1);
+        for (reader, link) in again.get(&number).into_iter().flatten() {
+            let Some(name) = facts.entry(*link).map(|link| link.path.clone()) else { continue };
+            let reader = matcher.reader(usize::from(*reader));
+            if let Some(found) = show(reader, &name, &held, limits) {
+                let reader = reader.name().to_owned();
+                facts.found.push(FoundIn { entry: number, name: Some(*link), reader, found });
             }
         }
     }

@@ -98,8 +98,17 @@ fn hard_links_that_are_wanted_are_read_though_their_target_is_not() {
         ("f:store/a=left h:other>store/a", 1, &[]),
         ("h:x/1.txt>lower", 1, &[]),
         ("h:x/1.txt>x/2.txt h:x/2.txt>x/1.txt", 1, &[]),
-        // Which of the two the link leads to, the merge knows.
-        ("f:store/a=first f:store/a=second h:x/1.txt>store/a", 2, &[("/x/1.txt", "first"), ("/x/1.txt", "second")]),
+        // A link leads to what its target was when it was made, or came to be at last.
+        ("f:store/a=first f:store/a=second h:x/1.txt>store/a", 2, &[("/x/1.txt", "second")]),
+        ("f:store/a=first h:x/1.txt>store/a f:store/a=second", 2, &[("/x/1.txt", "first")]),
+        ("h:x/1.txt>store/a f:store/a=first f:store/a=second", 2, &[("/x/1.txt", "second")]),
+        ("h:x/1.txt>other h:other>store/a f:store/a=left", 1, &[]),
+        ("h:other>store/a h:x/1.txt>other f:store/a=left", 2, &[("/x/1.txt", "left")]),
+        (
+            "f:store/a=one h:x/1.txt>store/a f:store/a=two h:x/2.txt>store/a",
+            2,
+            &[("/x/1.txt", "one"), ("/x/2.txt", "two")],
+        ),
     ] {
         let layer = layer(words);
         let facts = read(&layer, &Limits::default());
@@ -156,4 +165,12 @@ fn limits_that_protect_the_process_end_the_layer() {
         let outcome = read_layer(&zeros, stored, &matcher, &limits, &Budget::new(1));
         assert!(matches!(outcome, Err(ReadError::Limit(hit, _)) if hit == name), "{outcome:?}");
     }
+}
+
+#[test]
+fn many_links_to_many_files_of_one_name_are_read_once_each() {
+    let words: Vec<_> = (0..300).map(|number| format!("f:store/a=x{number}")).collect();
+    let links: Vec<_> = (0..300).map(|number| format!("h:x/{number}.txt>store/a")).collect();
+    let facts = read(&layer(&format!("{} {}", words.join(" "), links.join(" "))), &Limits::default());
+    assert_eq!(found(&facts), [("/x/0.txt".to_owned(), "x299".to_owned())]);
 }
