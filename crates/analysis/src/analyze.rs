@@ -2,6 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use killick_model::analysis::{Analysis, LayerSummary};
 use killick_model::digest::Digest;
@@ -16,7 +17,7 @@ use crate::budget::Budget;
 use crate::cache::{LayerCache, LayerKey};
 use crate::catalogers::{CATALOGERS, Found, Image, Joined};
 use crate::distribution::{self, DistributionFiles};
-use crate::error::AnalysisError;
+use crate::error::{AnalysisError, ReadError};
 use crate::facts::LayerFacts;
 use crate::layer::read_layer;
 use crate::limits::Limits;
@@ -72,8 +73,20 @@ pub fn analyze(
         return Err(AnalysisError::Layers { image: image.name.clone(), layers: image.layers.len(), limit });
     }
     // The lowest broken layer is told, whichever thread comes to its error first.
-    let outcomes: Vec<Result<LayerFacts, AnalysisError>> =
-        image.layers.par_iter().with_max_len(1).map(|layer| facts(layer, cache, options)).collect();
+    let name_bytes = AtomicU64::new(0);
+    let outcomes: Vec<Result<LayerFacts, AnalysisError>> = image
+        .layers
+        .par_iter()
+        .with_max_len(1)
+        .map(|layer| {
+            let facts = facts(layer, cache, options)?;
+            // Here, so that the layers of one image are not all held before they turn out to be too much.
+            let bytes = facts.name_bytes();
+            let before = name_bytes.fetch_add(bytes, Ordering::Relaxed);
+            let too_many = before.saturating_add(bytes) > options.limits.tree_bytes;
+            if too_many { Err(too_many_names(layer, options)) } else { Ok(facts) }
+        })
+        .collect();
     let mut layers = outcomes.into_iter().collect::<Result<Vec<_>, _>>()?;
     report(options, Step::Joining);
 
@@ -84,7 +97,8 @@ pub fn analyze(
             problems.push(problem);
         }
     }
-    let mut plan = squash::plan(&layers, options.limits.link_depth);
+    let plan = squash::plan(&layers, &options.limits);
+    let mut plan = plan.map_err(|index| too_many_names(&image.layers[index], options))?;
     problems.append(&mut plan.problems);
     let found = FoundFiles::collect(&mut layers, &plan, &mut problems);
     let files = plan.into_files(layers.into_iter().map(|layer| layer.blocks).collect());
@@ -128,6 +142,10 @@ fn facts(layer: &StagedLayer, cache: Option<&dyn LayerCache>, options: &Options)
         cache.put(key, &facts);
     }
     Ok(facts)
+}
+
+fn too_many_names(layer: &StagedLayer, options: &Options) -> AnalysisError {
+    ReadError::Limit("limit-tree-bytes", options.limits.tree_bytes).of(&layer.diff_id)
 }
 
 fn report(options: &Options, step: Step<'_>) {

@@ -41,7 +41,8 @@ pub enum AnalysisError {
     Limit {
         /// The layer's diffID.
         layer: Digest,
-        /// Stable name: `limit-layer-bytes`, `limit-layer-entries`, `limit-compression-ratio`, `limit-header-bytes`.
+        /// Stable name: `limit-layer-bytes`, `limit-layer-entries`, `limit-tree-bytes`, `limit-compression-ratio`,
+        /// `limit-header-bytes`.
         name: &'static str,
         /// Its value.
         limit: u64,

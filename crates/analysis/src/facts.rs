@@ -125,6 +125,13 @@ impl LayerFacts {
         self.blocks.get(number / BLOCK_ENTRIES)?.get(number % BLOCK_ENTRIES)
     }
 
+    /// What the names of this layer count against [`Limits::tree_bytes`](crate::limits::Limits::tree_bytes).
+    pub(crate) fn name_bytes(&self) -> u64 {
+        let entries = self.blocks.iter().flatten().map(|entry| name_bytes(entry.path.as_bytes(), entry.link()));
+        let hidden = self.whiteouts.iter().chain(&self.opaques).map(|path| name_bytes(path.as_bytes(), b""));
+        entries.chain(hidden).sum()
+    }
+
     /// All entries with their numbers.
     pub(crate) fn entries(&self) -> impl Iterator<Item = (u32, &Entry)> {
         (0..).zip(self.blocks.iter().flatten())
@@ -164,6 +171,11 @@ impl LayerFacts {
             problems: kept.problems,
         })
     }
+}
+
+/// What one name with its link counts: its bytes and those of what keeps it.
+pub(crate) fn name_bytes(path: &[u8], link: &[u8]) -> u64 {
+    (path.len() + link.len()) as u64 + 64
 }
 
 impl Entry {

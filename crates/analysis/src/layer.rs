@@ -2,8 +2,8 @@
 //! second one where hard links make it necessary (`links`).
 //!
 //! Limits that protect this process (`limit-layer-bytes`, `limit-layer-entries`, `limit-compression-ratio`,
-//! `limit-header-bytes`) end the analysis. Limits on one file or name (`limit-file-bytes`, `limit-path-bytes`,
-//! `limit-hole-bytes`) are problems, and the rest of the layer is read.
+//! `limit-header-bytes`, `limit-tree-bytes`) end the analysis. Limits on one file or name (`limit-file-bytes`,
+//! `limit-path-bytes`, `limit-path-depth`, `limit-hole-bytes`) are problems, and the rest of the layer is read.
 
 mod links;
 mod metered;
@@ -21,7 +21,7 @@ use sha2::{Digest, Sha256};
 use crate::budget::Budget;
 use crate::catalogers::{Cataloger, Found, WantedFile};
 use crate::error::ReadError;
-use crate::facts::{Entry, EntryKind, FoundIn, LayerFacts, More};
+use crate::facts::{Entry, EntryKind, FoundIn, LayerFacts, More, name_bytes};
 use crate::layer::links::WantedLink;
 use crate::layer::metered::{Metered, by_ratio, unwrap_limit};
 use crate::layer::read_ahead::read_ahead;
@@ -56,6 +56,7 @@ pub fn read_layer(
             held: Vec::new(),
             free_holes: by_ratio(stored_bytes, limits).max(limits.hole_bytes).min(limits.layer_bytes),
             links: Vec::new(),
+            name_bytes: 0,
         };
         pass.run().map(|()| (pass.facts, pass.links))
     });
@@ -89,6 +90,7 @@ struct Pass<'a, R> {
     /// Bytes of holes that may yet be hashed.
     free_holes: u64,
     links: Vec<WantedLink>,
+    name_bytes: u64,
 }
 
 impl<R: BufRead> Pass<'_, R> {
@@ -114,6 +116,15 @@ impl<R: BufRead> Pass<'_, R> {
             self.problem("path-escape", &entry.path, "the path leaves the image, skipped");
             return Ok(());
         };
+        if is_too_deep(path.as_bytes(), self.limits) {
+            let message = format!("more than {} directories deep, skipped", self.limits.path_depth);
+            self.problem("limit-path-depth", &entry.path, message);
+            return Ok(());
+        }
+        self.name_bytes += name_bytes(&entry.path, &entry.link);
+        if self.name_bytes > self.limits.tree_bytes {
+            return Err(ReadError::Limit("limit-tree-bytes", self.limits.tree_bytes));
+        }
         if path.as_bytes().is_empty() {
             // The root itself: its owner and mode interest nobody.
             return Ok(());
@@ -249,6 +260,11 @@ impl<R: BufRead> Pass<'_, R> {
         let shown = path.get(..200).unwrap_or(path);
         self.facts.problems.push(Problem::new(kind, String::from_utf8_lossy(shown), message));
     }
+}
+
+/// Whether a path has more segments than it may.
+pub(crate) fn is_too_deep(path: &[u8], limits: &Limits) -> bool {
+    path.iter().filter(|&&byte| byte == b'/').count() >= limits.path_depth
 }
 
 /// What a reader finds in a file, if anything.

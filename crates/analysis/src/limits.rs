@@ -16,6 +16,11 @@ pub struct Limits {
     pub hole_bytes: u64,
     /// Bytes of one path.
     pub path_bytes: usize,
+    /// Directories above one name, itself counted.
+    pub path_depth: usize,
+    /// Bytes of all names and link targets of an image, over all layers, with what each entry takes besides: twice
+    /// for names that no layer has as they are (implied directories, names moved by symbolic links).
+    pub tree_bytes: u64,
     /// Bytes of one file a cataloger wants to hold. Larger ones are hashed, and a problem says that they were not
     /// searched.
     pub file_bytes: u64,
@@ -42,6 +47,8 @@ impl Default for Limits {
             compression_ratio: 200,
             hole_bytes: 256 << 20,
             path_bytes: 4096,
+            path_depth: 255,
+            tree_bytes: 128 << 20,
             file_bytes: 160 << 20,
             held_bytes: 160 << 20,
             archive_depth: 8,

@@ -16,7 +16,10 @@ use killick_model::file::{FileEntry, FileKind};
 use killick_model::path::ImagePath;
 use killick_model::problem::Problem;
 
-use crate::facts::{Entry, EntryKind, LayerFacts};
+use crate::facts::{Entry, EntryKind, LayerFacts, name_bytes};
+use crate::layer::is_too_deep;
+use crate::limits::Limits;
+use crate::squash::links::Lost;
 
 /// Broken links told per image.
 const MAX_PROBLEMS: usize = 200;
@@ -46,37 +49,46 @@ pub(crate) struct Plan {
 struct Tree<'a> {
     layers: &'a [LayerFacts],
     slots: BTreeMap<Cow<'a, [u8]>, Slot>,
-    link_depth: u32,
+    limits: &'a Limits,
+    /// What all names count against the limit: those of the layers, and those that are made here.
+    name_bytes: u64,
     /// The last parent that was resolved, and where it led.
-    last_parent: Option<(Vec<u8>, Option<Vec<u8>>)>,
+    last_parent: Option<(Vec<u8>, Result<Vec<u8>, Lost>)>,
     problems: Vec<Problem>,
 }
 
-/// Decides what of all layers, lowest first, makes up the image.
-pub(crate) fn plan(layers: &[LayerFacts], link_depth: u32) -> Plan {
-    let mut tree = Tree { layers, slots: BTreeMap::new(), link_depth, last_parent: None, problems: Vec::new() };
+/// Decides what of all layers, lowest first, makes up the image. An error is the layer whose names are too many.
+pub(crate) fn plan(layers: &[LayerFacts], limits: &Limits) -> Result<Plan, usize> {
+    let name_bytes = layers.iter().map(LayerFacts::name_bytes).sum();
+    let mut tree = Tree { layers, slots: BTreeMap::new(), limits, name_bytes, last_parent: None, problems: Vec::new() };
     for (index, layer) in (0..).zip(layers) {
         tree.apply(index, layer);
+        if tree.is_full() {
+            return Err(index as usize);
+        }
     }
-    tree.into_plan()
+    Ok(tree.into_plan())
 }
 
 impl<'a> Tree<'a> {
     fn apply(&mut self, index: u32, layer: &'a LayerFacts) {
         self.last_parent = None;
         for path in &layer.opaques {
-            if let Some(directory) = self.resolve_directory(path.as_bytes()) {
+            if let Ok(directory) = self.resolve_directory(path.as_bytes()) {
                 self.remove_below(&directory);
             }
         }
         for path in &layer.whiteouts {
-            if let Some(path) = self.place(path) {
+            if let Ok(path) = self.place(path) {
                 self.remove(&path);
             }
         }
         self.last_parent = None;
         let mut early_links = Vec::new();
         for (number, entry) in layer.entries() {
+            if self.is_full() {
+                return;
+            }
             if entry.kind != EntryKind::HardLink {
                 let slot = Slot { origin: Some((index, number)), layer: index, kind: entry.file_kind() };
                 self.put(entry, slot);
@@ -93,10 +105,16 @@ impl<'a> Tree<'a> {
     }
 
     fn put(&mut self, entry: &'a Entry, slot: Slot) {
-        let Some(path) = self.place(&entry.path) else {
-            self.problem("symlink-loop", &entry.path, "symbolic links above the path lead nowhere, skipped");
-            return;
+        let path = match self.place(&entry.path) {
+            Ok(path) => path,
+            Err(lost) => {
+                let (kind, message) = lost.problem();
+                return self.problem(kind, &entry.path, message);
+            }
         };
+        if let Cow::Owned(moved) = &path {
+            self.name_bytes += 2 * name_bytes(moved, b"");
+        }
         self.make_parents(&path, slot.layer);
         let old = self.slots.get(&path).map(|old| old.kind);
         if old == Some(FileKind::Directory) && slot.kind != FileKind::Directory {
@@ -110,7 +128,7 @@ impl<'a> Tree<'a> {
 
     /// Places a hard link; false if its target is not there yet.
     fn link(&mut self, layer: u32, entry: &'a Entry) -> bool {
-        let target = ImagePath::new(entry.link()).and_then(|target| Some(self.place(&target)?.into_owned()));
+        let target = ImagePath::new(entry.link()).and_then(|target| self.place(&target).ok().map(Cow::into_owned));
         let target = target.and_then(|target| self.slots.get(target.as_slice()).copied());
         let Some(target) = target.filter(|target| target.kind != FileKind::Directory) else { return false };
         self.put(entry, Slot { layer, ..target });
@@ -118,30 +136,41 @@ impl<'a> Tree<'a> {
     }
 
     /// Where a path of a layer ends up: its parent's symbolic links followed, its own name not.
-    fn place<'p>(&mut self, path: &'p ImagePath) -> Option<Cow<'p, [u8]>> {
+    fn place<'p>(&mut self, path: &'p ImagePath) -> Result<Cow<'p, [u8]>, Lost> {
         let parent = path.parent().unwrap_or_default();
-        if self.last_parent.as_ref().is_none_or(|(last, _)| last != parent) {
-            let resolved = self.resolve_directory(parent);
-            self.last_parent = Some((parent.to_vec(), resolved.map(Cow::into_owned)));
-        }
-        let resolved = self.last_parent.as_ref()?.1.as_deref()?;
+        let last = self.last_parent.take().filter(|(last, _)| last == parent);
+        let (_, resolved) = match last {
+            Some(last) => self.last_parent.insert(last),
+            None => {
+                let resolved = self.resolve_directory(parent).map(Cow::into_owned);
+                self.last_parent.insert((parent.to_vec(), resolved))
+            }
+        };
+        let resolved = resolved.as_deref().map_err(|lost| *lost)?;
         if resolved == parent {
-            return Some(Cow::Borrowed(path.as_bytes()));
+            return Ok(Cow::Borrowed(path.as_bytes()));
         }
         let mut moved = resolved.to_vec();
         if !moved.is_empty() {
             moved.push(b'/');
         }
         moved.extend_from_slice(path.file_name());
-        Some(Cow::Owned(moved))
+        if moved.len() > self.limits.path_bytes {
+            return Err(Lost::Long);
+        }
+        if is_too_deep(&moved, self.limits) { Err(Lost::Deep) } else { Ok(Cow::Owned(moved)) }
     }
 
-    fn resolve_directory<'p>(&self, path: &'p [u8]) -> Option<Cow<'p, [u8]>> {
+    fn resolve_directory<'p>(&self, path: &'p [u8]) -> Result<Cow<'p, [u8]>, Lost> {
         let link_at = |path: &[u8]| {
             let slot = self.slots.get(path).filter(|slot| slot.kind == FileKind::Symlink)?;
             self.entry(slot.origin?).map(Entry::link)
         };
-        links::resolve(path, self.link_depth, link_at)
+        links::resolve(path, self.limits, link_at)
+    }
+
+    fn is_full(&self) -> bool {
+        self.name_bytes > self.limits.tree_bytes
     }
 
     fn make_parents(&mut self, path: &[u8], layer: u32) {
@@ -151,7 +180,9 @@ impl<'a> Tree<'a> {
             let parent = &path[..slash];
             match self.slots.get(parent) {
                 Some(slot) if slot.kind == FileKind::Directory => return,
+                _ if self.is_full() => return,
                 _ => {
+                    self.name_bytes += 2 * name_bytes(parent, b"");
                     let implied = Slot { origin: None, layer, kind: FileKind::Directory };
                     self.slots.insert(Cow::Owned(parent.to_vec()), implied);
                 }

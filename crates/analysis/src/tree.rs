@@ -2,10 +2,8 @@
 
 use killick_model::file::{FileEntry, FileKind};
 
+use crate::limits::Limits;
 use crate::squash::links;
-
-/// Symbolic links followed to resolve one path.
-const LINK_DEPTH: u32 = 40;
 
 /// The file at exactly this path.
 pub(crate) fn at<'a>(files: &'a [FileEntry], path: &[u8]) -> Option<&'a FileEntry> {
@@ -19,5 +17,5 @@ pub(crate) fn follow<'a>(files: &'a [FileEntry], path: &[u8]) -> Option<&'a File
         let file = at(files, path).filter(|file| file.kind == FileKind::Symlink)?;
         file.link_target.as_deref()
     };
-    at(files, &links::resolve(path, LINK_DEPTH, link_at)?)
+    at(files, &links::resolve(path, &Limits::default(), link_at).ok()?)
 }

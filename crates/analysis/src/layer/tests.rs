@@ -159,6 +159,7 @@ fn limits_that_protect_the_process_end_the_layer() {
     let zeros = layer("s:x=1");
     for (limits, stored, name) in [
         (Limits { layer_bytes: 1000, ..Limits::default() }, 1_000_000, "limit-layer-bytes"),
+        (Limits { tree_bytes: 64, ..Limits::default() }, 1_000_000, "limit-tree-bytes"),
         (Limits { layer_entries: 0, ..Limits::default() }, 1_000_000, "limit-layer-entries"),
     ] {
         let matcher = Matcher::new(vec![&Text]);
@@ -173,4 +174,11 @@ fn many_links_to_many_files_of_one_name_are_read_once_each() {
     let links: Vec<_> = (0..300).map(|number| format!("h:x/{number}.txt>store/a")).collect();
     let facts = read(&layer(&format!("{} {}", words.join(" "), links.join(" "))), &Limits::default());
     assert_eq!(found(&facts), [("/x/0.txt".to_owned(), "x299".to_owned())]);
+}
+
+#[test]
+fn names_too_deep_are_told() {
+    let limits = Limits { path_depth: 3, ..Limits::default() };
+    let facts = read(&layer("f:a/b/c=x f:a/b/c/d=x"), &limits);
+    assert_eq!((facts.len(), facts.problems[0].kind.as_str()), (1, "limit-path-depth"));
 }

@@ -3,15 +3,37 @@
 use std::borrow::Cow;
 use std::collections::VecDeque;
 
+use crate::layer::is_too_deep;
+use crate::limits::Limits;
+
+/// Why a path leads nowhere.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Lost {
+    Loop,
+    Long,
+    Deep,
+}
+
+impl Lost {
+    /// The kind of the problem, and what to say of it.
+    pub(crate) fn problem(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Loop => ("symlink-loop", "symbolic links above the path lead nowhere, skipped"),
+            Self::Long => ("limit-path-bytes", "symbolic links lead to a path that is too long, skipped"),
+            Self::Deep => ("limit-path-depth", "symbolic links lead to a path that is too deep, skipped"),
+        }
+    }
+}
+
 /// The path with every symbolic link of it followed, its own name included. `link_at` gives the target of the link at
-/// a path. `..` above the root stays at the root, as in a container. `None` if more than `depth` links are met.
+/// a path. `..` above the root stays at the root, as in a container.
 pub(crate) fn resolve<'p, 'l>(
     path: &'p [u8],
-    depth: u32,
+    limits: &Limits,
     link_at: impl Fn(&[u8]) -> Option<&'l [u8]>,
-) -> Option<Cow<'p, [u8]>> {
+) -> Result<Cow<'p, [u8]>, Lost> {
     if !has_link(path, &link_at) {
-        return Some(Cow::Borrowed(path));
+        return Ok(Cow::Borrowed(path));
     }
     let mut links = 0;
     let mut todo: VecDeque<&[u8]> = path.split(|&byte| byte == b'/').collect();
@@ -30,17 +52,20 @@ pub(crate) fn resolve<'p, 'l>(
                 done.extend_from_slice(name);
             }
         }
+        if done.len() > limits.path_bytes {
+            return Err(Lost::Long);
+        }
         let Some(target) = link_at(&done) else { continue };
         links += 1;
-        if links > depth {
-            return None;
+        if links > limits.link_depth {
+            return Err(Lost::Loop);
         }
         done.truncate(if target.first() == Some(&b'/') { 0 } else { parent });
         for segment in target.rsplit(|&byte| byte == b'/') {
             todo.push_front(segment);
         }
     }
-    Some(Cow::Owned(done))
+    if is_too_deep(&done, limits) { Err(Lost::Deep) } else { Ok(Cow::Owned(done)) }
 }
 
 fn has_link<'l>(path: &[u8], link_at: &impl Fn(&[u8]) -> Option<&'l [u8]>) -> bool {
@@ -64,14 +89,18 @@ mod tests {
         ];
         let link_at = |path: &[u8]| links.iter().find(|(from, _)| from.as_bytes() == path).map(|(_, to)| to.as_bytes());
         for (path, want) in [
-            ("", Some("")),
-            ("lib/x", Some("usr/lib/x")),
-            ("alias/in/y", Some("usr/lib/x/y")),
-            ("up/passwd", Some("etc/passwd")),
-            ("a/x", None),
-            ("plain/x", Some("plain/x")),
+            ("", Ok("")),
+            ("lib/x", Ok("usr/lib/x")),
+            ("alias/in/y", Ok("usr/lib/x/y")),
+            ("up/passwd", Ok("etc/passwd")),
+            ("a/x", Err(Lost::Loop)),
+            ("plain/x", Ok("plain/x")),
+            ("lib/x/long", Err(Lost::Long)),
+            ("lib/1/2/3", Err(Lost::Deep)),
         ] {
-            assert_eq!(resolve(path.as_bytes(), 40, link_at).as_deref(), want.map(str::as_bytes), "{path}");
+            let limits = Limits { path_bytes: 13, path_depth: 4, ..Limits::default() };
+            let found = resolve(path.as_bytes(), &limits, link_at).map(Cow::into_owned);
+            assert_eq!(found, want.map(|want| want.as_bytes().to_vec()), "{path}");
         }
     }
 }

@@ -33,7 +33,7 @@ fn layer(words: &str) -> LayerFacts {
 /// The files as words, with the layer and, to tell contents apart, the place within the layer: `f:a@0.1`.
 fn merge(layers: &[&str]) -> (String, Vec<Problem>) {
     let layers: Vec<LayerFacts> = layers.iter().map(|words| layer(words)).collect();
-    let mut plan = plan(&layers, 40);
+    let mut plan = plan(&layers, &Limits::default()).unwrap();
     let problems = std::mem::take(&mut plan.problems);
     let files = plan.into_files(layers.into_iter().map(|layer| layer.blocks).collect());
     let words = files.iter().map(|file| {
@@ -87,5 +87,36 @@ fn what_leads_nowhere_is_told() {
     ] {
         let (_, problems) = merge(layers);
         assert!(problems.iter().all(|problem| problem.kind == kind) && !problems.is_empty(), "{problems:?}");
+    }
+}
+
+#[test]
+fn names_that_no_layer_has_are_bounded() {
+    let deep = |name: u32| layer(&format!("f:{name}{}", "/b".repeat(250)));
+    let limits = Limits { tree_bytes: 1 << 20, ..Limits::default() };
+    assert!(plan(&[deep(1)], &limits).is_ok());
+    // Each makes 250 directories.
+    let layers: Vec<_> = (0..20).map(deep).collect();
+    let own: u64 = layers.iter().map(LayerFacts::name_bytes).sum();
+    assert!(own < limits.tree_bytes / 50);
+    assert!(matches!(plan(&layers, &limits), Err(layer) if layer > 5));
+    // Each is moved to a long name.
+    let long = "l".repeat(3000);
+    let mut layers = vec![layer(&format!("d:{long} s:s>{long}"))];
+    layers.extend((0..500).map(|name| layer(&format!("f:s/{name}"))));
+    assert!(matches!(plan(&layers, &limits), Err(layer) if layer > 100));
+}
+
+#[test]
+fn names_moved_too_far_are_told() {
+    let long = "l".repeat(3000);
+    let deep = "d/".repeat(200);
+    for (below, above, kind) in [
+        (format!("d:{long} s:s>{long}"), format!("f:s/{long}"), "limit-path-bytes"),
+        (format!("s:s>{long}/{long}"), "f:s/x".to_owned(), "limit-path-bytes"),
+        (format!("s:s>{deep}"), format!("f:s/{deep}x"), "limit-path-depth"),
+    ] {
+        let (_, problems) = merge(&[&below, &above]);
+        assert_eq!((problems.len(), problems[0].kind.as_str()), (1, kind));
     }
 }
