@@ -21,6 +21,8 @@ use crate::credentials::Credentials;
 
 /// How long a token is good if its service does not say, by the specification.
 const DEFAULT_LIFE: Duration = Duration::from_mins(1);
+/// How long a token is believed to be good at most, whatever its service says.
+const LONGEST_LIFE: Duration = Duration::from_hours(24);
 /// A token this close to its end is not used for a new request.
 const MARGIN: Duration = Duration::from_secs(10);
 
@@ -71,7 +73,7 @@ impl Client {
                 let realm = self.realm(&realm)?;
                 let scope = scope.unwrap_or_else(|| format!("repository:{}:pull", self.repository));
                 let (token, life) = self.token(&realm, service.as_deref(), &scope).await?;
-                let until = self.options.timer.now() + life.saturating_sub(MARGIN);
+                let until = self.options.timer.now().saturating_add(life.saturating_sub(MARGIN));
                 let mut header = HeaderValue::try_from(format!("Bearer {token}"))
                     .map_err(|_| self.no_token(&realm, "it has bytes that no header has".to_owned()))?;
                 header.set_sensitive(true);
@@ -151,8 +153,7 @@ impl Client {
         let malformed = || self.no_token(realm, "the answer is no token".to_owned());
         let answer: TokenAnswer = serde_json::from_slice(&body).map_err(|_| malformed())?;
         let given = [answer.token, answer.access_token].into_iter().flatten().find(|token| !token.is_empty());
-        let life = answer.expires_in.map_or(DEFAULT_LIFE, |seconds| Duration::from_secs(seconds).max(DEFAULT_LIFE));
-        Ok((given.ok_or_else(malformed)?, life))
+        Ok((given.ok_or_else(malformed)?, life(answer.expires_in)))
     }
 
     fn no_token(&self, realm: &Url, reason: String) -> RegistryError {
@@ -162,6 +163,11 @@ impl Client {
         let _ = shown.set_password(None);
         RegistryError::Token { registry: self.registry.clone(), realm: shown.to_string(), reason }
     }
+}
+
+/// How long a token is used, by what its service says in seconds.
+fn life(expires_in: Option<u64>) -> Duration {
+    expires_in.map_or(DEFAULT_LIFE, |seconds| Duration::from_secs(seconds).clamp(DEFAULT_LIFE, LONGEST_LIFE))
 }
 
 /// Seconds of `Retry-After`. Its other form, a date, is taken as not given.
@@ -175,4 +181,16 @@ fn basic(user: &str, password: &str) -> HeaderValue {
     let mut header = HeaderValue::try_from(format!("Basic {text}")).expect("base64 is visible ASCII");
     header.set_sensitive(true);
     header
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tokens_live_neither_too_short_nor_too_long() {
+        for (said, want) in [(None, 60), (Some(0), 60), (Some(300), 300), (Some(u64::MAX), 86_400)] {
+            assert_eq!(life(said), Duration::from_secs(want), "{said:?}");
+        }
+    }
 }

@@ -92,15 +92,22 @@ impl Fake {
 
 /// Pauses that take no time, but are written down.
 #[derive(Default)]
-struct FakeTimer(Mutex<Vec<Duration>>);
+struct FakeTimer {
+    pauses: Mutex<Vec<Duration>>,
+    /// What each look at the clock adds to it.
+    step: Duration,
+    time: Mutex<Duration>,
+}
 
 impl Timer for FakeTimer {
     fn now(&self) -> Duration {
-        Duration::ZERO
+        let mut time = self.time.lock().unwrap();
+        *time += self.step;
+        *time
     }
 
     fn sleep(&self, pause: Duration) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
-        self.0.lock().unwrap().push(pause);
+        self.pauses.lock().unwrap().push(pause);
         Box::pin(ready(()))
     }
 
@@ -110,7 +117,12 @@ impl Timer for FakeTimer {
 }
 
 fn options() -> (StageOptions, Arc<FakeTimer>) {
-    let timer = Arc::new(FakeTimer::default());
+    ticking(Duration::ZERO)
+}
+
+/// Options with a clock that moves on by `step` each time it is looked at.
+fn ticking(step: Duration) -> (StageOptions, Arc<FakeTimer>) {
+    let timer = Arc::new(FakeTimer { step, ..FakeTimer::default() });
     let mut options = StageOptions::default();
     options.registry.timer = Arc::<FakeTimer>::clone(&timer);
     (options, timer)
@@ -236,6 +248,22 @@ async fn a_token_is_fetched_once_and_kept() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_token_that_claims_to_be_good_for_ever_is_taken() {
+    let image = TestImage::usual();
+    let fake = Fake::start(move |seen| match (seen.path.as_str(), seen.header("authorization")) {
+        ("/token", _) => reply(200, &[], r#"{"token":"t0k","expires_in":18446744073709551615}"#),
+        (_, "Bearer t0k") => serve(&image, seen),
+        _ => {
+            let challenge = format!("Bearer realm=\"http://{}/token\"", seen.header("host"));
+            reply(401, &[("www-authenticate", &challenge)], "")
+        }
+    })
+    .await;
+    drain_all(fake.stage(ticking(Duration::from_secs(1)).0).await.unwrap()).await.unwrap();
+    assert_eq!(fake.log().iter().filter(|line| line.starts_with("/token")).count(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn odd_challenges_are_named() {
     for (challenge, want) in [
         (
@@ -283,7 +311,7 @@ async fn busy_registries_are_asked_again() {
     let (options, timer) = options();
     drain_all(fake.stage(options).await.unwrap()).await.unwrap();
     let each = [Duration::from_secs(7), Duration::from_millis(450)];
-    assert_eq!(*timer.0.lock().unwrap(), [each, each, each].concat());
+    assert_eq!(*timer.pauses.lock().unwrap(), [each, each, each].concat());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -306,7 +334,7 @@ async fn refusals_are_named_and_have_hints() {
         let error = fake.stage(options).await.map(|image| image.name).unwrap_err();
         assert_eq!(error.to_string().replace(&fake.host, "HOST"), want);
         assert!(error.hint().is_some(), "{want}");
-        assert_eq!(timer.0.lock().unwrap().len(), pauses, "{want}");
+        assert_eq!(timer.pauses.lock().unwrap().len(), pauses, "{want}");
     }
 }
 
@@ -355,7 +383,7 @@ async fn a_broken_download_is_resumed_where_it_broke() {
     let ranges: Vec<String> =
         fake.log().iter().filter_map(|line| Some(line.split_once("bytes=")?.1.to_owned())).collect();
     assert_eq!(ranges, ["30000-", "40000-"]);
-    assert_eq!(timer.0.lock().unwrap().len(), 2);
+    assert_eq!(timer.pauses.lock().unwrap().len(), 2);
 }
 
 #[tokio::test(flavor = "multi_thread")]
