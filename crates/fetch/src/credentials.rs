@@ -2,6 +2,7 @@
 //!
 //! Only what stands in the file is used (`auths`). Credential helpers are programs, and are not run.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io::{self, Read as _};
@@ -99,8 +100,15 @@ fn secret<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Se
     Ok(Option::<String>::deserialize(deserializer)?.map(SecretString::from))
 }
 
-/// The credentials for `registry` in the Docker configuration at `path`; a file that does not exist has none.
-pub fn from_docker_config(path: &Path, registry: &str) -> Result<Option<Credentials>, CredentialsError> {
+/// The credentials for `registry/repository` in the Docker configuration at `path`; a file that does not exist has none.
+///
+/// An entry of the host itself wins, in whatever form it is written. Without one, the entry with the longest path that
+/// the repository lies in counts: entries like `host/path` are written by other clients than Docker.
+pub fn from_docker_config(
+    path: &Path,
+    registry: &str,
+    repository: &str,
+) -> Result<Option<Credentials>, CredentialsError> {
     let read = |source| CredentialsError::Read { path: path.to_owned(), source };
     let file = match fs_err::File::open(path) {
         Ok(file) => file,
@@ -111,7 +119,8 @@ pub fn from_docker_config(path: &Path, registry: &str) -> Result<Option<Credenti
     file.take(CONFIG_BYTES).read_to_end(&mut text).map_err(read)?;
     let config: DockerConfig = serde_json::from_slice(&text)
         .map_err(|source| CredentialsError::Malformed { path: path.to_owned(), source })?;
-    let Some((_, entry)) = config.auths.into_iter().find(|(key, _)| names(key, registry)) else {
+    let ranked = config.auths.into_iter().filter_map(|(key, entry)| Some((rank(&key, registry, repository)?, entry)));
+    let Some((_, entry)) = ranked.filter(|(_, entry)| !entry.is_empty()).min_by_key(|(rank, _)| *rank) else {
         return Ok(None);
     };
     let registry = registry.to_owned();
@@ -122,6 +131,13 @@ pub fn from_docker_config(path: &Path, registry: &str) -> Result<Option<Credenti
 struct Undecodable;
 
 impl Entry {
+    /// Whether it only says that a helper has the secret.
+    fn is_empty(&self) -> bool {
+        let has =
+            |secret: &Option<SecretString>| secret.as_ref().is_some_and(|secret| !secret.expose_secret().is_empty());
+        !has(&self.identitytoken) && !has(&self.auth) && (self.username.is_none() || self.password.is_none())
+    }
+
     /// None if the entry only says that a helper has the secret.
     fn credentials(self) -> Result<Option<Credentials>, Undecodable> {
         if let Some(token) = self.identitytoken.filter(|token| !token.expose_secret().is_empty()) {
@@ -140,12 +156,33 @@ impl Entry {
     }
 }
 
-/// Whether a key of `auths`, a host or an old-style URL, means `registry`.
-fn names(key: &str, registry: &str) -> bool {
-    let host = key.trim_start_matches("https://").trim_start_matches("http://");
-    let host = host.split('/').next().unwrap_or(host);
+/// How well a key of `auths` fits a repository: the least is the best.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Rank {
+    /// The host, as it is.
+    Host,
+    /// An old-style address of the host, or another name of Docker Hub.
+    Address,
+    /// A path the repository lies in; the longer, the better.
+    Within(Reverse<usize>),
+}
+
+fn rank(key: &str, registry: &str, repository: &str) -> Option<Rank> {
+    if key == registry {
+        return Some(Rank::Host);
+    }
+    let bare = key.strip_prefix("https://").or_else(|| key.strip_prefix("http://")).unwrap_or(key);
+    let (host, path) = bare.split_once('/').unwrap_or((bare, ""));
     let is_hub = |host: &str| matches!(host, "index.docker.io" | "registry-1.docker.io" | DEFAULT_REGISTRY);
-    host == registry || (is_hub(host) && is_hub(registry))
+    if host != registry && !(is_hub(host) && is_hub(registry)) {
+        return None;
+    }
+    let path = path.trim_end_matches('/');
+    if matches!(path, "" | "v1" | "v2") {
+        return Some(Rank::Address);
+    }
+    let rest = repository.strip_prefix(path)?;
+    (rest.is_empty() || rest.starts_with('/')).then_some(Rank::Within(Reverse(path.len())))
 }
 
 #[cfg(test)]
@@ -156,7 +193,13 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("config.json");
         fs_err::write(&path, text).unwrap();
-        from_docker_config(&path, registry)
+        from_docker_config(&path, registry, "team/app")
+    }
+
+    /// Who would log in to `r.io/team/app`.
+    fn chosen(auths: &str) -> String {
+        let found = lookup(&format!("{{\"auths\":{auths}}}"), "r.io").unwrap();
+        found.map_or_else(String::new, |found| format!("{found:?}"))
     }
 
     #[test]
@@ -185,7 +228,35 @@ mod tests {
     }
 
     #[test]
+    fn the_entry_that_fits_best_is_chosen() {
+        for (auths, want) in [
+            (r#"{"r.io/team":{"username":"team","password":"x"},"r.io":{"username":"host","password":"x"}}"#, "host"),
+            (
+                r#"{"https://r.io/v1/":{"username":"old","password":"x"},"r.io":{"username":"host","password":"x"}}"#,
+                "host",
+            ),
+            (
+                r#"{"r.io/aaa":{"username":"other","password":"x"},"https://r.io":{"username":"url","password":"x"}}"#,
+                "url",
+            ),
+            (r#"{"r.io/team":{"username":"team","password":"x"},"r.io/v1/":{"username":"v1","password":"x"}}"#, "v1"),
+            (r#"{"r.io":{},"r.io/team":{"username":"team","password":"x"}}"#, "team"),
+            (
+                r#"{"r.io/team":{"username":"team","password":"x"},"r.io/team/app":{"username":"app","password":"x"}}"#,
+                "app",
+            ),
+            (r#"{"r.io/tea":{"username":"tea","password":"x"}}"#, ""),
+            (r#"{"r.io/team/app/x":{"username":"deeper","password":"x"}}"#, ""),
+            (r#"{"r.io.evil":{"username":"evil","password":"x"},"evil/r.io":{"username":"evil","password":"x"}}"#, ""),
+            (r#"{"r.io":{"auth":""},"https://r.io":{"identitytoken":""}}"#, ""),
+        ] {
+            let want = if want.is_empty() { String::new() } else { format!("Password({want})") };
+            assert_eq!(chosen(auths), want, "{auths}");
+        }
+    }
+
+    #[test]
     fn a_missing_file_has_no_credentials() {
-        assert!(from_docker_config(Path::new("/none/config.json"), "r.io").unwrap().is_none());
+        assert!(from_docker_config(Path::new("/none/config.json"), "r.io", "app").unwrap().is_none());
     }
 }

@@ -170,7 +170,7 @@ fn connect(reference: &Reference, options: &StageOptions) -> Result<Arc<Client>,
     .map_err(|source| RegistryError::Client { registry: reference.registry.clone(), source })?;
     let credentials = match (&registry.credentials, &registry.docker_config) {
         (Some(credentials), _) => Some(credentials.clone()),
-        (None, Some(path)) => credentials::from_docker_config(path, &reference.registry)?,
+        (None, Some(path)) => credentials::from_docker_config(path, &reference.registry, &reference.repository)?,
         (None, None) => None,
     };
     Ok(Arc::new(Client::new(http, reference, credentials, options)?))
