@@ -264,7 +264,7 @@ impl<R: BufRead> Pass<'_, R> {
 
 /// Whether a path has more segments than it may.
 pub(crate) fn is_too_deep(path: &[u8], limits: &Limits) -> bool {
-    path.iter().filter(|&&byte| byte == b'/').count() >= limits.path_depth
+    path.split(|&byte| byte == b'/').count() > limits.path_depth
 }
 
 /// What a reader finds in a file, if anything.

@@ -46,6 +46,9 @@ pub(crate) struct Plan {
     pub(crate) problems: Vec<Problem>,
 }
 
+/// A folder as a layer names it, and where its symbolic links lead.
+type ResolvedParent = (Vec<u8>, Result<Vec<u8>, Lost>);
+
 struct Tree<'a> {
     layers: &'a [LayerFacts],
     slots: BTreeMap<Cow<'a, [u8]>, Slot>,
@@ -53,7 +56,7 @@ struct Tree<'a> {
     /// What all names count against the limit: those of the layers, and those that are made here.
     name_bytes: u64,
     /// The last parent that was resolved, and where it led.
-    last_parent: Option<(Vec<u8>, Result<Vec<u8>, Lost>)>,
+    last_parent: Option<ResolvedParent>,
     problems: Vec<Problem>,
 }
 
@@ -139,13 +142,8 @@ impl<'a> Tree<'a> {
     fn place<'p>(&mut self, path: &'p ImagePath) -> Result<Cow<'p, [u8]>, Lost> {
         let parent = path.parent().unwrap_or_default();
         let last = self.last_parent.take().filter(|(last, _)| last == parent);
-        let (_, resolved) = match last {
-            Some(last) => self.last_parent.insert(last),
-            None => {
-                let resolved = self.resolve_directory(parent).map(Cow::into_owned);
-                self.last_parent.insert((parent.to_vec(), resolved))
-            }
-        };
+        let last = last.unwrap_or_else(|| (parent.to_vec(), self.resolve_directory(parent).map(Cow::into_owned)));
+        let (_, resolved) = self.last_parent.insert(last);
         let resolved = resolved.as_deref().map_err(|lost| *lost)?;
         if resolved == parent {
             return Ok(Cow::Borrowed(path.as_bytes()));

@@ -70,8 +70,10 @@ pub(super) fn to_read(
             }
             _ => None,
         };
-        for reader in readers {
-            file.into_iter().for_each(|file| wish(file, reader, number));
+        if let Some(file) = file {
+            for reader in readers {
+                wish(file, reader, number);
+            }
         }
         if let Some(name) = name {
             match file {
@@ -83,7 +85,9 @@ pub(super) fn to_read(
     for (number, name, readers) in early {
         let target = facts.entry(number).and_then(|entry| ImagePath::new(entry.link()));
         let Some(file) = target.and_then(|target| current.get(&target).copied()) else { continue };
-        readers.into_iter().for_each(|reader| wish(file, reader, number));
+        for reader in readers {
+            wish(file, reader, number);
+        }
         if let Some(name) = name {
             current.insert(name, file);
         }
