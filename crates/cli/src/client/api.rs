@@ -153,10 +153,10 @@ impl Api {
         if (200..299).contains(&status) {
             return Ok(Reply { body });
         }
+        // An answer that is no error object is printed as it came.
         let error = match body {
-            Value::Object(_) => body,
             Value::String(text) if text.is_empty() => json!({ "message": "no body in the answer", "httpcode": status }),
-            other => json!({ "message": other, "httpcode": status }),
+            body => body,
         };
         let exit = if matches!(status, 401 | 500) { Exit::Failure } else { Exit::Refused };
         Err(Failure { error, exit, unreachable: false })

@@ -14,26 +14,35 @@ pub(crate) struct Service {
     /// `http://127.0.0.1:port/v1`.
     pub(crate) url: String,
     folder: tempfile::TempDir,
+    address: String,
+    variables: Vec<(&'static str, String)>,
     process: Child,
 }
 
 impl Service {
     /// Starts a server with an empty configuration on a free port.
     pub(crate) fn start() -> Self {
+        Self::start_with(&[])
+    }
+
+    /// The same with `variables` in its environment.
+    pub(crate) fn start_with(variables: &[(&'static str, String)]) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let address = format!("127.0.0.1:{}", free_port());
-        let log = fs_err::File::create(folder.path().join("log")).expect("the folder is writable");
-        let process = killick(folder.path())
-            .args(["serve", "--listen", &address, "--data"])
-            .arg(folder.path().join("data"))
-            .env("KILLICK_ADMIN_PASSWORD", PASSWORD)
-            .stdout(Stdio::null())
-            .stderr(log.into_file())
-            .spawn()
-            .expect("the binary starts");
-        let service = Self { url: format!("http://{address}/v1"), folder, process };
-        wait_until("the server answers", || TcpStream::connect(&address).is_ok());
-        service
+        let variables = variables.to_vec();
+        let process = spawn(folder.path(), &address, &variables, &[]);
+        Self { url: format!("http://{address}/v1"), folder, address, variables, process }
+    }
+
+    /// Ends the server and starts it again on its data, for some roles only; all if there are none.
+    pub(crate) fn restart(&mut self, roles: &[String]) {
+        self.end();
+        self.process = spawn(self.folder.path(), &self.address, &self.variables, roles);
+    }
+
+    fn end(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
     }
 
     /// Runs our own client against the server.
@@ -67,7 +76,22 @@ impl Service {
 
 impl Drop for Service {
     fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
+        self.end();
     }
+}
+
+fn spawn(folder: &Path, address: &str, variables: &[(&'static str, String)], roles: &[String]) -> Child {
+    let log = fs_err::File::create(folder.join("log")).expect("the folder is writable");
+    let process = killick(folder)
+        .args(["serve", "--listen", address, "--data"])
+        .arg(folder.join("data"))
+        .args(roles.iter().flat_map(|role| ["--role", role]))
+        .env("KILLICK_ADMIN_PASSWORD", PASSWORD)
+        .envs(variables.iter().cloned())
+        .stdout(Stdio::null())
+        .stderr(log.into_file())
+        .spawn()
+        .expect("the binary starts");
+    wait_until("the server answers", || TcpStream::connect(address).is_ok());
+    process
 }
