@@ -22,7 +22,7 @@ use crate::documents;
 use crate::layer::{Blob, Promise, StoredLayer};
 use crate::progress::{self, Event, Progress};
 use crate::stage::{StageError, StageOptions};
-use walk::TarReader;
+use walk::{Bounds, TarReader};
 
 /// Why a directory cannot be an image.
 #[derive(Debug, thiserror::Error)]
@@ -42,7 +42,7 @@ pub enum DirectoryError {
         /// The path.
         path: PathBuf,
     },
-    /// More entries than we read.
+    /// More entries or bytes than we read.
     #[error("the directory `{}` has more than {limit} {what}", path.display())]
     TooLarge {
         /// The directory.
@@ -64,13 +64,12 @@ impl Hint for DirectoryError {
 /// Makes the tar of a directory each time it is opened.
 struct DirectoryBlob {
     root: PathBuf,
-    entries: u64,
-    depth: usize,
+    bounds: Bounds,
 }
 
 impl DirectoryBlob {
     fn reader(&self) -> Result<TarReader, DirectoryError> {
-        TarReader::open(&self.root, self.entries, self.depth)
+        TarReader::open(&self.root, self.bounds)
     }
 }
 
@@ -83,7 +82,14 @@ impl Blob for DirectoryBlob {
 /// Stages the directory at `path`.
 pub(crate) fn stage(path: PathBuf, name: String, options: &StageOptions) -> Result<StagedImage, StageError> {
     let limits = &options.limits;
-    let blob = DirectoryBlob { root: path, entries: limits.directory_entries, depth: limits.directory_depth };
+    let blob = DirectoryBlob {
+        root: path,
+        bounds: Bounds {
+            entries: limits.directory_entries,
+            bytes: limits.directory_bytes,
+            depth: limits.directory_depth,
+        },
+    };
     let (diff_id, size) = measure(&blob, options.progress.as_ref())?;
     let config_bytes = json!({"rootfs": {"type": "layers", "diff_ids": [&diff_id]}}).to_string().into_bytes();
     let config = documents::read_config(&name, &config_bytes, limits)?.config;

@@ -15,6 +15,8 @@ pub struct Limits {
     pub archive_bytes: u64,
     /// Files and directories below a `dir:` source.
     pub directory_entries: u64,
+    /// Bytes of the tar that is made of a `dir:` source.
+    pub directory_bytes: u64,
     /// Directories inside each other below a `dir:` source.
     pub directory_depth: usize,
     /// Base-two logarithm of the largest zstd window: the memory one open zstd layer may take. Encoders go beyond
@@ -31,6 +33,7 @@ impl Default for Limits {
             archive_members: 100_000,
             archive_bytes: 256 << 30,
             directory_entries: 20_000_000,
+            directory_bytes: 256 << 30,
             directory_depth: 1000,
             zstd_window_log: 25,
         }

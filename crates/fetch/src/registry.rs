@@ -79,6 +79,8 @@ pub struct Timeouts {
     pub document: Duration,
     /// Bytes a second that a layer must bring, on average after the first half minute of waiting for them.
     pub layer_bytes_per_second: u64,
+    /// Of waiting for the bytes of one layer, pauses between tries included. What its reader takes is not counted.
+    pub layer: Duration,
 }
 
 impl Default for Timeouts {
@@ -87,7 +89,8 @@ impl Default for Timeouts {
             connect: Duration::from_secs(10),
             read: Duration::from_secs(30),
             document: Duration::from_secs(30),
-            layer_bytes_per_second: 1024,
+            layer_bytes_per_second: 32 << 10,
+            layer: Duration::from_hours(1),
         }
     }
 }

@@ -8,7 +8,9 @@ use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
+use fs_err::os::unix::fs::OpenOptionsExt as _;
 use killick_model::problem::Problem;
+use rustix::fs::OFlags;
 
 use super::DirectoryError;
 use super::entry;
@@ -16,13 +18,21 @@ use super::entry;
 /// Problems that are remembered, so that an unreadable tree costs no memory.
 const PROBLEMS: usize = 1000;
 
+/// How much of a directory is read.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Bounds {
+    pub(super) entries: u64,
+    pub(super) bytes: u64,
+    pub(super) depth: usize,
+}
+
 /// A tar of a directory, made while it is read.
 pub(super) struct TarReader {
     root: PathBuf,
     device: u64,
-    left: u64,
-    entries: u64,
-    depth: usize,
+    bounds: Bounds,
+    entries_left: u64,
+    bytes_left: u64,
     /// From the root down: a directory's path below the root, and the names in it that are still to come.
     stack: Vec<Frame>,
     /// Bytes ready to be handed out: headers and padding.
@@ -42,7 +52,7 @@ struct Frame {
 }
 
 impl TarReader {
-    pub(super) fn open(root: &Path, entries: u64, depth: usize) -> Result<Self, DirectoryError> {
+    pub(super) fn open(root: &Path, bounds: Bounds) -> Result<Self, DirectoryError> {
         let read = |source| DirectoryError::Read { path: root.to_owned(), source };
         let metadata = fs_err::metadata(root).map_err(read)?;
         if !metadata.is_dir() {
@@ -51,9 +61,9 @@ impl TarReader {
         let mut reader = Self {
             root: root.to_owned(),
             device: metadata.dev(),
-            left: entries,
-            entries,
-            depth,
+            bounds,
+            entries_left: bounds.entries,
+            bytes_left: bounds.bytes,
             stack: Vec::new(),
             ready: VecDeque::new(),
             file: None,
@@ -85,10 +95,10 @@ impl TarReader {
     fn names(&mut self, path: &Path) -> io::Result<Vec<OsString>> {
         let mut names = Vec::new();
         for item in fs_err::read_dir(self.root.join(path))? {
-            let Some(left) = self.left.checked_sub(1) else {
-                return Err(self.exceed(self.entries, "entries"));
+            let Some(left) = self.entries_left.checked_sub(1) else {
+                return Err(self.exceed(self.bounds.entries, "entries"));
             };
-            self.left = left;
+            self.entries_left = left;
             names.push(item?.file_name());
         }
         names.sort_by(|left, right| right.cmp(left));
@@ -128,13 +138,13 @@ impl TarReader {
         let name = path.as_os_str().as_bytes();
         let kind = metadata.file_type();
         if kind.is_dir() {
-            if self.stack.len() >= self.depth {
-                return Err(self.exceed(self.depth as u64, "directories inside each other"));
+            if self.stack.len() >= self.bounds.depth {
+                return Err(self.exceed(self.bounds.depth as u64, "directories inside each other"));
             }
             // The root of a mount belongs to the image, what is mounted does not.
             let names = if metadata.dev() == self.device { self.names(path) } else { Ok(Vec::new()) };
             let header = entry::header(name, metadata, tar::EntryType::Directory, &[], 0)?;
-            self.ready.extend(header);
+            self.make_ready(header)?;
             match names {
                 Ok(names) => self.stack.push(Frame { path: path.to_owned(), names }),
                 Err(error) if self.exceeded.is_some() => return Err(error),
@@ -143,22 +153,41 @@ impl TarReader {
             return Ok(());
         }
         if kind.is_file() {
-            let file = fs_err::File::open(full)?;
+            // What was listed may be something else by now: a link is not followed, a pipe or a device not waited for.
+            let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
+            let flags = i32::try_from(flags.bits()).map_err(io::Error::other)?;
+            let file = fs_err::OpenOptions::new().read(true).custom_flags(flags).open(full)?;
             let opened = file.metadata()?;
             if !opened.is_file() || (opened.dev(), opened.ino()) != (metadata.dev(), metadata.ino()) {
                 return Err(io::Error::other("it was replaced while it was read"));
             }
-            self.ready.extend(entry::header(name, &opened, tar::EntryType::Regular, &[], opened.len())?);
+            self.make_ready(entry::header(name, &opened, tar::EntryType::Regular, &[], opened.len())?)?;
+            self.spend(opened.len())?;
             self.padding = entry::padding(opened.len());
             self.file = Some((file, opened.len()));
             return Ok(());
         }
         if kind.is_symlink() {
             let target = fs_err::read_link(full)?.into_os_string().into_vec();
-            self.ready.extend(entry::header(name, metadata, tar::EntryType::Symlink, &target, 0)?);
+            self.make_ready(entry::header(name, metadata, tar::EntryType::Symlink, &target, 0)?)?;
         } else if let Some(kind) = entry::special(kind) {
-            self.ready.extend(entry::header(name, metadata, kind, &[], 0)?);
+            self.make_ready(entry::header(name, metadata, kind, &[], 0)?)?;
         }
+        Ok(())
+    }
+
+    fn make_ready(&mut self, header: Vec<u8>) -> io::Result<()> {
+        self.spend(header.len() as u64)?;
+        self.ready.extend(header);
+        Ok(())
+    }
+
+    /// Counts bytes before they are read, so that a file of any apparent size ends the walk at once.
+    fn spend(&mut self, bytes: u64) -> io::Result<()> {
+        let Some(left) = self.bytes_left.checked_sub(bytes) else {
+            return Err(self.exceed(self.bounds.bytes, "bytes"));
+        };
+        self.bytes_left = left;
         Ok(())
     }
 

@@ -83,7 +83,7 @@ struct Download {
     resumes: u32,
     /// Those since the last new byte.
     fruitless: u32,
-    /// Time spent waiting for bytes.
+    /// Time spent waiting for bytes, answers and the next try, but not for the reader.
     waited: Duration,
 }
 
@@ -128,17 +128,17 @@ impl Download {
     /// The next new bytes; `None` when all that were declared came. What comes beyond is cut off with the connection,
     /// unless it comes with the last bytes: then the layer's reader refuses it.
     async fn next(&mut self) -> Result<Option<Bytes>, RegistryError> {
+        let (begun, waited) = (self.client.options.timer.now(), self.waited);
         while self.offset < self.size {
             let mut response = match self.response.take() {
                 Some(response) => response,
                 None => self.start().await?,
             };
-            let before = self.client.options.timer.now();
             let chunk = response.chunk().await;
-            self.waited += self.client.options.timer.now().saturating_sub(before);
+            self.waited = waited.saturating_add(self.client.options.timer.now().saturating_sub(begun));
+            self.check_pace()?;
             match chunk {
                 Ok(Some(mut bytes)) => {
-                    self.check_rate()?;
                     self.response = Some(response);
                     let repeated = usize::try_from(self.repeated).unwrap_or(usize::MAX).min(bytes.len());
                     bytes.advance(repeated);
@@ -179,9 +179,12 @@ impl Download {
         Ok(())
     }
 
-    fn check_rate(&self) -> Result<(), RegistryError> {
-        let rate = self.client.options.timeouts.layer_bytes_per_second;
-        if self.waited > GRACE && self.offset / self.waited.as_secs().max(1) < rate {
+    /// Gives up on a layer that comes in drops, or does not come to an end.
+    fn check_pace(&self) -> Result<(), RegistryError> {
+        let timeouts = &self.client.options.timeouts;
+        let is_slow =
+            self.waited > GRACE && self.offset / self.waited.as_secs().max(1) < timeouts.layer_bytes_per_second;
+        if is_slow || self.waited > timeouts.layer {
             return Err(self.client.too_slow(&self.what));
         }
         Ok(())

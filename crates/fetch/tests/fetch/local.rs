@@ -421,6 +421,10 @@ fn a_directory_has_limits() {
     options.limits.directory_entries = 2;
     let error = run(&source, &options).map_err(|error| error.to_string());
     assert_eq!(scrub(error, folder.path()), "the directory `TMP` has more than 2 entries");
+    let sparse = tempfile::tempdir().unwrap();
+    fs_err::File::create(sparse.path().join("huge")).unwrap().set_len(1 << 42).unwrap();
+    let error = staged(&format!("dir:{}", sparse.path().display()));
+    assert_eq!(scrub(error, sparse.path()), "the directory `TMP` has more than 274877906944 bytes");
     let (file_folder, path) = file("f", b"x");
     assert_eq!(scrub(staged(&format!("dir:{path}")), file_folder.path()), "`TMP/f` is no directory");
 }

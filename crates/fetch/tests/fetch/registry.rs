@@ -421,6 +421,42 @@ async fn a_download_that_always_breaks_ends() {
     assert!(error.to_string().contains(&format!("30000 of {} bytes", image.blob.len())), "{error}");
 }
 
+/// A registry whose layer comes in many small pieces, which a clock that moves on with each look makes slow.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_layer_that_comes_in_drops_is_given_up() {
+    let image = Arc::new(TestImage::usual());
+    let fake = Fake::start({
+        let image = Arc::clone(&image);
+        move |seen| match (is_layer(&image, seen), seen.range()) {
+            (true, first) => {
+                let size = image.blob.len();
+                let first = first.unwrap_or_default();
+                let range = format!("bytes {first}-{}/{size}", size - 1);
+                let status = if first == 0 { 200 } else { 206 };
+                let end = (first + 1000).min(size);
+                cut(status, &[("content-range", &range)], &image.blob[first..end], size - first)
+            }
+            _ => serve(&image, seen),
+        }
+    })
+    .await;
+    for (step, least, longest, want) in [
+        (20, 32 << 10, 3600, Some("took too long to send layer")),
+        (20, 0, 90, Some("took too long to send layer")),
+        (0, 32 << 10, 3600, None),
+    ] {
+        let mut options = ticking(Duration::from_secs(step)).0;
+        options.registry.timeouts.layer_bytes_per_second = least;
+        options.registry.timeouts.layer = Duration::from_secs(longest);
+        options.registry.retry.resumes = 10_000;
+        let result = drain_all(fake.stage(options).await.unwrap()).await.map(drop).map_err(|error| error.to_string());
+        match want {
+            Some(want) => assert!(result.clone().unwrap_err().contains(want), "{result:?}"),
+            None => assert_eq!(result, Ok(())),
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn layers_that_are_not_the_promised_ones_are_found_out() {
     let image = Arc::new(TestImage::usual());

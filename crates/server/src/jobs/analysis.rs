@@ -3,9 +3,11 @@
 //! A worker that dies leaves a lease that runs out; the next one begins anew, and known layers cost it nothing. A
 //! worker that lost its lease stops, and could not write if it did not.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use killick_analysis::analyze::{Options, analyze};
 use killick_analysis::error::AnalysisError;
 use killick_fetch::StageError;
@@ -66,6 +68,8 @@ enum WorkError {
     Store(#[from] StoreError),
     #[error("the lease was lost")]
     LeaseLost,
+    #[error("the analysis met an internal error; the log of the service tells more")]
+    Panicked,
 }
 
 /// Does one task, if there is one. Whether there was.
@@ -87,7 +91,7 @@ pub(crate) async fn work_once(app: &App) -> bool {
 
 async fn work(app: &App, task: &Task, lease: &Lease, lease_micros: i64) {
     let outcome = tokio::select! {
-        outcome = attempt(app, task, lease) => outcome,
+        outcome = no_panic(Box::pin(attempt(app, task, lease))) => outcome,
         () = keep_alive(app, lease, lease_micros) => Err(WorkError::LeaseLost),
     };
     match outcome {
@@ -103,6 +107,11 @@ async fn work(app: &App, task: &Task, lease: &Lease, lease_micros: i64) {
             }
         }
     }
+}
+
+/// Makes a panic a failure like any other. If it passed, the lease would run out and the next worker panic as well.
+async fn no_panic(work: impl Future<Output = Result<(), WorkError>>) -> Result<(), WorkError> {
+    AssertUnwindSafe(work).catch_unwind().await.unwrap_or(Err(WorkError::Panicked))
 }
 
 async fn attempt(app: &App, task: &Task, lease: &Lease) -> Result<(), WorkError> {
@@ -173,4 +182,16 @@ fn told(error: &WorkError) -> String {
 
 fn micros(seconds: u64) -> i64 {
     i64::try_from(seconds.saturating_mul(1_000_000)).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_panic_is_a_failure() {
+        let outcome = no_panic(async { panic!("on purpose") }).await;
+        assert!(matches!(outcome, Err(WorkError::Panicked)));
+        assert!(no_panic(async { Ok(()) }).await.is_ok());
+    }
 }

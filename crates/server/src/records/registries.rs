@@ -100,10 +100,11 @@ impl Records {
     }
 }
 
-/// Whether a stored name (`host`, `host/path`, `host/path*`) is about a repository.
+/// Whether a stored name (`host`, `host/path`, `host/path*`) is about a repository. The host is always meant exactly:
+/// a login must not reach another one whose name merely begins the same.
 fn covers(stored: &str, repository: &str) -> bool {
     match stored.strip_suffix('*') {
-        Some(start) => repository.starts_with(start),
+        Some(start) => start.contains('/') && repository.starts_with(start),
         None => repository.strip_prefix(stored).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')),
     }
 }
@@ -121,6 +122,11 @@ mod tests {
             ("quay.io/a/*", "quay.io/a/b", true),
             ("quay.io/a*", "quay.io/ab", true),
             ("quay.io", "quay.io.evil/a", false),
+            ("quay.io*", "quay.io.evil/a", false),
+            ("quay.io*", "quay.io/a", false),
+            ("*", "quay.io/a", false),
+            ("quay.io/*", "quay.io/a", true),
+            ("quay.io/*", "quay.io.evil/a", false),
         ] {
             assert_eq!(covers(stored, repository), want, "{stored} {repository}");
         }
