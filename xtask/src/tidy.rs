@@ -19,7 +19,7 @@ const ARROWS: &[(&str, &[&str])] = &[
 const ASYNC: &[&str] = &["fetch", "store", "server", "cli"];
 
 /// Lines of one source file at which it must be split.
-const LINES: usize = 550;
+const LINES: usize = 600;
 
 pub(crate) fn run() -> Result<(), String> {
     let mut faults = Vec::new();
