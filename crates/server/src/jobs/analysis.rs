@@ -138,8 +138,11 @@ fn finished(analysis: &Analysis, blob: killick_model::digest::Digest) -> Finishe
         analysis: blob,
         size_bytes: i64::try_from(analysis.size_bytes()).unwrap_or(i64::MAX),
         architecture: analysis.config.architecture.clone(),
-        distro: distribution.map(|distribution| distribution.id.clone()).unwrap_or_default(),
-        distro_version: distribution.and_then(|distribution| distribution.version.clone()).unwrap_or_default(),
+        // The words of version 1 for an image without a distribution.
+        distro: distribution.map_or_else(|| "Unknown".to_owned(), |distribution| distribution.id.clone()),
+        distro_version: distribution
+            .and_then(|distribution| distribution.version.clone())
+            .unwrap_or_else(|| "0".to_owned()),
         layer_count: i64::try_from(analysis.layers.len()).unwrap_or(i64::MAX),
         packages: PackageIdentity::all(analysis),
     }
