@@ -2,12 +2,16 @@
 //!
 //! Borrowed by the API client, webhooks and feed downloads. Nothing here retries; that is its caller's decision.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use killick_model::hint::Hint;
+use reqwest::redirect::Policy;
+
+use crate::egress::{Reach, Resolver};
 
 /// How a client behaves.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct ClientOptions {
     /// Certificates in PEM to trust besides the system's.
     pub extra_ca_pem: Option<Vec<u8>>,
@@ -19,6 +23,8 @@ pub struct ClientOptions {
     pub read_timeout: Duration,
     /// Redirects to follow. Credentials given as `Authorization` are dropped on the way to another host.
     pub redirects: usize,
+    /// Where it may go; anywhere if not given. The first address of a request is its caller's to check.
+    pub reach: Option<Arc<Reach>>,
 }
 
 impl Default for ClientOptions {
@@ -29,6 +35,7 @@ impl Default for ClientOptions {
             connect_timeout: Duration::from_secs(10),
             read_timeout: Duration::from_secs(30),
             redirects: 5,
+            reach: None,
         }
     }
 }
@@ -61,15 +68,11 @@ impl Hint for HttpError {
 pub fn client(options: &ClientOptions) -> Result<reqwest::Client, HttpError> {
     // Fails only if a provider is installed already, which is then the one to use.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let redirects = match options.redirects {
-        0 => reqwest::redirect::Policy::none(),
-        limit => reqwest::redirect::Policy::limited(limit),
-    };
     let mut builder = reqwest::Client::builder()
         .user_agent(concat!("killick/", env!("CARGO_PKG_VERSION")))
         .connect_timeout(options.connect_timeout)
         .read_timeout(options.read_timeout)
-        .redirect(redirects)
+        .redirect(redirects(options))
         // Bounds what HTTP/2 holds for a slow reader.
         .http2_initial_stream_window_size(1 << 20)
         .referer(false);
@@ -81,10 +84,25 @@ pub fn client(options: &ClientOptions) -> Result<reqwest::Client, HttpError> {
         }
         builder = builder.tls_certs_merge(certificates);
     }
+    if let Some(reach) = &options.reach {
+        builder = builder.dns_resolver(Arc::new(Resolver(Arc::clone(reach))));
+    }
     if options.skip_tls_verify {
         builder = builder.tls_danger_accept_invalid_certs(true);
     }
     builder.build().map_err(HttpError::Client)
+}
+
+fn redirects(options: &ClientOptions) -> Policy {
+    match (options.redirects, options.reach.clone()) {
+        (0, _) => Policy::none(),
+        (limit, None) => Policy::limited(limit),
+        (limit, Some(reach)) => Policy::custom(move |attempt| match reach.check(attempt.url()) {
+            Err(refused) => attempt.error(refused),
+            Ok(()) if attempt.previous().len() > limit => attempt.error("too many redirects"),
+            Ok(()) => attempt.follow(),
+        }),
+    }
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ pub mod credentials;
 mod directory;
 mod docker_archive;
 pub mod documents;
+pub mod egress;
 pub mod http;
 pub mod layer;
 mod layout;

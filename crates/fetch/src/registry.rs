@@ -24,7 +24,7 @@ pub use error::RegistryError;
 
 use crate::credentials::{self, Credentials};
 use crate::documents::{self, Document, DocumentError};
-use crate::http::{self, ClientOptions};
+use crate::egress::Egress;
 use crate::layer::{Promise, StoredLayer};
 use crate::platform;
 use crate::stage::{StageError, StageOptions};
@@ -49,6 +49,8 @@ pub struct RegistryOptions {
     pub timeouts: Timeouts,
     /// How often to try.
     pub retry: Retry,
+    /// Where it may be, and where it may send us.
+    pub egress: Egress,
     /// What waiting is done with.
     pub timer: Arc<dyn Timer>,
 }
@@ -63,6 +65,7 @@ impl Default for RegistryOptions {
             extra_ca_pem: None,
             timeouts: Timeouts::default(),
             retry: Retry::default(),
+            egress: Egress::default(),
             timer: Arc::new(TokioTimer::default()),
         }
     }
@@ -161,22 +164,23 @@ pub(crate) async fn stage(reference: &Reference, options: &StageOptions) -> Resu
     Err(DocumentError::TooDeep { subject: name, limit: limits.index_depth }.into())
 }
 
+/// Whether the registry at `host` takes the credentials of `options`, under the same guards as a pull.
+pub async fn log_in(host: &str, options: &RegistryOptions) -> Result<(), RegistryError> {
+    let (registry, repository) = (host.to_owned(), String::new());
+    let reference = Reference { registry, repository, tag: None, digest: None };
+    let credentials = options.credentials.clone();
+    let options = StageOptions { registry: options.clone(), ..StageOptions::default() };
+    Client::new(&reference, credentials, &options)?.ping().await
+}
+
 fn connect(reference: &Reference, options: &StageOptions) -> Result<Arc<Client>, StageError> {
     let registry = &options.registry;
-    let http = http::client(&ClientOptions {
-        extra_ca_pem: registry.extra_ca_pem.clone(),
-        skip_tls_verify: registry.skip_tls_verify,
-        connect_timeout: registry.timeouts.connect,
-        read_timeout: registry.timeouts.read,
-        redirects: 0,
-    })
-    .map_err(|source| RegistryError::Client { registry: reference.registry.clone(), source })?;
     let credentials = match (&registry.credentials, &registry.docker_config) {
         (Some(credentials), _) => Some(credentials.clone()),
         (None, Some(path)) => credentials::from_docker_config(path, &reference.registry, &reference.repository)?,
         (None, None) => None,
     };
-    Ok(Arc::new(Client::new(http, reference, credentials, options)?))
+    Ok(Arc::new(Client::new(reference, credentials, options)?))
 }
 
 /// The digest of what was answered, which is the one asked for and the one the registry says it is.

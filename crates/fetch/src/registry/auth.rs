@@ -13,11 +13,11 @@ use secrecy::ExposeSecret as _;
 use serde::Deserialize;
 use url::Url;
 
-use super::address;
 use super::challenge::Challenge;
 use super::client::{Client, Failure, Try};
 use super::error::RegistryError;
 use crate::credentials::Credentials;
+use crate::egress::Refused;
 
 /// How long a token is good if its service does not say, by the specification.
 const DEFAULT_LIFE: Duration = Duration::from_mins(1);
@@ -71,8 +71,8 @@ impl Client {
             }
             (Some(Challenge::Bearer { realm, service, scope }), _) => {
                 let realm = self.realm(&realm)?;
-                let scope = scope.unwrap_or_else(|| format!("repository:{}:pull", self.repository));
-                let (token, life) = self.token(&realm, service.as_deref(), &scope).await?;
+                let scope = scope.or_else(|| self.default_scope());
+                let (token, life) = self.token(&realm, service.as_deref(), scope.as_deref()).await?;
                 let until = self.options.timer.now().saturating_add(life.saturating_sub(MARGIN));
                 let mut header = HeaderValue::try_from(format!("Bearer {token}"))
                     .map_err(|_| self.no_token(&realm, "it has bytes that no header has".to_owned()))?;
@@ -88,6 +88,11 @@ impl Client {
         }
     }
 
+    /// What is asked for where the registry does not say: to read the repository, if there is one.
+    fn default_scope(&self) -> Option<String> {
+        (!self.repository.is_empty()).then(|| format!("repository:{}:pull", self.repository))
+    }
+
     /// The token service, if we may go there.
     fn realm(&self, text: &str) -> Result<Url, RegistryError> {
         let refuse = |reason: &str| RegistryError::Challenge {
@@ -95,38 +100,37 @@ impl Client {
             reason: format!("its token service is {reason}"),
         };
         let realm: Url = text.parse().map_err(|_| refuse("no address"))?;
-        if address::refusal(&self.base, &realm).is_some() {
-            return Err(refuse("less secure than the registry"));
+        match self.reach.check(&realm) {
+            Ok(()) => Ok(realm),
+            Err(Refused::Scheme | Refused::Plain) => Err(refuse("less secure than the registry")),
+            Err(refused) => Err(self.forbidden(refused)),
         }
-        Ok(realm)
     }
 
     async fn token(
         &self,
         realm: &Url,
         service: Option<&str>,
-        scope: &str,
+        scope: Option<&str>,
     ) -> Result<(String, Duration), RegistryError> {
         self.repeatedly("a token", || self.try_token(realm, service, scope)).await
     }
 
-    async fn try_token(&self, realm: &Url, service: Option<&str>, scope: &str) -> Try<(String, Duration)> {
-        let service = service.map(|service| ("service", service));
+    async fn try_token(&self, realm: &Url, service: Option<&str>, scope: Option<&str>) -> Try<(String, Duration)> {
+        let about = [("scope", scope), ("service", service)];
+        let about = about.into_iter().filter_map(|(name, value)| Some((name, value?)));
         let request = match &self.credentials {
             Some(Credentials::IdentityToken(refresh)) => {
                 let mut form = vec![
                     ("grant_type", "refresh_token"),
                     ("refresh_token", refresh.expose_secret()),
                     ("client_id", "killick"),
-                    ("scope", scope),
                 ];
-                form.extend(service);
+                form.extend(about);
                 self.http.post(realm.clone()).form(&form)
             }
             other => {
-                let mut query = vec![("scope", scope)];
-                query.extend(service);
-                let request = self.http.get(realm.clone()).query(&query);
+                let request = self.http.get(realm.clone()).query(&about.collect::<Vec<_>>());
                 match other {
                     Some(Credentials::Password { user, password }) => {
                         let header = basic(user, password.expose_secret());

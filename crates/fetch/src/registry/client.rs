@@ -16,6 +16,8 @@ use super::error::RegistryError;
 use super::{RegistryOptions, address, challenge};
 use crate::credentials::Credentials;
 use crate::documents;
+use crate::egress::{Reach, Refused};
+use crate::http::ClientOptions;
 use crate::limits::Limits;
 use crate::progress::{self, Event, Progress};
 use crate::stage::StageOptions;
@@ -29,6 +31,8 @@ pub(super) struct Client {
     pub(super) registry: String,
     pub(super) repository: String,
     pub(super) base: Url,
+    /// Where it may send us.
+    pub(super) reach: Arc<Reach>,
     pub(super) credentials: Option<Credentials>,
     pub(super) pass: Pass,
     pub(super) options: RegistryOptions,
@@ -61,19 +65,32 @@ impl From<RegistryError> for Failure {
 }
 
 impl Client {
+    /// A client for the repository of `reference`, or without one for the registry itself.
     pub(super) fn new(
-        http: reqwest::Client,
         reference: &Reference,
         credentials: Option<Credentials>,
         options: &StageOptions,
     ) -> Result<Self, RegistryError> {
+        let registry = reference.registry.clone();
         let base = address::base(reference, options.registry.plain_http);
-        let base = base.parse().map_err(|_| RegistryError::Address { registry: reference.registry.clone() })?;
+        let base: Url = base.parse().map_err(|_| RegistryError::Address { registry: registry.clone() })?;
+        let refused = |refused| RegistryError::Forbidden { registry: registry.clone(), refused };
+        let reach = Reach::new(&base, &options.registry.egress).map_err(refused)?;
+        let http = crate::http::client(&ClientOptions {
+            extra_ca_pem: options.registry.extra_ca_pem.clone(),
+            skip_tls_verify: options.registry.skip_tls_verify,
+            connect_timeout: options.registry.timeouts.connect,
+            read_timeout: options.registry.timeouts.read,
+            redirects: 0,
+            reach: Some(Arc::clone(&reach)),
+        })
+        .map_err(|source| RegistryError::Client { registry: registry.clone(), source })?;
         Ok(Self {
             http,
-            registry: reference.registry.clone(),
+            registry,
             repository: reference.repository.clone(),
             base,
+            reach,
             credentials,
             pass: Pass::default(),
             options: options.registry.clone(),
@@ -81,6 +98,24 @@ impl Client {
             progress: options.progress.clone(),
             name: reference.to_string(),
         })
+    }
+
+    /// Asks the registry whether it is one (OCI distribution specification, "Determining Support"), showing our
+    /// credentials if it asks for them. Without credentials, a token is enough: it need not open anything.
+    pub(super) async fn ping(&self) -> Result<(), RegistryError> {
+        let outcome = self.repeatedly("its version", || self.in_time("its version", self.send("", 0, "its version")));
+        let no_registry = |status| RegistryError::NoRegistry { registry: self.registry.clone(), status };
+        match outcome.await {
+            Ok(_) => Ok(()),
+            Err(RegistryError::Unauthorized { with_credentials: false, .. })
+                if self.pass.current(self.options.timer.now()).is_some() =>
+            {
+                Ok(())
+            }
+            Err(RegistryError::NotFound { .. }) => Err(no_registry(404)),
+            Err(RegistryError::Status { status, .. }) => Err(no_registry(status)),
+            Err(error) => Err(error),
+        }
     }
 
     /// The manifest or index called `target`.
@@ -159,9 +194,12 @@ impl Client {
         true
     }
 
-    /// Sends one request, authenticating once if asked to.
+    /// Sends one request about the repository, or without one to the registry, authenticating once if asked to.
     async fn send(&self, path: &str, offset: u64, what: &str) -> Try<Response> {
-        let url = format!("{}v2/{}/{path}", self.base, self.repository);
+        let url = match self.repository.as_str() {
+            "" => format!("{}v2/{path}", self.base),
+            repository => format!("{}v2/{repository}/{path}", self.base),
+        };
         let url: Url = url.parse().map_err(|_| RegistryError::Address { registry: self.registry.clone() })?;
         let mut may_authenticate = true;
         loop {
@@ -170,7 +208,8 @@ impl Client {
             let registry = || self.registry.clone();
             match status {
                 200..=299 => return Ok(response),
-                401 if may_authenticate => {
+                // Only the registry itself may ask who we are.
+                401 if may_authenticate && address::is_same_origin(response.url(), &self.base) => {
                     may_authenticate = false;
                     let headers = response.headers().get_all(WWW_AUTHENTICATE);
                     let challenge = challenge::parse(headers.iter().filter_map(|value| value.to_str().ok()));
@@ -222,8 +261,11 @@ impl Client {
             let location = response.headers().get(LOCATION).and_then(|value| value.to_str().ok());
             let target = location.and_then(|location| url.join(location).ok());
             let target = target.ok_or_else(|| refuse("to nowhere"))?;
-            if let Some(reason) = address::refusal(&self.base, &target) {
-                return Err(refuse(reason).into());
+            match self.reach.check(&target) {
+                Ok(()) => {}
+                Err(Refused::Scheme) => return Err(refuse("to an address that is neither HTTP nor HTTPS").into()),
+                Err(Refused::Plain) => return Err(refuse("from HTTPS to plain HTTP").into()),
+                Err(refused) => return Err(self.forbidden(refused).into()),
             }
             url = target;
         }
@@ -255,10 +297,14 @@ impl Client {
         RegistryError::Timeout { registry: self.registry.clone(), what: what.to_owned() }
     }
 
+    pub(super) fn forbidden(&self, refused: Refused) -> RegistryError {
+        RegistryError::Forbidden { registry: self.registry.clone(), refused }
+    }
+
     pub(super) fn unauthorized(&self) -> RegistryError {
         RegistryError::Unauthorized {
             registry: self.registry.clone(),
-            repository: self.repository.clone(),
+            repository: Some(self.repository.clone()).filter(|name| !name.is_empty()),
             with_credentials: self.credentials.is_some(),
         }
     }
@@ -268,9 +314,10 @@ impl Client {
         let registry = self.registry.clone();
         // The address may carry a signature.
         let source = error.without_url();
-        match tls_fault(&source) {
-            Some(TlsFault::PlainHttp) => return RegistryError::PlainHttp { registry, source }.into(),
-            Some(TlsFault::Other) => return RegistryError::Tls { registry, source }.into(),
+        match fault(&source) {
+            Some(Fault::PlainHttp) => return RegistryError::PlainHttp { registry, source }.into(),
+            Some(Fault::Tls) => return RegistryError::Tls { registry, source }.into(),
+            Some(Fault::Refused(refused)) => return RegistryError::Forbidden { registry, refused }.into(),
             None => {}
         }
         if source.is_timeout() && !source.is_connect() {
@@ -285,21 +332,25 @@ impl Client {
     }
 }
 
-enum TlsFault {
+enum Fault {
     PlainHttp,
-    Other,
+    Tls,
+    Refused(Refused),
 }
 
-/// Looks for a TLS error among the causes. An I/O error passes over the error it wraps, which is therefore asked for.
-fn tls_fault(error: &reqwest::Error) -> Option<TlsFault> {
+/// Looks for what we know among the causes. An I/O error passes over the error it wraps, which is therefore asked for.
+fn fault(error: &reqwest::Error) -> Option<Fault> {
     let mut cause = error.source();
     while let Some(error) = cause {
         match error.downcast_ref::<rustls::Error>() {
             Some(rustls::Error::InvalidMessage(rustls::InvalidMessage::InvalidContentType)) => {
-                return Some(TlsFault::PlainHttp);
+                return Some(Fault::PlainHttp);
             }
-            Some(_) => return Some(TlsFault::Other),
+            Some(_) => return Some(Fault::Tls),
             None => {}
+        }
+        if let Some(refused) = error.downcast_ref::<Refused>() {
+            return Some(Fault::Refused(refused.clone()));
         }
         cause = match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
             Some(wrapped) => Some(wrapped),

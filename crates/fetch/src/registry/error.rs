@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use killick_model::hint::Hint;
 
+use crate::egress::Refused;
 use crate::http::HttpError;
 
 /// Why a registry did not give what was asked for.
@@ -25,12 +26,12 @@ pub enum RegistryError {
         registry: String,
     },
     /// The credentials, or having none, were refused.
-    #[error("registry `{registry}` refused {} for `{repository}`", if *with_credentials { "the credentials" } else { "anonymous access" })]
+    #[error("registry `{registry}` refused {}{}", if *with_credentials { "the credentials" } else { "anonymous access" }, to(repository.as_ref()))]
     Unauthorized {
         /// The host.
         registry: String,
-        /// The repository.
-        repository: String,
+        /// The repository; none if only the registry itself was asked.
+        repository: Option<String>,
         /// Whether we had any.
         with_credentials: bool,
     },
@@ -158,6 +159,26 @@ pub enum RegistryError {
         /// Why not.
         reason: &'static str,
     },
+    /// It is, or leads, where we do not go.
+    #[error("registry `{registry}` leads to {refused}")]
+    Forbidden {
+        /// The host.
+        registry: String,
+        /// Where to, and why not.
+        refused: Refused,
+    },
+    /// Who answers is no registry.
+    #[error("`{registry}` answers {status} and is no registry of version 2")]
+    NoRegistry {
+        /// The host.
+        registry: String,
+        /// As answered.
+        status: u16,
+    },
+}
+
+fn to(repository: Option<&String>) -> String {
+    repository.map_or_else(String::new, |repository| format!(" for `{repository}`"))
 }
 
 fn wait(time: Option<Duration>) -> String {
@@ -179,6 +200,12 @@ impl Hint for RegistryError {
             Self::NotFound { .. } => "check the name, and whether these credentials may read it",
             Self::RateLimited { .. } => "wait, or give credentials: registries limit anonymous users most",
             Self::Unreachable { .. } => "check the host name, the network and the proxy settings",
+            Self::Forbidden { refused: Refused::Nearer { .. }, .. } => {
+                "a registry must not send us nearer than itself: if you trust that host, list it as a private one"
+            }
+            Self::Forbidden { refused: Refused::NotAllowed { .. }, .. } => {
+                "ask whoever runs this service to add it to `allowed_hosts`"
+            }
             Self::Tls { .. } => {
                 "add the registry's CA certificate; only for a test, turn certificate verification off for it"
             }

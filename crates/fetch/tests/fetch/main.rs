@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "tests; the setting for tests does not reach helper functions")]
 
+mod egress;
+mod fake;
 mod local;
 mod made_images;
 mod registry;
