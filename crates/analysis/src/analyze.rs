@@ -19,9 +19,11 @@ use crate::catalogers::{CATALOGERS, Found, Image, Joined};
 use crate::distribution::{self, DistributionFiles};
 use crate::error::{AnalysisError, ReadError};
 use crate::facts::LayerFacts;
-use crate::layer::read_layer;
+use crate::inspectors::memo::Memo;
+use crate::inspectors::{Inspections, SeenContents};
+use crate::layer::{Reading, read_layer};
 use crate::limits::Limits;
-use crate::matcher::{Matcher, revision_key};
+use crate::matcher::Matcher;
 use crate::squash::{self, Plan};
 use crate::{cpe, owners};
 
@@ -31,6 +33,8 @@ pub struct Options {
     pub limits: Limits,
     /// Bytes of files held at once. Analyses that run at the same time may share one.
     pub budget: Arc<Budget>,
+    /// What to look for in contents, besides packages.
+    pub inspections: Arc<Inspections>,
     /// Told of each step, from any thread.
     pub progress: Option<Arc<dyn Progress>>,
 }
@@ -39,7 +43,7 @@ impl Default for Options {
     fn default() -> Self {
         let limits = Limits::default();
         let budget = Arc::new(Budget::new(limits.held_bytes));
-        Self { limits, budget, progress: None }
+        Self { limits, budget, inspections: Inspections::none(), progress: None }
     }
 }
 
@@ -74,12 +78,13 @@ pub fn analyze(
     }
     // The lowest broken layer is told, whichever thread comes to its error first.
     let name_bytes = AtomicU64::new(0);
+    let memo = Memo::default();
     let outcomes: Vec<Result<LayerFacts, AnalysisError>> = image
         .layers
         .par_iter()
         .with_max_len(1)
         .map(|layer| {
-            let facts = facts(layer, cache, options)?;
+            let facts = facts(layer, cache, options, &memo)?;
             // Here, so that the layers of one image are not all held before they turn out to be too much.
             let bytes = facts.name_bytes();
             let before = name_bytes.fetch_add(bytes, Ordering::Relaxed);
@@ -100,7 +105,9 @@ pub fn analyze(
     let plan = squash::plan(&layers, &options.limits);
     let mut plan = plan.map_err(|index| too_many_names(&image.layers[index], options))?;
     problems.append(&mut plan.problems);
-    let found = FoundFiles::collect(&mut layers, &plan, &mut problems);
+    let matcher = &options.inspections.matcher;
+    let found = FoundFiles::collect(&mut layers, &plan, matcher, &mut problems);
+    let seen = SeenContents::collect(&mut layers, &plan);
     let files = plan.into_files(layers.into_iter().map(|layer| layer.blocks).collect());
 
     let (mut packages, distribution) = join(&found, &files, &mut problems);
@@ -111,6 +118,7 @@ pub fn analyze(
         }
     }
     owners::assign(&mut packages, &files);
+    let inspection = seen.join(&options.inspections, &found, &files, &packages, &mut problems);
     problems.sort();
     problems.dedup();
     Ok(Analysis {
@@ -122,20 +130,33 @@ pub fn analyze(
         distribution,
         packages,
         files,
+        inspection,
         problems,
     })
 }
 
 /// The facts of one layer, from the cache or from its bytes.
-fn facts(layer: &StagedLayer, cache: Option<&dyn LayerCache>, options: &Options) -> Result<LayerFacts, AnalysisError> {
-    let key = LayerKey::new(layer, revision_key());
+fn facts(
+    layer: &StagedLayer,
+    cache: Option<&dyn LayerCache>,
+    options: &Options,
+    memo: &Memo,
+) -> Result<LayerFacts, AnalysisError> {
+    let inspections = &options.inspections;
+    let key = LayerKey::new(layer, inspections.revision_key());
     if let Some(facts) = cache.and_then(|cache| cache.get(key)) {
         report(options, Step::LayerKnown(&layer.diff_id));
         return Ok(facts);
     }
     let source = layer.source.as_ref();
-    let facts = read_layer(source, layer.size, Matcher::all(), &options.limits, &options.budget)
-        .map_err(|error| error.of(&layer.diff_id))?;
+    let reading = Reading {
+        matcher: &inspections.matcher,
+        rules: inspections.rules.as_ref(),
+        memo,
+        limits: &options.limits,
+        budget: &options.budget,
+    };
+    let facts = read_layer(source, layer.size, reading).map_err(|error| error.of(&layer.diff_id))?;
     report(options, Step::LayerRead(&layer.diff_id));
     if let Some(cache) = cache {
         // It was read to its end, so its source has verified both digests.
@@ -158,15 +179,15 @@ fn report(options: &Options, step: Step<'_>) {
 const COPIES: usize = 200_000;
 
 /// Everything readers found in all layers, and where it is in the image.
-struct FoundFiles {
+pub(crate) struct FoundFiles {
     /// Reader, path, layer, found; what survives, ordered by path.
-    visible: Vec<(String, ImagePath, u32, Arc<Found>)>,
+    pub(crate) visible: Vec<(String, ImagePath, u32, Arc<Found>)>,
     /// The same for what was replaced or deleted, lowest layer first.
     hidden: Vec<(String, ImagePath, u32, Arc<Found>)>,
 }
 
 impl FoundFiles {
-    fn collect(layers: &mut [LayerFacts], plan: &Plan, problems: &mut Vec<Problem>) -> Self {
+    fn collect(layers: &mut [LayerFacts], plan: &Plan, matcher: &Matcher, problems: &mut Vec<Problem>) -> Self {
         let (mut visible, mut hidden) = (Vec::new(), Vec::new());
         let (mut copied, mut left_out) = (0, 0_u64);
         for (index, layer) in (0..).zip(layers) {
@@ -177,7 +198,7 @@ impl FoundFiles {
                 let others = plan.elsewhere.get(&origin).map_or(&[][..], Vec::as_slice);
                 for (other, layer) in others {
                     // Another name of the file counts if its reader would want it by that name.
-                    if !Matcher::all().wants(&item.reader, other) {
+                    if !matcher.wants(&item.reader, other) {
                         continue;
                     }
                     if copied > COPIES {
@@ -202,7 +223,10 @@ impl FoundFiles {
         Self { visible, hidden }
     }
 
-    fn of<'a>(list: &'a [(String, ImagePath, u32, Arc<Found>)], reader: &str) -> Vec<(&'a ImagePath, u32, &'a Found)> {
+    pub(crate) fn of<'a>(
+        list: &'a [(String, ImagePath, u32, Arc<Found>)],
+        reader: &str,
+    ) -> Vec<(&'a ImagePath, u32, &'a Found)> {
         let of_reader = list.iter().filter(|item| item.0 == reader);
         of_reader.map(|(_, path, layer, found)| (path, *layer, found.as_ref())).collect()
     }

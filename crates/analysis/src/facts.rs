@@ -8,9 +8,10 @@ use killick_model::problem::Problem;
 use serde::{Deserialize, Serialize};
 
 use crate::catalogers::Found;
+use crate::inspectors::Hit;
 
-/// Version of the kept form; part of [`revision_key`](crate::matcher::revision_key).
-pub const FORMAT: u32 = 3;
+/// Version of the kept form; part of what they are known by.
+pub const FORMAT: u32 = 4;
 
 /// Bytes of kept facts unpacked at most, against a damaged or forged cache entry.
 const UNPACKED_BYTES: u64 = 2 << 30;
@@ -29,6 +30,8 @@ pub struct LayerFacts {
     pub(crate) opaques: Vec<ImagePath>,
     /// What readers found, by entry.
     pub(crate) found: Vec<FoundIn>,
+    /// What inspectors saw in contents, ordered by digest; contents without anything are left out.
+    pub(crate) contents: Vec<ContentFacts>,
     /// What was wrong with the layer.
     pub(crate) problems: Vec<Problem>,
 }
@@ -81,6 +84,22 @@ pub(crate) struct FoundIn {
     pub(crate) found: Found,
 }
 
+/// What inspectors saw in one content, whatever its names.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct ContentFacts {
+    pub(crate) sha256: [u8; 32],
+    pub(crate) seen: Vec<SeenIn>,
+    /// A part was not inspected.
+    pub(crate) is_cut_short: bool,
+}
+
+/// What one inspector saw in a content.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct SeenIn {
+    pub(crate) inspector: String,
+    pub(crate) hits: Vec<Hit>,
+}
+
 /// The kept form. `found` is JSON because [`Found`] has model types, which describe themselves.
 #[derive(Serialize)]
 struct Kept<'a> {
@@ -89,6 +108,7 @@ struct Kept<'a> {
     whiteouts: &'a Vec<ImagePath>,
     opaques: &'a Vec<ImagePath>,
     found: Vec<u8>,
+    contents: &'a Vec<ContentFacts>,
     problems: &'a Vec<Problem>,
 }
 
@@ -99,6 +119,7 @@ struct Unpacked {
     whiteouts: Vec<ImagePath>,
     opaques: Vec<ImagePath>,
     found: Vec<u8>,
+    contents: Vec<ContentFacts>,
     problems: Vec<Problem>,
 }
 
@@ -146,6 +167,7 @@ impl LayerFacts {
             whiteouts: &self.whiteouts,
             opaques: &self.opaques,
             found,
+            contents: &self.contents,
             problems: &self.problems,
         };
         let mut packed = zstd::Encoder::new(Vec::new(), 1)?;
@@ -168,6 +190,7 @@ impl LayerFacts {
             whiteouts: kept.whiteouts,
             opaques: kept.opaques,
             found: serde_json::from_slice(&kept.found).ok()?,
+            contents: kept.contents,
             problems: kept.problems,
         })
     }

@@ -11,6 +11,7 @@ mod read_ahead;
 
 use std::io::BufRead;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 
 use killick_model::image::LayerSource;
 use killick_model::path::ImagePath;
@@ -19,14 +20,16 @@ use md5::Md5;
 use sha2::{Digest, Sha256};
 
 use crate::budget::Budget;
-use crate::catalogers::{Cataloger, Found, WantedFile};
+use crate::catalogers::{Found, WantedFile};
 use crate::error::ReadError;
-use crate::facts::{Entry, EntryKind, FoundIn, LayerFacts, More, name_bytes};
+use crate::facts::{ContentFacts, Entry, EntryKind, FoundIn, LayerFacts, More, SeenIn, name_bytes};
+use crate::inspectors::memo::Memo;
+use crate::inspectors::rules::{Rules, Scan};
 use crate::layer::links::WantedLink;
 use crate::layer::metered::{Metered, by_ratio, unwrap_limit};
 use crate::layer::read_ahead::read_ahead;
 use crate::limits::Limits;
-use crate::matcher::Matcher;
+use crate::matcher::{Matcher, Reader};
 use crate::tar_stream::{EntryType, TarEntry, TarStream};
 
 /// Problems kept per layer; a million bad names need not be told one by one.
@@ -35,14 +38,26 @@ const MAX_PROBLEMS: usize = 200;
 /// A held buffer above this is given back after its file.
 const KEPT_BUFFER_BYTES: usize = 1 << 20;
 
+/// How layers are read.
+#[derive(Clone, Copy)]
+pub(crate) struct Reading<'a> {
+    /// Who sees which file.
+    pub(crate) matcher: &'a Matcher,
+    /// What is looked for in every content.
+    pub(crate) rules: Option<&'a Rules>,
+    /// Contents that were inspected already.
+    pub(crate) memo: &'a Memo,
+    pub(crate) limits: &'a Limits,
+    pub(crate) budget: &'a Budget,
+}
+
 /// Reads one layer to its end. `stored_bytes` is the size of the compressed layer.
-pub fn read_layer(
+pub(crate) fn read_layer(
     source: &dyn LayerSource,
     stored_bytes: u64,
-    matcher: &Matcher,
-    limits: &Limits,
-    budget: &Budget,
+    reading: Reading<'_>,
 ) -> Result<LayerFacts, ReadError> {
+    let Reading { matcher, limits, budget, .. } = reading;
     let open = || source.open().map(|input| Metered::new(input, stored_bytes, limits)).map_err(ReadError::Io);
     let pass = read_ahead(open()?, |stream| {
         let mut pass = Pass {
@@ -50,6 +65,8 @@ pub fn read_layer(
             matcher,
             limits,
             budget,
+            memo: reading.memo,
+            scan: reading.rules.map(Rules::scan),
             facts: LayerFacts::default(),
             dropped_problems: 0,
             wanted: Vec::new(),
@@ -83,6 +100,8 @@ struct Pass<'a, R> {
     matcher: &'a Matcher,
     limits: &'a Limits,
     budget: &'a Budget,
+    memo: &'a Memo,
+    scan: Option<Scan<'a>>,
     facts: LayerFacts,
     dropped_problems: usize,
     wanted: Vec<usize>,
@@ -99,6 +118,8 @@ impl<R: BufRead> Pass<'_, R> {
             self.entry(&entry)?;
         }
         self.stream.drain()?;
+        self.facts.contents.sort_by_key(|content| content.sha256);
+        self.facts.contents.dedup_by_key(|content| content.sha256);
         if self.dropped_problems > 0 {
             let message = format!("{} more problems of this layer are not shown", self.dropped_problems);
             self.facts.problems.push(Problem::new("more-problems", "layer", message));
@@ -193,6 +214,7 @@ impl<R: BufRead> Pass<'_, R> {
         self.matcher.by_path(&path, &mut self.wanted);
         let beginning = self.stream.chunk()?;
         self.matcher.by_magic(&path, entry.mode, beginning, &mut self.wanted);
+        self.leave_out_large(&path, entry.size);
         let may_hold = self.limits.file_bytes.min(self.budget.total());
         if !self.wanted.is_empty() && entry.size > may_hold {
             let message = format!("{} bytes, more than the limit of {may_hold}: not searched for packages", entry.size);
@@ -216,7 +238,23 @@ impl<R: BufRead> Pass<'_, R> {
         Ok(())
     }
 
-    /// Hashes the content of `size` bytes, and holds it if asked.
+    /// Takes back the wishes of readers that do not want a file of this size.
+    fn leave_out_large(&mut self, path: &ImagePath, size: u64) {
+        let matcher = self.matcher;
+        let mut wanted = std::mem::take(&mut self.wanted);
+        wanted.retain(|index| {
+            let reader = matcher.reader(*index);
+            let fits = size <= reader.max_bytes();
+            if !fits {
+                let message = format!("{size} bytes, too large for `{}`: left out", reader.name());
+                self.problem("limit-file-bytes", path.to_string().as_bytes(), message);
+            }
+            fits
+        });
+        self.wanted = wanted;
+    }
+
+    /// Hashes and inspects the content of `size` bytes, and holds it if asked.
     fn content(&mut self, size: u64, hold: bool, with_md5: bool) -> Result<([u8; 32], Option<[u8; 16]>), ReadError> {
         let mut sha256 = Sha256::new();
         let mut md5 = with_md5.then(Md5::new);
@@ -236,10 +274,23 @@ impl<R: BufRead> Pass<'_, R> {
             if hold {
                 self.held.extend_from_slice(chunk);
             }
+            if let Some(scan) = &mut self.scan {
+                if chunk.len() as u64 == size {
+                    let sha256 = sha256.clone().finalize().into();
+                    self.facts.contents.extend(inspect(self.memo, sha256, || scan.whole(chunk)));
+                } else {
+                    scan.piece(chunk);
+                }
+            }
             let count = chunk.len();
             self.stream.consume(count);
         }
-        Ok((sha256.finalize().into(), md5.map(|md5| md5.finalize().into())))
+        let sha256 = sha256.finalize().into();
+        if let Some(scan) = self.scan.as_mut().filter(|scan| scan.is_open()) {
+            self.facts.contents.extend(inspect(self.memo, sha256, || scan.end()));
+            scan.skip();
+        }
+        Ok((sha256, md5.map(|md5| md5.finalize().into())))
     }
 
     /// Shows the held file to every reader that wants it.
@@ -262,18 +313,29 @@ impl<R: BufRead> Pass<'_, R> {
     }
 }
 
+/// What is to be seen in a content, if anything: by `look`, unless it was inspected before.
+fn inspect(memo: &Memo, sha256: [u8; 32], look: impl FnOnce() -> (Vec<SeenIn>, bool)) -> Option<ContentFacts> {
+    let facts = memo.get(&sha256).unwrap_or_else(|| {
+        let (seen, is_cut_short) = look();
+        let facts = Arc::new(ContentFacts { sha256, seen, is_cut_short });
+        memo.put(&facts);
+        facts
+    });
+    (!facts.seen.is_empty() || facts.is_cut_short).then(|| ContentFacts::clone(&facts))
+}
+
 /// Whether a path has more segments than it may.
 pub(crate) fn is_too_deep(path: &[u8], limits: &Limits) -> bool {
     path.split(|&byte| byte == b'/').count() > limits.path_depth
 }
 
 /// What a reader finds in a file, if anything.
-fn show(reader: &dyn Cataloger, path: &ImagePath, bytes: &[u8], limits: &Limits) -> Option<Found> {
+fn show(reader: &Reader, path: &ImagePath, bytes: &[u8], limits: &Limits) -> Option<Found> {
     let mut file = WantedFile { path, bytes, limits };
     let mut found = Found::default();
     // Readers do not panic; if one does all the same, the image is not lost.
     if catch_unwind(AssertUnwindSafe(|| reader.read(&mut file, &mut found))).is_err() {
-        let message = format!("the `{}` cataloger failed on this file", reader.name());
+        let message = format!("`{}` failed on this file", reader.name());
         found = Found::default();
         found.problems.push(Problem::new("cataloger-panic", path.to_string(), message));
     }

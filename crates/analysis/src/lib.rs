@@ -1,6 +1,6 @@
 //! Turns a staged image into an analysis: layers, file tree, catalogers.
 //!
-//! [`analyze::analyze`] is the front door. Each layer is read once as a stream ([`layer`]) into facts that depend on
+//! [`analyze::analyze`] is the front door. Each layer is read once as a stream (`layer`) into facts that depend on
 //! nothing but its bytes ([`facts`]) and are kept for the next image ([`cache`]); merging them (`squash`) and
 //! joining what catalogers found is cheap and done per image. Nothing is written under a name from an image.
 
@@ -12,9 +12,10 @@ mod cpe;
 mod distribution;
 pub mod error;
 pub mod facts;
-pub mod layer;
+pub mod inspectors;
+mod layer;
 pub mod limits;
-pub mod matcher;
+mod matcher;
 mod owners;
 mod squash;
 mod tar_stream;

@@ -1,4 +1,4 @@
-//! Which file goes to which cataloger: all wishes of all catalogers in one compiled matcher.
+//! Which file goes to which reader: all wishes of all catalogers and inspectors in one compiled matcher.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -8,23 +8,55 @@ use globset::{Candidate, GlobBuilder, GlobSet, GlobSetBuilder};
 use killick_model::path::ImagePath;
 use sha2::{Digest, Sha256};
 
-use crate::catalogers::{CATALOGERS, Cataloger};
+use crate::catalogers::{CATALOGERS, Cataloger, Found, WantedFile, Wants};
 use crate::distribution::DistributionFiles;
 use crate::facts::FORMAT;
+use crate::inspectors::WholeFiles;
 
-/// Everything that reads files: the catalogers, and what tells the distribution.
-pub(crate) fn readers() -> impl Iterator<Item = &'static dyn Cataloger> {
-    CATALOGERS.iter().copied().chain([&DistributionFiles as &dyn Cataloger])
+/// What reads whole files.
+pub(crate) enum Reader {
+    Cataloger(&'static dyn Cataloger),
+    /// An inspector, by name. What it sees in a file depends on its bytes alone.
+    Inspector(&'static str, WholeFiles),
 }
 
-/// Changes whenever the facts of the same layer could: a hash of the readers with their revisions and of the format
-/// in which facts are kept. With a diffID it is the identity of layer facts.
-pub fn revision_key() -> &'static str {
+impl Reader {
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Self::Cataloger(cataloger) => cataloger.name(),
+            Self::Inspector(name, _) => name,
+        }
+    }
+
+    /// Bytes of the largest file that it wants.
+    pub(crate) fn max_bytes(&self) -> u64 {
+        match self {
+            Self::Cataloger(_) => u64::MAX,
+            Self::Inspector(_, files) => files.max_bytes,
+        }
+    }
+
+    pub(crate) fn read(&self, file: &mut WantedFile<'_>, found: &mut Found) {
+        match self {
+            Self::Cataloger(cataloger) => cataloger.read(file, found),
+            Self::Inspector(_, files) => found.pieces.extend((files.read)(file.bytes, file.limits)),
+        }
+    }
+}
+
+/// Everything that reads files in any analysis: the catalogers, and what tells the distribution.
+pub(crate) fn readers() -> impl Iterator<Item = Reader> {
+    CATALOGERS.iter().copied().chain([&DistributionFiles as &dyn Cataloger]).map(Reader::Cataloger)
+}
+
+/// Changes whenever the facts of the same layer could, of an analysis without inspectors: a hash of the catalogers with
+/// their revisions and of the format in which facts are kept.
+pub(crate) fn revision_key() -> &'static str {
     static KEY: LazyLock<String> = LazyLock::new(|| {
         let mut hash = Sha256::new();
         hash.update(format!("facts {FORMAT}\n"));
-        for reader in readers() {
-            hash.update(format!("{} {}\n", reader.name(), reader.revision()));
+        for cataloger in CATALOGERS.iter().copied().chain([&DistributionFiles as &dyn Cataloger]) {
+            hash.update(format!("{} {}\n", cataloger.name(), cataloger.revision()));
         }
         hex::encode(&hash.finalize()[..16])
     });
@@ -32,8 +64,8 @@ pub fn revision_key() -> &'static str {
 }
 
 /// Decides which readers want a file.
-pub struct Matcher {
-    readers: Vec<&'static dyn Cataloger>,
+pub(crate) struct Matcher {
+    readers: Vec<Reader>,
     globs: GlobSet,
     /// The reader of each glob.
     reader_of_glob: Vec<usize>,
@@ -42,33 +74,31 @@ pub struct Matcher {
 }
 
 impl Matcher {
-    /// The matcher of all registered readers, compiled once.
-    ///
-    /// # Panics
-    /// If a registered glob is malformed, which a test excludes.
-    pub fn all() -> &'static Self {
-        static ALL: LazyLock<Matcher> = LazyLock::new(|| Matcher::new(readers().collect()));
-        &ALL
-    }
-
-    pub(crate) fn new(readers: Vec<&'static dyn Cataloger>) -> Self {
+    pub(crate) fn new(readers: Vec<Reader>) -> Result<Self, globset::Error> {
         let mut globs = GlobSetBuilder::new();
         let mut reader_of_glob = Vec::new();
         let mut magics = Vec::new();
         for (index, reader) in readers.iter().enumerate() {
-            let wants = reader.wants();
-            for glob in wants.globs {
-                globs.add(GlobBuilder::new(glob).literal_separator(true).build().expect("registered globs are tested"));
+            let mut add = |glob: &str| {
                 reader_of_glob.push(index);
+                GlobBuilder::new(glob).literal_separator(true).build().map(|glob| {
+                    globs.add(glob);
+                })
+            };
+            match reader {
+                Reader::Cataloger(cataloger) => {
+                    let Wants { globs, executables } = cataloger.wants();
+                    globs.iter().try_for_each(|glob| add(glob))?;
+                    magics.extend(executables.iter().map(|magic| (*magic, index)));
+                }
+                Reader::Inspector(_, files) => files.globs.iter().try_for_each(|glob| add(glob))?,
             }
-            magics.extend(wants.executables.iter().map(|magic| (*magic, index)));
         }
-        let globs = globs.build().expect("registered globs are tested");
-        Self { readers, globs, reader_of_glob, magics }
+        Ok(Self { readers, globs: globs.build()?, reader_of_glob, magics })
     }
 
-    pub(crate) fn reader(&self, index: usize) -> &'static dyn Cataloger {
-        self.readers[index]
+    pub(crate) fn reader(&self, index: usize) -> &Reader {
+        &self.readers[index]
     }
 
     /// The readers that want a regular file by its path.

@@ -6,6 +6,7 @@ use crate::digest::Digest;
 use crate::distribution::Distribution;
 use crate::file::FileEntry;
 use crate::image::ImageConfig;
+use crate::inspection::Inspection;
 use crate::package::{Package, PackageId};
 use crate::problem::Problem;
 
@@ -30,6 +31,9 @@ pub struct Analysis {
     pub packages: Vec<Package>,
     /// Files of the merged image, ordered by path.
     pub files: Vec<FileEntry>,
+    /// What inspectors saw in the contents of files.
+    #[serde(default)]
+    pub inspection: Inspection,
     /// What could not be read.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub problems: Vec<Problem>,

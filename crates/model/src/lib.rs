@@ -11,6 +11,7 @@ pub mod evaluation;
 pub mod file;
 pub mod hint;
 pub mod image;
+pub mod inspection;
 pub mod matching;
 pub mod package;
 pub mod path;

@@ -46,7 +46,7 @@ pub(super) fn to_read(
     let mut early = Vec::new();
     let mut wish = |file: u32, reader: u16, link: u32| {
         let Some(entry) = facts.entry(file).filter(|entry| !matcher.by_path_of(reader, &entry.path)) else { return };
-        if entry.size <= may_hold {
+        if entry.size <= may_hold.min(matcher.reader(usize::from(reader)).max_bytes()) {
             again.entry(file).or_default().entry(reader).or_insert(link);
         } else if too_large.len() < MAX_PROBLEMS {
             too_large.extend(facts.entry(link).map(|link| link.path.clone()));

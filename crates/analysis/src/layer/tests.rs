@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use killick_model::package::PackageKind;
 
 use super::*;
-use crate::catalogers::{Wants, package};
+use crate::catalogers::{Cataloger, Wants, package};
 
 /// A package for each `*.txt`, named by its content; `panic` panics.
 struct Text;
@@ -79,8 +79,13 @@ fn layer(words: &str) -> Layer {
 }
 
 fn read(layer: &Layer, limits: &Limits) -> LayerFacts {
-    let matcher = Matcher::new(vec![&Text]);
-    read_layer(layer, layer.tar.len() as u64, &matcher, limits, &Budget::new(limits.held_bytes)).unwrap()
+    read_with(layer, layer.tar.len() as u64, limits, limits.held_bytes).unwrap()
+}
+
+fn read_with(layer: &Layer, stored: u64, limits: &Limits, budget: u64) -> Result<LayerFacts, ReadError> {
+    let matcher = Matcher::new(vec![Reader::Cataloger(&Text)]).unwrap();
+    let (memo, budget) = (Memo::default(), Budget::new(budget));
+    read_layer(layer, stored, Reading { matcher: &matcher, rules: None, memo: &memo, limits, budget: &budget })
 }
 
 /// What was found, by the name it was found by.
@@ -162,8 +167,7 @@ fn limits_that_protect_the_process_end_the_layer() {
         (Limits { tree_bytes: 64, ..Limits::default() }, 1_000_000, "limit-tree-bytes"),
         (Limits { layer_entries: 0, ..Limits::default() }, 1_000_000, "limit-layer-entries"),
     ] {
-        let matcher = Matcher::new(vec![&Text]);
-        let outcome = read_layer(&zeros, stored, &matcher, &limits, &Budget::new(1));
+        let outcome = read_with(&zeros, stored, &limits, 1);
         assert!(matches!(outcome, Err(ReadError::Limit(hit, _)) if hit == name), "{outcome:?}");
     }
 }

@@ -1,21 +1,13 @@
 //! Every cataloger on its cases: `testdata/catalogers/NAME/CASE/image/` is one layer, or `CASE/layers/0/`, `1/`, …
 //! are several; `expected.snap` is what the cataloger finds in them, and every problem of the image.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use fs_err as fs;
 use killick_analysis::analyze::{Options, analyze};
 use killick_analysis::catalogers::CATALOGERS;
 use serde_json::json;
 
-use crate::staging;
-
-fn folders(parent: &Path) -> Vec<PathBuf> {
-    let mut folders: Vec<PathBuf> = fs::read_dir(parent).unwrap().map(|entry| entry.unwrap().path()).collect();
-    folders.retain(|path| path.is_dir());
-    folders.sort();
-    folders
-}
+use crate::staging::{self, folders};
 
 #[test]
 fn testdata() {
@@ -23,10 +15,7 @@ fn testdata() {
         let cases = folders(&Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/catalogers").join(cataloger.name()));
         assert!(!cases.is_empty(), "`{}` has no cases", cataloger.name());
         for case in cases {
-            let layers = case.join("layers");
-            let layers = if layers.is_dir() { folders(&layers) } else { vec![case.join("image")] };
-            let image = staging::image(layers.iter().map(|layer| staging::tar_of(layer)).collect());
-            let analysis = analyze(&image, None, &Options::default()).unwrap();
+            let analysis = analyze(&staging::case(&case), None, &Options::default()).unwrap();
             let packages = analysis.packages.iter().filter(|package| package.cataloger == cataloger.name());
             let found = json!({ "packages": packages.collect::<Vec<_>>(), "problems": analysis.problems });
             insta::with_settings!(

@@ -1,7 +1,8 @@
-//! Analysis from outside: whole images of a few files, and the cases of the catalogers.
+//! Analysis from outside: whole images of a few files, and the cases of catalogers and inspectors.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod analyze;
 mod catalogers;
+mod inspectors;
 mod staging;

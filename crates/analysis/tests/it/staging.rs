@@ -1,9 +1,10 @@
 //! Images made in memory.
 
 use std::io::{self, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use fs_err as fs;
 use killick_model::digest::Digest;
 use killick_model::image::{ImageConfig, LayerSource, StagedImage, StagedLayer};
 
@@ -51,4 +52,19 @@ pub(crate) fn tar_of(folder: &Path) -> Vec<u8> {
     builder.follow_symlinks(false);
     builder.append_dir_all("", folder).unwrap();
     builder.into_inner().unwrap()
+}
+
+/// The folders in a folder, by name.
+pub(crate) fn folders(parent: &Path) -> Vec<PathBuf> {
+    let mut folders: Vec<PathBuf> = fs::read_dir(parent).unwrap().map(|entry| entry.unwrap().path()).collect();
+    folders.retain(|path| path.is_dir());
+    folders.sort();
+    folders
+}
+
+/// The image of a case: `image/` is its one layer, or `layers/0/`, `1/`, … are several.
+pub(crate) fn case(case: &Path) -> StagedImage {
+    let layers = case.join("layers");
+    let layers = if layers.is_dir() { folders(&layers) } else { vec![case.join("image")] };
+    image(layers.iter().map(|layer| tar_of(layer)).collect())
 }

@@ -1,0 +1,82 @@
+//! What inspectors saw in the contents of files.
+
+use serde::{Deserialize, Serialize};
+
+use crate::path::ImagePath;
+
+/// The findings of all inspectors. A part is `None` where its inspector did not run, which is not the same as finding
+/// nothing.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Inspection {
+    /// Files that were asked for by path, ordered by path.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retrieved_files: Option<Vec<RetrievedFile>>,
+    /// Files in which a pattern of the user's matched, ordered by path.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub content_search: Option<Vec<SearchedFile>>,
+}
+
+/// A file kept whole.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RetrievedFile {
+    /// Where it is.
+    pub path: ImagePath,
+    /// Index of the layer that brought it (0 is the lowest).
+    pub layer: u32,
+    /// Its bytes; base64 in JSON.
+    #[serde(with = "crate::inspection::base64_text")]
+    pub content: Vec<u8>,
+}
+
+/// A file in which patterns matched.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SearchedFile {
+    /// Where it is.
+    pub path: ImagePath,
+    /// Index of the layer that brought it (0 is the lowest).
+    pub layer: u32,
+    /// The patterns that matched, in the order of the settings.
+    pub matches: Vec<PatternMatch>,
+}
+
+/// The lines of one file that one pattern matched.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PatternMatch {
+    /// Name of the pattern; empty where the settings give none.
+    pub name: String,
+    /// The pattern as written in the settings.
+    pub regex: String,
+    /// Line numbers, the first line is 1; the lowest ones if there were too many.
+    pub lines: Vec<u64>,
+}
+
+pub(crate) mod base64_text {
+    //! Bytes as base64 text.
+    use base64::Engine as _;
+    use base64::engine::general_purpose::STANDARD;
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+    pub(crate) fn serialize<S: Serializer>(value: &[u8], out: S) -> Result<S::Ok, S::Error> {
+        out.serialize_str(&STANDARD.encode(value))
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(input: D) -> Result<Vec<u8>, D::Error> {
+        STANDARD.decode(String::deserialize(input)?).map_err(D::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_not_looked_for_is_not_written() {
+        assert_eq!(serde_json::to_string(&Inspection::default()).unwrap(), "{}");
+        let file =
+            RetrievedFile { path: ImagePath::new(b"etc/passwd").unwrap(), layer: 1, content: b"\xff\0".to_vec() };
+        let inspection = Inspection { retrieved_files: Some(vec![file]), ..Inspection::default() };
+        let text = serde_json::to_string(&inspection).unwrap();
+        assert_eq!(text, r#"{"retrieved_files":[{"path":"/etc/passwd","layer":1,"content":"/wA="}]}"#);
+        assert_eq!(serde_json::from_str::<Inspection>(&text).unwrap(), inspection);
+    }
+}
