@@ -39,11 +39,15 @@ impl LayerSource for Layer {
     }
 }
 
-/// Reads a file with the cataloger of this name, and joins it with itself in a lower layer.
-pub fn cataloger(name: &str, data: &[u8]) {
-    let Some((path, bytes)) = named(data) else { return };
-    let Some(path) = ImagePath::new(path) else { return };
-    let cataloger = CATALOGERS.iter().find(|cataloger| cataloger.name() == name).expect("a cataloger of this name");
+/// Reads a file with one cataloger, and joins it with itself in a lower layer. The first line has the cataloger's name,
+/// a blank and the path.
+pub fn cataloger(data: &[u8]) {
+    let Some((line, bytes)) = named(data) else { return };
+    let Some(blank) = line.iter().position(|&byte| byte == b' ') else { return };
+    let Some(path) = ImagePath::new(&line[blank + 1..]) else { return };
+    let Some(cataloger) = CATALOGERS.iter().find(|cataloger| cataloger.name().as_bytes() == &line[..blank]) else {
+        return;
+    };
     let limits = limits();
     let mut found = Found::default();
     cataloger.read(&mut WantedFile { path: &path, bytes, limits: &limits }, &mut found);

@@ -25,7 +25,7 @@ use crate::layer::{Reading, read_layer};
 use crate::limits::Limits;
 use crate::matcher::Matcher;
 use crate::squash::{self, Plan};
-use crate::{cpe, owners};
+use crate::{cpe, evidence, owners};
 
 /// How an analysis is done.
 pub struct Options {
@@ -111,6 +111,7 @@ pub fn analyze(
     let files = plan.into_files(layers.into_iter().map(|layer| layer.blocks).collect());
 
     let (mut packages, distribution) = join(&found, &files, &mut problems);
+    evidence::keep_best(&mut packages);
     sort(&mut packages);
     for package in &mut packages {
         if package.cpes.is_empty() {

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::io::{self, Read, Seek};
 
 use killick_model::file::FileEntry;
-use killick_model::package::{Package, PackageDetails, PackageKind};
+use killick_model::package::{Package, PackageEvidence, PackageKind};
 use killick_model::path::ImagePath;
 use killick_model::problem::Problem;
 use serde::{Deserialize, Serialize};
@@ -15,6 +15,8 @@ use serde::{Deserialize, Serialize};
 use crate::limits::Limits;
 
 mod apk;
+mod cargo_lock;
+mod document;
 mod dpkg;
 mod executable;
 mod gem;
@@ -26,8 +28,18 @@ mod rpm;
 mod rust;
 
 /// Every cataloger, in the order their packages are found.
-pub const CATALOGERS: &[&dyn Cataloger] =
-    &[&apk::Apk, &dpkg::Dpkg, &rpm::Rpm, &python::Python, &npm::Npm, &gem::Gem, &java::Java, &go::Go, &rust::Rust];
+pub const CATALOGERS: &[&dyn Cataloger] = &[
+    &apk::Apk,
+    &dpkg::Dpkg,
+    &rpm::Rpm,
+    &python::Python,
+    &npm::Npm,
+    &gem::Gem,
+    &java::Java,
+    &go::Go,
+    &rust::Rust,
+    &cargo_lock::CargoLock,
+];
 
 /// Finds the packages that one kind of evidence declares.
 ///
@@ -135,24 +147,12 @@ impl Joined {
 
 /// A package with nothing but the fields that all have; the join fills in layer and cataloger.
 pub(crate) fn package(kind: PackageKind, name: &str, version: &str, location: &ImagePath) -> Package {
-    Package {
-        kind,
-        name: name.to_owned(),
-        version: version.to_owned(),
-        architecture: None,
-        source: None,
-        licenses: Vec::new(),
-        origin: None,
-        size_bytes: None,
-        location: location.clone(),
-        nested: Vec::new(),
-        layer: 0,
-        cataloger: String::new(),
-        cpes: Vec::new(),
-        files: Vec::new(),
-        owner: None,
-        details: PackageDetails::None,
-    }
+    Package::new(kind, name, version, location.clone())
+}
+
+/// A package that a lock file or a manifest asks for, in the same way.
+pub(crate) fn declared(kind: PackageKind, name: &str, version: &str, location: &ImagePath) -> Package {
+    Package { evidence: PackageEvidence::Declared, ..package(kind, name, version, location) }
 }
 
 /// For databases that each layer rewrites whole: the lowest layer in which a database already had a package in this

@@ -11,6 +11,7 @@ pub mod catalogers;
 mod cpe;
 mod distribution;
 pub mod error;
+mod evidence;
 pub mod facts;
 pub mod inspectors;
 mod layer;

@@ -1,65 +1,12 @@
 //! Installed packages.
 
-use std::fmt;
-
 use serde::{Deserialize, Serialize};
 
 use crate::path::ImagePath;
 
-/// The packaging system a package belongs to. Decides version order, purl type and which advisories apply.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum PackageKind {
-    /// dpkg.
-    Deb,
-    /// RPM.
-    Rpm,
-    /// Alpine and Wolfi.
-    Apk,
-    /// Python distributions.
-    Python,
-    /// Node packages.
-    Npm,
-    /// Ruby gems.
-    Gem,
-    /// Java archives and what is nested in them.
-    Java,
-    /// Go modules built into a binary.
-    Go,
-    /// Rust crates built into a binary.
-    Rust,
-    /// Software recognised by its bytes.
-    Binary,
-}
+mod kind;
 
-impl PackageKind {
-    /// Packages a Linux distribution built and answers for.
-    pub const fn is_os(self) -> bool {
-        matches!(self, Self::Deb | Self::Rpm | Self::Apk)
-    }
-
-    /// The stable name in reports and on the command line.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Deb => "deb",
-            Self::Rpm => "rpm",
-            Self::Apk => "apk",
-            Self::Python => "python",
-            Self::Npm => "npm",
-            Self::Gem => "gem",
-            Self::Java => "java",
-            Self::Go => "go",
-            Self::Rust => "rust",
-            Self::Binary => "binary",
-        }
-    }
-}
-
-impl fmt::Display for PackageKind {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.pad(self.name())
-    }
-}
+pub use kind::PackageKind;
 
 /// Position of a package in [`Analysis::packages`](crate::analysis::Analysis::packages).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -109,9 +56,44 @@ pub struct Package {
     /// The distribution package whose file list contains `location`, if any: then the distribution answers for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub owner: Option<PackageId>,
+    /// What kind of evidence says that it is there.
+    #[serde(default, skip_serializing_if = "PackageEvidence::is_installed")]
+    pub evidence: PackageEvidence,
     /// What only this kind of package has.
     #[serde(default)]
     pub details: PackageDetails,
+}
+
+/// How sure it is that a package is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PackageEvidence {
+    /// Its files or its record in a package database are there.
+    #[default]
+    Installed,
+    /// A file is there that a package is known to contain, without the package's record: copied by a build.
+    Copied,
+    /// A document inside the image, such as an SBOM, claims it.
+    Claimed,
+    /// A lock file or a manifest asks for it. Whether it was installed, nothing tells.
+    Declared,
+}
+
+impl PackageEvidence {
+    /// The stable name in reports.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Installed => "installed",
+            Self::Copied => "copied",
+            Self::Claimed => "claimed",
+            Self::Declared => "declared",
+        }
+    }
+
+    /// Whether the package itself is there.
+    pub const fn is_installed(&self) -> bool {
+        matches!(self, Self::Installed)
+    }
 }
 
 /// The source package of a binary package.
@@ -199,6 +181,37 @@ pub enum PackageDetails {
 }
 
 impl Package {
+    /// An installed package with nothing but the fields that all have.
+    pub fn new(kind: PackageKind, name: &str, version: &str, location: ImagePath) -> Self {
+        Self {
+            kind,
+            name: name.to_owned(),
+            version: version.to_owned(),
+            architecture: None,
+            source: None,
+            licenses: Vec::new(),
+            origin: None,
+            size_bytes: None,
+            location,
+            nested: Vec::new(),
+            layer: 0,
+            cataloger: String::new(),
+            cpes: Vec::new(),
+            files: Vec::new(),
+            owner: None,
+            evidence: PackageEvidence::Installed,
+            details: PackageDetails::None,
+        }
+    }
+
+    /// The kind in words, with the evidence where that is not the package itself.
+    pub fn described_kind(&self) -> String {
+        match self.evidence {
+            PackageEvidence::Installed => self.kind.name().to_owned(),
+            other => format!("{} ({})", self.kind.name(), other.name()),
+        }
+    }
+
     /// Version and release apart: RPM and apk at the last `-`; any other kind has no release.
     /// The RPM epoch is not part of the version.
     pub fn version_and_release(&self) -> (&str, Option<&str>) {

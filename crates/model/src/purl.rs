@@ -15,9 +15,9 @@ pub fn purl(package: &Package, distribution: Option<&Distribution>) -> String {
     // The specification wants Go paths in lower case, but modules are told apart by case; so the path is written
     // under a type without that rule.
     let is_go = package.kind == PackageKind::Go;
-    let written_type = if is_go { "generic" } else { type_of(package.kind) };
+    let written_type = if is_go { "generic" } else { package.kind.purl_type() };
     let Ok(mut purl) = PackageUrl::new(written_type, name.to_owned()) else {
-        return format!("pkg:{}/unnamed", type_of(package.kind));
+        return format!("pkg:{}/unnamed", package.kind.purl_type());
     };
     if let Some(namespace) = namespace.filter(|namespace| !namespace.is_empty()) {
         // A namespace that the type does not allow is left out rather than the package.
@@ -31,22 +31,6 @@ pub fn purl(package: &Package, distribution: Option<&Distribution>) -> String {
     }
     let text = purl.to_string();
     if is_go { text.replacen("pkg:generic/", "pkg:golang/", 1) } else { text }
-}
-
-/// The purl type of a kind of package.
-pub const fn type_of(kind: PackageKind) -> &'static str {
-    match kind {
-        PackageKind::Deb => "deb",
-        PackageKind::Rpm => "rpm",
-        PackageKind::Apk => "apk",
-        PackageKind::Python => "pypi",
-        PackageKind::Npm => "npm",
-        PackageKind::Gem => "gem",
-        PackageKind::Java => "maven",
-        PackageKind::Go => "golang",
-        PackageKind::Rust => "cargo",
-        PackageKind::Binary => "generic",
-    }
 }
 
 /// A Python name as PEP 503 compares it: lower case, runs of `-`, `_` and `.` as one `-`.
@@ -65,7 +49,7 @@ pub fn python_name(name: &str) -> String {
 fn name(package: &Package, distribution: Option<&Distribution>) -> (Option<String>, String) {
     let own = || package.name.clone();
     match (package.kind, &package.details) {
-        (PackageKind::Deb | PackageKind::Rpm | PackageKind::Apk, _) => {
+        (PackageKind::Deb | PackageKind::Rpm | PackageKind::Apk | PackageKind::Pacman | PackageKind::Opkg, _) => {
             (Some(vendor(package.kind, distribution).to_owned()), own())
         }
         (PackageKind::Python, _) => (None, python_name(&package.name)),
@@ -74,7 +58,16 @@ fn name(package: &Package, distribution: Option<&Distribution>) -> (Option<Strin
             _ => (None, own()),
         },
         (PackageKind::Java, PackageDetails::Java { group, .. }) => (group.clone(), own()),
-        (PackageKind::Go, _) => match package.name.rsplit_once('/') {
+        // Category, vendor, host and path: everything before the last segment.
+        (
+            PackageKind::Go
+            | PackageKind::Portage
+            | PackageKind::Composer
+            | PackageKind::Swift
+            | PackageKind::Terraform
+            | PackageKind::GithubAction,
+            _,
+        ) => match package.name.rsplit_once('/') {
             Some((path, name)) => (Some(path.to_owned()), name.to_owned()),
             None => (None, own()),
         },
@@ -89,6 +82,8 @@ fn vendor(kind: PackageKind, distribution: Option<&Distribution>) -> &str {
         (Some(id), _) => id,
         (None, PackageKind::Deb) => "debian",
         (None, PackageKind::Apk) => "alpine",
+        (None, PackageKind::Pacman) => "arch",
+        (None, PackageKind::Opkg) => "openwrt",
         (None, _) => "",
     }
 }
@@ -214,6 +209,27 @@ mod tests {
             (package("rust", "serde", "1.0.0", json!({})), None, "pkg:cargo/serde@1.0.0"),
             (package("binary", "node", "20.1.0", json!({})), None, "pkg:generic/node@20.1.0"),
             (package("npm", "", "", json!({})), None, "pkg:npm/unnamed"),
+            (
+                package("pacman", "pacman", "6.0.1-1", json!({"architecture": "x86_64"})),
+                None,
+                "pkg:alpm/arch/pacman@6.0.1-1?arch=x86_64",
+            ),
+            (
+                package("portage", "dev-libs/openssl", "3.0.9-r1", json!({})),
+                None,
+                "pkg:ebuild/dev-libs/openssl@3.0.9-r1",
+            ),
+            (
+                package("composer", "symfony/http-kernel", "v4.2.0", json!({})),
+                None,
+                "pkg:composer/symfony/http-kernel@v4.2.0",
+            ),
+            (
+                package("swift", "github.com/apple/swift-nio", "2.40.0", json!({})),
+                None,
+                "pkg:swift/github.com/apple/swift-nio@2.40.0",
+            ),
+            (package("hex", "phoenix", "1.4.0", json!({})), None, "pkg:hex/phoenix@1.4.0"),
         ] {
             assert_eq!(purl(&package, distribution), want);
         }

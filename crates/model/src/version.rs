@@ -14,8 +14,6 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::package::PackageKind;
-
 mod apk;
 mod composer;
 mod dpkg;
@@ -101,21 +99,6 @@ impl Scheme {
             Self::Composer => "composer",
             Self::Hex => "hex",
             Self::Generic => "generic",
-        }
-    }
-
-    /// The order of the versions of packages of this kind.
-    pub const fn of(kind: PackageKind) -> Self {
-        match kind {
-            PackageKind::Deb => Self::Dpkg,
-            PackageKind::Rpm => Self::Rpm,
-            PackageKind::Apk => Self::Apk,
-            PackageKind::Python => Self::Pep440,
-            PackageKind::Npm | PackageKind::Rust => Self::Semver,
-            PackageKind::Gem => Self::RubyGems,
-            PackageKind::Java => Self::Maven,
-            PackageKind::Go => Self::Go,
-            PackageKind::Binary => Self::Generic,
         }
     }
 

@@ -120,10 +120,11 @@ impl<'e> Shared<'e> {
         }
     }
 
-    /// Packages by name, version, kind, architecture and place.
+    /// Packages that count, by name, version, kind, architecture and place.
     pub(crate) fn packages(&self) -> &[&'e Package] {
         self.packages.get_or_init(|| {
-            let mut packages: Vec<_> = self.evidence.analysis.packages.iter().collect();
+            let all = self.evidence.analysis.packages.iter();
+            let mut packages: Vec<_> = all.filter(|package| self.evidence.counts(package)).collect();
             packages.sort_by(|a, b| {
                 let key = |package: &'e Package| {
                     (
@@ -141,13 +142,16 @@ impl<'e> Shared<'e> {
         })
     }
 
-    /// Positions of the matches, by vulnerability, package name, version and place; those that point to no package
-    /// are left out.
+    /// Positions of the matches, by vulnerability, package name, version and place; those of packages
+    /// that do not count are left out.
     pub(crate) fn matches(&self) -> &[usize] {
         self.matches.get_or_init(|| {
             let key = |&at: &usize| {
                 let found = self.evidence.matches.matches.get(at)?;
                 let package = self.evidence.analysis.packages.get(found.package.0 as usize)?;
+                if !self.evidence.counts(package) {
+                    return None;
+                }
                 Some((&found.vulnerability, &package.name, &package.version, &package.location, &package.nested))
             };
             let mut order: Vec<_> = (0..self.evidence.matches.matches.len()).filter(|at| key(at).is_some()).collect();

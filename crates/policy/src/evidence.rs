@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use killick_model::analysis::Analysis;
 use killick_model::matching::Matches;
+use killick_model::package::Package;
 
 /// Everything triggers may look at. Nothing else influences a verdict.
 #[derive(Debug, Clone, Copy)]
@@ -20,6 +21,9 @@ pub struct Evidence<'a> {
     pub image_size_bytes: Option<u64>,
     /// The feeds there are, and how fresh.
     pub feeds: &'a [FeedGroup],
+    /// Whether packages that a lock file, a manifest or a document declares count like installed ones: of a source
+    /// folder, where nothing is installed yet. Of an image they do not count in the contract of version 1.
+    pub declared_packages: bool,
     /// The instant the evaluation speaks for.
     pub now: Timestamp,
 }
@@ -27,7 +31,21 @@ pub struct Evidence<'a> {
 impl<'a> Evidence<'a> {
     /// Evidence of an image and its matches; everything else is absent until set.
     pub const fn new(analysis: &'a Analysis, matches: &'a Matches, now: Timestamp) -> Self {
-        Self { analysis, matches, first_seen: &[], dockerfile: None, image_size_bytes: None, feeds: &[], now }
+        Self {
+            analysis,
+            matches,
+            first_seen: &[],
+            dockerfile: None,
+            image_size_bytes: None,
+            feeds: &[],
+            declared_packages: false,
+            now,
+        }
+    }
+
+    /// Whether the package counts.
+    pub(crate) const fn counts(&self, package: &Package) -> bool {
+        self.declared_packages || package.evidence.is_installed()
     }
 }
 

@@ -10,15 +10,8 @@ use killick_model::package::{Package, PackageDetails, PackageKind};
 pub fn package_type(package: &Package) -> &'static str {
     match package.kind {
         PackageKind::Deb => "dpkg",
-        PackageKind::Rpm => "rpm",
         PackageKind::Apk => "APKG",
-        PackageKind::Python => "python",
-        PackageKind::Npm => "npm",
-        PackageKind::Gem => "gem",
-        PackageKind::Java => "java",
-        PackageKind::Go => "go",
-        PackageKind::Rust => "rust",
-        PackageKind::Binary => "binary",
+        kind => kind.name(),
     }
 }
 

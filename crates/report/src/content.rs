@@ -68,8 +68,13 @@ const UNKNOWN: &str = "Unknown";
 /// What stands for an unknown version, size or source package.
 const NOT_AVAILABLE: &str = "N/A";
 
+/// Version 1 knows what is installed, not what a lock file or a document inside the image asks for.
+fn installed<'a>(subject: &Subject<'a>) -> impl Iterator<Item = &'a Package> {
+    subject.analysis.packages.iter().filter(|package| package.evidence.is_installed())
+}
+
 fn packages<'a>(subject: &Subject<'a>, kind: PackageKind) -> impl Iterator<Item = &'a Package> {
-    subject.analysis.packages.iter().filter(move |package| package.kind == kind)
+    installed(subject).filter(move |package| package.kind == kind)
 }
 
 /// The record of a language package: what npm, gem, Python, Go and binary packages share.

@@ -64,13 +64,13 @@ pub enum WontFix {
     LeftOut,
 }
 
-/// The records of an image, in the order of its matches.
+/// The records of an image, in the order of its matches. Packages that are only declared are unknown to version 1.
 pub fn records(analysis: &Analysis, matches: &Matches, kind: Kind, wont_fix: WontFix) -> Vec<Value> {
     matches
         .matches
         .iter()
         .map(|found| (found, analysis.package(found.package)))
-        .filter(|(_, package)| kind.includes(package.kind))
+        .filter(|(_, package)| package.evidence.is_installed() && kind.includes(package.kind))
         .filter(|(found, _)| wont_fix == WontFix::Included || found.fix.state != FixState::WontFix)
         .map(|(found, package)| record(found, package))
         .collect()

@@ -4,7 +4,7 @@
 
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use killick_model::distribution::Distribution;
-use killick_model::package::{Package, PackageDetails, PackageKind};
+use killick_model::package::{Package, PackageKind};
 use killick_model::path::ImagePath;
 use killick_vulns::{Index, MatchOptions, Subject, match_packages};
 
@@ -21,24 +21,8 @@ fn packages(count: usize) -> Vec<Package> {
     (0..count)
         .map(|at| {
             let (name, kind) = NAMES[at % NAMES.len()];
-            Package {
-                kind,
-                name: name.to_owned(),
-                version: format!("{}.{}.{}", at / 2500 % 50, at / 50 % 50, at % 50),
-                architecture: None,
-                source: None,
-                licenses: Vec::new(),
-                origin: None,
-                size_bytes: None,
-                location: ImagePath::from("/var/lib/dpkg/status"),
-                nested: Vec::new(),
-                layer: 0,
-                cataloger: "bench".to_owned(),
-                cpes: Vec::new(),
-                files: Vec::new(),
-                owner: None,
-                details: PackageDetails::None,
-            }
+            let version = format!("{}.{}.{}", at / 2500 % 50, at / 50 % 50, at % 50);
+            Package::new(kind, name, &version, ImagePath::from("/var/lib/dpkg/status"))
         })
         .collect()
 }

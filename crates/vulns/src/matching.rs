@@ -126,7 +126,7 @@ fn silence(index: &Index, vendor: &Vendor, subject: Subject<'_>) -> Vec<Problem>
     let kinds: BTreeSet<PackageKind> = subject.packages.iter().map(|package| package.kind).collect();
     let has_cpe = index.segments_of(namespaces::CPE).next().is_some();
     for kind in kinds.into_iter().filter(|kind| !kind.is_os()) {
-        let ecosystem = namespaces::language(kind);
+        let ecosystem = kind.ecosystem();
         let known = ecosystem.map_or(has_cpe, |ecosystem| index.segments_of(ecosystem).next().is_some());
         if !known {
             let what =

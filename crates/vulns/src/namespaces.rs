@@ -1,7 +1,6 @@
 //! Which statements speak of which packages: distribution releases and ecosystems.
 
 use killick_model::distribution::Distribution;
-use killick_model::package::PackageKind;
 use killick_model::version::Scheme;
 
 /// Debian's releases, which its tracker names and os-release numbers.
@@ -22,19 +21,6 @@ const JUDGED_AS: &[(&str, &str)] = &[("centos", "rhel"), ("raspbian", "debian"),
 
 /// Segments with this ecosystem are looked up by CPE.
 pub(crate) const CPE: &str = "cpe";
-
-/// The ecosystem whose advisories speak of packages of this kind; `None` for distribution packages and binaries.
-pub(crate) const fn language(kind: PackageKind) -> Option<&'static str> {
-    match kind {
-        PackageKind::Python => Some("PyPI"),
-        PackageKind::Npm => Some("npm"),
-        PackageKind::Gem => Some("RubyGems"),
-        PackageKind::Java => Some("Maven"),
-        PackageKind::Go => Some("Go"),
-        PackageKind::Rust => Some("crates.io"),
-        PackageKind::Deb | PackageKind::Rpm | PackageKind::Apk | PackageKind::Binary => None,
-    }
-}
 
 /// The namespace of a Debian release by codename.
 pub(crate) fn debian(codename: &str) -> String {

@@ -4,16 +4,12 @@
 //! are read too.
 
 use killick_model::package::{PackageDetails, PackageKind};
-use killick_model::problem::Problem;
 use serde_json::Value;
 
-use super::{Cataloger, Found, WantedFile, Wants, package};
+use super::{Cataloger, Found, WantedFile, Wants, document, package};
 
 /// Finds node packages.
 pub(super) struct Npm;
-
-/// Bytes of one `package.json`; real ones have some ten kilobytes.
-const MANIFEST_BYTES: usize = 4 << 20;
 
 impl Cataloger for Npm {
     fn name(&self) -> &'static str {
@@ -33,22 +29,7 @@ impl Cataloger for Npm {
     }
 
     fn read(&self, file: &mut WantedFile<'_>, found: &mut Found) {
-        // npm itself tolerates a byte order mark.
-        let bytes = file.bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(file.bytes);
-        if bytes.len() > MANIFEST_BYTES {
-            let message = format!("more than {MANIFEST_BYTES} bytes, not read");
-            found.problems.push(Problem::new("limit-manifest-bytes", file.path.to_string(), message));
-            return;
-        }
-        // Nor does it mind bytes that are not UTF-8.
-        let document: Value = match serde_json::from_str(&String::from_utf8_lossy(bytes)) {
-            Ok(document) => document,
-            Err(error) => {
-                let message = format!("not JSON: {error}");
-                found.problems.push(Problem::new("malformed-package", file.path.to_string(), message));
-                return;
-            }
-        };
+        let Some(document) = document::json_tree(file, found) else { return };
         // Without both it marks a folder (`"type": "module"`) or a private application, and is no package.
         let (Some(name), Some(version)) = (text(&document["name"]), text(&document["version"])) else { return };
         let mut package = package(PackageKind::Npm, name, version, file.path);

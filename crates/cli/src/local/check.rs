@@ -73,6 +73,7 @@ impl Judgement {
             let evidence = Evidence {
                 feeds: &feeds,
                 image_size_bytes: Some(analysis.size_bytes()),
+                declared_packages: is_folder(&image.source),
                 ..Evidence::new(&analysis, &matches, now)
             };
             killick_policy::evaluate(&bundle, &evidence, &reference(&image.source), &killick_policy::Options::default())
@@ -99,6 +100,11 @@ fn reference(source: &str) -> String {
         Ok(killick_fetch::Source::Registry(reference)) => reference.to_string(),
         _ => source.to_owned(),
     }
+}
+
+/// Whether the source is a folder: of an application nobody has built yet, the lock files are what there is.
+fn is_folder(source: &str) -> bool {
+    matches!(killick_fetch::Source::parse(source), Ok(killick_fetch::Source::Directory(_)))
 }
 
 fn read_bundle(path: &Path) -> anyhow::Result<Bundle> {

@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 
 use killick_model::package::{Package, PackageKind};
-use killick_model::version::{self, Scheme};
+use killick_model::version;
 
 use super::{Gate, State, Trigger};
 use crate::check::{Check, TriggerError};
@@ -139,7 +139,7 @@ fn satisfies(check: &mut Check<'_, '_>, package: &Package, wanted: &str, minimum
     if !minimum {
         return Ok(false);
     }
-    let scheme = Scheme::of(package.kind);
+    let scheme = package.kind.scheme();
     let is_os = package.kind.is_os();
     let compare = |installed: &str| {
         version::compare(scheme, installed, wanted).ok_or_else(|| {

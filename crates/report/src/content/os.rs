@@ -3,10 +3,10 @@
 use killick_model::package::{Package, PackageDetails, PackageKind};
 use serde_json::{Value, json};
 
-use super::{NOT_AVAILABLE, Subject, or_not_available};
+use super::{NOT_AVAILABLE, Subject, installed, or_not_available};
 
 pub(super) fn render(subject: &Subject<'_>) -> Value {
-    subject.analysis.packages.iter().filter(|package| package.kind.is_os()).map(record).collect()
+    installed(subject).filter(|package| package.kind.is_os()).map(record).collect()
 }
 
 fn record(package: &Package) -> Value {

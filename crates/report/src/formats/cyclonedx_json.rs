@@ -103,6 +103,7 @@ fn component(report: &Report<'_>, at: usize, package: &Package) -> Component {
     let mut properties = vec![
         property("killick:package:kind", package.kind),
         property("killick:package:cataloger", &package.cataloger),
+        property("killick:package:evidence", package.evidence.name()),
         property("killick:package:layer", package.layer),
     ];
     properties.extend(layer.map(|layer| property("killick:package:layer:diff-id", &layer.diff_id)));

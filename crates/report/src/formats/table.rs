@@ -33,7 +33,9 @@ pub(super) fn render(report: &Report<'_>, style: Style, out: &mut dyn io::Write)
 
 fn packages(text: &mut String, analysis: &Analysis, style: Style) {
     let rows = analysis.packages.iter().map(|package| {
-        [&package.name, &package.version, package.kind.name(), &package.virtual_path()].map(plain).to_vec()
+        [package.name.as_str(), &package.version, &package.described_kind(), &package.virtual_path()]
+            .map(plain)
+            .to_vec()
     });
     if !analysis.packages.is_empty() {
         text.push_str(&table(&["NAME", "VERSION", "TYPE", "LOCATION"], &["VERSION", "TYPE"], rows.collect(), style));
@@ -69,7 +71,7 @@ fn row(analysis: &Analysis, found: &Match) -> Vec<String> {
         &package.name,
         &package.version,
         &fix_text(&found.fix),
-        package.kind.name(),
+        &package.described_kind(),
         &risk(found),
     ]
     .map(plain)

@@ -37,7 +37,7 @@ pub(crate) fn opinions(
     let package = identity.package;
     let index = recent.index;
     let mut found = Vec::new();
-    match namespaces::language(package.kind) {
+    match package.kind.ecosystem() {
         None if package.kind.is_os() => {
             for query in query::os(package) {
                 for &segment in &vendor.segments {

@@ -31,19 +31,7 @@ fn packages(text: &str) -> (Option<Distribution>, Vec<Package>) {
 }
 
 fn package(words: &[&str]) -> Package {
-    let kinds = [
-        PackageKind::Deb,
-        PackageKind::Rpm,
-        PackageKind::Apk,
-        PackageKind::Python,
-        PackageKind::Npm,
-        PackageKind::Gem,
-        PackageKind::Java,
-        PackageKind::Go,
-        PackageKind::Rust,
-        PackageKind::Binary,
-    ];
-    let kind = kinds.into_iter().find(|kind| kind.name() == words[0]).unwrap();
+    let kind = PackageKind::all().find(|kind| kind.name() == words[0]).unwrap();
     let values = |key: &str| -> Vec<String> {
         let values = words[3..].iter().filter_map(|word| word.split_once('=').filter(|(name, _)| *name == key));
         values.map(|(_, value)| value.to_owned()).collect()
@@ -64,25 +52,14 @@ fn package(words: &[&str]) -> Package {
         _ => PackageDetails::None,
     };
     Package {
-        kind,
-        name: words[1].to_owned(),
-        version: words[2].to_owned(),
-        architecture: None,
         source: value("source").map(|name| SourcePackage {
             name,
             version: value("source-version").unwrap_or_else(|| words[2].to_owned()),
         }),
-        licenses: Vec::new(),
-        origin: None,
-        size_bytes: None,
-        location: ImagePath::new(b"somewhere").unwrap(),
-        nested: Vec::new(),
-        layer: 0,
-        cataloger: "test".to_owned(),
         cpes: values("cpe"),
-        files: Vec::new(),
         owner: value("owner").map(|owner| PackageId(owner.parse().unwrap())),
         details,
+        ..Package::new(kind, words[1], words[2], ImagePath::new(b"somewhere").unwrap())
     }
 }
 

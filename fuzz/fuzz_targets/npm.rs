@@ -1,4 +1,0 @@
-//! The `npm` cataloger: a path, a newline, the bytes of the file.
-#![no_main]
-
-libfuzzer_sys::fuzz_target!(|data: &[u8]| killick_fuzz::cataloger("npm", data));
