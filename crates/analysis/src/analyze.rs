@@ -76,23 +76,27 @@ pub fn analyze(
     if image.layers.len() > limit {
         return Err(AnalysisError::Layers { image: image.name.clone(), layers: image.layers.len(), limit });
     }
-    // The lowest broken layer is told, whichever thread comes to its error first.
+    let mut order: Vec<(usize, &StagedLayer)> = image.layers.iter().enumerate().collect();
+    order.sort_by_key(|(_, layer)| layer.source.position());
     let name_bytes = AtomicU64::new(0);
     let memo = Memo::default();
-    let outcomes: Vec<Result<LayerFacts, AnalysisError>> = image
-        .layers
-        .par_iter()
-        .with_max_len(1)
-        .map(|layer| {
-            let facts = facts(layer, cache, options, &memo)?;
-            // Here, so that the layers of one image are not all held before they turn out to be too much.
-            let bytes = facts.name_bytes();
-            let before = name_bytes.fetch_add(bytes, Ordering::Relaxed);
-            let too_many = before.saturating_add(bytes) > options.limits.tree_bytes;
-            if too_many { Err(too_many_names(layer, options)) } else { Ok(facts) }
+    let mut outcomes: Vec<(usize, Result<LayerFacts, AnalysisError>)> = order
+        .into_iter()
+        .par_bridge()
+        .map(|(index, layer)| {
+            let outcome = facts(layer, cache, options, &memo).and_then(|facts| {
+                // Here, so that the layers of one image are not all held before they turn out to be too much.
+                let bytes = facts.name_bytes();
+                let before = name_bytes.fetch_add(bytes, Ordering::Relaxed);
+                let too_many = before.saturating_add(bytes) > options.limits.tree_bytes;
+                if too_many { Err(too_many_names(layer, options)) } else { Ok(facts) }
+            });
+            (index, outcome)
         })
         .collect();
-    let mut layers = outcomes.into_iter().collect::<Result<Vec<_>, _>>()?;
+    // The lowest broken layer is told, whichever thread comes to its error first.
+    outcomes.sort_by_key(|(index, _)| *index);
+    let mut layers = outcomes.into_iter().map(|(_, outcome)| outcome).collect::<Result<Vec<_>, _>>()?;
     report(options, Step::Joining);
 
     let mut problems = Vec::new();

@@ -5,6 +5,7 @@
 
 mod client;
 mod clock;
+mod environment;
 mod exit;
 mod local;
 mod progress;

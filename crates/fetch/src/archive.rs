@@ -1,24 +1,26 @@
 //! Image archives: a tar, plain or compressed, whose members are read in place.
 //!
-//! A plain archive is indexed by seeking from header to header. A compressed one is streamed once to index it, keeping
-//! small members, and again up to a layer for each layer opened: time is paid so that nothing is written to disk and
-//! nothing large is held. Member names are keys of a table and never become paths of this machine.
+//! A plain archive is indexed by seeking from header to header. One that cannot seek (compressed, or exported by a
+//! container engine) is streamed once to index it, keeping small members, and once more to read the others: time is
+//! paid so that nothing is written to disk and nothing large is held. Member names are keys of a table and never become
+//! paths of this machine.
 
 mod member;
 
 use std::collections::HashMap;
 use std::io::{self, BufReader, Read, Seek, SeekFrom};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use killick_model::hint::Hint;
 use killick_model::path::ImagePath;
 
+use crate::carousel::{Carousel, Opener};
 use crate::layer::Blob;
 use crate::limits::Limits;
 use member::{Kind, ScanError};
 
-/// Members of compressed archives up to this size are kept while indexing, for documents.
+/// Members of archives that cannot seek are kept up to this size while indexing, for documents.
 const KEPT_BYTES: u64 = 1 << 20;
 /// Sum of what is kept.
 const KEPT_TOTAL_BYTES: u64 = 16 << 20;
@@ -30,61 +32,61 @@ const READ_BYTES: usize = 128 << 10;
 #[derive(Debug, thiserror::Error)]
 pub enum ArchiveError {
     /// The file cannot be read or decompressed.
-    #[error("cannot read the archive `{}`", path.display())]
+    #[error("cannot read the archive `{archive}`")]
     Read {
-        /// The file.
-        path: PathBuf,
+        /// The file, or the source it comes from.
+        archive: String,
         /// Why.
         #[source]
         source: io::Error,
     },
     /// The file is something else.
-    #[error("`{}` is no tar archive", path.display())]
+    #[error("`{archive}` is no tar archive")]
     NotAnArchive {
-        /// The file.
-        path: PathBuf,
+        /// The file, or the source it comes from.
+        archive: String,
     },
     /// The archive ends in the middle of a member.
-    #[error("the archive `{}` ends in the middle of `{member}`", path.display())]
+    #[error("the archive `{archive}` ends in the middle of `{member}`")]
     Truncated {
-        /// The file.
-        path: PathBuf,
+        /// The file, or the source it comes from.
+        archive: String,
         /// The member.
         member: String,
     },
     /// A header is damaged.
-    #[error("the archive `{}` is damaged at byte {position}: {reason}", path.display())]
+    #[error("the archive `{archive}` is damaged at byte {position}: {reason}")]
     Malformed {
-        /// The file.
-        path: PathBuf,
+        /// The file, or the source it comes from.
+        archive: String,
         /// Of the header, in the uncompressed archive.
         position: u64,
         /// What is wrong with it.
         reason: &'static str,
     },
     /// More members or bytes than we index.
-    #[error("the archive `{}` has more than {limit} {what}", path.display())]
+    #[error("the archive `{archive}` has more than {limit} {what}")]
     TooLarge {
-        /// The file.
-        path: PathBuf,
+        /// The file, or the source it comes from.
+        archive: String,
         /// The limit.
         limit: u64,
         /// Of what.
         what: &'static str,
     },
     /// A member that another one names.
-    #[error("the archive `{}` has no member `{member}`", path.display())]
+    #[error("the archive `{archive}` has no member `{member}`")]
     Missing {
-        /// The file.
-        path: PathBuf,
+        /// The file, or the source it comes from.
+        archive: String,
         /// The member.
         member: String,
     },
     /// A member is a link that leads nowhere.
-    #[error("the member `{member}` of `{}` is a link that leads to no member", path.display())]
+    #[error("the member `{member}` of `{archive}` is a link that leads to no member")]
     Link {
-        /// The file.
-        path: PathBuf,
+        /// The file, or the source it comes from.
+        archive: String,
         /// The member.
         member: String,
     },
@@ -103,16 +105,17 @@ impl Hint for ArchiveError {
 
 /// An indexed archive.
 pub(crate) struct Archive {
-    path: PathBuf,
-    compression: Compression,
+    /// For messages.
+    name: String,
+    origin: Origin,
     members: HashMap<ImagePath, Member>,
 }
 
-#[derive(Clone, Copy)]
-enum Compression {
-    None,
-    Gzip,
-    Zstd(u32),
+enum Origin {
+    /// A file that can be read anywhere.
+    File(PathBuf),
+    /// A stream of the uncompressed archive.
+    Stream(Arc<Carousel>),
 }
 
 enum Member {
@@ -121,55 +124,42 @@ enum Member {
 }
 
 impl Archive {
-    /// Indexes the archive at `path`. If a name occurs twice, the last member counts, as when unpacking.
+    /// Indexes the archive at `path`.
     pub(crate) fn open(path: PathBuf, limits: &Limits) -> Result<Self, ArchiveError> {
-        let read = |source| ArchiveError::Read { path: path.clone(), source };
+        let name = path.display().to_string();
+        let read = |source| ArchiveError::Read { archive: name.clone(), source };
         let mut file = fs_err::File::open(&path).map_err(read)?;
         let mut magic = Vec::new();
         file.by_ref().take(4).read_to_end(&mut magic).map_err(read)?;
         file.rewind().map_err(read)?;
-        let compression = match magic.as_slice() {
-            [0x1f, 0x8b, ..] => Compression::Gzip,
-            [0x28, 0xb5, 0x2f, 0xfd] => Compression::Zstd(limits.zstd_window_log),
-            _ => Compression::None,
-        };
-        let mut members = HashMap::new();
-        let mut kept_total = 0;
-        let mut visit = |name: &[u8], kind: Kind, content: &mut dyn Read| {
-            let Some(name) = ImagePath::new(name) else { return Ok(()) };
-            let member = match kind {
-                Kind::File { offset, size } => {
-                    let kept = if matches!(compression, Compression::None)
-                        || size > KEPT_BYTES
-                        || kept_total + size > KEPT_TOTAL_BYTES
-                    {
-                        None
-                    } else {
-                        let mut bytes = Vec::new();
-                        content.read_to_end(&mut bytes)?;
-                        kept_total += size;
-                        (bytes.len() as u64 == size).then(|| bytes.into())
-                    };
-                    Member::File { offset, size, kept }
-                }
-                Kind::SymbolicLink { target } => {
-                    let folder = ImagePath::new(name.parent().unwrap_or_default());
-                    Member::Link(folder.and_then(|folder| folder.join(&target)))
-                }
-                Kind::HardLink { target } => Member::Link(ImagePath::new(&target)),
-            };
-            members.insert(name, member);
-            Ok(())
-        };
-        let scanned = match compression {
-            Compression::None => member::scan(&mut member::Seeking::new(file).map_err(read)?, limits, &mut visit),
+        let opener: Opener = match magic.as_slice() {
+            [0x1f, 0x8b, ..] => Box::new(move || gunzipped(&path)),
+            [0x28, 0xb5, 0x2f, 0xfd] => {
+                let window_log = limits.zstd_window_log;
+                Box::new(move || unzstd(&path, window_log))
+            }
             _ => {
-                member::scan(&mut member::Streaming(uncompressed(file, compression).map_err(read)?), limits, &mut visit)
+                let mut members = Index::new(0);
+                let mut file = member::Seeking::new(file).map_err(read)?;
+                return match member::scan(&mut file, limits, &mut |name, kind, content| {
+                    members.add(name, kind, content)
+                }) {
+                    Ok(()) => Ok(Self { name, origin: Origin::File(path), members: members.found }),
+                    Err(error) => Err(describe(name, error)),
+                };
             }
         };
-        match scanned {
-            Ok(()) => Ok(Self { path, compression, members }),
-            Err(error) => Err(describe(path, error)),
+        Self::stream(name, Carousel::new(opener), limits)
+    }
+
+    /// Indexes the archive of a stream.
+    pub(crate) fn stream(name: String, stream: Arc<Carousel>, limits: &Limits) -> Result<Self, ArchiveError> {
+        let reader = stream.open().map_err(|source| ArchiveError::Read { archive: name.clone(), source })?;
+        let mut members = Index::new(KEPT_TOTAL_BYTES);
+        let mut reader = member::Streaming(reader);
+        match member::scan(&mut reader, limits, &mut |name, kind, content| members.add(name, kind, content)) {
+            Ok(()) => Ok(Self { name, origin: Origin::Stream(stream), members: members.found }),
+            Err(error) => Err(describe(name, error)),
         }
     }
 
@@ -185,14 +175,14 @@ impl Archive {
         let read = blob.open().and_then(|reader| reader.take(limit.saturating_add(1)).read_to_end(&mut bytes));
         match read {
             Ok(_) => Ok(bytes),
-            Err(source) => Err(ArchiveError::Read { path: self.path.clone(), source }),
+            Err(source) => Err(ArchiveError::Read { archive: self.name.clone(), source }),
         }
     }
 
     /// The content of a member as something to open, and its size.
     pub(crate) fn blob(&self, name: &[u8]) -> Result<(Arc<dyn Blob>, u64), ArchiveError> {
         let member = || String::from_utf8_lossy(name).into_owned();
-        let missing = || ArchiveError::Missing { path: self.path.clone(), member: member() };
+        let missing = || ArchiveError::Missing { archive: self.name.clone(), member: member() };
         let mut at = ImagePath::new(name).ok_or_else(missing)?;
         for _ in 0..=LINKS {
             match self.members.get(&at) {
@@ -200,66 +190,98 @@ impl Archive {
                 Some(Member::Link(Some(target))) if self.members.contains_key(target) => at = target.clone(),
                 Some(Member::Link(_)) => break,
                 Some(Member::File { offset, size, kept }) => {
-                    let blob = MemberBlob {
-                        path: self.path.clone(),
-                        compression: self.compression,
-                        offset: *offset,
-                        size: *size,
-                        kept: kept.clone(),
+                    let (offset, size) = (*offset, *size);
+                    let blob: Arc<dyn Blob> = match (kept, &self.origin) {
+                        (Some(kept), _) => Arc::new(Kept(Arc::clone(kept))),
+                        (None, Origin::File(path)) => Arc::new(Slice { path: path.clone(), offset, size }),
+                        (None, Origin::Stream(stream)) => Arc::new(stream.member(offset, size)),
                     };
-                    return Ok((Arc::new(blob), *size));
+                    return Ok((blob, size));
                 }
             }
         }
-        Err(ArchiveError::Link { path: self.path.clone(), member: member() })
+        Err(ArchiveError::Link { archive: self.name.clone(), member: member() })
     }
 }
 
-struct MemberBlob {
+/// Members by name. If a name occurs twice, the last member counts, as when unpacking.
+struct Index {
+    found: HashMap<ImagePath, Member>,
+    /// Bytes of members that may yet be kept.
+    keeps: u64,
+}
+
+impl Index {
+    fn new(keeps: u64) -> Self {
+        Self { found: HashMap::new(), keeps }
+    }
+
+    fn add(&mut self, name: &[u8], kind: Kind, content: &mut dyn Read) -> io::Result<()> {
+        let Some(name) = ImagePath::new(name) else { return Ok(()) };
+        let member = match kind {
+            Kind::File { offset, size } => {
+                let mut kept = None;
+                if size <= self.keeps.min(KEPT_BYTES) {
+                    let mut bytes = Vec::new();
+                    content.read_to_end(&mut bytes)?;
+                    self.keeps -= size;
+                    kept = (bytes.len() as u64 == size).then(|| bytes.into());
+                }
+                Member::File { offset, size, kept }
+            }
+            Kind::SymbolicLink { target } => {
+                let folder = ImagePath::new(name.parent().unwrap_or_default());
+                Member::Link(folder.and_then(|folder| folder.join(&target)))
+            }
+            Kind::HardLink { target } => Member::Link(ImagePath::new(&target)),
+        };
+        self.found.insert(name, member);
+        Ok(())
+    }
+}
+
+/// A member in memory.
+struct Kept(Arc<[u8]>);
+
+impl Blob for Kept {
+    fn open(&self) -> io::Result<Box<dyn Read + Send>> {
+        Ok(Box::new(io::Cursor::new(Arc::clone(&self.0))))
+    }
+}
+
+/// A member of a plain archive.
+struct Slice {
     path: PathBuf,
-    compression: Compression,
     offset: u64,
     size: u64,
-    kept: Option<Arc<[u8]>>,
 }
 
-impl Blob for MemberBlob {
+impl Blob for Slice {
     fn open(&self) -> io::Result<Box<dyn Read + Send>> {
-        if let Some(kept) = &self.kept {
-            return Ok(Box::new(io::Cursor::new(Arc::clone(kept))));
-        }
         let mut file = fs_err::File::open(&self.path)?;
-        if let Compression::None = self.compression {
-            file.seek(SeekFrom::Start(self.offset))?;
-            return Ok(Box::new(file.take(self.size)));
-        }
-        let mut reader = uncompressed(file, self.compression)?;
-        io::copy(&mut reader.by_ref().take(self.offset), &mut io::sink())?;
-        Ok(Box::new(reader.take(self.size)))
+        file.seek(SeekFrom::Start(self.offset))?;
+        Ok(Box::new(file.take(self.size)))
     }
 }
 
-fn uncompressed(file: fs_err::File, compression: Compression) -> io::Result<Box<dyn Read + Send>> {
-    let file = BufReader::with_capacity(READ_BYTES, file);
-    match compression {
-        Compression::None => Ok(Box::new(file)),
-        Compression::Gzip => {
-            Ok(Box::new(BufReader::with_capacity(READ_BYTES, flate2::bufread::MultiGzDecoder::new(file))))
-        }
-        Compression::Zstd(window_log) => {
-            let mut decoder = zstd::Decoder::with_buffer(file)?;
-            decoder.window_log_max(window_log)?;
-            Ok(Box::new(BufReader::with_capacity(READ_BYTES, decoder)))
-        }
-    }
+fn gunzipped(path: &Path) -> io::Result<Box<dyn Read + Send>> {
+    let file = BufReader::with_capacity(READ_BYTES, fs_err::File::open(path)?);
+    Ok(Box::new(BufReader::with_capacity(READ_BYTES, flate2::bufread::MultiGzDecoder::new(file))))
 }
 
-fn describe(path: PathBuf, error: ScanError) -> ArchiveError {
+fn unzstd(path: &Path, window_log: u32) -> io::Result<Box<dyn Read + Send>> {
+    let file = BufReader::with_capacity(READ_BYTES, fs_err::File::open(path)?);
+    let mut decoder = zstd::Decoder::with_buffer(file)?;
+    decoder.window_log_max(window_log)?;
+    Ok(Box::new(BufReader::with_capacity(READ_BYTES, decoder)))
+}
+
+fn describe(archive: String, error: ScanError) -> ArchiveError {
     match error {
-        ScanError::Read(source) => ArchiveError::Read { path, source },
-        ScanError::NotAnArchive => ArchiveError::NotAnArchive { path },
-        ScanError::Truncated { member } => ArchiveError::Truncated { path, member },
-        ScanError::Malformed { position, reason } => ArchiveError::Malformed { path, position, reason },
-        ScanError::TooLarge { limit, what } => ArchiveError::TooLarge { path, limit, what },
+        ScanError::Read(source) => ArchiveError::Read { archive, source },
+        ScanError::NotAnArchive => ArchiveError::NotAnArchive { archive },
+        ScanError::Truncated { member } => ArchiveError::Truncated { archive, member },
+        ScanError::Malformed { position, reason } => ArchiveError::Malformed { archive, position, reason },
+        ScanError::TooLarge { limit, what } => ArchiveError::TooLarge { archive, limit, what },
     }
 }

@@ -2,11 +2,13 @@
 //!
 //! Borrowed by the API client, webhooks and feed downloads. Nothing here retries; that is its caller's decision.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use killick_model::hint::Hint;
 use reqwest::redirect::Policy;
+use secrecy::{ExposeSecret as _, SecretSlice};
 
 use crate::egress::{Reach, Resolver};
 
@@ -17,6 +19,10 @@ pub struct ClientOptions {
     pub extra_ca_pem: Option<Vec<u8>>,
     /// Accept any certificate. Only for a registry whose record says so.
     pub skip_tls_verify: bool,
+    /// Our certificate with its chain and its private key, in PEM.
+    pub identity_pem: Option<SecretSlice<u8>>,
+    /// The socket every request goes to, whatever its address says.
+    pub unix_socket: Option<PathBuf>,
     /// Time to establish a connection.
     pub connect_timeout: Duration,
     /// Time without a single byte after which a transfer is given up.
@@ -32,6 +38,8 @@ impl Default for ClientOptions {
         Self {
             extra_ca_pem: None,
             skip_tls_verify: false,
+            identity_pem: None,
+            unix_socket: None,
             connect_timeout: Duration::from_secs(10),
             read_timeout: Duration::from_secs(30),
             redirects: 5,
@@ -46,6 +54,9 @@ pub enum HttpError {
     /// The additional certificates are unreadable.
     #[error("the additional CA certificates are not PEM")]
     Certificates(#[source] Option<reqwest::Error>),
+    /// Our own certificate is unreadable.
+    #[error("the client certificate and its key are not PEM")]
+    Identity(#[source] reqwest::Error),
     /// The TLS stack refused the settings.
     #[error("cannot set up the HTTP client")]
     Client(#[source] reqwest::Error),
@@ -55,6 +66,10 @@ impl Hint for HttpError {
     fn hint(&self) -> Option<String> {
         match self {
             Self::Certificates(_) => Some("give a file with `-----BEGIN CERTIFICATE-----` blocks".to_owned()),
+            Self::Identity(_) => Some(
+                "give a file with a `-----BEGIN CERTIFICATE-----` and one with a `-----BEGIN PRIVATE KEY-----` block"
+                    .to_owned(),
+            ),
             Self::Client(_) => {
                 Some("install the system's CA certificates (Debian: `apt-get install ca-certificates`)".to_owned())
             }
@@ -86,6 +101,12 @@ pub fn client(options: &ClientOptions) -> Result<reqwest::Client, HttpError> {
     }
     if let Some(reach) = &options.reach {
         builder = builder.dns_resolver(Arc::new(Resolver(Arc::clone(reach))));
+    }
+    if let Some(pem) = &options.identity_pem {
+        builder = builder.identity(reqwest::Identity::from_pem(pem.expose_secret()).map_err(HttpError::Identity)?);
+    }
+    if let Some(path) = &options.unix_socket {
+        builder = builder.unix_socket(path.as_path()).no_proxy();
     }
     if options.skip_tls_verify {
         builder = builder.tls_danger_accept_invalid_certs(true);

@@ -107,6 +107,11 @@ impl From<LayerError> for io::Error {
 /// Opens stored bytes, any number of times.
 pub(crate) trait Blob: Send + Sync {
     fn open(&self) -> io::Result<Box<dyn Read + Send>>;
+
+    /// Where they begin in what they are read from, if that is read forward only.
+    fn position(&self) -> u64 {
+        0
+    }
 }
 
 /// What is known about the stored bytes of a layer before they are read.
@@ -133,5 +138,9 @@ impl LayerSource for StoredLayer {
         progress::report(self.progress.as_ref(), event);
         let raw = raw::RawReader::new(self.blob.open()?, self.promise.clone(), self.progress.clone());
         Ok(Box::new(decode::LayerReader::new(raw, self.zstd_window_log)))
+    }
+
+    fn position(&self) -> u64 {
+        self.blob.position()
     }
 }

@@ -83,6 +83,7 @@ impl Hint for LayoutError {
         let hint = match self {
             Self::Several { .. } => "name one behind a colon, as in `oci:DIR:TAG`",
             Self::NoIndex { .. } => "give a docker archive as `docker-archive:FILE`, a root directory as `dir:PATH`",
+            Self::Missing { .. } => "the image is incomplete: pull or copy it again, with the platform you want",
             Self::Outside { .. } => "copy the layout with its links replaced by files (`cp -rL`)",
             _ => return None,
         };
@@ -139,6 +140,7 @@ pub(crate) fn stage(
         let bytes = document(layout, &name, "manifest", &entry.digest, entry.size, options)?;
         match documents::read_document(&name, &bytes, Some(&entry.media_type), limits)? {
             Document::Index(entries) => {
+                let entries = within_reach(layout, entries, options);
                 let chosen = platform::choose(&entries, options.platform.as_ref(), &name)?.clone();
                 index = Some((entry.digest, bytes));
                 entry = chosen;
@@ -204,6 +206,18 @@ fn top<'a>(
         return Ok(platform::choose(entries, options.platform.as_ref(), name)?);
     }
     Err(LayoutError::Several { name: name.to_owned(), available: available() }.into())
+}
+
+/// The entries whose manifests are there, if there are such and no particular one is wanted: an engine keeps only the
+/// platform that was pulled, with the index of all.
+fn within_reach(layout: &impl Layout, entries: Vec<Entry>, options: &StageOptions) -> Vec<Entry> {
+    if options.platform.is_some() {
+        return entries;
+    }
+    // What is wrong with a blob is told where it is read.
+    let is_there = |entry: &&Entry| !matches!(layout.blob(&path_of(&entry.digest)), Ok(None));
+    let there: Vec<Entry> = entries.iter().filter(is_there).cloned().collect();
+    if there.iter().any(|entry| !entry.is_attestation()) { there } else { entries }
 }
 
 /// Whether `tag` is the name of an entry, or the tag of its name.

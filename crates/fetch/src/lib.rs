@@ -1,4 +1,4 @@
-//! Brings bytes here: registries, image archives, OCI layouts, root directories, feed downloads.
+//! Brings bytes here: registries, container engines, image archives, OCI layouts, root directories, feed downloads.
 //!
 //! [`Source::parse`] reads what the user typed, [`stage`](stage::stage) turns it into a
 //! [`StagedImage`](killick_model::image::StagedImage): documents verified and in memory, layers ready to be opened as
@@ -6,11 +6,15 @@
 //! allocated.
 
 mod archive;
+mod carousel;
+mod channel;
 pub mod credentials;
 mod directory;
 mod docker_archive;
 pub mod documents;
 pub mod egress;
+pub mod engine;
+pub mod environment;
 pub mod http;
 pub mod layer;
 mod layout;
@@ -25,6 +29,8 @@ pub use archive::ArchiveError;
 pub use credentials::Credentials;
 pub use directory::DirectoryError;
 pub use docker_archive::DockerArchiveError;
+pub use engine::EngineError;
+pub use environment::Environment;
 pub use layout::LayoutError;
 pub use limits::Limits;
 pub use registry::RegistryOptions;

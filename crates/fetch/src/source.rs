@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use killick_model::hint::Hint;
 use killick_model::reference::{Reference, ReferenceError};
 
+use crate::engine::Engine;
+
 /// Where an image comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Source {
@@ -41,6 +43,13 @@ pub enum Source {
     },
     /// A root file system in a directory.
     Directory(PathBuf),
+    /// A container engine.
+    Engine {
+        /// Which.
+        engine: Engine,
+        /// Name or id of an image it has.
+        image: String,
+    },
 }
 
 /// Why a text names no source.
@@ -95,13 +104,10 @@ pub enum SourceError {
 impl Hint for SourceError {
     fn hint(&self) -> Option<String> {
         match self {
-            Self::UnsupportedScheme { scheme } if scheme != "sbom" => Some(format!(
-                "save the image with `{scheme} save -o image.tar IMAGE` and use `docker-archive:image.tar`"
-            )),
             Self::NoFile { text } => Some(format!("if an image of this name is meant, write `registry:{text}`")),
             Self::Neither { .. } | Self::UnknownScheme { .. } => Some(
-                "use `registry:REF`, `docker-archive:FILE`, `oci-archive:FILE`, `oci:DIR[:TAG]`, `dir:PATH`, a \
-                 plain image reference, or an existing path"
+                "use `registry:REF`, `docker:REF`, `podman:REF`, `docker-archive:FILE`, `oci-archive:FILE`, \
+                 `oci:DIR[:TAG]`, `dir:PATH`, a plain image reference, or an existing path"
                     .to_owned(),
             ),
             _ => None,
@@ -164,9 +170,15 @@ fn with_scheme(scheme: &str, rest: &str, text: &str) -> Option<Result<Source, So
             Source::OciLayout { path, tag }
         }),
         "dir" => need("dir", "a directory").map(|()| Source::Directory(PathBuf::from(rest))),
-        "docker" | "podman" | "sbom" => Err(SourceError::UnsupportedScheme { scheme: scheme.to_owned() }),
+        "docker" => need("docker", "an image").map(|()| engine(Engine::Docker, rest)),
+        "podman" => need("podman", "an image").map(|()| engine(Engine::Podman, rest)),
+        "sbom" => Err(SourceError::UnsupportedScheme { scheme: scheme.to_owned() }),
         _ => return None,
     })
+}
+
+fn engine(engine: Engine, image: &str) -> Source {
+    Source::Engine { engine, image: image.to_owned() }
 }
 
 /// Splits `PATH[:NAME]` at the first colon that leaves an existing path; a path may itself have colons.
@@ -214,6 +226,7 @@ impl fmt::Display for Source {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (scheme, path, name) = match self {
             Self::Registry(reference) => return write!(out, "{reference}"),
+            Self::Engine { engine, image } => return write!(out, "{engine}:{image}"),
             Self::DockerArchive { path, image } => ("docker-archive:", path, image.as_ref()),
             Self::OciArchive { path, tag } => ("oci-archive:", path, tag.as_ref()),
             Self::Archive { path, image } => ("", path, image.as_ref()),
@@ -244,6 +257,8 @@ mod tests {
             ("oci-archive:/none/x.tar", "oci-archive:/none/x.tar"),
             ("oci:/none/layout:v1", "oci:/none/layout:v1"),
             ("dir:/none", "dir:/none"),
+            ("docker:alpine", "docker:alpine"),
+            ("podman:localhost/me/app:1", "podman:localhost/me/app:1"),
         ] {
             assert_eq!(Source::parse(text).unwrap().to_string(), want, "{text}");
         }
@@ -252,7 +267,7 @@ mod tests {
     #[test]
     fn faults_are_named() {
         for (text, want) in [
-            ("docker:alpine", "`docker:` sources are not supported by this version"),
+            ("docker:", "`docker:` must be followed by an image"),
             ("sbom:x.json", "`sbom:` sources are not supported by this version"),
             ("tarball:/x.tar", "`tarball:` is not a kind of source"),
             ("dir:", "`dir:` must be followed by a directory"),

@@ -11,6 +11,8 @@ use crate::credentials::CredentialsError;
 use crate::directory::{self, DirectoryError};
 use crate::docker_archive::{self, DockerArchiveError};
 use crate::documents::DocumentError;
+use crate::engine::{self, EngineError, EngineTimeouts};
+use crate::environment::Environment;
 use crate::layout::{self, LayoutError};
 use crate::limits::Limits;
 use crate::progress::{self, Event, Progress};
@@ -24,6 +26,10 @@ pub struct StageOptions {
     pub platform: Option<Platform>,
     /// How registries are spoken to.
     pub registry: RegistryOptions,
+    /// How container engines are waited for. The environment says where they are.
+    pub engine_timeouts: EngineTimeouts,
+    /// What the process was told by its environment; nothing if not given.
+    pub environment: Environment,
     /// What is refused.
     pub limits: Limits,
     /// Who hears about it.
@@ -51,6 +57,9 @@ pub enum StageError {
     /// The root directory.
     #[error(transparent)]
     Directory(#[from] DirectoryError),
+    /// The container engine.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
     /// The credentials file.
     #[error(transparent)]
     Credentials(#[from] CredentialsError),
@@ -65,6 +74,7 @@ impl Hint for StageError {
             Self::DockerArchive(error) => error.hint(),
             Self::Layout(error) => error.hint(),
             Self::Directory(error) => error.hint(),
+            Self::Engine(error) => error.hint(),
             Self::Credentials(_) => None,
         }
     }
@@ -72,14 +82,15 @@ impl Hint for StageError {
 
 /// Resolves `source` and fetches its documents.
 ///
-/// Layers are not fetched: that happens when they are opened, as often as they are opened. Layers of a registry image
-/// are downloaded by tasks of the runtime this was called on, which must therefore have another thread than the one
-/// that reads the layer, and must live as long.
+/// Layers are not fetched: that happens when they are opened, as often as they are opened. Layers of a registry or an
+/// engine come by tasks of the runtime this was called on, which must therefore have another thread than the one that
+/// reads the layer, and must live as long.
 pub async fn stage(source: &Source, options: &StageOptions) -> Result<StagedImage, StageError> {
     let name = source.to_string();
     progress::report(options.progress.as_ref(), Event::Resolving { name: &name });
     let image = match source {
         Source::Registry(reference) => registry::stage(reference, options).await?,
+        Source::Engine { engine, image } => engine::stage(*engine, image, name, options).await?,
         local => {
             let (local, worker_options) = (local.clone(), options.clone());
             match tokio::task::spawn_blocking(move || stage_local(local, name, &worker_options)).await {
@@ -112,6 +123,6 @@ fn stage_local(source: Source, name: String, options: &StageOptions) -> Result<S
             layout::stage(&folder, name, tag.as_deref(), options)
         }
         Source::Directory(path) => directory::stage(path, name, options),
-        Source::Registry(_) => unreachable!("registries are staged without blocking"),
+        Source::Registry(_) | Source::Engine { .. } => unreachable!("staged without blocking"),
     }
 }

@@ -142,7 +142,16 @@ pub trait LayerSource: Send + Sync {
     /// Starts reading. The reader decompresses, and fails with an [`io::Error`] whose source names the fault if
     /// the blob digest, the diffID or the declared size turn out wrong; a reader that reached its end without
     /// an error was verified. Must be called outside an async context: it may block.
+    ///
+    /// Layers of one image may come over one stream: then a reader has it from its first byte to its last or until it
+    /// is dropped, and others wait.
     fn open(&self) -> io::Result<Box<dyn io::Read + Send>>;
+
+    /// Where the layer lies in what the layers of its image are read from. Whoever opens the layers in this order
+    /// gets them in one pass, whatever they come from.
+    fn position(&self) -> u64 {
+        0
+    }
 }
 
 /// When a staged image was made, if its configuration says so in a form we understand.

@@ -18,8 +18,8 @@ use crate::report_error::hinted;
 /// Which image, and how to reach it.
 #[derive(Debug, Args)]
 pub(crate) struct ImageArgs {
-    /// An image reference, an archive, an OCI layout or a directory; also registry:REF, docker-archive:FILE,
-    /// oci-archive:FILE, oci:DIR or oci:DIR:TAG, dir:PATH
+    /// An image reference, an archive, an OCI layout or a directory; also registry:REF, docker:REF, podman:REF,
+    /// docker-archive:FILE, oci-archive:FILE, oci:DIR or oci:DIR:TAG, dir:PATH
     #[arg(value_name = "IMAGE")]
     pub(super) source: String,
     /// Which image of a multi-platform index
@@ -62,6 +62,7 @@ pub(super) async fn analyse(args: &ImageArgs) -> anyhow::Result<Analysis> {
     let options = StageOptions {
         platform: args.platform.clone(),
         registry: registry_options(args)?,
+        environment: crate::environment::read(),
         progress: Some(display.clone()),
         ..StageOptions::default()
     };

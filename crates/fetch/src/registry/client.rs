@@ -83,6 +83,7 @@ impl Client {
             read_timeout: options.registry.timeouts.read,
             redirects: 0,
             reach: Some(Arc::clone(&reach)),
+            ..ClientOptions::default()
         })
         .map_err(|source| RegistryError::Client { registry: registry.clone(), source })?;
         Ok(Self {

@@ -1,5 +1,4 @@
-//! Blobs from a registry: resumed where they broke off, handed from the runtime to a blocking reader through a short
-//! channel, so that a layer is never held in memory.
+//! Blobs from a registry: resumed where they broke off, handed from the runtime to a blocking reader.
 
 use std::io::{self, Read};
 use std::sync::Arc;
@@ -10,16 +9,12 @@ use http::header::CONTENT_RANGE;
 use killick_model::digest::Digest;
 use reqwest::{Response, StatusCode};
 use tokio::runtime::Handle;
-use tokio::sync::mpsc;
 
 use super::client::Client;
 use super::error::RegistryError;
+use crate::channel::{ChannelWriter, channel};
 use crate::layer::Blob;
 
-/// Pieces between the network and the reader.
-const PIECES: usize = 8;
-/// Bytes of such a piece.
-const PIECE_BYTES: usize = 64 << 10;
 /// Time of waiting for bytes after which their rate is looked at.
 const GRACE: Duration = Duration::from_secs(30);
 
@@ -40,31 +35,11 @@ impl RegistryBlob {
 
 impl Blob for RegistryBlob {
     fn open(&self) -> io::Result<Box<dyn Read + Send>> {
-        let (sender, receiver) = mpsc::channel(PIECES);
+        let (writer, reader) = channel();
         let download = Download::new(Arc::clone(&self.client), self.digest.clone(), self.size);
         // Ends by itself when the blob or the reader does.
-        self.runtime.spawn(download.run(sender));
-        Ok(Box::new(ChannelReader { receiver, current: Bytes::new() }))
-    }
-}
-
-struct ChannelReader {
-    receiver: mpsc::Receiver<Result<Bytes, RegistryError>>,
-    current: Bytes,
-}
-
-impl Read for ChannelReader {
-    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
-        while self.current.is_empty() {
-            match self.receiver.blocking_recv() {
-                Some(Ok(bytes)) => self.current = bytes,
-                Some(Err(error)) => return Err(io::Error::other(error)),
-                None => return Ok(0),
-            }
-        }
-        let count = self.current.len().min(out.len());
-        self.current.copy_to_slice(&mut out[..count]);
-        Ok(count)
+        self.runtime.spawn(download.run(writer));
+        Ok(Box::new(reader))
     }
 }
 
@@ -104,23 +79,16 @@ impl Download {
         }
     }
 
-    async fn run(mut self, sender: mpsc::Sender<Result<Bytes, RegistryError>>) {
+    async fn run(mut self, writer: ChannelWriter) {
         loop {
             match self.next().await {
-                Ok(Some(mut bytes)) => {
-                    while !bytes.is_empty() {
-                        let piece = bytes.split_to(bytes.len().min(PIECE_BYTES));
-                        if sender.send(Ok(piece)).await.is_err() {
-                            return;
-                        }
+                Ok(Some(bytes)) => {
+                    if !writer.send(bytes).await {
+                        return;
                     }
                 }
                 Ok(None) => return,
-                Err(error) => {
-                    // Nobody hears it if the reader is gone.
-                    let _ = sender.send(Err(error)).await;
-                    return;
-                }
+                Err(error) => return writer.fail(error).await,
             }
         }
     }

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "tests; the setting for tests does not reach helper functions")]
 
 mod egress;
+mod engine;
 mod fake;
 mod local;
 mod made_images;
