@@ -157,6 +157,7 @@ fn facts(
     let reading = Reading {
         matcher: &inspections.matcher,
         rules: inspections.rules.as_ref(),
+        package_digests: inspections.package_digests,
         memo,
         limits: &options.limits,
         budget: &options.budget,

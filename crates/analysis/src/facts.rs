@@ -11,7 +11,7 @@ use crate::catalogers::Found;
 use crate::inspectors::Hit;
 
 /// Version of the kept form; part of what they are known by.
-pub const FORMAT: u32 = 4;
+pub const FORMAT: u32 = 5;
 
 /// Bytes of kept facts unpacked at most, against a damaged or forged cache entry.
 const UNPACKED_BYTES: u64 = 2 << 30;
@@ -56,6 +56,7 @@ pub(crate) struct More {
     /// Target of a link, as written.
     pub(crate) link: Box<[u8]>,
     pub(crate) md5: Option<[u8; 16]>,
+    pub(crate) sha1: Option<[u8; 20]>,
 }
 
 /// What an entry of a layer is.
@@ -232,6 +233,7 @@ impl Entry {
             link_target: (kind == FileKind::Symlink).then_some(more.link),
             sha256: has_content.then_some(self.sha256),
             md5: more.md5,
+            sha1: more.sha1.map(Box::new),
             layer,
         }
     }

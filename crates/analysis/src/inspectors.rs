@@ -10,6 +10,7 @@ mod compiled;
 mod content_search;
 mod contents;
 pub(crate) mod memo;
+mod package_files;
 pub(crate) mod required;
 mod retrieved_files;
 pub mod rules;
@@ -31,7 +32,8 @@ use crate::inspectors::settings::{Settings, SettingsError};
 use crate::limits::Limits;
 
 /// Every inspector.
-pub const INSPECTORS: &[&dyn Inspector] = &[&retrieved_files::RetrievedFiles, &content_search::ContentSearch];
+pub const INSPECTORS: &[&dyn Inspector] =
+    &[&package_files::PackageFiles, &retrieved_files::RetrievedFiles, &content_search::ContentSearch];
 
 /// Looks for one kind of thing in the contents of files.
 ///
@@ -59,6 +61,8 @@ pub struct Asks {
     pub rules: Vec<Rule>,
     /// Files it wants to see whole.
     pub files: Option<WholeFiles>,
+    /// Whether MD5 and SHA-1 are needed of files that packages may own.
+    pub package_digests: bool,
 }
 
 /// Files an inspector wants to see whole.

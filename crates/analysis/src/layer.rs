@@ -5,6 +5,7 @@
 //! `limit-header-bytes`, `limit-tree-bytes`) end the analysis. Limits on one file or name (`limit-file-bytes`,
 //! `limit-path-bytes`, `limit-path-depth`, `limit-hole-bytes`) are problems, and the rest of the layer is read.
 
+mod digests;
 mod links;
 mod metered;
 mod read_ahead;
@@ -16,8 +17,6 @@ use std::sync::Arc;
 use killick_model::image::LayerSource;
 use killick_model::path::ImagePath;
 use killick_model::problem::Problem;
-use md5::Md5;
-use sha2::{Digest, Sha256};
 
 use crate::budget::Budget;
 use crate::catalogers::{Found, WantedFile};
@@ -25,6 +24,7 @@ use crate::error::ReadError;
 use crate::facts::{ContentFacts, Entry, EntryKind, FoundIn, LayerFacts, More, SeenIn, name_bytes};
 use crate::inspectors::memo::Memo;
 use crate::inspectors::rules::{Rules, Scan};
+use crate::layer::digests::Digests;
 use crate::layer::links::WantedLink;
 use crate::layer::metered::{Metered, by_ratio, unwrap_limit};
 use crate::layer::read_ahead::read_ahead;
@@ -45,6 +45,8 @@ pub(crate) struct Reading<'a> {
     pub(crate) matcher: &'a Matcher,
     /// What is looked for in every content.
     pub(crate) rules: Option<&'a Rules>,
+    /// MD5 and SHA-1 too, where a package database may speak of them.
+    pub(crate) package_digests: bool,
     /// Contents that were inspected already.
     pub(crate) memo: &'a Memo,
     pub(crate) limits: &'a Limits,
@@ -65,6 +67,7 @@ pub(crate) fn read_layer(
             matcher,
             limits,
             budget,
+            package_digests: reading.package_digests,
             memo: reading.memo,
             scan: reading.rules.map(Rules::scan),
             facts: LayerFacts::default(),
@@ -100,6 +103,7 @@ struct Pass<'a, R> {
     matcher: &'a Matcher,
     limits: &'a Limits,
     budget: &'a Budget,
+    package_digests: bool,
     memo: &'a Memo,
     scan: Option<Scan<'a>>,
     facts: LayerFacts,
@@ -180,7 +184,7 @@ impl<R: BufRead> Pass<'_, R> {
             }
         };
         let is_link = matches!(kind, EntryKind::Symlink | EntryKind::HardLink);
-        let more = is_link.then(|| Box::new(More { link: entry.link.as_slice().into(), md5: None }));
+        let more = is_link.then(|| Box::new(More { link: entry.link.as_slice().into(), ..More::default() }));
         let size = if kind == EntryKind::Unread { entry.size } else { 0 };
         if kind == EntryKind::HardLink {
             self.matcher.by_path(&path, &mut self.wanted);
@@ -223,9 +227,8 @@ impl<R: BufRead> Pass<'_, R> {
         }
         let budget = self.budget;
         let share = if self.wanted.is_empty() { None } else { budget.hold(entry.size) };
-        let with_md5 = may_be_packaged(path.as_bytes());
-        let (sha256, md5) = self.content(entry.size, share.is_some(), with_md5)?;
-        let more = md5.map(|md5| Box::new(More { link: Box::default(), md5: Some(md5) }));
+        let digests = Digests::new(self.package_digests && digests::may_be_packaged(path.as_bytes()));
+        let (sha256, more) = self.content(entry.size, share.is_some(), digests)?;
         if share.is_some() {
             let number = self.facts.push(new_entry(path.clone(), EntryKind::File, entry, entry.size, sha256, more));
             self.search(number, &path);
@@ -255,9 +258,12 @@ impl<R: BufRead> Pass<'_, R> {
     }
 
     /// Hashes and inspects the content of `size` bytes, and holds it if asked.
-    fn content(&mut self, size: u64, hold: bool, with_md5: bool) -> Result<([u8; 32], Option<[u8; 16]>), ReadError> {
-        let mut sha256 = Sha256::new();
-        let mut md5 = with_md5.then(Md5::new);
+    fn content(
+        &mut self,
+        size: u64,
+        hold: bool,
+        mut digests: Digests,
+    ) -> Result<([u8; 32], Option<Box<More>>), ReadError> {
         self.held.clear();
         if hold {
             self.held.reserve_exact(usize::try_from(size).unwrap_or(usize::MAX));
@@ -267,17 +273,13 @@ impl<R: BufRead> Pass<'_, R> {
             if chunk.is_empty() {
                 break;
             }
-            sha256.update(chunk);
-            if let Some(md5) = &mut md5 {
-                md5.update(chunk);
-            }
+            digests.update(chunk);
             if hold {
                 self.held.extend_from_slice(chunk);
             }
             if let Some(scan) = &mut self.scan {
                 if chunk.len() as u64 == size {
-                    let sha256 = sha256.clone().finalize().into();
-                    self.facts.contents.extend(inspect(self.memo, sha256, || scan.whole(chunk)));
+                    self.facts.contents.extend(inspect(self.memo, digests.sha256_so_far(), || scan.whole(chunk)));
                 } else {
                     scan.piece(chunk);
                 }
@@ -285,12 +287,12 @@ impl<R: BufRead> Pass<'_, R> {
             let count = chunk.len();
             self.stream.consume(count);
         }
-        let sha256 = sha256.finalize().into();
+        let (sha256, more) = digests.finish();
         if let Some(scan) = self.scan.as_mut().filter(|scan| scan.is_open()) {
             self.facts.contents.extend(inspect(self.memo, sha256, || scan.end()));
             scan.skip();
         }
-        Ok((sha256, md5.map(|md5| md5.finalize().into())))
+        Ok((sha256, more))
     }
 
     /// Shows the held file to every reader that wants it.
@@ -351,19 +353,6 @@ fn new_entry(
     more: Option<Box<More>>,
 ) -> Entry {
     Entry { path, size, sha256, more, uid: entry.uid, gid: entry.gid, mode: entry.mode, kind }
-}
-
-/// Whether a package database that speaks MD5 may own the path: the places of the file system hierarchy that belong
-/// to the distribution. Everything local (`usr/local`, `opt`, `srv`, `home`, `root`, application folders) and
-/// everything that changes while running is left out, because hashing twice is the dearest part of reading.
-fn may_be_packaged(path: &[u8]) -> bool {
-    let first = path.split(|&byte| byte == b'/').next().unwrap_or_default();
-    match first {
-        b"usr" => !path.starts_with(b"usr/local/"),
-        b"var" => path.starts_with(b"var/lib/") && !path.starts_with(b"var/lib/dpkg/"),
-        b"bin" | b"sbin" | b"etc" | b"boot" => true,
-        first => first.starts_with(b"lib"),
-    }
 }
 
 #[cfg(test)]

@@ -285,6 +285,7 @@ fn implied_directory(path: ImagePath, layer: u32) -> FileEntry {
         link_target: None,
         sha256: None,
         md5: None,
+        sha1: None,
         layer,
     }
 }

@@ -19,3 +19,14 @@ pub(crate) fn follow<'a>(files: &'a [FileEntry], path: &[u8]) -> Option<&'a File
     };
     at(files, &links::resolve(path, &Limits::default(), link_at).ok()?)
 }
+
+/// The file at a path, symbolic links above it followed inside the image, its own not.
+pub(crate) fn at_place<'a>(files: &'a [FileEntry], path: &[u8]) -> Option<&'a FileEntry> {
+    if let Some(file) = at(files, path) {
+        return Some(file);
+    }
+    let slash = path.iter().rposition(|&byte| byte == b'/')?;
+    let (parent, name) = path.split_at(slash);
+    let parent = follow(files, parent).filter(|file| file.kind == FileKind::Directory)?;
+    at(files, &[parent.path.as_bytes(), name].concat())
+}

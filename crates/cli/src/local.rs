@@ -7,6 +7,7 @@ mod check;
 mod db;
 mod explain;
 mod image;
+mod inspections;
 mod knowledge;
 mod output;
 mod sbom;

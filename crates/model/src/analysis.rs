@@ -32,7 +32,7 @@ pub struct Analysis {
     /// Files of the merged image, ordered by path.
     pub files: Vec<FileEntry>,
     /// What inspectors saw in the contents of files.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Inspection::is_none")]
     pub inspection: Inspection,
     /// What could not be read.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

@@ -43,38 +43,43 @@ pub struct FileEntry {
     /// SHA-256 of a regular file.
     #[serde(default, skip_serializing_if = "Option::is_none", with = "crate::file::hex32")]
     pub sha256: Option<[u8; 32]>,
-    /// MD5 of a regular file at a path where a package database may speak of MD5; not for security.
+    /// MD5 of a regular file at a path where a package database may speak of it, if package files were to be verified;
+    /// not for security.
     #[serde(default, skip_serializing_if = "Option::is_none", with = "crate::file::hex16")]
     pub md5: Option<[u8; 16]>,
+    /// SHA-1, in the same cases. Boxed, because few files have it and there may be millions.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "crate::file::hex20")]
+    pub sha1: Option<Box<[u8; 20]>>,
     /// Index of the layer that brought it (0 is the lowest).
     pub layer: u32,
 }
 
 macro_rules! hex_option {
-    ($name:ident, $size:literal) => {
+    ($name:ident, $size:literal, $type:ty) => {
         pub(crate) mod $name {
             //! An optional digest as hexadecimal text.
             use serde::{Deserialize, Deserializer, Serializer, de::Error};
 
             #[expect(clippy::ref_option, reason = "serde fixes this signature")]
-            pub(crate) fn serialize<S: Serializer>(value: &Option<[u8; $size]>, out: S) -> Result<S::Ok, S::Error> {
+            pub(crate) fn serialize<S: Serializer>(value: &Option<$type>, out: S) -> Result<S::Ok, S::Error> {
                 match value {
-                    Some(raw) => out.serialize_str(&hex::encode(raw)),
+                    Some(raw) => out.serialize_str(&hex::encode(raw.as_slice())),
                     None => out.serialize_none(),
                 }
             }
 
-            pub(crate) fn deserialize<'de, D: Deserializer<'de>>(input: D) -> Result<Option<[u8; $size]>, D::Error> {
+            pub(crate) fn deserialize<'de, D: Deserializer<'de>>(input: D) -> Result<Option<$type>, D::Error> {
                 let Some(text) = Option::<String>::deserialize(input)? else { return Ok(None) };
                 let mut raw = [0; $size];
                 hex::decode_to_slice(&text, &mut raw).map_err(D::Error::custom)?;
-                Ok(Some(raw))
+                Ok(Some(<$type>::from(raw)))
             }
         }
     };
 }
-hex_option!(hex32, 32);
-hex_option!(hex16, 16);
+hex_option!(hex32, 32, [u8; 32]);
+hex_option!(hex16, 16, [u8; 16]);
+hex_option!(hex20, 20, Box<[u8; 20]>);
 
 pub(crate) mod link {
     //! A link target as text. Bytes that are not UTF-8 are replaced: a target is shown, never followed, from JSON.

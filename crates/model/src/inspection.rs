@@ -2,18 +2,74 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::package::PackageId;
 use crate::path::ImagePath;
 
 /// The findings of all inspectors. A part is `None` where its inspector did not run, which is not the same as finding
 /// nothing.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Inspection {
+    /// Files that are not as their distribution package brought them, in the order of packages and then of paths.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub package_files: Option<Vec<ChangedFile>>,
     /// Files that were asked for by path, ordered by path.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retrieved_files: Option<Vec<RetrievedFile>>,
     /// Files in which a pattern of the user's matched, ordered by path.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub content_search: Option<Vec<SearchedFile>>,
+}
+
+impl Inspection {
+    /// Whether no inspector ran.
+    pub fn is_none(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// A file of a distribution package that is not as the package brought it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChangedFile {
+    /// The package.
+    pub package: PackageId,
+    /// Where the package database says the file is.
+    pub path: ImagePath,
+    /// What is different, at least one.
+    pub differences: Vec<Difference>,
+    /// A configuration file: differences other than [`Difference::Missing`] are expected.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_config: bool,
+}
+
+/// In what a file differs from what its package database says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum Difference {
+    /// It is not there. Also what was never installed: images without documentation lack much of it.
+    Missing,
+    /// Its content.
+    Digest {
+        /// `md5`, `sha1` or `sha256`.
+        algorithm: String,
+        /// Of the database, lower-case hex.
+        expected: String,
+        /// Of the file.
+        actual: String,
+    },
+    /// Its permissions.
+    Mode {
+        /// Of the database, without file type: at most `0o7777`.
+        expected: u32,
+        /// Of the file.
+        actual: u32,
+    },
+    /// Its size in bytes, told only where the database has no digest that can be compared.
+    Size {
+        /// Of the database.
+        expected: u64,
+        /// Of the file.
+        actual: u64,
+    },
 }
 
 /// A file kept whole.

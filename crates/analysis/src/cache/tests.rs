@@ -10,7 +10,7 @@ fn facts(entries: u64) -> LayerFacts {
     let mut facts = LayerFacts::default();
     for size in 0..entries {
         let path = ImagePath::new(format!("d/{size}").as_bytes()).unwrap();
-        let more = Some(Box::new(More { link: b"\xff".as_slice().into(), md5: Some([1; 16]) }));
+        let more = Some(Box::new(More { link: b"\xff".as_slice().into(), md5: Some([1; 16]), sha1: Some([2; 20]) }));
         facts.push(Entry { path, size, sha256: [2; 32], more, uid: 0, gid: 5, mode: 0o4755, kind: EntryKind::File });
     }
     facts.problems.push(Problem::new("k", "s", "m"));

@@ -16,6 +16,8 @@ pub struct Inspections {
     pub(crate) matcher: Matcher,
     /// `None` where no inspector has any.
     pub(crate) rules: Option<Rules>,
+    /// Whether files are hashed as package databases hash them.
+    pub(crate) package_digests: bool,
     revision: String,
 }
 
@@ -32,13 +34,14 @@ impl Inspections {
 
     /// The inspectors that `settings` ask for.
     pub fn new(settings: Settings) -> Result<Self, SettingsError> {
-        let (mut enabled, mut rules) = (Vec::new(), Vec::new());
+        let (mut enabled, mut rules, mut package_digests) = (Vec::new(), Vec::new(), false);
         let mut readers: Vec<Reader> = readers().collect();
         let mut key = Sha256::new();
         key.update(revision_key());
         for inspector in INSPECTORS {
             let Some(asks) = inspector.asks(&settings)? else { continue };
             enabled.push(*inspector);
+            package_digests |= asks.package_digests;
             for part in [inspector.name(), &inspector.revision().to_string(), &asks.key] {
                 key.update((part.len() as u64).to_le_bytes());
                 key.update(part);
@@ -51,7 +54,7 @@ impl Inspections {
         let rules = if rules.is_empty() { None } else { Some(Rules::new(rules)?) };
         let matcher = Matcher::new(readers)
             .map_err(|fault| SettingsError::Pattern { name: "paths".to_owned(), reason: fault.to_string() })?;
-        Ok(Self { settings, enabled, matcher, rules, revision })
+        Ok(Self { settings, enabled, matcher, rules, package_digests, revision })
     }
 
     /// Changes whenever the facts of the same layer could: with a layer it is the identity of its facts.

@@ -1,6 +1,8 @@
 //! What inspectors are asked to look for.
 
 use globset::GlobBuilder;
+use killick_model::hint::Hint;
+use killick_model::path::ImagePath;
 use regex::bytes::{Regex, RegexBuilder};
 use serde::{Deserialize, Serialize};
 
@@ -17,6 +19,8 @@ const MAX_FILES: usize = 1000;
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
+    /// Compare the files of distribution packages with what the package databases say of them.
+    pub package_files: bool,
     /// Files to keep whole.
     pub retrieve_files: RetrieveFiles,
     /// Patterns to look for in every file.
@@ -81,6 +85,19 @@ pub enum SettingsError {
     },
 }
 
+impl Hint for SettingsError {
+    fn hint(&self) -> Option<String> {
+        let hint = match self {
+            Self::Pattern { .. } => {
+                "patterns run in time proportional to the content: no look-around, no back-references, no huge counts"
+            }
+            Self::TooMany { .. } => "put several into one: `a|b` for patterns",
+            Self::Path { .. } => "write it as it is inside the image, such as `/etc/passwd`",
+        };
+        Some(hint.to_owned())
+    }
+}
+
 impl Pattern {
     /// The pattern, compiled: anchored at the start of a line, over bytes.
     pub(crate) fn compile(&self) -> Result<Regex, SettingsError> {
@@ -120,7 +137,7 @@ impl RetrieveFiles {
         }
         let glob = |path: &String| {
             let error = || SettingsError::Path { list, path: path.chars().take(200).collect() };
-            let inside = killick_model::path::ImagePath::new(path.as_bytes()).ok_or_else(error)?;
+            let inside = ImagePath::new(path.as_bytes()).ok_or_else(error)?;
             let inside = std::str::from_utf8(inside.as_bytes()).map_err(|_| error())?.to_owned();
             let glob = globset::escape(&inside);
             let is_usable = !inside.is_empty() && GlobBuilder::new(&glob).literal_separator(true).build().is_ok();

@@ -6,6 +6,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use killick_model::package::PackageKind;
 
 use super::*;
+use sha2::{Digest as _, Sha256};
+
 use crate::catalogers::{Cataloger, Wants, package};
 
 /// A package for each `*.txt`, named by its content; `panic` panics.
@@ -85,7 +87,9 @@ fn read(layer: &Layer, limits: &Limits) -> LayerFacts {
 fn read_with(layer: &Layer, stored: u64, limits: &Limits, budget: u64) -> Result<LayerFacts, ReadError> {
     let matcher = Matcher::new(vec![Reader::Cataloger(&Text)]).unwrap();
     let (memo, budget) = (Memo::default(), Budget::new(budget));
-    read_layer(layer, stored, Reading { matcher: &matcher, rules: None, memo: &memo, limits, budget: &budget })
+    let reading =
+        Reading { matcher: &matcher, rules: None, package_digests: false, memo: &memo, limits, budget: &budget };
+    read_layer(layer, stored, reading)
 }
 
 /// What was found, by the name it was found by.

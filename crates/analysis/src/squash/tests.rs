@@ -24,7 +24,7 @@ fn layer(words: &str) -> LayerFacts {
             "h" => EntryKind::HardLink,
             _ => EntryKind::File,
         };
-        let more = (!link.is_empty()).then(|| Box::new(More { link: link.as_bytes().into(), md5: None }));
+        let more = (!link.is_empty()).then(|| Box::new(More { link: link.as_bytes().into(), ..More::default() }));
         facts.push(Entry { path, size, sha256: [0; 32], more, uid: 0, gid: 0, mode: 0o644, kind });
     }
     facts

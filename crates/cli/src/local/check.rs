@@ -13,6 +13,7 @@ use killick_report::formats::{Knowledge, Report};
 use killick_vulns::{MatchOptions, Subject};
 
 use super::image::{self, ImageArgs};
+use super::inspections::{self, InspectionArgs};
 use super::knowledge::{self, KnowledgeArgs};
 use super::output::{self, OutputArgs};
 use crate::exit::Exit;
@@ -23,6 +24,8 @@ use crate::report_error::{hinted, with_hint};
 pub(crate) struct Check {
     #[command(flatten)]
     image: ImageArgs,
+    #[command(flatten)]
+    inspections: InspectionArgs,
     /// Policy bundle to judge by
     #[arg(long, value_name = "FILE")]
     policy: PathBuf,
@@ -33,7 +36,7 @@ pub(crate) struct Check {
 }
 
 pub(super) async fn run(args: Check) -> anyhow::Result<Exit> {
-    let judgement = Judgement::of(&args.image, &args.knowledge, Some(&args.policy)).await?;
+    let judgement = Judgement::of(&args.image, &args.inspections, &args.knowledge, Some(&args.policy)).await?;
     let report = judgement.report(&args.image.source);
     // The verdict alone: the vulnerabilities are its evidence, and `scan` shows them.
     output::write(&args.output, &Report { matches: None, ..report })?;
@@ -58,14 +61,17 @@ impl Judgement {
     /// Reads the bundle first, so that a mistake in it is told before an image is pulled.
     pub(super) async fn of(
         image: &ImageArgs,
+        inspections: &InspectionArgs,
         knowledge: &KnowledgeArgs,
         policy: Option<&Path>,
     ) -> anyhow::Result<Self> {
         let bundle = policy.map(read_bundle).transpose()?;
+        let needs = bundle.as_ref().map(Bundle::needs);
+        let inspections = inspections::compile(inspections, needs.as_ref())?;
         let index = knowledge::open(knowledge)?;
         let now = crate::clock::now();
         let status = killick_vulns::status(&index, now);
-        let analysis = image::analyse(image).await?;
+        let analysis = image::analyse(image, inspections).await?;
         let matches = killick_vulns::match_packages(&index, Subject::from(&analysis), &MatchOptions::default())
             .map_err(hinted)?;
         let feeds = knowledge::feed_groups(&status);

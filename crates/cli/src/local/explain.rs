@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use clap::Args;
+use killick_analysis::inspectors::Inspections;
 use killick_model::analysis::Analysis;
 use killick_model::printable::printable;
 use killick_vulns::{Explanation, Outcome, PackageExplanation, Subject};
@@ -29,7 +30,7 @@ pub(crate) struct Explain {
 
 pub(super) async fn run(args: Explain) -> anyhow::Result<Exit> {
     let index = knowledge::open(&args.knowledge)?;
-    let analysis = image::analyse(&args.image).await?;
+    let analysis = image::analyse(&args.image, Inspections::none()).await?;
     let explanation = killick_vulns::explain(&index, Subject::from(&analysis), &args.vulnerability).map_err(hinted)?;
     if args.output == TextOrJson::Json {
         output::print(&format!("{}\n", serde_json::to_string_pretty(&explanation)?))?;

@@ -8,6 +8,7 @@ use clap::Args;
 use etcetera::BaseStrategy as _;
 use killick_analysis::analyze::{Options, analyze};
 use killick_analysis::cache::{FolderCache, LayerCache};
+use killick_analysis::inspectors::Inspections;
 use killick_fetch::{Credentials, RegistryOptions, Source, StageOptions};
 use killick_model::analysis::Analysis;
 use killick_model::image::{Platform, StagedImage};
@@ -56,7 +57,7 @@ pub(crate) struct ImageArgs {
 }
 
 /// Stages and analyses the image.
-pub(super) async fn analyse(args: &ImageArgs) -> anyhow::Result<Analysis> {
+pub(super) async fn analyse(args: &ImageArgs, inspections: Arc<Inspections>) -> anyhow::Result<Analysis> {
     let source = Source::parse(&args.source).map_err(hinted)?;
     let display = Arc::new(Display::new());
     let options = StageOptions {
@@ -68,16 +69,17 @@ pub(super) async fn analyse(args: &ImageArgs) -> anyhow::Result<Analysis> {
     };
     let staged = killick_fetch::stage(&source, &options).await.map_err(hinted)?;
     let cache = cache(args);
-    let analysis = tokio::task::spawn_blocking(move || read(&staged, cache.as_ref()))
+    let analysis = tokio::task::spawn_blocking(move || read(&staged, cache.as_ref(), inspections))
         .await
         .context("the analysis was interrupted")?;
     display.finish();
     analysis
 }
 
-fn read(staged: &StagedImage, cache: Option<&FolderCache>) -> anyhow::Result<Analysis> {
+fn read(staged: &StagedImage, cache: Option<&FolderCache>, inspections: Arc<Inspections>) -> anyhow::Result<Analysis> {
     let cache = cache.map(|cache| cache as &dyn LayerCache);
-    analyze(staged, cache, &Options::default()).map_err(hinted)
+    let options = Options { inspections, ..Options::default() };
+    analyze(staged, cache, &options).map_err(hinted)
 }
 
 fn registry_options(args: &ImageArgs) -> anyhow::Result<RegistryOptions> {

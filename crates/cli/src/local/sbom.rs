@@ -4,6 +4,7 @@ use clap::Args;
 use killick_report::formats::Report;
 
 use super::image::{self, ImageArgs};
+use super::inspections::{self, InspectionArgs};
 use super::output::{self, OutputArgs};
 use crate::exit::Exit;
 
@@ -13,11 +14,14 @@ pub(crate) struct Sbom {
     #[command(flatten)]
     image: ImageArgs,
     #[command(flatten)]
+    inspections: InspectionArgs,
+    #[command(flatten)]
     output: OutputArgs,
 }
 
 pub(super) async fn run(args: Sbom) -> anyhow::Result<Exit> {
-    let analysis = image::analyse(&args.image).await?;
+    let inspections = inspections::compile(&args.inspections, None)?;
+    let analysis = image::analyse(&args.image, inspections).await?;
     let report = Report {
         source: &args.image.source,
         analysis: &analysis,

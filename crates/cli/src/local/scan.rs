@@ -7,6 +7,7 @@ use killick_model::severity::Severity;
 
 use super::check::{self, Judgement};
 use super::image::ImageArgs;
+use super::inspections::InspectionArgs;
 use super::knowledge::KnowledgeArgs;
 use super::output::{self, OutputArgs};
 use crate::exit::Exit;
@@ -16,6 +17,8 @@ use crate::exit::Exit;
 pub(crate) struct Scan {
     #[command(flatten)]
     image: ImageArgs,
+    #[command(flatten)]
+    inspections: InspectionArgs,
     /// Policy bundle to judge by
     #[arg(long, value_name = "FILE")]
     policy: Option<PathBuf>,
@@ -29,7 +32,7 @@ pub(crate) struct Scan {
 }
 
 pub(super) async fn run(args: Scan) -> anyhow::Result<Exit> {
-    let judgement = Judgement::of(&args.image, &args.knowledge, args.policy.as_deref()).await?;
+    let judgement = Judgement::of(&args.image, &args.inspections, &args.knowledge, args.policy.as_deref()).await?;
     output::write(&args.output, &judgement.report(&args.image.source))?;
     let too_severe =
         args.fail_on.is_some_and(|limit| judgement.matches.matches.iter().any(|found| found.severity >= limit));

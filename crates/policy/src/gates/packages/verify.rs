@@ -130,6 +130,7 @@ fn digests_differ(record: &OwnedFile, entry: &FileEntry) -> bool {
     let actual = match algorithm.as_str() {
         "sha256" => entry.sha256.map(hex::encode),
         "md5" => entry.md5.map(hex::encode),
+        "sha1" => entry.sha1.as_ref().map(|raw| hex::encode(raw.as_slice())),
         _ => None,
     };
     !wanted.is_empty() && actual.is_some_and(|actual| !actual.eq_ignore_ascii_case(wanted))

@@ -1,0 +1,57 @@
+//! What to look for in the contents of files, besides packages.
+
+use std::str::FromStr;
+use std::sync::Arc;
+
+use clap::Args;
+use killick_analysis::inspectors::Inspections;
+use killick_analysis::inspectors::settings::{Pattern, RetrieveFiles, Settings};
+use killick_model::path::ImagePath;
+use killick_policy::Needs;
+
+use crate::report_error::hinted;
+
+/// What inspectors look for. Without any of these, nothing: each costs time.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Inspection options")]
+pub(crate) struct InspectionArgs {
+    /// Compare the files of distribution packages with what their databases say of them
+    #[arg(long)]
+    verify_packages: bool,
+    /// Keep this file of the image in the result; may be repeated
+    #[arg(long, value_name = "PATH")]
+    retrieve: Vec<String>,
+    /// Look for a regular expression at the beginning of each line (`.*` for anywhere); may be repeated
+    #[arg(long, value_name = "NAME=REGEX")]
+    search: Vec<Search>,
+}
+
+/// `NAME=REGEX`.
+#[derive(Debug, Clone)]
+struct Search(Pattern);
+
+impl FromStr for Search {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (name, regex) = text.split_once('=').ok_or("expected NAME=REGEX")?;
+        Ok(Self(Pattern { name: name.to_owned(), regex: regex.to_owned() }))
+    }
+}
+
+/// Compiles what was asked for, and what the rules of a policy look at.
+pub(super) fn compile(args: &InspectionArgs, needs: Option<&Needs>) -> anyhow::Result<Arc<Inspections>> {
+    let none = Needs::default();
+    let needs = needs.unwrap_or(&none);
+    let mut paths = args.retrieve.clone();
+    // A rule may name what is no path of a file; it finds nothing then.
+    let is_path = |path: &&String| ImagePath::new(path.as_bytes()).is_some_and(|path| !path.file_name().is_empty());
+    let of_rules = needs.retrieved_files.iter().filter(is_path);
+    paths.extend(of_rules.filter(|path| !args.retrieve.contains(path)).cloned());
+    let settings = Settings {
+        package_files: args.verify_packages || needs.package_files,
+        retrieve_files: RetrieveFiles { paths, ..RetrieveFiles::default() },
+        content_search: args.search.iter().map(|search| search.0.clone()).collect(),
+    };
+    Inspections::new(settings).map(Arc::new).map_err(hinted)
+}

@@ -1,0 +1,78 @@
+//! Which evidence the rules of a bundle look at that an analysis only has if it was asked for.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use crate::bundle::Bundle;
+
+/// Evidence that has to be asked for.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Needs {
+    /// Package files compared with their databases (`packages.verify`).
+    pub package_files: bool,
+    /// Secrets (`secret_scans`).
+    pub secrets: bool,
+    /// Paths of files to be kept whole (`retrieved_files`, `passwd_file`).
+    pub retrieved_files: BTreeSet<String>,
+    /// A malware scan (`malware`).
+    pub malware: bool,
+}
+
+impl Bundle {
+    /// What its rules look at, whichever of them a mapping selects.
+    pub fn needs(&self) -> Needs {
+        let mut needs = Needs::default();
+        let policies = self.document.get("policies").and_then(Value::as_array);
+        let rules = policies.into_iter().flatten().filter_map(|policy| policy.get("rules")?.as_array()).flatten();
+        for rule in rules {
+            let word = |key: &str| rule.get(key).and_then(Value::as_str).unwrap_or_default().to_lowercase();
+            match (word("gate").as_str(), word("trigger").as_str()) {
+                ("packages", "verify") => needs.package_files = true,
+                ("secret_scans", _) => needs.secrets = true,
+                ("malware", _) => needs.malware = true,
+                ("passwd_file", _) => {
+                    needs.retrieved_files.insert("/etc/passwd".to_owned());
+                }
+                ("retrieved_files", _) => {
+                    let params = rule.get("params").and_then(Value::as_array).into_iter().flatten();
+                    let is_path = |param: &&Value| {
+                        let name = param.get("name").and_then(Value::as_str);
+                        name.is_some_and(|name| name.eq_ignore_ascii_case("path"))
+                    };
+                    let paths = params.filter(is_path).filter_map(|param| param.get("value")?.as_str());
+                    needs.retrieved_files.extend(paths.map(str::to_owned));
+                }
+                _ => {}
+            }
+        }
+        needs
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn rules_tell() {
+        let rule =
+            |gate: &str, trigger: &str, params: Value| json!({"gate": gate, "trigger": trigger, "params": params});
+        let needs = |rules: Vec<Value>| {
+            Bundle::parse(&json!({"policies": [{"rules": rules}, {}, {"rules": 5}]})).unwrap().needs()
+        };
+        assert_eq!(needs(vec![rule("packages", "blacklist", json!([])), json!(null)]), Needs::default());
+        assert!(needs(vec![rule("Packages", "VERIFY", json!([]))]).package_files);
+        let path = json!([{"name": "Path", "value": "/etc/ssh/sshd_config"}, {"name": "regex", "value": "x"}]);
+        let needs = needs(vec![
+            rule("secret_scans", "content_regex_checks", json!([])),
+            rule("malware", "scans", json!(null)),
+            rule("passwd_file", "content_not_available", json!([])),
+            rule("retrieved_files", "content_regex", path),
+        ]);
+        assert!(needs.secrets && needs.malware && !needs.package_files);
+        assert_eq!(needs.retrieved_files.into_iter().collect::<Vec<_>>(), ["/etc/passwd", "/etc/ssh/sshd_config"]);
+    }
+}
