@@ -8,6 +8,7 @@ mod secret;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use killick_fetch::egress::HostPattern;
 use serde::{Deserialize, Serialize};
 
 pub use load::ConfigError;
@@ -32,6 +33,8 @@ pub struct Config {
     pub analysis: AnalysisConfig,
     /// Registries.
     pub registries: RegistriesConfig,
+    /// Where the service may go.
+    pub egress: EgressConfig,
     /// How long things are kept.
     pub retention: RetentionConfig,
 }
@@ -201,6 +204,16 @@ impl Default for RegistriesConfig {
     fn default() -> Self {
         Self { plain_http_on_loopback: true, plain_http: Vec::new(), ca_files: Vec::new(), timeout_seconds: 30 }
     }
+}
+
+/// Where the service may go when somebody who uses it names a host, or a registry sends it to one.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct EgressConfig {
+    /// The only hosts that registries and webhooks may be at (`host`, `host:port`, `*.domain`); empty for any.
+    pub allowed_hosts: Vec<HostPattern>,
+    /// Hosts on a private network that a public registry may send us to.
+    pub private_hosts: Vec<HostPattern>,
 }
 
 /// How long things are kept.

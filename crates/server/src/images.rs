@@ -15,6 +15,7 @@ use crate::api::error::{
 };
 use crate::app::App;
 use crate::records::{Image, NewImage, TagName};
+use crate::registry::FetchError;
 use crate::{clock, registry};
 
 /// What to add.
@@ -121,7 +122,11 @@ fn check_size(app: &App, staged: &StagedImage) -> Result<(), ApiError> {
         .with_detail("max_compressed_image_size_mb", limit))
 }
 
-fn lookup_failed(error: &StageError) -> ApiError {
+fn lookup_failed(error: &FetchError) -> ApiError {
+    let error = match error {
+        FetchError::Login { .. } => return ApiError::internal(error),
+        FetchError::Stage(error) => error,
+    };
     let code = match error {
         StageError::Registry(RegistryError::Unauthorized { .. } | RegistryError::Token { .. }) => {
             REGISTRY_PERMISSION_DENIED

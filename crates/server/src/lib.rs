@@ -26,7 +26,7 @@ use tokio::sync::watch;
 
 pub use app::{App, OpenError};
 pub use config::{
-    AccountsConfig, AnalysisConfig, Config, ConfigError, DEFAULT_FILE, KnowledgeConfig, RegistriesConfig,
+    AccountsConfig, AnalysisConfig, Config, ConfigError, DEFAULT_FILE, EgressConfig, KnowledgeConfig, RegistriesConfig,
     RetentionConfig, Role, Secret, ServerConfig, StorageConfig,
 };
 

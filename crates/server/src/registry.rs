@@ -3,12 +3,13 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use axum::http::StatusCode;
-use killick_fetch::registry::{RegistryError, RegistryOptions, Retry, Timeouts};
+use killick_fetch::egress::Egress;
+use killick_fetch::registry::{RegistryError, RegistryOptions, Retry, Timeouts, log_in};
 use killick_fetch::{Credentials, Source, StageError, StageOptions, stage};
-use killick_model::hint::Hint as _;
+use killick_model::hint::Hint;
 use killick_model::image::StagedImage;
 use killick_model::reference::Reference;
+use killick_store::StoreError;
 use secrecy::ExposeSecret as _;
 
 use crate::app::App;
@@ -26,35 +27,38 @@ enum Transport {
     Plain,
 }
 
-/// Stages an image from its registry with what the account stored for it.
-pub(crate) async fn fetch(app: &App, account: &str, reference: &Reference) -> Result<StagedImage, StageError> {
-    let name = format!("{}/{}", reference.registry, reference.repository);
-    let login = app.records().login(account, &name).await.ok().flatten();
-    let source = Source::Registry(reference.clone());
-    let transports = transports(&app.config().registries, &reference.registry, login.as_ref());
-    let mut last = None;
-    for transport in transports {
-        let options = options(app, login.as_ref(), transport);
-        match stage(&source, &options).await {
-            Err(StageError::Registry(error)) if is_wrong_transport(&error, transport) => last = Some(error),
-            result => return result,
-        }
-    }
-    Err(last.map_or_else(
-        || StageError::Registry(RegistryError::Address { registry: reference.registry.clone() }),
-        StageError::Registry,
-    ))
+/// Why there is no image.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum FetchError {
+    /// What the account stored for the registry cannot be read.
+    #[error("the credentials for `{registry}` cannot be read")]
+    Login {
+        /// The registry.
+        registry: String,
+        /// Why.
+        #[source]
+        source: StoreError,
+    },
+    /// The registry, or what it has.
+    #[error(transparent)]
+    Stage(#[from] StageError),
 }
 
-/// Why a registry did not take a login. What tells more comes later.
-#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Refusal {
-    /// Nobody answered, or not in a way we understand.
-    NoAnswer(String),
-    /// Somebody answered who is no registry, at least not over this transport.
-    NoRegistry(String),
-    /// The registry answered, and does not want these credentials.
-    Credentials(String),
+/// Stages an image from its registry with what the account stored for it.
+pub(crate) async fn fetch(app: &App, account: &str, reference: &Reference) -> Result<StagedImage, FetchError> {
+    let registry = &reference.registry;
+    let login = app.records().login(account, &format!("{registry}/{}", reference.repository)).await;
+    let login = login.map_err(|source| FetchError::Login { registry: registry.clone(), source })?;
+    let source = Source::Registry(reference.clone());
+    let mut last = RegistryError::Address { registry: registry.clone() };
+    for transport in transports(&app.config().registries, registry, login.as_ref()) {
+        let registry = options(app, login.as_ref(), transport);
+        match stage(&source, &StageOptions { registry, ..StageOptions::default() }).await {
+            Err(StageError::Registry(error)) if is_wrong_transport(&error, transport) => last = error,
+            result => return Ok(result?),
+        }
+    }
+    Err(FetchError::Stage(last.into()))
 }
 
 /// Whether a registry takes a login, told in one sentence where it does not.
@@ -62,77 +66,38 @@ pub(crate) async fn try_login(app: &App, registry: &str, login: &RegistryLogin) 
     let host = registry.split('/').next().unwrap_or(registry);
     let mut refusals = Vec::new();
     for transport in transports(&app.config().registries, host, Some(login)) {
-        match ping(app, host, login, transport).await {
+        match log_in(host, &options(app, Some(login), transport)).await {
             Ok(()) => return Ok(()),
-            Err(refusal) => {
-                let is_final = matches!(refusal, Refusal::Credentials(_));
-                refusals.push(refusal);
+            Err(error) => {
+                refusals.push(error);
                 // What a registry refused is not sent to it once more in the clear.
-                if is_final {
+                if refusals.last().is_some_and(|error| weight(error) == REFUSED) {
                     break;
                 }
             }
         }
     }
-    let why = match refusals.into_iter().max() {
-        Some(Refusal::NoAnswer(why) | Refusal::NoRegistry(why) | Refusal::Credentials(why)) => why,
-        None => String::new(),
-    };
+    let why = refusals.iter().max_by_key(|error| weight(error)).map_or_else(String::new, |error| match error {
+        RegistryError::Unauthorized { with_credentials: true, .. } => {
+            format!("registry `{host}` refused the credentials of `{}`", login.user)
+        }
+        RegistryError::Unauthorized { with_credentials: false, .. } => format!("registry `{host}` wants credentials"),
+        error => told(error),
+    });
     Err(format!("cannot ping supplied registry with supplied credentials - {why}"))
 }
 
-async fn ping(app: &App, host: &str, login: &RegistryLogin, transport: Transport) -> Result<(), Refusal> {
-    let timeout = Duration::from_secs(app.config().registries.timeout_seconds);
-    let options = killick_fetch::http::ClientOptions {
-        extra_ca_pem: app.extra_ca().map(<[u8]>::to_vec),
-        skip_tls_verify: transport != Transport::Verified,
-        read_timeout: timeout,
-        ..Default::default()
-    };
-    let client = killick_fetch::http::client(&options).map_err(|error| Refusal::NoAnswer(error.to_string()))?;
-    let scheme = if transport == Transport::Plain { "http" } else { "https" };
-    let url = format!("{scheme}://{host}/v2/");
-    let no_answer = |_| Refusal::NoAnswer(format!("registry `{host}` cannot be reached"));
-    let answer = client.get(&url).send().await.map_err(no_answer)?;
-    let status = answer.status();
-    if status.is_success() {
-        return Ok(());
-    }
-    if status != StatusCode::UNAUTHORIZED {
-        return Err(Refusal::NoRegistry(format!("`{host}` answers {status} and is no registry of version 2")));
-    }
-    let challenge = answer.headers().get("www-authenticate").and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let url = match challenge.split_once(' ') {
-        Some((scheme, rest)) if scheme.eq_ignore_ascii_case("bearer") => token_url(rest)
-            .ok_or_else(|| Refusal::NoRegistry(format!("registry `{host}` asks for a token and does not say where")))?,
-        _ => url,
-    };
-    let request = client.get(url);
-    let request = match login.user.as_str() {
-        "" => request,
-        user => request.basic_auth(user, Some(login.password.expose_secret())),
-    };
-    let status = request.send().await.map_err(no_answer)?.status();
-    if status.is_success() {
-        return Ok(());
-    }
-    Err(Refusal::Credentials(match login.user.as_str() {
-        "" => format!("registry `{host}` wants credentials ({status})"),
-        user => format!("registry `{host}` refused the credentials of `{user}` ({status})"),
-    }))
-}
+/// The weight of a registry that answered and does not want the credentials.
+const REFUSED: u8 = 2;
 
-/// Where the token of a bearer challenge is to be had.
-fn token_url(challenge: &str) -> Option<String> {
-    let value = |name: &str| {
-        let rest = challenge.split_once(&format!("{name}=\""))?.1;
-        Some(rest.split_once('"')?.0)
-    };
-    let mut url = url::Url::parse(value("realm")?).ok()?;
-    if let Some(service) = value("service") {
-        url.query_pairs_mut().append_pair("service", service);
+/// How much an error of one transport tells, beside those of others: that somebody answered, more than that nobody
+/// did; what the registry says to the credentials, most.
+fn weight(error: &RegistryError) -> u8 {
+    match error {
+        RegistryError::Unauthorized { .. } | RegistryError::Token { .. } | RegistryError::Challenge { .. } => REFUSED,
+        RegistryError::NoRegistry { .. } | RegistryError::RateLimited { .. } | RegistryError::Forbidden { .. } => 1,
+        _ => 0,
     }
-    matches!(url.scheme(), "http" | "https").then(|| url.to_string())
 }
 
 /// What may be tried, in order. Plain HTTP only where the configuration or the registry's record allows it.
@@ -164,25 +129,28 @@ fn is_wrong_transport(error: &RegistryError, tried: Transport) -> bool {
     }
 }
 
-fn options(app: &App, login: Option<&RegistryLogin>, transport: Transport) -> StageOptions {
+fn options(app: &App, login: Option<&RegistryLogin>, transport: Transport) -> RegistryOptions {
     let timeout = Duration::from_secs(app.config().registries.timeout_seconds);
     let credentials = login.filter(|login| !login.user.is_empty());
-    let credentials =
-        credentials.map(|login| Credentials::password(login.user.clone(), login.password.expose_secret()));
-    let registry = RegistryOptions {
-        credentials,
+    let egress = &app.config().egress;
+    RegistryOptions {
+        credentials: credentials.map(|login| Credentials::password(login.user.clone(), login.password.expose_secret())),
         plain_http: transport == Transport::Plain,
         skip_tls_verify: transport == Transport::Unverified,
         extra_ca_pem: app.extra_ca().map(<[u8]>::to_vec),
         timeouts: Timeouts { read: timeout, document: timeout, ..Timeouts::default() },
         retry: Retry { attempts: 2, ..Retry::default() },
+        egress: Egress {
+            allowed: egress.allowed_hosts.clone(),
+            private: egress.private_hosts.clone(),
+            ..Egress::default()
+        },
         ..RegistryOptions::default()
-    };
-    StageOptions { registry, ..StageOptions::default() }
+    }
 }
 
 /// An error with all its causes and what to do, in one line.
-pub(crate) fn told(error: &StageError) -> String {
+pub(crate) fn told<E: std::error::Error + Hint>(error: &E) -> String {
     let mut text = error.to_string();
     let mut next = std::error::Error::source(error);
     while let Some(cause) = next {
@@ -218,10 +186,14 @@ mod tests {
     }
 
     #[test]
-    fn token_services_are_read_from_the_challenge() {
-        let challenge = "realm=\"https://auth.docker.io/token\",service=\"registry.docker.io\"";
-        assert_eq!(token_url(challenge).unwrap(), "https://auth.docker.io/token?service=registry.docker.io");
-        assert_eq!(token_url("realm=\"file:///etc/passwd\""), None);
-        assert_eq!(token_url("x"), None);
+    fn what_tells_most_weighs_most() {
+        let registry = || "r.io".to_owned();
+        let refused = RegistryError::Unauthorized { registry: registry(), repository: None, with_credentials: true };
+        let errors = [
+            RegistryError::Timeout { registry: registry(), what: "its version".to_owned() },
+            RegistryError::NoRegistry { registry: registry(), status: 404 },
+            refused,
+        ];
+        assert!(errors.iter().map(weight).is_sorted_by(|less, more| less < more));
     }
 }

@@ -9,6 +9,7 @@ use etcetera::BaseStrategy as _;
 use killick_analysis::analyze::{Options, analyze};
 use killick_analysis::cache::{FolderCache, LayerCache};
 use killick_analysis::inspectors::Inspections;
+use killick_fetch::egress::{Egress, HostPattern};
 use killick_fetch::{Credentials, RegistryOptions, Source, StageOptions};
 use killick_model::analysis::Analysis;
 use killick_model::image::{Platform, StagedImage};
@@ -48,6 +49,15 @@ pub(crate) struct ImageArgs {
         help_heading = "Registry options"
     )]
     registry_pass: Option<String>,
+    /// Host on a private network that a public registry may lead to
+    #[arg(
+        long = "private-host",
+        value_name = "HOST",
+        env = "KILLICK_PRIVATE_HOSTS",
+        value_delimiter = ',',
+        help_heading = "Registry options"
+    )]
+    private_hosts: Vec<HostPattern>,
     /// Folder of layer facts (default: killick/layers in the user's cache folder)
     #[arg(long, value_name = "DIR", env = "KILLICK_CACHE")]
     cache: Option<PathBuf>,
@@ -95,6 +105,7 @@ fn registry_options(args: &ImageArgs) -> anyhow::Result<RegistryOptions> {
         plain_http: args.plain_http,
         skip_tls_verify: args.skip_tls_verify,
         extra_ca_pem,
+        egress: Egress { private: args.private_hosts.clone(), ..Egress::default() },
         ..RegistryOptions::default()
     })
 }

@@ -201,10 +201,11 @@ impl Hint for RegistryError {
             Self::RateLimited { .. } => "wait, or give credentials: registries limit anonymous users most",
             Self::Unreachable { .. } => "check the host name, the network and the proxy settings",
             Self::Forbidden { refused: Refused::Nearer { .. }, .. } => {
-                "a registry must not send us nearer than itself: if you trust that host, list it as a private one"
+                "a registry must not send us nearer than itself: if you trust that host, give it with `--private-host`, or \
+                 in `egress.private_hosts` of the server"
             }
             Self::Forbidden { refused: Refused::NotAllowed { .. }, .. } => {
-                "ask whoever runs this service to add it to `allowed_hosts`"
+                "whoever runs this service may add it to `egress.allowed_hosts`"
             }
             Self::Tls { .. } => {
                 "add the registry's CA certificate; only for a test, turn certificate verification off for it"

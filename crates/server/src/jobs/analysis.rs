@@ -10,7 +10,6 @@ use std::time::Duration;
 use futures_util::FutureExt as _;
 use killick_analysis::analyze::{Options, analyze};
 use killick_analysis::error::AnalysisError;
-use killick_fetch::StageError;
 use killick_model::analysis::Analysis;
 use killick_model::reference::Reference;
 use killick_store::StoreError;
@@ -24,6 +23,7 @@ use super::Job;
 use crate::app::App;
 use crate::config::Role;
 use crate::records::{StoredFacts, now};
+use crate::registry::FetchError;
 use crate::{cpu, registry};
 
 /// The job.
@@ -61,7 +61,7 @@ enum WorkError {
     #[error("the task cannot be read")]
     Payload(#[source] serde_json::Error),
     #[error("the image cannot be fetched")]
-    Stage(#[source] StageError),
+    Fetch(#[source] FetchError),
     #[error("the image cannot be analysed")]
     Analyse(#[source] AnalysisError),
     #[error("the analysis cannot be stored")]
@@ -120,7 +120,7 @@ async fn attempt(app: &App, task: &Task, lease: &Lease) -> Result<(), WorkError>
     if !store.start_analysis(lease, &task.account, &payload.digest, now()).await? {
         return Ok(store.complete(lease, now()).await?);
     }
-    let staged = registry::fetch(app, &task.account, &payload.reference).await.map_err(WorkError::Stage)?;
+    let staged = registry::fetch(app, &task.account, &payload.reference).await.map_err(WorkError::Fetch)?;
     let cache = StoredFacts::new(app.records().clone());
     let outcome = cpu::run_on(app.analysts(), move || analyze(&staged, Some(&cache), &Options::default())).await;
     let analysis = Arc::new(outcome.map_err(WorkError::Analyse)?);
