@@ -3,6 +3,7 @@
 //! Every route answers with and without `/v1`, with and without a trailing slash: [`normalise`] brings the path into
 //! one form before it is routed.
 
+mod client;
 pub(crate) mod error;
 pub(crate) mod input;
 pub(crate) mod permission;

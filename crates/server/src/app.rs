@@ -7,12 +7,12 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
 
 use crate::api::error::ApiError;
-use crate::auth::{self, Verified};
+use crate::auth::{self, Caller, Logins, Turned};
 use crate::config::Config;
 use crate::judge::cache::Cache;
 use crate::knowledge::Knowledge;
 use crate::records::{Account, NewRegistry, Policy, Records, RegistryLogin, User};
-use crate::{clock, cpu, records, registry};
+use crate::{clock, records, registry};
 
 /// The version of the engine whose clients this service satisfies.
 pub(crate) const PRODUCT_VERSION: &str = "1.1.0";
@@ -27,13 +27,11 @@ struct Inner {
     config: Config,
     records: Records,
     knowledge: Knowledge,
-    verified: Verified,
+    logins: Logins,
     cache: Cache,
     extra_ca: Option<Vec<u8>>,
     /// Where layers are read: they may wait for a registry, and answers must not wait for them.
     analysts: rayon::ThreadPool,
-    /// Verified when nobody has the name, so that a wrong name takes as long as a wrong password.
-    nobodys_hash: String,
 }
 
 /// Who is calling.
@@ -64,9 +62,9 @@ pub enum OpenError {
     /// The first account cannot be made.
     #[error("cannot make the first account")]
     FirstAccount(#[source] StoreError),
-    /// A password cannot be hashed.
+    /// Nobody can log in.
     #[error(transparent)]
-    Password(#[from] auth::PasswordError),
+    Logins(#[from] auth::LoginsError),
     /// The advisory index cannot be read.
     #[error("cannot open the advisory index")]
     Knowledge(#[source] killick_vulns::IndexError),
@@ -97,14 +95,13 @@ impl App {
         let app = Self(Arc::new(Inner {
             records: Records::new(store),
             knowledge,
-            verified: Verified::new(),
+            logins: Logins::new(&config.logins, clock::steady)?,
             cache: Cache::default(),
             extra_ca: Some(extra_ca).filter(|pem| !pem.is_empty()),
             analysts: rayon::ThreadPoolBuilder::new()
                 .thread_name(|number| format!("analysis-{number}"))
                 .build()
                 .map_err(OpenError::Threads)?,
-            nobodys_hash: auth::hash(&auth::random())?,
             config,
         }));
         app.make_first_account().await?;
@@ -150,28 +147,17 @@ impl App {
     }
 
     /// The caller of this name and password, or nobody.
-    pub(crate) async fn authenticate(&self, name: &str, password: SecretString) -> Result<Option<Identity>, ApiError> {
-        let user = self.records().user(name).await?;
+    pub(crate) async fn authenticate(
+        &self,
+        caller: &Caller,
+        password: SecretString,
+    ) -> Result<Option<Identity>, ApiError> {
+        let user = self.records().user(&caller.user).await?;
         let stored = user.as_ref().and_then(|user| user.password_hash.clone());
-        let (stored, is_somebody) = match stored {
-            Some(stored) => (stored, true),
-            None => (self.0.nobodys_hash.clone(), false),
-        };
-        if !self.0.verified.contains(&stored, &password) {
-            let app = self.clone();
-            let is_right = cpu::run(move || {
-                let is_right = auth::verify(&password, &stored);
-                if is_right {
-                    app.0.verified.insert(&stored, &password);
-                }
-                is_right
-            })
-            .await;
-            if !is_right || !is_somebody {
-                return Ok(None);
-            }
+        if !self.0.logins.is_right(caller, password, stored).await? {
+            return Ok(None);
         }
-        let Some(user) = user.filter(|_| is_somebody) else { return Ok(None) };
+        let Some(user) = user else { return Ok(None) };
         let account = self.records().account(&user.account).await?;
         Ok(account.map(|account| Identity {
             user: user.name,
@@ -201,7 +187,7 @@ impl App {
         if self.records().user(name).await?.is_some() {
             return Err(ApiError::bad_request(format!("the user `{name}` exists already")));
         }
-        let hashed = hashed(password).await?;
+        let hashed = self.hashed(password).await?;
         Ok(self.records().create_user(account, name, &hashed).await?)
     }
 
@@ -212,7 +198,7 @@ impl App {
         name: &str,
         password: SecretString,
     ) -> Result<User, ApiError> {
-        let hashed = hashed(password).await?;
+        let hashed = self.hashed(password).await?;
         self.records().set_password(account, name, Some(&hashed)).await?;
         let user = self.records().user(name).await?;
         user.ok_or_else(|| ApiError::not_found("User not found"))
@@ -244,6 +230,10 @@ impl App {
         registry::try_login(self, &wanted.name, &login).await
     }
 
+    async fn hashed(&self, password: SecretString) -> Result<String, ApiError> {
+        self.0.logins.hash(password).await?.map_err(|error| ApiError::internal(&error))
+    }
+
     async fn make_first_account(&self) -> Result<(), OpenError> {
         if self.records().account("admin").await.map_err(OpenError::FirstAccount)?.is_some() {
             return Ok(());
@@ -254,7 +244,8 @@ impl App {
             (None, Some(given)) => SecretString::from(given),
             (made_up, _) => made_up.clone().unwrap_or_else(auth::random),
         };
-        let hashed = cpu::run(move || auth::hash(&password)).await?;
+        let hashed = self.0.logins.hash(password).await;
+        let hashed = hashed.expect("nobody else is waiting yet").map_err(auth::LoginsError::Password)?;
         let email = accounts.admin_email.as_str();
         let made = self.records().make_first_account(email, &hashed).await.map_err(OpenError::FirstAccount)?;
         if let (true, Some(password)) = (made, made_up) {
@@ -271,6 +262,11 @@ fn announce(password: &SecretString) {
     eprintln!("user `admin` has the password `{}`: it is not shown again", password.expose_secret());
 }
 
-async fn hashed(password: SecretString) -> Result<String, ApiError> {
-    cpu::run(move || auth::hash(&password)).await.map_err(|error| ApiError::internal(&error))
+impl From<Turned> for ApiError {
+    fn from(turned: Turned) -> Self {
+        match turned {
+            Turned::Away(wait) => Self::too_many(wait),
+            Turned::Busy => Self::busy(),
+        }
+    }
 }

@@ -1,9 +1,14 @@
-//! Who is calling: passwords and what was verified before.
+//! Who is calling: passwords, what was verified before, and who must wait.
 //!
 //! What a caller may do is decided by [`crate::api::permission`].
 
+mod failures;
+mod hasher;
+mod logins;
 mod password;
 mod verified;
 
-pub(crate) use password::{PasswordError, hash, random, verify};
-pub(crate) use verified::Verified;
+pub(crate) use failures::Caller;
+pub use logins::LoginsError;
+pub(crate) use logins::{Logins, Turned};
+pub(crate) use password::random;

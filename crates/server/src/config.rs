@@ -3,6 +3,7 @@
 //! No other code of the service reads the environment. The commented default file is [`DEFAULT_FILE`].
 
 mod load;
+mod network;
 mod secret;
 
 use std::net::SocketAddr;
@@ -12,6 +13,7 @@ use killick_fetch::egress::HostPattern;
 use serde::{Deserialize, Serialize};
 
 pub use load::ConfigError;
+pub use network::Network;
 pub use secret::Secret;
 
 /// The default settings with a comment on each: what `killick serve` runs on with an empty file.
@@ -27,6 +29,8 @@ pub struct Config {
     pub storage: StorageConfig,
     /// The first account.
     pub accounts: AccountsConfig,
+    /// Who may try to log in, how often.
+    pub logins: LoginsConfig,
     /// Advisories.
     pub knowledge: KnowledgeConfig,
     /// Analysis of images.
@@ -143,6 +147,37 @@ impl Default for AccountsConfig {
             admin_password: Secret::default(),
             admin_password_file: PathBuf::new(),
             admin_email: "admin@myanchore".to_owned(),
+        }
+    }
+}
+
+/// Who may try to log in, how often.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LoginsConfig {
+    /// Wrong passwords of one client that cost no waiting.
+    pub client_failures: u32,
+    /// Wrong passwords for one user, from whatever clients, that cost no waiting.
+    pub user_failures: u32,
+    /// The pause after the first that does; doubled with each further one.
+    pub pause_seconds: u64,
+    /// The longest pause of one client.
+    pub longest_client_pause_seconds: u64,
+    /// The longest pause for one user. Short, because anybody can bring it about.
+    pub longest_user_pause_seconds: u64,
+    /// Reverse proxies (addresses or networks) whose `X-Forwarded-For` tells the client.
+    pub trusted_proxies: Vec<Network>,
+}
+
+impl Default for LoginsConfig {
+    fn default() -> Self {
+        Self {
+            client_failures: 10,
+            user_failures: 20,
+            pause_seconds: 1,
+            longest_client_pause_seconds: 60,
+            longest_user_pause_seconds: 10,
+            trusted_proxies: Vec::new(),
         }
     }
 }

@@ -25,9 +25,10 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 pub use app::{App, OpenError};
+pub use auth::LoginsError;
 pub use config::{
-    AccountsConfig, AnalysisConfig, Config, ConfigError, DEFAULT_FILE, EgressConfig, KnowledgeConfig, RegistriesConfig,
-    RetentionConfig, Role, Secret, ServerConfig, StorageConfig,
+    AccountsConfig, AnalysisConfig, Config, ConfigError, DEFAULT_FILE, EgressConfig, KnowledgeConfig, LoginsConfig,
+    Network, RegistriesConfig, RetentionConfig, Role, Secret, ServerConfig, StorageConfig,
 };
 
 /// Why the service ended.
@@ -103,6 +104,7 @@ async fn answer(
     grace: Duration,
 ) -> Result<(), ServeError> {
     let mut also_stopped = stopped.clone();
+    let api = api.into_make_service_with_connect_info::<SocketAddr>();
     let server = axum::serve(listener, api).with_graceful_shutdown(async move {
         let _ = stopped.wait_for(|stop| *stop).await;
     });

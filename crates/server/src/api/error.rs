@@ -4,6 +4,8 @@
 //! malformed input) are RFC 7807 problem documents; a missing login is plain text with a challenge. Causes inside
 //! the service are logged here and never sent.
 
+use std::time::Duration;
+
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -60,6 +62,8 @@ pub(crate) struct ApiError {
     status: StatusCode,
     message: String,
     shape: Shape,
+    /// When to come again.
+    retry_after: Option<Duration>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -82,7 +86,7 @@ struct Detail {
 impl ApiError {
     /// An error of a handler.
     pub(crate) fn new(status: StatusCode, message: impl Into<String>) -> Self {
-        Self { status, message: message.into(), shape: Shape::Handler(Box::default()) }
+        Self { status, message: message.into(), shape: Shape::Handler(Box::default()), retry_after: None }
     }
 
     /// 404 of a handler: the thing that was named is not there.
@@ -110,12 +114,27 @@ impl ApiError {
 
     /// 401 with the challenge that makes clients send their credentials.
     pub(crate) fn unauthorized() -> Self {
-        Self { status: StatusCode::UNAUTHORIZED, message: "Unauthorized".to_owned(), shape: Shape::Challenge }
+        let message = "Unauthorized".to_owned();
+        Self { status: StatusCode::UNAUTHORIZED, message, shape: Shape::Challenge, retry_after: None }
+    }
+
+    /// 429: too many wrong passwords.
+    pub(crate) fn too_many(wait: Duration) -> Self {
+        let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+        let message = format!("too many failed logins: try again in {seconds} seconds");
+        Self { retry_after: Some(Duration::from_secs(seconds)), ..Self::new(StatusCode::TOO_MANY_REQUESTS, message) }
+    }
+
+    /// 503: too many logins at the same time.
+    pub(crate) fn busy() -> Self {
+        let message = "too many logins are being checked: try again";
+        let wait = Some(Duration::from_secs(1));
+        Self { retry_after: wait, ..Self::new(StatusCode::SERVICE_UNAVAILABLE, message) }
     }
 
     /// An error of the HTTP surface: malformed input, unknown path, wrong method.
     pub(crate) fn problem(status: StatusCode, detail: impl Into<String>) -> Self {
-        Self { status, message: detail.into(), shape: Shape::Problem }
+        Self { status, message: detail.into(), shape: Shape::Problem, retry_after: None }
     }
 
     /// 500. The cause is logged here; the caller learns only that it happened.
@@ -163,7 +182,8 @@ impl ApiError {
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let httpcode = self.status.as_u16();
-        match self.shape {
+        let retry_after = self.retry_after.map(|wait| [(header::RETRY_AFTER, wait.as_secs().to_string())]);
+        let response = match self.shape {
             Shape::Handler(mut detail) => {
                 detail.more.insert("error_codes".to_owned(), json!(detail.codes));
                 let body = json!({"message": self.message, "httpcode": httpcode, "detail": detail.more});
@@ -185,6 +205,10 @@ impl IntoResponse for ApiError {
                 ];
                 (self.status, challenge, self.message).into_response()
             }
+        };
+        match retry_after {
+            Some(header) => (header, response).into_response(),
+            None => response,
         }
     }
 }

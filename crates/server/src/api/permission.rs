@@ -12,8 +12,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use secrecy::SecretString;
 
+use crate::api::client;
 use crate::api::error::ApiError;
 use crate::app::{App, Identity};
+use crate::auth::Caller;
 
 /// The header by which an administrator acts in another account.
 const ACCOUNT_HEADER: &str = "x-anchore-account";
@@ -138,7 +140,7 @@ impl<P: Action> FromRequestParts<Guarded> for Permission<P> {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, guarded: &Guarded) -> Result<Self, ApiError> {
-        let caller = authenticate(&guarded.0, &parts.headers).await?;
+        let caller = authenticate(&guarded.0, parts).await?;
         let wanted = parts.headers.get(ACCOUNT_HEADER).map(|name| name.to_str());
         let account = match wanted {
             None | Some(Ok("")) => caller.account.clone(),
@@ -177,9 +179,10 @@ async fn path_account(parts: &mut Parts) -> String {
     params.iter().find(|(name, _)| *name == "accountname").map(|(_, value)| value.to_owned()).unwrap_or_default()
 }
 
-async fn authenticate(app: &App, headers: &HeaderMap) -> Result<Identity, ApiError> {
-    let (name, password) = basic(headers).ok_or_else(ApiError::unauthorized)?;
-    let Some(identity) = app.authenticate(&name, password).await? else {
+async fn authenticate(app: &App, parts: &Parts) -> Result<Identity, ApiError> {
+    let (user, password) = basic(&parts.headers).ok_or_else(ApiError::unauthorized)?;
+    let caller = Caller { client: client::address(parts, &app.config().logins.trusted_proxies), user };
+    let Some(identity) = app.authenticate(&caller, password).await? else {
         return Err(ApiError::unauthorized());
     };
     if !identity.enabled {

@@ -14,7 +14,7 @@ pub struct PasswordError {
     reason: String,
 }
 
-/// Hashes a password with a fresh salt. Takes tens of milliseconds on purpose: call through [`crate::cpu::run`].
+/// Hashes a password with a fresh salt. Takes tens of milliseconds on purpose: call through [`super::Logins::hash`].
 pub(crate) fn hash(password: &SecretString) -> Result<String, PasswordError> {
     let hashed = Argon2::default().hash_password(password.expose_secret().as_bytes());
     hashed.map(|hash| hash.to_string()).map_err(|error| PasswordError { reason: error.to_string() })

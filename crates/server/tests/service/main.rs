@@ -6,5 +6,6 @@ mod accounts;
 mod caller;
 mod database;
 mod logins;
+mod passwords;
 #[path = "../support/registry.rs"]
 mod registry;
