@@ -12,7 +12,7 @@ use crate::config::Config;
 use crate::judge::cache::Cache;
 use crate::knowledge::Knowledge;
 use crate::records::{Account, NewRegistry, Policy, Records, RegistryLogin, User};
-use crate::{clock, records, registry};
+use crate::{clock, cpu, records, registry};
 
 /// The version of the engine whose clients this service satisfies.
 pub(crate) const PRODUCT_VERSION: &str = "1.1.0";
@@ -209,7 +209,7 @@ impl App {
         if self.records().account(account).await?.is_none() {
             return Err(ApiError::not_found(format!("there is no account `{account}`")));
         }
-        crate::judge::check_bundle(&bundle)?;
+        let bundle = cpu::run(move || crate::judge::check_bundle(&bundle).map(|()| bundle)).await?;
         Ok(self.records().save_policy(account, &bundle, "local").await?)
     }
 
