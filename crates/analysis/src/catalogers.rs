@@ -59,6 +59,12 @@ pub trait Cataloger: Sync {
     /// The files it wants to see.
     fn wants(&self) -> Wants;
 
+    /// Bytes that it may hold besides a file of `size` bytes, for what it unpacks from it: taken from the shared
+    /// budget together with the file. At most what `limits.held_bytes` leaves.
+    fn unpacks(&self, _size: u64, _limits: &Limits) -> u64 {
+        0
+    }
+
     /// Reads one file by itself. Returns what it says: complete packages, or raw pieces for [`Cataloger::join`],
     /// or both. Whatever is wrong with the file is a problem in `found`, never a panic.
     fn read(&self, file: &mut WantedFile<'_>, found: &mut Found);

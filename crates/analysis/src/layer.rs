@@ -59,7 +59,10 @@ pub(crate) fn read_layer(
     stored_bytes: u64,
     reading: Reading<'_>,
 ) -> Result<LayerFacts, ReadError> {
-    let Reading { matcher, limits, budget, .. } = reading;
+    let Reading { matcher, budget, .. } = reading;
+    // Nobody can hold more than there is in all.
+    let limits = Limits { held_bytes: reading.limits.held_bytes.min(budget.total()), ..reading.limits.clone() };
+    let limits = &limits;
     let open = || source.open().map(|input| Metered::new(input, stored_bytes, limits)).map_err(ReadError::Io);
     let pass = read_ahead(open()?, |stream| {
         let mut pass = Pass {
@@ -226,7 +229,8 @@ impl<R: BufRead> Pass<'_, R> {
             self.wanted.clear();
         }
         let budget = self.budget;
-        let share = if self.wanted.is_empty() { None } else { budget.hold(entry.size) };
+        let bytes = self.matcher.held_bytes(self.wanted.iter().copied(), entry.size, self.limits);
+        let share = if self.wanted.is_empty() { None } else { budget.hold(bytes) };
         let digests = Digests::new(self.package_digests && digests::may_be_packaged(path.as_bytes()));
         let (sha256, more) = self.content(entry.size, share.is_some(), digests)?;
         if share.is_some() {

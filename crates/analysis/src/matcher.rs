@@ -12,6 +12,7 @@ use crate::catalogers::{CATALOGERS, Cataloger, Found, WantedFile, Wants};
 use crate::distribution::DistributionFiles;
 use crate::facts::FORMAT;
 use crate::inspectors::WholeFiles;
+use crate::limits::Limits;
 
 /// What reads whole files.
 pub(crate) enum Reader {
@@ -33,6 +34,14 @@ impl Reader {
         match self {
             Self::Cataloger(_) => u64::MAX,
             Self::Inspector(_, files) => files.max_bytes,
+        }
+    }
+
+    /// Bytes that it may hold besides a file of `size` bytes.
+    pub(crate) fn unpacks(&self, size: u64, limits: &Limits) -> u64 {
+        match self {
+            Self::Cataloger(cataloger) => cataloger.unpacks(size, limits),
+            Self::Inspector(..) => 0,
         }
     }
 
@@ -99,6 +108,12 @@ impl Matcher {
 
     pub(crate) fn reader(&self, index: usize) -> &Reader {
         &self.readers[index]
+    }
+
+    /// What a file of `size` bytes takes while these readers look at it, one after another.
+    pub(crate) fn held_bytes(&self, readers: impl Iterator<Item = usize>, size: u64, limits: &Limits) -> u64 {
+        let besides = readers.map(|reader| self.reader(reader).unpacks(size, limits)).max().unwrap_or_default();
+        size.saturating_add(besides.min(limits.held_bytes.saturating_sub(size)))
     }
 
     /// The readers that want a regular file by its path.

@@ -58,6 +58,10 @@ impl Cataloger for Java {
         }
     }
 
+    fn unpacks(&self, size: u64, limits: &Limits) -> u64 {
+        archive::unpacks(size, limits)
+    }
+
     fn read(&self, file: &mut WantedFile<'_>, found: &mut Found) {
         // An empty file stands for an archive that a build left out.
         if file.bytes.is_empty() {
@@ -67,7 +71,7 @@ impl Cataloger for Java {
             location: file.path,
             limits: file.limits,
             allowance: Allowance::new(file.limits, file.bytes.len()),
-            held_bytes: 0,
+            spare_bytes: usize::try_from(archive::unpacks(file.bytes.len() as u64, file.limits)).unwrap_or(usize::MAX),
             chain: Vec::new(),
             left_out: 0,
             found,
@@ -82,8 +86,8 @@ struct Search<'a> {
     location: &'a ImagePath,
     limits: &'a Limits,
     allowance: Allowance,
-    /// Of the nested archives that are open.
-    held_bytes: usize,
+    /// What nested archives may yet be unpacked to, of what was taken from the shared budget for this file.
+    spare_bytes: usize,
     /// Names of the open nested archives, from the file inwards.
     chain: Vec<String>,
     /// Packages and problems above what is kept.
@@ -183,17 +187,17 @@ impl Search<'_> {
         if self.chain.len() >= usize::try_from(self.limits.archive_depth).unwrap_or(usize::MAX) {
             return self.problem(&format!("limit-archive-depth: `{name}` is not opened"));
         }
-        let most = usize::try_from(self.limits.held_bytes).unwrap_or(usize::MAX).saturating_sub(self.held_bytes);
+        let most = if entry.is_stored() { usize::MAX } else { self.spare_bytes };
         let Some((bytes, is_cut)) = self.member(archive, entry, most) else { return };
         if is_cut {
             return self.problem(&format!("limit-held-bytes: `{name}` is too large to be opened"));
         }
         let held = if matches!(bytes, Cow::Owned(_)) { bytes.len() } else { 0 };
-        self.held_bytes += held;
+        self.spare_bytes = self.spare_bytes.saturating_sub(held);
         self.chain.push(name);
         self.archive(&bytes);
         self.chain.pop();
-        self.held_bytes -= held;
+        self.spare_bytes += held;
     }
 
     /// The bytes of a member, at most `most`, and whether there are more.

@@ -13,7 +13,9 @@ use killick_model::path::ImagePath;
 use killick_model::problem::Problem;
 use serde::{Deserialize, Serialize};
 
+use super::java::archive;
 use super::{Cataloger, Found, Image, Joined, WantedFile, Wants, package};
+use crate::limits::Limits;
 
 /// Finds Python distributions.
 pub(super) struct Python;
@@ -59,6 +61,10 @@ impl Cataloger for Python {
             ],
             executables: &[],
         }
+    }
+
+    fn unpacks(&self, size: u64, limits: &Limits) -> u64 {
+        archive::unpacks(size, limits)
     }
 
     fn read(&self, file: &mut WantedFile<'_>, found: &mut Found) {
@@ -224,7 +230,7 @@ fn installation_folder(path: &ImagePath) -> ImagePath {
 
 /// An egg that was left zipped.
 fn zipped_egg(file: &WantedFile<'_>, found: &mut Found) {
-    let member = |name: &str| super::java::archive::member(file.bytes, name, file.limits);
+    let member = |name: &str| archive::member(file.bytes, name, file.limits);
     match member("EGG-INFO/PKG-INFO") {
         Ok(Some(bytes)) => metadata(&bytes, file.path, found),
         Ok(None) => {}

@@ -140,7 +140,8 @@ pub(super) fn read_again(
         if entry.entry_type != EntryType::File || !is_listed {
             continue;
         }
-        let Some(_share) = budget.hold(entry.size) else { continue };
+        let readers = again.get(&number).into_iter().flat_map(|readers| readers.keys().copied().map(usize::from));
+        let Some(_share) = budget.hold(matcher.held_bytes(readers, entry.size, limits)) else { continue };
         let mut held = Vec::new();
         loop {
             let chunk = stream.chunk()?;

@@ -37,6 +37,42 @@ impl Cataloger for Text {
     }
 }
 
+/// Wants what [`Text`] wants, and unpacks it to ten times its size.
+struct Packed;
+
+impl Cataloger for Packed {
+    fn name(&self) -> &'static str {
+        "packed"
+    }
+
+    fn unpacks(&self, size: u64, _limits: &Limits) -> u64 {
+        10 * size
+    }
+
+    fn revision(&self) -> u32 {
+        1
+    }
+
+    fn kinds(&self) -> &'static [PackageKind] {
+        &[]
+    }
+
+    fn wants(&self) -> Wants {
+        Text.wants()
+    }
+
+    fn read(&self, _file: &mut WantedFile<'_>, _found: &mut Found) {}
+}
+
+#[test]
+fn what_a_reader_unpacks_is_held_with_the_file() {
+    let matcher = Matcher::new(vec![Reader::Cataloger(&Text), Reader::Cataloger(&Packed)]).unwrap();
+    let limits = Limits { held_bytes: 100, ..Limits::default() };
+    for (readers, size, held) in [(&[0][..], 7, 7), (&[0, 1], 7, 77), (&[1], 20, 100), (&[1], 100, 100)] {
+        assert_eq!(matcher.held_bytes(readers.iter().copied(), size, &limits), held);
+    }
+}
+
 /// A layer in memory that counts how often it is opened.
 struct Layer {
     tar: Vec<u8>,

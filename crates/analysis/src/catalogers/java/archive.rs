@@ -5,7 +5,7 @@
 //! and deflated members are read; encrypted ones are not, and checksums are not verified.
 
 use std::borrow::Cow;
-use std::io::Read;
+use std::io::{self, Read};
 
 use flate2::bufread::DeflateDecoder;
 
@@ -20,14 +20,23 @@ const LOCAL: &[u8] = b"PK\x03\x04";
 /// The end record and the longest comment after it.
 const END_SEARCH: usize = 22 + 0xffff;
 
-/// Bytes of one member that [`member`] unpacks.
-const MEMBER_BYTES: usize = 16 << 20;
+/// What the members of any file may be unpacked to at one time, however small it is itself.
+const SPARE_BYTES: u64 = 4 << 20;
+
+/// Bytes by which memory for a member grows.
+const STEP_BYTES: usize = 16 << 10;
 
 /// What a member may unpack to, whatever its ratio.
 const FREE_BYTES: u64 = 1 << 20;
 
 /// What all members of a file may unpack to, whatever their ratio.
 const FREE_FILE_BYTES: u64 = 16 << 20;
+
+/// What the open members of an archive of `size` bytes may be unpacked to at one time, all levels together. An archive
+/// in an archive is rarely larger than the outer one, because it has been compressed before.
+pub(in crate::catalogers) fn unpacks(size: u64, limits: &Limits) -> u64 {
+    size.saturating_mul(2).max(SPARE_BYTES).min(limits.held_bytes.saturating_sub(size))
+}
 
 /// The first member named `name` of the archive `bytes`, or `None` if there is none.
 ///
@@ -36,9 +45,10 @@ pub(in crate::catalogers) fn member(bytes: &[u8], name: &str, limits: &Limits) -
     let mut allowance = Allowance::new(limits, bytes.len());
     let archive = Archive::open(bytes, &mut allowance)?;
     let Some(entry) = archive.entries.iter().find(|entry| entry.name == name.as_bytes()) else { return Ok(None) };
-    let content = archive.read(entry, MEMBER_BYTES, &mut allowance)?;
+    let most = usize::try_from(unpacks(bytes.len() as u64, limits)).unwrap_or(usize::MAX);
+    let content = archive.read(entry, most, &mut allowance)?;
     if content.is_cut {
-        return Err(format!("limit-member-bytes: `{name}` has more than {MEMBER_BYTES} bytes"));
+        return Err(format!("limit-held-bytes: `{name}` has more than {most} bytes"));
     }
     Ok(Some(content.bytes.into_owned()))
 }
@@ -77,6 +87,13 @@ pub(in crate::catalogers) struct Entry<'a> {
     stored_bytes: usize,
     /// Of the local header.
     at: usize,
+}
+
+impl Entry<'_> {
+    /// Not compressed: reading it takes no memory.
+    pub(in crate::catalogers) fn is_stored(&self) -> bool {
+        self.method == 0
+    }
 }
 
 /// What was read of a member.
@@ -128,8 +145,8 @@ impl<'a> Archive<'a> {
                 let by_ratio = (stored.len() as u64).saturating_mul(allowance.ratio).max(FREE_BYTES);
                 let bound = by_ratio.min(allowance.bytes).min(most as u64);
                 let mut unpacked = Vec::new();
-                let mut decoder = DeflateDecoder::new(stored).take(bound.saturating_add(1));
-                let outcome = decoder.read_to_end(&mut unpacked);
+                let one_more = usize::try_from(bound).unwrap_or(usize::MAX).saturating_add(1);
+                let outcome = read_at_most(&mut DeflateDecoder::new(stored), one_more, &mut unpacked);
                 let is_cut = unpacked.len() as u64 > bound;
                 allowance.bytes = allowance.bytes.saturating_sub(unpacked.len() as u64);
                 if is_cut && bound < most as u64 {
@@ -153,6 +170,24 @@ impl<'a> Archive<'a> {
         let start = 30 + usize::from(u16_at(header, 26)?) + usize::from(u16_at(header, 28)?);
         header.get(start..start.checked_add(entry.stored_bytes)?)
     }
+}
+
+/// Reads up to `most` bytes, without memory for more than those.
+pub(super) fn read_at_most(input: &mut impl Read, most: usize, out: &mut Vec<u8>) -> io::Result<()> {
+    let mut step = [0; STEP_BYTES];
+    while out.len() < most {
+        let count = match input.read(&mut step) {
+            Ok(0) => break,
+            Ok(count) => count.min(most - out.len()),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(error),
+        };
+        if out.capacity() - out.len() < count {
+            out.reserve_exact(out.len().max(STEP_BYTES).min(most - out.len()));
+        }
+        out.extend_from_slice(step.get(..count).unwrap_or_default());
+    }
+    Ok(())
 }
 
 /// The central directory, and how far all offsets lie behind what is declared.

@@ -95,6 +95,29 @@ fn depth_and_memory_are_bounded() {
 }
 
 #[test]
+fn what_is_stored_takes_no_memory() {
+    // Both hold an archive of two thirds of what may be held.
+    let padding = vec![7; 1 << 20];
+    let inner = overlapping(1, &padding, 0);
+    let limits = Limits { held_bytes: 3 << 19, archive_depth: 1, ..Limits::default() };
+    let stored = read(&overlapping(1, &inner, 0), &limits);
+    assert_eq!(kinds(&stored), ["limit-archive-depth"]);
+    let packed = read(&overlapping(1, &deflated(&inner), 8), &Limits { held_bytes: 1 << 20, ..limits });
+    assert_eq!(kinds(&packed), ["limit-held-bytes"]);
+}
+
+#[test]
+fn memory_for_a_member_follows_what_it_unpacks_to() {
+    let bytes: Vec<u8> = (0..300_000_u32).map(|number| (number % 251) as u8).collect();
+    for most in [0, 1, 40_000, 300_000, 300_001, 900_000] {
+        let mut read = Vec::new();
+        archive::read_at_most(&mut bytes.as_slice(), most, &mut read).unwrap();
+        assert_eq!(read, bytes[..bytes.len().min(most)]);
+        assert!(read.capacity() <= most, "{} for {most}", read.capacity());
+    }
+}
+
+#[test]
 fn one_member_is_read_by_name() {
     let limits = Limits::default();
     let war = archive::member(ARCHIVES[0], "web.war", &limits).unwrap().unwrap();
