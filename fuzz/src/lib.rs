@@ -1,6 +1,6 @@
 //! What the targets share: the way from some bytes to the public function that parses them.
 
-use std::io::{self, Cursor, Read};
+use std::io::{self, BufRead, Cursor};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock};
 
@@ -34,7 +34,7 @@ pub fn limits() -> Limits {
 pub struct Layer(pub Vec<u8>);
 
 impl LayerSource for Layer {
-    fn open(&self) -> io::Result<Box<dyn Read + Send>> {
+    fn open(&self) -> io::Result<Box<dyn BufRead + Send>> {
         Ok(Box::new(Cursor::new(self.0.clone())))
     }
 }

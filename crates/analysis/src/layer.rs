@@ -8,7 +8,6 @@
 mod digests;
 mod links;
 mod metered;
-mod read_ahead;
 
 use std::io::BufRead;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -27,7 +26,6 @@ use crate::inspectors::rules::{Rules, Scan};
 use crate::layer::digests::Digests;
 use crate::layer::links::WantedLink;
 use crate::layer::metered::{Metered, by_ratio, unwrap_limit};
-use crate::layer::read_ahead::read_ahead;
 use crate::limits::Limits;
 use crate::matcher::{Matcher, Reader};
 use crate::tar_stream::{EntryType, TarEntry, TarStream};
@@ -64,26 +62,24 @@ pub(crate) fn read_layer(
     let limits = Limits { held_bytes: reading.limits.held_bytes.min(budget.total()), ..reading.limits.clone() };
     let limits = &limits;
     let open = || source.open().map(|input| Metered::new(input, stored_bytes, limits)).map_err(ReadError::Io);
-    let pass = read_ahead(open()?, |stream| {
-        let mut pass = Pass {
-            stream: TarStream::new(stream),
-            matcher,
-            limits,
-            budget,
-            package_digests: reading.package_digests,
-            memo: reading.memo,
-            scan: reading.rules.map(Rules::scan),
-            facts: LayerFacts::default(),
-            dropped_problems: 0,
-            wanted: Vec::new(),
-            held: Vec::new(),
-            free_holes: by_ratio(stored_bytes, limits).max(limits.hole_bytes).min(limits.layer_bytes),
-            links: Vec::new(),
-            name_bytes: 0,
-        };
-        pass.run().map(|()| (pass.facts, pass.links))
-    });
-    let (mut facts, links) = pass.map_err(ReadError::Io)?.map_err(unwrap_limit)?;
+    let mut pass = Pass {
+        stream: TarStream::new(open()?),
+        matcher,
+        limits,
+        budget,
+        package_digests: reading.package_digests,
+        memo: reading.memo,
+        scan: reading.rules.map(Rules::scan),
+        facts: LayerFacts::default(),
+        dropped_problems: 0,
+        wanted: Vec::new(),
+        held: Vec::new(),
+        free_holes: by_ratio(stored_bytes, limits).max(limits.hole_bytes).min(limits.layer_bytes),
+        links: Vec::new(),
+        name_bytes: 0,
+    };
+    pass.run().map_err(unwrap_limit)?;
+    let Pass { mut facts, links, .. } = pass;
     let may_hold = limits.file_bytes.min(budget.total());
     let (again, too_large) = links::to_read(&facts, &links, matcher, may_hold);
     for path in too_large {
@@ -94,9 +90,7 @@ pub(crate) fn read_layer(
     }
     if !again.is_empty() {
         drop(links);
-        read_ahead(open()?, |stream| links::read_again(stream, &again, &mut facts, matcher, limits, budget))
-            .map_err(ReadError::Io)?
-            .map_err(unwrap_limit)?;
+        links::read_again(open()?, &again, &mut facts, matcher, limits, budget).map_err(unwrap_limit)?;
     }
     Ok(facts)
 }

@@ -7,8 +7,9 @@
 
 mod decode;
 mod raw;
+mod reader;
 
-use std::io::{self, Read};
+use std::io::{self, BufRead, Read};
 use std::sync::Arc;
 
 use killick_model::digest::Digest;
@@ -133,11 +134,13 @@ pub(crate) struct StoredLayer {
 }
 
 impl LayerSource for StoredLayer {
-    fn open(&self) -> io::Result<Box<dyn Read + Send>> {
-        let event = Event::LayerOpened { diff_id: &self.promise.diff_id, bytes: self.promise.size };
-        progress::report(self.progress.as_ref(), event);
-        let raw = raw::RawReader::new(self.blob.open()?, self.promise.clone(), self.progress.clone());
-        Ok(Box::new(decode::LayerReader::new(raw, self.zstd_window_log)))
+    fn open(&self) -> io::Result<Box<dyn BufRead + Send>> {
+        let promise = self.promise.clone();
+        let diff_id = promise.diff_id.clone();
+        progress::report(self.progress.as_ref(), Event::LayerOpened { diff_id: &diff_id, bytes: promise.size });
+        let raw = raw::RawReader::new(self.blob.open()?, promise, self.progress.clone());
+        let decoder = decode::Decoder::new(raw, self.zstd_window_log);
+        Ok(Box::new(reader::LayerReader::start(decoder, diff_id, self.progress.clone())?))
     }
 
     fn position(&self) -> u64 {

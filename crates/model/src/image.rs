@@ -145,7 +145,7 @@ pub trait LayerSource: Send + Sync {
     ///
     /// Layers of one image may come over one stream: then a reader has it from its first byte to its last or until it
     /// is dropped, and others wait.
-    fn open(&self) -> io::Result<Box<dyn io::Read + Send>>;
+    fn open(&self) -> io::Result<Box<dyn io::BufRead + Send>>;
 
     /// Where the layer lies in what the layers of its image are read from. Whoever opens the layers in this order
     /// gets them in one pass, whatever they come from.

@@ -1,6 +1,6 @@
 //! The bytes of a layer, counted against its limits.
 
-use std::io::{self, Read};
+use std::io::{self, BufRead, Read};
 
 use crate::error::ReadError;
 use crate::limits::Limits;
@@ -25,27 +25,43 @@ struct Hit {
 pub(super) struct Metered<'a, R> {
     inner: R,
     read: u64,
-    stored_bytes: u64,
+    /// What the layer may have by its ratio alone.
+    by_ratio: u64,
     limits: &'a Limits,
 }
 
 impl<'a, R> Metered<'a, R> {
     pub(super) fn new(inner: R, stored_bytes: u64, limits: &'a Limits) -> Self {
-        Self { inner, read: 0, stored_bytes, limits }
+        Self { inner, read: 0, by_ratio: by_ratio(stored_bytes, limits), limits }
     }
 }
 
-impl<R: Read> Read for Metered<'_, R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let count = self.inner.read(buffer)?;
-        self.read += count as u64;
-        if self.read > self.limits.layer_bytes {
+impl<R: BufRead> BufRead for Metered<'_, R> {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        let ready = self.inner.fill_buf()?;
+        // What is there counts before it is given out.
+        let read = self.read.saturating_add(ready.len() as u64);
+        if read > self.limits.layer_bytes {
             return Err(io::Error::other(Hit { name: "limit-layer-bytes", limit: self.limits.layer_bytes }));
         }
-        if self.read > by_ratio(self.stored_bytes, self.limits) {
+        if read > self.by_ratio {
             let limit = self.limits.compression_ratio;
             return Err(io::Error::other(Hit { name: "limit-compression-ratio", limit }));
         }
+        Ok(ready)
+    }
+
+    fn consume(&mut self, count: usize) {
+        self.read = self.read.saturating_add(count as u64);
+        self.inner.consume(count);
+    }
+}
+
+impl<R: BufRead> Read for Metered<'_, R> {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        let mut ready = self.fill_buf()?;
+        let count = ready.read(out)?;
+        self.consume(count);
         Ok(count)
     }
 }

@@ -1,6 +1,6 @@
 //! One layer at a time, with a reader of the test's own.
 
-use std::io::{self, Cursor, Read};
+use std::io::{self, BufRead, Cursor};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use killick_model::package::PackageKind;
@@ -80,7 +80,7 @@ struct Layer {
 }
 
 impl LayerSource for Layer {
-    fn open(&self) -> io::Result<Box<dyn Read + Send>> {
+    fn open(&self) -> io::Result<Box<dyn BufRead + Send>> {
         self.opened.fetch_add(1, Ordering::Relaxed);
         Ok(Box::new(Cursor::new(self.tar.clone())))
     }

@@ -1,6 +1,6 @@
 //! Whole images of a few files.
 
-use std::io::{self, Read};
+use std::io::{self, BufRead};
 use std::sync::{Arc, Mutex};
 
 use killick_analysis::analyze::{Options, Progress, Step, analyze};
@@ -35,7 +35,7 @@ const MANIFEST: &str = r#"{"name": "left-pad", "version": "1.3.0"}"#;
 struct Closed;
 
 impl LayerSource for Closed {
-    fn open(&self) -> io::Result<Box<dyn Read + Send>> {
+    fn open(&self) -> io::Result<Box<dyn BufRead + Send>> {
         Err(io::Error::other("opened"))
     }
 }

@@ -1,6 +1,6 @@
 //! Images made in memory.
 
-use std::io::{self, Read};
+use std::io::{self, BufRead};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use killick_model::image::{ImageConfig, LayerSource, StagedImage, StagedLayer};
 struct Bytes(Arc<[u8]>);
 
 impl LayerSource for Bytes {
-    fn open(&self) -> io::Result<Box<dyn Read + Send>> {
+    fn open(&self) -> io::Result<Box<dyn BufRead + Send>> {
         Ok(Box::new(io::Cursor::new(self.0.clone())))
     }
 }

@@ -1,29 +1,20 @@
-//! From stored bytes to the verified tar: gzip (RFC 1952, any number of members), zstd (RFC 8878, any number of
+//! From stored bytes to the tar: gzip (RFC 1952, any number of members), zstd (RFC 8878, any number of
 //! frames), or as it is.
 
 use std::io::{self, BufRead as _, Read};
 
 use flate2::bufread::GzDecoder;
 use killick_model::digest::Digest;
-use sha2::{Digest as _, Sha256};
 
 use super::LayerError;
 use super::raw::RawReader;
-use crate::progress::{self, Event};
-
-/// Decompressed and hashed in pieces of this size, however small the caller's reads are.
-const CHUNK_BYTES: usize = 64 << 10;
 
 /// Enough bytes to recognise a tar header.
 const MAGIC_BYTES: usize = 512;
 
-/// The uncompressed tar of one layer.
-pub(super) struct LayerReader {
+/// Decompresses the stored bytes of one layer, and verifies those.
+pub(super) struct Decoder {
     stage: Stage,
-    chunk: Box<[u8]>,
-    start: usize,
-    end: usize,
-    hasher: Sha256,
     diff_id: Digest,
     zstd_window_log: u32,
     /// A complaint that came behind good bytes, which are handed out first.
@@ -36,45 +27,43 @@ enum Stage {
     Plain(RawReader),
     Gzip(Box<GzDecoder<RawReader>>),
     Zstd(Box<zstd::Decoder<'static, RawReader>>),
-    Verified,
+    /// The stored bytes came to their end and are the promised ones. If they are the tar, this is its digest.
+    Ended(Option<Digest>),
     Failed,
 }
 
-impl LayerReader {
+impl Decoder {
     pub(super) fn new(raw: RawReader, zstd_window_log: u32) -> Self {
-        Self {
-            diff_id: raw.promise().diff_id.clone(),
-            stage: Stage::Fresh(raw),
-            chunk: vec![0; CHUNK_BYTES].into_boxed_slice(),
-            start: 0,
-            end: 0,
-            hasher: Sha256::new(),
-            zstd_window_log,
-            fault: None,
+        Self { diff_id: raw.promise().diff_id.clone(), stage: Stage::Fresh(raw), zstd_window_log, fault: None }
+    }
+
+    /// The digest of the tar, where the stored bytes are the tar and came to their end.
+    pub(super) fn stored_tar(&self) -> Option<Digest> {
+        match &self.stage {
+            Stage::Ended(digest) => digest.clone(),
+            _ => None,
         }
     }
 
-    /// Refills the chunk. It stays empty at the verified end.
-    fn refill(&mut self) -> io::Result<()> {
-        (self.start, self.end) = (0, 0);
+    /// Fills the buffer as far as possible, and not at all at the end of the layer.
+    pub(super) fn fill(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         loop {
             match std::mem::replace(&mut self.stage, Stage::Failed) {
-                Stage::Verified => {
-                    self.stage = Stage::Verified;
-                    return Ok(());
+                Stage::Ended(digest) => {
+                    self.stage = Stage::Ended(digest);
+                    return Ok(0);
                 }
                 Stage::Failed => return Err(LayerError::Failed { layer: self.diff_id.clone() }.into()),
                 Stage::Fresh(raw) => self.stage = recognise(raw, self.zstd_window_log)?,
                 Stage::Plain(mut raw) => {
-                    self.end = raw.read(&mut self.chunk)?;
-                    if self.end > 0 {
+                    let count = raw.read(buffer)?;
+                    if count > 0 {
                         self.stage = Stage::Plain(raw);
-                        return Ok(());
+                        return Ok(count);
                     }
-                    let actual = raw.digest().cloned();
-                    self.finish(&raw, actual)?;
+                    self.stage = Stage::Ended(raw.digest().cloned());
                 }
-                Stage::Gzip(mut decoder) => match self.decode(&mut decoder) {
+                Stage::Gzip(mut decoder) => match self.decode(&mut decoder, buffer) {
                     (0, Ok(())) => {
                         let mut raw = decoder.into_inner();
                         // Another member follows only if it looks like one; padding and rubbish behind the last
@@ -83,44 +72,41 @@ impl LayerReader {
                             self.stage = Stage::Gzip(Box::new(GzDecoder::new(raw)));
                         } else {
                             raw.drain()?;
-                            let actual = Digest::from_sha256(self.hasher.finalize_reset().into());
-                            self.finish(&raw, Some(actual))?;
+                            self.stage = Stage::Ended(None);
                         }
                     }
                     (0, Err(error)) => return Err(self.explain("gzip", error, decoder.into_inner())),
                     (count, result) => {
                         self.fault = result.err();
-                        self.accept(count, Stage::Gzip(decoder));
-                        return Ok(());
+                        self.stage = Stage::Gzip(decoder);
+                        return Ok(count);
                     }
                 },
-                Stage::Zstd(mut decoder) => match self.decode(&mut decoder) {
+                Stage::Zstd(mut decoder) => match self.decode(&mut decoder, buffer) {
                     (0, Ok(())) => {
-                        let mut raw = decoder.finish();
-                        raw.drain()?;
-                        let actual = Digest::from_sha256(self.hasher.finalize_reset().into());
-                        self.finish(&raw, Some(actual))?;
+                        decoder.finish().drain()?;
+                        self.stage = Stage::Ended(None);
                     }
                     (0, Err(error)) => return Err(self.explain("zstd", error, decoder.finish())),
                     (count, result) => {
                         self.fault = result.err();
-                        self.accept(count, Stage::Zstd(decoder));
-                        return Ok(());
+                        self.stage = Stage::Zstd(decoder);
+                        return Ok(count);
                     }
                 },
             }
         }
     }
 
-    /// Fills the chunk as far as possible. An error may come behind good bytes; it is to be kept, because a
+    /// Fills the buffer as far as possible. An error may come behind good bytes; it is to be kept, because a
     /// decompressor does not repeat it.
-    fn decode(&mut self, decoder: &mut impl Read) -> (usize, io::Result<()>) {
+    fn decode(&mut self, decoder: &mut impl Read, buffer: &mut [u8]) -> (usize, io::Result<()>) {
         if let Some(fault) = self.fault.take() {
             return (0, Err(fault));
         }
         let mut count = 0;
-        while count < self.chunk.len() {
-            match decoder.read(&mut self.chunk[count..]) {
+        while let Some(rest) = buffer.get_mut(count..).filter(|rest| !rest.is_empty()) {
+            match decoder.read(rest) {
                 Ok(0) => break,
                 Ok(read) => count += read,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -128,24 +114,6 @@ impl LayerReader {
             }
         }
         (count, Ok(()))
-    }
-
-    fn accept(&mut self, count: usize, stage: Stage) {
-        self.hasher.update(&self.chunk[..count]);
-        self.end = count;
-        self.stage = stage;
-    }
-
-    /// The content came to its end: is it the promised one?
-    fn finish(&mut self, raw: &RawReader, actual: Option<Digest>) -> Result<(), LayerError> {
-        let layer = self.diff_id.clone();
-        let actual = actual.ok_or(LayerError::Failed { layer: layer.clone() })?;
-        if actual != layer {
-            return Err(LayerError::WrongDiffId { layer, actual });
-        }
-        progress::report(raw.progress(), Event::LayerVerified { diff_id: &layer });
-        self.stage = Stage::Verified;
-        Ok(())
     }
 
     /// Finds the cause of a decompressor's complaint: if the stored bytes are wrong, that is what is wrong.
@@ -157,22 +125,6 @@ impl LayerReader {
             Err(error) => error,
             Ok(()) => LayerError::Decompress { layer: self.diff_id.clone(), format, source }.into(),
         }
-    }
-}
-
-impl Read for LayerReader {
-    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
-        if out.is_empty() {
-            return Ok(0);
-        }
-        if self.start == self.end {
-            self.refill()?;
-        }
-        let ready = &self.chunk[self.start..self.end];
-        let count = ready.len().min(out.len());
-        out[..count].copy_from_slice(&ready[..count]);
-        self.start += count;
-        Ok(count)
     }
 }
 

@@ -71,11 +71,6 @@ impl RawReader {
         self.digest.as_ref()
     }
 
-    /// Says who listens.
-    pub(super) fn progress(&self) -> Option<&Arc<dyn Progress>> {
-        self.progress.as_ref()
-    }
-
     /// Appends to the buffer, which must have room. False at the verified end.
     fn more(&mut self) -> io::Result<bool> {
         if self.digest.is_some() {
