@@ -162,32 +162,32 @@ pub(crate) fn declared(kind: PackageKind, name: &str, version: &str, location: &
 }
 
 /// For databases that each layer rewrites whole: the lowest layer in which a database already had a package in this
-/// version.
+/// version. Whatever the database was called there: distributions move and convert theirs.
 ///
 /// A table, because each layer of a hostile image may bring another database with as many packages as fit.
 pub(crate) struct Introduced<'a>(HashMap<Identity<'a>, u32>);
 
-/// Database, name, version, architecture.
-type Identity<'a> = (&'a ImagePath, &'a str, &'a str, Option<&'a str>);
+/// Name, version, architecture.
+type Identity<'a> = (&'a str, &'a str, Option<&'a str>);
 
 impl<'a> Introduced<'a> {
     pub(crate) fn new(image: &Image<'a>) -> Self {
         let mut layers = HashMap::new();
-        for (path, layer, found) in image.hidden {
+        for (_, layer, found) in image.hidden.iter().chain(image.found) {
             for package in &found.packages {
-                // Hidden states are ordered by layer, so the first that has it is the lowest.
-                layers.entry(identity(path, package)).or_insert(*layer);
+                let lowest: &mut u32 = layers.entry(identity(package)).or_insert(*layer);
+                *lowest = (*lowest).min(*layer);
             }
         }
         Self(layers)
     }
 
     /// `layer` is where the package is now.
-    pub(crate) fn layer(&self, path: &ImagePath, layer: u32, package: &Package) -> u32 {
-        self.0.get(&identity(path, package)).copied().unwrap_or(layer)
+    pub(crate) fn layer(&self, layer: u32, package: &Package) -> u32 {
+        self.0.get(&identity(package)).copied().unwrap_or(layer)
     }
 }
 
-fn identity<'a>(path: &'a ImagePath, package: &'a Package) -> Identity<'a> {
-    (path, &package.name, &package.version, package.architecture.as_deref())
+fn identity(package: &Package) -> Identity<'_> {
+    (&package.name, &package.version, package.architecture.as_deref())
 }

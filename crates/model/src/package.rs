@@ -110,7 +110,8 @@ pub struct SourcePackage {
 pub struct OwnedFile {
     /// Where the package put it.
     pub path: ImagePath,
-    /// Digest the database gives, as `(algorithm, lower-case hex)` with algorithm `md5`, `sha1` or `sha256`.
+    /// Digest the database gives, as `(algorithm, lower-case hex)` with algorithm `md5`, `sha1`, `sha224`, `sha256`,
+    /// `sha384`, `sha512`, or `sha256-160`: the first 160 bits of a SHA-256.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub digest: Option<(String, String)>,
     /// Mode the database gives, with or without file type bits.
@@ -141,6 +142,97 @@ pub enum PackageDetails {
         module: Option<String>,
         /// `VENDOR`.
         vendor: Option<String>,
+        /// Who signed it, as the header says; nothing is verified.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        signatures: Vec<RpmSignature>,
+    },
+    /// What few Debian packages have.
+    Deb {
+        /// `Essential`.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        essential: bool,
+        /// `Multi-Arch`: `same`, `foreign` or `allowed`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        multi_arch: Option<String>,
+        /// The state, where it is not `installed`: `unpacked`, `half-configured`, `triggers-pending` and the like.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        state: Option<String>,
+    },
+    /// An apk package.
+    Apk {
+        /// Digest of the package, as `(algorithm, lower-case hex)`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        checksum: Option<(String, String)>,
+        /// Other names it goes by: `cmd:ash=1.36.1-r15`, `so:libc.musl-x86_64.so.1=1`, `openssl-dev=3.1`.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        provides: Vec<String>,
+        /// The tag of the repository it is pinned to, such as `edge`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        repository_tag: Option<String>,
+    },
+    /// A pacman package.
+    Pacman {
+        /// How it was verified on installation: `pgp`, `sha256`, `md5` or `none`.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        validation: Vec<String>,
+        /// Other names it goes by.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        provides: Vec<String>,
+        /// Installed for the sake of another package.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        is_dependency: bool,
+    },
+    /// A Gentoo package.
+    Portage {
+        /// `SLOT`, with the sub-slot.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        slot: Option<String>,
+        /// The repository it was built from, `gentoo` or an overlay.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        repository: Option<String>,
+        /// The `USE` flags it was built with.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        use_flags: Vec<String>,
+    },
+    /// A snap.
+    Snap {
+        /// `app`, `base`, `core`, `os`, `kernel`, `gadget` or `snapd`.
+        snap_type: String,
+        /// The snap whose files it runs on.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        base: Option<String>,
+        /// Number of its upload in the store, `x1` and the like for local ones.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        revision: Option<String>,
+        /// The channel it follows.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        channel: Option<String>,
+    },
+    /// A path of a Nix or Guix store.
+    Nix {
+        /// The hash of the store path.
+        hash: String,
+        /// The output, such as `bin` or `dev`, where it is not the main one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        output: Option<String>,
+        /// The derivation it was built by.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        deriver: Option<String>,
+    },
+    /// A Linux kernel image.
+    LinuxKernel {
+        /// What the kernel says of itself after its release: who built it where and when.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        build: Option<String>,
+    },
+    /// A loadable module of a Linux kernel.
+    LinuxKernelModule {
+        /// Release of the kernel it was built for.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        kernel_release: Option<String>,
+        /// `srcversion`: a hash over its sources.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        source_hash: Option<String>,
     },
     /// A Python distribution.
     Python {
@@ -178,6 +270,18 @@ pub enum PackageDetails {
         /// Module checksum, `h1:…`.
         checksum: Option<String>,
     },
+}
+
+/// A signature in the header of an RPM, unverified.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct RpmSignature {
+    /// Public key and hash algorithm, such as `rsa/sha256`.
+    pub algorithm: String,
+    /// Key id, 16 hexadecimal digits; the last ones of the fingerprint of a version 4 key, the first of later ones.
+    pub key_id: String,
+    /// The fingerprint of the key, where the signature has it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fingerprint: Option<String>,
 }
 
 impl Package {

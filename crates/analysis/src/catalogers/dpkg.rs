@@ -78,7 +78,7 @@ impl Cataloger for Dpkg {
             joined.problems.extend(found.problems.iter().cloned());
             for package in &found.packages {
                 let mut package = package.clone();
-                package.layer = introduced.layer(path, *layer, &package);
+                package.layer = introduced.layer(*layer, &package);
                 self.name().clone_into(&mut package.cataloger);
                 let lists = lists::Lists::of(&package, &by_path);
                 package.files = lists.files(&package);

@@ -1,12 +1,15 @@
 //! rpm: the package database of Red Hat, SUSE and their relatives, in its three formats.
 //!
 //! `Packages` ([`bdb`]), `Packages.db` ([`ndb`]) and `rpmdb.sqlite` ([`sqlite`]) all hold the same headers
-//! ([`header`]). The format is told by the bytes. No signature or checksum is verified.
+//! ([`header`]). The format is told by the bytes. No signature or checksum is verified. Images without rpm may have a
+//! list of what was installed into them instead ([`manifest`]).
 
 mod bdb;
 mod header;
+mod manifest;
 mod ndb;
 mod pages;
+mod signature;
 mod sqlite;
 
 use std::collections::{BTreeMap, HashSet};
@@ -39,7 +42,7 @@ impl Cataloger for Rpm {
     }
 
     fn revision(&self) -> u32 {
-        1
+        2
     }
 
     fn kinds(&self) -> &'static [PackageKind] {
@@ -61,6 +64,7 @@ impl Cataloger for Rpm {
                 "usr/share/rpm/Packages.db",
                 "usr/share/rpm/rpmdb.sqlite",
                 "usr/share/rpm/rpmdb.sqlite-wal",
+                "var/lib/rpmmanifest/container-manifest-2",
             ],
             executables: &[],
         }
@@ -72,6 +76,8 @@ impl Cataloger for Rpm {
                 let message = "changes that were not yet written to the database beside it are not read";
                 found.problems.push(Problem::new("unread-log", file.path.to_string(), message));
             }
+        } else if manifest::is_manifest(file.path.as_bytes()) {
+            manifest::read(file, found);
         } else if !file.bytes.is_empty() {
             database(file, found);
         }
@@ -103,7 +109,7 @@ impl Cataloger for Rpm {
                 }
                 seen.insert(key);
                 let mut package = package.clone();
-                package.layer = introduced.layer(path, *layer, &package);
+                package.layer = introduced.layer(*layer, &package);
                 self.name().clone_into(&mut package.cataloger);
                 joined.packages.push(package);
             }

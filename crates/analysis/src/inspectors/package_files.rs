@@ -1,15 +1,16 @@
 //! Whether the files of distribution packages are as the package databases say.
 //!
-//! dpkg has MD5 digests and no modes; apk has SHA-1, and modes where they are not the usual ones; RPM has sizes, modes,
-//! and digests of the algorithm its header names. Databases may speak of `lib/x` where the file is `usr/lib/x`, so paths
-//! are followed as in a container. Directories are looked at for their presence and mode, links for their presence, and
-//! in apk databases for their target.
+//! dpkg has MD5 digests and no modes; apk has SHA-1, or SHA-256 whole or cut to that length, and modes where they are not
+//! the usual ones; RPM has sizes, modes, and digests of the algorithm its header names. Databases may speak of `lib/x`
+//! where the file is `usr/lib/x`, so paths are followed as in a container. Directories are looked at for their presence
+//! and mode, links for their presence, and in apk databases for their target.
 
 use killick_model::file::{FileEntry, FileKind};
 use killick_model::inspection::{ChangedFile, Difference, Inspection};
 use killick_model::package::{OwnedFile, Package, PackageId, PackageKind};
 use killick_model::problem::Problem;
 use sha1::{Digest as _, Sha1};
+use sha2::Sha256;
 
 use super::{Asks, Inspector, Seen};
 use crate::inspectors::settings::{Settings, SettingsError};
@@ -100,8 +101,12 @@ fn digest<'r>(package: &Package, record: &'r OwnedFile, file: &FileEntry) -> Opt
         (FileKind::File, "md5") => hex::encode(file.md5?),
         (FileKind::File, "sha1") => hex::encode(file.sha1.as_ref()?.as_slice()),
         (FileKind::File, "sha256") => hex::encode(file.sha256?),
+        (FileKind::File, "sha256-160") => hex::encode(file.sha256?.get(..20)?),
         (FileKind::Symlink, "sha1") if package.kind == PackageKind::Apk => {
             hex::encode(Sha1::digest(file.link_target.as_ref()?))
+        }
+        (FileKind::Symlink, "sha256-160") if package.kind == PackageKind::Apk => {
+            hex::encode(Sha256::digest(file.link_target.as_ref()?).get(..20)?)
         }
         _ => return None,
     };

@@ -2,10 +2,13 @@
 //!
 //! An index of 16-byte entries (tag, type, offset, count) before a store of values, all numbers big endian.
 
-use killick_model::package::{OwnedFile, Package, PackageDetails, PackageKind, SourcePackage};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use killick_model::package::{OwnedFile, Package, PackageDetails, PackageKind, RpmSignature, SourcePackage};
 use killick_model::path::ImagePath;
 
 use super::pages::Order;
+use super::signature;
 use crate::catalogers::package;
 use crate::limits::Limits;
 
@@ -17,12 +20,21 @@ const INT16: u32 = 3;
 const INT32: u32 = 4;
 const INT64: u32 = 5;
 const STRING: u32 = 6;
+const BINARY: u32 = 7;
 const STRING_ARRAY: u32 = 8;
 const TRANSLATED: u32 = 9;
 
 /// `FILEFLAGS`.
 const IS_CONFIG: u64 = 1;
 const IS_GHOST: u64 = 1 << 6;
+
+/// `FILEVERIFYFLAGS`: what of a file does not change while it is in use.
+const VERIFIES_DIGEST: u64 = 1;
+const VERIFIES_SIZE: u64 = 1 << 1;
+const VERIFIES_MODE: u64 = 1 << 6;
+
+/// Signatures kept of one package; rpm 6 allows any number.
+const MAX_SIGNATURES: usize = 16;
 
 /// What may still be read of file lists, all headers of a database together.
 pub(super) struct FileBudget {
@@ -51,6 +63,7 @@ pub(super) fn read(
     };
     let source_rpm = header.text(1044);
     let vendor = header.text(1011);
+    let signatures = header.signatures();
     let mut package = package(PackageKind::Rpm, &name, &full, location);
     package.architecture = header.text(1022);
     package.source = source_rpm.as_deref().and_then(source);
@@ -58,12 +71,12 @@ pub(super) fn read(
     package.origin = vendor.clone().or_else(|| header.text(1015));
     package.size_bytes = header.number(5009).or_else(|| header.number(1009));
     package.files = header.files(limits, budget);
-    package.details = PackageDetails::Rpm { epoch, source_rpm, module: header.text(5096), vendor };
+    package.details = PackageDetails::Rpm { epoch, source_rpm, module: header.text(5096), vendor, signatures };
     Ok(package)
 }
 
 /// `NAME-VERSION-RELEASE.src.rpm`, or `.nosrc.rpm`.
-fn source(file_name: &str) -> Option<SourcePackage> {
+pub(super) fn source(file_name: &str) -> Option<SourcePackage> {
     let stem = file_name.strip_suffix(".src.rpm").or_else(|| file_name.strip_suffix(".nosrc.rpm"))?;
     let mut dashes = stem.rmatch_indices('-').map(|(at, _)| at);
     let (_release, version) = (dashes.next()?, dashes.next()?);
@@ -91,6 +104,30 @@ impl<'a> Header<'a> {
         let offset = usize::try_from(Order::Big.u32(entry, 8)?).ok()?;
         let count = usize::try_from(Order::Big.u32(entry, 12)?).ok()?;
         Some((Order::Big.u32(entry, 4)?, count, self.store.get(offset..)?))
+    }
+
+    /// The bytes of a binary value.
+    fn binary(&self, tag: u32) -> Option<&'a [u8]> {
+        let (kind, count, bytes) = self.value(tag)?;
+        if kind == BINARY { bytes.get(..count) } else { None }
+    }
+
+    /// Signatures of the header, and of header and payload together: `OPENPGP` of rpm 6, then those with one tag for
+    /// each algorithm and extent (`RSAHEADER`, `DSAHEADER`, `SIGPGP`, `SIGGPG`). One key signs several of them.
+    fn signatures(&self) -> Vec<RpmSignature> {
+        let mut signatures = Vec::new();
+        let new = self.texts(278).take(MAX_SIGNATURES).filter_map(|text| {
+            let text: Vec<u8> =
+                text.iter().copied().filter(|byte| !byte.is_ascii_whitespace()).take(TEXT_BYTES).collect();
+            signature::read(&STANDARD.decode(text).ok()?)
+        });
+        let old = [268, 267, 259, 262].into_iter().filter_map(|tag| signature::read(self.binary(tag)?));
+        for signature in new.chain(old) {
+            if !signatures.contains(&signature) {
+                signatures.push(signature);
+            }
+        }
+        signatures
     }
 
     /// Texts, each up to its zero byte.
@@ -130,23 +167,20 @@ impl<'a> Header<'a> {
     /// Left out: those not installed (documentation excluded by configuration), replaced by another package's or of
     /// another architecture's colour, and ghosts, which the package owns but does not bring.
     fn files(&self, limits: &Limits, budget: &mut FileBudget) -> Vec<OwnedFile> {
-        let algorithm = match self.number(5011) {
-            None | Some(1) => Some("md5"),
-            Some(2) => Some("sha1"),
-            Some(8) => Some("sha256"),
-            Some(_) => None,
-        };
+        let algorithm = digest_algorithm(self.number(5011));
         let mut digests = self.texts(1035);
         let mut modes = self.numbers(1030);
         let is_long = self.value(5008).is_some();
         let mut sizes = self.numbers(if is_long { 5008 } else { 1028 });
         let mut flags = self.numbers(1037);
         let mut states = self.numbers(1029);
+        let mut verified = self.numbers(1045);
         let mut files = Vec::new();
         for path in self.paths(limits) {
             let digest = digests.next().unwrap_or_default();
             let (mode, size) = (modes.next(), sizes.next());
             let (flags, state) = (flags.next().unwrap_or_default(), states.next().unwrap_or_default());
+            let verified = verified.next().unwrap_or(u64::MAX);
             if state != 0 || flags & IS_GHOST != 0 {
                 continue;
             }
@@ -163,10 +197,11 @@ impl<'a> Header<'a> {
             budget.bytes -= cost;
             files.push(OwnedFile {
                 path,
-                digest: algorithm.and_then(|name| Some((name.to_owned(), self::digest(digest)?))),
-                mode: mode.and_then(|mode| u32::try_from(mode & 0xffff).ok()),
-                size,
-                is_config: flags & IS_CONFIG != 0,
+                digest: algorithm.and_then(|algorithm| self::digest(algorithm, digest)),
+                mode: mode.filter(|_| verified & VERIFIES_MODE != 0).and_then(|mode| u32::try_from(mode & 0xffff).ok()),
+                size: size.filter(|_| verified & VERIFIES_SIZE != 0),
+                // What is not to be verified is expected to change as well: caches, lists of users.
+                is_config: flags & IS_CONFIG != 0 || verified & VERIFIES_DIGEST == 0,
             });
         }
         files
@@ -189,10 +224,23 @@ impl<'a> Header<'a> {
     }
 }
 
-/// Hexadecimal digits of a known length; folders and links have none.
-fn digest(text: &[u8]) -> Option<String> {
-    let is_digest = matches!(text.len(), 32 | 40 | 64) && text.iter().all(u8::is_ascii_hexdigit);
-    is_digest.then(|| String::from_utf8_lossy(text).to_ascii_lowercase())
+/// `FILEDIGESTALGO`, a hash algorithm of RFC 4880, and its number of hexadecimal digits.
+fn digest_algorithm(code: Option<u64>) -> Option<(&'static str, usize)> {
+    Some(match code {
+        None | Some(1) => ("md5", 32),
+        Some(2) => ("sha1", 40),
+        Some(8) => ("sha256", 64),
+        Some(9) => ("sha384", 96),
+        Some(10) => ("sha512", 128),
+        Some(11) => ("sha224", 56),
+        Some(_) => return None,
+    })
+}
+
+/// The digest of a file; folders and links have none.
+fn digest((name, digits): (&str, usize), text: &[u8]) -> Option<(String, String)> {
+    let is_digest = text.len() == digits && text.iter().all(u8::is_ascii_hexdigit);
+    is_digest.then(|| (name.to_owned(), String::from_utf8_lossy(text).to_ascii_lowercase()))
 }
 
 #[cfg(test)]

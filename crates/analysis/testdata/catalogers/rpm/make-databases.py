@@ -4,7 +4,7 @@
 The headers are made up; every database can be read by rpm itself, for instance with
 `rpm --dbpath $PWD/sqlite/image/var/lib/rpm --define '_db_backend sqlite' -qa`.
 """
-import os, sqlite3, struct, subprocess, zlib
+import base64, os, sqlite3, struct, subprocess, zlib
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 I16, I32, I64, S, BIN, SA, I18N, CH = 3, 4, 5, 6, 7, 8, 9, 1
@@ -23,6 +23,16 @@ def header(tags):
         else:
             store += b"".join(v.to_bytes(width, "big") for v in values)
     return struct.pack(">II", len(index) // 16, len(store)) + index + store
+
+
+# Signature packets of GnuPG 2.2 with keys made for these cases; what they sign is not theirs.
+ED25519 = bytes.fromhex("888a04001608003216210459a850e64dcad65f3d90fb4b64ab3ec62bc4bb1505026b0a5abb141c65643235353139"
+                        "406578616d706c652e636f6d000a091064ab3ec62bc4bb15b8f200fe24c43083ec4dc05f1f17b88d5187fd7b391f"
+                        "884f54dd9d3d4930ff2866209d7800ff5712270375e041240745d1b1af885046df3e7e71a40df0c2c83fc324450c"
+                        "5504")
+DSA = bytes.fromhex("888a040011080032162104393dfd6b4e6fe3825d02805835ae3fd48b59684905026b0a5abb141c6473613230343840"
+                    "6578616d706c652e636f6d000a091035ae3fd48b596849ae1c00fc087f112d416118a7af967308d269d4073d68c9f9"
+                    "f8be1fbfc0c0e036cc6a033a00fc0c69037ad50baecc225dd36e21d97aa14f0b0b96b51b39108ca39bcd48666e9c")
 
 
 def package(name, version, release, arch="x86_64", source=None, licence="MIT", vendor="Example Vendor", more=()):
@@ -59,6 +69,16 @@ OLD = package("old-names", "1", "2", arch="noarch", source="old-names-1-2.nosrc.
 ])
 KEY = package("gpg-pubkey", "350d275d", "6279464b", arch=None, licence="pubkey", vendor=None,
               more=[(1015, S, "Example Signing Key <security@example.com>")])
+# The second signature is of the same key, the third of another; rpm 6 has them in base 64 in one tag.
+SIGNED = package("signed", "1.0", "1.fc43", source="signed-1.0-1.fc43.src.rpm", more=[
+    (268, BIN, list(ED25519)), (259, BIN, list(ED25519)), (278, SA, [base64.b64encode(DSA).decode(), "no base 64"]),
+    (262, BIN, list(b"no packet")),
+    (5011, I32, 10), (1028, I32, [10, 20, 30, 40]), (1030, I16, [0o100755, 0o100644, 0o100640, 0o40755]),
+    (1035, SA, ["e" * 128, "f" * 128, "too short", ""]), (1037, I32, [0, 0, 0, 0]),
+    (1045, I32, [0xffffffff, 0xffffffff ^ 0b1000011, 0xffffffff, 0xffffffff]),    # the cache changes in every respect
+    (1116, I32, [0, 1, 2, 3]), (1117, SA, ["signed", "cache", "secret", "empty"]),
+    (1118, SA, ["/usr/bin/", "/var/lib/signed/", "/usr/lib/", "/opt/"]),
+])
 NAMELESS = header([(1001, S, "1"), (1002, S, "1")])
 BASH2 = package("bash", "5.1.8", "9.el9", source="bash-5.1.8-9.el9.src.rpm", licence="GPLv3+")
 ALL = [BASH, BIND, OLD, KEY]
@@ -131,6 +151,27 @@ write("several/image/var/lib/rpm/Packages.db", ndb([BASH2, KEY]))
 make_sqlite("several/image/var/lib/rpm/rpmdb.sqlite", [])
 write("several/image/var/lib/rpm/rpmdb.sqlite-wal", b"log" * 100)
 write("several/image/usr/lib/sysimage/rpm/Packages.db", ndb([BASH2, KEY]))
+
+make_sqlite("signed/image/usr/share/rpm/rpmdb.sqlite", [SIGNED, KEY])
+
+# A conversion to another place and format: what was there before was not introduced by it.
+make_bdb("moved/layers/0/var/lib/rpm/Packages", [BASH, OLD], 1234)
+make_sqlite("moved/layers/1/usr/lib/sysimage/rpm/rpmdb.sqlite", [BASH, OLD, BIND])
+write("moved/layers/1/var/lib/rpm/.wh.Packages", b"")
+
+write("manifest/image/var/lib/rpmmanifest/container-manifest-1", b"filesystem-1.1-20.azl3.x86_64\n")
+write("manifest/image/var/lib/rpmmanifest/container-manifest-2", "".join("\t".join(line) + "\n" for line in [
+    ["filesystem", "1.1-20.azl3", "1716242100", "1713905000", "Microsoft Corporation", "(none)", "7596", "x86_64", "0",
+     "filesystem-1.1-20.azl3.src.rpm"],
+    ["openssl-libs", "3.3.0-1.azl3", "1716242100", "1713905000", "Microsoft Corporation", "1", "7000000", "x86_64", "1",
+     "openssl-3.3.0-1.azl3.src.rpm"],
+    ["bind-libs", "9.19.21-1.azl3", "1716242100", "1713905000", "Microsoft Corporation", "(none)", "1", "x86_64", "32",
+     "bind-9.19.21-1.azl3.src.rpm"],
+    ["local", "1-1", "1716242100", "1713905000", "(none)", "(none)", "many", "noarch", "0", "(none)"],
+    ["short", "1-1"],
+    ["versionless", "", "1716242100"],
+    ["no-release", "1"],
+]).encode())
 
 # What can be read is kept.
 broken = bytearray(ndb([BASH2, NAMELESS, b"\xff" * 40, KEY]))
