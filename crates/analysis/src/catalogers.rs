@@ -16,6 +16,7 @@ use crate::limits::Limits;
 
 mod apk;
 mod cargo_lock;
+mod deb822;
 mod document;
 mod dpkg;
 mod executable;

@@ -1,8 +1,8 @@
-//! apk: the package database of Alpine, Wolfi, newer OpenWrt and their relatives (apk-tools, `src/database.c`; Alpine
+//! apk: the package database of Alpine, Wolfi, newer `OpenWrt` and their relatives (apk-tools, `src/database.c`; Alpine
 //! wiki, "Apk spec", "Installed Database V2").
 //!
 //! One file, `lib/apk/db/installed` or since the merge of `/usr` `usr/lib/apk/db/installed`, rewritten whole by each
-//! layer; OpenWrt has one more for volumes. Paragraphs of lines `LETTER:value`. Directories (`F:`) and files (`R:`)
+//! layer; `OpenWrt` has one more for volumes. Paragraphs of lines `LETTER:value`. Directories (`F:`) and files (`R:`)
 //! follow each other, with owner and mode (`M:`, `a:`) and digest (`Z:`) behind the line they belong to. Only paragraphs
 //! with a name and a version are packages.
 

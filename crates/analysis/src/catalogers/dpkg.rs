@@ -1,30 +1,47 @@
 //! dpkg: the package database of Debian and its relatives (deb-control(5), dpkg-query(1)).
 //!
 //! `var/lib/dpkg/status` is rewritten whole by each layer; distroless images have one file per package in
-//! `status.d/` with checksums beside it. File lists (`info/*.list`, `*.md5sums`, `*.conffiles`) and copyright files
-//! lie wherever their layer put them, so packages, lists and licences are read apart and joined at the end.
+//! `status.d/` with checksums beside it, chiselled ones a manifest ([`chisel`]). File lists (`info/*.list`, `*.md5sums`,
+//! `*.conffiles`), diversions and copyright files lie wherever their layer put them, so packages, lists and licences are
+//! read apart and joined at the end. Alternatives are links that no package owns, and nothing depends on them here.
 //!
 //! Packages count as installed in the states `installed`, `triggers-pending`, `triggers-awaited`, `unpacked`,
 //! `half-configured` and `half-installed`: their files are, or may be, there. `config-files` and `not-installed`
 //! leave no program behind. A package whose status is `deinstall`ed but still `installed` is installed.
 
+mod chisel;
 mod copyright;
+mod diversions;
 mod lists;
 
 use std::collections::HashMap;
 
-use killick_model::package::{OwnedFile, Package, PackageKind, SourcePackage};
+use killick_model::package::{OwnedFile, Package, PackageDetails, PackageKind, SourcePackage};
 use killick_model::path::ImagePath;
 use killick_model::problem::Problem;
 
+use crate::catalogers::deb822::{self, Paragraph};
 use crate::catalogers::{Cataloger, Found, Image, Introduced, Joined, WantedFile, Wants, package};
 use crate::tree;
 
 const STATUS_FOLDER: &[u8] = b"var/lib/dpkg/status.d/";
 const INFO: &[u8] = b"var/lib/dpkg/info/";
+const DIVERSIONS: &str = "var/lib/dpkg/diversions";
+const CHISEL: &str = "var/lib/chisel/manifest.wall";
 
-/// Bytes of one field that are kept; longer ones are cut, as nothing that long is shown.
-const FIELD_BYTES: usize = 64 << 10;
+/// What anything is read from. Others (descriptions above all) are not even copied.
+const FIELDS: &[&str] = &[
+    "package",
+    "status",
+    "version",
+    "architecture",
+    "source",
+    "maintainer",
+    "installed-size",
+    "conffiles",
+    "essential",
+    "multi-arch",
+];
 
 /// Finds the packages of dpkg.
 pub(crate) struct Dpkg;
@@ -35,7 +52,7 @@ impl Cataloger for Dpkg {
     }
 
     fn revision(&self) -> u32 {
-        1
+        2
     }
 
     fn kinds(&self) -> &'static [PackageKind] {
@@ -50,6 +67,8 @@ impl Cataloger for Dpkg {
                 "var/lib/dpkg/info/*.list",
                 "var/lib/dpkg/info/*.md5sums",
                 "var/lib/dpkg/info/*.conffiles",
+                DIVERSIONS,
+                CHISEL,
                 "usr/share/doc/*/copyright",
             ],
             executables: &[],
@@ -60,7 +79,9 @@ impl Cataloger for Dpkg {
         let path = file.path.as_bytes();
         if path.ends_with(b"/copyright") {
             found.pieces.extend(copyright::licenses(file.bytes).into_iter().map(String::into_bytes));
-        } else if path.starts_with(INFO) || path.ends_with(b".md5sums") {
+        } else if path == CHISEL.as_bytes() {
+            chisel::read(file, found);
+        } else if path.starts_with(INFO) || path.ends_with(b".md5sums") || path == DIVERSIONS.as_bytes() {
             // Kept as it is: it is as small as anything made of it, and means nothing without its package.
             found.pieces.push(file.bytes.to_vec());
         } else {
@@ -74,14 +95,16 @@ impl Cataloger for Dpkg {
         for (path, _, found) in image.found {
             by_path.insert(path.as_bytes(), found);
         }
+        let diversions = diversions::Diversions::of(&by_path);
         for (path, layer, found) in image.found {
             joined.problems.extend(found.problems.iter().cloned());
             for package in &found.packages {
                 let mut package = package.clone();
                 package.layer = introduced.layer(*layer, &package);
                 self.name().clone_into(&mut package.cataloger);
-                let lists = lists::Lists::of(&package, &by_path);
-                package.files = lists.files(&package);
+                if path.as_bytes() != CHISEL.as_bytes() {
+                    package.files = lists::Lists::of(&package, &by_path).files(&package, &diversions);
+                }
                 package.licenses = licenses(&package, image, &by_path);
                 joined.packages.push(package);
             }
@@ -104,12 +127,11 @@ fn licenses(package: &Package, image: &Image<'_>, by_path: &HashMap<&[u8], &Foun
 fn status(file: &WantedFile<'_>, found: &mut Found) {
     let in_folder = file.path.as_bytes().starts_with(STATUS_FOLDER);
     let mut incomplete = 0_usize;
-    for paragraph in paragraphs(file.bytes) {
+    for paragraph in deb822::paragraphs(file.bytes, FIELDS) {
         // Without a status the package is there: so in `status.d`, where it is the folder that says so.
-        let installed = paragraph.get("status").map_or(in_folder, |status| is_installed(status));
-        let name = paragraph.get("package").map(|name| name.trim()).filter(|name| !name.is_empty());
-        let version = paragraph.get("version").map(|version| version.trim()).filter(|version| !version.is_empty());
-        match (name, version, installed) {
+        let installed = paragraph.get("status").map_or(in_folder, |status| is_installed(state(status)));
+        let name = paragraph.get("package");
+        match (name, paragraph.get("version"), installed) {
             (Some(name), Some(version), true) => found.packages.push(deb(name, version, &paragraph, file.path)),
             (_, _, false) if name.is_some() => {}
             _ => incomplete += 1,
@@ -121,16 +143,22 @@ fn status(file: &WantedFile<'_>, found: &mut Found) {
     }
 }
 
-fn deb(name: &str, version: &str, paragraph: &HashMap<String, String>, location: &ImagePath) -> Package {
-    let field = |name: &str| paragraph.get(name).map(|value| value.trim()).filter(|value| !value.is_empty());
+fn deb(name: &str, version: &str, paragraph: &Paragraph, location: &ImagePath) -> Package {
+    let field = |name: &str| paragraph.get(name).map(str::to_owned);
     let mut package = package(PackageKind::Deb, name, version, location);
-    package.architecture = field("architecture").map(str::to_owned);
-    package.source = field("source").and_then(|source| source_package(source, version));
-    package.origin = field("maintainer").map(str::to_owned);
+    package.architecture = field("architecture");
+    package.source = paragraph.get("source").and_then(|source| source_package(source, version));
+    package.origin = field("maintainer");
     // In KiB, rounded by the packager's tools.
-    package.size_bytes = field("installed-size").and_then(|size| size.parse::<u64>().ok()?.checked_mul(1024));
+    package.size_bytes = paragraph.get("installed-size").and_then(|size| size.parse::<u64>().ok()?.checked_mul(1024));
+    let essential = paragraph.get("essential") == Some("yes");
+    let multi_arch = field("multi-arch").filter(|value| value != "no");
+    let state = paragraph.get("status").map(state).filter(|state| *state != "installed").map(str::to_owned);
+    if essential || multi_arch.is_some() || state.is_some() {
+        package.details = PackageDetails::Deb { essential, multi_arch, state };
+    }
     // Kept until the join as files: `/etc/x MD5 [obsolete]`, one a line.
-    for line in paragraph.get("conffiles").map(String::as_str).unwrap_or_default().lines() {
+    for line in paragraph.get("conffiles").unwrap_or_default().lines() {
         let mut words = line.split_whitespace();
         let (Some(path), Some(md5)) = (words.next(), words.next()) else { continue };
         let Some(path) = ImagePath::new(path.as_bytes()) else { continue };
@@ -141,7 +169,7 @@ fn deb(name: &str, version: &str, paragraph: &HashMap<String, String>, location:
 }
 
 /// `name` or `name (version)`.
-fn source_package(source: &str, version: &str) -> Option<SourcePackage> {
+pub(super) fn source_package(source: &str, version: &str) -> Option<SourcePackage> {
     let (name, stated) = match source.split_once('(') {
         Some((name, rest)) => (name.trim(), rest.trim_end().trim_end_matches(')').trim()),
         None => (source.trim(), version),
@@ -151,53 +179,15 @@ fn source_package(source: &str, version: &str) -> Option<SourcePackage> {
 }
 
 /// `want flag state`, as in `install ok installed`.
-fn is_installed(status: &str) -> bool {
-    let state = status.split_whitespace().nth(2).unwrap_or_default();
+pub(super) fn state(status: &str) -> &str {
+    status.split_whitespace().nth(2).unwrap_or_default()
+}
+
+pub(super) fn is_installed(state: &str) -> bool {
     matches!(
         state,
         "installed" | "triggers-pending" | "triggers-awaited" | "unpacked" | "half-configured" | "half-installed"
     )
-}
-
-/// Fields by lower-case name; continuation lines are joined by newlines.
-fn paragraphs(bytes: &[u8]) -> impl Iterator<Item = HashMap<String, String>> {
-    /// What anything is read from. Others (descriptions above all) are not even copied.
-    const FIELDS: &[&str] =
-        &["package", "status", "version", "architecture", "source", "maintainer", "installed-size", "conffiles"];
-    let mut lines = bytes.split(|&byte| byte == b'\n');
-    std::iter::from_fn(move || {
-        let mut paragraph: HashMap<String, String> = HashMap::new();
-        let mut current: Option<String> = None;
-        let mut is_any = false;
-        loop {
-            let Some(line) = lines.next() else { return is_any.then_some(paragraph) };
-            let line = line.strip_suffix(b"\r").unwrap_or(line);
-            if line.iter().all(u8::is_ascii_whitespace) {
-                if is_any {
-                    return Some(paragraph);
-                }
-                continue;
-            }
-            is_any = true;
-            let shown = line.get(..FIELD_BYTES).unwrap_or(line);
-            if line.starts_with(b" ") || line.starts_with(b"\t") {
-                let value = current.as_ref().and_then(|name| paragraph.get_mut(name));
-                if let Some(value) = value.filter(|value| value.len() < 16 * FIELD_BYTES) {
-                    value.push('\n');
-                    value.push_str(String::from_utf8_lossy(shown).trim());
-                }
-                continue;
-            }
-            let colon = shown.iter().position(|&byte| byte == b':').unwrap_or(shown.len());
-            let (name, value) = shown.split_at(colon);
-            let name = String::from_utf8_lossy(name).to_ascii_lowercase();
-            current = FIELDS.contains(&name.as_str()).then_some(name);
-            if let Some(name) = &current {
-                let value = String::from_utf8_lossy(value.get(1..).unwrap_or_default());
-                paragraph.insert(name.clone(), value.trim().to_owned());
-            }
-        }
-    })
 }
 
 #[cfg(test)]
@@ -219,10 +209,18 @@ mod tests {
 
     #[test]
     fn states() {
-        assert!(is_installed("install ok installed"));
-        assert!(is_installed("deinstall ok installed"));
-        assert!(!is_installed("deinstall ok config-files"));
-        assert!(!is_installed("purge ok not-installed"));
-        assert!(!is_installed(""));
+        for (status, want) in [
+            ("install ok installed", true),
+            ("deinstall ok installed", true),
+            ("install reinstreq half-installed", true),
+            ("install ok unpacked", true),
+            ("install ok half-configured", true),
+            ("install ok triggers-awaited", true),
+            ("deinstall ok config-files", false),
+            ("purge ok not-installed", false),
+            ("", false),
+        ] {
+            assert_eq!(is_installed(state(status)), want, "{status}");
+        }
     }
 }

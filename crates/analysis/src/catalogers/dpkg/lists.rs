@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use killick_model::package::{OwnedFile, Package};
 use killick_model::path::ImagePath;
 
+use super::diversions::Diversions;
 use super::{INFO, STATUS_FOLDER};
 use crate::catalogers::Found;
 
@@ -32,8 +33,8 @@ impl<'a> Lists<'a> {
         Self { list: list(".list"), md5sums: list(".md5sums"), conffiles: list(".conffiles") }
     }
 
-    /// The files, ordered by path. `package.files` has the configuration files of the status paragraph.
-    pub(super) fn files(&self, package: &Package) -> Vec<OwnedFile> {
+    /// The files, ordered by the path that the package gives them. `package.files` has the configuration files of the status paragraph.
+    pub(super) fn files(&self, package: &Package, diversions: &Diversions<'_>) -> Vec<OwnedFile> {
         let mut files: BTreeMap<ImagePath, OwnedFile> = BTreeMap::new();
         for path in lines(self.list) {
             add(&mut files, path);
@@ -56,7 +57,11 @@ impl<'a> Lists<'a> {
                 file.digest = config.digest.clone().or(file.digest.take());
             }
         }
-        files.into_values().collect()
+        let mut files: Vec<OwnedFile> = files.into_values().collect();
+        for file in &mut files {
+            file.path = diversions.place(std::mem::take(&mut file.path), &package.name);
+        }
+        files
     }
 }
 
@@ -66,7 +71,7 @@ fn add<'f>(files: &'f mut BTreeMap<ImagePath, OwnedFile>, path: &[u8]) -> Option
     Some(files.entry(path).or_insert(file))
 }
 
-fn lines(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
+pub(super) fn lines(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
     bytes.split(|&byte| byte == b'\n').map(<[u8]>::trim_ascii_end).filter(|line| !line.is_empty() && line.len() <= 4096)
 }
 

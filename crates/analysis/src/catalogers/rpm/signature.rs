@@ -19,7 +19,7 @@ pub(super) fn read(packet: &[u8]) -> Option<RpmSignature> {
             let key = rest.get(6..14)?;
             Some(RpmSignature { algorithm: algorithm(rest.get(14..16)?)?, key_id: hex::encode(key), fingerprint: None })
         }
-        (&version @ (4 | 5 | 6), rest) => {
+        (&version @ 4..=6, rest) => {
             let algorithm = algorithm(rest.get(1..3)?)?;
             let mut rest = rest.get(3..)?;
             let mut issuer = Issuer::default();
@@ -147,7 +147,7 @@ mod tests {
 
     use super::*;
 
-    /// Of GnuPG 2.2, with keys made for this test.
+    /// Of `GnuPG` 2.2, with keys made for this test.
     const ED25519: &str = "888a04001608003216210459a850e64dcad65f3d90fb4b64ab3ec62bc4bb1505026b0a5abb141c6564323535313940\
         6578616d706c652e636f6d000a091064ab3ec62bc4bb15b8f200fe24c43083ec4dc05f1f17b88d5187fd7b391f884f54dd9d3d4930ff2866\
         209d7800ff5712270375e041240745d1b1af885046df3e7e71a40df0c2c83fc324450c5504";
