@@ -33,7 +33,7 @@ struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Command {
     #[command(flatten)]
-    Local(LocalCommand),
+    Local(Box<LocalCommand>),
     /// Run the service
     Serve(serve::Serve),
     #[command(flatten)]
@@ -58,7 +58,7 @@ fn main() -> Exit {
                 "`--u`, `--p`, `--url`, `--insecure`, `--json`, `--as-account` are for commands that speak to a server",
                 "leave them out; `--output json` prints JSON",
             )),
-            Command::Local(command) => local::run(command).await,
+            Command::Local(command) => local::run(*command).await,
             Command::Serve(command) => serve::run(command).await,
             Command::Client(command) => client::run(command, &arguments.client).await,
         }

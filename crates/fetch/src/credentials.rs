@@ -1,20 +1,24 @@
-//! Who we are at a registry: given by the caller, or read from Docker's `config.json`.
+//! Who we are at a registry: given by the caller, or looked for where other tools keep it.
 //!
-//! Only what stands in the file is used (`auths`). Credential helpers are programs, and are not run.
+//! Nothing is looked for before a registry asks for it. What fails while looking is told when the registry then refuses
+//! us, and not otherwise: a broken helper must not keep anybody from a public image.
 
-use std::cmp::Reverse;
-use std::collections::BTreeMap;
+mod file;
+mod helper;
+mod keychain;
+
 use std::fmt;
-use std::io::{self, Read as _};
-use std::path::{Path, PathBuf};
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
 
-use base64::Engine as _;
-use killick_model::reference::DEFAULT_REGISTRY;
-use secrecy::{ExposeSecret as _, SecretString};
-use serde::Deserialize;
+use secrecy::SecretString;
 
-/// Bytes of a `config.json` that are read.
-const CONFIG_BYTES: u64 = 4 << 20;
+pub use helper::Helpers;
+pub(crate) use keychain::Keychain;
+
+use crate::cloud::CloudError;
+use crate::environment::Environment;
 
 /// What proves who we are.
 #[derive(Clone)]
@@ -47,10 +51,19 @@ impl fmt::Debug for Credentials {
     }
 }
 
-/// Why a credentials file could not be used.
+/// The files that Docker's and Podman's own commands would read, best first.
+pub fn usual_files(environment: &Environment) -> Vec<PathBuf> {
+    let docker = environment.path("DOCKER_CONFIG").or_else(|| environment.home(".docker"));
+    let config = environment.path("XDG_CONFIG_HOME").or_else(|| environment.home(".config"));
+    let podman = [environment.path("XDG_RUNTIME_DIR"), config].into_iter().flatten();
+    let files = [environment.path("REGISTRY_AUTH_FILE"), docker.map(|folder| folder.join("config.json"))];
+    files.into_iter().flatten().chain(podman.map(|folder| folder.join("containers/auth.json"))).collect()
+}
+
+/// Why credentials could not be had from where they may be.
 #[derive(Debug, thiserror::Error)]
 pub enum CredentialsError {
-    /// It cannot be read.
+    /// The file cannot be read.
     #[error("cannot read the credentials file `{}`", path.display())]
     Read {
         /// The file.
@@ -76,187 +89,69 @@ pub enum CredentialsError {
         /// The registry.
         registry: String,
     },
-}
-
-#[derive(Deserialize)]
-struct DockerConfig {
-    #[serde(default)]
-    auths: BTreeMap<String, Entry>,
-}
-
-#[derive(Deserialize, Default)]
-struct Entry {
-    #[serde(default, deserialize_with = "secret")]
-    auth: Option<SecretString>,
-    #[serde(default)]
-    username: Option<String>,
-    #[serde(default, deserialize_with = "secret")]
-    password: Option<SecretString>,
-    #[serde(default, deserialize_with = "secret")]
-    identitytoken: Option<SecretString>,
-}
-
-fn secret<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<SecretString>, D::Error> {
-    Ok(Option::<String>::deserialize(deserializer)?.map(SecretString::from))
-}
-
-/// The credentials for `registry/repository` in the Docker configuration at `path`; a file that does not exist has none.
-///
-/// An entry of the host itself wins, in whatever form it is written. Without one, the entry with the longest path that
-/// the repository lies in counts: entries like `host/path` are written by other clients than Docker.
-pub fn from_docker_config(
-    path: &Path,
-    registry: &str,
-    repository: &str,
-) -> Result<Option<Credentials>, CredentialsError> {
-    let read = |source| CredentialsError::Read { path: path.to_owned(), source };
-    let file = match fs_err::File::open(path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(read(error)),
-    };
-    let mut text = Vec::new();
-    file.take(CONFIG_BYTES).read_to_end(&mut text).map_err(read)?;
-    let config: DockerConfig = serde_json::from_slice(&text)
-        .map_err(|source| CredentialsError::Malformed { path: path.to_owned(), source })?;
-    let ranked = config.auths.into_iter().filter_map(|(key, entry)| Some((rank(&key, registry, repository)?, entry)));
-    let Some((_, entry)) = ranked.filter(|(_, entry)| !entry.is_empty()).min_by_key(|(rank, _)| *rank) else {
-        return Ok(None);
-    };
-    let registry = registry.to_owned();
-    entry.credentials().map_err(|Undecodable| CredentialsError::Entry { path: path.to_owned(), registry })
-}
-
-/// An `auth` field that is not `user:password` in base64.
-struct Undecodable;
-
-impl Entry {
-    /// Whether it only says that a helper has the secret.
-    fn is_empty(&self) -> bool {
-        let has =
-            |secret: &Option<SecretString>| secret.as_ref().is_some_and(|secret| !secret.expose_secret().is_empty());
-        !has(&self.identitytoken) && !has(&self.auth) && (self.username.is_none() || self.password.is_none())
-    }
-
-    /// None if the entry only says that a helper has the secret.
-    fn credentials(self) -> Result<Option<Credentials>, Undecodable> {
-        if let Some(token) = self.identitytoken.filter(|token| !token.expose_secret().is_empty()) {
-            return Ok(Some(Credentials::IdentityToken(token)));
-        }
-        if let (Some(user), Some(password)) = (self.username, self.password) {
-            return Ok(Some(Credentials::Password { user, password }));
-        }
-        let Some(auth) = self.auth.filter(|auth| !auth.expose_secret().is_empty()) else {
-            return Ok(None);
-        };
-        let decoded = base64::engine::general_purpose::STANDARD.decode(auth.expose_secret());
-        let text = String::from_utf8(decoded.map_err(|_| Undecodable)?).map_err(|_| Undecodable)?;
-        let (user, password) = text.split_once(':').ok_or(Undecodable)?;
-        Ok(Some(Credentials::password(user, password.trim_end_matches('\0'))))
-    }
-}
-
-/// How well a key of `auths` fits a repository: the least is the best.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Rank {
-    /// The host, as it is.
-    Host,
-    /// An old-style address of the host, or another name of Docker Hub.
-    Address,
-    /// A path the repository lies in; the longer, the better.
-    Within(Reverse<usize>),
-}
-
-fn rank(key: &str, registry: &str, repository: &str) -> Option<Rank> {
-    if key == registry {
-        return Some(Rank::Host);
-    }
-    let bare = key.strip_prefix("https://").or_else(|| key.strip_prefix("http://")).unwrap_or(key);
-    let (host, path) = bare.split_once('/').unwrap_or((bare, ""));
-    let is_hub = |host: &str| matches!(host, "index.docker.io" | "registry-1.docker.io" | DEFAULT_REGISTRY);
-    if host != registry && !(is_hub(host) && is_hub(registry)) {
-        return None;
-    }
-    let path = path.trim_end_matches('/');
-    if matches!(path, "" | "v1" | "v2") {
-        return Some(Rank::Address);
-    }
-    let rest = repository.strip_prefix(path)?;
-    (rest.is_empty() || rest.starts_with('/')).then_some(Rank::Within(Reverse(path.len())))
+    /// The name of a helper is none.
+    #[error("`{name}` in `{}` is not the name of a credential helper", path.display())]
+    HelperName {
+        /// The file.
+        path: PathBuf,
+        /// As written.
+        name: String,
+    },
+    /// The helper is not installed.
+    #[error("the credential helper `{program}` is not in the search path")]
+    NoHelper {
+        /// Its program.
+        program: String,
+    },
+    /// The helper does not run, or not to its end.
+    #[error("the credential helper `{program}` cannot be run")]
+    RunHelper {
+        /// Its program.
+        program: String,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// The helper does not come to its end.
+    #[error("the credential helper `{program}` gave no answer in {limit:?}")]
+    SlowHelper {
+        /// Its program.
+        program: String,
+        /// How long it was waited for.
+        limit: Duration,
+    },
+    /// The helper fails, or says what makes no sense. What it says is not shown: it may be a secret.
+    #[error("the credential helper `{program}` {reason}")]
+    Helper {
+        /// Its program.
+        program: String,
+        /// What happened.
+        reason: String,
+    },
+    /// A cloud's service.
+    #[error(transparent)]
+    Cloud(#[from] CloudError),
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn lookup(text: &str, registry: &str) -> Result<Option<Credentials>, CredentialsError> {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("config.json");
-        fs_err::write(&path, text).unwrap();
-        from_docker_config(&path, registry, "team/app")
-    }
-
-    /// Who would log in to `r.io/team/app`.
-    fn chosen(auths: &str) -> String {
-        let found = lookup(&format!("{{\"auths\":{auths}}}"), "r.io").unwrap();
-        found.map_or_else(String::new, |found| format!("{found:?}"))
-    }
-
     #[test]
-    fn docker_config_is_understood() {
-        let text = r#"{"credsStore":"x","auths":{
-            "https://index.docker.io/v1/":{"auth":"bWU6czNjOnJldA=="},
-            "r.io":{"username":"you","password":"pw"},
-            "t.io":{"auth":"eDp5","identitytoken":"tok"},
-            "h.io":{},
-            "bad.io":{"auth":"%%%"}}}"#;
-        for (registry, want) in [
-            ("docker.io", Some("Password(me) s3c:ret")),
-            ("r.io", Some("Password(you) pw")),
-            ("t.io", Some("IdentityToken tok")),
-            ("h.io", None),
-            ("other.io", None),
-        ] {
-            let found = lookup(text, registry).unwrap().map(|found| match &found {
-                Credentials::Password { password, .. } => format!("{found:?} {}", password.expose_secret()),
-                Credentials::IdentityToken(token) => format!("{found:?} {}", token.expose_secret()),
-            });
-            assert_eq!(found.as_deref(), want, "{registry}");
-        }
-        assert!(matches!(lookup(text, "bad.io"), Err(CredentialsError::Entry { .. })));
-        assert!(matches!(lookup("[", "r.io"), Err(CredentialsError::Malformed { .. })));
-    }
-
-    #[test]
-    fn the_entry_that_fits_best_is_chosen() {
-        for (auths, want) in [
-            (r#"{"r.io/team":{"username":"team","password":"x"},"r.io":{"username":"host","password":"x"}}"#, "host"),
-            (
-                r#"{"https://r.io/v1/":{"username":"old","password":"x"},"r.io":{"username":"host","password":"x"}}"#,
-                "host",
-            ),
-            (
-                r#"{"r.io/aaa":{"username":"other","password":"x"},"https://r.io":{"username":"url","password":"x"}}"#,
-                "url",
-            ),
-            (r#"{"r.io/team":{"username":"team","password":"x"},"r.io/v1/":{"username":"v1","password":"x"}}"#, "v1"),
-            (r#"{"r.io":{},"r.io/team":{"username":"team","password":"x"}}"#, "team"),
-            (
-                r#"{"r.io/team":{"username":"team","password":"x"},"r.io/team/app":{"username":"app","password":"x"}}"#,
-                "app",
-            ),
-            (r#"{"r.io/tea":{"username":"tea","password":"x"}}"#, ""),
-            (r#"{"r.io/team/app/x":{"username":"deeper","password":"x"}}"#, ""),
-            (r#"{"r.io.evil":{"username":"evil","password":"x"},"evil/r.io":{"username":"evil","password":"x"}}"#, ""),
-            (r#"{"r.io":{"auth":""},"https://r.io":{"identitytoken":""}}"#, ""),
-        ] {
-            let want = if want.is_empty() { String::new() } else { format!("Password({want})") };
-            assert_eq!(chosen(auths), want, "{auths}");
-        }
-    }
-
-    #[test]
-    fn a_missing_file_has_no_credentials() {
-        assert!(from_docker_config(Path::new("/none/config.json"), "r.io", "app").unwrap().is_none());
+    fn the_usual_files_are_known() {
+        let of = |variables: &[(&str, &str)]| {
+            let files = usual_files(&variables.iter().copied().collect());
+            files.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(of(&[]), "");
+        assert_eq!(of(&[("HOME", "/h")]), "/h/.docker/config.json /h/.config/containers/auth.json");
+        let all = [
+            ("HOME", "/h"),
+            ("DOCKER_CONFIG", "/d"),
+            ("XDG_RUNTIME_DIR", "/r"),
+            ("XDG_CONFIG_HOME", "/c"),
+            ("REGISTRY_AUTH_FILE", "/a.json"),
+        ];
+        assert_eq!(of(&all), "/a.json /d/config.json /r/containers/auth.json /c/containers/auth.json");
     }
 }

@@ -23,6 +23,8 @@ pub struct ClientOptions {
     pub identity_pem: Option<SecretSlice<u8>>,
     /// The socket every request goes to, whatever its address says.
     pub unix_socket: Option<PathBuf>,
+    /// Go there without a proxy, whatever the environment says.
+    pub is_direct: bool,
     /// Time to establish a connection.
     pub connect_timeout: Duration,
     /// Time without a single byte after which a transfer is given up.
@@ -40,6 +42,7 @@ impl Default for ClientOptions {
             skip_tls_verify: false,
             identity_pem: None,
             unix_socket: None,
+            is_direct: false,
             connect_timeout: Duration::from_secs(10),
             read_timeout: Duration::from_secs(30),
             redirects: 5,
@@ -106,7 +109,10 @@ pub fn client(options: &ClientOptions) -> Result<reqwest::Client, HttpError> {
         builder = builder.identity(reqwest::Identity::from_pem(pem.expose_secret()).map_err(HttpError::Identity)?);
     }
     if let Some(path) = &options.unix_socket {
-        builder = builder.unix_socket(path.as_path()).no_proxy();
+        builder = builder.unix_socket(path.as_path());
+    }
+    if options.is_direct || options.unix_socket.is_some() {
+        builder = builder.no_proxy();
     }
     if options.skip_tls_verify {
         builder = builder.tls_danger_accept_invalid_certs(true);

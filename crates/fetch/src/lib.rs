@@ -8,6 +8,7 @@
 mod archive;
 mod carousel;
 mod channel;
+pub mod cloud;
 pub mod credentials;
 mod directory;
 mod docker_archive;
@@ -26,6 +27,7 @@ pub mod source;
 pub mod stage;
 
 pub use archive::ArchiveError;
+pub use cloud::Cloud;
 pub use credentials::Credentials;
 pub use directory::DirectoryError;
 pub use docker_archive::DockerArchiveError;

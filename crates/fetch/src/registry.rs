@@ -22,7 +22,8 @@ use killick_model::reference::Reference;
 
 pub use error::RegistryError;
 
-use crate::credentials::{self, Credentials};
+use crate::cloud::Cloud;
+use crate::credentials::{Credentials, Helpers, Keychain};
 use crate::documents::{self, Document, DocumentError};
 use crate::egress::Egress;
 use crate::layer::{Promise, StoredLayer};
@@ -35,10 +36,14 @@ use timer::{Timer, TokioTimer};
 /// How a registry is spoken to.
 #[derive(Clone)]
 pub struct RegistryOptions {
-    /// Who we are. Wins over `docker_config`.
+    /// Who we are. Wins over everything else.
     pub credentials: Option<Credentials>,
-    /// Docker's `config.json`, to look for credentials in. It need not exist.
-    pub docker_config: Option<PathBuf>,
+    /// Files of `docker login` and `podman login` to look for credentials in, best first. They need not exist.
+    pub credential_files: Vec<PathBuf>,
+    /// How the credential helpers that those files name are run; not at all if not given.
+    pub helpers: Option<Helpers>,
+    /// How the registries of clouds are logged in to; not at all if not given.
+    pub cloud: Option<Cloud>,
     /// Speak HTTP without TLS.
     pub plain_http: bool,
     /// Accept any certificate.
@@ -59,7 +64,9 @@ impl Default for RegistryOptions {
     fn default() -> Self {
         Self {
             credentials: None,
-            docker_config: None,
+            credential_files: Vec::new(),
+            helpers: None,
+            cloud: None,
             plain_http: false,
             skip_tls_verify: false,
             extra_ca_pem: None,
@@ -168,19 +175,13 @@ pub(crate) async fn stage(reference: &Reference, options: &StageOptions) -> Resu
 pub async fn log_in(host: &str, options: &RegistryOptions) -> Result<(), RegistryError> {
     let (registry, repository) = (host.to_owned(), String::new());
     let reference = Reference { registry, repository, tag: None, digest: None };
-    let credentials = options.credentials.clone();
+    let keychain = Keychain::of(options);
     let options = StageOptions { registry: options.clone(), ..StageOptions::default() };
-    Client::new(&reference, credentials, &options)?.ping().await
+    Client::new(&reference, keychain, &options)?.ping().await
 }
 
-fn connect(reference: &Reference, options: &StageOptions) -> Result<Arc<Client>, StageError> {
-    let registry = &options.registry;
-    let credentials = match (&registry.credentials, &registry.docker_config) {
-        (Some(credentials), _) => Some(credentials.clone()),
-        (None, Some(path)) => credentials::from_docker_config(path, &reference.registry, &reference.repository)?,
-        (None, None) => None,
-    };
-    Ok(Arc::new(Client::new(reference, credentials, options)?))
+fn connect(reference: &Reference, options: &StageOptions) -> Result<Arc<Client>, RegistryError> {
+    Ok(Arc::new(Client::new(reference, Keychain::of(&options.registry), options)?))
 }
 
 /// The digest of what was answered, which is the one asked for and the one the registry says it is.

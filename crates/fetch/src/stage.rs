@@ -7,7 +7,6 @@ use killick_model::hint::Hint;
 use killick_model::image::{Platform, StagedImage};
 
 use crate::archive::{Archive, ArchiveError};
-use crate::credentials::CredentialsError;
 use crate::directory::{self, DirectoryError};
 use crate::docker_archive::{self, DockerArchiveError};
 use crate::documents::DocumentError;
@@ -60,9 +59,6 @@ pub enum StageError {
     /// The container engine.
     #[error(transparent)]
     Engine(#[from] EngineError),
-    /// The credentials file.
-    #[error(transparent)]
-    Credentials(#[from] CredentialsError),
 }
 
 impl Hint for StageError {
@@ -75,7 +71,6 @@ impl Hint for StageError {
             Self::Layout(error) => error.hint(),
             Self::Directory(error) => error.hint(),
             Self::Engine(error) => error.hint(),
-            Self::Credentials(_) => None,
         }
     }
 }

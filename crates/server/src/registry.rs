@@ -188,7 +188,8 @@ mod tests {
     #[test]
     fn what_tells_most_weighs_most() {
         let registry = || "r.io".to_owned();
-        let refused = RegistryError::Unauthorized { registry: registry(), repository: None, with_credentials: true };
+        let refused =
+            RegistryError::Unauthorized { registry: registry(), repository: None, with_credentials: true, fault: None };
         let errors = [
             RegistryError::Timeout { registry: registry(), what: "its version".to_owned() },
             RegistryError::NoRegistry { registry: registry(), status: 404 },

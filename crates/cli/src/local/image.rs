@@ -1,6 +1,7 @@
 //! From the word on the command line to an analysis.
 
 use std::path::PathBuf;
+use std::str::FromStr;
 use std::sync::Arc;
 
 use anyhow::Context as _;
@@ -9,8 +10,10 @@ use etcetera::BaseStrategy as _;
 use killick_analysis::analyze::{Options, analyze};
 use killick_analysis::cache::{FolderCache, LayerCache};
 use killick_analysis::inspectors::Inspections;
+use killick_fetch::cloud::{CloudOptions, NoProvider, Provider};
+use killick_fetch::credentials::{self, Helpers};
 use killick_fetch::egress::{Egress, HostPattern};
-use killick_fetch::{Credentials, RegistryOptions, Source, StageOptions};
+use killick_fetch::{Cloud, Credentials, Environment, RegistryOptions, Source, StageOptions};
 use killick_model::analysis::Analysis;
 use killick_model::image::{Platform, StagedImage};
 
@@ -36,7 +39,7 @@ pub(crate) struct ImageArgs {
     /// Trust the certificates of this PEM file too
     #[arg(long, value_name = "FILE", help_heading = "Registry options")]
     ca_file: Option<PathBuf>,
-    /// User at the registry (default: from Docker's config.json)
+    /// User at the registry (default: from the files and helpers of docker and podman, or the cloud's own login)
     #[arg(long, value_name = "NAME", env = "KILLICK_REGISTRY_USER", help_heading = "Registry options")]
     registry_user: Option<String>,
     /// Password at the registry; better given as `KILLICK_REGISTRY_PASS`
@@ -58,6 +61,16 @@ pub(crate) struct ImageArgs {
         help_heading = "Registry options"
     )]
     private_hosts: Vec<HostPattern>,
+    /// Clouds whose registries are logged in to as their own tools would do it, or none
+    #[arg(
+        long,
+        value_name = "CLOUD",
+        env = "KILLICK_CLOUD_LOGIN",
+        value_delimiter = ',',
+        default_value = "aws,google,azure",
+        help_heading = "Registry options"
+    )]
+    cloud_login: Vec<CloudName>,
     /// Folder of layer facts (default: killick/layers in the user's cache folder)
     #[arg(long, value_name = "DIR", env = "KILLICK_CACHE")]
     cache: Option<PathBuf>,
@@ -66,14 +79,27 @@ pub(crate) struct ImageArgs {
     no_cache: bool,
 }
 
+/// A cloud, or none of them.
+#[derive(Debug, Clone, Copy)]
+struct CloudName(Option<Provider>);
+
+impl FromStr for CloudName {
+    type Err = NoProvider;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text == "none" { Ok(Self(None)) } else { text.parse().map(|provider| Self(Some(provider))) }
+    }
+}
+
 /// Stages and analyses the image.
 pub(super) async fn analyse(args: &ImageArgs, inspections: Arc<Inspections>) -> anyhow::Result<Analysis> {
     let source = Source::parse(&args.source).map_err(hinted)?;
     let display = Arc::new(Display::new());
+    let environment = crate::environment::read();
     let options = StageOptions {
         platform: args.platform.clone(),
-        registry: registry_options(args)?,
-        environment: crate::environment::read(),
+        registry: registry_options(args, &environment)?,
+        environment,
         progress: Some(display.clone()),
         ..StageOptions::default()
     };
@@ -92,20 +118,25 @@ fn read(staged: &StagedImage, cache: Option<&FolderCache>, inspections: Arc<Insp
     analyze(staged, cache, &options).map_err(hinted)
 }
 
-fn registry_options(args: &ImageArgs) -> anyhow::Result<RegistryOptions> {
+fn registry_options(args: &ImageArgs, environment: &Environment) -> anyhow::Result<RegistryOptions> {
     let credentials = args
         .registry_user
         .as_ref()
         .map(|user| Credentials::password(user, args.registry_pass.clone().unwrap_or_default()));
     let extra_ca_pem = args.ca_file.as_ref().map(fs_err::read).transpose()?;
-    let docker_config = etcetera::home_dir().ok().map(|home| home.join(".docker").join("config.json"));
+    let providers: Vec<Provider> = args.cloud_login.iter().filter_map(|name| name.0).collect();
+    let egress = Egress { private: args.private_hosts.clone(), ..Egress::default() };
+    let cloud = CloudOptions::new(environment.clone(), Arc::new(crate::clock::now));
+    let cloud = CloudOptions { providers, egress: egress.clone(), ..cloud };
     Ok(RegistryOptions {
         credentials,
-        docker_config,
+        credential_files: credentials::usual_files(environment),
+        helpers: Some(Helpers::of(environment)),
+        cloud: Some(Cloud::new(cloud)),
         plain_http: args.plain_http,
         skip_tls_verify: args.skip_tls_verify,
         extra_ca_pem,
-        egress: Egress { private: args.private_hosts.clone(), ..Egress::default() },
+        egress,
         ..RegistryOptions::default()
     })
 }

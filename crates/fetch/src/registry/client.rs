@@ -3,6 +3,7 @@
 use std::error::Error as _;
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, LOCATION, RANGE, WWW_AUTHENTICATE};
@@ -14,7 +15,7 @@ use url::Url;
 use super::auth::{Pass, retry_after};
 use super::error::RegistryError;
 use super::{RegistryOptions, address, challenge};
-use crate::credentials::Credentials;
+use crate::credentials::Keychain;
 use crate::documents;
 use crate::egress::{Reach, Refused};
 use crate::http::ClientOptions;
@@ -33,7 +34,9 @@ pub(super) struct Client {
     pub(super) base: Url,
     /// Where it may send us.
     pub(super) reach: Arc<Reach>,
-    pub(super) credentials: Option<Credentials>,
+    pub(super) keychain: Keychain,
+    /// Whether we first try to get in as a stranger where a stranger asks who we are.
+    pub(super) is_shy: AtomicBool,
     pub(super) pass: Pass,
     pub(super) options: RegistryOptions,
     pub(super) limits: Limits,
@@ -68,7 +71,7 @@ impl Client {
     /// A client for the repository of `reference`, or without one for the registry itself.
     pub(super) fn new(
         reference: &Reference,
-        credentials: Option<Credentials>,
+        keychain: Keychain,
         options: &StageOptions,
     ) -> Result<Self, RegistryError> {
         let registry = reference.registry.clone();
@@ -92,7 +95,8 @@ impl Client {
             repository: reference.repository.clone(),
             base,
             reach,
-            credentials,
+            keychain,
+            is_shy: AtomicBool::new(true),
             pass: Pass::default(),
             options: options.registry.clone(),
             limits: options.limits.clone(),
@@ -104,6 +108,8 @@ impl Client {
     /// Asks the registry whether it is one (OCI distribution specification, "Determining Support"), showing our
     /// credentials if it asks for them. Without credentials, a token is enough: it need not open anything.
     pub(super) async fn ping(&self) -> Result<(), RegistryError> {
+        // It is our credentials that are in question.
+        self.is_shy.store(false, Ordering::Relaxed);
         let outcome = self.repeatedly("its version", || self.in_time("its version", self.send("", 0, "its version")));
         let no_registry = |status| RegistryError::NoRegistry { registry: self.registry.clone(), status };
         match outcome.await {
@@ -195,7 +201,8 @@ impl Client {
         true
     }
 
-    /// Sends one request about the repository, or without one to the registry, authenticating once if asked to.
+    /// Sends one request about the repository, or without one to the registry, authenticating if asked to: once, or once
+    /// more where being a stranger was not enough.
     async fn send(&self, path: &str, offset: u64, what: &str) -> Try<Response> {
         let url = match self.repository.as_str() {
             "" => format!("{}v2/{path}", self.base),
@@ -209,6 +216,11 @@ impl Client {
             let registry = || self.registry.clone();
             match status {
                 200..=299 => return Ok(response),
+                401 | 403 | 404 if self.pass.is_strangers() && address::is_same_origin(response.url(), &self.base) => {
+                    self.is_shy.store(false, Ordering::Relaxed);
+                    self.pass.forget();
+                    may_authenticate = true;
+                }
                 // Only the registry itself may ask who we are.
                 401 if may_authenticate && address::is_same_origin(response.url(), &self.base) => {
                     may_authenticate = false;
@@ -218,7 +230,7 @@ impl Client {
                 }
                 401 | 403 => return Err(self.unauthorized().into()),
                 404 => {
-                    let with_credentials = self.credentials.is_some();
+                    let with_credentials = self.keychain.has_credentials();
                     let error =
                         RegistryError::NotFound { registry: registry(), what: what.to_owned(), with_credentials };
                     return Err(error.into());
@@ -306,7 +318,8 @@ impl Client {
         RegistryError::Unauthorized {
             registry: self.registry.clone(),
             repository: Some(self.repository.clone()).filter(|name| !name.is_empty()),
-            with_credentials: self.credentials.is_some(),
+            with_credentials: self.keychain.has_credentials(),
+            fault: self.keychain.fault(),
         }
     }
 

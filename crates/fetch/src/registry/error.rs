@@ -1,9 +1,11 @@
 //! What can go wrong between us and a registry.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use killick_model::hint::Hint;
 
+use crate::credentials::CredentialsError;
 use crate::egress::Refused;
 use crate::http::HttpError;
 
@@ -34,6 +36,9 @@ pub enum RegistryError {
         repository: Option<String>,
         /// Whether we had any.
         with_credentials: bool,
+        /// Why we had none, if something went wrong while they were looked for.
+        #[source]
+        fault: Option<Arc<CredentialsError>>,
     },
     /// The registry asks for a way to authenticate that we do not know.
     #[error("registry `{registry}` asks for authentication in a way that cannot be answered: {reason}")]
@@ -189,6 +194,9 @@ impl Hint for RegistryError {
     fn hint(&self) -> Option<String> {
         let text = match self {
             Self::Client { source, .. } => return source.hint(),
+            Self::Unauthorized { fault: Some(fault), .. } if let CredentialsError::Cloud(error) = fault.as_ref() => {
+                return error.hint();
+            }
             Self::Unauthorized { registry, .. } => {
                 return Some(format!(
                     "store working credentials with `registry add {registry} USER`, or log in with `docker login {registry}`"

@@ -1,12 +1,12 @@
 //! A registry that answers as a test tells it, on the loopback interface.
 
-use std::future::{Ready, ready};
+use std::future::ready;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::Body;
+use axum::body::{Body, Bytes, to_bytes};
 use axum::http::{HeaderMap, Request, Response};
 use killick_fetch::registry::timer::Timer;
 use killick_fetch::{Credentials, Source, StageError, StageOptions, stage};
@@ -19,9 +19,11 @@ use crate::made_images::TestImage;
 pub(crate) struct Seen {
     /// How many of the same path came before.
     pub(crate) before: usize,
+    pub(crate) method: String,
     pub(crate) path: String,
     pub(crate) query: String,
     pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
 }
 
 impl Seen {
@@ -49,16 +51,24 @@ impl Fake {
         let (answer, paths) = (Arc::new(answer), Arc::new(Mutex::new(Vec::<String>::new())));
         let service = {
             let log = Arc::clone(&log);
-            move |request: Request<Body>| -> Ready<Answer> {
-                let path = request.uri().path().to_owned();
-                let mut paths = paths.lock().unwrap();
-                let before = paths.iter().filter(|other| **other == path).count();
-                paths.push(path.clone());
-                let query = request.uri().query().unwrap_or_default().to_owned();
-                let seen = Seen { before, path, query, headers: request.headers().clone() };
-                let line = [&seen.path, seen.header("authorization"), seen.header("range")].join(" ");
-                log.lock().unwrap().push(line.trim_end().to_owned());
-                ready(answer(&seen))
+            move |request: Request<Body>| {
+                let (log, answer, paths) = (Arc::clone(&log), Arc::clone(&answer), Arc::clone(&paths));
+                async move {
+                    let (head, body) = request.into_parts();
+                    let body = to_bytes(body, 1 << 20).await.unwrap();
+                    let path = head.uri.path().to_owned();
+                    let before = {
+                        let mut paths = paths.lock().unwrap();
+                        paths.push(path.clone());
+                        paths.iter().filter(|other| **other == path).count() - 1
+                    };
+                    let query = head.uri.query().unwrap_or_default().to_owned();
+                    let seen =
+                        Seen { before, method: head.method.to_string(), path, query, headers: head.headers, body };
+                    let line = [&seen.path, seen.header("authorization"), seen.header("range")].join(" ");
+                    log.lock().unwrap().push(line.trim_end().to_owned());
+                    answer(&seen)
+                }
             }
         };
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();

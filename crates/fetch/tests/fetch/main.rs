@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "tests; the setting for tests does not reach helper functions")]
 
+mod cloud;
 mod egress;
 mod engine;
 mod fake;

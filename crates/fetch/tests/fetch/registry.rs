@@ -7,7 +7,8 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::http::StatusCode;
 use futures_util::stream;
-use killick_fetch::{Source, StageOptions, stage};
+use killick_fetch::credentials::Helpers;
+use killick_fetch::{Environment, Source, StageOptions, stage};
 use killick_model::digest::Digest;
 use killick_model::hint::Hint as _;
 
@@ -94,6 +95,67 @@ async fn a_token_is_fetched_once_and_kept() {
         assert_eq!(log.len(), 5);
     }
     assert_eq!(fake.refusal(with_password("wrong")).await, "registry `HOST` refused the credentials for `app`");
+}
+
+/// A registry whose token service is another server, which gives strangers what `for_strangers` says.
+async fn with_token_service_elsewhere(for_strangers: (u16, &'static str), private: u16) -> (Fake, Fake) {
+    let image = TestImage::usual();
+    let service = Fake::start(move |seen| match (seen.header("authorization"), for_strangers) {
+        ("", (200, token)) => reply(200, &[], format!(r#"{{"token":"{token}"}}"#)),
+        ("", (status, _)) => reply(status, &[], ""),
+        _ => reply(200, &[], r#"{"token":"known"}"#),
+    })
+    .await;
+    let realm = format!("Bearer realm=\"http://{}/token\"", service.host);
+    let registry = Fake::start(move |seen| match (seen.header("authorization"), private) {
+        ("Bearer known", _) | ("Bearer stranger", 200) => serve(&image, seen),
+        ("Bearer stranger", 401) | ("", _) => reply(401, &[("www-authenticate", &realm)], ""),
+        (_, status) => reply(status, &[], ""),
+    })
+    .await;
+    (registry, service)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_service_elsewhere_sees_credentials_only_where_they_are_needed() {
+    let basic = "/token Basic bWU6czNjcmV0";
+    for (for_strangers, private, want) in [
+        ((200, "stranger"), 200, &["/token"] as &[_]),
+        ((200, "stranger"), 401, &["/token", basic]),
+        ((200, "stranger"), 403, &["/token", basic]),
+        ((200, "stranger"), 404, &["/token", basic]),
+        ((401, ""), 401, &["/token", basic]),
+        ((403, ""), 401, &["/token", basic]),
+    ] {
+        let (registry, service) = with_token_service_elsewhere(for_strangers, private).await;
+        drain_all(registry.stage(with_password("s3cret")).await.unwrap()).await.unwrap();
+        assert_eq!(service.log(), want, "{for_strangers:?} {private}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refusal_tells_why_there_were_no_credentials() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("config.json");
+    fs_err::write(&path, r#"{"credsStore":"none-such"}"#).unwrap();
+    let with_file = || {
+        let (mut options, _) = options();
+        options.registry.credential_files = vec![path.clone()];
+        options.registry.helpers = Some(Helpers::of(&Environment::default()));
+        options
+    };
+    let fake = Fake::start(|_| reply(401, &[("www-authenticate", "Basic realm=\"x\"")], "")).await;
+    let error = fake.stage(with_file()).await.map(|image| image.name).unwrap_err();
+    assert_eq!(error.to_string().replace(&fake.host, "HOST"), "registry `HOST` refused anonymous access for `app`");
+    let cause = std::error::Error::source(&error).unwrap().to_string();
+    assert_eq!(cause, "the credential helper `docker-credential-none-such` is not in the search path");
+    // What is public is to be had all the same.
+    let image = TestImage::usual();
+    let fake = Fake::start(move |seen| serve(&image, seen)).await;
+    fake.stage(with_file()).await.unwrap();
+    fs_err::write(&path, format!(r#"{{"auths":{{"{}":{{"auth":"bWU6czNjcmV0"}}}}}}"#, fake.host)).unwrap();
+    fake.stage(with_file()).await.unwrap();
+    assert!(fake.log().iter().all(|line| !line.contains("Basic")), "nobody asked");
 }
 
 #[tokio::test(flavor = "multi_thread")]
