@@ -18,15 +18,18 @@ mod apk;
 mod cargo_lock;
 mod deb822;
 mod document;
+mod dotnet;
 mod dpkg;
 mod executable;
 mod gem;
 mod go;
 mod java;
 mod npm;
+mod nuget;
 mod python;
 mod rpm;
 mod rust;
+mod xml;
 
 /// Every cataloger, in the order their packages are found.
 pub const CATALOGERS: &[&dyn Cataloger] = &[
@@ -39,7 +42,9 @@ pub const CATALOGERS: &[&dyn Cataloger] = &[
     &java::Java,
     &go::Go,
     &rust::Rust,
+    &dotnet::Dotnet,
     &cargo_lock::CargoLock,
+    &nuget::Nuget,
 ];
 
 /// Finds the packages that one kind of evidence declares.
