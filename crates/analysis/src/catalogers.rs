@@ -23,6 +23,7 @@ mod dpkg;
 mod executable;
 mod gem;
 mod go;
+mod go_mod;
 mod java;
 mod npm;
 mod nuget;
@@ -45,6 +46,7 @@ pub const CATALOGERS: &[&dyn Cataloger] = &[
     &dotnet::Dotnet,
     &cargo_lock::CargoLock,
     &nuget::Nuget,
+    &go_mod::GoMod,
 ];
 
 /// Finds the packages that one kind of evidence declares.

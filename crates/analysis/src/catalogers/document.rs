@@ -44,7 +44,6 @@ pub(super) fn yaml<T: DeserializeOwned>(file: &WantedFile<'_>, found: &mut Found
 }
 
 /// The text of a file of a format of its own.
-#[expect(dead_code, reason = "the next catalogers")]
 pub(super) fn text<'a>(file: &WantedFile<'a>, found: &mut Found) -> Option<Cow<'a, str>> {
     bounded_text(file, DOCUMENT_BYTES, found)
 }
