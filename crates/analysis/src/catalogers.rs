@@ -18,19 +18,17 @@ mod apk;
 mod cargo_lock;
 mod deb822;
 mod document;
-mod dotnet;
 mod dpkg;
 mod executable;
 mod gem;
 mod go;
-mod go_mod;
 mod java;
 mod npm;
-mod nuget;
+mod pages;
 mod python;
 mod rpm;
 mod rust;
-mod xml;
+mod sqlite;
 
 /// Every cataloger, in the order their packages are found.
 pub const CATALOGERS: &[&dyn Cataloger] = &[
@@ -43,10 +41,7 @@ pub const CATALOGERS: &[&dyn Cataloger] = &[
     &java::Java,
     &go::Go,
     &rust::Rust,
-    &dotnet::Dotnet,
     &cargo_lock::CargoLock,
-    &nuget::Nuget,
-    &go_mod::GoMod,
 ];
 
 /// Finds the packages that one kind of evidence declares.

@@ -105,6 +105,17 @@ pub struct SourcePackage {
     pub version: String,
 }
 
+impl SourcePackage {
+    /// The source package of an RPM, from the name of its file: `NAME-VERSION-RELEASE.src.rpm`, or `.nosrc.rpm`.
+    pub fn of_rpm(file_name: &str) -> Option<Self> {
+        let stem = file_name.strip_suffix(".src.rpm").or_else(|| file_name.strip_suffix(".nosrc.rpm"))?;
+        let mut dashes = stem.rmatch_indices('-').map(|(at, _)| at);
+        let (_release, version) = (dashes.next()?, dashes.next()?);
+        let (name, version) = (stem.get(..version)?, stem.get(version + 1..)?);
+        (!name.is_empty()).then(|| Self { name: name.to_owned(), version: version.to_owned() })
+    }
+}
+
 /// A file a package database lists.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OwnedFile {
@@ -146,7 +157,7 @@ pub enum PackageDetails {
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         signatures: Vec<RpmSignature>,
     },
-    /// What few Debian packages have.
+    /// What few packages of dpkg and opkg have.
     Deb {
         /// `Essential`.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -347,5 +358,24 @@ impl Package {
             path.push_str(member);
         }
         path
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sources_of_rpm() {
+        for (file_name, want) in [
+            ("bash-5.1.8-6.el9_1.src.rpm", Some(("bash", "5.1.8-6.el9_1"))),
+            ("java-1.8.0-openjdk-1.8.0.362.b09-2.el8.nosrc.rpm", Some(("java-1.8.0-openjdk", "1.8.0.362.b09-2.el8"))),
+            ("bash-5.1.8.src.rpm", None),
+            ("-1-2.src.rpm", None),
+            ("(none)", None),
+        ] {
+            let found = SourcePackage::of_rpm(file_name);
+            assert_eq!(found.as_ref().map(|source| (source.name.as_str(), source.version.as_str())), want);
+        }
     }
 }

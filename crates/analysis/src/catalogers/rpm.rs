@@ -1,6 +1,6 @@
 //! rpm: the package database of Red Hat, SUSE and their relatives, in its three formats.
 //!
-//! `Packages` ([`bdb`]), `Packages.db` ([`ndb`]) and `rpmdb.sqlite` ([`sqlite`]) all hold the same headers
+//! `Packages` ([`bdb`]), `Packages.db` ([`ndb`]) and, since rpm 4.16, `rpmdb.sqlite` all hold the same headers
 //! ([`header`]). The format is told by the bytes. No signature or checksum is verified. Images without rpm may have a
 //! list of what was installed into them instead ([`manifest`]).
 
@@ -8,9 +8,7 @@ mod bdb;
 mod header;
 mod manifest;
 mod ndb;
-mod pages;
 mod signature;
-mod sqlite;
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -18,7 +16,7 @@ use killick_model::package::PackageKind;
 use killick_model::path::ImagePath;
 use killick_model::problem::Problem;
 
-use crate::catalogers::{Cataloger, Found, Image, Introduced, Joined, WantedFile, Wants};
+use crate::catalogers::{Cataloger, Found, Image, Introduced, Joined, WantedFile, Wants, sqlite};
 
 /// Packages of a database; a whole distribution has some ten thousands.
 const MAX_PACKAGES: usize = 100_000;
@@ -126,9 +124,18 @@ fn age(path: &ImagePath) -> u8 {
     }
 }
 
+/// Headers are the second column of the table `Packages (hnum, blob)`.
+fn sqlite_headers(bytes: &[u8], each: Each<'_>) -> Result<(), String> {
+    sqlite::rows(bytes, "Packages", &mut |row| match row.map(|row| row.blob(1)) {
+        Ok(Some(header)) => each(Ok(header)),
+        Ok(None) => each(Err("a row of `Packages` has no header".to_owned())),
+        Err(reason) => each(Err(reason)),
+    })
+}
+
 fn database(file: &WantedFile<'_>, found: &mut Found) {
     let headers = if sqlite::is_sqlite(file.bytes) {
-        sqlite::headers
+        sqlite_headers
     } else if ndb::is_ndb(file.bytes) {
         ndb::headers
     } else if bdb::is_bdb(file.bytes) {

@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 
 use super::Each;
-use super::pages::{Order, Pages};
+use crate::catalogers::pages::{Order, Pages};
 
 const MAGIC: u32 = 0x0006_1561;
 const PAGE_HEADER: usize = 26;

@@ -7,9 +7,9 @@ use base64::engine::general_purpose::STANDARD;
 use killick_model::package::{OwnedFile, Package, PackageDetails, PackageKind, RpmSignature, SourcePackage};
 use killick_model::path::ImagePath;
 
-use super::pages::Order;
 use super::signature;
 use crate::catalogers::package;
+use crate::catalogers::pages::Order;
 use crate::limits::Limits;
 
 /// Bytes of one text that are kept; longer ones are cut, as nothing that long is shown.
@@ -66,22 +66,13 @@ pub(super) fn read(
     let signatures = header.signatures();
     let mut package = package(PackageKind::Rpm, &name, &full, location);
     package.architecture = header.text(1022);
-    package.source = source_rpm.as_deref().and_then(source);
+    package.source = source_rpm.as_deref().and_then(SourcePackage::of_rpm);
     package.licenses = header.text(1014).into_iter().collect();
     package.origin = vendor.clone().or_else(|| header.text(1015));
     package.size_bytes = header.number(5009).or_else(|| header.number(1009));
     package.files = header.files(limits, budget);
     package.details = PackageDetails::Rpm { epoch, source_rpm, module: header.text(5096), vendor, signatures };
     Ok(package)
-}
-
-/// `NAME-VERSION-RELEASE.src.rpm`, or `.nosrc.rpm`.
-pub(super) fn source(file_name: &str) -> Option<SourcePackage> {
-    let stem = file_name.strip_suffix(".src.rpm").or_else(|| file_name.strip_suffix(".nosrc.rpm"))?;
-    let mut dashes = stem.rmatch_indices('-').map(|(at, _)| at);
-    let (_release, version) = (dashes.next()?, dashes.next()?);
-    let (name, version) = (stem.get(..version)?, stem.get(version + 1..)?);
-    (!name.is_empty()).then(|| SourcePackage { name: name.to_owned(), version: version.to_owned() })
 }
 
 struct Header<'a> {
@@ -241,23 +232,4 @@ fn digest_algorithm(code: Option<u64>) -> Option<(&'static str, usize)> {
 fn digest((name, digits): (&str, usize), text: &[u8]) -> Option<(String, String)> {
     let is_digest = text.len() == digits && text.iter().all(u8::is_ascii_hexdigit);
     is_digest.then(|| (name.to_owned(), String::from_utf8_lossy(text).to_ascii_lowercase()))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn sources() {
-        for (file_name, want) in [
-            ("bash-5.1.8-6.el9_1.src.rpm", Some(("bash", "5.1.8-6.el9_1"))),
-            ("java-1.8.0-openjdk-1.8.0.362.b09-2.el8.nosrc.rpm", Some(("java-1.8.0-openjdk", "1.8.0.362.b09-2.el8"))),
-            ("bash-5.1.8.src.rpm", None),
-            ("-1-2.src.rpm", None),
-            ("(none)", None),
-        ] {
-            let found = source(file_name);
-            assert_eq!(found.as_ref().map(|source| (source.name.as_str(), source.version.as_str())), want);
-        }
-    }
 }

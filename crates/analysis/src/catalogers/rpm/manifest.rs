@@ -4,10 +4,10 @@
 //! Columns between tabs (Azure Linux toolkit, `distroless` image definitions): name, version and release, times of
 //! installation and build, vendor, epoch, size, architecture, epoch as a number, source package.
 
-use killick_model::package::{PackageDetails, PackageKind};
+use killick_model::package::{PackageDetails, PackageKind, SourcePackage};
 use killick_model::problem::Problem;
 
-use super::{MAX_PACKAGES, header};
+use super::MAX_PACKAGES;
 use crate::catalogers::{Found, WantedFile, package};
 
 /// Bytes of one line that are looked at.
@@ -40,7 +40,7 @@ pub(super) fn read(file: &WantedFile<'_>, found: &mut Found) {
         let mut package = package(PackageKind::Rpm, name, &full, file.path);
         let (vendor, source_rpm) = (column(4).map(str::to_owned), column(9).map(str::to_owned));
         package.architecture = column(7).map(str::to_owned);
-        package.source = source_rpm.as_deref().and_then(header::source);
+        package.source = source_rpm.as_deref().and_then(SourcePackage::of_rpm);
         package.origin.clone_from(&vendor);
         package.size_bytes = column(6).and_then(|size| size.parse().ok());
         package.details = PackageDetails::Rpm { epoch, source_rpm, module: None, vendor, signatures: Vec::new() };

@@ -3,7 +3,7 @@
 //! A header, pages of slots, and blobs in blocks of 16 bytes. All numbers are little endian.
 
 use super::Each;
-use super::pages::Order;
+use crate::catalogers::pages::Order;
 
 const MAGIC: &[u8] = b"RpmP";
 const SLOT: &[u8] = b"Slot";

@@ -1,10 +1,9 @@
-//! `rpmdb.sqlite` of rpm since 4.16: the table `Packages (hnum, blob)` (SQLite, "Database File Format").
+//! Tables of an SQLite file (SQLite, "Database File Format"): `rpmdb.sqlite`, the database of a Nix store.
 //!
-//! Only table b-trees are read, from the schema on page 1 to the headers. A write-ahead log beside the file is not.
+//! Only table b-trees are read, from the schema on page 1 on. A write-ahead log beside the file is not.
 
 use std::borrow::Cow;
 
-use super::Each;
 use super::pages::{Order, Pages};
 
 const MAGIC: &[u8] = b"SQLite format 3\0";
@@ -12,12 +11,15 @@ const FILE_HEADER: usize = 100;
 const INTERIOR: u8 = 5;
 const LEAF: u8 = 13;
 
+/// Takes every record of a table, or the reason why one cannot be read.
+type Each<'a> = &'a mut dyn FnMut(Result<&[u8], String>);
+
 pub(super) fn is_sqlite(bytes: &[u8]) -> bool {
     bytes.starts_with(MAGIC)
 }
 
-/// Hands every header to `each`, in the order of their numbers; one that cannot be read as its reason.
-pub(super) fn headers(bytes: &[u8], each: Each<'_>) -> Result<(), String> {
+/// Hands every row of a table to `each`, in the order of their numbers; one that cannot be read as its reason.
+pub(super) fn rows(bytes: &[u8], table: &str, each: &mut dyn FnMut(Result<Row<'_>, String>)) -> Result<(), String> {
     let page_size = match Order::Big.u16(bytes, 16) {
         Some(1) => 65536,
         size => usize::from(size.unwrap_or_default()),
@@ -29,31 +31,55 @@ pub(super) fn headers(bytes: &[u8], each: Each<'_>) -> Result<(), String> {
     let mut file = File { pages: Pages::new(bytes, page_size), usable: page_size - reserved };
     let mut root = None;
     let mut schema_is_broken = false;
-    file.rows(1, &mut |row| match row {
+    file.rows(1, &mut |row| match row.map(Row) {
         Ok(row) => {
-            let column = |index| column(row, index).unwrap_or(Column::Other);
-            if let (Column::Text(b"table"), Column::Text(b"Packages"), Column::Integer(page)) =
-                (column(0), column(1), column(3))
-            {
-                root = usize::try_from(page).ok();
+            if row.text(0) == Some(b"table") && row.text(1) == Some(table.as_bytes()) {
+                root = row.integer(3).and_then(|page| usize::try_from(page).ok());
             }
         }
         Err(_) => schema_is_broken = true,
     });
     let Some(root) = root else {
-        return Err(if schema_is_broken { "the schema is broken" } else { "there is no table `Packages`" }.to_owned());
+        let nowhere = format!("there is no table `{table}`");
+        return Err(if schema_is_broken { "the schema is broken".to_owned() } else { nowhere });
     };
-    file.rows(root, &mut |row| match row.map(|row| column(row, 1)) {
-        Ok(Some(Column::Blob(header))) => each(Ok(header)),
-        Ok(_) => each(Err("a row of `Packages` has no header".to_owned())),
-        Err(reason) => each(Err(reason)),
-    });
+    file.rows(root, &mut |row| each(row.map(Row)));
     // The count is only valid if the change counters agree.
     let pages = Order::Big.u32(bytes, 28).and_then(|count| usize::try_from(count).ok()).unwrap_or_default();
     if Order::Big.u32(bytes, 24) == Order::Big.u32(bytes, 92) && pages > file.pages.count() {
         return Err(format!("cut short: {} of {pages} pages are there", file.pages.count()));
     }
     Ok(())
+}
+
+/// One row of a table.
+#[derive(Clone, Copy)]
+pub(super) struct Row<'a>(&'a [u8]);
+
+impl<'a> Row<'a> {
+    /// The text of a column, in the encoding of the database.
+    pub(super) fn text(self, index: usize) -> Option<&'a [u8]> {
+        match column(self.0, index) {
+            Some(Column::Text(text)) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// The bytes of a column.
+    pub(super) fn blob(self, index: usize) -> Option<&'a [u8]> {
+        match column(self.0, index) {
+            Some(Column::Blob(bytes)) => Some(bytes),
+            _ => None,
+        }
+    }
+
+    /// The whole number of a column that is not the row's own number, which lies elsewhere. None is below zero here.
+    pub(super) fn integer(self, index: usize) -> Option<u64> {
+        match column(self.0, index) {
+            Some(Column::Integer(number)) => Some(number),
+            _ => None,
+        }
+    }
 }
 
 struct File<'a> {
@@ -163,6 +189,7 @@ fn column(record: &[u8], wanted: usize) -> Option<Column<'_>> {
         if index == wanted {
             let value = record.get(at..end)?;
             return Some(match kind {
+                8 => Column::Integer(0),
                 1..=6 => Column::Integer(value.iter().fold(0, |number, &byte| number << 8 | u64::from(byte))),
                 9 => Column::Integer(1),
                 12.. if kind % 2 == 0 => Column::Blob(value),
