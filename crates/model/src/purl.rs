@@ -1,5 +1,7 @@
 //! Package URLs: <https://github.com/package-url/purl-spec>.
 
+pub mod parse;
+
 use packageurl::PackageUrl;
 
 use crate::distribution::Distribution;
@@ -109,7 +111,7 @@ fn qualifiers(package: &Package, distribution: Option<&Distribution>) -> Vec<(&'
             qualifiers.extend(module.clone().map(|module| ("rpmmod", module)));
             qualifiers.extend(source_rpm.clone().map(|source| ("upstream", source)));
         }
-        (PackageKind::Deb | PackageKind::Apk, _) => {
+        (PackageKind::Deb | PackageKind::Apk | PackageKind::Pacman | PackageKind::Opkg, _) => {
             qualifiers.extend(package.source.as_ref().map(|source| {
                 let is_same = source.version == package.version || source.version.is_empty();
                 let upstream =
