@@ -5,7 +5,7 @@
 //! slice is `PACKAGE_NAME`. Sources and maintainers are not told.
 
 use std::collections::HashMap;
-use std::io::Read as _;
+use std::io::{self, BufRead as _, BufReader, Read as _};
 
 use killick_model::package::{OwnedFile, PackageKind};
 use killick_model::path::ImagePath;
@@ -14,8 +14,12 @@ use serde::Deserialize;
 
 use crate::catalogers::{Found, WantedFile, package};
 
-/// Bytes of the unpacked manifest; real ones have some hundred kilobytes.
+/// Bytes of the unpacked manifest; real ones have some hundred kilobytes. Unpacked line by line.
 const MANIFEST_BYTES: u64 = 32 << 20;
+const LINE_BYTES: u64 = 64 << 10;
+
+/// Binary logarithm of what zstd may look back, in bytes.
+const WINDOW: u32 = 24;
 
 const MAX_PACKAGES: usize = 100_000;
 
@@ -50,19 +54,14 @@ struct Head {
 }
 
 pub(super) fn read(file: &WantedFile<'_>, found: &mut Found) {
-    let mut text = Vec::new();
-    let unpacked = zstd::Decoder::new(file.bytes).and_then(|wall| wall.take(MANIFEST_BYTES + 1).read_to_end(&mut text));
     let mut problem = |kind, message: String| {
         found.problems.push(Problem::new(kind, file.path.to_string(), message));
     };
-    if let Err(error) = unpacked {
-        problem("malformed-database", format!("not the zstd stream it should be: {error}"));
-    }
-    if text.len() as u64 > MANIFEST_BYTES {
-        problem("limit-document-bytes", format!("more than {MANIFEST_BYTES} bytes, the rest is not read"));
-    }
-    let mut lines = text.split(|&byte| byte == b'\n').filter(|line| !line.trim_ascii().is_empty());
-    let head = lines.next().and_then(|line| serde_json::from_slice::<Head>(line).ok());
+    let mut lines = match lines(file.bytes) {
+        Ok(lines) => lines,
+        Err(error) => return problem("malformed-database", format!("not the zstd stream it should be: {error}")),
+    };
+    let head = lines.next().and_then(|line| serde_json::from_slice::<Head>(&line.ok()?).ok());
     if head.is_none_or(|head| !head.jsonwall.starts_with("1.")) {
         problem("malformed-database", "not the list of JSON values it should be".to_owned());
         return;
@@ -71,7 +70,14 @@ pub(super) fn read(file: &WantedFile<'_>, found: &mut Found) {
     let mut files: HashMap<String, Vec<OwnedFile>> = HashMap::new();
     let mut broken = 0_usize;
     for line in lines {
-        match serde_json::from_slice(line) {
+        let line = match line {
+            Ok(line) => line,
+            Err(error) => {
+                problem("malformed-database", format!("cannot be read to its end: {error}"));
+                break;
+            }
+        };
+        match serde_json::from_slice(&line) {
             Ok(Line::Package { name, version, arch }) if packages.len() < MAX_PACKAGES => {
                 let mut package = package(PackageKind::Deb, &name, &version, file.path);
                 package.architecture = arch;
@@ -107,6 +113,27 @@ pub(super) fn read(file: &WantedFile<'_>, found: &mut Found) {
         package.files = files.remove(&package.name).unwrap_or_default();
     }
     found.packages = packages;
+}
+
+/// The lines of the unpacked manifest that have something on them.
+fn lines(packed: &[u8]) -> io::Result<impl Iterator<Item = io::Result<Vec<u8>>>> {
+    let mut wall = zstd::Decoder::new(packed)?;
+    wall.window_log_max(WINDOW)?;
+    let mut wall = BufReader::new(wall.take(MANIFEST_BYTES));
+    Ok(std::iter::from_fn(move || {
+        loop {
+            let mut line = Vec::new();
+            match wall.by_ref().take(LINE_BYTES).read_until(b'\n', &mut line) {
+                Ok(0) if wall.get_ref().limit() == 0 => {
+                    return Some(Err(io::Error::other(format!("it has more than {MANIFEST_BYTES} bytes"))));
+                }
+                Ok(0) => return None,
+                Ok(_) if line.trim_ascii().is_empty() => {}
+                Ok(_) => return Some(Ok(line)),
+                Err(error) => return Some(Err(error)),
+            }
+        }
+    }))
 }
 
 fn is_sha256(digits: &str) -> bool {
