@@ -24,6 +24,7 @@ mod gem;
 mod go;
 mod java;
 mod npm;
+mod pacman;
 mod pages;
 mod python;
 mod rpm;
@@ -35,6 +36,7 @@ pub const CATALOGERS: &[&dyn Cataloger] = &[
     &apk::Apk,
     &dpkg::Dpkg,
     &rpm::Rpm,
+    &pacman::Pacman,
     &python::Python,
     &npm::Npm,
     &gem::Gem,
