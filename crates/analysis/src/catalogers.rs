@@ -26,6 +26,7 @@ mod java;
 mod npm;
 mod pacman;
 mod pages;
+mod portage;
 mod python;
 mod rpm;
 mod rust;
@@ -37,6 +38,7 @@ pub const CATALOGERS: &[&dyn Cataloger] = &[
     &dpkg::Dpkg,
     &rpm::Rpm,
     &pacman::Pacman,
+    &portage::Portage,
     &python::Python,
     &npm::Npm,
     &gem::Gem,
