@@ -24,6 +24,7 @@ mod gem;
 mod go;
 mod java;
 mod npm;
+mod opkg;
 mod pacman;
 mod pages;
 mod portage;
@@ -39,6 +40,7 @@ pub const CATALOGERS: &[&dyn Cataloger] = &[
     &rpm::Rpm,
     &pacman::Pacman,
     &portage::Portage,
+    &opkg::Opkg,
     &python::Python,
     &npm::Npm,
     &gem::Gem,

@@ -26,6 +26,21 @@ pub(crate) fn candidates(package: &Package) -> Vec<String> {
     cpes
 }
 
+/// A name in the older form (NISTIR 7695, URI binding), `cpe:/a:VENDOR:PRODUCT[:VERSION]`, for a package of this
+/// version. Where the name has a version of its own, that holds.
+pub(crate) fn from_uri(uri: &str, version: &str) -> Option<String> {
+    let mut parts = uri.trim().strip_prefix("cpe:/")?.split(':');
+    let (part, vendor, product) = (parts.next()?, parts.next()?, parts.next()?);
+    if !matches!(part, "a" | "o" | "h") || vendor.is_empty() || product.is_empty() {
+        return None;
+    }
+    // Without what packagers add behind it.
+    let upstream = version.rsplit_once('-').map_or(version, |(upstream, _)| upstream);
+    let version = parts.next().filter(|version| !version.is_empty()).unwrap_or(upstream);
+    let [vendor, product, version] = [vendor, product, version].map(escape);
+    Some(format!("cpe:2.3:{part}:{vendor}:{product}:{version}:*:*:*:*:*:*:*"))
+}
+
 fn vendors_and_products(package: &Package) -> (Vec<String>, Vec<String>) {
     let name = package.name.as_str();
     let names = spellings(name);
@@ -110,6 +125,21 @@ mod tests {
 
     fn package(kind: PackageKind, name: &str, version: &str) -> Package {
         crate::catalogers::package(kind, name, version, &ImagePath::default())
+    }
+
+    #[test]
+    fn older_names() {
+        for (uri, want) in [
+            ("cpe:/a:haxx:libcurl", Some("a:haxx:libcurl:7.83.1")),
+            ("cpe:/a:test:Pkg:1.0", Some("a:test:pkg:1.0")),
+            ("cpe:/o:linux:linux_kernel::", Some("o:linux:linux_kernel:7.83.1")),
+            ("cpe:/x:a:b", None),
+            ("cpe:/a:a", None),
+            ("cpe:2.3:a:a:b", None),
+        ] {
+            let want = want.map(|name| format!("cpe:2.3:{name}:*:*:*:*:*:*:*"));
+            assert_eq!(from_uri(uri, "7.83.1-1"), want, "{uri}");
+        }
     }
 
     #[test]
