@@ -23,6 +23,7 @@ mod executable;
 mod gem;
 mod go;
 mod java;
+mod nix;
 mod npm;
 mod opkg;
 mod pacman;
@@ -41,6 +42,7 @@ pub const CATALOGERS: &[&dyn Cataloger] = &[
     &pacman::Pacman,
     &portage::Portage,
     &opkg::Opkg,
+    &nix::Nix,
     &python::Python,
     &npm::Npm,
     &gem::Gem,
