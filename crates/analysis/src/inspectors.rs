@@ -14,6 +14,7 @@ mod package_files;
 pub(crate) mod required;
 mod retrieved_files;
 pub mod rules;
+mod secrets;
 pub mod settings;
 
 use killick_model::file::FileEntry;
@@ -32,8 +33,12 @@ use crate::inspectors::settings::{Settings, SettingsError};
 use crate::limits::Limits;
 
 /// Every inspector.
-pub const INSPECTORS: &[&dyn Inspector] =
-    &[&package_files::PackageFiles, &retrieved_files::RetrievedFiles, &content_search::ContentSearch];
+pub const INSPECTORS: &[&dyn Inspector] = &[
+    &package_files::PackageFiles,
+    &retrieved_files::RetrievedFiles,
+    &content_search::ContentSearch,
+    &secrets::Secrets,
+];
 
 /// Looks for one kind of thing in the contents of files.
 ///

@@ -1,5 +1,7 @@
 //! What inspectors saw in the contents of files.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::package::PackageId;
@@ -18,6 +20,9 @@ pub struct Inspection {
     /// Files in which a pattern of the user's matched, ordered by path.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub content_search: Option<Vec<SearchedFile>>,
+    /// Secrets.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secrets: Option<SecretScan>,
 }
 
 impl Inspection {
@@ -104,6 +109,39 @@ pub struct PatternMatch {
     pub regex: String,
     /// Line numbers, the first line is 1; the lowest ones if there were too many.
     pub lines: Vec<u64>,
+}
+
+/// What was found of keys, tokens and passwords.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct SecretScan {
+    /// The secrets, ordered by path, layer and line.
+    pub findings: Vec<Secret>,
+    /// For the rule of each finding, the regular expression that it is.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub patterns: BTreeMap<String, String>,
+}
+
+/// A key, token or password that should not be there. The secret itself is not kept.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Secret {
+    /// Name of the rule: `AWS_ACCESS_KEY`, `GITHUB_TOKEN`, or that of a pattern of the user's.
+    pub rule: String,
+    /// What the rule looks for, for people; empty for a pattern of the user's.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub about: String,
+    /// Where it is.
+    pub path: ImagePath,
+    /// Index of the layer that has it (0 is the lowest).
+    pub layer: u32,
+    /// Line, the first is 1.
+    pub line: u64,
+    /// The first few characters of a long secret, and a mark for the rest.
+    pub preview: String,
+    /// The same for the same secret, wherever it is: the first 16 hexadecimal digits of a hash.
+    pub fingerprint: String,
+    /// An upper layer replaced or deleted the file: the image does not show it, but whoever has its layers does.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_hidden: bool,
 }
 
 pub(crate) mod base64_text {

@@ -17,6 +17,11 @@ pub(crate) fn keywords(pattern: &str) -> Vec<Keyword> {
     required(&hir).unwrap_or_default()
 }
 
+/// Bytes of the longest text that a pattern can match; `None` if there is no end to it.
+pub(crate) fn longest(pattern: &str) -> Option<usize> {
+    ParserBuilder::new().unicode(false).utf8(false).build().parse(pattern).ok()?.properties().maximum_len()
+}
+
 /// The best set of words of which each match has one.
 fn required(hir: &Hir) -> Option<Vec<Keyword>> {
     match hir.kind() {

@@ -35,7 +35,7 @@ const MAX_KEYWORD: usize = 64;
 pub struct Rule {
     /// A match has one of these in it. With none, every line is looked at.
     pub keywords: Vec<Keyword>,
-    /// What must match.
+    /// What must match. Its first group, if it has one, is the finding; what is around it may be part of others.
     pub regex: Regex,
     /// What of the content the regular expression sees.
     pub reach: Reach,

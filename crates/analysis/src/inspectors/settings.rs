@@ -23,8 +23,22 @@ pub struct Settings {
     pub package_files: bool,
     /// Files to keep whole.
     pub retrieve_files: RetrieveFiles,
+    /// Keys, tokens and passwords.
+    pub secrets: SecretSettings,
     /// Patterns to look for in every file.
     pub content_search: Vec<Pattern>,
+}
+
+/// How to look for secrets.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SecretSettings {
+    /// Whether to look for them.
+    pub enabled: bool,
+    /// Patterns of the user's, besides the rules that are built in.
+    pub patterns: Vec<Pattern>,
+    /// Names of rules whose findings are left out.
+    pub ignore: Vec<String>,
 }
 
 /// Files to keep whole.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use clap::Args;
 use killick_analysis::inspectors::Inspections;
-use killick_analysis::inspectors::settings::{Pattern, RetrieveFiles, Settings};
+use killick_analysis::inspectors::settings::{Pattern, RetrieveFiles, SecretSettings, Settings};
 use killick_model::path::ImagePath;
 use killick_policy::Needs;
 
@@ -15,6 +15,9 @@ use crate::report_error::hinted;
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Inspection options")]
 pub(crate) struct InspectionArgs {
+    /// Look for keys, tokens and passwords, in files that upper layers deleted too
+    #[arg(long)]
+    secrets: bool,
     /// Compare the files of distribution packages with what their databases say of them
     #[arg(long)]
     verify_packages: bool,
@@ -49,6 +52,7 @@ pub(super) fn compile(args: &InspectionArgs, needs: Option<&Needs>) -> anyhow::R
     let of_rules = needs.retrieved_files.iter().filter(is_path);
     paths.extend(of_rules.filter(|path| !args.retrieve.contains(path)).cloned());
     let settings = Settings {
+        secrets: SecretSettings { enabled: args.secrets || needs.secrets, ..SecretSettings::default() },
         package_files: args.verify_packages || needs.package_files,
         retrieve_files: RetrieveFiles { paths, ..RetrieveFiles::default() },
         content_search: args.search.iter().map(|search| search.0.clone()).collect(),

@@ -214,7 +214,11 @@ impl<'a> Scan<'a> {
         let mut from = usize::try_from(of_rule.matched.saturating_sub(region.start)).unwrap_or(bytes.len());
         while let Some(captures) = (from <= bytes.len()).then(|| owned.rule.regex.captures_at(bytes, from)).flatten() {
             let Some(whole) = captures.get(0) else { break };
-            let start = region.start + whole.start() as u64;
+            // What a match takes from the line before it is only what it is told apart by.
+            let breaks = whole.as_bytes().iter().take_while(|byte| matches!(byte, b'\n' | b'\r')).count();
+            let start = region.start + (whole.start() + breaks) as u64;
+            // What follows the first group may begin the next match.
+            let end = captures.get(1).map_or(whole.end(), |group| group.end()).max(whole.start() + 1);
             let note = match &owned.rule.judge {
                 Some(judge) => judge(&captures),
                 None => Some(Vec::new()),
@@ -228,12 +232,12 @@ impl<'a> Scan<'a> {
                 let line = place.lines + memchr::memchr_iter(b'\n', before).count() as u64 + 1;
                 of_rule.hits.push(Hit { rule: owned.number, line, note });
             }
-            of_rule.matched = of_rule.matched.max(region.start + whole.end() as u64);
+            of_rule.matched = of_rule.matched.max(region.start + end as u64);
             if owned.rule.reach == Reach::Line {
                 of_rule.matched = of_rule.matched.max(region.end);
                 break;
             }
-            from = whole.end().max(whole.start() + 1);
+            from = end;
         }
     }
 
