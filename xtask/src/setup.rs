@@ -7,6 +7,7 @@ use crate::command::{self, run_with, works};
 /// Debian package, and a file that shows it is installed.
 const PACKAGES: &[(&str, &str)] = &[
     ("postgresql", "/usr/lib/postgresql"),
+    ("clamav-daemon", "/usr/sbin/clamd"),
     ("docker-registry", "/usr/bin/docker-registry"),
     ("apache2-utils", "/usr/bin/htpasswd"),
     ("python3-venv", "/usr/share/doc/python3-venv"),

@@ -80,11 +80,23 @@ pub fn analyze(
     order.sort_by_key(|(_, layer)| layer.source.position());
     let name_bytes = AtomicU64::new(0);
     let memo = Memo::default();
+    let inspections = &options.inspections;
+    let (clamd, mut clamd_run) = inspections.ask_clamd();
+    let revision = inspections.revision_key(clamd.as_ref());
+    let reading = Reading {
+        matcher: &inspections.matcher,
+        rules: inspections.rules.as_ref(),
+        digesting: inspections.digesting,
+        clamd: clamd.as_ref(),
+        memo: &memo,
+        limits: &options.limits,
+        budget: &options.budget,
+    };
     let mut outcomes: Vec<(usize, Result<LayerFacts, AnalysisError>)> = order
         .into_iter()
         .par_bridge()
         .map(|(index, layer)| {
-            let outcome = facts(layer, cache, options, &memo).and_then(|facts| {
+            let outcome = facts(layer, cache, options, &revision, reading).and_then(|facts| {
                 // Here, so that the layers of one image are not all held before they turn out to be too much.
                 let bytes = facts.name_bytes();
                 let before = name_bytes.fetch_add(bytes, Ordering::Relaxed);
@@ -109,8 +121,11 @@ pub fn analyze(
     let plan = squash::plan(&layers, &options.limits);
     let mut plan = plan.map_err(|index| too_many_names(&image.layers[index], options))?;
     problems.append(&mut plan.problems);
-    let matcher = &options.inspections.matcher;
-    let found = FoundFiles::collect(&mut layers, &plan, matcher, &mut problems);
+    if let Some(run) = &mut clamd_run {
+        run.faults = layers.iter_mut().filter_map(|layer| layer.scan_fault.take()).collect();
+        run.faults.dedup();
+    }
+    let found = FoundFiles::collect(&mut layers, &plan, &inspections.matcher, &mut problems);
     let seen = SeenContents::collect(&mut layers, &plan);
     let files = plan.into_files(layers.into_iter().map(|layer| layer.blocks).collect());
 
@@ -123,7 +138,7 @@ pub fn analyze(
         }
     }
     owners::assign(&mut packages, &files);
-    let inspection = seen.join(&options.inspections, &found, &files, &packages, &mut problems);
+    let inspection = seen.join(inspections, &found, &files, &packages, clamd_run.as_ref(), &mut problems);
     problems.sort();
     problems.dedup();
     Ok(Analysis {
@@ -145,26 +160,18 @@ fn facts(
     layer: &StagedLayer,
     cache: Option<&dyn LayerCache>,
     options: &Options,
-    memo: &Memo,
+    revision: &str,
+    reading: Reading<'_>,
 ) -> Result<LayerFacts, AnalysisError> {
-    let inspections = &options.inspections;
-    let key = LayerKey::new(layer, inspections.revision_key());
+    let key = LayerKey::new(layer, revision);
     if let Some(facts) = cache.and_then(|cache| cache.get(key)) {
         report(options, Step::LayerKnown(&layer.diff_id));
         return Ok(facts);
     }
     let source = layer.source.as_ref();
-    let reading = Reading {
-        matcher: &inspections.matcher,
-        rules: inspections.rules.as_ref(),
-        package_digests: inspections.package_digests,
-        memo,
-        limits: &options.limits,
-        budget: &options.budget,
-    };
     let facts = read_layer(source, layer.size, reading).map_err(|error| error.of(&layer.diff_id))?;
     report(options, Step::LayerRead(&layer.diff_id));
-    if let Some(cache) = cache {
+    if let Some(cache) = cache.filter(|_| facts.scan_fault.is_none()) {
         // It was read to its end, so its source has verified both digests.
         cache.put(key, &facts);
     }

@@ -34,6 +34,8 @@ pub struct LayerFacts {
     pub(crate) contents: Vec<ContentFacts>,
     /// What was wrong with the layer.
     pub(crate) problems: Vec<Problem>,
+    /// Why a scanner did not see everything, if it did not. Such facts are not kept.
+    pub(crate) scan_fault: Option<String>,
 }
 
 /// One entry of a layer. Small, because there may be millions.
@@ -193,6 +195,7 @@ impl LayerFacts {
             found: serde_json::from_slice(&kept.found).ok()?,
             contents: kept.contents,
             problems: kept.problems,
+            scan_fault: None,
         })
     }
 }

@@ -9,8 +9,10 @@
 mod compiled;
 mod content_search;
 mod contents;
+mod malware;
 pub(crate) mod memo;
 mod package_files;
+pub(crate) mod pass;
 pub(crate) mod required;
 mod retrieved_files;
 pub mod rules;
@@ -28,6 +30,7 @@ pub use compiled::Inspections;
 pub(crate) use contents::SeenContents;
 
 use crate::catalogers::Found;
+use crate::clamd::ClamdSettings;
 use crate::inspectors::rules::Rule;
 use crate::inspectors::settings::{Settings, SettingsError};
 use crate::limits::Limits;
@@ -38,6 +41,7 @@ pub const INSPECTORS: &[&dyn Inspector] = &[
     &retrieved_files::RetrievedFiles,
     &content_search::ContentSearch,
     &secrets::Secrets,
+    &malware::Malware,
 ];
 
 /// Looks for one kind of thing in the contents of files.
@@ -66,8 +70,30 @@ pub struct Asks {
     pub rules: Vec<Rule>,
     /// Files it wants to see whole.
     pub files: Option<WholeFiles>,
-    /// Whether MD5 and SHA-1 are needed of files that packages may own.
-    pub package_digests: bool,
+    /// Of which files MD5 and SHA-1 are needed.
+    pub digesting: Digesting,
+    /// The clamd that is to see every content.
+    pub clamd: Option<ClamdSettings>,
+}
+
+/// Of which files MD5 and SHA-1 are computed, besides the SHA-256 of all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub enum Digesting {
+    /// None.
+    #[default]
+    Nowhere,
+    /// Those that distribution packages may own.
+    Packaged,
+    /// All.
+    Everywhere,
+}
+
+/// What became of asking clamd about an image.
+pub struct ClamdRun {
+    /// What answered, or why nothing did.
+    pub version: Result<String, String>,
+    /// Why it did not see everything.
+    pub faults: Vec<String>,
 }
 
 /// Files an inspector wants to see whole.
@@ -99,6 +125,8 @@ pub struct Seen<'a> {
     pub hits: &'a [SeenFile<'a>],
     /// What whole files said, for each that survives: path, layer, and in `pieces` what `read` gave.
     pub whole: &'a [(&'a ImagePath, u32, &'a Found)],
+    /// What became of asking clamd, if it was to be asked.
+    pub clamd: Option<&'a ClamdRun>,
     /// Files of the merged image, ordered by path.
     pub files: &'a [FileEntry],
     /// Packages of the image.

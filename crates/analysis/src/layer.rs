@@ -11,7 +11,6 @@ mod metered;
 
 use std::io::BufRead;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
 
 use killick_model::image::LayerSource;
 use killick_model::path::ImagePath;
@@ -19,10 +18,13 @@ use killick_model::problem::Problem;
 
 use crate::budget::Budget;
 use crate::catalogers::{Found, WantedFile};
+use crate::clamd::Clamd;
 use crate::error::ReadError;
-use crate::facts::{ContentFacts, Entry, EntryKind, FoundIn, LayerFacts, More, SeenIn, name_bytes};
+use crate::facts::{Entry, EntryKind, FoundIn, LayerFacts, More, name_bytes};
+use crate::inspectors::Digesting;
 use crate::inspectors::memo::Memo;
-use crate::inspectors::rules::{Rules, Scan};
+use crate::inspectors::pass::ContentPass;
+use crate::inspectors::rules::Rules;
 use crate::layer::digests::Digests;
 use crate::layer::links::WantedLink;
 use crate::layer::metered::{Metered, by_ratio, unwrap_limit};
@@ -43,8 +45,10 @@ pub(crate) struct Reading<'a> {
     pub(crate) matcher: &'a Matcher,
     /// What is looked for in every content.
     pub(crate) rules: Option<&'a Rules>,
-    /// MD5 and SHA-1 too, where a package database may speak of them.
-    pub(crate) package_digests: bool,
+    /// Of which files MD5 and SHA-1 too.
+    pub(crate) digesting: Digesting,
+    /// Who sees every content.
+    pub(crate) clamd: Option<&'a Clamd>,
     /// Contents that were inspected already.
     pub(crate) memo: &'a Memo,
     pub(crate) limits: &'a Limits,
@@ -67,9 +71,8 @@ pub(crate) fn read_layer(
         matcher,
         limits,
         budget,
-        package_digests: reading.package_digests,
-        memo: reading.memo,
-        scan: reading.rules.map(Rules::scan),
+        digesting: reading.digesting,
+        contents: ContentPass::new(reading.rules, reading.clamd, reading.memo),
         facts: LayerFacts::default(),
         dropped_problems: 0,
         wanted: Vec::new(),
@@ -100,9 +103,8 @@ struct Pass<'a, R> {
     matcher: &'a Matcher,
     limits: &'a Limits,
     budget: &'a Budget,
-    package_digests: bool,
-    memo: &'a Memo,
-    scan: Option<Scan<'a>>,
+    digesting: Digesting,
+    contents: Option<ContentPass<'a>>,
     facts: LayerFacts,
     dropped_problems: usize,
     wanted: Vec<usize>,
@@ -121,6 +123,7 @@ impl<R: BufRead> Pass<'_, R> {
         self.stream.drain()?;
         self.facts.contents.sort_by_key(|content| content.sha256);
         self.facts.contents.dedup_by_key(|content| content.sha256);
+        self.facts.scan_fault = self.contents.take().and_then(ContentPass::into_fault);
         if self.dropped_problems > 0 {
             let message = format!("{} more problems of this layer are not shown", self.dropped_problems);
             self.facts.problems.push(Problem::new("more-problems", "layer", message));
@@ -225,7 +228,7 @@ impl<R: BufRead> Pass<'_, R> {
         let budget = self.budget;
         let bytes = self.matcher.held_bytes(self.wanted.iter().copied(), entry.size, self.limits);
         let share = if self.wanted.is_empty() { None } else { budget.hold(bytes) };
-        let digests = Digests::new(self.package_digests && digests::may_be_packaged(path.as_bytes()));
+        let digests = Digests::new(self.digesting, path.as_bytes());
         let (sha256, more) = self.content(entry.size, share.is_some(), digests)?;
         if share.is_some() {
             let number = self.facts.push(new_entry(path.clone(), EntryKind::File, entry, entry.size, sha256, more));
@@ -275,20 +278,19 @@ impl<R: BufRead> Pass<'_, R> {
             if hold {
                 self.held.extend_from_slice(chunk);
             }
-            if let Some(scan) = &mut self.scan {
+            if let Some(contents) = &mut self.contents {
                 if chunk.len() as u64 == size {
-                    self.facts.contents.extend(inspect(self.memo, digests.sha256_so_far(), || scan.whole(chunk)));
+                    self.facts.contents.extend(contents.whole(chunk, digests.sha256_so_far()));
                 } else {
-                    scan.piece(chunk);
+                    contents.piece(chunk, size);
                 }
             }
             let count = chunk.len();
             self.stream.consume(count);
         }
         let (sha256, more) = digests.finish();
-        if let Some(scan) = self.scan.as_mut().filter(|scan| scan.is_open()) {
-            self.facts.contents.extend(inspect(self.memo, sha256, || scan.end()));
-            scan.skip();
+        if let Some(contents) = &mut self.contents {
+            self.facts.contents.extend(contents.end(sha256));
         }
         Ok((sha256, more))
     }
@@ -311,17 +313,6 @@ impl<R: BufRead> Pass<'_, R> {
         let shown = path.get(..200).unwrap_or(path);
         self.facts.problems.push(Problem::new(kind, String::from_utf8_lossy(shown), message));
     }
-}
-
-/// What is to be seen in a content, if anything: by `look`, unless it was inspected before.
-fn inspect(memo: &Memo, sha256: [u8; 32], look: impl FnOnce() -> (Vec<SeenIn>, bool)) -> Option<ContentFacts> {
-    let facts = memo.get(&sha256).unwrap_or_else(|| {
-        let (seen, is_cut_short) = look();
-        let facts = Arc::new(ContentFacts { sha256, seen, is_cut_short });
-        memo.put(&facts);
-        facts
-    });
-    (!facts.seen.is_empty() || facts.is_cut_short).then(|| ContentFacts::clone(&facts))
 }
 
 /// Whether a path has more segments than it may.

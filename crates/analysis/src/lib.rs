@@ -8,6 +8,7 @@ pub mod analyze;
 pub mod budget;
 pub mod cache;
 pub mod catalogers;
+pub mod clamd;
 mod cpe;
 mod distribution;
 pub mod error;

@@ -23,6 +23,9 @@ pub struct Inspection {
     /// Secrets.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secrets: Option<SecretScan>,
+    /// What each malware scanner said; empty if none could be asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub malware: Option<Vec<MalwareScan>>,
 }
 
 impl Inspection {
@@ -119,6 +122,40 @@ pub struct SecretScan {
     /// For the rule of each finding, the regular expression that it is.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub patterns: BTreeMap<String, String>,
+}
+
+/// What one malware scanner said of the image.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MalwareScan {
+    /// `clamav`, or the name of a list of digests.
+    pub scanner: String,
+    /// Version of the scanner.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub engine_version: Option<String>,
+    /// Version of its signatures; for clamav that of the daily ones.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub database_version: Option<String>,
+    /// When they were made, as the scanner writes it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub database_date: Option<String>,
+    /// Whether it saw every file. Problems tell what it did not see.
+    pub is_complete: bool,
+    /// What it found, ordered by path and layer.
+    pub findings: Vec<MalwareFinding>,
+}
+
+/// A file that a malware scanner knows.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MalwareFinding {
+    /// Where it is.
+    pub path: ImagePath,
+    /// Index of the layer that has it (0 is the lowest).
+    pub layer: u32,
+    /// What the scanner calls it.
+    pub signature: String,
+    /// An upper layer replaced or deleted the file.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_hidden: bool,
 }
 
 /// A key, token or password that should not be there. The secret itself is not kept.

@@ -6,7 +6,8 @@ use sha2::{Digest as _, Sha256};
 
 use super::rules::{Owned, Rules};
 use super::settings::{Settings, SettingsError};
-use super::{INSPECTORS, Inspector};
+use super::{ClamdRun, Digesting, INSPECTORS, Inspector};
+use crate::clamd::{Clamd, ClamdSettings};
 use crate::matcher::{Matcher, Reader, readers, revision_key};
 
 /// What an analysis looks for besides packages, compiled once and used for any number of images.
@@ -16,8 +17,9 @@ pub struct Inspections {
     pub(crate) matcher: Matcher,
     /// `None` where no inspector has any.
     pub(crate) rules: Option<Rules>,
-    /// Whether files are hashed as package databases hash them.
-    pub(crate) package_digests: bool,
+    /// Of which files other digests than SHA-256 are needed.
+    pub(crate) digesting: Digesting,
+    pub(crate) clamd: Option<ClamdSettings>,
     revision: String,
 }
 
@@ -34,14 +36,16 @@ impl Inspections {
 
     /// The inspectors that `settings` ask for.
     pub fn new(settings: Settings) -> Result<Self, SettingsError> {
-        let (mut enabled, mut rules, mut package_digests) = (Vec::new(), Vec::new(), false);
+        let (mut enabled, mut rules) = (Vec::new(), Vec::new());
+        let (mut digesting, mut clamd) = (Digesting::default(), None);
         let mut readers: Vec<Reader> = readers().collect();
         let mut key = Sha256::new();
         key.update(revision_key());
         for inspector in INSPECTORS {
             let Some(asks) = inspector.asks(&settings)? else { continue };
             enabled.push(*inspector);
-            package_digests |= asks.package_digests;
+            digesting = digesting.max(asks.digesting);
+            clamd = asks.clamd.or(clamd);
             for part in [inspector.name(), &inspector.revision().to_string(), &asks.key] {
                 key.update((part.len() as u64).to_le_bytes());
                 key.update(part);
@@ -54,11 +58,22 @@ impl Inspections {
         let rules = if rules.is_empty() { None } else { Some(Rules::new(rules)?) };
         let matcher = Matcher::new(readers)
             .map_err(|fault| SettingsError::Pattern { name: "paths".to_owned(), reason: fault.to_string() })?;
-        Ok(Self { settings, enabled, matcher, rules, package_digests, revision })
+        Ok(Self { settings, enabled, matcher, rules, digesting, clamd, revision })
     }
 
-    /// Changes whenever the facts of the same layer could: with a layer it is the identity of its facts.
-    pub fn revision_key(&self) -> &str {
-        &self.revision
+    /// Changes whenever the facts of the same layer could: with a layer it is the identity of its facts. With a scanner
+    /// they depend on its version too.
+    pub(crate) fn revision_key(&self, clamd: Option<&Clamd>) -> String {
+        let Some(clamd) = clamd else { return self.revision.clone() };
+        let key = Sha256::digest(format!("{}\n{}", self.revision, clamd.version));
+        hex::encode(&key[..16])
+    }
+
+    /// The clamd to be asked about an image, if it answers, and what became of asking.
+    pub(crate) fn ask_clamd(&self) -> (Option<Clamd>, Option<ClamdRun>) {
+        let Some(settings) = &self.clamd else { return (None, None) };
+        let asked = Clamd::connect(settings);
+        let version = asked.as_ref().map(|clamd| clamd.version.clone()).map_err(ToString::to_string);
+        (asked.ok(), Some(ClamdRun { version, faults: Vec::new() }))
     }
 }

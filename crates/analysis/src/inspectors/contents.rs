@@ -8,7 +8,7 @@ use killick_model::package::Package;
 use killick_model::path::ImagePath;
 use killick_model::problem::Problem;
 
-use super::{Inspections, Seen, SeenFile};
+use super::{ClamdRun, Inspections, Seen, SeenFile};
 use crate::analyze::FoundFiles;
 use crate::facts::{ContentFacts, EntryKind, LayerFacts};
 use crate::squash::Plan;
@@ -50,13 +50,14 @@ impl SeenContents {
         found: &FoundFiles,
         files: &[FileEntry],
         packages: &[Package],
+        clamd: Option<&ClamdRun>,
         problems: &mut Vec<Problem>,
     ) -> Inspection {
         let mut inspection = Inspection::default();
         for inspector in &inspections.enabled {
             let hits = self.of(inspector.name(), files);
             let whole = FoundFiles::of(&found.visible, inspector.name());
-            let seen = Seen { settings: &inspections.settings, hits: &hits, whole: &whole, files, packages };
+            let seen = Seen { settings: &inspections.settings, hits: &hits, whole: &whole, clamd, files, packages };
             inspector.join(&seen, &mut inspection, problems);
         }
         for file in files {

@@ -12,7 +12,7 @@ use killick_model::problem::Problem;
 use sha1::{Digest as _, Sha1};
 use sha2::Sha256;
 
-use super::{Asks, Inspector, Seen};
+use super::{Asks, Digesting, Inspector, Seen};
 use crate::inspectors::settings::{Settings, SettingsError};
 use crate::tree;
 
@@ -35,7 +35,7 @@ impl Inspector for PackageFiles {
     }
 
     fn asks(&self, settings: &Settings) -> Result<Option<Asks>, SettingsError> {
-        Ok(settings.package_files.then(|| Asks { package_digests: true, ..Asks::default() }))
+        Ok(settings.package_files.then(|| Asks { digesting: Digesting::Packaged, ..Asks::default() }))
     }
 
     fn join(&self, seen: &Seen<'_>, inspection: &mut Inspection, problems: &mut Vec<Problem>) {

@@ -1,5 +1,6 @@
 //! What inspectors are asked to look for.
 
+use crate::clamd::ClamdSettings;
 use globset::GlobBuilder;
 use killick_model::hint::Hint;
 use killick_model::path::ImagePath;
@@ -25,6 +26,8 @@ pub struct Settings {
     pub retrieve_files: RetrieveFiles,
     /// Keys, tokens and passwords.
     pub secrets: SecretSettings,
+    /// Malware.
+    pub malware: MalwareSettings,
     /// Patterns to look for in every file.
     pub content_search: Vec<Pattern>,
 }
@@ -39,6 +42,26 @@ pub struct SecretSettings {
     pub patterns: Vec<Pattern>,
     /// Names of rules whose findings are left out.
     pub ignore: Vec<String>,
+}
+
+/// How to look for malware.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct MalwareSettings {
+    /// The clamd to ask, if any.
+    pub clamd: Option<ClamdSettings>,
+    /// Digests to look for.
+    pub hash_lists: Vec<HashList>,
+}
+
+/// A list of digests of files that should not be there.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HashList {
+    /// What findings call it.
+    pub name: String,
+    /// One digest per line, MD5, SHA-1 or SHA-256, with a name after it or not; also `ClamAV`'s `digest:size:name`.
+    pub text: String,
 }
 
 /// Files to keep whole.
@@ -89,6 +112,14 @@ pub enum SettingsError {
         /// Entries it may have.
         limit: usize,
     },
+    /// A list of digests has a line without one.
+    #[error("line {line} of the hash list `{list}` has no digest")]
+    HashList {
+        /// Name of the list.
+        list: String,
+        /// The line.
+        line: u64,
+    },
     /// A path cannot be one of a file.
     #[error("`{path}` in `{list}` is no path of a file")]
     Path {
@@ -106,6 +137,7 @@ impl Hint for SettingsError {
                 "patterns run in time proportional to the content: no look-around, no back-references, no huge counts"
             }
             Self::TooMany { .. } => "put several into one: `a|b` for patterns",
+            Self::HashList { .. } => "a line is a digest in hexadecimal digits and a name, or `digest:size:name`",
             Self::Path { .. } => "write it as it is inside the image, such as `/etc/passwd`",
         };
         Some(hint.to_owned())

@@ -123,8 +123,15 @@ fn read(layer: &Layer, limits: &Limits) -> LayerFacts {
 fn read_with(layer: &Layer, stored: u64, limits: &Limits, budget: u64) -> Result<LayerFacts, ReadError> {
     let matcher = Matcher::new(vec![Reader::Cataloger(&Text)]).unwrap();
     let (memo, budget) = (Memo::default(), Budget::new(budget));
-    let reading =
-        Reading { matcher: &matcher, rules: None, package_digests: false, memo: &memo, limits, budget: &budget };
+    let reading = Reading {
+        matcher: &matcher,
+        rules: None,
+        digesting: Digesting::Nowhere,
+        clamd: None,
+        memo: &memo,
+        limits,
+        budget: &budget,
+    };
     read_layer(layer, stored, reading)
 }
 

@@ -4,5 +4,6 @@
 
 mod analyze;
 mod catalogers;
+mod clamd;
 mod inspectors;
 mod staging;

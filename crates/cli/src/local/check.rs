@@ -25,7 +25,7 @@ pub(crate) struct Check {
     #[command(flatten)]
     image: ImageArgs,
     #[command(flatten)]
-    inspections: InspectionArgs,
+    inspections: Box<InspectionArgs>,
     /// Policy bundle to judge by
     #[arg(long, value_name = "FILE")]
     policy: PathBuf,

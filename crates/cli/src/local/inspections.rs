@@ -1,11 +1,15 @@
 //! What to look for in the contents of files, besides packages.
 
+use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
 
 use clap::Args;
+use killick_analysis::clamd::{Address, ClamdSettings};
 use killick_analysis::inspectors::Inspections;
-use killick_analysis::inspectors::settings::{Pattern, RetrieveFiles, SecretSettings, Settings};
+use killick_analysis::inspectors::settings::{
+    HashList, MalwareSettings, Pattern, RetrieveFiles, SecretSettings, Settings,
+};
 use killick_model::path::ImagePath;
 use killick_policy::Needs;
 
@@ -18,6 +22,12 @@ pub(crate) struct InspectionArgs {
     /// Look for keys, tokens and passwords, in files that upper layers deleted too
     #[arg(long)]
     secrets: bool,
+    /// Look for malware: let the clamd at this socket (`unix:/path`, `tcp:host:port`) see every file
+    #[arg(long, value_name = "SOCKET", env = "KILLICK_CLAMD")]
+    clamd: Option<Address>,
+    /// Look for files whose digest is in this list (one per line, also .hdb and .hsb of `ClamAV`); may be repeated
+    #[arg(long, value_name = "FILE")]
+    hash_list: Vec<PathBuf>,
     /// Compare the files of distribution packages with what their databases say of them
     #[arg(long)]
     verify_packages: bool,
@@ -51,7 +61,13 @@ pub(super) fn compile(args: &InspectionArgs, needs: Option<&Needs>) -> anyhow::R
     let is_path = |path: &&String| ImagePath::new(path.as_bytes()).is_some_and(|path| !path.file_name().is_empty());
     let of_rules = needs.retrieved_files.iter().filter(is_path);
     paths.extend(of_rules.filter(|path| !args.retrieve.contains(path)).cloned());
+    let hash_list = |path: &PathBuf| {
+        let name = path.file_stem().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        Ok(HashList { name, text: fs_err::read_to_string(path)? })
+    };
+    let hash_lists = args.hash_list.iter().map(hash_list).collect::<anyhow::Result<_>>()?;
     let settings = Settings {
+        malware: MalwareSettings { clamd: args.clamd.clone().map(ClamdSettings::new), hash_lists },
         secrets: SecretSettings { enabled: args.secrets || needs.secrets, ..SecretSettings::default() },
         package_files: args.verify_packages || needs.package_files,
         retrieve_files: RetrieveFiles { paths, ..RetrieveFiles::default() },

@@ -14,7 +14,7 @@ pub(crate) struct Sbom {
     #[command(flatten)]
     image: ImageArgs,
     #[command(flatten)]
-    inspections: InspectionArgs,
+    inspections: Box<InspectionArgs>,
     #[command(flatten)]
     output: OutputArgs,
 }

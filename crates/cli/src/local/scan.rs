@@ -18,7 +18,7 @@ pub(crate) struct Scan {
     #[command(flatten)]
     image: ImageArgs,
     #[command(flatten)]
-    inspections: InspectionArgs,
+    inspections: Box<InspectionArgs>,
     /// Policy bundle to judge by
     #[arg(long, value_name = "FILE")]
     policy: Option<PathBuf>,

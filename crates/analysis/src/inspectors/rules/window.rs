@@ -62,11 +62,6 @@ impl<'a> Scan<'a> {
         Self { rules, window: Vec::new(), place: Place::default(), found }
     }
 
-    /// Whether there are pieces of a content that did not end yet.
-    pub(crate) fn is_open(&self) -> bool {
-        !self.window.is_empty()
-    }
-
     /// The next piece of the content.
     pub(crate) fn piece(&mut self, bytes: &[u8]) {
         for part in bytes.chunks(STEP) {
@@ -92,11 +87,6 @@ impl<'a> Scan<'a> {
     pub(crate) fn whole(&mut self, bytes: &[u8]) -> (Vec<SeenIn>, bool) {
         self.look(bytes, true);
         self.take()
-    }
-
-    /// Forgets the content.
-    pub(crate) fn skip(&mut self) {
-        drop(self.take());
     }
 
     fn take(&mut self) -> (Vec<SeenIn>, bool) {
