@@ -18,13 +18,16 @@ mod apk;
 mod cargo_lock;
 mod deb822;
 mod document;
+mod dotnet;
 mod dpkg;
 mod executable;
 mod gem;
 mod go;
+mod go_mod;
 mod java;
 mod nix;
 mod npm;
+mod nuget;
 mod opkg;
 mod pacman;
 mod pages;
@@ -33,6 +36,7 @@ mod python;
 mod rpm;
 mod rust;
 mod sqlite;
+mod xml;
 
 /// Every cataloger, in the order their packages are found.
 pub const CATALOGERS: &[&dyn Cataloger] = &[
@@ -49,7 +53,10 @@ pub const CATALOGERS: &[&dyn Cataloger] = &[
     &java::Java,
     &go::Go,
     &rust::Rust,
+    &dotnet::Dotnet,
     &cargo_lock::CargoLock,
+    &nuget::Nuget,
+    &go_mod::GoMod,
 ];
 
 /// Finds the packages that one kind of evidence declares.

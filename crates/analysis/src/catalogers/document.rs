@@ -19,7 +19,6 @@ const DOCUMENT_BYTES: usize = 32 << 20;
 const TREE_BYTES: usize = 4 << 20;
 
 /// Reads JSON. A byte order mark and bytes that are not UTF-8 are forgiven, as the tools that write such files do.
-#[expect(dead_code, reason = "the next catalogers")]
 pub(super) fn json<T: DeserializeOwned>(file: &WantedFile<'_>, found: &mut Found) -> Option<T> {
     let text = bounded_text(file, DOCUMENT_BYTES, found)?;
     read(file, "JSON", serde_json::from_str(&text), found)
@@ -45,7 +44,6 @@ pub(super) fn yaml<T: DeserializeOwned>(file: &WantedFile<'_>, found: &mut Found
 }
 
 /// The text of a file of a format of its own.
-#[expect(dead_code, reason = "the next catalogers")]
 pub(super) fn text<'a>(file: &WantedFile<'a>, found: &mut Found) -> Option<Cow<'a, str>> {
     bounded_text(file, DOCUMENT_BYTES, found)
 }
