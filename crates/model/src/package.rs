@@ -1,5 +1,7 @@
 //! Installed packages.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::path::ImagePath;
@@ -59,6 +61,14 @@ pub struct Package {
     /// What kind of evidence says that it is there.
     #[serde(default, skip_serializing_if = "PackageEvidence::is_installed")]
     pub evidence: PackageEvidence,
+    /// Where it was fetched from, if not from a registry: a repository at a revision, such as
+    /// `git+https://host/path@commit`, or an address to download from. A registry's package of the same name need not
+    /// be the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fetched_from: Option<String>,
+    /// Declared for developing or testing only: an installation for production leaves it out.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_development: bool,
     /// What only this kind of package has.
     #[serde(default)]
     pub details: PackageDetails,
@@ -281,6 +291,21 @@ pub enum PackageDetails {
         /// Module checksum, `h1:…`.
         checksum: Option<String>,
     },
+    /// A package that name and version alone do not tell apart, or whose registry says more of it.
+    Published {
+        /// Who publishes it, where names are not unique without: a CPAN author, a Hex organisation.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        namespace: Option<String>,
+        /// Which part of the package is meant: the folder of an action in its repository.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        subpath: Option<String>,
+        /// What the package URL says besides, under the keys of its type: `uuid`, `channel`, `repository_url`.
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        qualifiers: BTreeMap<String, String>,
+        /// Digest of what is fetched, as `(algorithm, digest)` in the spelling of the lock file.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        checksum: Option<(String, String)>,
+    },
 }
 
 /// A signature in the header of an RPM, unverified.
@@ -315,15 +340,19 @@ impl Package {
             files: Vec::new(),
             owner: None,
             evidence: PackageEvidence::Installed,
+            fetched_from: None,
+            is_development: false,
             details: PackageDetails::None,
         }
     }
 
     /// The kind in words, with the evidence where that is not the package itself.
     pub fn described_kind(&self) -> String {
+        let kind = self.kind.name();
         match self.evidence {
-            PackageEvidence::Installed => self.kind.name().to_owned(),
-            other => format!("{} ({})", self.kind.name(), other.name()),
+            PackageEvidence::Installed => kind.to_owned(),
+            other if self.is_development => format!("{kind} ({}, development)", other.name()),
+            other => format!("{kind} ({})", other.name()),
         }
     }
 

@@ -17,7 +17,12 @@ pub fn purl(package: &Package, distribution: Option<&Distribution>) -> String {
     // The specification wants Go paths in lower case, but modules are told apart by case; so the path is written
     // under a type without that rule.
     let is_go = package.kind == PackageKind::Go;
-    let written_type = if is_go { "generic" } else { package.kind.purl_type() };
+    let written_type = match package.kind {
+        PackageKind::Go => "generic",
+        // What a workflow runs may be an image instead of an action.
+        PackageKind::GithubAction if package.name.starts_with(DOCKER) => "docker",
+        kind => kind.purl_type(),
+    };
     let Ok(mut purl) = PackageUrl::new(written_type, name.to_owned()) else {
         return format!("pkg:{}/unnamed", package.kind.purl_type());
     };
@@ -28,8 +33,12 @@ pub fn purl(package: &Package, distribution: Option<&Distribution>) -> String {
     if let Some(version) = version(package) {
         let _ = purl.with_version(version.to_owned());
     }
+    if let Some(subpath) = subpath(package) {
+        // In the same way.
+        let _ = purl.with_subpath(subpath.to_owned());
+    }
     for (key, value) in qualifiers(package, distribution) {
-        let _ = purl.add_qualifier(key, value);
+        let _ = purl.add_qualifier(key.to_owned(), value);
     }
     let text = purl.to_string();
     if is_go { text.replacen("pkg:generic/", "pkg:golang/", 1) } else { text }
@@ -60,20 +69,73 @@ fn name(package: &Package, distribution: Option<&Distribution>) -> (Option<Strin
             _ => (None, own()),
         },
         (PackageKind::Java, PackageDetails::Java { group, .. }) => (group.clone(), own()),
-        // Category, vendor, host and path: everything before the last segment.
-        (
-            PackageKind::Go
-            | PackageKind::Portage
-            | PackageKind::Composer
-            | PackageKind::Swift
-            | PackageKind::Terraform
-            | PackageKind::GithubAction,
-            _,
-        ) => match package.name.rsplit_once('/') {
-            Some((path, name)) => (Some(path.to_owned()), name.to_owned()),
+        // Scope and name in a package registry, where packages have no address.
+        (PackageKind::Swift, _) if !package.name.contains('/') => match package.name.split_once('.') {
+            Some((scope, name)) => (Some(scope.to_owned()), name.to_owned()),
             None => (None, own()),
         },
-        _ => (None, own()),
+        // `plugin/NAME` and `theme/NAME`; nobody has a type for them.
+        (PackageKind::Wordpress, _) => match last_segment(&package.name) {
+            (Some(what), name) => (Some(format!("wordpress/{what}")), name),
+            alone => alone,
+        },
+        (PackageKind::Terraform, _) => last_segment(terraform_address(&package.name).1),
+        (PackageKind::GithubAction, _) => {
+            last_segment(image_reference(&package.name).map_or(package.name.as_str(), |(_, repository)| repository))
+        }
+        // Category, vendor, host and path: everything before the last segment.
+        (PackageKind::Go | PackageKind::Portage | PackageKind::Composer | PackageKind::Swift, _) => {
+            last_segment(&package.name)
+        }
+        (PackageKind::Cocoapods, _) => (None, package.name.split_once('/').map_or_else(own, |(pod, _)| pod.to_owned())),
+        (PackageKind::Hex | PackageKind::Otp | PackageKind::Luarocks, details) => {
+            (namespace(details), package.name.to_lowercase())
+        }
+        (_, details) => (namespace(details), own()),
+    }
+}
+
+fn namespace(details: &PackageDetails) -> Option<String> {
+    match details {
+        PackageDetails::Published { namespace, .. } => namespace.clone(),
+        _ => None,
+    }
+}
+
+fn last_segment(path: &str) -> (Option<String>, String) {
+    match path.rsplit_once('/') {
+        Some((path, name)) => (Some(path.to_owned()), name.to_owned()),
+        None => (None, path.to_owned()),
+    }
+}
+
+/// How a workflow marks an image that it runs.
+const DOCKER: &str = "docker://";
+
+/// The registry, if it is not Docker Hub, and the repository of an image that a workflow runs.
+fn image_reference(name: &str) -> Option<(Option<&str>, &str)> {
+    let reference = name.strip_prefix(DOCKER)?;
+    Some(match reference.split_once('/') {
+        Some((host, rest)) if host.contains(['.', ':']) || host == "localhost" => (Some(host), rest),
+        _ => (None, reference),
+    })
+}
+
+/// The registry, if it is not Terraform's own, and the rest of the address of a provider or module.
+fn terraform_address(name: &str) -> (Option<&str>, &str) {
+    match name.split_once('/') {
+        Some(("registry.terraform.io", rest)) => (None, rest),
+        Some((host, rest)) if host.contains(['.', ':']) => (Some(host), rest),
+        _ => (None, name),
+    }
+}
+
+/// The part of the package that is meant: an action in a repository of several, a subspec of a pod.
+fn subpath(package: &Package) -> Option<&str> {
+    match (package.kind, &package.details) {
+        (PackageKind::Cocoapods, _) => Some(package.name.split_once('/')?.1),
+        (_, PackageDetails::Published { subpath, .. }) => subpath.as_deref(),
+        _ => None,
     }
 }
 
@@ -94,12 +156,13 @@ fn version(package: &Package) -> Option<&str> {
     let version = match package.kind {
         PackageKind::Rpm => package.version.split_once(':').map_or(package.version.as_str(), |(_, rest)| rest),
         PackageKind::Gem => package.version.split_once('-').map_or(package.version.as_str(), |(version, _)| version),
+        PackageKind::Vcpkg => package.version.split_once('#').map_or(package.version.as_str(), |(version, _)| version),
         _ => package.version.as_str(),
     };
     (!version.is_empty()).then_some(version)
 }
 
-fn qualifiers(package: &Package, distribution: Option<&Distribution>) -> Vec<(&'static str, String)> {
+fn qualifiers<'a>(package: &'a Package, distribution: Option<&Distribution>) -> Vec<(&'a str, String)> {
     let mut qualifiers = Vec::new();
     if package.kind.is_os() {
         qualifiers.extend(package.architecture.clone().map(|architecture| ("arch", architecture)));
@@ -125,7 +188,25 @@ fn qualifiers(package: &Package, distribution: Option<&Distribution>) -> Vec<(&'
         (PackageKind::Gem, _) => {
             qualifiers.extend(package.version.split_once('-').map(|(_, platform)| ("platform", platform.to_owned())));
         }
+        (PackageKind::Vcpkg, _) => {
+            qualifiers.extend(package.version.split_once('#').map(|(_, port)| ("port_version", port.to_owned())));
+        }
+        (PackageKind::Terraform, _) => {
+            let registry = terraform_address(&package.name).0;
+            qualifiers.extend(registry.map(|host| ("repository_url", format!("https://{host}"))));
+        }
+        (PackageKind::GithubAction, _) => {
+            let registry = image_reference(&package.name).and_then(|(registry, _)| registry);
+            qualifiers.extend(registry.map(|host| ("repository_url", host.to_owned())));
+        }
         _ => {}
+    }
+    if let PackageDetails::Published { qualifiers: own, .. } = &package.details {
+        qualifiers.extend(own.iter().map(|(key, value)| (key.as_str(), value.clone())));
+    }
+    if let Some(address) = &package.fetched_from {
+        let is_repository = ["git+", "hg+", "svn+", "bzr+"].iter().any(|prefix| address.starts_with(prefix));
+        qualifiers.push((if is_repository { "vcs_url" } else { "download_url" }, address.clone()));
     }
     // An empty qualifier is the same as none.
     qualifiers.retain(|(_, value)| !value.is_empty());
@@ -147,6 +228,11 @@ mod tests {
             value.extend(more);
         }
         serde_json::from_value(value).expect("a package")
+    }
+
+    fn published(mut fields: Value) -> Value {
+        fields["kind"] = "published".into();
+        json!({ "details": fields })
     }
 
     fn distribution(id: &str, version: &str) -> Distribution {
@@ -234,6 +320,81 @@ mod tests {
             (package("hex", "phoenix", "1.4.0", json!({})), None, "pkg:hex/phoenix@1.4.0"),
         ] {
             assert_eq!(purl(&package, distribution), want);
+        }
+    }
+
+    #[test]
+    fn urls_of_many_registries() {
+        for (package, want) in [
+            (
+                package(
+                    "hex",
+                    "Foo",
+                    "2.3.0",
+                    published(json!({"namespace": "Acme",
+                    "qualifiers": {"repository_url": "https://hex.example.org"}})),
+                ),
+                "pkg:hex/acme/foo@2.3.0?repository_url=https:%2F%2Fhex.example.org",
+            ),
+            (package("otp", "public_key", "1.13.3", json!({})), "pkg:otp/public_key@1.13.3"),
+            (package("pub", "http", "0.13.6", json!({})), "pkg:pub/http@0.13.6"),
+            (package("swift", "mona.LinkedList", "1.2.0", json!({})), "pkg:swift/mona/LinkedList@1.2.0"),
+            (
+                package("cocoapods", "GoogleUtilities/NSData+zlib", "7.5.2", json!({})),
+                "pkg:cocoapods/GoogleUtilities@7.5.2#NSData%2Bzlib",
+            ),
+            (
+                package(
+                    "conan",
+                    "openssl",
+                    "1.1.1k",
+                    published(json!({"qualifiers": {"user": "bincrafters",
+                    "channel": "stable", "rrev": "0123"}})),
+                ),
+                "pkg:conan/openssl@1.1.1k?channel=stable&rrev=0123&user=bincrafters",
+            ),
+            (package("vcpkg", "bzip2", "1.0.8#6", json!({})), "pkg:vcpkg/bzip2@1.0.8?port_version=6"),
+            (
+                package("vcpkg", "fmt", "", published(json!({"qualifiers": {"repository_revision": "41dfc53"}}))),
+                "pkg:vcpkg/fmt?repository_revision=41dfc53",
+            ),
+            (package("wordpress", "wordpress", "6.4.2", json!({})), "pkg:generic/wordpress@6.4.2"),
+            (package("wordpress", "plugin/akismet", "5.3", json!({})), "pkg:generic/wordpress/plugin/akismet@5.3"),
+            (package("hackage", "HTTP", "4000.3.16", json!({})), "pkg:hackage/HTTP@4000.3.16"),
+            (package("opam", "git", "3/16.1", json!({})), "pkg:opam/git@3/16.1"),
+            (package("cran", "R6", "2.5-1", json!({})), "pkg:cran/R6@2.5-1"),
+            (package("luarocks", "LuaSocket", "3.1.0-1", json!({})), "pkg:luarocks/luasocket@3.1.0-1"),
+            (package("cpan", "URI", "5.19", published(json!({"namespace": "OALDERS"}))), "pkg:cpan/OALDERS/URI@5.19"),
+            (
+                package(
+                    "julia",
+                    "HTTP",
+                    "1.9.0",
+                    published(json!({"qualifiers":
+                    {"uuid": "cd3eb016-35fb-5094-929b-558a96fad6f3"}})),
+                ),
+                "pkg:julia/HTTP@1.9.0?uuid=cd3eb016-35fb-5094-929b-558a96fad6f3",
+            ),
+            (
+                package("terraform", "registry.terraform.io/hashicorp/aws", "4.9.0", json!({})),
+                "pkg:terraform/hashicorp/aws@4.9.0",
+            ),
+            (
+                package("terraform", "registry.opentofu.org/hashicorp/aws", "4.9.0", json!({})),
+                "pkg:terraform/hashicorp/aws@4.9.0?repository_url=https:%2F%2Fregistry.opentofu.org",
+            ),
+            (package("github-action", "Actions/checkout", "v4", json!({})), "pkg:github/actions/checkout@v4"),
+            (
+                package("github-action", "github/codeql-action", "v3", published(json!({"subpath": "upload/sarif"}))),
+                "pkg:github/github/codeql-action@v3#upload/sarif",
+            ),
+            (package("github-action", "docker://alpine", "3.19", json!({})), "pkg:docker/alpine@3.19"),
+            (
+                package("github-action", "docker://ghcr.io/owner/image", "sha256:0a", json!({})),
+                "pkg:docker/owner/image@sha256:0a?repository_url=ghcr.io",
+            ),
+        ] {
+            assert_eq!(purl(&package, None), want);
         }
     }
 }

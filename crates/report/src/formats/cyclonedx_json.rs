@@ -114,6 +114,10 @@ fn component(report: &Report<'_>, at: usize, package: &Package) -> Component {
             .iter()
             .map(|source| property("killick:package:source", format!("{} {}", source.name, source.version))),
     );
+    properties.extend(package.fetched_from.iter().map(|address| property("killick:package:fetched-from", address)));
+    if package.is_development {
+        properties.push(property("killick:package:development", true));
+    }
     properties.extend(package.owner.map(|owner| property("killick:package:owner", bom_ref(owner))));
     properties.extend(package.cpes.iter().skip(1).map(|cpe| property("killick:package:cpe", cpe)));
     let group = match &package.details {
