@@ -7,7 +7,8 @@ pub fn normalise<'a>(ecosystem: &str, name: &'a str) -> Cow<'a, str> {
     match ecosystem {
         // PEP 503: case and runs of separators do not count.
         "PyPI" => Cow::Owned(pep503(name)),
-        "NuGet" | "Packagist" | "Hex" | "Bitnami" => Cow::Owned(name.to_lowercase()),
+        // Repositories of GitHub among them, whose addresses people write as they like.
+        "NuGet" | "Packagist" | "Hex" | "Bitnami" | "SwiftURL" | "GitHub Actions" => Cow::Owned(name.to_lowercase()),
         "crates.io" => Cow::Owned(name.replace('_', "-").to_lowercase()),
         _ => Cow::Borrowed(name),
     }
@@ -101,6 +102,8 @@ mod tests {
             ("npm", "@Scope/Name", "@Scope/Name"),
             ("NuGet", "Newtonsoft.Json", "newtonsoft.json"),
             ("crates.io", "tokio_util", "tokio-util"),
+            ("SwiftURL", "github.com/sparkle-project/Sparkle", "github.com/sparkle-project/sparkle"),
+            ("GitHub Actions", "Actions/checkout", "actions/checkout"),
             ("Go", "github.com/A/b", "github.com/A/b"),
         ] {
             assert_eq!(normalise(ecosystem, name), normal, "{ecosystem} {name}");

@@ -48,7 +48,8 @@ pub(crate) fn osv(ecosystem: &str) -> String {
 /// The version order of an ecosystem, given as OSV names it without suffix.
 pub(crate) fn scheme(family: &str) -> Scheme {
     match family {
-        "Debian" | "Ubuntu" => Scheme::Dpkg,
+        // opam orders versions as Debian does.
+        "Debian" | "Ubuntu" | "opam" => Scheme::Dpkg,
         "Alpine" | "Wolfi" | "Chainguard" | "Alpaquita" | "BellSoft Hardened Containers" | "MinimOS" => Scheme::Apk,
         "AlmaLinux" | "Rocky Linux" | "Red Hat" | "SUSE" | "openSUSE" | "openEuler" | "Mageia" | "Azure Linux" => {
             Scheme::Rpm

@@ -90,6 +90,10 @@ pub(super) fn language<'a>(ecosystem: &str, identity: &Identity<'a>) -> Vec<Quer
     let name = match &package.details {
         PackageDetails::Java { group: Some(group), .. } => Cow::Owned(format!("{group}:{}", package.name)),
         PackageDetails::Java { group: None, .. } => return Vec::new(),
+        // A package of an organisation is none of the public ones, whatever its name.
+        PackageDetails::Published { namespace: Some(namespace), .. } if package.kind == PackageKind::Hex => {
+            Cow::Owned(format!("{namespace}/{}", package.name))
+        }
         _ => names::normalise(ecosystem, &package.name),
     };
     let version = match package.kind {
