@@ -16,26 +16,45 @@ use crate::limits::Limits;
 
 mod apk;
 mod cargo_lock;
+mod cocoapods;
+mod conan;
+mod dart;
 mod deb822;
 mod document;
 mod dotnet;
 mod dpkg;
 mod executable;
 mod gem;
+mod github_actions;
 mod go;
 mod go_mod;
+mod haskell;
+mod hex;
 mod java;
+mod julia;
+mod luarocks;
+mod nesting;
 mod nix;
 mod npm;
 mod nuget;
+mod opam;
 mod opkg;
+mod otp;
 mod pacman;
 mod pages;
+mod perl;
 mod portage;
+mod published;
 mod python;
+mod r;
 mod rpm;
 mod rust;
 mod sqlite;
+mod swift;
+mod terraform;
+mod tokens;
+mod vcpkg;
+mod wordpress;
 mod xml;
 
 /// Every cataloger, in the order their packages are found.
@@ -57,6 +76,22 @@ pub const CATALOGERS: &[&dyn Cataloger] = &[
     &cargo_lock::CargoLock,
     &nuget::Nuget,
     &go_mod::GoMod,
+    &hex::Hex,
+    &otp::Otp,
+    &dart::Dart,
+    &swift::Swift,
+    &cocoapods::Cocoapods,
+    &conan::Conan,
+    &vcpkg::Vcpkg,
+    &haskell::Haskell,
+    &opam::Opam,
+    &r::R,
+    &luarocks::Luarocks,
+    &perl::Perl,
+    &julia::Julia,
+    &wordpress::Wordpress,
+    &terraform::Terraform,
+    &github_actions::GithubActions,
 ];
 
 /// Finds the packages that one kind of evidence declares.

@@ -83,6 +83,25 @@ fn vendors_and_products(package: &Package) -> (Vec<String>, Vec<String>) {
             let vendor = if parts.len() > 2 { parts.get(1).copied().unwrap_or(product) } else { product };
             (spellings(vendor), spellings(product))
         }
+        // Applications of Erlang itself and of Elixir have the names of everyday things.
+        PackageKind::Otp => (vec!["erlang".to_owned(), "elixir-lang".to_owned()], names),
+        // Known by an address: whose, and what.
+        PackageKind::Swift | PackageKind::GithubAction => match name.trim_end_matches('/').rsplit_once('/') {
+            Some((owner, product)) => (spellings(owner.rsplit('/').next().unwrap_or(owner)), spellings(product)),
+            None => (names.clone(), names),
+        },
+        PackageKind::Terraform => match name.rsplit_once('/') {
+            Some((owner, provider)) => {
+                let product = format!("terraform-provider-{provider}");
+                (spellings(owner.rsplit('/').next().unwrap_or(owner)), spellings(&product))
+            }
+            None => (names.clone(), names),
+        },
+        // A subspec is part of its pod.
+        PackageKind::Cocoapods => {
+            let pod = spellings(name.split('/').next().unwrap_or(name));
+            (pod.clone(), pod)
+        }
         _ => (names.clone(), names),
     }
 }
@@ -101,6 +120,7 @@ fn spellings(name: &str) -> Vec<String> {
 fn version(package: &Package) -> &str {
     match package.kind {
         PackageKind::Go => package.version.trim_start_matches('v'),
+        PackageKind::Vcpkg => package.version.split('#').next().unwrap_or_default(),
         _ => &package.version,
     }
 }

@@ -37,15 +37,24 @@ pub(super) fn toml<T: DeserializeOwned>(file: &WantedFile<'_>, found: &mut Found
 }
 
 /// Reads YAML, its first document. Aliases, nodes and depth are bounded by the parser's budget.
-#[expect(dead_code, reason = "the next catalogers")]
 pub(super) fn yaml<T: DeserializeOwned>(file: &WantedFile<'_>, found: &mut Found) -> Option<T> {
     let text = bounded_text(file, DOCUMENT_BYTES, found)?;
-    read(file, "YAML", serde_saphyr::from_str(&text), found)
+    read(file, "YAML", serde_saphyr::from_str(&text).map_err(|error| error.without_snippet().to_string()), found)
+}
+
+/// The text of a file of a format of its own, of which real ones are short and a tree may be built.
+pub(super) fn short_text<'a>(file: &WantedFile<'a>, found: &mut Found) -> Option<Cow<'a, str>> {
+    bounded_text(file, TREE_BYTES, found)
 }
 
 /// The text of a file of a format of its own.
 pub(super) fn text<'a>(file: &WantedFile<'a>, found: &mut Found) -> Option<Cow<'a, str>> {
     bounded_text(file, DOCUMENT_BYTES, found)
+}
+
+/// Says that a file is not what its name promises.
+pub(super) fn malformed(file: &WantedFile<'_>, message: impl Into<String>, found: &mut Found) {
+    found.problems.push(Problem::new("malformed-package", file.path.to_string(), message));
 }
 
 fn bounded_text<'a>(file: &WantedFile<'a>, limit: usize, found: &mut Found) -> Option<Cow<'a, str>> {
@@ -67,8 +76,7 @@ fn read<T>(file: &WantedFile<'_>, format: &str, outcome: Result<T, impl Display>
             let mut lines = error.lines().filter(|line| !line.trim().is_empty());
             let first = lines.next().unwrap_or_default();
             let reason = lines.next_back().map_or_else(|| first.to_owned(), |last| format!("{first}: {last}"));
-            let message = format!("not the {format} it should be: {reason}");
-            found.problems.push(Problem::new("malformed-package", file.path.to_string(), message));
+            malformed(file, format!("not the {format} it should be: {reason}"), found);
             None
         }
     }

@@ -1,0 +1,2 @@
+package = "computed"
+version = os.getenv("VERSION") or "1-1"

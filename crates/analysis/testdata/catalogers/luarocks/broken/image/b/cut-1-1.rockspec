@@ -1,0 +1,2 @@
+package = "cut"
+version = "1-1

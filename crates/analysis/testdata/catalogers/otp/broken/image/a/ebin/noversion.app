@@ -1,0 +1,1 @@
+{application, noversion, [{vsn, git}]}.

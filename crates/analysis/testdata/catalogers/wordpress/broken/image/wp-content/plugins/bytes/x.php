@@ -1,0 +1,5 @@
+<?php
+/*
+Plugin Name: ÿþ
+Version: ÿ
+*/

@@ -1,0 +1,2 @@
+<?php
+$wp_version = get_version();

@@ -1,0 +1,4 @@
+<?php
+/**
+ * Plugin Name: Must
+ * Version: 0.1 */

@@ -1,0 +1,6 @@
+<?php
+/*
+Plugin Name: Hello Dolly
+Version: 1.7.2
+Author: Matt Mullenweg
+*/

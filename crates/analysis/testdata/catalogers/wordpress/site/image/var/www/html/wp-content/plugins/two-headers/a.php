@@ -1,0 +1,3 @@
+<?php
+# Plugin Name: First
+# Version: 1.0

@@ -1,0 +1,3 @@
+<?php
+// Plugin Name: Second
+// Version: 2.0
