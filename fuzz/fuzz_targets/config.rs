@@ -12,6 +12,6 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
     let index = json!({ "schemaVersion": 2, "manifests": [entry] }).to_string();
     read_layout(index.as_bytes(), &[manifest, data]);
     if let Ok(config) = serde_json::from_slice(data) {
-        killick_policy::guess_dockerfile(&config);
+        killick_model::dockerfile::infer(&config);
     }
 });

@@ -7,6 +7,7 @@ pub mod advisory;
 pub mod analysis;
 pub mod digest;
 pub mod distribution;
+pub mod dockerfile;
 pub mod evaluation;
 pub mod file;
 pub mod hint;

@@ -1,10 +1,11 @@
-//! Dockerfiles as lines of instructions, and the Dockerfile that the history of an image suggests.
+//! Dockerfiles as lines of instructions: one that was supplied, or what the history of an image suggests
+//! ([`killick_model::dockerfile`]).
 //!
 //! No stages, no variables, no heredocs, no parser directives: rules were written against lines. The original
 //! also fails to join continued lines; that is repaired (register Q-05, Q-06) and kept for compatibility.
 
+use killick_model::dockerfile::infer;
 use killick_model::image::ImageConfig;
-use serde_json::Value;
 
 use crate::evaluate::Compatibility;
 
@@ -47,47 +48,16 @@ impl Instructions {
     /// What the history and the configuration of an image suggest.
     pub(crate) fn guess(config: &ImageConfig, compatibility: Compatibility) -> Self {
         if compatibility == Compatibility::Engine11 {
-            return Self::parse(&guess(config), compatibility);
+            return Self::parse(&original_guess(config), compatibility);
         }
         let mut out = Self::default();
-        out.push("FROM scratch".to_owned());
-        for step in config.history.iter().take(MAX_STEPS) {
-            let Some(command) = step.created_by.as_deref() else { continue };
-            // One step is one instruction, however many lines its command has.
-            let command = command.split_whitespace().collect::<Vec<_>>().join(" ");
-            if let Some(line) = instruction_of(&command) {
-                out.push(line);
+        for line in infer(config) {
+            let line = line.trim();
+            if !line.starts_with('#') {
+                out.push(line.to_owned());
             }
         }
-        out.complete_from(&config.config);
         out
-    }
-
-    /// Adds what the runtime configuration says and no instruction does.
-    fn complete_from(&mut self, config: &Value) {
-        if let Some(user) = config.get("User").and_then(Value::as_str).filter(|user| !user.trim().is_empty()) {
-            let line = format!("USER {}", user.trim());
-            if self.of("USER").last() != Some(line.as_str()) {
-                self.push(line);
-            }
-        }
-        let known: Vec<String> =
-            self.of("EXPOSE").flat_map(|line| line.split_whitespace().skip(1)).map(str::to_owned).collect();
-        let ports = config.get("ExposedPorts").and_then(Value::as_object);
-        for port in ports.into_iter().flat_map(|ports| ports.keys()) {
-            let bare = port.strip_suffix("/tcp").unwrap_or(port);
-            if !known.iter().any(|token| token == port || token == bare) {
-                self.push(format!("EXPOSE {port}"));
-            }
-        }
-        let test = config.get("Healthcheck").and_then(|check| check.get("Test")).and_then(Value::as_array);
-        let test: Vec<_> = test.into_iter().flatten().filter_map(Value::as_str).collect();
-        if self.of("HEALTHCHECK").next().is_none()
-            && let Some((kind, command)) = test.split_first()
-            && *kind != "NONE"
-        {
-            self.push(format!("HEALTHCHECK CMD {}", command.join(" ")));
-        }
     }
 
     fn push(&mut self, line: String) {
@@ -106,9 +76,8 @@ impl Instructions {
     }
 }
 
-/// The Dockerfile text that the original infers from the history of an image: what the v1 API shows as the guessed
-/// Dockerfile. Knows only the classic builder's notation.
-pub fn guess(config: &ImageConfig) -> String {
+/// The text that the original infers, which knows only the classic builder's notation.
+fn original_guess(config: &ImageConfig) -> String {
     let mut lines = vec!["FROM scratch".to_owned()];
     for step in config.history.iter().take(MAX_STEPS) {
         let Some(command) = step.created_by.as_deref().filter(|command| !command.is_empty()) else { continue };
@@ -120,60 +89,11 @@ pub fn guess(config: &ImageConfig) -> String {
     lines.join("\n")
 }
 
-/// The instruction that a step of the history, classic or `BuildKit`, stands for.
-fn instruction_of(command: &str) -> Option<String> {
-    const KEYWORDS: [&str; 17] = [
-        "ADD",
-        "ARG",
-        "CMD",
-        "COPY",
-        "ENTRYPOINT",
-        "ENV",
-        "EXPOSE",
-        "HEALTHCHECK",
-        "LABEL",
-        "MAINTAINER",
-        "ONBUILD",
-        "RUN",
-        "SHELL",
-        "STOPSIGNAL",
-        "USER",
-        "VOLUME",
-        "WORKDIR",
-    ];
-    let command = command.strip_suffix("# buildkit").unwrap_or(command).trim();
-    if command.is_empty() {
-        return None;
-    }
-    if let Some(rest) = command.strip_prefix("/bin/sh -c #(nop)") {
-        return Some(plain_ports(rest.trim()));
-    }
-    let keyword = command.split(' ').next().unwrap_or_default();
-    if KEYWORDS.contains(&keyword) {
-        let plain = command.strip_prefix("RUN /bin/sh -c ").map(|rest| format!("RUN {rest}"));
-        return Some(plain.unwrap_or_else(|| plain_ports(command)));
-    }
-    Some(format!("RUN {command}"))
-}
-
-/// `EXPOSE map[8080/tcp:{}]` as `EXPOSE 8080/tcp`.
-fn plain_ports(line: &str) -> String {
-    let inner = line
-        .strip_prefix("EXPOSE ")
-        .map(|rest| rest.trim_start_matches('['))
-        .and_then(|rest| rest.strip_prefix("map["))
-        .map(|rest| rest.trim_end_matches(']'));
-    match inner {
-        Some(ports) => format!("EXPOSE {}", ports.replace(":{}", "")),
-        None => line.to_owned(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use killick_model::image::History;
     use proptest::prelude::*;
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
 
@@ -230,11 +150,11 @@ mod tests {
                 "RUN apt-get update",
                 "RUN /bin/sh -c make",
                 "EXPOSE 53/udp",
-                "HEALTHCHECK CMD x"
+                "HEALTHCHECK CMD [\"x\"]"
             ]
         );
         assert_eq!(
-            guess(&image),
+            original_guess(&image),
             "FROM scratch\nADD file:1 in /\nEXPOSE map[443/tcp:{}]\nRUN USER app\nRUN EXPOSE map[8080/tcp:{}]\n\
              RUN RUN /bin/sh -c apt-get\n update # buildkit\nRUN /bin/sh -c make"
         );

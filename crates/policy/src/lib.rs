@@ -27,7 +27,6 @@ mod schema;
 pub mod v1;
 
 pub use bundle::{Bundle, BundleError, default_bundle};
-pub use dockerfile::guess as guess_dockerfile;
 pub use evaluate::{Compatibility, Options, evaluate};
 pub use evidence::{Dockerfile, DockerfileMode, Evidence, FeedGroup};
 pub use gates::spec;

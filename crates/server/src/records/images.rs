@@ -118,7 +118,7 @@ impl Records {
             dedupe: Some(format!("{KIND} {} {digest}", new.account)),
             max_attempts: ATTEMPTS,
         };
-        self.keep_guess(&staged.config_digest, &killick_policy::guess_dockerfile(&staged.config)).await?;
+        self.keep_guess(&staged.config_digest, &killick_model::dockerfile::text(&staged.config)).await?;
         let size = staged.layers.iter().fold(0_u64, |sum, layer| sum.saturating_add(layer.size));
         let row = stored::NewImage {
             account: new.account.clone(),
