@@ -15,16 +15,24 @@ use serde::{Deserialize, Serialize};
 use crate::limits::Limits;
 
 mod apk;
+mod bun_lock;
 mod cargo_lock;
 mod cocoapods;
+mod composer;
+mod composer_lock;
 mod conan;
+mod conda;
+mod conda_lock;
 mod dart;
 mod deb822;
+mod declarations;
+mod deno_lock;
 mod document;
 mod dotnet;
 mod dpkg;
 mod executable;
 mod gem;
+mod gemfile_lock;
 mod github_actions;
 mod go;
 mod go_mod;
@@ -40,22 +48,33 @@ mod nuget;
 mod opam;
 mod opkg;
 mod otp;
+mod package_lock;
 mod pacman;
 mod pages;
+mod pdm_lock;
+mod pear;
 mod perl;
+mod php;
+mod pipfile_lock;
+mod pnpm_lock;
+mod poetry_lock;
 mod portage;
 mod published;
+mod pylock;
 mod python;
 mod r;
+mod requirements;
 mod rpm;
 mod rust;
 mod sqlite;
 mod swift;
 mod terraform;
 mod tokens;
+mod uv_lock;
 mod vcpkg;
 mod wordpress;
 mod xml;
+mod yarn_lock;
 
 /// Every cataloger, in the order their packages are found.
 pub const CATALOGERS: &[&dyn Cataloger] = &[
@@ -67,12 +86,29 @@ pub const CATALOGERS: &[&dyn Cataloger] = &[
     &opkg::Opkg,
     &nix::Nix,
     &python::Python,
+    &conda::Conda,
     &npm::Npm,
     &gem::Gem,
+    &composer::Composer,
+    &pear::Pear,
     &java::Java,
     &go::Go,
     &rust::Rust,
     &dotnet::Dotnet,
+    &requirements::Requirements,
+    &pipfile_lock::PipfileLock,
+    &poetry_lock::PoetryLock,
+    &pdm_lock::PdmLock,
+    &uv_lock::UvLock,
+    &pylock::Pylock,
+    &conda_lock::CondaLock,
+    &package_lock::PackageLock,
+    &yarn_lock::YarnLock,
+    &pnpm_lock::PnpmLock,
+    &bun_lock::BunLock,
+    &deno_lock::DenoLock,
+    &gemfile_lock::GemfileLock,
+    &composer_lock::ComposerLock,
     &cargo_lock::CargoLock,
     &nuget::Nuget,
     &go_mod::GoMod,

@@ -14,12 +14,29 @@ pub(crate) fn keep_best(packages: &mut Vec<Package>) {
     packages.retain(|package| package.evidence.is_installed() || !installed.contains(&identity(package)));
 }
 
+/// Kind, name and version in the one spelling under which a lock file and an installation agree.
 fn identity(package: &Package) -> (PackageKind, String, String) {
-    let name = match package.kind {
-        PackageKind::Python => Cow::Owned(python_name(&package.name)),
-        _ => Cow::Borrowed(package.name.as_str()),
+    let (name, version) = (package.name.as_str(), package.version.as_str());
+    let (name, version) = match package.kind {
+        PackageKind::Python => (Cow::Owned(python_name(name)), python_version(version)),
+        PackageKind::Composer => (Cow::Owned(name.to_lowercase()), version.trim_start_matches('v')),
+        PackageKind::Npm => (Cow::Borrowed(name), version.trim_start_matches(['v', '='])),
+        // What follows the dash is the platform.
+        PackageKind::Gem => (Cow::Borrowed(name), version.split('-').next().unwrap_or(version)),
+        _ => (Cow::Borrowed(name), version),
     };
-    (package.kind, name.into_owned(), package.version.clone())
+    (package.kind, name.into_owned(), version.to_owned())
+}
+
+/// A release without the zeros that do not count: `1.0` is `1`.
+fn python_version(version: &str) -> &str {
+    let mut version = version.trim_start_matches('v');
+    if version.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.') {
+        while let Some(shorter) = version.strip_suffix(".0") {
+            version = shorter;
+        }
+    }
+    version
 }
 
 #[cfg(test)]
@@ -28,6 +45,22 @@ mod tests {
     use killick_model::path::ImagePath;
 
     use super::*;
+
+    #[test]
+    fn spellings_of_one_package_are_one() {
+        let identity = |kind, name, version| identity(&Package::new(kind, name, version, ImagePath::default()));
+        for (kind, one, other) in [
+            (PackageKind::Python, ("ruamel.yaml", "1.0"), ("Ruamel_yaml", "1.0.0")),
+            (PackageKind::Composer, ("symfony/Yaml", "v1.0.0"), ("symfony/yaml", "1.0.0")),
+            (PackageKind::Npm, ("@a/b", "v1.0.0"), ("@a/b", "1.0.0")),
+            (PackageKind::Gem, ("nokogiri", "1.10.4-x86_64-linux"), ("nokogiri", "1.10.4")),
+        ] {
+            assert_eq!(identity(kind, one.0, one.1), identity(kind, other.0, other.1));
+        }
+        let python = |version| identity(PackageKind::Python, "a", version);
+        assert_ne!(python("1.0rc1.0"), python("1.0rc1"));
+        assert_ne!(python("1.10"), python("1.1"));
+    }
 
     #[test]
     fn what_is_installed_is_not_declared_as_well() {

@@ -261,11 +261,26 @@ pub enum PackageDetails {
         site_packages: ImagePath,
         /// Names of `top_level.txt`.
         top_level: Vec<String>,
+        /// What installed it, in its own word: `pip`, `uv`, `conda`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        installer: Option<String>,
+    },
+    /// A conda package.
+    Conda {
+        /// Build string.
+        build: Option<String>,
+        /// Name or address of the channel, without credentials.
+        channel: Option<String>,
+        /// Platform folder of the channel: `linux-64`, `noarch`.
+        subdir: Option<String>,
     },
     /// An installed node package.
     Npm {
         /// `homepage` or repository address.
         homepage: Option<String>,
+        /// Says of itself that it is never to be published: no registry has it, whatever its name.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        is_private: bool,
     },
     /// A Java archive.
     Java {

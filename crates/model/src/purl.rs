@@ -186,7 +186,14 @@ fn qualifiers<'a>(package: &'a Package, distribution: Option<&Distribution>) -> 
             qualifiers.push(("type", extension.clone()));
         }
         (PackageKind::Gem, _) => {
-            qualifiers.extend(package.version.split_once('-').map(|(_, platform)| ("platform", platform.to_owned())));
+            let platform = package.version.split_once('-').map(|(_, platform)| platform);
+            let platform = platform.or(package.architecture.as_deref());
+            qualifiers.extend(platform.map(|platform| ("platform", platform.to_owned())));
+        }
+        (PackageKind::Conda, PackageDetails::Conda { build, channel, subdir }) => {
+            qualifiers.extend(build.clone().map(|build| ("build", build)));
+            qualifiers.extend(channel.clone().map(|channel| ("channel", channel)));
+            qualifiers.extend(subdir.clone().map(|subdir| ("subdir", subdir)));
         }
         (PackageKind::Vcpkg, _) => {
             qualifiers.extend(package.version.split_once('#').map(|(_, port)| ("port_version", port.to_owned())));
@@ -293,6 +300,32 @@ mod tests {
                 package("gem", "nokogiri", "1.13.10-x86_64-linux", json!({})),
                 None,
                 "pkg:gem/nokogiri@1.13.10?platform=x86_64-linux",
+            ),
+            (
+                package("gem", "nokogiri", "1.13.10", json!({"architecture": "x86_64-linux"})),
+                None,
+                "pkg:gem/nokogiri@1.13.10?platform=x86_64-linux",
+            ),
+            (
+                package("python", "Flask", "1.0", json!({"fetched_from": "git+https://example.org/flask.git@0123abc"})),
+                None,
+                "pkg:pypi/flask@1.0?vcs_url=git%2Bhttps:%2F%2Fexample.org%2Fflask.git%400123abc",
+            ),
+            (
+                package("npm", "left", "1.0.0", json!({"fetched_from": "https://example.org/left.tgz"})),
+                None,
+                "pkg:npm/left@1.0.0?download_url=https:%2F%2Fexample.org%2Fleft.tgz",
+            ),
+            (
+                package(
+                    "conda",
+                    "numpy",
+                    "1.21.0",
+                    json!({"details": {"kind": "conda", "build": "py39_0",
+                    "channel": "conda-forge", "subdir": "linux-64"}}),
+                ),
+                None,
+                "pkg:conda/numpy@1.21.0?build=py39_0&channel=conda-forge&subdir=linux-64",
             ),
             (package("rust", "serde", "1.0.0", json!({})), None, "pkg:cargo/serde@1.0.0"),
             (package("binary", "node", "20.1.0", json!({})), None, "pkg:generic/node@20.1.0"),

@@ -20,7 +20,7 @@ pub fn package_path(package: &Package) -> String {
     match &package.details {
         _ if package.kind.is_os() => "pkgdb".to_owned(),
         // Where its first module is; distributions that install a module of their own name are named by that.
-        PackageDetails::Python { site_packages, top_level } => {
+        PackageDetails::Python { site_packages, top_level, .. } => {
             let module = match top_level.first() {
                 Some(first) if !top_level.contains(&package.name) => first,
                 _ => &package.name,

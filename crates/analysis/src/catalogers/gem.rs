@@ -1,4 +1,5 @@
-//! Ruby gems: the `*.gemspec` files of `specifications` folders.
+//! Ruby gems: the `*.gemspec` files of `specifications` folders, and those that Bundler writes into the repositories it
+//! checks out.
 //!
 //! Format: RubyGems guides, "Specification Reference". A gemspec is Ruby code, but those that `gem install` writes
 //! are generated: one `receiver.field = literal` a line, which is all that is read. Nothing is evaluated.
@@ -24,7 +25,7 @@ impl Cataloger for Gem {
     }
 
     fn revision(&self) -> u32 {
-        1
+        2
     }
 
     fn kinds(&self) -> &'static [PackageKind] {
@@ -32,7 +33,7 @@ impl Cataloger for Gem {
     }
 
     fn wants(&self) -> Wants {
-        Wants { globs: &["**/specifications/**/*.gemspec"], executables: &[] }
+        Wants { globs: &["**/specifications/**/*.gemspec", "**/bundler/gems/*/*.gemspec"], executables: &[] }
     }
 
     fn read(&self, file: &mut WantedFile<'_>, found: &mut Found) {
@@ -48,6 +49,7 @@ impl Cataloger for Gem {
         };
         let mut package = package(PackageKind::Gem, &name, &version, file.path);
         let licenses = fields.all("licenses");
+        package.architecture = fields.one("platform").filter(|platform| platform != "ruby");
         package.licenses = if licenses.is_empty() { fields.one("license").into_iter().collect() } else { licenses };
         let authors = fields.all("authors");
         let authors = if authors.is_empty() { fields.all("author") } else { authors };
@@ -108,14 +110,18 @@ impl Fields<'_> {
     }
 }
 
-/// Files are relative to `gems/<name>-<version>` beside `specifications`; compiled gems add their platform.
+/// Files are relative to `gems/<name>-<version>` beside `specifications`; compiled gems add their platform. A gemspec in
+/// a checked out repository lies with its files.
 fn files(spec: &ImagePath, name: &str, version: &str, fields: &Fields<'_>) -> Vec<OwnedFile> {
     let text = spec.as_bytes();
     let needle = b"specifications/";
-    let Some(at) = text.windows(needle.len()).rposition(|window| window == needle) else { return Vec::new() };
+    let folder = text.windows(needle.len()).rposition(|window| window == needle);
     let platform = fields.one("platform").filter(|platform| platform != "ruby");
     let platform = platform.map(|platform| format!("-{platform}")).unwrap_or_default();
-    let base = [&text[..at], format!("gems/{name}-{version}{platform}").as_bytes()].concat();
+    let base = match folder {
+        Some(at) => [&text[..at], format!("gems/{name}-{version}{platform}").as_bytes()].concat(),
+        None => spec.parent().unwrap_or_default().to_owned(),
+    };
     let Some(base) = ImagePath::new(&base) else { return Vec::new() };
     let owned = |path: &String| {
         Some(OwnedFile { path: base.join(path.as_bytes())?, digest: None, mode: None, size: None, is_config: false })

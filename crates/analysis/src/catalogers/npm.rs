@@ -17,7 +17,7 @@ impl Cataloger for Npm {
     }
 
     fn revision(&self) -> u32 {
-        1
+        2
     }
 
     fn kinds(&self) -> &'static [PackageKind] {
@@ -35,8 +35,10 @@ impl Cataloger for Npm {
         let mut package = package(PackageKind::Npm, name, version, file.path);
         package.licenses = licenses(&document);
         package.origin = person(&document["author"]);
-        package.details =
-            PackageDetails::Npm { homepage: text(&document["homepage"]).or(repository(&document)).map(str::to_owned) };
+        package.details = PackageDetails::Npm {
+            homepage: text(&document["homepage"]).or(repository(&document)).map(str::to_owned),
+            is_private: document["private"] == Value::Bool(true),
+        };
         found.packages.push(package);
     }
 }
@@ -46,17 +48,20 @@ fn text(value: &Value) -> Option<&str> {
     value.as_str().map(str::trim).filter(|text| !text.is_empty())
 }
 
-/// `"license": "MIT"`, `"license": {"type": "MIT"}`, or a list of either under `licenses`.
 fn licenses(document: &Value) -> Vec<String> {
+    let declared = all_licenses(&document["license"]);
+    if declared.is_empty() { all_licenses(&document["licenses"]) } else { declared }
+}
+
+/// `"MIT"`, `{"type": "MIT"}`, or a list of either.
+pub(super) fn all_licenses(value: &Value) -> Vec<String> {
     let one = |value: &Value| {
         text(value).or_else(|| text(&value["type"])).or_else(|| text(&value["name"])).map(str::to_owned)
     };
-    let all = |value: &Value| match value {
+    match value {
         Value::Array(values) => values.iter().filter_map(one).collect(),
-        value => one(value).into_iter().collect::<Vec<_>>(),
-    };
-    let declared = all(&document["license"]);
-    if declared.is_empty() { all(&document["licenses"]) } else { declared }
+        value => one(value).into_iter().collect(),
+    }
 }
 
 /// `"Name <mail> (url)"`, or an object of the three.

@@ -1,8 +1,9 @@
 //! Python distributions: wheels (`*.dist-info`), eggs (`*.egg-info`, `EGG-INFO`) and the flat files of distutils.
 //!
 //! Formats: Python Packaging User Guide, "Core metadata specifications" and "Recording installed projects"; the
-//! setuptools guide, "The Internal Structure of Python Eggs". `METADATA` says what is there; `RECORD` and
-//! `top_level.txt` beside it may lie in other layers, so they are read as pieces and joined.
+//! setuptools guide, "The Internal Structure of Python Eggs". `METADATA` says what is there; `RECORD` and the other files
+//! beside it may lie in other layers, so they are read as pieces and joined. A folder installed for development has its
+//! `egg-info` with the code, where it is found without the `egg-link` that leads there.
 
 use std::collections::BTreeMap;
 
@@ -11,10 +12,12 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use killick_model::package::{OwnedFile, PackageDetails, PackageKind};
 use killick_model::path::ImagePath;
 use killick_model::problem::Problem;
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 
+use super::declarations::{address, repository};
 use super::java::archive;
-use super::{Cataloger, Found, Image, Joined, WantedFile, Wants, package};
+use super::{Cataloger, Found, Image, Joined, WantedFile, Wants, document, package};
 use crate::limits::Limits;
 
 /// Finds Python distributions.
@@ -28,8 +31,37 @@ const LINES: usize = 200_000;
 enum Piece {
     /// `top_level.txt`.
     TopLevel(Vec<String>),
+    /// `INSTALLER`: what installed it.
+    Installer(String),
+    /// `direct_url.json`: where it was fetched from, if not from an index.
+    Address(String),
     /// `RECORD` or `installed-files.txt`, with paths relative to the installation folder or the metadata folder.
     Files { relative_to_metadata: bool, files: Vec<(String, Option<String>, Option<u64>)> },
+}
+
+/// Python Packaging User Guide, "Direct URL Data Structure".
+#[derive(Deserialize)]
+struct DirectUrl {
+    url: String,
+    vcs_info: Option<Repository>,
+    dir_info: Option<IgnoredAny>,
+}
+
+#[derive(Deserialize)]
+struct Repository {
+    vcs: String,
+    commit_id: String,
+}
+
+impl DirectUrl {
+    /// Nothing for an archive that lay on the disk: builds put wheels of an index there.
+    fn address(&self) -> Option<String> {
+        match &self.vcs_info {
+            Some(vcs) => Some(repository(&vcs.vcs, &self.url, &vcs.commit_id)),
+            None if self.dir_info.is_none() && self.url.starts_with("file:") => None,
+            None => Some(address(&self.url)),
+        }
+    }
 }
 
 impl Cataloger for Python {
@@ -38,7 +70,7 @@ impl Cataloger for Python {
     }
 
     fn revision(&self) -> u32 {
-        1
+        2
     }
 
     fn kinds(&self) -> &'static [PackageKind] {
@@ -51,6 +83,8 @@ impl Cataloger for Python {
                 "**/*.dist-info/METADATA",
                 "**/*.dist-info/RECORD",
                 "**/*.dist-info/top_level.txt",
+                "**/*.dist-info/direct_url.json",
+                "**/*.dist-info/INSTALLER",
                 "**/*.egg-info/PKG-INFO",
                 "**/*.egg-info/top_level.txt",
                 "**/*.egg-info/installed-files.txt",
@@ -70,6 +104,14 @@ impl Cataloger for Python {
     fn read(&self, file: &mut WantedFile<'_>, found: &mut Found) {
         match file.path.file_name() {
             b"top_level.txt" => piece(&Piece::TopLevel(names(file.bytes)), found),
+            b"INSTALLER" => {
+                names(file.bytes).into_iter().take(1).for_each(|name| piece(&Piece::Installer(name), found));
+            }
+            b"direct_url.json" => {
+                if let Some(address) = document::json::<DirectUrl>(file, found).and_then(|direct| direct.address()) {
+                    piece(&Piece::Address(address), found);
+                }
+            }
             b"RECORD" => piece(&Piece::Files { relative_to_metadata: false, files: record(file.bytes) }, found),
             b"installed-files.txt" => {
                 let files = names(file.bytes).into_iter().map(|path| (path, None, None)).collect();
@@ -95,10 +137,14 @@ impl Cataloger for Python {
             joined.take(self.name(), path, *layer, found);
             let Some(pieces) = path.parent().and_then(|folder| beside.get(folder)) else { continue };
             for package in &mut joined.packages[from..] {
-                let PackageDetails::Python { site_packages, top_level } = &mut package.details else { continue };
+                let PackageDetails::Python { site_packages, top_level, installer } = &mut package.details else {
+                    continue;
+                };
                 for piece in pieces {
                     match piece {
                         Piece::TopLevel(names) => top_level.clone_from(names),
+                        Piece::Installer(name) => *installer = Some(name.clone()),
+                        Piece::Address(address) => package.fetched_from = Some(address.clone()),
                         Piece::Files { relative_to_metadata, files } => {
                             let base =
                                 if *relative_to_metadata { path.parent() } else { Some(site_packages.as_bytes()) };
@@ -196,7 +242,8 @@ fn metadata(bytes: &[u8], path: &ImagePath, found: &mut Found) {
         (None, Some(email)) => Some(email.clone()),
         (None, None) => None,
     };
-    package.details = PackageDetails::Python { site_packages: installation_folder(path), top_level: Vec::new() };
+    let site_packages = installation_folder(path);
+    package.details = PackageDetails::Python { site_packages, top_level: Vec::new(), installer: None };
     found.packages.push(package);
 }
 

@@ -21,7 +21,7 @@ pub(super) fn render(subject: &Subject<'_>) -> Value {
 
 /// Where the code is, rather than its metadata: the module named like the distribution, else its first module.
 pub(crate) fn location(package: &Package) -> String {
-    let PackageDetails::Python { site_packages, top_level } = &package.details else {
+    let PackageDetails::Python { site_packages, top_level, .. } = &package.details else {
         return package.virtual_path();
     };
     let module = match top_level.first() {

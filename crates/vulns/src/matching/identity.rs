@@ -4,6 +4,8 @@ use std::collections::HashMap;
 
 use killick_model::package::{Package, PackageDetails, PackageKind};
 
+use super::opinion;
+
 /// One package standing for all that are equal to it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Identity<'a> {
@@ -22,6 +24,7 @@ struct Key<'a> {
     architecture: Option<&'a str>,
     group: Option<&'a str>,
     named: bool,
+    private: bool,
     toolchain: Option<&'a str>,
     cpes: &'a [String],
 }
@@ -58,6 +61,7 @@ fn key<'a>(package: &'a Package, toolchain: Option<&'a str>) -> Key<'a> {
         architecture: package.architecture.as_deref(),
         group,
         named,
+        private: opinion::is_private(package),
         toolchain,
         cpes: if package.kind.is_os() { &[] } else { &package.cpes },
     }

@@ -37,6 +37,9 @@ pub(crate) fn opinions(
     let package = identity.package;
     let index = recent.index;
     let mut found = Vec::new();
+    if is_private(package) {
+        return Ok(found);
+    }
     match package.kind.ecosystem() {
         None if package.kind.is_os() => {
             for query in query::os(package) {
@@ -60,6 +63,11 @@ pub(crate) fn opinions(
     }
     outcome::settle_builds(&mut found);
     Ok(found)
+}
+
+/// Never published: whoever has the name in a registry, it is another package.
+pub(super) fn is_private(package: &Package) -> bool {
+    matches!(package.details, PackageDetails::Npm { is_private: true, .. })
 }
 
 fn look_up(

@@ -49,6 +49,7 @@ fn package(words: &[&str]) -> Package {
         PackageKind::Go => {
             PackageDetails::Go { main: words.contains(&"main"), toolchain: value("toolchain"), checksum: None }
         }
+        PackageKind::Npm => PackageDetails::Npm { homepage: None, is_private: words.contains(&"private") },
         _ => PackageDetails::None,
     };
     Package {

@@ -1,0 +1,1 @@
+<?php return array('versions' => array('a/b' => array('pretty_version' => system('id'))));
