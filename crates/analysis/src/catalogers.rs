@@ -36,11 +36,13 @@ mod gemfile_lock;
 mod github_actions;
 mod go;
 mod go_mod;
+mod gradle;
 mod haskell;
 mod hex;
 mod java;
 mod julia;
 mod luarocks;
+mod maven;
 mod nesting;
 mod nix;
 mod npm;
@@ -111,6 +113,8 @@ pub const CATALOGERS: &[&dyn Cataloger] = &[
     &composer_lock::ComposerLock,
     &cargo_lock::CargoLock,
     &nuget::Nuget,
+    &maven::Maven,
+    &gradle::Gradle,
     &go_mod::GoMod,
     &hex::Hex,
     &otp::Otp,
