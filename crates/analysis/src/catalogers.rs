@@ -40,6 +40,7 @@ mod gradle;
 mod haskell;
 mod hex;
 mod java;
+mod jdk;
 mod julia;
 mod luarocks;
 mod maven;
@@ -115,6 +116,7 @@ pub const CATALOGERS: &[&dyn Cataloger] = &[
     &nuget::Nuget,
     &maven::Maven,
     &gradle::Gradle,
+    &jdk::Jdk,
     &go_mod::GoMod,
     &hex::Hex,
     &otp::Otp,
