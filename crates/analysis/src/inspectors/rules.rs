@@ -7,11 +7,12 @@
 //! rules together see no more than a multiple of the content ([`CONTENT_SHARE`]) before the rest is left out.
 
 mod window;
+mod words;
 
-use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 use regex::bytes::{Captures, Regex};
 
 pub(crate) use window::Scan;
+use words::Words;
 
 use crate::inspectors::settings::SettingsError;
 
@@ -67,9 +68,7 @@ pub enum Reach {
 /// The rules of all inspectors, compiled.
 pub(crate) struct Rules {
     owned: Vec<Owned>,
-    keywords: AhoCorasick,
-    /// Rule of each keyword, and its exact bytes if the case matters.
-    of_keyword: Vec<(u16, Option<Vec<u8>>)>,
+    words: Words,
     /// Rules without keywords.
     everywhere: Vec<u16>,
 }
@@ -84,24 +83,11 @@ pub(crate) struct Owned {
 
 impl Rules {
     pub(crate) fn new(rules: Vec<Owned>) -> Result<Self, SettingsError> {
-        let (mut words, mut of_keyword, mut everywhere) = (Vec::new(), Vec::new(), Vec::new());
-        for (number, owned) in (0_u16..).zip(&rules) {
-            if owned.rule.keywords.is_empty() {
-                everywhere.push(number);
-            }
-            for word in &owned.rule.keywords {
-                let bytes = word.bytes.get(..MAX_KEYWORD).unwrap_or(&word.bytes);
-                of_keyword.push((number, (!word.any_case).then(|| bytes.to_vec())));
-                words.push(bytes);
-            }
-        }
-        let keywords = AhoCorasick::builder()
-            .match_kind(MatchKind::Standard)
-            .ascii_case_insensitive(true)
-            .kind(Some(AhoCorasickKind::DFA))
-            .build(words)
+        let everywhere = (0_u16..).zip(&rules).filter(|(_, owned)| owned.rule.keywords.is_empty());
+        let everywhere = everywhere.map(|(number, _)| number).collect();
+        let words = Words::new(&rules)
             .map_err(|fault| SettingsError::Pattern { name: "keywords".to_owned(), reason: fault.to_string() })?;
-        Ok(Self { owned: rules, keywords, of_keyword, everywhere })
+        Ok(Self { owned: rules, words, everywhere })
     }
 
     /// Starts on contents, one after another.

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::{CONTENT_SHARE, FREE_WORK, LINE_REACH, MAX_CONTENT_HITS, MAX_HITS, MAX_KEYWORD, Reach, Rules};
+use super::{CONTENT_SHARE, FREE_WORK, LINE_REACH, MAX_CONTENT_HITS, MAX_HITS, Reach, Rules};
 use crate::facts::SeenIn;
 use crate::inspectors::Hit;
 
@@ -134,26 +134,17 @@ impl<'a> Scan<'a> {
     fn keywords(&mut self, window: &[u8], ready: Range<usize>) {
         let rules = self.rules;
         // A keyword that begins before the fresh part was seen there.
-        let searched = ready.start..window.len().min(ready.end + MAX_KEYWORD);
-        for word in rules.keywords.find_overlapping_iter(window.get(searched).unwrap_or_default()) {
-            let (start, end) = (ready.start + word.start(), ready.start + word.end());
-            if start >= ready.end {
-                continue;
-            }
-            let Some((number, exact)) = rules.of_keyword.get(word.pattern().as_usize()) else { continue };
-            if exact.as_ref().is_some_and(|exact| window.get(start..end) != Some(exact.as_slice())) {
-                continue;
-            }
-            let Some(owned) = rules.rule(*number) else { continue };
+        rules.words.find(window, ready, |word, number| {
+            let Some(owned) = rules.rule(number) else { return };
             let region = match owned.rule.reach {
-                Reach::Line => line_around(window, start),
+                Reach::Line => line_around(window, word.start),
                 Reach::Bytes(before, after) => {
-                    start.saturating_sub(before.min(LINE_REACH))
-                        ..end.saturating_add(after.min(LINE_REACH)).min(window.len())
+                    word.start.saturating_sub(before.min(LINE_REACH))
+                        ..word.end.saturating_add(after.min(LINE_REACH)).min(window.len())
                 }
             };
-            self.widen(*number, region, window);
-        }
+            self.widen(number, region, window);
+        });
         for at in 0..self.found.touched.len() {
             let Some(number) = self.found.touched.get(at).copied() else { break };
             self.flush(number, window);
