@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::distribution::Distribution;
 use crate::path::ImagePath;
 
 mod kind;
@@ -58,6 +59,13 @@ pub struct Package {
     /// The distribution package whose file list contains `location`, if any: then the distribution answers for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub owner: Option<PackageId>,
+    /// The distribution it is of, where that is not the image's: it answers for the package.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub distribution: Option<Distribution>,
+    /// Of a package that is known by the bytes of its files: what else has the same ones, as package URLs. Other
+    /// versions first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub alternatives: Vec<String>,
     /// What kind of evidence says that it is there.
     #[serde(default, skip_serializing_if = "PackageEvidence::is_installed")]
     pub evidence: PackageEvidence,
@@ -321,6 +329,11 @@ pub enum PackageDetails {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         checksum: Option<(String, String)>,
     },
+    /// A program recognised by its bytes.
+    Binary {
+        /// Its package URL, without version.
+        purl: String,
+    },
 }
 
 /// A signature in the header of an RPM, unverified.
@@ -354,6 +367,8 @@ impl Package {
             cpes: Vec::new(),
             files: Vec::new(),
             owner: None,
+            distribution: None,
+            alternatives: Vec::new(),
             evidence: PackageEvidence::Installed,
             fetched_from: None,
             is_development: false,

@@ -2,6 +2,8 @@
 
 pub mod parse;
 
+use std::str::FromStr as _;
+
 use packageurl::PackageUrl;
 
 use crate::distribution::Distribution;
@@ -12,6 +14,14 @@ use crate::package::{Package, PackageDetails, PackageKind};
 /// Names follow the rules of their type: PEP 503 for Python, the scope of a node package and all but the last
 /// segment of a Go module path as the namespace. An RPM epoch is a qualifier, a Debian one part of the version.
 pub fn purl(package: &Package, distribution: Option<&Distribution>) -> String {
+    if let PackageDetails::Binary { purl } = &package.details
+        && let Ok(mut purl) = PackageUrl::from_str(purl)
+    {
+        // A version may have any letters: they are escaped.
+        let _ = purl.with_version(package.version.clone());
+        return purl.to_string();
+    }
+    let distribution = package.distribution.as_ref().or(distribution);
     let (namespace, name) = name(package, distribution);
     let name = if name.is_empty() { "unnamed" } else { name.as_str() };
     // The specification wants Go paths in lower case, but modules are told apart by case; so the path is written

@@ -1,6 +1,8 @@
 //! Distinct package identities and the images that carry them: the inverted index.
 
 use killick_model::analysis::Analysis;
+use killick_model::distribution::Distribution;
+use killick_model::package::Package;
 
 use crate::error::During as _;
 use crate::images::Image;
@@ -38,7 +40,10 @@ pub struct PackageIdentity(pub [String; 8]);
 impl PackageIdentity {
     /// The distinct identities of an image, sorted, so that concurrent writers lock in one order.
     pub fn all(analysis: &Analysis) -> Vec<Self> {
-        let release = analysis.distribution.as_ref().map(killick_model::distribution::Distribution::label);
+        let release = |package: &Package| {
+            let distribution = package.distribution.as_ref().or(analysis.distribution.as_ref());
+            distribution.filter(|_| package.kind.is_os()).map(Distribution::label).unwrap_or_default()
+        };
         let mut all: Vec<_> = analysis
             .packages
             .iter()
@@ -50,7 +55,7 @@ impl PackageIdentity {
                     package.architecture.clone().unwrap_or_default(),
                     package.source_name().to_owned(),
                     package.source_version().to_owned(),
-                    if package.kind.is_os() { release.clone().unwrap_or_default() } else { String::new() },
+                    release(package),
                     package.origin.clone().unwrap_or_default(),
                 ])
             })

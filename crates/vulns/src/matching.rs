@@ -19,7 +19,7 @@ use rayon::prelude::*;
 use self::class::Class;
 use self::identity::{Identity, group};
 use self::recent::Recent;
-use self::vendor::Vendor;
+use self::vendor::Vendors;
 use crate::index::{Index, IndexError};
 use crate::namespaces;
 
@@ -82,7 +82,7 @@ pub fn match_packages(index: &Index, subject: Subject<'_>, options: &MatchOption
 
 /// All classes of all packages, and what could not be judged.
 pub(crate) struct Judged<'a> {
-    pub(crate) vendor: Vendor,
+    pub(crate) vendors: Vendors<'a>,
     pub(crate) identities: Vec<(Identity<'a>, Vec<usize>)>,
     /// Of each identity.
     pub(crate) classes: Vec<Vec<Class>>,
@@ -90,38 +90,44 @@ pub(crate) struct Judged<'a> {
 }
 
 pub(crate) fn judge<'a>(index: &Index, subject: Subject<'a>) -> Result<Judged<'a>, IndexError> {
-    let vendor = Vendor::new(index, subject.distribution);
+    let vendors = Vendors::new(index, subject);
     let identities = group(subject.packages);
     let opinions: Result<Vec<_>, IndexError> = identities
         .par_iter()
-        .map_init(|| Recent::new(index), |recent, (identity, _)| opinion::opinions(recent, &vendor, identity))
+        .map_init(
+            || Recent::new(index),
+            |recent, (identity, _)| opinion::opinions(recent, vendors.of(identity.package), identity),
+        )
         .collect();
     let opinions = opinions?;
-    let mut problems = silence(index, &vendor, subject);
+    let mut problems = silence(index, &vendors, subject);
     let mut classes = Vec::with_capacity(identities.len());
     for ((identity, _), opinions) in identities.iter().zip(opinions) {
         problems.extend(outcome::problem(identity, &opinions));
         classes.push(class::classes(identity.package.kind, opinions));
     }
-    Ok(Judged { vendor, identities, classes, problems })
+    Ok(Judged { vendors, identities, classes, problems })
 }
 
 /// Packages about which nothing is known because there are no data of their kind.
-fn silence(index: &Index, vendor: &Vendor, subject: Subject<'_>) -> Vec<Problem> {
+fn silence(index: &Index, vendors: &Vendors<'_>, subject: Subject<'_>) -> Vec<Problem> {
     let count = |belongs: &dyn Fn(&Package) -> bool| subject.packages.iter().filter(|package| belongs(package)).count();
     let no_data = |subject: String, what: String, count: usize| {
         Problem::new("no-data", subject, format!("no vulnerability data for {what}: {count} packages are not judged"))
     };
     let mut problems = Vec::new();
-    let os = count(&|package| package.kind.is_os());
-    if os > 0 && vendor.segments.is_empty() {
-        problems.push(match subject.distribution {
-            Some(distribution) => {
-                let label = distribution.label();
-                no_data(label.clone(), format!("distribution `{label}`"), os)
-            }
-            None => no_data("distribution".to_owned(), "an unknown distribution".to_owned(), os),
-        });
+    for (distribution, vendor) in vendors.all().filter(|(_, vendor)| vendor.segments.is_empty()) {
+        let of_vendor = |package: &Package| package.kind.is_os() && std::ptr::eq(vendors.of(package), vendor);
+        let os = count(&of_vendor);
+        if os > 0 {
+            problems.push(match distribution {
+                Some(distribution) => {
+                    let label = distribution.label();
+                    no_data(label.clone(), format!("distribution `{label}`"), os)
+                }
+                None => no_data("distribution".to_owned(), "an unknown distribution".to_owned(), os),
+            });
+        }
     }
     let kinds: BTreeSet<PackageKind> = subject.packages.iter().map(|package| package.kind).collect();
     let has_cpe = index.segments_of(namespaces::CPE).next().is_some();

@@ -30,12 +30,14 @@ pub(crate) fn report(
         let drafts: Vec<Option<Match>> = classes.iter().map(|class| draft(class, &known)).collect();
         for &at in packages {
             let id = PackageId(u32::try_from(at).unwrap_or(u32::MAX));
-            let owner = subject.packages[at].owner.and_then(|owner| identity_of.get(owner.0 as usize));
-            let owner = owner.and_then(|identity| judged.classes.get(*identity));
+            let owner = subject.packages[at].owner.map(|owner| owner.0 as usize);
+            let vendor = owner.and_then(|owner| Some(judged.vendors.of(subject.packages.get(owner)?)));
+            let owner = owner.and_then(|owner| judged.classes.get(*identity_of.get(owner)?));
+            let owner = vendor.zip(owner);
             for (class, draft) in classes.iter().zip(&drafts) {
                 let by_owner = owner
                     .filter(|_| class.outcome == Outcome::Affected)
-                    .and_then(|owner| ownership::verdict(&judged.vendor, owner, class));
+                    .and_then(|(vendor, owner)| ownership::verdict(vendor, owner, class));
                 match (draft, by_owner) {
                     (Some(draft), None) => report.matches.push(Match { package: id, ..draft.clone() }),
                     (Some(_), Some((reason, said))) => {

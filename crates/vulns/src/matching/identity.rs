@@ -27,6 +27,8 @@ struct Key<'a> {
     private: bool,
     toolchain: Option<&'a str>,
     cpes: &'a [String],
+    /// Of a package that is of another distribution than the image.
+    distribution: Option<(&'a str, Option<&'a str>, Option<&'a str>)>,
 }
 
 /// Distinct identities with the positions of their packages, in an order that keeps look-ups close together.
@@ -64,6 +66,9 @@ fn key<'a>(package: &'a Package, toolchain: Option<&'a str>) -> Key<'a> {
         private: opinion::is_private(package),
         toolchain,
         cpes: if package.kind.is_os() { &[] } else { &package.cpes },
+        distribution: package.distribution.as_ref().map(|distribution| {
+            (distribution.id.as_str(), distribution.version.as_deref(), distribution.codename.as_deref())
+        }),
     }
 }
 

@@ -57,6 +57,10 @@ fn package(words: &[&str]) -> Package {
             name,
             version: value("source-version").unwrap_or_else(|| words[2].to_owned()),
         }),
+        distribution: value("of").map(|of| {
+            let (id, version) = of.split_once(':').unwrap();
+            Distribution { id: id.to_owned(), version: Some(version.to_owned()), ..Distribution::default() }
+        }),
         cpes: values("cpe"),
         owner: value("owner").map(|owner| PackageId(owner.parse().unwrap())),
         details,
@@ -83,7 +87,8 @@ fn index(case: &Path) -> Index {
 }
 
 fn shown(package: &Package) -> String {
-    format!("{} {} {}", package.kind, package.name, package.version)
+    let of = package.distribution.as_ref().map(|distribution| format!(" of {}", distribution.label()));
+    format!("{} {} {}{}", package.kind, package.name, package.version, of.unwrap_or_default())
 }
 
 fn line(found: &Match) -> String {

@@ -1,7 +1,9 @@
-//! The distribution that answers for the image's packages.
+//! The distribution that answers for a package: the image's, or the one a copied package is of.
 
 use killick_model::distribution::Distribution;
+use killick_model::package::Package;
 
+use super::Subject;
 use crate::index::{Coverage, Index};
 use crate::namespaces;
 
@@ -27,6 +29,39 @@ impl Vendor {
             }
         }
         Self::default()
+    }
+}
+
+/// Who answers for the packages of one image.
+#[derive(Debug)]
+pub(crate) struct Vendors<'a> {
+    own: (Option<&'a Distribution>, Vendor),
+    /// Of packages that are of another distribution.
+    foreign: Vec<(&'a Distribution, Vendor)>,
+}
+
+impl<'a> Vendors<'a> {
+    pub(crate) fn new(index: &Index, subject: Subject<'a>) -> Self {
+        let own = (subject.distribution, Vendor::new(index, subject.distribution));
+        let mut foreign: Vec<(&Distribution, Vendor)> = Vec::new();
+        for distribution in subject.packages.iter().filter_map(|package| package.distribution.as_ref()) {
+            if !foreign.iter().any(|(known, _)| *known == distribution) {
+                foreign.push((distribution, Vendor::new(index, Some(distribution))));
+            }
+        }
+        Self { own, foreign }
+    }
+
+    pub(crate) fn of(&self, package: &Package) -> &Vendor {
+        let foreign = package.distribution.as_ref().and_then(|distribution| {
+            self.foreign.iter().find(|(known, _)| *known == distribution).map(|(_, vendor)| vendor)
+        });
+        foreign.unwrap_or(&self.own.1)
+    }
+
+    pub(crate) fn all(&self) -> impl Iterator<Item = (Option<&'a Distribution>, &Vendor)> {
+        let foreign = self.foreign.iter().map(|(distribution, vendor)| (Some(*distribution), vendor));
+        std::iter::once((self.own.0, &self.own.1)).chain(foreign)
     }
 }
 
