@@ -52,7 +52,7 @@ pub fn cataloger(data: &[u8]) {
     let mut found = Found::default();
     cataloger.read(&mut WantedFile { path: &path, bytes, limits: &limits }, &mut found);
     let (visible, hidden) = ([(&path, 1, &found)], [(&path, 0, &found)]);
-    cataloger.join(&Image { found: &visible, hidden: &hidden, files: &[] }, &mut Joined::default());
+    cataloger.join(&Image { found: &visible, hidden: &hidden, hits: &[], files: &[] }, &mut Joined::default());
 }
 
 /// What stands before the first newline, and what after it.

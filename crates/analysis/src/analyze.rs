@@ -86,6 +86,7 @@ pub fn analyze(
     let reading = Reading {
         matcher: &inspections.matcher,
         rules: inspections.rules.as_ref(),
+        programs: &inspections.programs,
         digesting: inspections.digesting,
         clamd: clamd.as_ref(),
         memo: &memo,
@@ -129,8 +130,9 @@ pub fn analyze(
     let seen = SeenContents::collect(&mut layers, &plan);
     let files = plan.into_files(layers.into_iter().map(|layer| layer.blocks).collect());
 
-    let (mut packages, distribution) = join(&found, &files, &mut problems);
+    let (mut packages, distribution) = join(&found, &seen, &files, &mut problems);
     evidence::keep_best(&mut packages);
+    owners::leave_out_known_programs(&mut packages, &files);
     sort(&mut packages);
     for package in &mut packages {
         if package.cpes.is_empty() {
@@ -256,6 +258,7 @@ fn relocated(found: &Found, from: &ImagePath, to: &ImagePath) -> Found {
 
 fn join(
     found: &FoundFiles,
+    seen: &SeenContents,
     files: &[FileEntry],
     problems: &mut Vec<Problem>,
 ) -> (Vec<Package>, Option<killick_model::distribution::Distribution>) {
@@ -263,7 +266,8 @@ fn join(
     for cataloger in CATALOGERS {
         let visible = FoundFiles::of(&found.visible, cataloger.name());
         let hidden = FoundFiles::of(&found.hidden, cataloger.name());
-        let image = Image { found: &visible, hidden: &hidden, files };
+        let hits = seen.of(cataloger.name(), files);
+        let image = Image { found: &visible, hidden: &hidden, hits: &hits, files };
         let mut joined = Joined::default();
         // As in reading: joins do not panic.
         if catch_unwind(AssertUnwindSafe(|| cataloger.join(&image, &mut joined))).is_err() {
@@ -276,7 +280,7 @@ fn join(
     }
     let reader = crate::catalogers::Cataloger::name(&DistributionFiles);
     let visible = FoundFiles::of(&found.visible, reader);
-    let distribution = distribution::detect(&Image { found: &visible, hidden: &[], files });
+    let distribution = distribution::detect(&Image { found: &visible, hidden: &[], hits: &[], files });
     (packages, distribution)
 }
 

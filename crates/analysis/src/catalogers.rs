@@ -12,9 +12,12 @@ use killick_model::path::ImagePath;
 use killick_model::problem::Problem;
 use serde::{Deserialize, Serialize};
 
+use crate::inspectors::SeenFile;
+use crate::inspectors::rules::Rule;
 use crate::limits::Limits;
 
 mod apk;
+pub(crate) mod binary;
 mod bun_lock;
 mod cargo_lock;
 mod cocoapods;
@@ -30,7 +33,7 @@ mod deno_lock;
 mod document;
 mod dotnet;
 mod dpkg;
-mod executable;
+pub(crate) mod executable;
 mod gem;
 mod gemfile_lock;
 mod github_actions;
@@ -134,6 +137,7 @@ pub const CATALOGERS: &[&dyn Cataloger] = &[
     &wordpress::Wordpress,
     &terraform::Terraform,
     &github_actions::GithubActions,
+    &binary::Binary,
 ];
 
 /// Finds the packages that one kind of evidence declares.
@@ -158,6 +162,12 @@ pub trait Cataloger: Sync {
     /// budget together with the file. At most what `limits.held_bytes` leaves.
     fn unpacks(&self, _size: u64, _limits: &Limits) -> u64 {
         0
+    }
+
+    /// What it looks for in programs (ELF, PE, Mach-O), whatever their size: in the common pass over them, that nothing
+    /// is held for. What was found is in [`Image::hits`].
+    fn rules(&self) -> Vec<Rule> {
+        Vec::new()
     }
 
     /// Reads one file by itself. Returns what it says: complete packages, or raw pieces for [`Cataloger::join`],
@@ -220,6 +230,8 @@ pub struct Image<'a> {
     /// The same for files of lower layers that were replaced or deleted, lowest layer first: needed to tell
     /// which layer introduced a package of a database that is rewritten whole.
     pub hidden: &'a [(&'a ImagePath, u32, &'a Found)],
+    /// Programs in which the cataloger's rules found something, ordered by path and layer.
+    pub hits: &'a [SeenFile<'a>],
     /// Files of the merged image, ordered by path.
     pub files: &'a [FileEntry],
 }

@@ -41,6 +41,12 @@ pub(crate) fn from_uri(uri: &str, version: &str) -> Option<String> {
     Some(format!("cpe:2.3:{part}:{vendor}:{product}:{version}:*:*:*:*:*:*:*"))
 }
 
+/// The name of a version of `vendor:product`.
+pub(crate) fn of(product: &str, version: &str) -> Option<String> {
+    let (vendor, product) = product.split_once(':')?;
+    Some(format!("cpe:2.3:a:{}:{}:{}:*:*:*:*:*:*:*", escape(vendor), escape(product), escape(version)))
+}
+
 fn vendors_and_products(package: &Package) -> (Vec<String>, Vec<String>) {
     let name = package.name.as_str();
     let names = spellings(name);

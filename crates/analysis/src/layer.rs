@@ -45,6 +45,8 @@ pub(crate) struct Reading<'a> {
     pub(crate) matcher: &'a Matcher,
     /// What is looked for in every content.
     pub(crate) rules: Option<&'a Rules>,
+    /// What is looked for in programs.
+    pub(crate) programs: &'a Rules,
     /// Of which files MD5 and SHA-1 too.
     pub(crate) digesting: Digesting,
     /// Who sees every content.
@@ -72,7 +74,7 @@ pub(crate) fn read_layer(
         limits,
         budget,
         digesting: reading.digesting,
-        contents: ContentPass::new(reading.rules, reading.clamd, reading.memo),
+        contents: ContentPass::new(reading.rules, reading.programs, reading.clamd, reading.memo),
         facts: LayerFacts::default(),
         dropped_problems: 0,
         wanted: Vec::new(),
@@ -104,7 +106,7 @@ struct Pass<'a, R> {
     limits: &'a Limits,
     budget: &'a Budget,
     digesting: Digesting,
-    contents: Option<ContentPass<'a>>,
+    contents: ContentPass<'a>,
     facts: LayerFacts,
     dropped_problems: usize,
     wanted: Vec<usize>,
@@ -123,7 +125,7 @@ impl<R: BufRead> Pass<'_, R> {
         self.stream.drain()?;
         self.facts.contents.sort_by_key(|content| content.sha256);
         self.facts.contents.dedup_by_key(|content| content.sha256);
-        self.facts.scan_fault = self.contents.take().and_then(ContentPass::into_fault);
+        self.facts.scan_fault = self.contents.take_fault();
         if self.dropped_problems > 0 {
             let message = format!("{} more problems of this layer are not shown", self.dropped_problems);
             self.facts.problems.push(Problem::new("more-problems", "layer", message));
@@ -218,6 +220,7 @@ impl<R: BufRead> Pass<'_, R> {
         self.matcher.by_path(&path, &mut self.wanted);
         let beginning = self.stream.chunk()?;
         self.matcher.by_magic(&path, entry.mode, beginning, &mut self.wanted);
+        self.contents.begin(beginning);
         self.leave_out_large(&path, entry.size);
         let may_hold = self.limits.file_bytes.min(self.budget.total());
         if !self.wanted.is_empty() && entry.size > may_hold {
@@ -278,20 +281,17 @@ impl<R: BufRead> Pass<'_, R> {
             if hold {
                 self.held.extend_from_slice(chunk);
             }
-            if let Some(contents) = &mut self.contents {
-                if chunk.len() as u64 == size {
-                    self.facts.contents.extend(contents.whole(chunk, digests.sha256_so_far()));
-                } else {
-                    contents.piece(chunk, size);
-                }
+            let contents = &mut self.contents;
+            if chunk.len() as u64 == size {
+                self.facts.contents.extend(contents.whole(chunk, || digests.sha256_so_far()));
+            } else if contents.is_wanted() {
+                contents.piece(chunk, size);
             }
             let count = chunk.len();
             self.stream.consume(count);
         }
         let (sha256, more) = digests.finish();
-        if let Some(contents) = &mut self.contents {
-            self.facts.contents.extend(contents.end(sha256));
-        }
+        self.facts.contents.extend(self.contents.end(sha256));
         Ok((sha256, more))
     }
 

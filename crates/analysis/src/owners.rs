@@ -1,41 +1,93 @@
-//! Which distribution package a language package came with.
+//! Which distribution package a language package came with, and which programs are a package's.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use killick_model::file::FileEntry;
-use killick_model::package::{Package, PackageId};
+use killick_model::package::{Package, PackageDetails, PackageId, PackageKind};
 
+use crate::catalogers::binary;
 use crate::tree;
 
-/// Sets `owner` of every language package whose evidence a distribution package lists among its files. Paths are
-/// compared as the merged image resolves them: a database may speak of `lib/x` where the file is `usr/lib/x`.
+/// Sets `owner` of every language package whose evidence a distribution package lists among its files.
 pub(crate) fn assign(packages: &mut [Package], files: &[FileEntry]) {
-    let mut evidence: HashMap<&[u8], Option<PackageId>> = HashMap::new();
-    for package in packages.iter().filter(|package| !package.kind.is_os()) {
-        evidence.insert(package.location.as_bytes(), None);
-    }
-    if evidence.is_empty() {
-        return;
-    }
-    for (id, package) in (0..).zip(packages.iter()).filter(|(_, package)| package.kind.is_os()) {
-        for file in &package.files {
-            let listed = file.path.as_bytes();
-            let owned = match evidence.get_mut(listed) {
-                Some(owned) => Some(owned),
-                // Only what is not there by its own name can be there by another.
-                None if tree::at(files, listed).is_some() => None,
-                None => tree::follow(files, listed).and_then(|file| evidence.get_mut(file.path.as_bytes())),
-            };
-            if let Some(owned) = owned {
-                owned.get_or_insert(PackageId(id));
-            }
-        }
-    }
-    let owners: Vec<Option<PackageId>> = packages
-        .iter()
-        .map(|package| if package.kind.is_os() { None } else { *evidence.get(package.location.as_bytes())? })
-        .collect();
+    let evidence = packages.iter().filter(|package| !package.kind.is_os()).map(|package| package.location.as_bytes());
+    let owners = owners_of(evidence, packages, files, |owner| owner.kind.is_os());
+    let of_package = |package: &Package| {
+        let at = owners.get(package.location.as_bytes()).filter(|_| !package.kind.is_os())?;
+        Some(PackageId(u32::try_from(*at).ok()?))
+    };
+    let owners: Vec<Option<PackageId>> = packages.iter().map(of_package).collect();
     for (package, owner) in packages.iter_mut().zip(owners) {
         package.owner = owner;
     }
+}
+
+/// Leaves out programs that are a package's, and those of which the build information of Go tells as much: they are
+/// there already. Of a program with several files, those are left out; its location becomes the first of the rest.
+pub(crate) fn leave_out_known_programs(packages: &mut Vec<Package>, files: &[FileEntry]) {
+    let is_program = |package: &Package| package.kind == PackageKind::Binary && package.evidence.is_installed();
+    let of_programs = packages.iter().filter(|package| is_program(package)).flat_map(|package| &package.files);
+    let owners = owners_of(of_programs.map(|file| file.path.as_bytes()), packages, files, answers_for_files);
+    let owned: HashSet<Vec<u8>> = owners.into_keys().map(<[u8]>::to_vec).collect();
+    let modules = main_modules(packages);
+    packages.retain_mut(|package| {
+        if !is_program(package) || package.files.is_empty() {
+            return true;
+        }
+        let mut rest = std::mem::take(&mut package.files);
+        rest.retain(|file| {
+            let module = modules.get(file.path.as_bytes());
+            let is_known = module.is_some_and(|module| binary::is_known_by_module(package, module));
+            !is_known && !owned.contains(file.path.as_bytes())
+        });
+        package.files = rest;
+        let Some(first) = package.files.first() else { return false };
+        if package.location != first.path {
+            package.location = first.path.clone();
+            package.layer = tree::at(files, first.path.as_bytes()).map_or(package.layer, |file| file.layer);
+        }
+        true
+    });
+}
+
+/// Kinds whose packages are judged by what they are, so that their programs are not judged once more.
+fn answers_for_files(package: &Package) -> bool {
+    package.kind.is_os() || matches!(package.kind, PackageKind::Conda | PackageKind::Nix | PackageKind::Snap)
+}
+
+/// Main modules of Go whose version is known, by the file they are in.
+fn main_modules(packages: &[Package]) -> HashMap<Vec<u8>, String> {
+    let is_known = |version: &str| version.starts_with('v') && !version.starts_with("v0.0.0-");
+    let mains = packages.iter().filter(|package| matches!(package.details, PackageDetails::Go { main: true, .. }));
+    let known = mains.filter(|package| package.nested.is_empty() && is_known(&package.version));
+    known.map(|package| (package.location.as_bytes().to_vec(), package.name.clone())).collect()
+}
+
+/// The first package among those that may own files, of each path that one lists. Paths are compared as the merged
+/// image resolves them: a database may speak of `lib/x` where the file is `usr/lib/x`.
+fn owners_of<'a>(
+    paths: impl Iterator<Item = &'a [u8]>,
+    packages: &[Package],
+    files: &[FileEntry],
+    may_own: impl Fn(&Package) -> bool,
+) -> HashMap<&'a [u8], usize> {
+    let mut owners: HashMap<&[u8], Option<usize>> = paths.map(|path| (path, None)).collect();
+    if owners.is_empty() {
+        return HashMap::new();
+    }
+    for (at, package) in packages.iter().enumerate().filter(|(_, package)| may_own(package)) {
+        for file in &package.files {
+            let listed = file.path.as_bytes();
+            let owner = match owners.get_mut(listed) {
+                Some(owner) => Some(owner),
+                // Only what is not there by its own name can be there by another.
+                None if tree::at(files, listed).is_some() => None,
+                None => tree::follow(files, listed).and_then(|file| owners.get_mut(file.path.as_bytes())),
+            };
+            if let Some(owner) = owner {
+                owner.get_or_insert(at);
+            }
+        }
+    }
+    owners.into_iter().filter_map(|(path, owner)| Some((path, owner?))).collect()
 }

@@ -7,6 +7,7 @@ use sha2::{Digest as _, Sha256};
 use super::rules::{Owned, Rules};
 use super::settings::{Settings, SettingsError};
 use super::{ClamdRun, Digesting, INSPECTORS, Inspector};
+use crate::catalogers::CATALOGERS;
 use crate::clamd::{Clamd, ClamdSettings};
 use crate::matcher::{Matcher, Reader, readers, revision_key};
 
@@ -15,6 +16,8 @@ pub struct Inspections {
     pub(super) settings: Settings,
     pub(super) enabled: Vec<&'static dyn Inspector>,
     pub(crate) matcher: Matcher,
+    /// What catalogers look for in programs.
+    pub(crate) programs: Rules,
     /// `None` where no inspector has any.
     pub(crate) rules: Option<Rules>,
     /// Of which files other digests than SHA-256 are needed.
@@ -56,9 +59,14 @@ impl Inspections {
         }
         let revision = if enabled.is_empty() { revision_key().to_owned() } else { hex::encode(&key.finalize()[..16]) };
         let rules = if rules.is_empty() { None } else { Some(Rules::new(rules)?) };
+        let of_catalogers = CATALOGERS.iter().flat_map(|cataloger| {
+            let rules = (0..).zip(cataloger.rules());
+            rules.map(|(number, rule)| Owned { inspector: cataloger.name(), number, rule })
+        });
+        let programs = Rules::new(of_catalogers.collect())?;
         let matcher = Matcher::new(readers)
             .map_err(|fault| SettingsError::Pattern { name: "paths".to_owned(), reason: fault.to_string() })?;
-        Ok(Self { settings, enabled, matcher, rules, digesting, clamd, revision })
+        Ok(Self { settings, enabled, matcher, programs, rules, digesting, clamd, revision })
     }
 
     /// Changes whenever the facts of the same layer could: with a layer it is the identity of its facts. With a scanner

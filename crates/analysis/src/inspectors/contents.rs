@@ -70,9 +70,10 @@ impl SeenContents {
         inspection
     }
 
-    /// The files in which an inspector saw something.
-    fn of<'a>(&'a self, inspector: &str, files: &'a [FileEntry]) -> Vec<SeenFile<'a>> {
-        if self.by_digest.is_empty() {
+    /// The files in which an inspector or a cataloger saw something.
+    pub(crate) fn of<'a>(&'a self, inspector: &str, files: &'a [FileEntry]) -> Vec<SeenFile<'a>> {
+        let mut all = self.by_digest.values().flat_map(|content| &content.seen);
+        if all.all(|seen| seen.inspector != inspector) {
             return Vec::new();
         }
         let hits = |sha256: &[u8; 32]| {

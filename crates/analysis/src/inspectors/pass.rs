@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use super::memo::Memo;
 use super::rules::{Rules, Scan};
+use crate::catalogers::executable;
 use crate::clamd::{self, Clamd};
 use crate::facts::{ContentFacts, SeenIn};
 
@@ -17,6 +18,9 @@ const HELD_BYTES: usize = 256 << 10;
 pub(crate) struct ContentPass<'a> {
     memo: &'a Memo,
     scan: Option<Scan<'a>>,
+    /// What is looked for in programs alone.
+    programs: Scan<'a>,
+    is_program: bool,
     clamd: Option<&'a Clamd>,
     /// The beginning of a content that came in pieces.
     held: Vec<u8>,
@@ -29,22 +33,33 @@ pub(crate) struct ContentPass<'a> {
 }
 
 impl<'a> ContentPass<'a> {
-    /// `None` if nothing is looked for.
-    pub(crate) fn new(rules: Option<&'a Rules>, clamd: Option<&'a Clamd>, memo: &'a Memo) -> Option<Self> {
-        if rules.is_none() && clamd.is_none() {
-            return None;
-        }
-        let scan = rules.map(Rules::scan);
-        Some(Self { memo, scan, clamd, held: Vec::new(), stream: None, is_large: false, fault: None })
+    pub(crate) fn new(rules: Option<&'a Rules>, programs: &'a Rules, clamd: Option<&'a Clamd>, memo: &'a Memo) -> Self {
+        let (scan, programs) = (rules.map(Rules::scan), programs.scan());
+        let (held, is_program, is_large) = (Vec::new(), false, false);
+        Self { memo, scan, programs, is_program, clamd, held, stream: None, is_large, fault: None }
+    }
+
+    /// Another content, which begins like this. What it is, as what is seen in it, depends on its bytes alone.
+    pub(crate) fn begin(&mut self, beginning: &[u8]) {
+        self.is_program = executable::is_program(beginning);
+    }
+
+    /// Whether anything is looked for in the content.
+    pub(crate) fn is_wanted(&self) -> bool {
+        self.is_program || self.scan.is_some() || self.clamd.is_some()
     }
 
     /// Why the scanner did not see everything, if it did not: then the facts must not be kept.
-    pub(crate) fn into_fault(self) -> Option<String> {
-        self.fault
+    pub(crate) fn take_fault(&mut self) -> Option<String> {
+        self.fault.take()
     }
 
     /// A content that is there as a whole.
-    pub(crate) fn whole(&mut self, bytes: &[u8], sha256: [u8; 32]) -> Option<ContentFacts> {
+    pub(crate) fn whole(&mut self, bytes: &[u8], sha256: impl FnOnce() -> [u8; 32]) -> Option<ContentFacts> {
+        if !self.is_wanted() {
+            return None;
+        }
+        let sha256 = sha256();
         let known = self.memo.get(&sha256);
         let facts = known.unwrap_or_else(|| self.look(bytes, sha256));
         (!facts.seen.is_empty() || facts.is_cut_short).then(|| ContentFacts::clone(&facts))
@@ -71,12 +86,12 @@ impl<'a> ContentPass<'a> {
     pub(crate) fn end(&mut self, sha256: [u8; 32]) -> Option<ContentFacts> {
         if !std::mem::take(&mut self.is_large) {
             let held = std::mem::take(&mut self.held);
-            let facts = if held.is_empty() { None } else { self.whole(&held, sha256) };
+            let facts = if held.is_empty() { None } else { self.whole(&held, || sha256) };
             self.held = held;
             self.held.clear();
             return facts;
         }
-        let (mut seen, is_cut_short) = self.scan.as_mut().map(Scan::end).unwrap_or_default();
+        let (mut seen, is_cut_short) = self.scans(Scan::end);
         if let Some(stream) = self.stream.take() {
             let outcome = stream.end();
             self.note(outcome, &mut seen);
@@ -89,19 +104,33 @@ impl<'a> ContentPass<'a> {
         if let Some(scan) = &mut self.scan {
             scan.piece(bytes);
         }
+        if self.is_program {
+            self.programs.piece(bytes);
+        }
         if let Some(stream) = &mut self.stream {
             stream.piece(bytes);
         }
     }
 
     fn look(&mut self, bytes: &[u8], sha256: [u8; 32]) -> Arc<ContentFacts> {
-        let (mut seen, is_cut_short) = self.scan.as_mut().map(|scan| scan.whole(bytes)).unwrap_or_default();
+        let (mut seen, is_cut_short) = self.scans(|scan| scan.whole(bytes));
         if let Some(clamd) = self.clamd.filter(|_| !bytes.is_empty()) {
             // A connection may break; the content is still here to be sent again.
             let outcome = clamd.scan(bytes).or_else(|_| clamd.scan(bytes));
             self.note(outcome, &mut seen);
         }
         self.remember(ContentFacts { sha256, seen, is_cut_short })
+    }
+
+    /// What the scans of the content saw, and whether some was left out.
+    fn scans(&mut self, mut look: impl FnMut(&mut Scan<'a>) -> (Vec<SeenIn>, bool)) -> (Vec<SeenIn>, bool) {
+        let (mut seen, mut is_cut_short) = self.scan.as_mut().map(&mut look).unwrap_or_default();
+        if self.is_program {
+            let (more, is_cut) = look(&mut self.programs);
+            seen.extend(more);
+            is_cut_short |= is_cut;
+        }
+        (seen, is_cut_short)
     }
 
     /// After a fault the scanner is left alone for the rest of the layer.

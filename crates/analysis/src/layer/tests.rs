@@ -9,6 +9,7 @@ use super::*;
 use sha2::{Digest as _, Sha256};
 
 use crate::catalogers::{Cataloger, Wants, package};
+use crate::inspectors::rules::Rules;
 
 /// A package for each `*.txt`, named by its content; `panic` panics.
 struct Text;
@@ -122,10 +123,11 @@ fn read(layer: &Layer, limits: &Limits) -> LayerFacts {
 
 fn read_with(layer: &Layer, stored: u64, limits: &Limits, budget: u64) -> Result<LayerFacts, ReadError> {
     let matcher = Matcher::new(vec![Reader::Cataloger(&Text)]).unwrap();
-    let (memo, budget) = (Memo::default(), Budget::new(budget));
+    let (programs, memo, budget) = (Rules::new(Vec::new()).unwrap(), Memo::default(), Budget::new(budget));
     let reading = Reading {
         matcher: &matcher,
         rules: None,
+        programs: &programs,
         digesting: Digesting::Nowhere,
         clamd: None,
         memo: &memo,
