@@ -141,8 +141,10 @@ pub fn analyze(
     }
     owners::assign(&mut packages, &files);
     let inspection = seen.join(inspections, &found, &files, &packages, clamd_run.as_ref(), &mut problems);
+    problems.extend(image.surroundings.problems.iter().cloned());
     problems.sort();
     problems.dedup();
+    let attachments = image.surroundings.attachments.iter().map(|staged| staged.attachment.clone());
     Ok(Analysis {
         manifest_digest: image.manifest_digest.clone(),
         index_digest: image.index.as_ref().map(|(digest, _)| digest.clone()),
@@ -153,6 +155,7 @@ pub fn analyze(
         packages,
         files,
         inspection,
+        attachments: attachments.collect(),
         problems,
     })
 }

@@ -10,6 +10,7 @@ mod image;
 mod inspections;
 mod knowledge;
 mod output;
+mod registry;
 mod sbom;
 mod scan;
 

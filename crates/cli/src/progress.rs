@@ -40,6 +40,9 @@ impl Display {
     }
 }
 
+/// Requests left of which a registry's limit is told before it is reached.
+const FEW: u64 = 10;
+
 impl Progress for Display {
     fn report(&self, event: Event<'_>) {
         match event {
@@ -65,6 +68,9 @@ impl Progress for Display {
             }
             Event::Retrying { what, after } => {
                 self.message(format!("{what} did not succeed, trying again in {} s", after.as_secs()));
+            }
+            Event::RateLimit { registry, rate } if rate.remaining.is_some_and(|left| left <= FEW) => {
+                tracing::warn!("registry `{registry}` limits the rate of requests: {rate}");
             }
             Event::Problem(problem) => tracing::warn!("{}: {}", problem.subject, problem.message),
             _ => {}

@@ -26,7 +26,7 @@ use url::Url;
 use crate::credentials::Credentials;
 use crate::egress::{Egress, Refused};
 use crate::environment::Environment;
-use crate::http::HttpError;
+use crate::http::{HttpError, Proxy};
 use exchange::Exchange;
 use host::Registry;
 
@@ -231,6 +231,8 @@ pub struct CloudOptions {
     pub timeout: Duration,
     /// Where services may be.
     pub egress: Egress,
+    /// Through whom services in the network are reached.
+    pub proxy: Proxy,
 }
 
 impl CloudOptions {
@@ -238,7 +240,7 @@ impl CloudOptions {
     pub fn new(environment: Environment, clock: Clock) -> Self {
         let timeout = Duration::from_secs(10);
         let (endpoints, egress) = (Endpoints::default(), Egress::default());
-        Self { providers: Provider::ALL.to_vec(), environment, endpoints, clock, timeout, egress }
+        Self { providers: Provider::ALL.to_vec(), environment, endpoints, clock, timeout, egress, proxy: Proxy::System }
     }
 }
 

@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use killick_model::digest::Digest;
 use killick_model::hint::Hint;
-use killick_model::image::{StagedImage, StagedLayer};
+use killick_model::image::{StagedImage, StagedLayer, Surroundings};
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
 
@@ -118,6 +118,7 @@ pub(crate) fn stage(path: PathBuf, name: String, options: &StageOptions) -> Resu
         config,
         layers,
         tags: Vec::new(),
+        surroundings: Surroundings::default(),
     })
 }
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use killick_model::digest::Digest;
 use killick_model::hint::Hint;
-use killick_model::image::{StagedImage, StagedLayer};
+use killick_model::image::{StagedImage, StagedLayer, Surroundings};
 use killick_model::reference::Reference;
 use serde::Deserialize;
 
@@ -137,6 +137,7 @@ pub(crate) fn stage(
         config: read.config,
         layers,
         tags: image.tags().to_owned(),
+        surroundings: Surroundings::default(),
         name,
     })
 }

@@ -13,7 +13,7 @@ mod manifest;
 pub(crate) use config::read_config;
 pub(crate) use descriptor::{Entry, Layer};
 pub use error::DocumentError;
-pub(crate) use manifest::{Document, read_document, synthesise};
+pub(crate) use manifest::{Document, Manifest, read_document, synthesise};
 
 use killick_model::digest::Digest;
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use killick_model::hint::Hint;
 use reqwest::redirect::Policy;
-use secrecy::{ExposeSecret as _, SecretSlice};
+use secrecy::{ExposeSecret as _, SecretSlice, SecretString};
 
 use crate::egress::{Reach, Resolver};
 
@@ -23,8 +23,8 @@ pub struct ClientOptions {
     pub identity_pem: Option<SecretSlice<u8>>,
     /// The socket every request goes to, whatever its address says.
     pub unix_socket: Option<PathBuf>,
-    /// Go there without a proxy, whatever the environment says.
-    pub is_direct: bool,
+    /// Through whom requests go.
+    pub proxy: Proxy,
     /// Time to establish a connection.
     pub connect_timeout: Duration,
     /// Time without a single byte after which a transfer is given up.
@@ -35,6 +35,23 @@ pub struct ClientOptions {
     pub reach: Option<Arc<Reach>>,
 }
 
+/// Through whom requests go.
+#[derive(Clone, Default)]
+pub enum Proxy {
+    /// As `HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY` say.
+    #[default]
+    System,
+    /// Nobody, whatever the environment says.
+    Direct,
+    /// A proxy.
+    Given {
+        /// `http://` or `https://`, with user and password if it wants them.
+        url: SecretString,
+        /// Hosts, domains, addresses and networks that are reached without it, as in `NO_PROXY`.
+        except: Vec<String>,
+    },
+}
+
 impl Default for ClientOptions {
     fn default() -> Self {
         Self {
@@ -42,7 +59,7 @@ impl Default for ClientOptions {
             skip_tls_verify: false,
             identity_pem: None,
             unix_socket: None,
-            is_direct: false,
+            proxy: Proxy::default(),
             connect_timeout: Duration::from_secs(10),
             read_timeout: Duration::from_secs(30),
             redirects: 5,
@@ -60,6 +77,9 @@ pub enum HttpError {
     /// Our own certificate is unreadable.
     #[error("the client certificate and its key are not PEM")]
     Identity(#[source] reqwest::Error),
+    /// The proxy is none.
+    #[error("the address of the proxy is malformed")]
+    Proxy(#[source] reqwest::Error),
     /// The TLS stack refused the settings.
     #[error("cannot set up the HTTP client")]
     Client(#[source] reqwest::Error),
@@ -73,6 +93,7 @@ impl Hint for HttpError {
                 "give a file with a `-----BEGIN CERTIFICATE-----` and one with a `-----BEGIN PRIVATE KEY-----` block"
                     .to_owned(),
             ),
+            Self::Proxy(_) => Some("write it as `http://HOST:PORT`".to_owned()),
             Self::Client(_) => {
                 Some("install the system's CA certificates (Debian: `apt-get install ca-certificates`)".to_owned())
             }
@@ -111,9 +132,15 @@ pub fn client(options: &ClientOptions) -> Result<reqwest::Client, HttpError> {
     if let Some(path) = &options.unix_socket {
         builder = builder.unix_socket(path.as_path());
     }
-    if options.is_direct || options.unix_socket.is_some() {
-        builder = builder.no_proxy();
-    }
+    builder = match &options.proxy {
+        // The one look at the environment that is not handed in: every program of a machine agrees on these variables.
+        Proxy::System if options.unix_socket.is_none() => builder,
+        Proxy::System | Proxy::Direct => builder.no_proxy(),
+        Proxy::Given { url, except } => {
+            let proxy = reqwest::Proxy::all(url.expose_secret()).map_err(HttpError::Proxy)?;
+            builder.no_proxy().proxy(proxy.no_proxy(reqwest::NoProxy::from_string(&except.join(","))))
+        }
+    };
     if options.skip_tls_verify {
         builder = builder.tls_danger_accept_invalid_certs(true);
     }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use killick_model::digest::Digest;
 use killick_model::hint::Hint;
-use killick_model::image::{StagedImage, StagedLayer};
+use killick_model::image::{StagedImage, StagedLayer, Surroundings};
 
 pub(crate) use folder::Folder;
 
@@ -146,6 +146,7 @@ pub(crate) fn stage(
                 entry = chosen;
             }
             Document::Manifest(manifest) => {
+                manifest.check_foreign(&name, options.foreign_layers)?;
                 let config = &manifest.config;
                 let config_bytes = document(layout, &name, "configuration", &config.digest, config.size, options)?;
                 let read = documents::read_config(&name, &config_bytes, limits)?;
@@ -162,6 +163,7 @@ pub(crate) fn stage(
                     config_bytes,
                     config: read.config,
                     tags,
+                    surroundings: Surroundings::default(),
                     name,
                 });
             }

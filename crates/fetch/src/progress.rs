@@ -6,6 +6,8 @@ use std::time::Duration;
 use killick_model::digest::Digest;
 use killick_model::problem::Problem;
 
+use crate::registry::RateLimit;
+
 /// Hears what happens while an image is staged and its layers are read.
 ///
 /// Called from runtime tasks and from reading threads, often: an implementation must be quick.
@@ -57,6 +59,13 @@ pub enum Event<'a> {
         what: &'a str,
         /// After this time.
         after: Duration,
+    },
+    /// A registry said how often it may be asked.
+    RateLimit {
+        /// Its host.
+        registry: &'a str,
+        /// What it said.
+        rate: RateLimit,
     },
     /// Something could not be read and was left out.
     Problem(&'a Problem),

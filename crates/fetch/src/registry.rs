@@ -6,31 +6,38 @@
 
 mod address;
 mod auth;
+mod certificates;
 mod challenge;
 mod client;
 mod download;
 mod error;
+pub mod mirrors;
+mod rate;
+mod staging;
 pub mod timer;
+mod upstreams;
+mod watch;
 
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use killick_model::digest::Digest;
-use killick_model::image::{StagedImage, StagedLayer};
 use killick_model::reference::Reference;
+use secrecy::SecretSlice;
 
+pub use certificates::usual_certificate_folders;
 pub use error::RegistryError;
+pub use rate::RateLimit;
+pub(crate) use staging::stage;
+pub use watch::{Polled, TagState, poll};
 
 use crate::cloud::Cloud;
 use crate::credentials::{Credentials, Helpers, Keychain};
-use crate::documents::{self, Document, DocumentError};
 use crate::egress::Egress;
-use crate::layer::{Promise, StoredLayer};
-use crate::platform;
-use crate::stage::{StageError, StageOptions};
-use client::{Answer, Client};
-use download::RegistryBlob;
+use crate::http::Proxy;
+use crate::stage::StageOptions;
+use client::Client;
+use mirrors::MirrorRule;
 use timer::{Timer, TokioTimer};
 
 /// How a registry is spoken to.
@@ -50,6 +57,14 @@ pub struct RegistryOptions {
     pub skip_tls_verify: bool,
     /// Certificates in PEM to trust besides the system's.
     pub extra_ca_pem: Option<Vec<u8>>,
+    /// Our certificate with its chain and its private key, in PEM.
+    pub identity_pem: Option<SecretSlice<u8>>,
+    /// Folders with certificates for single registries (`certs.d`). They need not exist.
+    pub certificate_folders: Vec<PathBuf>,
+    /// Where images are too.
+    pub mirrors: Vec<MirrorRule>,
+    /// Through whom registries are reached.
+    pub proxy: Proxy,
     /// How long to wait.
     pub timeouts: Timeouts,
     /// How often to try.
@@ -70,6 +85,10 @@ impl Default for RegistryOptions {
             plain_http: false,
             skip_tls_verify: false,
             extra_ca_pem: None,
+            identity_pem: None,
+            certificate_folders: Vec::new(),
+            mirrors: Vec::new(),
+            proxy: Proxy::default(),
             timeouts: Timeouts::default(),
             retry: Retry::default(),
             egress: Egress::default(),
@@ -124,53 +143,6 @@ impl Default for Retry {
     }
 }
 
-/// Stages `reference` from its registry.
-pub(crate) async fn stage(reference: &Reference, options: &StageOptions) -> Result<StagedImage, StageError> {
-    let name = reference.to_string();
-    let limits = &options.limits;
-    let client = connect(reference, options)?;
-    let target = match (&reference.digest, &reference.tag) {
-        (Some(digest), _) => digest.to_string(),
-        (None, tag) => tag.clone().unwrap_or_else(|| "latest".to_owned()),
-    };
-    let mut answer = client.manifest(&target).await?;
-    let mut digest = checked(&answer, reference.digest.as_ref())?;
-    let mut index = None;
-    for _ in 0..=limits.index_depth {
-        match documents::read_document(&name, &answer.body, answer.media_type.as_deref(), limits)? {
-            Document::Index(entries) => {
-                let entry = platform::choose(&entries, options.platform.as_ref(), &name)?;
-                documents::check_size("manifest", &name, entry.size, limits)?;
-                let child = client.manifest(&entry.digest.to_string()).await?;
-                documents::verify("manifest", &child.body, &entry.digest, entry.size)?;
-                index = Some((digest, std::mem::replace(&mut answer, child).body));
-                digest = entry.digest.clone();
-            }
-            Document::Manifest(manifest) => {
-                let config_bytes = client.config(&manifest.config.digest, manifest.config.size).await?;
-                documents::verify("configuration", &config_bytes, &manifest.config.digest, manifest.config.size)?;
-                let read = documents::read_config(&name, &config_bytes, limits)?;
-                read.check_layers(&name, manifest.layers.len())?;
-                read.check_platform(&name, options.platform.as_ref())?;
-                let layers = manifest.layers.iter().zip(&read.diff_ids);
-                let tag = Reference { digest: None, ..reference.clone() };
-                return Ok(StagedImage {
-                    layers: layers.map(|(layer, diff_id)| stored(&client, layer, diff_id, options)).collect(),
-                    manifest_digest: digest,
-                    manifest: answer.body,
-                    index,
-                    config_digest: manifest.config.digest,
-                    config_bytes,
-                    config: read.config,
-                    tags: reference.tag.iter().map(|_| tag.to_string()).collect(),
-                    name,
-                });
-            }
-        }
-    }
-    Err(DocumentError::TooDeep { subject: name, limit: limits.index_depth }.into())
-}
-
 /// Whether the registry at `host` takes the credentials of `options`, under the same guards as a pull.
 pub async fn log_in(host: &str, options: &RegistryOptions) -> Result<(), RegistryError> {
     let (registry, repository) = (host.to_owned(), String::new());
@@ -178,35 +150,4 @@ pub async fn log_in(host: &str, options: &RegistryOptions) -> Result<(), Registr
     let keychain = Keychain::of(options);
     let options = StageOptions { registry: options.clone(), ..StageOptions::default() };
     Client::new(&reference, keychain, &options)?.ping().await
-}
-
-fn connect(reference: &Reference, options: &StageOptions) -> Result<Arc<Client>, RegistryError> {
-    Ok(Arc::new(Client::new(reference, Keychain::of(&options.registry), options)?))
-}
-
-/// The digest of what was answered, which is the one asked for and the one the registry says it is.
-fn checked(answer: &Answer, wanted: Option<&Digest>) -> Result<Digest, DocumentError> {
-    let actual = Digest::of(&answer.body);
-    for expected in [wanted, answer.digest.as_ref()].into_iter().flatten() {
-        if *expected != actual {
-            return Err(DocumentError::WrongDigest { what: "manifest", expected: expected.clone(), actual });
-        }
-    }
-    Ok(actual)
-}
-
-fn stored(client: &Arc<Client>, layer: &documents::Layer, diff_id: &Digest, options: &StageOptions) -> StagedLayer {
-    let promise = Promise { diff_id: diff_id.clone(), digest: Some(layer.digest.clone()), size: layer.size };
-    StagedLayer {
-        diff_id: diff_id.clone(),
-        digest: layer.digest.clone(),
-        media_type: layer.media_type.clone(),
-        size: layer.size,
-        source: Arc::new(StoredLayer {
-            promise,
-            blob: Arc::new(RegistryBlob::new(Arc::clone(client), layer.digest.clone(), layer.size)),
-            zstd_window_log: options.limits.zstd_window_log,
-            progress: options.progress.clone(),
-        }),
-    }
 }

@@ -29,6 +29,8 @@ pub struct StageOptions {
     pub engine_timeouts: EngineTimeouts,
     /// What the process was told by its environment; nothing if not given.
     pub environment: Environment,
+    /// Fetch layers from where a manifest says, if the registry does not have them. Any host may be named there.
+    pub foreign_layers: bool,
     /// What is refused.
     pub limits: Limits,
     /// Who hears about it.

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::attachment::Attachment;
 use crate::digest::Digest;
 use crate::distribution::Distribution;
 use crate::file::FileEntry;
@@ -34,6 +35,9 @@ pub struct Analysis {
     /// What inspectors saw in the contents of files.
     #[serde(default, skip_serializing_if = "Inspection::is_none")]
     pub inspection: Inspection,
+    /// What others attached to the image where it was read from, and that is told as found.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub attachments: Vec<Attachment>,
     /// What could not be read.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub problems: Vec<Problem>,

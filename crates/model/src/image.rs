@@ -8,7 +8,9 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::attachment::StagedAttachment;
 use crate::digest::Digest;
+use crate::problem::Problem;
 
 /// Operating system and processor an image is for, written `os/architecture[/variant]`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -120,6 +122,26 @@ pub struct StagedImage {
     pub layers: Vec<StagedLayer>,
     /// References the source itself names (docker-archive `RepoTags`, OCI `ref.name`).
     pub tags: Vec<String>,
+    /// What was found where the image lies.
+    pub surroundings: Surroundings,
+}
+
+/// What was found where an image lies, and is not part of it.
+#[derive(Clone, Default)]
+pub struct Surroundings {
+    /// What others attached to it.
+    pub attachments: Vec<StagedAttachment>,
+    /// What could not be read there.
+    pub problems: Vec<Problem>,
+    /// Asks again what the image's name means; nobody, if it was named by its digest or cannot be asked for again.
+    pub name: Option<Arc<dyn NameSource>>,
+}
+
+/// Knows what a name means that may be given to another image at any time.
+pub trait NameSource: Send + Sync {
+    /// The digest of the manifest or index that has the name now, if it is another than the one that was staged. Must
+    /// be called outside an async context.
+    fn moved_to(&self) -> io::Result<Option<Digest>>;
 }
 
 /// One layer that can be opened, any number of times, from any thread.

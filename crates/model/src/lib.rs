@@ -5,6 +5,7 @@
 
 pub mod advisory;
 pub mod analysis;
+pub mod attachment;
 pub mod digest;
 pub mod distribution;
 pub mod dockerfile;

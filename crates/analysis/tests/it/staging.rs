@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use fs_err as fs;
 use killick_model::digest::Digest;
-use killick_model::image::{ImageConfig, LayerSource, StagedImage, StagedLayer};
+use killick_model::image::{ImageConfig, LayerSource, StagedImage, StagedLayer, Surroundings};
 
 struct Bytes(Arc<[u8]>);
 
@@ -42,6 +42,7 @@ fn staged(config: ImageConfig, layers: Vec<StagedLayer>) -> StagedImage {
         config,
         layers,
         tags: Vec::new(),
+        surroundings: Surroundings::default(),
     }
 }
 

@@ -13,7 +13,7 @@ use url::Url;
 use super::{CloudError, CloudOptions, Endpoints, Provider};
 use crate::egress::Reach;
 use crate::environment::Environment;
-use crate::http::{self, ClientOptions};
+use crate::http::{self, ClientOptions, Proxy};
 
 /// Bytes of an answer or a file.
 const ANSWER_BYTES: u64 = 256 << 10;
@@ -54,13 +54,13 @@ impl<'a> Exchange<'a> {
 
     /// A client for a service in the network.
     pub(super) fn far(&self, service: &'static str, url: &Url) -> Result<reqwest::Client, CloudError> {
-        self.client(service, url, ClientOptions::default())
+        self.client(service, url, ClientOptions { proxy: self.options.proxy.clone(), ..ClientOptions::default() })
     }
 
     /// A client for a service of this machine's own link, which is there at once or not at all.
     pub(super) fn near(&self, service: &'static str, url: &Url) -> Result<reqwest::Client, CloudError> {
         let connect_timeout = self.options.timeout.min(Duration::from_secs(1));
-        self.client(service, url, ClientOptions { connect_timeout, is_direct: true, ..ClientOptions::default() })
+        self.client(service, url, ClientOptions { connect_timeout, proxy: Proxy::Direct, ..ClientOptions::default() })
     }
 
     fn client(&self, service: &'static str, url: &Url, options: ClientOptions) -> Result<reqwest::Client, CloudError> {

@@ -50,6 +50,8 @@ pub(crate) struct Layer {
     pub(crate) media_type: String,
     pub(crate) digest: Digest,
     pub(crate) size: u64,
+    /// Where else than at the image it may be, if its publisher does not let others keep it.
+    pub(crate) foreign: Option<Vec<String>>,
 }
 
 impl Entry {

@@ -17,6 +17,9 @@ const OCI_INDEX: &str = "application/vnd.oci.image.index.v1+json";
 const OCI_CONFIG: &str = "application/vnd.oci.image.config.v1+json";
 const SCHEMA_1: &str = "application/vnd.docker.distribution.manifest.v1";
 
+/// Places of one foreign layer that are tried.
+const URLS: usize = 10;
+
 /// A manifest or an index.
 #[derive(Debug)]
 pub(crate) enum Document {
@@ -121,7 +124,8 @@ fn manifest(
             media_type: config_type,
         });
     }
-    let config = Layer { digest: config.digest("manifest", subject)?, media_type: config_type, size: config.size };
+    let digest = config.digest("manifest", subject)?;
+    let config = Layer { digest, media_type: config_type, size: config.size, foreign: None };
     super::check_size("configuration", subject, config.size, limits)?;
     let layers = raw_layers.into_iter().map(|layer| self::layer(subject, &layer)).collect::<Result<_, _>>()?;
     Ok(Manifest { config, layers })
@@ -130,16 +134,24 @@ fn manifest(
 fn layer(subject: &str, raw: &RawDescriptor) -> Result<Layer, DocumentError> {
     let media_type = raw.media_type.clone().unwrap_or_default();
     let is_foreign = media_type.contains(".foreign.") || media_type.contains(".nondistributable.");
-    if is_foreign || raw.urls.as_ref().is_some_and(|urls| !urls.is_empty()) {
-        return Err(DocumentError::ForeignLayer {
-            subject: subject.to_owned(),
-            digest: raw.digest.chars().take(80).collect(),
-        });
-    }
+    let urls: Vec<String> = raw.urls.iter().flatten().take(URLS).cloned().collect();
     if !is_layer_type(&media_type) {
         return Err(DocumentError::Unsupported { what: "layer", subject: subject.to_owned(), media_type });
     }
-    Ok(Layer { digest: raw.digest("manifest", subject)?, media_type, size: raw.size })
+    let foreign = (is_foreign || !urls.is_empty()).then_some(urls);
+    Ok(Layer { digest: raw.digest("manifest", subject)?, media_type, size: raw.size, foreign })
+}
+
+impl Manifest {
+    /// Fails if a layer would have to be fetched from where the manifest says, and that is not wanted.
+    pub(crate) fn check_foreign(&self, subject: &str, is_wanted: bool) -> Result<(), DocumentError> {
+        match self.layers.iter().find(|layer| layer.foreign.is_some() && !is_wanted) {
+            Some(layer) => {
+                Err(DocumentError::ForeignLayer { subject: subject.to_owned(), digest: layer.digest.to_string() })
+            }
+            None => Ok(()),
+        }
+    }
 }
 
 /// Types that say "a tar, perhaps compressed". How it is compressed is recognised by content.
@@ -253,11 +265,6 @@ mod tests {
                 "the layer of `img` has the unsupported media type \
                  `application/vnd.oci.image.layer.v1.tar+gzip+encrypted`",
             ),
-            (
-                &layer(r#""urls":["http://169.254.169.254/"]"#),
-                None,
-                &format!("the layer `{DIGEST}` of `img` is foreign: it would be fetched from a URL in the manifest"),
-            ),
         ] {
             assert_eq!(read(text, declared).map(|_| ()), Err(want.to_owned()), "{text}");
         }
@@ -268,6 +275,26 @@ mod tests {
         assert_eq!(read(&many, None).map(|_| ()), Err("`img` has 501 layers, more than 500".to_owned()));
         let deep = format!(r#"{{"layers":{}{}}}"#, "[".repeat(100_000), "]".repeat(100_000));
         assert_eq!(read(&deep, None).map(|_| ()), Err("the manifest of `img` is malformed".to_owned()));
+    }
+
+    #[test]
+    fn foreign_layers_are_only_taken_if_wanted() {
+        for (layer, is_foreign) in [
+            (r#""urls":["http://169.254.169.254/"]"#, true),
+            (r#""mediaType":"application/vnd.docker.image.rootfs.foreign.diff.tar.gzip""#, true),
+            (r#""mediaType":"application/vnd.oci.image.layer.nondistributable.v1.tar+gzip","urls":[]"#, true),
+            (r#""mediaType":"application/vnd.oci.image.layer.v1.tar+gzip","urls":[]"#, false),
+        ] {
+            let text = format!(
+                r#"{{"config":{{"digest":"DIGEST","size":0}},"layers":[{{"digest":"DIGEST","size":1,{layer}}}]}}"#
+            );
+            let Ok(Document::Manifest(manifest)) = read(&text, None) else { panic!("{layer} is a layer") };
+            let refused = manifest.check_foreign("img", false).map_err(|error| error.to_string());
+            let want =
+                format!("the layer `{DIGEST}` of `img` is foreign: it would be fetched from a URL in the manifest");
+            assert_eq!(refused, if is_foreign { Err(want) } else { Ok(()) }, "{layer}");
+            assert!(manifest.check_foreign("img", true).is_ok());
+        }
     }
 
     #[test]

@@ -2,11 +2,14 @@
 
 use std::error::Error as _;
 use std::io;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, LOCATION, RANGE, WWW_AUTHENTICATE};
+use http::header::{
+    ACCEPT, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, ETAG, IF_NONE_MATCH, LOCATION, RANGE, WWW_AUTHENTICATE,
+};
+use http::{HeaderMap, Method, StatusCode};
 use killick_model::digest::Digest;
 use killick_model::reference::Reference;
 use reqwest::Response;
@@ -14,7 +17,8 @@ use url::Url;
 
 use super::auth::{Pass, retry_after};
 use super::error::RegistryError;
-use super::{RegistryOptions, address, challenge};
+use super::rate::RateLimit;
+use super::{RegistryOptions, address, certificates, challenge};
 use crate::credentials::Keychain;
 use crate::documents;
 use crate::egress::{Reach, Refused};
@@ -38,6 +42,8 @@ pub(super) struct Client {
     /// Whether we first try to get in as a stranger where a stranger asks who we are.
     pub(super) is_shy: AtomicBool,
     pub(super) pass: Pass,
+    /// What the registry said last of how often it may be asked.
+    rate: Mutex<Option<RateLimit>>,
     pub(super) options: RegistryOptions,
     pub(super) limits: Limits,
     pub(super) progress: Option<Arc<dyn Progress>>,
@@ -50,6 +56,40 @@ pub(super) struct Answer {
     pub(super) media_type: Option<String>,
     /// What the registry says its digest is.
     pub(super) digest: Option<Digest>,
+    /// How long it says its body is.
+    pub(super) size: Option<u64>,
+    pub(super) etag: Option<String>,
+}
+
+impl Answer {
+    /// What the headers say; the body is yet to come.
+    fn of(headers: &HeaderMap) -> Self {
+        let header = |name| Some(headers.get(name)?.to_str().ok()?.trim().to_owned());
+        Self {
+            body: Vec::new(),
+            media_type: header(CONTENT_TYPE.as_str()),
+            digest: header("docker-content-digest").and_then(|text| text.parse().ok()),
+            size: header(CONTENT_LENGTH.as_str()).and_then(|text| text.parse().ok()),
+            etag: header(ETAG.as_str()).filter(|etag| !etag.is_empty()),
+        }
+    }
+}
+
+/// What is asked for.
+pub(super) struct Ask<'a> {
+    method: Method,
+    /// Below the repository.
+    path: String,
+    /// The first byte.
+    range: Option<u64>,
+    /// Nothing is wanted if it is this one.
+    etag: Option<&'a str>,
+}
+
+impl Ask<'_> {
+    fn get(path: String) -> Self {
+        Self { method: Method::GET, path, range: None, etag: None }
+    }
 }
 
 /// One try of a request.
@@ -79,8 +119,15 @@ impl Client {
         let base: Url = base.parse().map_err(|_| RegistryError::Address { registry: registry.clone() })?;
         let refused = |refused| RegistryError::Forbidden { registry: registry.clone(), refused };
         let reach = Reach::new(&base, &options.registry.egress).map_err(refused)?;
+        let certificates = certificates::find(&options.registry.certificate_folders, reference)?;
+        let mut ca = options.registry.extra_ca_pem.clone();
+        if let Some(pem) = certificates.ca {
+            ca.get_or_insert_default().extend(pem);
+        }
         let http = crate::http::client(&ClientOptions {
-            extra_ca_pem: options.registry.extra_ca_pem.clone(),
+            extra_ca_pem: ca,
+            identity_pem: options.registry.identity_pem.clone().or(certificates.identity),
+            proxy: options.registry.proxy.clone(),
             skip_tls_verify: options.registry.skip_tls_verify,
             connect_timeout: options.registry.timeouts.connect,
             read_timeout: options.registry.timeouts.read,
@@ -98,6 +145,7 @@ impl Client {
             keychain,
             is_shy: AtomicBool::new(true),
             pass: Pass::default(),
+            rate: Mutex::default(),
             options: options.registry.clone(),
             limits: options.limits.clone(),
             progress: options.progress.clone(),
@@ -110,7 +158,8 @@ impl Client {
     pub(super) async fn ping(&self) -> Result<(), RegistryError> {
         // It is our credentials that are in question.
         self.is_shy.store(false, Ordering::Relaxed);
-        let outcome = self.repeatedly("its version", || self.in_time("its version", self.send("", 0, "its version")));
+        let ask = Ask::get(String::new());
+        let outcome = self.repeatedly("its version", || self.in_time("its version", self.send(&ask, "its version")));
         let no_registry = |status| RegistryError::NoRegistry { registry: self.registry.clone(), status };
         match outcome.await {
             Ok(_) => Ok(()),
@@ -127,44 +176,92 @@ impl Client {
 
     /// The manifest or index called `target`.
     pub(super) async fn manifest(&self, target: &str) -> Result<Answer, RegistryError> {
-        let what = if target.starts_with("sha256:") {
-            format!("manifest `{target}` in `{}`", self.repository)
-        } else {
-            format!("image `{}`", self.name)
-        };
-        let path = format!("manifests/{target}");
+        let what = self.manifest_name(target);
+        let ask = Ask::get(format!("manifests/{target}"));
         self.repeatedly(&what, || async {
             let exchange = async {
-                let response = self.send(&path, 0, &what).await?;
-                let header = |name| Some(response.headers().get(name)?.to_str().ok()?.to_owned());
-                let media_type = header(CONTENT_TYPE.as_str());
-                let digest = header("docker-content-digest").and_then(|text| text.parse().ok());
-                let body = self.body(response, self.limits.document_bytes, &what).await?;
-                Ok(Answer { body, media_type, digest })
+                let response = self.send(&ask, &what).await?;
+                let mut answer = Answer::of(response.headers());
+                answer.body = self.body(response, self.limits.document_bytes, &what).await?;
+                Ok(answer)
             };
             self.in_time(&what, exchange).await
         })
         .await
     }
 
-    /// A configuration of `size` bytes, which the caller has found acceptable.
-    pub(super) async fn config(&self, digest: &Digest, size: u64) -> Result<Vec<u8>, RegistryError> {
-        let what = format!("configuration `{digest}` in `{}`", self.repository);
-        let path = format!("blobs/{digest}");
+    /// What the registry says of the manifest or index called `target`, without its body; `None` if it still is the one
+    /// of `etag`.
+    pub(super) async fn head(&self, target: &str, etag: Option<&str>) -> Result<Option<Answer>, RegistryError> {
+        let what = self.manifest_name(target);
+        let ask = Ask { method: Method::HEAD, etag, ..Ask::get(format!("manifests/{target}")) };
         self.repeatedly(&what, || async {
             let exchange = async {
-                let response = self.send(&path, 0, &what).await?;
-                self.body(response, size, &what).await
+                let response = self.send(&ask, &what).await?;
+                let is_same = response.status() == StatusCode::NOT_MODIFIED;
+                Ok((!is_same).then(|| Answer::of(response.headers())))
             };
             self.in_time(&what, exchange).await
+        })
+        .await
+    }
+
+    fn manifest_name(&self, target: &str) -> String {
+        if target.starts_with("sha256:") {
+            format!("manifest `{target}` in `{}`", self.repository)
+        } else {
+            format!("image `{}`", self.name)
+        }
+    }
+
+    /// A small blob, at most `limit` bytes.
+    pub(super) async fn small_blob(&self, digest: &Digest, limit: u64, what: &str) -> Result<Vec<u8>, RegistryError> {
+        let ask = Ask::get(format!("blobs/{digest}"));
+        self.repeatedly(what, || async {
+            let exchange = async {
+                let response = self.send(&ask, what).await?;
+                self.body(response, limit, what).await
+            };
+            self.in_time(what, exchange).await
         })
         .await
     }
 
     /// Starts to read a blob from `offset`, which the answer may ignore.
     pub(super) async fn blob(&self, digest: &Digest, offset: u64, what: &str) -> Result<Response, RegistryError> {
-        let path = format!("blobs/{digest}");
-        self.repeatedly(what, || self.send(&path, offset, what)).await
+        let ask = Ask { range: Some(offset).filter(|offset| *offset > 0), ..Ask::get(format!("blobs/{digest}")) };
+        self.repeatedly(what, || self.send(&ask, what)).await
+    }
+
+    /// Starts to read from elsewhere, as a stranger: a URL that a manifest names.
+    pub(super) async fn elsewhere(&self, url: &Url, offset: u64, what: &str) -> Result<Response, RegistryError> {
+        match self.reach.check(url) {
+            Ok(()) if !address::is_same_origin(url, &self.base) => {}
+            // It would be asked with our credentials.
+            Ok(()) => return Err(self.not_elsewhere(what, "to itself")),
+            Err(refused) => return Err(self.forbidden(refused)),
+        }
+        let ask = Ask { range: Some(offset).filter(|offset| *offset > 0), ..Ask::get(String::new()) };
+        self.repeatedly(what, || async {
+            let response = self.follow(url.clone(), &ask, what).await?;
+            match response.status().as_u16() {
+                200..=299 => Ok(response),
+                status => {
+                    let (registry, what) = (url.host_str().unwrap_or_default().to_owned(), what.to_owned());
+                    let (after, error) =
+                        (retry_after(response.headers()), RegistryError::Status { registry, what, status });
+                    Err(match status {
+                        408 | 429 | 500.. => Failure::Again { after, error },
+                        _ => Failure::Final(error),
+                    })
+                }
+            }
+        })
+        .await
+    }
+
+    fn not_elsewhere(&self, what: &str, reason: &'static str) -> RegistryError {
+        RegistryError::Redirect { registry: self.registry.clone(), what: what.to_owned(), reason }
     }
 
     /// Repeats a request until it succeeds, fails for good, or was tried often enough.
@@ -186,6 +283,17 @@ impl Client {
         }
     }
 
+    /// What the registry said last of how often it may be asked.
+    pub(super) fn rate(&self) -> Option<RateLimit> {
+        *self.rate.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn note_rate(&self, headers: &HeaderMap) {
+        let Some(rate) = RateLimit::of(headers) else { return };
+        *self.rate.lock().unwrap_or_else(PoisonError::into_inner) = Some(rate);
+        progress::report(self.progress.as_ref(), Event::RateLimit { registry: &self.registry, rate });
+    }
+
     /// Waits before the next try. False if the registry wants us to wait longer than we will.
     pub(super) async fn pause(&self, attempt: u32, after: Option<Duration>, what: &str) -> bool {
         let retry = &self.options.retry;
@@ -203,7 +311,8 @@ impl Client {
 
     /// Sends one request about the repository, or without one to the registry, authenticating if asked to: once, or once
     /// more where being a stranger was not enough.
-    async fn send(&self, path: &str, offset: u64, what: &str) -> Try<Response> {
+    async fn send(&self, ask: &Ask<'_>, what: &str) -> Try<Response> {
+        let path = &ask.path;
         let url = match self.repository.as_str() {
             "" => format!("{}v2/{path}", self.base),
             repository => format!("{}v2/{repository}/{path}", self.base),
@@ -211,11 +320,13 @@ impl Client {
         let url: Url = url.parse().map_err(|_| RegistryError::Address { registry: self.registry.clone() })?;
         let mut may_authenticate = true;
         loop {
-            let response = self.follow(url.clone(), offset, what).await?;
+            let response = self.follow(url.clone(), ask, what).await?;
+            self.note_rate(response.headers());
             let status = response.status().as_u16();
             let registry = || self.registry.clone();
             match status {
                 200..=299 => return Ok(response),
+                304 if ask.etag.is_some() => return Ok(response),
                 401 | 403 | 404 if self.pass.is_strangers() && address::is_same_origin(response.url(), &self.base) => {
                     self.is_shy.store(false, Ordering::Relaxed);
                     self.pass.forget();
@@ -237,7 +348,8 @@ impl Client {
                 }
                 429 => {
                     let after = retry_after(response.headers());
-                    let error = RegistryError::RateLimited { registry: registry(), retry_after: after };
+                    let error =
+                        RegistryError::RateLimited { registry: registry(), retry_after: after, limit: self.rate() };
                     return Err(Failure::Again { after, error });
                 }
                 _ => {
@@ -253,19 +365,22 @@ impl Client {
     }
 
     /// Sends a request and follows its redirects. The credentials stay with the registry.
-    async fn follow(&self, mut url: Url, offset: u64, what: &str) -> Try<Response> {
+    async fn follow(&self, mut url: Url, ask: &Ask<'_>, what: &str) -> Try<Response> {
         let refuse =
             |reason| RegistryError::Redirect { registry: self.registry.clone(), what: what.to_owned(), reason };
         for _ in 0..=REDIRECTS {
-            let mut request = self.http.get(url.clone());
+            let mut request = self.http.request(ask.method.clone(), url.clone());
             if address::is_same_origin(&url, &self.base) {
                 request = request.header(ACCEPT, documents::ACCEPT);
                 if let Some(header) = self.pass.current(self.options.timer.now()) {
                     request = request.header(AUTHORIZATION, header);
                 }
             }
-            if offset > 0 {
+            if let Some(offset) = ask.range {
                 request = request.header(RANGE, format!("bytes={offset}-"));
+            }
+            if let Some(etag) = ask.etag {
+                request = request.header(IF_NONE_MATCH, etag);
             }
             let response = request.send().await.map_err(|error| self.broken(what, error))?;
             if !matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308) {

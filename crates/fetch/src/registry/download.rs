@@ -9,34 +9,36 @@ use http::header::CONTENT_RANGE;
 use killick_model::digest::Digest;
 use reqwest::{Response, StatusCode};
 use tokio::runtime::Handle;
+use url::Url;
 
-use super::client::Client;
 use super::error::RegistryError;
+use super::upstreams::Upstreams;
 use crate::channel::{ChannelWriter, channel};
 use crate::layer::Blob;
 
 /// Time of waiting for bytes after which their rate is looked at.
 const GRACE: Duration = Duration::from_secs(30);
 
-/// A layer blob in a registry.
+/// A layer blob in a registry or its mirrors, or where its manifest says.
 pub(super) struct RegistryBlob {
-    client: Arc<Client>,
+    upstreams: Arc<Upstreams>,
     digest: Digest,
     size: u64,
+    urls: Vec<Url>,
     runtime: Handle,
 }
 
 impl RegistryBlob {
     /// To be called on the runtime that will download.
-    pub(super) fn new(client: Arc<Client>, digest: Digest, size: u64) -> Self {
-        Self { client, digest, size, runtime: Handle::current() }
+    pub(super) fn new(upstreams: Arc<Upstreams>, digest: Digest, size: u64, urls: Vec<Url>) -> Self {
+        Self { upstreams, digest, size, urls, runtime: Handle::current() }
     }
 }
 
 impl Blob for RegistryBlob {
     fn open(&self) -> io::Result<Box<dyn Read + Send>> {
         let (writer, reader) = channel();
-        let download = Download::new(Arc::clone(&self.client), self.digest.clone(), self.size);
+        let download = Download::new(Arc::clone(&self.upstreams), self.digest.clone(), self.size, self.urls.clone());
         // Ends by itself when the blob or the reader does.
         self.runtime.spawn(download.run(writer));
         Ok(Box::new(reader))
@@ -45,9 +47,15 @@ impl Blob for RegistryBlob {
 
 /// One blob on its way.
 struct Download {
-    client: Arc<Client>,
+    upstreams: Arc<Upstreams>,
+    /// Where it may be if they do not have it.
+    urls: Vec<Url>,
     digest: Digest,
     size: u64,
+    /// The place it comes from: by its number among the registries, and then among the addresses.
+    place: usize,
+    /// Places that broke off too often.
+    given_up: Vec<usize>,
     what: String,
     /// Bytes handed out.
     offset: u64,
@@ -63,12 +71,15 @@ struct Download {
 }
 
 impl Download {
-    fn new(client: Arc<Client>, digest: Digest, size: u64) -> Self {
+    fn new(upstreams: Arc<Upstreams>, digest: Digest, size: u64, urls: Vec<Url>) -> Self {
         let what = format!("layer `{digest}`");
         Self {
-            client,
+            upstreams,
+            urls,
             digest,
             size,
+            place: 0,
+            given_up: Vec::new(),
             what,
             offset: 0,
             repeated: 0,
@@ -96,14 +107,14 @@ impl Download {
     /// The next new bytes; `None` when all that were declared came. What comes beyond is cut off with the connection,
     /// unless it comes with the last bytes: then the layer's reader refuses it.
     async fn next(&mut self) -> Result<Option<Bytes>, RegistryError> {
-        let (begun, waited) = (self.client.options.timer.now(), self.waited);
+        let (begun, waited) = (self.now(), self.waited);
         while self.offset < self.size {
             let mut response = match self.response.take() {
                 Some(response) => response,
                 None => self.start().await?,
             };
             let chunk = response.chunk().await;
-            self.waited = waited.saturating_add(self.client.options.timer.now().saturating_sub(begun));
+            self.waited = waited.saturating_add(self.now().saturating_sub(begun));
             self.check_pace()?;
             match chunk {
                 Ok(Some(mut bytes)) => {
@@ -125,7 +136,7 @@ impl Download {
 
     /// Asks for what is missing.
     async fn start(&mut self) -> Result<Response, RegistryError> {
-        let response = self.client.blob(&self.digest, self.offset, &self.what).await?;
+        let response = self.ask().await?;
         let begins = response.headers().get(CONTENT_RANGE).and_then(|value| begin(value.to_str().ok()?));
         self.repeated = match (response.status(), begins) {
             (StatusCode::PARTIAL_CONTENT, Some(begin)) if begin <= self.offset => self.offset - begin,
@@ -136,31 +147,69 @@ impl Download {
         Ok(response)
     }
 
+    /// Asks the registries, and then whoever else may have it.
+    async fn ask(&mut self) -> Result<Response, RegistryError> {
+        let refused = match self.upstreams.start(&self.digest, self.offset, &self.what, &self.given_up).await {
+            Ok((place, response)) => {
+                self.place = place;
+                return Ok(response);
+            }
+            Err(error) => error,
+        };
+        for (place, url) in (self.upstreams.count()..).zip(&self.urls) {
+            if self.given_up.contains(&place) {
+                continue;
+            }
+            match self.upstreams.client().elsewhere(url, self.offset, &self.what).await {
+                Ok(response) => {
+                    self.place = place;
+                    return Ok(response);
+                }
+                Err(error) => tracing::debug!("a foreign layer is not where its manifest says: {error}"),
+            }
+        }
+        Err(refused)
+    }
+
     async fn broke_off(&mut self) -> Result<(), RegistryError> {
         self.resumes += 1;
         self.fruitless += 1;
-        let retry = &self.client.options.retry;
-        if self.resumes > retry.resumes || self.fruitless >= retry.attempts {
+        let client = self.upstreams.client();
+        let retry = &client.options.retry;
+        if self.resumes > retry.resumes {
             return Err(self.interrupted());
         }
-        self.client.pause(self.fruitless, None, &self.what).await;
+        if self.fruitless >= retry.attempts {
+            self.given_up.push(self.place);
+            if self.given_up.len() >= self.upstreams.count() + self.urls.len() {
+                return Err(self.interrupted());
+            }
+            self.fruitless = 0;
+            return Ok(());
+        }
+        client.pause(self.fruitless, None, &self.what).await;
         Ok(())
+    }
+
+    fn now(&self) -> Duration {
+        self.upstreams.client().options.timer.now()
     }
 
     /// Gives up on a layer that comes in drops, or does not come to an end.
     fn check_pace(&self) -> Result<(), RegistryError> {
-        let timeouts = &self.client.options.timeouts;
+        let client = self.upstreams.client();
+        let timeouts = &client.options.timeouts;
         let is_slow =
             self.waited > GRACE && self.offset / self.waited.as_secs().max(1) < timeouts.layer_bytes_per_second;
         if is_slow || self.waited > timeouts.layer {
-            return Err(self.client.too_slow(&self.what));
+            return Err(client.too_slow(&self.what));
         }
         Ok(())
     }
 
     fn interrupted(&self) -> RegistryError {
         RegistryError::Interrupted {
-            registry: self.client.registry.clone(),
+            registry: self.upstreams.client().registry.clone(),
             what: self.what.clone(),
             received: self.offset,
             size: self.size,

@@ -1,10 +1,13 @@
 //! What can go wrong between us and a registry.
 
+use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use killick_model::hint::Hint;
 
+use super::rate::RateLimit;
 use crate::credentials::CredentialsError;
 use crate::egress::Refused;
 use crate::http::HttpError;
@@ -26,6 +29,23 @@ pub enum RegistryError {
     Address {
         /// As written.
         registry: String,
+    },
+    /// A rule of the configuration keeps us from it.
+    #[error("images of `{name}` are blocked by a rule for registries")]
+    Blocked {
+        /// The image's name without its tag.
+        name: String,
+    },
+    /// Certificates for it cannot be read.
+    #[error("cannot read the certificates for registry `{registry}` in `{}`", path.display())]
+    CertificateFile {
+        /// The host.
+        registry: String,
+        /// The file or folder.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
     },
     /// The credentials, or having none, were refused.
     #[error("registry `{registry}` refused {}{}", if *with_credentials { "the credentials" } else { "anonymous access" }, to(repository.as_ref()))]
@@ -69,12 +89,14 @@ pub enum RegistryError {
         with_credentials: bool,
     },
     /// Too many requests.
-    #[error("registry `{registry}` limits the rate of requests{}", wait(*retry_after))]
+    #[error("registry `{registry}` limits the rate of requests{}{}", left(*limit), wait(*retry_after))]
     RateLimited {
         /// The host.
         registry: String,
         /// When it would answer again, if it says so.
         retry_after: Option<Duration>,
+        /// What it allows, if it says so.
+        limit: Option<RateLimit>,
     },
     /// Another status.
     #[error("registry `{registry}` answered {status} to the request for {what}")]
@@ -184,6 +206,10 @@ pub enum RegistryError {
 
 fn to(repository: Option<&String>) -> String {
     repository.map_or_else(String::new, |repository| format!(" for `{repository}`"))
+}
+
+fn left(limit: Option<RateLimit>) -> String {
+    limit.map_or_else(String::new, |limit| format!(" ({limit})"))
 }
 
 fn wait(time: Option<Duration>) -> String {

@@ -370,6 +370,7 @@ async fn a_layer_that_is_not_the_promised_one_is_found_out() {
     let begin = &noise(1_100_000)[..4];
     let at = export.archive.windows(4).position(|window| window == begin).unwrap();
     export.archive[at + 500_000] ^= 1;
-    let image = Fake::start(export).stage("docker:app:v1").await.unwrap();
+    let fake = Fake::start(export);
+    let image = fake.stage("docker:app:v1").await.unwrap();
     assert_eq!(layer_error(drain_all(image).await.map(|_| Vec::new())), "WrongDiffId");
 }

@@ -1,6 +1,7 @@
 //! A registry that answers as a test tells it, on the loopback interface.
 
 use std::future::ready;
+use std::io;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -8,6 +9,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::{Body, Bytes, to_bytes};
 use axum::http::{HeaderMap, Request, Response};
+use futures_util::stream;
 use killick_fetch::registry::timer::Timer;
 use killick_fetch::{Credentials, Source, StageError, StageOptions, stage};
 use killick_model::digest::Digest;
@@ -20,6 +22,8 @@ pub(crate) struct Seen {
     /// How many of the same path came before.
     pub(crate) before: usize,
     pub(crate) method: String,
+    /// Of the address, where a proxy is asked.
+    pub(crate) host: String,
     pub(crate) path: String,
     pub(crate) query: String,
     pub(crate) headers: HeaderMap,
@@ -63,8 +67,8 @@ impl Fake {
                         paths.iter().filter(|other| **other == path).count() - 1
                     };
                     let query = head.uri.query().unwrap_or_default().to_owned();
-                    let seen =
-                        Seen { before, method: head.method.to_string(), path, query, headers: head.headers, body };
+                    let (method, host) = (head.method.to_string(), head.uri.host().unwrap_or_default().to_owned());
+                    let seen = Seen { before, method, host, path, query, headers: head.headers, body };
                     let line = [&seen.path, seen.header("authorization"), seen.header("range")].join(" ");
                     log.lock().unwrap().push(line.trim_end().to_owned());
                     answer(&seen)
@@ -170,4 +174,18 @@ pub(crate) fn serve(image: &TestImage, seen: &Seen) -> Answer {
             reply(206, &[("content-range", &range)], blob[first..].to_owned())
         }
     }
+}
+
+/// The beginning of a body that breaks off.
+pub(crate) fn cut(status: u16, headers: &[(&str, &str)], bytes: &[u8], promised: usize) -> Answer {
+    let promised = promised.to_string();
+    let headers = [headers, &[("content-length", promised.as_str())]].concat();
+    let chunks = stream::unfold(Some(bytes.to_owned()), async |chunk| {
+        if chunk.is_none() {
+            // The server sends what it has when it must wait.
+            tokio::task::yield_now().await;
+        }
+        Some((Ok::<_, io::Error>(chunk?), None))
+    });
+    reply(status, &headers, Body::from_stream(chunks))
 }

@@ -9,3 +9,6 @@ mod fake;
 mod local;
 mod made_images;
 mod registry;
+mod tls;
+mod upstreams;
+mod watch;

@@ -1,33 +1,16 @@
 //! Registries, well-behaved and not, on the loopback interface.
 
-use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::body::Body;
 use axum::http::StatusCode;
-use futures_util::stream;
 use killick_fetch::credentials::Helpers;
 use killick_fetch::{Environment, Source, StageOptions, stage};
 use killick_model::digest::Digest;
 use killick_model::hint::Hint as _;
 
-use crate::fake::{Answer, Fake, Seen, manifest, options, reply, serve, ticking, with_password};
+use crate::fake::{Fake, Seen, cut, manifest, options, reply, serve, ticking, with_password};
 use crate::made_images::{TestImage, config_of, drain_all, index_of, layer_error, manifest_of};
-
-/// The beginning of a body that breaks off.
-fn cut(status: u16, headers: &[(&str, &str)], bytes: &[u8], promised: usize) -> Answer {
-    let promised = promised.to_string();
-    let headers = [headers, &[("content-length", promised.as_str())]].concat();
-    let chunks = stream::unfold(Some(bytes.to_owned()), async |chunk| {
-        if chunk.is_none() {
-            // The server sends what it has when it must wait.
-            tokio::task::yield_now().await;
-        }
-        Some((Ok::<_, io::Error>(chunk?), None))
-    });
-    reply(status, &headers, Body::from_stream(chunks))
-}
 
 fn is_layer(image: &TestImage, seen: &Seen) -> bool {
     seen.path.ends_with(&Digest::of(&image.blob).hex())
