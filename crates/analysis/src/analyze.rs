@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use killick_model::analysis::{Analysis, LayerSummary};
 use killick_model::digest::Digest;
+use killick_model::distribution::Distribution;
 use killick_model::file::FileEntry;
 use killick_model::image::{ImageConfig, StagedImage, StagedLayer};
 use killick_model::package::Package;
@@ -16,6 +17,7 @@ use rayon::prelude::*;
 use crate::budget::Budget;
 use crate::cache::{LayerCache, LayerKey};
 use crate::catalogers::{CATALOGERS, Found, Image, Joined};
+use crate::deadline::{Deadline, Elapsed};
 use crate::distribution::{self, DistributionFiles};
 use crate::error::{AnalysisError, ReadError};
 use crate::facts::LayerFacts;
@@ -35,6 +37,8 @@ pub struct Options {
     pub budget: Arc<Budget>,
     /// What to look for in contents, besides packages.
     pub inspections: Arc<Inspections>,
+    /// How long this analysis has been running; without it, it may take any time.
+    pub elapsed: Option<Elapsed>,
     /// Told of each step, from any thread.
     pub progress: Option<Arc<dyn Progress>>,
 }
@@ -43,7 +47,24 @@ impl Default for Options {
     fn default() -> Self {
         let limits = Limits::default();
         let budget = Arc::new(Budget::new(limits.held_bytes));
-        Self { limits, budget, inspections: Inspections::none(), progress: None }
+        Self { limits, budget, inspections: Inspections::none(), elapsed: None, progress: None }
+    }
+}
+
+impl Options {
+    /// Bounds, and a budget of their own for the bytes held.
+    pub fn limited(limits: Limits) -> Self {
+        Self { budget: Arc::new(Budget::new(limits.held_bytes)), limits, ..Self::default() }
+    }
+
+    fn deadline(&self) -> Deadline<'_> {
+        Deadline::new(self.elapsed.as_ref(), self.limits.analysis_seconds)
+    }
+
+    /// To be called between steps that no layer is read in.
+    fn check_time(&self) -> Result<(), AnalysisError> {
+        let limit = self.limits.analysis_seconds;
+        self.deadline().check().map_err(|_| AnalysisError::Time { limit })
     }
 }
 
@@ -92,6 +113,7 @@ pub fn analyze(
         memo: &memo,
         limits: &options.limits,
         budget: &options.budget,
+        deadline: options.deadline(),
     };
     let mut outcomes: Vec<(usize, Result<LayerFacts, AnalysisError>)> = order
         .into_iter()
@@ -119,6 +141,7 @@ pub fn analyze(
             problems.push(problem);
         }
     }
+    options.check_time()?;
     let plan = squash::plan(&layers, &options.limits);
     let mut plan = plan.map_err(|index| too_many_names(&image.layers[index], options))?;
     problems.append(&mut plan.problems);
@@ -130,7 +153,7 @@ pub fn analyze(
     let seen = SeenContents::collect(&mut layers, &plan);
     let files = plan.into_files(layers.into_iter().map(|layer| layer.blocks).collect());
 
-    let (mut packages, distribution) = join(&found, &seen, &files, &mut problems);
+    let (mut packages, distribution) = join(&found, &seen, &files, options, &mut problems)?;
     evidence::keep_best(&mut packages);
     owners::leave_out_known_programs(&mut packages, &files);
     sort(&mut packages);
@@ -263,10 +286,12 @@ fn join(
     found: &FoundFiles,
     seen: &SeenContents,
     files: &[FileEntry],
+    options: &Options,
     problems: &mut Vec<Problem>,
-) -> (Vec<Package>, Option<killick_model::distribution::Distribution>) {
+) -> Result<(Vec<Package>, Option<Distribution>), AnalysisError> {
     let mut packages = Vec::new();
     for cataloger in CATALOGERS {
+        options.check_time()?;
         let visible = FoundFiles::of(&found.visible, cataloger.name());
         let hidden = FoundFiles::of(&found.hidden, cataloger.name());
         let hits = seen.of(cataloger.name(), files);
@@ -284,7 +309,7 @@ fn join(
     let reader = crate::catalogers::Cataloger::name(&DistributionFiles);
     let visible = FoundFiles::of(&found.visible, reader);
     let distribution = distribution::detect(&Image { found: &visible, hidden: &[], hits: &[], files });
-    (packages, distribution)
+    Ok((packages, distribution))
 }
 
 /// The order of `Analysis::packages`.

@@ -5,6 +5,8 @@ use std::io;
 use killick_model::digest::Digest;
 use killick_model::hint::Hint;
 
+use crate::deadline;
+
 /// Why an image cannot be analysed.
 #[derive(Debug, thiserror::Error)]
 pub enum AnalysisError {
@@ -47,6 +49,12 @@ pub enum AnalysisError {
         /// Its value.
         limit: u64,
     },
+    /// The whole takes too long.
+    #[error("the image takes longer to analyse than the limit `{}` of {limit}", deadline::NAME)]
+    Time {
+        /// The limit, in seconds.
+        limit: u64,
+    },
 }
 
 /// What is wrong with a tar archive.
@@ -75,6 +83,7 @@ impl ReadError {
     pub fn of(self, layer: &Digest) -> AnalysisError {
         let layer = layer.clone();
         match self {
+            Self::Limit(deadline::NAME, limit) => AnalysisError::Time { limit },
             Self::Io(source) => AnalysisError::Layer { layer, source },
             Self::Tar(source) => AnalysisError::Tar { layer, source },
             Self::Limit(name, limit) => AnalysisError::Limit { layer, name, limit },
@@ -87,6 +96,7 @@ impl Hint for AnalysisError {
         let hint = match self {
             Self::Layers { .. } => "squash the image, or raise the limit if you trust it",
             Self::Limit { .. } => "the layer may be built to exhaust its reader: raise the limit only if you trust it",
+            Self::Time { .. } => "the image may be built to keep its reader busy: raise the limit only if you trust it",
             Self::Tar { .. } => "container engines refuse this layer too: build or push the image again",
             Self::Layer { .. } => return None,
         };

@@ -2,7 +2,7 @@
 //! second one where hard links make it necessary (`links`).
 //!
 //! Limits that protect this process (`limit-layer-bytes`, `limit-layer-entries`, `limit-compression-ratio`,
-//! `limit-header-bytes`, `limit-tree-bytes`) end the analysis. Limits on one file or name (`limit-file-bytes`,
+//! `limit-header-bytes`, `limit-tree-bytes`, `limit-analysis-seconds`) end the analysis. Limits on one file or name (`limit-file-bytes`,
 //! `limit-path-bytes`, `limit-path-depth`, `limit-hole-bytes`) are problems, and the rest of the layer is read.
 
 mod digests;
@@ -19,6 +19,7 @@ use killick_model::problem::Problem;
 use crate::budget::Budget;
 use crate::catalogers::{Found, WantedFile};
 use crate::clamd::Clamd;
+use crate::deadline::Deadline;
 use crate::error::ReadError;
 use crate::facts::{Entry, EntryKind, FoundIn, LayerFacts, More, name_bytes};
 use crate::inspectors::Digesting;
@@ -55,6 +56,7 @@ pub(crate) struct Reading<'a> {
     pub(crate) memo: &'a Memo,
     pub(crate) limits: &'a Limits,
     pub(crate) budget: &'a Budget,
+    pub(crate) deadline: Deadline<'a>,
 }
 
 /// Reads one layer to its end. `stored_bytes` is the size of the compressed layer.
@@ -63,11 +65,11 @@ pub(crate) fn read_layer(
     stored_bytes: u64,
     reading: Reading<'_>,
 ) -> Result<LayerFacts, ReadError> {
-    let Reading { matcher, budget, .. } = reading;
+    let Reading { matcher, budget, deadline, .. } = reading;
     // Nobody can hold more than there is in all.
     let limits = Limits { held_bytes: reading.limits.held_bytes.min(budget.total()), ..reading.limits.clone() };
     let limits = &limits;
-    let open = || source.open().map(|input| Metered::new(input, stored_bytes, limits)).map_err(ReadError::Io);
+    let open = || source.open().map(|input| Metered::new(input, stored_bytes, limits, deadline)).map_err(ReadError::Io);
     let mut pass = Pass {
         stream: TarStream::new(open()?),
         matcher,

@@ -10,6 +10,7 @@ pub mod cache;
 pub mod catalogers;
 pub mod clamd;
 mod cpe;
+pub mod deadline;
 mod distribution;
 pub mod error;
 mod evidence;

@@ -1,8 +1,13 @@
 //! Bounds on what one image may make us do. Each has a name, which the error or problem carries.
 
+use serde::{Deserialize, Serialize};
+
 /// Bounds on reading one image. Every one is reached by some hostile image; none by a sane one.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
 pub struct Limits {
+    /// Seconds that the analysis of one image may take, reading and waiting for its bytes included; 0 for any.
+    pub analysis_seconds: u64,
     /// Uncompressed bytes of one layer.
     pub layer_bytes: u64,
     /// Entries of one layer.
@@ -41,6 +46,7 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
+            analysis_seconds: 15 * 60,
             layer_bytes: 64 << 30,
             layer_entries: 2_000_000,
             layers: 512,

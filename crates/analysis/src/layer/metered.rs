@@ -2,6 +2,7 @@
 
 use std::io::{self, BufRead, Read};
 
+use crate::deadline::Deadline;
 use crate::error::ReadError;
 use crate::limits::Limits;
 
@@ -21,24 +22,28 @@ struct Hit {
     limit: u64,
 }
 
-/// Fails on the first byte beyond a limit.
+/// Fails on the first byte beyond a limit, or too late.
 pub(super) struct Metered<'a, R> {
     inner: R,
     read: u64,
     /// What the layer may have by its ratio alone.
     by_ratio: u64,
     limits: &'a Limits,
+    deadline: Deadline<'a>,
 }
 
 impl<'a, R> Metered<'a, R> {
-    pub(super) fn new(inner: R, stored_bytes: u64, limits: &'a Limits) -> Self {
-        Self { inner, read: 0, by_ratio: by_ratio(stored_bytes, limits), limits }
+    pub(super) fn new(inner: R, stored_bytes: u64, limits: &'a Limits, deadline: Deadline<'a>) -> Self {
+        Self { inner, read: 0, by_ratio: by_ratio(stored_bytes, limits), limits, deadline }
     }
 }
 
 impl<R: BufRead> BufRead for Metered<'_, R> {
     fn fill_buf(&mut self) -> io::Result<&[u8]> {
         let ready = self.inner.fill_buf()?;
+        if let Err(ReadError::Limit(name, limit)) = self.deadline.check() {
+            return Err(io::Error::other(Hit { name, limit }));
+        }
         // What is there counts before it is given out.
         let read = self.read.saturating_add(ready.len() as u64);
         if read > self.limits.layer_bytes {

@@ -133,6 +133,7 @@ fn read_with(layer: &Layer, stored: u64, limits: &Limits, budget: u64) -> Result
         memo: &memo,
         limits,
         budget: &budget,
+        deadline: Deadline::new(None, 0),
     };
     read_layer(layer, stored, reading)
 }

@@ -1,10 +1,14 @@
 //! Whole images of a few files.
 
 use std::io::{self, BufRead};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use killick_analysis::analyze::{Options, Progress, Step, analyze};
 use killick_analysis::cache::FolderCache;
+use killick_analysis::error::AnalysisError;
+use killick_analysis::limits::Limits;
 use killick_model::digest::Digest;
 use killick_model::image::LayerSource;
 use killick_model::package::PackageKind;
@@ -149,4 +153,37 @@ fn names_that_engines_overwrite_hide_nothing() {
     let analysis = analyze(&staging::image(vec![layer.concat()]), None, &Options::default()).unwrap();
     let found: Vec<_> = analysis.packages.iter().map(|package| package.location.to_string()).collect();
     assert_eq!(found, ["/app/node_modules/left-pad/package.json"]);
+}
+
+/// A clock on which time is up at the look of this number.
+fn up_at(look: u32) -> Arc<dyn Fn() -> Duration + Send + Sync> {
+    let looks = AtomicU32::new(0);
+    Arc::new(move || Duration::from_secs(if looks.fetch_add(1, Ordering::Relaxed) >= look { 60 } else { 59 }))
+}
+
+#[test]
+fn an_image_that_takes_too_long_is_given_up_wherever_it_is() {
+    let image = staging::image(vec![tar(&[("var/lib/dpkg/status", STATUS)]), tar(&[("srv/x", "content")])]);
+    let limits = Limits { analysis_seconds: 60, ..Limits::default() };
+    let mut ends = Vec::new();
+    for look in 0.. {
+        let steps = Arc::new(Steps::default());
+        let options =
+            Options { elapsed: Some(up_at(look)), progress: Some(steps.clone()), ..Options::limited(limits.clone()) };
+        match analyze(&image, None, &options) {
+            Ok(analysis) => {
+                assert_eq!(analysis.packages.len(), 1);
+                break;
+            }
+            Err(error) => {
+                assert!(matches!(error, AnalysisError::Time { limit: 60 }), "{error}");
+                let want = "the image takes longer to analyse than the limit `limit-analysis-seconds` of 60";
+                assert_eq!(error.to_string(), want);
+                ends.push(steps.0.lock().unwrap().last().cloned().unwrap_or_default());
+            }
+        }
+    }
+    ends.dedup();
+    assert_eq!(ends.first().map(String::as_str), Some(""), "before anything was read");
+    assert_eq!(ends.last().map(String::as_str), Some("joining"), "while packages were put together");
 }
