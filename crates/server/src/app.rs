@@ -1,6 +1,7 @@
 //! The service: its settings, what it remembers, what it knows, and who may come in.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use killick_store::{Settings, Store, StoreError};
 use secrecy::{ExposeSecret as _, SecretString};
@@ -84,6 +85,7 @@ impl App {
             database_url: config.storage.database_url.get().map(SecretString::from),
             secret: config.storage.secret_key.get().map(SecretString::from),
             max_connections: config.storage.max_connections,
+            patience: Duration::from_secs(config.storage.database_wait_seconds),
         };
         let store = Store::open(&settings).await;
         let store = store.map_err(|source| OpenError::Store { path: config.storage.data_dir.clone(), source })?;

@@ -115,6 +115,8 @@ pub struct StorageConfig {
     pub secret_key_file: PathBuf,
     /// Most connections to the database.
     pub max_connections: u32,
+    /// How long to wait at the start for a PostgreSQL that does not answer yet.
+    pub database_wait_seconds: u64,
 }
 
 impl Default for StorageConfig {
@@ -125,6 +127,7 @@ impl Default for StorageConfig {
             secret_key: Secret::default(),
             secret_key_file: PathBuf::new(),
             max_connections: 8,
+            database_wait_seconds: 60,
         }
     }
 }

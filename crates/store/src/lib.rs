@@ -32,6 +32,7 @@ pub mod tasks;
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use secrecy::SecretString;
 use tokio::sync::Notify;
@@ -57,6 +58,8 @@ pub struct Settings {
     pub secret: Option<SecretString>,
     /// The most connections to hold open for reading.
     pub max_connections: u32,
+    /// How long to wait for a PostgreSQL that does not answer yet.
+    pub patience: Duration,
 }
 
 /// The open store; cheap to clone.
@@ -75,7 +78,7 @@ impl Store {
         private::folder(dir)?;
         let seal = Seal::open(dir, settings.secret.as_ref())?;
         let blobs = Blobs::local(&dir.join("blobs"))?;
-        let pool = Pool::open(dir, settings.database_url.as_ref(), settings.max_connections).await?;
+        let pool = Pool::open(settings).await?;
         migrate::run(&pool).await?;
         Ok(Self { pool, blobs, seal, nudge: Arc::new(Notify::new()) })
     }

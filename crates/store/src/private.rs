@@ -82,7 +82,15 @@ mod tests {
 
     async fn open(data_dir: &Path) -> Store {
         let data_dir = data_dir.to_owned();
-        Store::open(&Settings { data_dir, database_url: None, secret: None, max_connections: 1 }).await.unwrap()
+        Store::open(&Settings {
+            data_dir,
+            database_url: None,
+            secret: None,
+            max_connections: 1,
+            patience: std::time::Duration::ZERO,
+        })
+        .await
+        .unwrap()
     }
 
     #[tokio::test]

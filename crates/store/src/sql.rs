@@ -4,18 +4,17 @@ mod reach;
 #[macro_use]
 mod rows;
 
-use std::path::Path;
 use std::str::FromStr as _;
 use std::time::Duration;
 
-use secrecy::{ExposeSecret as _, SecretString};
+use secrecy::ExposeSecret as _;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{Executor as _, PgPool, SqlitePool};
 
 use crate::error::{During as _, StoreError};
-use crate::private;
 use crate::statements::NO_JIT_POSTGRES;
+use crate::{Settings, private};
 
 pub(crate) use rows::Column;
 
@@ -29,15 +28,16 @@ pub(crate) enum Pool {
 }
 
 impl Pool {
-    pub(crate) async fn open(dir: &Path, url: Option<&SecretString>, max_connections: u32) -> Result<Self, StoreError> {
+    pub(crate) async fn open(settings: &Settings) -> Result<Self, StoreError> {
         const DOING: &str = "being opened";
-        if let Some(url) = url {
+        let max_connections = settings.max_connections;
+        if let Some(url) = &settings.database_url {
             let url = url.expose_secret();
             if !url.starts_with("postgres://") && !url.starts_with("postgresql://") {
                 return Err(StoreError::Address);
             }
             let options = PgConnectOptions::from_str(url).during(DOING)?;
-            reach::once(&options, reach::PATIENCE).await?;
+            reach::wait(&options, settings.patience).await?;
             // Compiling a claim takes a hundred times as long as running it.
             let pool = PgPoolOptions::new()
                 .max_connections(max_connections.max(2))
@@ -47,7 +47,7 @@ impl Pool {
                 .during(DOING)?;
             return Ok(Self::Postgres(pool));
         }
-        let file = dir.join("killick.db");
+        let file = settings.data_dir.join("killick.db");
         private::files(&file)?;
         let options = SqliteConnectOptions::new()
             .filename(file)

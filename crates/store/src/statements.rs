@@ -187,6 +187,7 @@ mod tests {
             database_url: url.map(Into::into),
             secret: None,
             max_connections: 2,
+            patience: std::time::Duration::ZERO,
         };
         let store = Store::open(&settings).await.unwrap();
         let other = if matches!(store.pool, Pool::Sqlite { .. }) { "_POSTGRES" } else { "_SQLITE" };

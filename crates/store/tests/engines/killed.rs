@@ -47,6 +47,7 @@ async fn worker() {
         database_url: std::env::var_os(DATABASE).map(|url| url.into_string().unwrap().into()),
         secret: None,
         max_connections: 1,
+        patience: std::time::Duration::ZERO,
     };
     let store = Store::open(&settings).await.unwrap();
     let (task, lease) = store.claim(&[], 10, 2).await.unwrap().unwrap();

@@ -41,6 +41,7 @@ async fn open(url: Option<String>) -> Opened {
         database_url: url.map(Into::into),
         secret: None,
         max_connections: 4,
+        patience: std::time::Duration::ZERO,
     };
     let store = Store::open(&settings).await.unwrap();
     for account in ["a", "b"] {
