@@ -6,6 +6,7 @@ use killick_model::package::Package;
 
 use crate::error::During as _;
 use crate::images::Image;
+use crate::sql::Pool;
 use crate::statements as sql;
 use crate::{Result, Store};
 
@@ -66,7 +67,37 @@ impl PackageIdentity {
     }
 }
 
+/// Where the last pruning came to.
+const PRUNED_TO: &str = "packages.pruned_to";
+
 impl Store {
+    /// Removes identities that no image carries any more, among the next so many from where the last call came to, and
+    /// from the first again after the last; answers how many it removed. So a call costs the same however many there
+    /// are.
+    pub async fn prune_packages(&self, batch: i64) -> Result<u64> {
+        const DOING: &str = "removing packages of no image";
+        Ok(transaction!(self.pool, tx => {
+            if let Pool::Postgres(_) = &self.pool {
+                sqlx::query(sql::LOCK_PACKAGES_POSTGRES).execute(&mut *tx).await.during(DOING)?;
+            }
+            let from: Option<String> =
+                sqlx::query_scalar(sql::SETTING).bind(PRUNED_TO).fetch_optional(&mut *tx).await.during(DOING)?;
+            let from: i64 = from.and_then(|from| from.parse().ok()).unwrap_or(0);
+            let to: Option<i64> =
+                sqlx::query_scalar(sql::LAST_OF_PACKAGES).bind(from).bind(batch).fetch_one(&mut *tx).await.during(DOING)?;
+            let pruned = match to {
+                None => 0,
+                Some(to) => sqlx::query(sql::PRUNE_PACKAGES).bind(from).bind(to).execute(&mut *tx).await.during(DOING)?
+                    .rows_affected(),
+            };
+            let to = to.unwrap_or(0);
+            if to != from {
+                sqlx::query(sql::SET_SETTING).bind(PRUNED_TO).bind(to.to_string()).execute(&mut *tx).await.during(DOING)?;
+            }
+            pruned
+        }))
+    }
+
     /// The packages of an image.
     pub async fn packages_of_image(&self, account: &str, digest: &str) -> Result<Vec<PackageRow>> {
         read!(self.pool, db => sqlx::query_as(sql::PACKAGES_OF_IMAGE).bind(account).bind(digest).fetch_all(db).await)

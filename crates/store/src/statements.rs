@@ -100,6 +100,10 @@ statements! {
 
     ADD_PACKAGES = filled!(PACKAGE_COLUMNS, "insert into package (kind, name, version, architecture, source_name, source_version, release, origin) values ", " on conflict do nothing");
     LINK_PACKAGES = filled!(PACKAGE_COLUMNS, "with v as (values ", ") insert into image_package (image_id, package_id) select cast($401 as bigint), p.id from v join package p on p.name = v.column2 and p.version = v.column3 and p.kind = v.column1 and p.architecture = v.column4 and p.source_name = v.column5 and p.source_version = v.column6 and p.release = v.column7 and p.origin = v.column8 where true on conflict do nothing");
+    SHARE_PACKAGES_POSTGRES = "select pg_advisory_xact_lock_shared(7245532)";
+    LOCK_PACKAGES_POSTGRES = "select pg_advisory_xact_lock(7245532)";
+    LAST_OF_PACKAGES = "select max(id) from (select id from package where id > $1 order by id limit $2) batch";
+    PRUNE_PACKAGES = "delete from package where id > $1 and id <= $2 and not exists (select 1 from image_package l where l.package_id = package.id)";
     UNLINK_PACKAGES = "delete from image_package where image_id = $1";
     PACKAGES_OF_IMAGE = "select p.* from package p join image_package l on l.package_id = p.id join image i on i.id = l.image_id where i.account = $1 and i.digest = $2 order by p.kind, p.name, p.version, p.id";
     PACKAGES_NAMED = "select * from package where name = $1 or source_name = $1 order by id";

@@ -13,6 +13,9 @@ use crate::records::{AccountState, now};
 /// Microseconds of a day.
 const DAY: i64 = 86_400_000_000;
 
+/// Package identities that one run looks at.
+const PACKAGES: i64 = 10_000;
+
 /// The job.
 pub(super) const JOB: Job = Job {
     name: "retention",
@@ -44,7 +47,8 @@ pub(crate) async fn clean(app: &App) -> Result<(), StoreError> {
     let tasks = store.delete_old_tasks(before(retention.tasks_days)).await?;
     let evaluations = store.delete_old_evaluations(before(retention.evaluations_days)).await?;
     let events = store.delete_old_events(before(retention.events_days)).await?;
-    tracing::debug!(tasks, evaluations, events, "removed what is older than it is kept");
+    let packages = store.prune_packages(PACKAGES).await?;
+    tracing::debug!(tasks, evaluations, events, packages, "removed what is older than it is kept");
     Ok(())
 }
 

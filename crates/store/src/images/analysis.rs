@@ -6,6 +6,7 @@ use super::AnalysisStatus;
 use crate::batch::batches;
 use crate::error::{During as _, StoreError};
 use crate::packages::PackageIdentity;
+use crate::sql::Pool;
 use crate::statements as sql;
 use crate::tasks::{Lease, Task, TaskState};
 use crate::{Result, Store};
@@ -58,6 +59,10 @@ impl Store {
                 .bind(done.size_bytes).bind(&done.architecture).bind(&done.distro).bind(&done.distro_version).bind(done.layer_count)
                 .bind(now).bind(status.as_str()).fetch_optional(&mut *tx).await.during(DOING)?;
             if let Some(id) = id {
+                if let Pool::Postgres(_) = &self.pool {
+                    // None of them is pruned between its insertion and its link. SQLite has one writer anyway.
+                    sqlx::query(sql::SHARE_PACKAGES_POSTGRES).execute(&mut *tx).await.during(DOING)?;
+                }
                 sqlx::query(sql::UNLINK_PACKAGES).bind(id).execute(&mut *tx).await.during(DOING)?;
                 for batch in batches(&done.packages) {
                     let mut add = sqlx::query(sql::ADD_PACKAGES);

@@ -12,6 +12,7 @@ mod evaluations;
 mod images;
 mod killed;
 mod knowledge;
+mod packages;
 mod policies;
 mod registries;
 mod small;
@@ -86,6 +87,7 @@ on_both_engines! {
         a_task_that_kills_its_workers_is_given_up;
     knowledge: the_newest_index_is_in_use, feed_groups_are_replaced, layer_facts_are_kept_by_revision,
         matches_belong_to_an_index, first_detection_stays, a_new_analysis_forgets_matches;
+    packages: packages_of_no_image_go, pruning_goes_round_in_steps;
     policies: one_policy_is_active, the_active_policy_stays;
     registries: passwords_are_sealed, another_secret_does_not_open, longest_registry_first;
     small: settings_are_kept, events_page_backwards, subscriptions_switch, opening_again_finds_everything;
