@@ -168,7 +168,7 @@ statements! {
     RENEW = "update task set lease_until = $3, updated_at = $4 where id = $1 and lease = $2 and state = 'running' and lease_until > $4";
     COMPLETE = "update task set state = case when again then 'queued' else 'done' end, attempts = case when again then 0 else attempts end, run_after = case when again then $3 else run_after end, again = false, lease_until = null, updated_at = $3 where id = $1 and lease = $2 and state = 'running' returning state";
     COMPLETED = "select count(*) from task where id = $1 and lease = $2 and state in ('queued', 'done')";
-    FAIL = "update task set state = case when again or attempts < max_attempts then 'queued' else 'failed' end, attempts = case when again then 0 else attempts end, run_after = case when again then cast($5 as bigint) else $4 end, again = false, lease = null, lease_until = null, last_error = $3, updated_at = $5 where id = $1 and lease = $2 and state = 'running' returning *";
+    FAIL = "update task set state = case when again or (attempts < max_attempts and cast($4 as bigint) is not null) then 'queued' else 'failed' end, attempts = case when again then 0 else attempts end, run_after = coalesce(case when again then cast($5 as bigint) else cast($4 as bigint) end, run_after), again = false, lease = null, lease_until = null, last_error = $3, updated_at = $5 where id = $1 and lease = $2 and state = 'running' returning *";
     TASK = "select * from task where account = $1 and id = $2";
     DELETE_TASKS = "delete from task where account = $1";
     DELETE_OLD_TASKS = "delete from task where state in ('done', 'failed') and updated_at < $1";

@@ -114,10 +114,10 @@ impl Store {
         Ok(())
     }
 
-    /// Records a failure: queued again after a back-off, or failed for good after the last attempt.
-    pub async fn fail(&self, lease: &Lease, error: &str, retry_after_micros: i64, now: i64) -> Result<Task> {
+    /// Records a failure: queued again after a pause, or failed for good after the last attempt or without a pause.
+    pub async fn fail(&self, lease: &Lease, error: &str, retry_after_micros: Option<i64>, now: i64) -> Result<Task> {
         let row = write!(self.pool, db => sqlx::query_as(sql::FAIL).bind(lease.task).bind(&lease.token).bind(error)
-            .bind(now.saturating_add(retry_after_micros)).bind(now).fetch_optional(db).await);
+            .bind(retry_after_micros.map(|pause| now.saturating_add(pause))).bind(now).fetch_optional(db).await);
         row.during("failing a task")?.ok_or(StoreError::LeaseLost { task: lease.task })
     }
 

@@ -72,6 +72,29 @@ enum WorkError {
     Panicked,
 }
 
+/// Whether to try once more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Retry {
+    Later,
+    Never,
+}
+
+impl WorkError {
+    /// The same bytes are refused for the same reason, and what took too long has taken long enough.
+    fn retry(&self) -> Retry {
+        match self {
+            Self::Payload(_)
+            | Self::Analyse(
+                AnalysisError::Layers { .. }
+                | AnalysisError::Limit { .. }
+                | AnalysisError::Tar { .. }
+                | AnalysisError::Time { .. },
+            ) => Retry::Never,
+            _ => Retry::Later,
+        }
+    }
+}
+
 /// Does one task, if there is one. Whether there was.
 pub(crate) async fn work_once(app: &App) -> bool {
     let lease_micros = micros(app.config().analysis.lease_seconds.max(3));
@@ -102,7 +125,7 @@ async fn work(app: &App, task: &Task, lease: &Lease, lease_micros: i64) {
         Err(error) => {
             let cause = told(&error);
             tracing::warn!(error = %cause, "the analysis failed: {cause}");
-            if let Err(error) = fail(app, task, lease, &cause).await {
+            if let Err(error) = fail(app, task, lease, error.retry(), &cause).await {
                 tracing::error!(error = %error, "the failure cannot be recorded: {error}");
             }
         }
@@ -162,9 +185,9 @@ async fn keep_alive(app: &App, lease: &Lease, lease_micros: i64) {
     }
 }
 
-async fn fail(app: &App, task: &Task, lease: &Lease, cause: &str) -> Result<(), StoreError> {
+async fn fail(app: &App, task: &Task, lease: &Lease, retry: Retry, cause: &str) -> Result<(), StoreError> {
     let store = app.records().store();
-    let wait = back_off(task.attempts);
+    let wait = Some(back_off(task.attempts)).filter(|_| retry == Retry::Later);
     match serde_json::from_str::<Payload>(&task.payload) {
         Ok(payload) => store.fail_analysis(lease, &task.account, &payload.digest, cause, wait, now()).await?,
         Err(_) => store.fail(lease, cause, wait, now()).await?,

@@ -89,13 +89,13 @@ impl Store {
         account: &str,
         digest: &str,
         cause: &str,
-        retry_after_micros: i64,
+        retry_after_micros: Option<i64>,
         now: i64,
     ) -> Result<Task> {
         const DOING: &str = "failing an analysis";
         Ok(transaction!(self.pool, tx => {
             let task: Option<Task> = sqlx::query_as(sql::FAIL).bind(lease.task).bind(&lease.token).bind(cause)
-                .bind(now.saturating_add(retry_after_micros)).bind(now).fetch_optional(&mut *tx).await.during(DOING)?;
+                .bind(retry_after_micros.map(|pause| now.saturating_add(pause))).bind(now).fetch_optional(&mut *tx).await.during(DOING)?;
             let task = task.ok_or(StoreError::LeaseLost { task: lease.task })?;
             let status = if task.state == TaskState::Failed { AnalysisStatus::AnalysisFailed } else { AnalysisStatus::NotAnalyzed };
             sqlx::query(sql::FAIL_IMAGE).bind(account).bind(digest).bind(status.as_str()).bind(cause).bind(now)

@@ -129,7 +129,7 @@ pub(crate) async fn accounts_are_apart(Opened { store, .. }: &Opened) {
         if end == "finish" {
             store.finish_analysis(&lease, "b", digest, &analysis("other", 9), 8).await.unwrap();
         } else {
-            store.fail_analysis(&lease, "b", digest, "why", 0, 8).await.unwrap();
+            store.fail_analysis(&lease, "b", digest, "why", Some(0), 8).await.unwrap();
         }
     }
 

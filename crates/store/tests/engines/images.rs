@@ -38,7 +38,7 @@ pub(crate) async fn a_failed_image_is_tried_again(Opened { store, .. }: &Opened)
     let new = NewImage { task: NewTask { max_attempts: 1, ..task("a", None) }, ..image("a", "one") };
     store.add_image(&new, 1).await.unwrap();
     let (_, lease) = store.claim(&[], 10, 2).await.unwrap().unwrap();
-    store.fail_analysis(&lease, "a", &digest, "no such host", 5, 3).await.unwrap();
+    store.fail_analysis(&lease, "a", &digest, "no such host", Some(5), 3).await.unwrap();
     let failed = store.image("a", &digest).await.unwrap();
     assert_eq!(
         (failed.analysis_status, failed.failure.as_deref()),
@@ -60,7 +60,7 @@ pub(crate) async fn analysis_is_atomic(Opened { store, .. }: &Opened) {
     assert!(store.start_analysis(&lease, "a", &digest, 20).await.unwrap());
     let refused = store.finish_analysis(&lost, "a", &digest, &analysis("late", 2), 21).await;
     assert!(matches!(refused, Err(StoreError::LeaseLost { .. })));
-    let refused = store.fail_analysis(&lost, "a", &digest, "late", 5, 21).await;
+    let refused = store.fail_analysis(&lost, "a", &digest, "late", Some(5), 21).await;
     assert!(matches!(refused, Err(StoreError::LeaseLost { .. })));
     assert_eq!(store.packages_of_image("a", &digest).await.unwrap(), []);
     store.finish_analysis(&lease, "a", &digest, &analysis("x", 1), 22).await.unwrap();
@@ -157,13 +157,13 @@ pub(crate) async fn force_during_analysis_analyzes_again(Opened { store, .. }: &
     for vanish in [false, true] {
         store.add_image(&forced, 100).await.unwrap();
         let (_, lease) = store.claim(&[], 10, 100).await.unwrap().unwrap();
-        store.fail(&lease, "once", 0, 101).await.unwrap();
+        store.fail(&lease, "once", Some(0), 101).await.unwrap();
         let (_, lease) = store.claim(&[], 10, 102).await.unwrap().unwrap();
         store.add_image(&forced, 103).await.unwrap();
         if vanish {
             assert_eq!(store.give_up_vanished(112).await.unwrap(), []);
         } else {
-            store.fail_analysis(&lease, "a", &digest, "twice", 1000, 104).await.unwrap();
+            store.fail_analysis(&lease, "a", &digest, "twice", Some(1000), 104).await.unwrap();
         }
         let (task, lease) = store.claim(&[], 10, 113).await.unwrap().unwrap();
         assert_eq!((task.attempts, task.again), (1, false));
@@ -184,7 +184,7 @@ pub(crate) async fn force_while_queued_is_one_task(Opened { store, .. }: &Opened
     // One that waits for its back-off goes at once.
     store.add_image(&forced, 100).await.unwrap();
     let (_, lease) = store.claim(&[], 10, 101).await.unwrap().unwrap();
-    store.fail(&lease, "why", 1000, 102).await.unwrap();
+    store.fail(&lease, "why", Some(1000), 102).await.unwrap();
     assert_eq!(store.claim(&[], 10, 103).await.unwrap(), None);
     store.add_image(&forced, 104).await.unwrap();
     assert_eq!(store.claim(&[], 10, 105).await.unwrap().unwrap().0.attempts, 1);
@@ -201,7 +201,7 @@ pub(crate) async fn deletion_follows_the_rules(Opened { store, .. }: &Opened) {
     store.start_analysis(&lease, "a", &old.to_string(), 3).await.unwrap();
     let refused = store.delete_image("a", &old.to_string(), false, 3).await.unwrap();
     assert_eq!(refused, Deletion::Refused("the image is being analyzed"));
-    store.fail_analysis(&lease, "a", &old.to_string(), "why", 0, 3).await.unwrap();
+    store.fail_analysis(&lease, "a", &old.to_string(), "why", Some(0), 3).await.unwrap();
     assert_eq!(store.delete_image("a", &old.to_string(), false, 4).await.unwrap(), Deletion::Deleting(old.clone()));
     assert_eq!(store.delete_image("a", &old.to_string(), false, 5).await.unwrap(), Deletion::Deleting(old.clone()));
     assert_eq!(store.delete_image("a", &new.to_string(), true, 5).await.unwrap(), Deletion::Deleting(new));
@@ -240,7 +240,7 @@ pub(crate) async fn attempts_end_in_failure(Opened { store, .. }: &Opened) {
     for now in [10, 20] {
         let (_, lease) = store.claim(&[], 5, now).await.unwrap().unwrap();
         store.start_analysis(&lease, "a", &digest, now).await.unwrap();
-        let task = store.fail_analysis(&lease, "a", &digest, "timeout", 5, now + 1).await.unwrap();
+        let task = store.fail_analysis(&lease, "a", &digest, "timeout", Some(5), now + 1).await.unwrap();
         let image = store.image("a", &digest).await.unwrap();
         assert_eq!(image.failure.as_deref(), Some("timeout"));
         seen.push((task.state, image.analysis_status));

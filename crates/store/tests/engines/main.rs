@@ -93,7 +93,7 @@ on_both_engines! {
     small: settings_are_kept, events_page_backwards, subscriptions_switch, opening_again_finds_everything;
     tags: a_tag_moves_there_and_back, a_tag_learned_late_keeps_order, tags_at_once_are_one;
     tasks: tasks_are_leased, keys_belong_to_an_account, a_key_is_free_again, completing_twice_is_once, claims_are_fair,
-        kinds_are_chosen, priority_and_time_count, workers_never_share, ended_tasks_go;
+        kinds_are_chosen, priority_and_time_count, workers_never_share, ended_tasks_go, what_cannot_be_mended_fails_at_once;
 }
 
 fn task(account: &str, dedupe: Option<&str>) -> NewTask {

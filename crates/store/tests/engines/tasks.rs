@@ -17,8 +17,8 @@ pub(crate) async fn tasks_are_leased(Opened { store, .. }: &Opened) {
     assert_eq!((again.id, again.attempts), (id, 2));
     assert!(!store.renew(&first, 10, 16).await.unwrap());
     assert!(matches!(store.complete(&first, 16).await, Err(StoreError::LeaseLost { .. })));
-    assert!(matches!(store.fail(&first, "late", 5, 16).await, Err(StoreError::LeaseLost { .. })));
-    let failed = store.fail(&second, "why", 5, 17).await.unwrap();
+    assert!(matches!(store.fail(&first, "late", Some(5), 16).await, Err(StoreError::LeaseLost { .. })));
+    let failed = store.fail(&second, "why", Some(5), 17).await.unwrap();
     assert_eq!((failed.state, failed.last_error.as_deref()), (TaskState::Failed, Some("why")));
     assert_eq!(store.claim(&[], 10, 99).await.unwrap(), None);
 }
@@ -133,4 +133,18 @@ fn waits_double() {
     for (attempts, seconds) in waits {
         assert_eq!(back_off(attempts), seconds * second, "{attempts}");
     }
+}
+
+pub(crate) async fn what_cannot_be_mended_fails_at_once(Opened { store, .. }: &Opened) {
+    store.enqueue(&task("a", Some("k")), 1).await.unwrap();
+    let (_, lease) = store.claim(&[], 10, 2).await.unwrap().unwrap();
+    let failed = store.fail(&lease, "why", None, 3).await.unwrap();
+    assert_eq!((failed.state, failed.attempts, failed.run_after), (TaskState::Failed, 1, 0));
+    store.add_image(&super::image("a", "one"), 1).await.unwrap();
+    let (task, lease) = store.claim(&[], 10, 2).await.unwrap().unwrap();
+    let digest = super::image("a", "one").digest.to_string();
+    let failed = store.fail_analysis(&lease, "a", &digest, "why", None, 5).await.unwrap();
+    assert_eq!((failed.id, failed.state), (task.id, TaskState::Failed));
+    let image = store.image("a", &digest).await.unwrap();
+    assert_eq!(image.analysis_status.as_str(), "analysis_failed");
 }
