@@ -57,6 +57,14 @@ impl Options {
         Self { budget: Arc::new(Budget::new(limits.held_bytes)), limits, ..Self::default() }
     }
 
+    /// What facts are known by: who reads them, and under which limits.
+    fn revision(&self, readers: String) -> String {
+        match self.limits.key() {
+            None => readers,
+            Some(limits) => format!("{readers}-{limits}"),
+        }
+    }
+
     fn deadline(&self) -> Deadline<'_> {
         Deadline::new(self.elapsed.as_ref(), self.limits.analysis_seconds)
     }
@@ -103,7 +111,7 @@ pub fn analyze(
     let memo = Memo::default();
     let inspections = &options.inspections;
     let (clamd, mut clamd_run) = inspections.ask_clamd();
-    let revision = inspections.revision_key(clamd.as_ref());
+    let revision = options.revision(inspections.revision_key(clamd.as_ref()));
     let reading = Reading {
         matcher: &inspections.matcher,
         rules: inspections.rules.as_ref(),

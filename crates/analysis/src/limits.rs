@@ -1,5 +1,6 @@
 //! Bounds on what one image may make us do. Each has a name, which the error or problem carries.
 
+use killick_model::digest::Digest;
 use serde::{Deserialize, Serialize};
 
 /// Bounds on reading one image. Every one is reached by some hostile image; none by a sane one.
@@ -62,5 +63,30 @@ impl Default for Limits {
             archive_entries: 200_000,
             link_depth: 40,
         }
+    }
+}
+
+impl Limits {
+    /// What sets facts read under these limits apart from those read under the usual ones; nothing if they are the
+    /// same.
+    pub(crate) fn key(&self) -> Option<String> {
+        let usual = Self::default();
+        // What ends an analysis as a whole is not in the facts of its layers.
+        let own = Self { analysis_seconds: usual.analysis_seconds, layers: usual.layers, ..self.clone() };
+        (own != usual).then(|| Digest::of(format!("{own:?}").as_bytes()).hex())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limits_that_change_facts_have_a_key() {
+        let usual = Limits::default();
+        assert_eq!(usual.key(), None);
+        assert_eq!(Limits { analysis_seconds: 1, layers: 1, ..usual.clone() }.key(), None);
+        let (more, less) = (Limits { file_bytes: 1 << 40, ..usual.clone() }, Limits { file_bytes: 1, ..usual });
+        assert!(more.key().is_some() && more.key() != less.key());
     }
 }

@@ -9,6 +9,7 @@ mod explain;
 mod image;
 mod inspections;
 mod knowledge;
+mod limits;
 mod output;
 mod registry;
 mod sbom;

@@ -1,7 +1,10 @@
 //! How much of a hostile image is read before it is refused. Every limit has its own named error.
 
+use serde::{Deserialize, Serialize};
+
 /// Limits of one staging. The defaults admit every image that engines can run.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
 pub struct Limits {
     /// Bytes of a manifest, an index, a configuration or a token answer, each.
     pub document_bytes: u64,

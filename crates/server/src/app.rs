@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use killick_analysis::analyze::Options;
+use killick_analysis::budget::Budget;
 use killick_store::{Settings, Store, StoreError};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
@@ -31,6 +33,8 @@ struct Inner {
     logins: Logins,
     cache: Cache,
     extra_ca: Option<Vec<u8>>,
+    /// Bytes of files held at once by all analyses of this process.
+    budget: Arc<Budget>,
     /// Where layers are read: they may wait for a registry, and answers must not wait for them.
     analysts: rayon::ThreadPool,
 }
@@ -99,6 +103,7 @@ impl App {
             knowledge,
             logins: Logins::new(&config.logins, clock::steady)?,
             cache: Cache::default(),
+            budget: Arc::new(Budget::new(config.limits.held_bytes)),
             extra_ca: Some(extra_ca).filter(|pem| !pem.is_empty()),
             analysts: rayon::ThreadPoolBuilder::new()
                 .thread_name(|number| format!("analysis-{number}"))
@@ -136,6 +141,12 @@ impl App {
 
     pub(crate) fn cache(&self) -> &Cache {
         &self.0.cache
+    }
+
+    /// How an image is analysed, beginning now.
+    pub(crate) fn analysis_options(&self) -> Options {
+        let (limits, budget) = (self.config().limits.clone(), Arc::clone(&self.0.budget));
+        Options { limits, budget, elapsed: Some(clock::stopwatch()), ..Options::default() }
     }
 
     /// Where layers are read.

@@ -1,8 +1,10 @@
 //! The one place that looks at clocks.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use jiff::Timestamp;
+use killick_analysis::deadline::Elapsed;
 
 /// This instant.
 #[expect(clippy::disallowed_methods, reason = "everybody else asks here")]
@@ -13,4 +15,10 @@ pub(crate) fn now() -> Timestamp {
 /// This instant, of a clock that only goes forward.
 pub(crate) fn steady() -> Instant {
     Instant::now()
+}
+
+/// Tells how much time has passed since now.
+pub(crate) fn stopwatch() -> Elapsed {
+    let begun = steady();
+    Arc::new(move || begun.elapsed())
 }

@@ -9,6 +9,8 @@ mod secret;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use killick_analysis::limits::Limits as AnalysisLimits;
+use killick_fetch::Limits as FetchLimits;
 use killick_fetch::egress::HostPattern;
 use serde::{Deserialize, Serialize};
 
@@ -35,6 +37,10 @@ pub struct Config {
     pub knowledge: KnowledgeConfig,
     /// Analysis of images.
     pub analysis: AnalysisConfig,
+    /// Bounds on what the analysis of one image may cost.
+    pub limits: AnalysisLimits,
+    /// Bounds on what an image's documents and its number of layers may be.
+    pub fetch_limits: FetchLimits,
     /// Registries.
     pub registries: RegistriesConfig,
     /// Where the service may go.

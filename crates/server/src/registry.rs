@@ -53,7 +53,12 @@ pub(crate) async fn fetch(app: &App, account: &str, reference: &Reference) -> Re
     let mut last = RegistryError::Address { registry: registry.clone() };
     for transport in transports(&app.config().registries, registry, login.as_ref()) {
         let registry = options(app, login.as_ref(), transport);
-        match stage(&source, &StageOptions { registry, ..StageOptions::default() }).await {
+        match stage(
+            &source,
+            &StageOptions { registry, limits: app.config().fetch_limits.clone(), ..StageOptions::default() },
+        )
+        .await
+        {
             Err(StageError::Registry(error)) if is_wrong_transport(&error, transport) => last = error,
             result => return Ok(result?),
         }

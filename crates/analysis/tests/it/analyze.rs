@@ -187,3 +187,19 @@ fn an_image_that_takes_too_long_is_given_up_wherever_it_is() {
     assert_eq!(ends.first().map(String::as_str), Some(""), "before anything was read");
     assert_eq!(ends.last().map(String::as_str), Some("joining"), "while packages were put together");
 }
+
+#[test]
+fn facts_read_under_other_limits_are_other_facts() {
+    let folder = tempfile::tempdir().unwrap();
+    let cache = FolderCache::new(folder.path());
+    let image = staging::image(vec![tar(&[("var/lib/dpkg/status", STATUS)])]);
+    let small = Options::limited(Limits { file_bytes: 10, ..Limits::default() });
+    let kinds = |analysis: &killick_model::analysis::Analysis| {
+        let problems = analysis.problems.iter().map(|problem| problem.kind.clone());
+        (analysis.packages.len(), problems.collect::<Vec<_>>())
+    };
+    let first = analyze(&image, Some(&cache), &small).unwrap();
+    assert_eq!(kinds(&first), (0, vec!["limit-file-bytes".to_owned()]));
+    let second = analyze(&image, Some(&cache), &Options::default()).unwrap();
+    assert_eq!(kinds(&second), (1, Vec::new()));
+}

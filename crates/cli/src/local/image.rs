@@ -9,11 +9,13 @@ use etcetera::BaseStrategy as _;
 use killick_analysis::analyze::{Options, analyze};
 use killick_analysis::cache::{FolderCache, LayerCache};
 use killick_analysis::inspectors::Inspections;
+use killick_analysis::limits::Limits;
 use killick_fetch::{Source, StageOptions};
 use killick_model::analysis::Analysis;
 use killick_model::image::{Platform, StagedImage};
 use killick_model::problem::Problem;
 
+use super::limits::LimitArgs;
 use super::registry::RegistryArgs;
 use crate::progress::Display;
 use crate::report_error::hinted;
@@ -31,6 +33,8 @@ pub(crate) struct ImageArgs {
     /// Fetch layers that the registry does not have from the URLs that their manifest names
     #[arg(long)]
     foreign_layers: bool,
+    #[command(flatten)]
+    limits: LimitArgs,
     /// Folder of layer facts (default: killick/layers in the user's cache folder)
     #[arg(long, value_name = "DIR", env = "KILLICK_CACHE")]
     cache: Option<PathBuf>,
@@ -44,6 +48,7 @@ pub(crate) struct ImageArgs {
 /// Stages and analyses the image.
 pub(super) async fn analyse(args: &ImageArgs, inspections: Arc<Inspections>) -> anyhow::Result<Analysis> {
     let source = Source::parse(&args.source).map_err(hinted)?;
+    let limits = args.limits.limits();
     let display = Arc::new(Display::new());
     let environment = crate::environment::read();
     let options = StageOptions {
@@ -52,20 +57,26 @@ pub(super) async fn analyse(args: &ImageArgs, inspections: Arc<Inspections>) -> 
         environment,
         foreign_layers: args.foreign_layers,
         progress: Some(display.clone()),
+        limits: limits.fetch,
         ..StageOptions::default()
     };
     let staged = killick_fetch::stage(&source, &options).await.map_err(hinted)?;
     let cache = cache(args);
-    let analysis = tokio::task::spawn_blocking(move || read(&staged, cache.as_ref(), inspections))
+    let analysis = tokio::task::spawn_blocking(move || read(&staged, cache.as_ref(), inspections, limits.analysis))
         .await
         .context("the analysis was interrupted")?;
     display.finish();
     analysis
 }
 
-fn read(staged: &StagedImage, cache: Option<&FolderCache>, inspections: Arc<Inspections>) -> anyhow::Result<Analysis> {
+fn read(
+    staged: &StagedImage,
+    cache: Option<&FolderCache>,
+    inspections: Arc<Inspections>,
+    limits: Limits,
+) -> anyhow::Result<Analysis> {
     let cache = cache.map(|cache| cache as &dyn LayerCache);
-    let options = Options { inspections, ..Options::default() };
+    let options = Options { inspections, elapsed: Some(crate::clock::stopwatch()), ..Options::limited(limits) };
     let mut analysis = analyze(staged, cache, &options).map_err(hinted)?;
     analysis.problems.extend(moved(staged));
     Ok(analysis)

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
-use killick_analysis::analyze::{Options, analyze};
+use killick_analysis::analyze::analyze;
 use killick_analysis::error::AnalysisError;
 use killick_model::analysis::Analysis;
 use killick_model::reference::Reference;
@@ -145,7 +145,8 @@ async fn attempt(app: &App, task: &Task, lease: &Lease) -> Result<(), WorkError>
     }
     let staged = registry::fetch(app, &task.account, &payload.reference).await.map_err(WorkError::Fetch)?;
     let cache = StoredFacts::new(app.records().clone());
-    let outcome = cpu::run_on(app.analysts(), move || analyze(&staged, Some(&cache), &Options::default())).await;
+    let options = app.analysis_options();
+    let outcome = cpu::run_on(app.analysts(), move || analyze(&staged, Some(&cache), &options)).await;
     let analysis = Arc::new(outcome.map_err(WorkError::Analyse)?);
     let document = Arc::clone(&analysis);
     let blob = store.blobs().put_written(move |out| Ok(serde_json::to_writer(out, &*document)?)).await?;

@@ -82,7 +82,8 @@ impl Store {
         Ok(())
     }
 
-    /// Records a failed attempt at task and image: the image waits again, or has failed with its task.
+    /// Records a failed attempt at task and image: the image waits again, or has failed with its task, which it has
+    /// without a pause.
     pub async fn fail_analysis(
         &self,
         lease: &Lease,
