@@ -14,6 +14,7 @@ mod killed;
 mod knowledge;
 mod packages;
 mod policies;
+mod previous;
 mod registries;
 mod small;
 mod tags;

@@ -1,0 +1,144 @@
+//! Fills a new store with a little of everything, for `testdata/previous/make`.
+//!
+//! usage: `fill DATA_DIR [DATABASE_URL]`
+
+use std::collections::BTreeMap;
+use std::error::Error;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use killick_model::digest::Digest;
+use killick_store::accounts::{AccountState, AccountType, UserType};
+use killick_store::evaluations::NewEvaluation;
+use killick_store::images::{FinishedAnalysis, NewImage, TagName};
+use killick_store::knowledge::{FeedGroup, Knowledge, NewMatches};
+use killick_store::packages::PackageIdentity;
+use killick_store::registries::NewRegistry;
+use killick_store::tasks::NewTask;
+use killick_store::{Settings, Store};
+
+/// What registry passwords are sealed with. `tests/engines/previous.rs` knows it too.
+const SECRET: &str = "the secret of stores that are only there to be read by tests";
+
+fn image(name: &str, tag: &str) -> NewImage {
+    NewImage {
+        account: "team".to_owned(),
+        digest: Digest::of(name.as_bytes()),
+        index_digest: Some(Digest::of(format!("index of {name}").as_bytes())),
+        config_digest: Digest::of(format!("config of {name}").as_bytes()),
+        tag: TagName {
+            registry: "registry.example.com".to_owned(),
+            repository: "shop/web".to_owned(),
+            tag: tag.to_owned(),
+        },
+        detected_at: 1_700_000_000_000_000,
+        size_bytes: 1000,
+        architecture: "amd64".to_owned(),
+        layer_count: 2,
+        dockerfile: Some("FROM debian:12\n".to_owned()),
+        manifest: Some(Digest::of(b"a manifest")),
+        annotations: BTreeMap::from([("owner".to_owned(), Some("shop".to_owned()))]),
+        force: false,
+        autosubscribe: true,
+        task: NewTask {
+            kind: "analyze_image",
+            account: "team".to_owned(),
+            payload: format!("{{\"digest\":\"{}\"}}", Digest::of(name.as_bytes())),
+            priority: 0,
+            run_after: 0,
+            dedupe: None,
+            max_attempts: 3,
+        },
+    }
+}
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let mut arguments = std::env::args().skip(1);
+    let data_dir = PathBuf::from(arguments.next().ok_or("usage: fill DATA_DIR [DATABASE_URL]")?);
+    let database_url = arguments.next().map(Into::into);
+    let secret = Some(SECRET.into());
+    let settings = Settings { data_dir, database_url, secret, max_connections: 2, patience: Duration::ZERO };
+    let store = Store::open(&settings).await?;
+    let start = 1_700_000_000_000_000;
+
+    store.create_account("admin", AccountType::Admin, Some("admin@example.com"), start).await?;
+    store.create_account("team", AccountType::User, None, start + 1).await?;
+    store.create_account("gone", AccountType::User, None, start + 2).await?;
+    store.set_account_state("gone", AccountState::Disabled, start + 3).await?;
+    store.create_user("admin", "admin", UserType::Native, None, Some("$argon2id$not-a-hash"), start).await?;
+    store.create_user("team", "alice", UserType::Native, None, None, start).await?;
+
+    store.put_policy("team", "shop", "{\"id\":\"shop\"}", "local", start).await?;
+    store.put_policy("team", "other", "{\"id\":\"other\"}", "local", start).await?;
+    store.activate_policy("team", "shop", start + 1).await?;
+    let registry = NewRegistry {
+        registry: "registry.example.com".to_owned(),
+        name: "ours".to_owned(),
+        kind: "docker_v2".to_owned(),
+        username: "puller".to_owned(),
+        password: "pull-secret".into(),
+        verify: true,
+    };
+    store.add_registry("team", &registry, start).await?;
+
+    // One image is analysed, one has failed, one waits.
+    let (analyzed, _) = store.add_image(&image("analyzed", "1"), start).await?;
+    let digest = analyzed.digest.to_string();
+    let (_, lease) = store.claim(&[], 10, start).await?.ok_or("no task")?;
+    store.start_analysis(&lease, "team", &digest, start).await?;
+    let package = |name: &str, kind: &str| {
+        PackageIdentity([kind, name, "1.0-1", "amd64", name, "1.0-1", "debian:12", ""].map(str::to_owned))
+    };
+    let done = FinishedAnalysis {
+        analysis: Digest::of(b"an analysis"),
+        size_bytes: 4000,
+        architecture: "amd64".to_owned(),
+        distro: "debian".to_owned(),
+        distro_version: "12".to_owned(),
+        layer_count: 2,
+        packages: vec![package("openssl", "deb"), package("zlib", "deb")],
+    };
+    store.finish_analysis(&lease, "team", &digest, &done, start + 5).await?;
+    let (failed, _) = store.add_image(&image("failed", "2"), start).await?;
+    let (_, lease) = store.claim(&[], 10, start).await?.ok_or("no task")?;
+    store.start_analysis(&lease, "team", &failed.digest.to_string(), start).await?;
+    store.fail_analysis(&lease, "team", &failed.digest.to_string(), "no such layer", None, start + 6).await?;
+    store.add_image(&image("waiting", "3"), start).await?;
+
+    let index = Digest::of(b"an index");
+    let knowledge =
+        Knowledge { digest: index.clone(), path: "advisories.db".to_owned(), data_at: start, installed_at: start };
+    store.set_knowledge(&knowledge).await?;
+    let group = FeedGroup {
+        feed: "vulnerabilities".to_owned(),
+        name: "debian:12".to_owned(),
+        enabled: true,
+        record_count: 7,
+        synced_at: Some(start),
+    };
+    store.set_feed_group(&group).await?;
+    store.put_layer_fact(&Digest::of(b"a layer"), "revision", &Digest::of(b"facts"), start).await?;
+    let matches = NewMatches {
+        account: "team".to_owned(),
+        digest: digest.clone(),
+        analysis: done.analysis,
+        index,
+        blob: Digest::of(b"matches"),
+    };
+    store.put_matches(&matches, &[("CVE-2024-0001".to_owned(), "openssl 1.0-1".to_owned())], start + 7).await?;
+    let verdict = NewEvaluation {
+        account: "team".to_owned(),
+        digest: analyzed.digest,
+        tag: "registry.example.com/shop/web:1".to_owned(),
+        policy_id: "shop".to_owned(),
+        policy_digest: Digest::of(b"{\"id\":\"shop\"}"),
+        action: "stop".to_owned(),
+        result: Digest::of(b"a verdict"),
+    };
+    store.record_evaluation(&verdict, start + 8).await?;
+    store.add_event("team", "user.image.analysis.completed", "info", "{}", start + 9).await?;
+    store.set_setting("a.setting", "its value").await?;
+    store.close().await;
+    Ok(())
+}
