@@ -18,6 +18,7 @@ use crate::limits::Limits;
 
 mod apk;
 pub(crate) mod binary;
+mod bitnami;
 mod bun_lock;
 mod cargo_lock;
 mod cocoapods;
@@ -72,6 +73,8 @@ mod r;
 mod requirements;
 mod rpm;
 mod rust;
+mod sbom;
+mod snap;
 mod sqlite;
 mod swift;
 mod terraform;
@@ -91,6 +94,7 @@ pub const CATALOGERS: &[&dyn Cataloger] = &[
     &portage::Portage,
     &opkg::Opkg,
     &nix::Nix,
+    &snap::Snap,
     &python::Python,
     &conda::Conda,
     &npm::Npm,
@@ -138,6 +142,8 @@ pub const CATALOGERS: &[&dyn Cataloger] = &[
     &terraform::Terraform,
     &github_actions::GithubActions,
     &binary::Binary,
+    &bitnami::Bitnami,
+    &sbom::Sbom,
 ];
 
 /// Finds the packages that one kind of evidence declares.

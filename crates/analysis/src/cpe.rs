@@ -4,6 +4,9 @@
 
 use killick_model::package::{Package, PackageDetails, PackageKind};
 
+/// Bytes of a name that others wrote.
+const NAME_BYTES: usize = 1000;
+
 /// Candidates at most.
 const MAX_CANDIDATES: usize = 24;
 
@@ -28,16 +31,17 @@ pub(crate) fn candidates(package: &Package) -> Vec<String> {
 
 /// A name in the older form (NISTIR 7695, URI binding), `cpe:/a:VENDOR:PRODUCT[:VERSION]`, for a package of this
 /// version. Where the name has a version of its own, that holds.
-pub(crate) fn from_uri(uri: &str, version: &str) -> Option<String> {
+pub(crate) fn from_uri(uri: &str, version: Option<&str>) -> Option<String> {
     let mut parts = uri.trim().strip_prefix("cpe:/")?.split(':');
     let (part, vendor, product) = (parts.next()?, parts.next()?, parts.next()?);
     if !matches!(part, "a" | "o" | "h") || vendor.is_empty() || product.is_empty() {
         return None;
     }
     // Without what packagers add behind it.
-    let upstream = version.rsplit_once('-').map_or(version, |(upstream, _)| upstream);
-    let version = parts.next().filter(|version| !version.is_empty()).unwrap_or(upstream);
-    let [vendor, product, version] = [vendor, product, version].map(escape);
+    let upstream = version.map(|version| version.rsplit_once('-').map_or(version, |(upstream, _)| upstream));
+    let version = parts.next().filter(|version| !version.is_empty()).or(upstream);
+    let version = version.map_or_else(|| "*".to_owned(), escape);
+    let [vendor, product] = [vendor, product].map(escape);
     Some(format!("cpe:2.3:{part}:{vendor}:{product}:{version}:*:*:*:*:*:*:*"))
 }
 
@@ -45,6 +49,17 @@ pub(crate) fn from_uri(uri: &str, version: &str) -> Option<String> {
 pub(crate) fn of(product: &str, version: &str) -> Option<String> {
     let (vendor, product) = product.split_once(':')?;
     Some(format!("cpe:2.3:a:{}:{}:{}:*:*:*:*:*:*:*", escape(vendor), escape(product), escape(version)))
+}
+
+/// A name as a document of somebody else has it, in either form.
+pub(crate) fn written(name: &str) -> Option<String> {
+    let name = name.trim();
+    let Some(rest) = name.strip_prefix("cpe:2.3:") else { return from_uri(name, None) };
+    let (part, rest) = rest.split_once(':')?;
+    // Vendor, product, version and seven others. Bitnami leaves the part open.
+    let is_whole = rest.len() <= NAME_BYTES && rest.replace("\\:", "").matches(':').count() == 9;
+    let part = if part == "*" { "a" } else { part };
+    (is_whole && matches!(part, "a" | "o" | "h")).then(|| format!("cpe:2.3:{part}:{rest}"))
 }
 
 fn vendors_and_products(package: &Package) -> (Vec<String>, Vec<String>) {
@@ -164,7 +179,22 @@ mod tests {
             ("cpe:2.3:a:a:b", None),
         ] {
             let want = want.map(|name| format!("cpe:2.3:{name}:*:*:*:*:*:*:*"));
-            assert_eq!(from_uri(uri, "7.83.1-1"), want, "{uri}");
+            assert_eq!(from_uri(uri, Some("7.83.1-1")), want, "{uri}");
+        }
+    }
+
+    #[test]
+    fn names_of_others() {
+        for (name, want) in [
+            ("cpe:/a:haxx:libcurl", Some("a:haxx:libcurl:*")),
+            ("cpe:2.3:a:x:y\\:z:1.0:*:*:*:*:*:*:*", Some("a:x:y\\:z:1.0")),
+            ("cpe:2.3:*:apache:http_server:2.4.62:*:*:*:*:*:*:*", Some("a:apache:http_server:2.4.62")),
+            ("cpe:2.3:a:x:y", None),
+            ("cpe:2.3:x:a:b:1:*:*:*:*:*:*:*", None),
+            ("nonsense", None),
+        ] {
+            let want = want.map(|name| format!("cpe:2.3:{name}:*:*:*:*:*:*:*"));
+            assert_eq!(written(name), want, "{name}");
         }
     }
 

@@ -134,7 +134,7 @@ fn read(name: &str, version: &str, paragraph: &Paragraph, file: &WantedFile<'_>)
     package.licenses = field("license").into_iter().collect();
     // In bytes, unlike dpkg's.
     package.size_bytes = paragraph.get("installed-size").and_then(|size| size.parse().ok());
-    package.cpes = paragraph.get("cpe-id").and_then(|name| cpe::from_uri(name, version)).into_iter().collect();
+    package.cpes = paragraph.get("cpe-id").and_then(|name| cpe::from_uri(name, Some(version))).into_iter().collect();
     let essential = paragraph.get("essential") == Some("yes");
     let state = paragraph.get("status").map(dpkg::state).filter(|state| *state != "installed").map(str::to_owned);
     if essential || state.is_some() {

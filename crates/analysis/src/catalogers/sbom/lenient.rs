@@ -1,0 +1,259 @@
+//! Values of documents that others wrote: what is of another type than it should be is as good as absent.
+//!
+//! So one odd field costs that field, and a file that is something else altogether is no error. What is skipped is not
+//! kept in memory.
+
+use std::fmt;
+use std::marker::PhantomData;
+
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+
+/// Bytes of a text that is kept; nothing that is longer is a name or a version.
+const TEXT_BYTES: usize = 8 << 10;
+
+/// A text, if it is one and not too long.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub(in crate::catalogers) struct Text(pub(in crate::catalogers) Option<String>);
+
+impl Text {
+    pub(in crate::catalogers) fn is(&self, text: &str) -> bool {
+        self.0.as_deref() == Some(text)
+    }
+}
+
+/// An object, if it is one.
+#[derive(Debug, Clone)]
+pub(in crate::catalogers) struct Maybe<T>(pub(in crate::catalogers) Option<T>);
+
+impl<T> Default for Maybe<T> {
+    fn default() -> Self {
+        Self(None)
+    }
+}
+
+/// The objects of a list, if it is one.
+#[derive(Debug, Clone)]
+pub(in crate::catalogers) struct List<T>(pub(in crate::catalogers) Vec<T>);
+
+impl<T> Default for List<T> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+/// The texts of a list, each as it is or under a key of an object: schemas change from one to the other.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub(in crate::catalogers) struct Words(pub(in crate::catalogers) Vec<String>);
+
+/// Everything that is not what is looked for.
+macro_rules! skip_scalars {
+    ($none:expr) => {
+        fn visit_bool<E>(self, _: bool) -> Result<Self::Value, E> {
+            Ok($none)
+        }
+
+        fn visit_i64<E>(self, _: i64) -> Result<Self::Value, E> {
+            Ok($none)
+        }
+
+        fn visit_u64<E>(self, _: u64) -> Result<Self::Value, E> {
+            Ok($none)
+        }
+
+        fn visit_f64<E>(self, _: f64) -> Result<Self::Value, E> {
+            Ok($none)
+        }
+
+        fn visit_unit<E>(self) -> Result<Self::Value, E> {
+            Ok($none)
+        }
+
+        fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+            out.write_str("any value")
+        }
+    };
+}
+
+fn skip_list<'de, A: SeqAccess<'de>>(mut list: A) -> Result<(), A::Error> {
+    while list.next_element::<IgnoredAny>()?.is_some() {}
+    Ok(())
+}
+
+fn skip_object<'de, A: MapAccess<'de>>(mut object: A) -> Result<(), A::Error> {
+    while object.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+    Ok(())
+}
+
+impl<'de> Deserialize<'de> for Text {
+    fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
+        struct Visit;
+        impl<'de> Visitor<'de> for Visit {
+            type Value = Text;
+            skip_scalars!(Text(None));
+
+            fn visit_str<E>(self, text: &str) -> Result<Text, E> {
+                Ok(Text((text.len() <= TEXT_BYTES).then(|| text.to_owned())))
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<Text, A::Error> {
+                skip_list(list).map(|()| Text(None))
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, object: A) -> Result<Text, A::Error> {
+                skip_object(object).map(|()| Text(None))
+            }
+        }
+        input.deserialize_any(Visit)
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Maybe<T> {
+    fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
+        struct Visit<T>(PhantomData<T>);
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for Visit<T> {
+            type Value = Maybe<T>;
+            skip_scalars!(Maybe(None));
+
+            fn visit_str<E>(self, _: &str) -> Result<Maybe<T>, E> {
+                Ok(Maybe(None))
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<Maybe<T>, A::Error> {
+                skip_list(list).map(|()| Maybe(None))
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, object: A) -> Result<Maybe<T>, A::Error> {
+                T::deserialize(MapAccessDeserializer::new(object)).map(|value| Maybe(Some(value)))
+            }
+        }
+        input.deserialize_any(Visit(PhantomData))
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for List<T> {
+    fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
+        struct Visit<T>(PhantomData<T>);
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for Visit<T> {
+            type Value = List<T>;
+            skip_scalars!(List(Vec::new()));
+
+            fn visit_str<E>(self, _: &str) -> Result<List<T>, E> {
+                Ok(List(Vec::new()))
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<List<T>, A::Error> {
+                let mut values = Vec::new();
+                while let Some(value) = list.next_element::<Maybe<T>>()? {
+                    values.extend(value.0);
+                }
+                Ok(List(values))
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, object: A) -> Result<List<T>, A::Error> {
+                skip_object(object).map(|()| List(Vec::new()))
+            }
+        }
+        input.deserialize_any(Visit(PhantomData))
+    }
+}
+
+impl<'de> Deserialize<'de> for Words {
+    fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
+        struct Word(Text);
+        struct VisitWord;
+        impl<'de> Visitor<'de> for VisitWord {
+            type Value = Word;
+            skip_scalars!(Word(Text(None)));
+
+            fn visit_str<E>(self, text: &str) -> Result<Word, E> {
+                Ok(Word(Text(Some(text.to_owned()).filter(|text| text.len() <= TEXT_BYTES))))
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<Word, A::Error> {
+                skip_list(list).map(|()| Word(Text(None)))
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<Word, A::Error> {
+                let mut word = Text(None);
+                while let Some(key) = object.next_key::<Text>()? {
+                    let value: Text = object.next_value()?;
+                    if matches!(key.0.as_deref(), Some("value" | "cpe" | "name")) && word.0.is_none() {
+                        word = value;
+                    }
+                }
+                Ok(Word(word))
+            }
+        }
+        impl<'de> Deserialize<'de> for Word {
+            fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
+                input.deserialize_any(VisitWord)
+            }
+        }
+        struct Visit;
+        impl<'de> Visitor<'de> for Visit {
+            type Value = Words;
+            skip_scalars!(Words(Vec::new()));
+
+            fn visit_str<E>(self, _: &str) -> Result<Words, E> {
+                Ok(Words(Vec::new()))
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Words, A::Error> {
+                let mut words = Vec::new();
+                while let Some(Word(word)) = list.next_element()? {
+                    words.extend(word.0);
+                }
+                Ok(Words(words))
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, object: A) -> Result<Words, A::Error> {
+                skip_object(object).map(|()| Words(Vec::new()))
+            }
+        }
+        input.deserialize_any(Visit)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde::Deserialize;
+
+    use super::*;
+
+    #[derive(Debug, Deserialize)]
+    struct Thing {
+        #[serde(default)]
+        name: Text,
+        #[serde(default)]
+        inner: Maybe<Box<Thing>>,
+        #[serde(default)]
+        list: List<Thing>,
+    }
+
+    #[test]
+    fn words_are_read_in_both_forms() {
+        for (text, want) in [
+            (r#"["a", {"value": "b", "type": "x"}, {"cpe": "c"}, 1, ["d"], {"value": 1}]"#, &["a", "b", "c"][..]),
+            (r#"{"value": "a"}"#, &[]),
+            ("null", &[]),
+        ] {
+            assert_eq!(serde_json::from_str::<Words>(text).unwrap().0, want, "{text}");
+        }
+    }
+
+    #[test]
+    fn other_types_are_absent() {
+        for value in ["null", "true", "1", "-1", "1.5", "\"text\"", "[[1], {\"a\": []}]", "{\"name\": [], \"x\": {}}"] {
+            let text = format!("{{\"name\": {value}, \"inner\": {value}, \"list\": {value}}}");
+            let thing: Thing = serde_json::from_str(&text).unwrap();
+            assert_eq!(thing.name.0.is_some(), value == "\"text\"", "{value}");
+            assert_eq!(thing.inner.0.is_some(), value.starts_with('{'), "{value}");
+            assert_eq!(thing.list.0.len(), usize::from(value.starts_with('[')), "{value}");
+        }
+        let text = format!("{{\"name\": \"{}\", \"inner\": {{\"name\": \"in\"}}}}", "x".repeat(TEXT_BYTES + 1));
+        let thing: Thing = serde_json::from_str(&text).unwrap();
+        assert_eq!(thing.name.0, None);
+        assert!(thing.inner.0.unwrap().name.is("in"));
+    }
+}
