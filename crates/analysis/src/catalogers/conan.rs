@@ -2,19 +2,23 @@
 //!
 //! Formats: Conan documentation, "conan.lock" of 1.x (a graph of nodes, versions 0.1 to 0.4) and of 2.x (lists of
 //! references, version 0.5), "conanfile.txt", and "Custom package ID modes" for `conaninfo.txt`. In a cache of 1.x the
-//! folders tell the reference: `data/NAME/VERSION/USER/CHANNEL/package/ID/`; a user `_` is none.
+//! folders tell the reference: `data/NAME/VERSION/USER/CHANNEL/package/ID/`; a user `_` is none. A cache of 2.x has a
+//! database, `p/cache.sqlite3`, whose table `packages` has a row for each binary.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use killick_model::package::{Package, PackageKind};
 use killick_model::path::ImagePath;
 use serde::Deserialize;
 
 use super::published::Published;
-use super::{Cataloger, Found, WantedFile, Wants, declared, document, package};
+use super::{Cataloger, Found, WantedFile, Wants, declared, document, package, sqlite};
 
 /// Finds Conan packages.
 pub(super) struct Conan;
+
+/// Packages of one cache.
+const PACKAGES: usize = 100_000;
 
 #[derive(Deserialize)]
 struct Lock {
@@ -57,13 +61,15 @@ impl Cataloger for Conan {
     }
 
     fn wants(&self) -> Wants {
-        Wants { globs: &["**/conan.lock", "**/conanfile.txt", "**/conaninfo.txt"], executables: &[] }
+        let globs = &["**/conan.lock", "**/conanfile.txt", "**/conaninfo.txt", "**/p/cache.sqlite3"];
+        Wants { globs, executables: &[] }
     }
 
     fn read(&self, file: &mut WantedFile<'_>, found: &mut Found) {
         match file.path.file_name() {
             b"conan.lock" => lock(file, found),
             b"conanfile.txt" => manifest(file, found),
+            b"cache.sqlite3" => cache(file, found),
             _ => information(file, found),
         }
     }
@@ -81,6 +87,35 @@ fn lock(file: &WantedFile<'_>, found: &mut Found) {
     for (reference, is_development) in nodes.chain(listed) {
         let Some(reference) = Reference::parse(reference) else { continue };
         found.packages.push(Package { is_development, ..reference.package(declared, file.path) });
+    }
+}
+
+/// The cache of Conan 2: one reference may have been built several times, with other settings.
+fn cache(file: &WantedFile<'_>, found: &mut Found) {
+    // Other programs have files of this name as well.
+    if !sqlite::is_sqlite(file.bytes) {
+        return;
+    }
+    let mut packages: BTreeSet<(String, String)> = BTreeSet::new();
+    let mut broken = 0_u64;
+    let outcome = sqlite::rows(file.bytes, "packages", &mut |row| match row {
+        Ok(row) if packages.len() < PACKAGES => {
+            let text = |column| row.text(column).map(|text| String::from_utf8_lossy(text).into_owned());
+            packages.extend(text(0).map(|reference| (reference, text(1).unwrap_or_default())));
+        }
+        Ok(_) | Err(_) => broken += 1,
+    });
+    for (reference, revision) in &packages {
+        let Some(mut reference) = Reference::parse(reference) else { continue };
+        reference.revision = Some(revision.as_str());
+        found.packages.push(reference.package(package, file.path));
+    }
+    match outcome {
+        Ok(()) if broken == 0 => {}
+        Ok(()) => document::malformed(file, format!("{broken} rows of the cache of Conan are not read"), found),
+        // Nor need theirs have this table.
+        Err(_) if memchr::memmem::find(file.path.as_bytes(), b".conan2/").is_none() => {}
+        Err(reason) => document::malformed(file, reason, found),
     }
 }
 
