@@ -77,6 +77,18 @@ fn without_rebuild(kind: PackageKind, version: &str) -> Cow<'_, str> {
     }
 }
 
+/// `v4` and `v4.1` are tags that are moved along with releases: they stand for the latest of their series.
+fn latest(version: &str) -> Cow<'_, str> {
+    const LAST: &str = ".999999999";
+    let numbers = version.strip_prefix('v').unwrap_or(version);
+    let is_series = numbers.split('.').all(|number| !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit()));
+    match numbers.split('.').count() {
+        // A commit may be all digits.
+        parts @ 1..=2 if is_series && numbers.len() < 20 => Cow::Owned(format!("{version}{}", LAST.repeat(3 - parts))),
+        _ => version.into(),
+    }
+}
+
 /// The names of a language package.
 pub(super) fn language<'a>(ecosystem: &str, identity: &Identity<'a>) -> Vec<Query<'a>> {
     let package = identity.package;
@@ -103,6 +115,7 @@ pub(super) fn language<'a>(ecosystem: &str, identity: &Identity<'a>) -> Vec<Quer
         PackageKind::Go if package.name == "stdlib" && package.version.starts_with(|c: char| c.is_ascii_digit()) => {
             Cow::Owned(format!("go{}", package.version))
         }
+        PackageKind::GithubAction => latest(&package.version),
         _ => package.version.as_str().into(),
     };
     let mut queries = vec![query(name, version)];

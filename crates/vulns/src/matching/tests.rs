@@ -1,3 +1,4 @@
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
@@ -50,6 +51,12 @@ fn package(words: &[&str]) -> Package {
             PackageDetails::Go { main: words.contains(&"main"), toolchain: value("toolchain"), checksum: None }
         }
         PackageKind::Npm => PackageDetails::Npm { homepage: None, is_private: words.contains(&"private") },
+        _ if value("namespace").is_some() => PackageDetails::Published {
+            namespace: value("namespace"),
+            subpath: None,
+            qualifiers: BTreeMap::new(),
+            checksum: None,
+        },
         _ => PackageDetails::None,
     };
     Package {
