@@ -22,14 +22,16 @@ pub(crate) fn assign(packages: &mut [Package], files: &[FileEntry]) {
     }
 }
 
-/// Leaves out programs that are a package's, and those of which the build information of Go tells as much: they are
-/// there already. Of a program with several files, those are left out; its location becomes the first of the rest.
+/// Leaves out programs that are a package's, and those of which the build information of Go or the release file of a
+/// Java runtime tells as much: they are there already. Of a program with several files, those are left out; its location
+/// becomes the first of the rest.
 pub(crate) fn leave_out_known_programs(packages: &mut Vec<Package>, files: &[FileEntry]) {
     let is_program = |package: &Package| package.kind == PackageKind::Binary && package.evidence.is_installed();
     let of_programs = packages.iter().filter(|package| is_program(package)).flat_map(|package| &package.files);
     let owners = owners_of(of_programs.map(|file| file.path.as_bytes()), packages, files, answers_for_files);
     let owned: HashSet<Vec<u8>> = owners.into_keys().map(<[u8]>::to_vec).collect();
     let modules = main_modules(packages);
+    let runtimes = java_runtimes(packages);
     packages.retain_mut(|package| {
         if !is_program(package) || package.files.is_empty() {
             return true;
@@ -37,7 +39,8 @@ pub(crate) fn leave_out_known_programs(packages: &mut Vec<Package>, files: &[Fil
         let mut rest = std::mem::take(&mut package.files);
         rest.retain(|file| {
             let module = modules.get(file.path.as_bytes());
-            let is_known = module.is_some_and(|module| binary::is_known_by_module(package, module));
+            let is_known = module.is_some_and(|module| binary::is_known_by_module(package, module))
+                || matches!(package.name.as_str(), "openjdk" | "jdk") && is_below(file.path.as_bytes(), &runtimes);
             !is_known && !owned.contains(file.path.as_bytes())
         });
         package.files = rest;
@@ -61,6 +64,16 @@ fn main_modules(packages: &[Package]) -> HashMap<Vec<u8>, String> {
     let mains = packages.iter().filter(|package| matches!(package.details, PackageDetails::Go { main: true, .. }));
     let known = mains.filter(|package| package.nested.is_empty() && is_known(&package.version));
     known.map(|package| (package.location.as_bytes().to_vec(), package.name.clone())).collect()
+}
+
+/// Folders of Java runtimes whose release file tells more than their programs.
+fn java_runtimes(packages: &[Package]) -> Vec<Vec<u8>> {
+    let told = packages.iter().filter(|package| package.kind == PackageKind::Binary && package.cataloger == "jdk");
+    told.filter_map(|package| package.location.parent().map(<[u8]>::to_vec)).collect()
+}
+
+fn is_below(path: &[u8], folders: &[Vec<u8>]) -> bool {
+    folders.iter().any(|folder| path.strip_prefix(folder.as_slice()).is_some_and(|rest| rest.starts_with(b"/")))
 }
 
 /// The first package among those that may own files, of each path that one lists. Paths are compared as the merged

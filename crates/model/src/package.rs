@@ -62,10 +62,6 @@ pub struct Package {
     /// The distribution it is of, where that is not the image's: it answers for the package.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub distribution: Option<Distribution>,
-    /// Of a package that is known by the bytes of its files: what else has the same ones, as package URLs. Other
-    /// versions first.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub alternatives: Vec<String>,
     /// What kind of evidence says that it is there.
     #[serde(default, skip_serializing_if = "PackageEvidence::is_installed")]
     pub evidence: PackageEvidence,
@@ -368,7 +364,6 @@ impl Package {
             files: Vec::new(),
             owner: None,
             distribution: None,
-            alternatives: Vec::new(),
             evidence: PackageEvidence::Installed,
             fetched_from: None,
             is_development: false,
