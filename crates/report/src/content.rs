@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 mod binary;
 mod docker_history;
 mod dockerfile;
+mod file_content_search;
 mod files;
 mod gem;
 mod go;
@@ -16,6 +17,8 @@ mod manifest;
 mod npm;
 pub(crate) mod os;
 pub(crate) mod python;
+mod retrieved_files;
+mod secret_search;
 
 /// What the records are made of.
 #[derive(Debug, Clone, Copy)]
@@ -57,9 +60,21 @@ pub const METADATA_TYPES: &[ContentType] = &[
     ContentType { name: "dockerfile", render: dockerfile::render },
 ];
 
+/// What inspectors saw, served as artifacts of the image.
+pub const ARTIFACT_TYPES: &[ContentType] = &[
+    ContentType { name: "retrieved_files", render: retrieved_files::render },
+    ContentType { name: "file_content_search", render: file_content_search::render },
+    ContentType { name: "secret_search", render: secret_search::render },
+];
+
 /// The content or metadata type of this name.
 pub fn find(name: &str) -> Option<&'static ContentType> {
     CONTENT_TYPES.iter().chain(METADATA_TYPES).find(|content| content.name == name)
+}
+
+/// A line number as version 1 counts, from 0.
+const fn wire_line(line: u64) -> u64 {
+    line.saturating_sub(1)
 }
 
 /// What stands for a value that nobody knows.

@@ -6,7 +6,7 @@ use jsonschema::Registry;
 use killick_model::analysis::Analysis;
 use killick_model::evaluation::Evaluation;
 use killick_model::matching::Matches;
-use killick_report::content::{CONTENT_TYPES, METADATA_TYPES, Subject};
+use killick_report::content::{ARTIFACT_TYPES, CONTENT_TYPES, METADATA_TYPES, Subject};
 use killick_report::formats::{FORMATS, Format, Knowledge, Report, Style};
 use killick_report::vulnerabilities::{Kind, WontFix, records};
 use killick_report::{content, evaluation, formats};
@@ -90,7 +90,7 @@ fn pretty(value: &Value) -> String {
 fn content_types() {
     let manifest = br#"{"schemaVersion":2,"layers":[]}"#;
     for input in inputs() {
-        for kind in CONTENT_TYPES.iter().chain(METADATA_TYPES) {
+        for kind in CONTENT_TYPES.iter().chain(METADATA_TYPES).chain(ARTIFACT_TYPES) {
             let subject = Subject { analysis: &input.analysis, manifest, dockerfile: Some("FROM scratch\n") };
             let records = (kind.render)(&subject);
             check(&format!("content/{}", kind.name), &input.name, &pretty(&records));
@@ -205,7 +205,8 @@ fn evaluation_records() {
 
 #[test]
 fn registries_are_sound() {
-    let contents: Vec<&str> = CONTENT_TYPES.iter().chain(METADATA_TYPES).map(|kind| kind.name).collect();
+    let contents: Vec<&str> =
+        CONTENT_TYPES.iter().chain(METADATA_TYPES).chain(ARTIFACT_TYPES).map(|kind| kind.name).collect();
     let formats: Vec<&str> = FORMATS.iter().map(|format| format.name).collect();
     for (folder, names) in [("content", contents), ("formats", formats)] {
         let mut unique = names.clone();

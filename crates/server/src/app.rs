@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use killick_analysis::analyze::Options;
 use killick_analysis::budget::Budget;
+use killick_analysis::inspectors::Inspections;
 use killick_store::{Settings, Store, StoreError};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
@@ -35,6 +36,7 @@ struct Inner {
     extra_ca: Option<Vec<u8>>,
     /// Bytes of files held at once by all analyses of this process.
     budget: Arc<Budget>,
+    inspections: Arc<Inspections>,
     /// Where layers are read: they may wait for a registry, and answers must not wait for them.
     analysts: rayon::ThreadPool,
 }
@@ -76,6 +78,9 @@ pub enum OpenError {
     /// The threads that read layers cannot be started.
     #[error("cannot start the threads that read layers")]
     Threads(#[source] rayon::ThreadPoolBuildError),
+    /// The inspectors cannot be set up.
+    #[error("a setting of inspections cannot be used")]
+    Inspections(#[source] crate::inspections::InspectionsError),
     /// A file of certificates cannot be read.
     #[error("cannot read the certificate authorities")]
     Certificates(#[source] std::io::Error),
@@ -104,6 +109,7 @@ impl App {
             logins: Logins::new(&config.logins, clock::steady)?,
             cache: Cache::default(),
             budget: Arc::new(Budget::new(config.limits.held_bytes)),
+            inspections: crate::inspections::compile(&config.inspections).map_err(OpenError::Inspections)?,
             extra_ca: Some(extra_ca).filter(|pem| !pem.is_empty()),
             analysts: rayon::ThreadPoolBuilder::new()
                 .thread_name(|number| format!("analysis-{number}"))
@@ -146,7 +152,8 @@ impl App {
     /// How an image is analysed, beginning now.
     pub(crate) fn analysis_options(&self) -> Options {
         let (limits, budget) = (self.config().limits.clone(), Arc::clone(&self.0.budget));
-        Options { limits, budget, elapsed: Some(clock::stopwatch()), ..Options::default() }
+        let inspections = Arc::clone(&self.0.inspections);
+        Options { limits, budget, inspections, elapsed: Some(clock::stopwatch()), ..Options::default() }
     }
 
     /// Where layers are read.

@@ -9,6 +9,7 @@ mod secret;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use killick_analysis::inspectors::settings::Pattern;
 use killick_analysis::limits::Limits as AnalysisLimits;
 use killick_fetch::Limits as FetchLimits;
 use killick_fetch::egress::HostPattern;
@@ -41,6 +42,8 @@ pub struct Config {
     pub limits: AnalysisLimits,
     /// Bounds on what an image's documents and its number of layers may be.
     pub fetch_limits: FetchLimits,
+    /// What inspectors look for in images.
+    pub inspections: InspectionsConfig,
     /// Registries.
     pub registries: RegistriesConfig,
     /// Where the service may go.
@@ -227,6 +230,52 @@ pub struct AnalysisConfig {
 impl Default for AnalysisConfig {
     fn default() -> Self {
         Self { workers: 2, lease_seconds: 60, poll_seconds: 2, max_compressed_image_size_mb: 0 }
+    }
+}
+
+/// What inspectors look for in images. The default is what the original looks for.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct InspectionsConfig {
+    /// Keys, tokens and passwords.
+    pub secrets: bool,
+    /// Names of secret rules whose findings are left out.
+    pub ignore_secret_rules: Vec<String>,
+    /// Patterns of secrets, besides the rules that are built in.
+    pub secret_patterns: Vec<Pattern>,
+    /// Patterns to look for in every file.
+    pub content_search: Vec<Pattern>,
+    /// Files to keep whole.
+    pub retrieve_files: Vec<String>,
+    /// Larger files are not kept, in kilobytes.
+    pub retrieve_max_file_kb: u64,
+    /// Files of distribution packages, compared with the package databases.
+    pub verify_packages: bool,
+    /// Socket of the clamd that scans for malware, `unix:/path` or `tcp:host:port`; empty for none.
+    pub clamd: String,
+    /// Files of more are not sent to clamd, in megabytes: at most its own `StreamMaxLength`.
+    pub clamd_max_file_mb: u64,
+    /// How long clamd may be silent.
+    pub clamd_timeout_seconds: u64,
+    /// Files of digests of files that should not be there.
+    pub hash_lists: Vec<PathBuf>,
+}
+
+impl Default for InspectionsConfig {
+    fn default() -> Self {
+        Self {
+            secrets: true,
+            ignore_secret_rules: Vec::new(),
+            secret_patterns: Vec::new(),
+            content_search: Vec::new(),
+            retrieve_files: vec!["/etc/passwd".to_owned()],
+            retrieve_max_file_kb: 1000,
+            verify_packages: true,
+            clamd: String::new(),
+            clamd_max_file_mb: 100,
+            clamd_timeout_seconds: 120,
+            hash_lists: Vec::new(),
+        }
     }
 }
 

@@ -10,6 +10,7 @@ mod clock;
 mod config;
 mod cpu;
 mod images;
+mod inspections;
 mod jobs;
 mod judge;
 mod knowledge;
@@ -27,9 +28,11 @@ use tokio::sync::watch;
 pub use app::{App, OpenError};
 pub use auth::LoginsError;
 pub use config::{
-    AccountsConfig, AnalysisConfig, Config, ConfigError, DEFAULT_FILE, EgressConfig, KnowledgeConfig, LoginsConfig,
-    Network, RegistriesConfig, RetentionConfig, Role, Secret, ServerConfig, StorageConfig,
+    AccountsConfig, AnalysisConfig, Config, ConfigError, DEFAULT_FILE, EgressConfig, InspectionsConfig,
+    KnowledgeConfig, LoginsConfig, Network, RegistriesConfig, RetentionConfig, Role, Secret, ServerConfig,
+    StorageConfig,
 };
+pub use inspections::InspectionsError;
 
 /// Why the service ended.
 #[derive(Debug, thiserror::Error)]

@@ -11,6 +11,7 @@ use killick_model::severity::Severity;
 use super::{Knowledge, Report, Style, fix_text};
 use layout::{Colour, paint, plain, table};
 
+mod inspected;
 mod layout;
 mod verdict;
 
@@ -20,6 +21,9 @@ pub(super) fn render(report: &Report<'_>, style: Style, out: &mut dyn io::Write)
         (Some(matches), _) => vulnerabilities(&mut text, report, matches, style),
         (None, None) => packages(&mut text, report.analysis, style),
         (None, Some(_)) => {}
+    }
+    if report.matches.is_some() || report.evaluation.is_none() {
+        inspected::write(&mut text, report.analysis, style);
     }
     if let Some(evaluation) = report.evaluation {
         if !text.is_empty() {

@@ -5,6 +5,7 @@
 #![expect(clippy::struct_field_names, reason = "wire types have the names of the wire")]
 
 mod accounts;
+mod artifacts;
 mod checks;
 mod content;
 mod encoding;
@@ -68,6 +69,7 @@ fn described() -> OpenApiRouter<Guarded> {
         .merge(images::router())
         .merge(content::router())
         .merge(metadata::router())
+        .merge(artifacts::router())
         .merge(vulnerabilities::router())
         .merge(checks::router())
         .merge(policies::router())

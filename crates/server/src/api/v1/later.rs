@@ -24,7 +24,6 @@ const PATHS: &[&str] = &[
     "/subscriptions",
     "/subscriptions/{subscriptionId}",
     "/system/webhooks/{webhook_type}/test",
-    "/images/{imageDigest}/artifacts/{kind}",
     "/images/{imageDigest}/sboms/native",
 ];
 
