@@ -8,6 +8,7 @@ use axum::body::{Body, to_bytes};
 use axum::http::{Request as HttpRequest, header};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use killick_analysis::inspectors::settings::Pattern;
 use killick_server::{App, Config};
 use serde_json::Value;
 use tower::ServiceExt as _;
@@ -39,6 +40,13 @@ impl Service {
         let mut config = Config::default();
         config.storage.data_dir = data.path().to_owned();
         config.accounts.admin_password = "foobar".into();
+        // What the original was set up to look for.
+        let inspections = &mut config.inspections;
+        inspections.retrieve_files =
+            ["/etc/passwd", "/etc/debian_version", "/app/package.json"].map(str::to_owned).into();
+        let pattern = |name: &str, regex: &str| Pattern { name: name.to_owned(), regex: regex.to_owned() };
+        inspections.content_search =
+            vec![pattern("FOOBAR", "(?i).*foo=bar.*"), pattern("EXPRESS", r".*require\('express'\).*")];
         // The provider of these records looks into the folder `feed-data`.
         config.knowledge.feeds_dir = folder.to_owned();
         // Until a step asks for it, nothing is known: the index that ships with the program knows of the world.
