@@ -11,6 +11,7 @@ mod image;
 mod images;
 #[cfg(target_os = "linux")]
 mod memory;
+mod native;
 mod recordings;
 mod registry;
 mod service;

@@ -1,7 +1,7 @@
 //! A running `killick serve`.
 
 use std::net::TcpStream;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use super::command::{Run, killick};
@@ -54,11 +54,7 @@ impl Service {
 
     /// Runs the original client against the server.
     pub(crate) fn anchore_cli(&self, arguments: &[&str]) -> Run {
-        #[expect(clippy::disallowed_methods, reason = "tests learn of the original client from `cargo xtask`")]
-        let program = std::env::var("KILLICK_TEST_ANCHORE_CLI").unwrap_or_else(|_| {
-            super::command::repository().join("target/test-tools/anchore-cli/bin/anchore-cli").display().to_string()
-        });
-        assert!(Path::new(&program).exists(), "`{program}` is missing: `cargo xtask setup` installs what tests need");
+        let program = anchore_cli_program();
         let mut command = Command::new(program);
         command
             .env_clear()
@@ -94,4 +90,16 @@ fn spawn(folder: &Path, address: &str, variables: &[(&'static str, String)], rol
         .expect("the binary starts");
     wait_until("the server answers", || TcpStream::connect(address).is_ok());
     process
+}
+
+/// The unmodified original client.
+pub(crate) fn anchore_cli_program() -> PathBuf {
+    #[expect(clippy::disallowed_methods, reason = "tests learn of the original client from `cargo xtask`")]
+    let program = std::env::var_os("KILLICK_TEST_ANCHORE_CLI").map_or_else(
+        || super::command::repository().join("target/test-tools/anchore-cli/bin/anchore-cli"),
+        PathBuf::from,
+    );
+    let shown = program.display();
+    assert!(program.exists(), "`{shown}` is missing: `cargo xtask setup` installs what tests need");
+    program
 }

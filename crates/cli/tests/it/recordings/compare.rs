@@ -21,12 +21,16 @@ impl Volatile {
         Self(masks.into_iter().map(|(pattern, name)| (Regex::new(pattern).expect("a pattern"), name)).collect())
     }
 
-    fn masked(&self, text: &str) -> Vec<String> {
+    pub(super) fn masked(&self, text: &str) -> String {
         let mut text = text.to_owned();
         for (pattern, name) in &self.0 {
             text = pattern.replace_all(&text, *name).into_owned();
         }
-        text.lines().map(str::to_owned).collect()
+        text
+    }
+
+    fn lines(&self, text: &str) -> Vec<String> {
+        self.masked(text).lines().map(str::to_owned).collect()
     }
 }
 
@@ -39,7 +43,7 @@ pub(super) fn differences(volatile: &Volatile, want: (i32, &str), got: (i32, &st
     if want.0 != got.0 {
         found.push(format!("exit/{}/{}", want.0, got.0));
     }
-    let (want, got) = (volatile.masked(want.1), volatile.masked(got.1));
+    let (want, got) = (volatile.lines(want.1), volatile.lines(got.1));
     if want == got {
         return found;
     }
@@ -80,7 +84,11 @@ struct Known {
     /// Recordings it is about, `*` for any characters.
     cases: Vec<String>,
     /// Places it is about, `*` for any characters.
+    #[serde(default)]
     places: Vec<String>,
+    /// Our exit code and whole output are others than the original's: they stand in `chosen/CASE.snap`.
+    #[serde(default)]
+    whole: bool,
 }
 
 impl Differences {
@@ -92,6 +100,11 @@ impl Differences {
     /// Titles of all entries, in order.
     pub(super) fn titles(&self) -> impl Iterator<Item = &str> {
         self.difference.iter().map(|known| known.title.as_str())
+    }
+
+    /// Number of the entry by which somebody chose an output of our own for this case.
+    pub(super) fn whole(&self, case: &str) -> Option<usize> {
+        self.difference.iter().position(|known| known.whole && known.cases.iter().any(|pattern| matches(pattern, case)))
     }
 
     /// Number of the entry by which somebody chose this difference.
