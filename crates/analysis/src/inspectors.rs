@@ -9,6 +9,7 @@
 mod compiled;
 mod content_search;
 mod contents;
+mod licenses;
 mod malware;
 pub(crate) mod memo;
 mod package_files;
@@ -42,6 +43,7 @@ pub const INSPECTORS: &[&dyn Inspector] = &[
     &content_search::ContentSearch,
     &secrets::Secrets,
     &malware::Malware,
+    &licenses::Licenses,
 ];
 
 /// Looks for one kind of thing in the contents of files.

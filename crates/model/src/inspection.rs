@@ -23,6 +23,9 @@ pub struct Inspection {
     /// Secrets.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secrets: Option<SecretScan>,
+    /// Licences.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub licenses: Option<LicenseScan>,
     /// What each malware scanner said; empty if none could be asked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub malware: Option<Vec<MalwareScan>>,
@@ -122,6 +125,69 @@ pub struct SecretScan {
     /// For the rule of each finding, the regular expression that it is.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub patterns: BTreeMap<String, String>,
+}
+
+/// What is known of licences.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct LicenseScan {
+    /// What packages declare, for each that declares any.
+    pub packages: Vec<PackageLicense>,
+    /// Files with licences, ordered by path.
+    pub files: Vec<LicenseFile>,
+}
+
+/// The declared licences of a package, as SPDX writes them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PackageLicense {
+    /// The package.
+    pub package: PackageId,
+    /// One expression for all that could be understood.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expression: Option<String>,
+    /// Declared licences that are no expression, as written.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unknown: Vec<String>,
+}
+
+/// A file with licences.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LicenseFile {
+    /// Where it is.
+    pub path: ImagePath,
+    /// Index of the layer that brought it (0 is the lowest).
+    pub layer: u32,
+    /// The package that it came with, if that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub package: Option<PackageId>,
+    /// What in it says so, ordered by line.
+    pub evidence: Vec<LicenseEvidence>,
+}
+
+/// What says that a file is about a licence.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LicenseEvidence {
+    /// SPDX expression, or a declared name that is none.
+    pub expression: String,
+    /// What kind of evidence it is.
+    pub kind: EvidenceKind,
+    /// How much of the licence's text is there, in percent; 100 for what is named.
+    pub confidence: u8,
+    /// First line of it; the first of the file is 1.
+    pub first_line: u64,
+    /// Last line of it.
+    pub last_line: u64,
+}
+
+/// Kinds of evidence of a licence.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum EvidenceKind {
+    /// Its text. Whether a later version may be chosen is not in a text.
+    Text,
+    /// A field of Debian's machine-readable copyright format.
+    Declared,
+    /// An `SPDX-License-Identifier` tag.
+    Tag,
 }
 
 /// What one malware scanner said of the image.

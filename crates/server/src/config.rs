@@ -249,6 +249,8 @@ pub struct InspectionsConfig {
     pub retrieve_files: Vec<String>,
     /// Larger files are not kept, in kilobytes.
     pub retrieve_max_file_kb: u64,
+    /// Licences that packages declare, and those of licence files by their text.
+    pub licenses: bool,
     /// Files of distribution packages, compared with the package databases.
     pub verify_packages: bool,
     /// Socket of the clamd that scans for malware, `unix:/path` or `tcp:host:port`; empty for none.
@@ -270,6 +272,7 @@ impl Default for InspectionsConfig {
             content_search: Vec::new(),
             retrieve_files: vec!["/etc/passwd".to_owned()],
             retrieve_max_file_kb: 1000,
+            licenses: true,
             verify_packages: true,
             clamd: String::new(),
             clamd_max_file_mb: 100,

@@ -52,6 +52,7 @@ pub(crate) fn compile(config: &InspectionsConfig) -> Result<Arc<Inspections>, In
             patterns: config.secret_patterns.clone(),
             ignore: config.ignore_secret_rules.clone(),
         },
+        licenses: config.licenses,
         malware: MalwareSettings {
             clamd,
             hash_lists: config.hash_lists.iter().map(hash_list).collect::<Result<_, InspectionsError>>()?,

@@ -26,6 +26,8 @@ pub struct Settings {
     pub retrieve_files: RetrieveFiles,
     /// Keys, tokens and passwords.
     pub secrets: SecretSettings,
+    /// Licences that packages declare and that licence files have.
+    pub licenses: bool,
     /// Malware.
     pub malware: MalwareSettings,
     /// Patterns to look for in every file.

@@ -28,6 +28,9 @@ pub(crate) struct InspectionArgs {
     /// Look for files whose digest is in this list (one per line, also .hdb and .hsb of `ClamAV`); may be repeated
     #[arg(long, value_name = "FILE")]
     hash_list: Vec<PathBuf>,
+    /// Tell licences: declared ones as SPDX expressions, and those of licence files by their text
+    #[arg(long)]
+    licenses: bool,
     /// Compare the files of distribution packages with what their databases say of them
     #[arg(long)]
     verify_packages: bool,
@@ -67,6 +70,7 @@ pub(super) fn compile(args: &InspectionArgs, needs: Option<&Needs>) -> anyhow::R
     };
     let hash_lists = args.hash_list.iter().map(hash_list).collect::<anyhow::Result<_>>()?;
     let settings = Settings {
+        licenses: args.licenses,
         malware: MalwareSettings { clamd: args.clamd.clone().map(ClamdSettings::new), hash_lists },
         secrets: SecretSettings { enabled: args.secrets || needs.secrets, ..SecretSettings::default() },
         package_files: args.verify_packages || needs.package_files,
