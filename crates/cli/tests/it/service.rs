@@ -94,7 +94,6 @@ fn spawn(folder: &Path, address: &str, variables: &[(&'static str, String)], rol
 
 /// The unmodified original client.
 pub(crate) fn anchore_cli_program() -> PathBuf {
-    #[expect(clippy::disallowed_methods, reason = "tests learn of the original client from `cargo xtask`")]
     let program = std::env::var_os("KILLICK_TEST_ANCHORE_CLI").map_or_else(
         || super::command::repository().join("target/test-tools/anchore-cli/bin/anchore-cli"),
         PathBuf::from,

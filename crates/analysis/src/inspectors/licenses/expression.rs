@@ -46,9 +46,8 @@ pub(super) fn of_package(kind: PackageKind, declared: &[String]) -> (Option<Stri
     for text in declared {
         match normal(kind, text) {
             Some(expression) if !known.contains(&expression) => known.push(expression),
-            Some(_) => {}
             None if !unknown.contains(text) => unknown.push(text.clone()),
-            None => {}
+            Some(_) | None => {}
         }
     }
     let several = known.len() > 1;

@@ -1,7 +1,7 @@
 //! Which licence a text is: by how many of a licence's runs of words are in it.
 //!
-//! Of each licence of the SPDX list a sketch is kept: the smallest hashes of its runs of [`RUN`] words, at most
-//! [`SKETCH`]. The share of them that a text has is close to the share of the licence that it has, however long either
+//! Of each licence of the SPDX list a sketch is kept: the smallest 128 hashes of its runs of [`RUN`]
+//! words. The share of them that a text has is close to the share of the licence that it has, however long either
 //! is, and says nothing for a text that only talks about licences. Lines with names of copyright holders do not count.
 //! The sketches are data (`texts.bin`), made from the texts of the `spdx` crate by a test, which also proves them.
 
@@ -13,8 +13,6 @@ use serde::{Deserialize, Serialize};
 
 /// Words in a run.
 const RUN: usize = 6;
-/// Hashes kept of one licence.
-const SKETCH: usize = 128;
 /// Share of a licence that must be there, in percent.
 const ENOUGH: usize = 80;
 /// Licences of which one text may have so nearly the same share that the longer one is meant.
@@ -91,7 +89,9 @@ pub(super) fn classify(text: &str) -> Vec<LicenseEvidence> {
         let near = candidates.iter().filter(|(share, ..)| share + NEAR >= best);
         // Which of equals comes first must not depend on the order of a table.
         let Some((share, _, sketch)) = near.max_by(|a, b| (a.1, &b.2.id).cmp(&(b.1, &a.2.id))) else { break };
+        // What a licence found before explains as well is a phrase that both have, and stands with that one.
         let mut places: Vec<(u64, u64)> = sketch.hashes.iter().filter_map(|hash| lines.get(hash).copied()).collect();
+        places.retain(|(line, _)| !taken.iter().any(|(first, last)| (*first..=*last).contains(line)));
         places.sort_unstable();
         let stray = places.len() / 10;
         if let (Some((first, _)), Some((last, _))) = (places.get(stray), places.iter().rev().nth(stray)) {
@@ -156,6 +156,9 @@ mod tests {
     use spdx::text::LICENSE_TEXTS;
 
     use super::*;
+
+    /// Hashes kept of one licence.
+    const SKETCH: usize = 128;
 
     /// Sketches of all licences that are not deprecated, those of one text once.
     fn sketches() -> Vec<Sketch> {
