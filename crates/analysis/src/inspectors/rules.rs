@@ -4,7 +4,7 @@
 //! contents are seen through a window that moves on, and keeps as much as any rule reaches back; nothing is held whole.
 //!
 //! Work is bounded whatever the content: overlapping surroundings are joined, so that a rule sees a byte once, and all
-//! rules together see no more than a multiple of the content ([`CONTENT_SHARE`]) before the rest is left out.
+//! rules together see no more than a multiple of the content (`CONTENT_SHARE`) before the rest is left out.
 
 mod window;
 mod words;
