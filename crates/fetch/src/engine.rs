@@ -4,7 +4,7 @@
 //! and where the layers lie, keeping what is small, and once more when layers are read. Nothing is written to disk.
 //!
 //! Docker with its own image store, and Podman, export a Docker archive, whose identity we derive as for
-//! [`docker-archive:`](crate::docker_archive). Docker with containerd's image store exports the very index and
+//! `docker-archive:`. Docker with containerd's image store exports the very index and
 //! manifest that were pulled, which are then the identity.
 
 mod address;
