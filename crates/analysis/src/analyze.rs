@@ -2,7 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use killick_model::analysis::{Analysis, LayerSummary};
 use killick_model::digest::Digest;
@@ -107,7 +107,7 @@ pub fn analyze(
     }
     let mut order: Vec<(usize, &StagedLayer)> = image.layers.iter().enumerate().collect();
     order.sort_by_key(|(_, layer)| layer.source.position());
-    let name_bytes = AtomicU64::new(0);
+    let (name_bytes, packages) = (AtomicU64::new(0), AtomicUsize::new(0));
     let memo = Memo::default();
     let inspections = &options.inspections;
     let (clamd, mut clamd_run) = inspections.ask_clamd();
@@ -131,8 +131,13 @@ pub fn analyze(
                 // Here, so that the layers of one image are not all held before they turn out to be too much.
                 let bytes = facts.name_bytes();
                 let before = name_bytes.fetch_add(bytes, Ordering::Relaxed);
-                let too_many = before.saturating_add(bytes) > options.limits.tree_bytes;
-                if too_many { Err(too_many_names(layer, options)) } else { Ok(facts) }
+                if before.saturating_add(bytes) > options.limits.tree_bytes {
+                    return Err(too_many_names(layer, options));
+                }
+                let count = facts.found.iter().map(|found| found.found.packages.len()).sum();
+                let before = packages.fetch_add(count, Ordering::Relaxed);
+                let most = options.limits.packages.saturating_mul(REWRITES);
+                if before.saturating_add(count) > most { Err(too_many_packages(image, options)) } else { Ok(facts) }
             });
             (index, outcome)
         })
@@ -163,6 +168,9 @@ pub fn analyze(
 
     let (mut packages, distribution) = join(&found, &seen, &files, options, &mut problems)?;
     evidence::keep_best(&mut packages);
+    if packages.len() > options.limits.packages {
+        return Err(too_many_packages(image, options));
+    }
     owners::leave_out_known_programs(&mut packages, &files);
     sort(&mut packages);
     for package in &mut packages {
@@ -218,11 +226,18 @@ fn too_many_names(layer: &StagedLayer, options: &Options) -> AnalysisError {
     ReadError::Limit("limit-tree-bytes", options.limits.tree_bytes).of(&layer.diff_id)
 }
 
+fn too_many_packages(image: &StagedImage, options: &Options) -> AnalysisError {
+    AnalysisError::Packages { image: image.name.clone(), limit: options.limits.packages }
+}
+
 fn report(options: &Options, step: Step<'_>) {
     if let Some(progress) = &options.progress {
         progress.step(step);
     }
 }
+
+/// How often the packages of an image may be read: layers rewrite package databases whole.
+const REWRITES: usize = 4;
 
 /// Packages and pieces copied for other names of their files, against a package database with a million names.
 const COPIES: usize = 200_000;

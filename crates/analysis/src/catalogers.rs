@@ -15,7 +15,6 @@ use serde::{Deserialize, Serialize};
 use crate::inspectors::SeenFile;
 use crate::inspectors::rules::Rule;
 use crate::limits::Limits;
-
 mod apk;
 pub(crate) mod binary;
 mod bitnami;
@@ -55,6 +54,7 @@ mod nuget;
 mod opam;
 mod opkg;
 mod otp;
+mod package_list;
 mod package_lock;
 mod pacman;
 mod pages;
@@ -84,6 +84,8 @@ mod vcpkg;
 mod wordpress;
 mod xml;
 mod yarn_lock;
+
+pub use package_list::PackageList;
 
 /// Every cataloger, in the order their packages are found.
 pub const CATALOGERS: &[&dyn Cataloger] = &[
@@ -221,7 +223,7 @@ impl WantedFile<'_> {
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Found {
     /// Packages; `layer`, `cataloger` and `owner` are filled in by the join.
-    pub packages: Vec<Package>,
+    pub packages: PackageList,
     /// Pieces for the join, in a form of the cataloger's own (postcard or JSON of a private struct).
     pub pieces: Vec<Vec<u8>>,
     /// What was wrong with the file.

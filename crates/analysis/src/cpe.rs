@@ -4,7 +4,7 @@
 
 use killick_model::package::{Package, PackageDetails, PackageKind};
 
-/// Bytes of a name that others wrote.
+/// Bytes of a name that others wrote: no dictionary has longer ones.
 const NAME_BYTES: usize = 1000;
 
 /// Candidates at most.
@@ -12,7 +12,8 @@ const MAX_CANDIDATES: usize = 24;
 
 /// Candidates for a package, likeliest first.
 pub(crate) fn candidates(package: &Package) -> Vec<String> {
-    if package.name.is_empty() || package.version.is_empty() {
+    let length = package.name.len() + package.version.len();
+    if package.name.is_empty() || package.version.is_empty() || length > NAME_BYTES {
         return Vec::new();
     }
     let (vendors, products) = vendors_and_products(package);

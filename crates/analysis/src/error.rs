@@ -44,10 +44,18 @@ pub enum AnalysisError {
         /// The layer's diffID.
         layer: Digest,
         /// Stable name: `limit-layer-bytes`, `limit-layer-entries`, `limit-tree-bytes`, `limit-compression-ratio`,
-        /// `limit-header-bytes`.
+        /// `limit-header-bytes`, `limit-packages`.
         name: &'static str,
         /// Its value.
         limit: u64,
+    },
+    /// The image has more packages than anybody wants to be told.
+    #[error("image `{image}` has more packages than the limit `limit-packages` of {limit}")]
+    Packages {
+        /// What the user asked for.
+        image: String,
+        /// Packages it may have.
+        limit: usize,
     },
     /// The whole takes too long.
     #[error("the image takes longer to analyse than the limit `{}` of {limit}", deadline::NAME)]
@@ -94,6 +102,7 @@ impl ReadError {
 impl Hint for AnalysisError {
     fn hint(&self) -> Option<String> {
         let hint = match self {
+            Self::Packages { .. } => "lock files of many projects may add up: leave some out, or raise the limit",
             Self::Layers { .. } => "squash the image, or raise the limit if you trust it",
             Self::Limit { .. } => "the layer may be built to exhaust its reader: raise the limit only if you trust it",
             Self::Time { .. } => "the image may be built to keep its reader busy: raise the limit only if you trust it",

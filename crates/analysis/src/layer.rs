@@ -2,7 +2,7 @@
 //! second one where hard links make it necessary (`links`).
 //!
 //! Limits that protect this process (`limit-layer-bytes`, `limit-layer-entries`, `limit-compression-ratio`,
-//! `limit-header-bytes`, `limit-tree-bytes`, `limit-analysis-seconds`) end the analysis. Limits on one file or name (`limit-file-bytes`,
+//! `limit-header-bytes`, `limit-tree-bytes`, `limit-packages`, `limit-analysis-seconds`) end the analysis. Limits on one file or name (`limit-file-bytes`,
 //! `limit-path-bytes`, `limit-path-depth`, `limit-hole-bytes`) are problems, and the rest of the layer is read.
 
 mod digests;
@@ -17,7 +17,7 @@ use killick_model::path::ImagePath;
 use killick_model::problem::Problem;
 
 use crate::budget::Budget;
-use crate::catalogers::{Found, WantedFile};
+use crate::catalogers::{Found, PackageList, WantedFile};
 use crate::clamd::Clamd;
 use crate::deadline::Deadline;
 use crate::error::ReadError;
@@ -84,6 +84,7 @@ pub(crate) fn read_layer(
         free_holes: by_ratio(stored_bytes, limits).max(limits.hole_bytes).min(limits.layer_bytes),
         links: Vec::new(),
         name_bytes: 0,
+        packages: 0,
     };
     pass.run().map_err(unwrap_limit)?;
     let Pass { mut facts, links, .. } = pass;
@@ -117,6 +118,7 @@ struct Pass<'a, R> {
     free_holes: u64,
     links: Vec<WantedLink>,
     name_bytes: u64,
+    packages: usize,
 }
 
 impl<R: BufRead> Pass<'_, R> {
@@ -237,7 +239,7 @@ impl<R: BufRead> Pass<'_, R> {
         let (sha256, more) = self.content(entry.size, share.is_some(), digests)?;
         if share.is_some() {
             let number = self.facts.push(new_entry(path.clone(), EntryKind::File, entry, entry.size, sha256, more));
-            self.search(number, &path);
+            self.search(number, &path)?;
             if self.held.capacity() > KEPT_BUFFER_BYTES {
                 self.held = Vec::new();
             }
@@ -298,13 +300,18 @@ impl<R: BufRead> Pass<'_, R> {
     }
 
     /// Shows the held file to every reader that wants it.
-    fn search(&mut self, entry: u32, path: &ImagePath) {
+    fn search(&mut self, entry: u32, path: &ImagePath) -> Result<(), ReadError> {
         for index in &self.wanted {
             let reader = self.matcher.reader(*index);
-            if let Some(found) = show(reader, path, &self.held, self.limits) {
+            if let Some(found) = show(reader, path, &self.held, self.limits)? {
+                self.packages += found.packages.len();
+                if self.packages > self.limits.packages {
+                    return Err(too_many_packages(self.limits));
+                }
                 self.facts.found.push(FoundIn { entry, name: None, reader: reader.name().to_owned(), found });
             }
         }
+        Ok(())
     }
 
     fn problem(&mut self, kind: &str, path: &[u8], message: impl Into<String>) {
@@ -323,16 +330,24 @@ pub(crate) fn is_too_deep(path: &[u8], limits: &Limits) -> bool {
 }
 
 /// What a reader finds in a file, if anything.
-fn show(reader: &Reader, path: &ImagePath, bytes: &[u8], limits: &Limits) -> Option<Found> {
+fn show(reader: &Reader, path: &ImagePath, bytes: &[u8], limits: &Limits) -> Result<Option<Found>, ReadError> {
     let mut file = WantedFile { path, bytes, limits };
-    let mut found = Found::default();
+    let mut found = Found { packages: PackageList::up_to(limits.packages), ..Found::default() };
     // Readers do not panic; if one does all the same, the image is not lost.
     if catch_unwind(AssertUnwindSafe(|| reader.read(&mut file, &mut found))).is_err() {
         let message = format!("`{}` failed on this file", reader.name());
         found = Found::default();
         found.problems.push(Problem::new("cataloger-panic", path.to_string(), message));
     }
-    (found != Found::default()).then_some(found)
+    if found.packages.is_cut_short() {
+        return Err(too_many_packages(limits));
+    }
+    Ok((found != Found::default()).then_some(found))
+}
+
+/// An error, because leaving out the rest would be a way to hide packages.
+fn too_many_packages(limits: &Limits) -> ReadError {
+    ReadError::Limit("limit-packages", limits.packages as u64)
 }
 
 fn new_entry(

@@ -34,6 +34,8 @@ pub struct Limits {
     /// Catalogers see whole files, because an archive's directory and an executable's sections may be anywhere in
     /// them and nothing may be put on disk; the default admits all but the largest executables within 256 MiB in all.
     pub held_bytes: u64,
+    /// Packages of one image. Four times as many are read over all layers, for what higher ones replace.
+    pub packages: usize,
     /// How deep archives in archives are opened.
     pub archive_depth: u32,
     /// Bytes unpacked from archives within one file, all levels together.
@@ -58,6 +60,7 @@ impl Default for Limits {
             tree_bytes: 128 << 20,
             file_bytes: 160 << 20,
             held_bytes: 160 << 20,
+            packages: 50_000,
             archive_depth: 8,
             archive_bytes: 2 << 30,
             archive_entries: 200_000,

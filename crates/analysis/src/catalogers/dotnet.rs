@@ -142,6 +142,6 @@ impl Portable {
         let is_reference = path.as_bytes().split(|&byte| byte == b'/').any(|part| part == b"ref");
         let is_satellite = self.name.ends_with(".resources");
         let packages = if is_reference || is_satellite { Vec::new() } else { vec![package] };
-        Found { packages, ..Found::default() }
+        Found { packages: packages.into(), ..Found::default() }
     }
 }

@@ -100,7 +100,7 @@ impl Cataloger for GithubActions {
             // One commit with and without its comment is one action.
             packages.extend(package.filter(|package| !packages.contains(package)));
         }
-        found.packages.append(&mut packages);
+        found.packages.extend(packages);
     }
 
     fn join(&self, image: &Image<'_>, joined: &mut Joined) {

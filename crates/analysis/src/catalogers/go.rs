@@ -53,7 +53,7 @@ impl Cataloger for Go {
 
     fn read(&self, file: &mut WantedFile<'_>, found: &mut Found) {
         let Some((toolchain, modules)) = build_info(file.bytes) else { return };
-        found.packages = packages(&toolchain, &modules, file.path);
+        found.packages.extend(packages(&toolchain, &modules, file.path));
     }
 }
 

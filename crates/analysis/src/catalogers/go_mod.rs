@@ -143,7 +143,7 @@ fn directives(text: &str) -> impl Iterator<Item = Vec<&str>> {
 type Selector<'a> = (&'a str, Option<&'a str>);
 
 fn manifest(text: &str, path: &ImagePath, found: &mut Found) {
-    let mut required: Vec<(&str, &str)> = Vec::new();
+    let (mut required, mut seen) = (Vec::new(), HashSet::new());
     let mut replaced: HashMap<Selector<'_>, Selector<'_>> = HashMap::new();
     let mut manifest = Manifest { is_complete: false, is_toolchain: false };
     for words in directives(text) {
@@ -154,7 +154,9 @@ fn manifest(text: &str, path: &ImagePath, found: &mut Found) {
                 let name = name.split('-').next().unwrap_or(name);
                 found.packages.push(declared(PackageKind::Go, "stdlib", name, path));
             }
-            ["require", name, version] if is_version(version) => required.push((name, version)),
+            ["require", name, version] if is_version(version) && seen.insert((*name, *version)) => {
+                required.push((*name, *version));
+            }
             ["replace", name, "=>", new] => drop(replaced.insert((name, None), (new, None))),
             ["replace", name, "=>", new, to] => drop(replaced.insert((name, None), (new, Some(to)))),
             ["replace", name, from, "=>", new] => drop(replaced.insert((name, Some(from)), (new, None))),

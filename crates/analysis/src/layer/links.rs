@@ -161,7 +161,7 @@ pub(super) fn read_again(
         for (reader, link) in again.get(&number).into_iter().flatten() {
             let Some(name) = facts.entry(*link).map(|link| link.path.clone()) else { continue };
             let reader = matcher.reader(usize::from(*reader));
-            if let Some(found) = show(reader, &name, &held, limits) {
+            if let Some(found) = show(reader, &name, &held, limits)? {
                 let reader = reader.name().to_owned();
                 facts.found.push(FoundIn { entry: number, name: Some(*link), reader, found });
             }

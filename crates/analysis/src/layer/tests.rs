@@ -220,6 +220,12 @@ fn limits_that_protect_the_process_end_the_layer() {
         let outcome = read_with(&zeros, stored, &limits, 1);
         assert!(matches!(outcome, Err(ReadError::Limit(hit, _)) if hit == name), "{outcome:?}");
     }
+    let packages = layer("f:a.txt=x f:b.txt=x f:c.txt=x");
+    for (packages_of_image, is_refused) in [(2, true), (3, false)] {
+        let limits = Limits { packages: packages_of_image, ..Limits::default() };
+        let outcome = read_with(&packages, 1_000_000, &limits, 1);
+        assert_eq!(matches!(outcome, Err(ReadError::Limit("limit-packages", _))), is_refused, "{outcome:?}");
+    }
 }
 
 #[test]

@@ -203,3 +203,16 @@ fn facts_read_under_other_limits_are_other_facts() {
     let second = analyze(&image, Some(&cache), &Options::default()).unwrap();
     assert_eq!(kinds(&second), (1, Vec::new()));
 }
+
+#[test]
+fn an_image_with_too_many_packages_is_refused() {
+    let manifest = |name: &str| format!(r#"{{"name": "{name}", "version": "1.0.0"}}"#);
+    let (one, two, three) = (manifest("one"), manifest("two"), manifest("three"));
+    let lower = tar(&[("a/package.json", &one), ("b/package.json", &two)]);
+    let upper = tar(&[("c/package.json", &three)]);
+    for (packages, is_refused) in [(2, true), (3, false)] {
+        let options = Options::limited(Limits { packages, ..Limits::default() });
+        let outcome = analyze(&staging::image(vec![lower.clone(), upper.clone()]), None, &options);
+        assert_eq!(matches!(outcome, Err(AnalysisError::Packages { .. })), is_refused, "{outcome:?}");
+    }
+}

@@ -112,7 +112,7 @@ pub(super) fn read(file: &WantedFile<'_>, found: &mut Found) {
     for package in &mut packages {
         package.files = files.remove(&package.name).unwrap_or_default();
     }
-    found.packages = packages;
+    found.packages.extend(packages);
 }
 
 /// The lines of the unpacked manifest that have something on them.
