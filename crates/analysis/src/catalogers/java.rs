@@ -10,7 +10,7 @@ mod name;
 mod pom;
 
 use std::borrow::Cow;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use killick_model::package::{Package, PackageDetails, PackageKind};
 use killick_model::path::ImagePath;
@@ -23,13 +23,25 @@ use crate::catalogers::{Cataloger, Found, WantedFile, Wants, package};
 use crate::limits::Limits;
 
 /// File extensions of Java archives.
-const EXTENSIONS: &[&str] = &["jar", "war", "ear", "jpi", "hpi", "par", "sar", "nar"];
+const EXTENSIONS: &[&str] = &["jar", "war", "ear", "jpi", "hpi", "par", "sar", "nar", "kar", "lpkg", "rar"];
+
+/// Those that nothing but Java uses. Files with another one of them may be something else, and are no broken archives.
+const JAVA_ONLY: &[&str] = &["jar", "war", "ear", "jpi", "hpi"];
+
+/// Executables that may be archives: as they are, or behind a script that starts them.
+const EXECUTABLES: &[&[u8]] = &[b"PK\x03\x04", b"#!"];
 
 /// The main section of a manifest comes first; what a signer adds for each class may be very long.
 const MANIFEST_BYTES: usize = 256 << 10;
 
 /// A `pom.properties` has three lines and two comments.
 const POM_BYTES: usize = 8 << 10;
+
+/// A `pom.xml`; the largest real ones have some hundred kilobytes.
+const PROJECT_BYTES: usize = 512 << 10;
+
+/// `pom.xml` of one file that are read.
+const MAX_PROJECTS: usize = 2000;
 
 /// Packages and problems kept of one file, nested archives included; above are only counted.
 const MAX_PACKAGES: usize = 10_000;
@@ -44,7 +56,7 @@ impl Cataloger for Java {
     }
 
     fn revision(&self) -> u32 {
-        1
+        2
     }
 
     fn kinds(&self) -> &'static [PackageKind] {
@@ -53,8 +65,20 @@ impl Cataloger for Java {
 
     fn wants(&self) -> Wants {
         Wants {
-            globs: &["**/*.jar", "**/*.war", "**/*.ear", "**/*.jpi", "**/*.hpi", "**/*.par", "**/*.sar", "**/*.nar"],
-            executables: &[],
+            globs: &[
+                "**/*.jar",
+                "**/*.war",
+                "**/*.ear",
+                "**/*.jpi",
+                "**/*.hpi",
+                "**/*.par",
+                "**/*.sar",
+                "**/*.nar",
+                "**/*.kar",
+                "**/*.lpkg",
+                "**/*.rar",
+            ],
+            executables: EXECUTABLES,
         }
     }
 
@@ -67,12 +91,17 @@ impl Cataloger for Java {
         if file.bytes.is_empty() {
             return;
         }
+        let is_java = extension(file.path.file_name()).is_some_and(|extension| JAVA_ONLY.contains(&extension));
+        if !is_java && !archive::says_java(file.bytes, file.limits) {
+            return;
+        }
         let mut search = Search {
             location: file.path,
             limits: file.limits,
             allowance: Allowance::new(file.limits, file.bytes.len()),
             spare_bytes: usize::try_from(archive::unpacks(file.bytes.len() as u64, file.limits)).unwrap_or(usize::MAX),
             chain: Vec::new(),
+            projects: MAX_PROJECTS,
             left_out: 0,
             found,
         };
@@ -90,6 +119,8 @@ struct Search<'a> {
     spare_bytes: usize,
     /// Names of the open nested archives, from the file inwards.
     chain: Vec<String>,
+    /// `pom.xml` that may yet be read.
+    projects: usize,
     /// Packages and problems above what is kept.
     left_out: usize,
     found: &'a mut Found,
@@ -103,6 +134,7 @@ impl Search<'_> {
         };
         let mut manifest = Manifest::default();
         let mut poms: Vec<(String, Pom)> = Vec::new();
+        let mut projects: Vec<(String, Pom)> = Vec::new();
         for entry in &archive.entries {
             if entry.name.eq_ignore_ascii_case(b"META-INF/MANIFEST.MF") {
                 if let Some((bytes, _)) = self.member(&archive, entry, MANIFEST_BYTES) {
@@ -118,8 +150,15 @@ impl Search<'_> {
                 if pom.artifact.is_some() {
                     poms.push((String::from_utf8_lossy(entry.name).into_owned(), pom));
                 }
+            } else if pom::is_project(entry.name) && self.projects > 0 {
+                self.projects -= 1;
+                // One that is cut is no document.
+                let Some((bytes, _)) = self.member(&archive, entry, PROJECT_BYTES) else { continue };
+                let project = Pom::of_project(&String::from_utf8_lossy(&bytes));
+                projects.extend(project.map(|project| (String::from_utf8_lossy(entry.name).into_owned(), project)));
             }
         }
+        completed(&mut poms, projects);
         self.packages(&manifest, distinct(poms));
         for entry in &archive.entries {
             if extension(entry.name).is_some() {
@@ -134,9 +173,13 @@ impl Search<'_> {
             Some(member) => Cow::Borrowed(member.rsplit('/').next().unwrap_or(member)),
             None => String::from_utf8_lossy(self.location.file_name()),
         };
-        let extension = extension(file_name.as_bytes()).unwrap_or("jar");
-        let stem =
-            file_name.get(..file_name.len().saturating_sub(extension.len() + 1)).unwrap_or(&file_name).to_owned();
+        let known = extension(file_name.as_bytes());
+        let stem = match known {
+            Some(_) => file_name.rsplit_once('.').map_or(&*file_name, |(stem, _)| stem).to_owned(),
+            // A program that is an archive.
+            None => file_name.to_string(),
+        };
+        let extension = known.unwrap_or("jar");
         let own = own(&stem, manifest, &poms).map(|index| poms.remove(index).1);
         let (file_stem, file_version) = name::split(&stem);
         let version = (own.as_ref().and_then(|pom| pom.version.as_deref()))
@@ -149,6 +192,9 @@ impl Search<'_> {
             let name = name.unwrap_or(file_stem);
             let mut package = package(PackageKind::Java, name, version, self.location);
             package.licenses = manifest.licenses();
+            if package.licenses.is_empty() {
+                package.licenses = own.as_ref().map(|pom| pom.licenses.clone()).unwrap_or_default();
+            }
             package.origin = manifest.vendor();
             let group = manifest.group(name);
             let pom = own.unwrap_or_default();
@@ -166,6 +212,7 @@ impl Search<'_> {
             let Some(name) = &pom.artifact else { continue };
             let version = pom.version.as_deref().unwrap_or_default();
             let mut package = package(PackageKind::Java, name, version, self.location);
+            package.licenses = pom.licenses;
             package.details = PackageDetails::Java {
                 group: pom.group,
                 specification_version: None,
@@ -257,6 +304,20 @@ fn extension(name: &[u8]) -> Option<&'static str> {
     EXTENSIONS.iter().find(|known| known.as_bytes().eq_ignore_ascii_case(extension)).copied()
 }
 
+/// Takes from each `pom.xml` what its `pom.properties` does not say, and the coordinates where there is none.
+fn completed(poms: &mut Vec<(String, Pom)>, projects: Vec<(String, Pom)>) {
+    let folder = |member: &str| member.rsplit_once('/').map(|(folder, _)| folder.to_owned()).unwrap_or_default();
+    let known: HashMap<String, usize> = poms.iter().enumerate().map(|(at, (member, _))| (folder(member), at)).collect();
+    for (member, project) in projects {
+        let is_complete = project.artifact.is_some() && poms.len() < MAX_PACKAGES;
+        if let Some((_, pom)) = known.get(&folder(&member)).and_then(|at| poms.get_mut(*at)) {
+            pom.licenses = project.licenses;
+        } else if is_complete {
+            poms.push((member, project));
+        }
+    }
+}
+
 /// The first of each coordinates. By a set: there may be very many.
 fn distinct(mut poms: Vec<(String, Pom)>) -> Vec<(String, Pom)> {
     let mut seen = HashSet::new();
@@ -277,9 +338,21 @@ fn own(stem: &str, manifest: &Manifest, poms: &[(String, Pom)]) -> Option<usize>
     if let Some((index, _)) = fitting.max_by_key(|(_, (_, pom))| artifact(pom).len()) {
         return Some(index);
     }
+    // A renamed archive: the manifest names one of them, in the version that it gives.
+    let mut named = poms.iter().enumerate().filter(|(_, (_, pom))| {
+        manifest.names(pom.artifact.as_deref().unwrap_or_default()) && pom.version.as_deref() == manifest.version()
+    });
+    if let (Some((index, _)), None) = (named.next(), named.next()) {
+        return Some(index);
+    }
     let [(_, pom)] = poms else { return None };
     let is_version = |version: Option<&str>| version.is_some() && version == pom.version.as_deref();
-    let is_own = artifact(pom).strip_suffix(&dotted).is_some_and(|rest| rest.ends_with('.'))
+    // `plexus-utils2.jar`: packagers keep lines apart.
+    let is_line = dotted
+        .strip_prefix(&artifact(pom))
+        .is_some_and(|rest| !rest.is_empty() && rest.chars().all(|letter| letter.is_ascii_digit()));
+    let is_own = is_line
+        || artifact(pom).strip_suffix(&dotted).is_some_and(|rest| rest.ends_with('.'))
         || manifest.names(pom.artifact.as_deref().unwrap_or_default())
         || is_version(name::split(stem).1)
         || is_version(manifest.version());

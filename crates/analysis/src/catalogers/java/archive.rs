@@ -38,6 +38,15 @@ pub(in crate::catalogers) fn unpacks(size: u64, limits: &Limits) -> u64 {
     size.saturating_mul(2).max(SPARE_BYTES).min(limits.held_bytes.saturating_sub(size))
 }
 
+/// Whether the file is an archive that says of itself that it is one of Java: with a manifest or Maven's own folder.
+/// Silent about anything else.
+pub(in crate::catalogers) fn says_java(bytes: &[u8], limits: &Limits) -> bool {
+    let Ok(archive) = Archive::open(bytes, &mut Allowance::new(limits, bytes.len())) else { return false };
+    archive.entries.iter().any(|entry| {
+        entry.name.eq_ignore_ascii_case(b"META-INF/MANIFEST.MF") || entry.name.starts_with(b"META-INF/maven/")
+    })
+}
+
 /// The first member named `name` of the archive `bytes`, or `None` if there is none.
 ///
 /// The error says which bound was hit or what is wrong with the archive.

@@ -1,5 +1,8 @@
 //! `META-INF/maven/GROUP/ARTIFACT/pom.properties` (Apache Maven Archiver; java.util.Properties).
 
+use crate::catalogers::maven::model::Model;
+use crate::catalogers::xml;
+
 /// Maven coordinates.
 #[derive(Debug, Default)]
 pub(super) struct Pom {
@@ -8,12 +11,23 @@ pub(super) struct Pom {
     pub(super) version: Option<String>,
     /// The whole file.
     pub(super) text: Option<String>,
+    /// Of the `pom.xml` beside it.
+    pub(super) licenses: Vec<String>,
 }
 
 /// Whether a member is one. Archives that hold others unpacked have it below a folder.
 pub(super) fn is_pom(member: &[u8]) -> bool {
-    let Some(folder) = member.strip_suffix(b"/pom.properties") else { return false };
-    folder.strip_prefix(b"META-INF/maven/").is_some_and(|rest| rest.split(|&byte| byte == b'/').count() == 2)
+    folder(member, b"/pom.properties").is_some()
+}
+
+/// Whether a member is the project that the archive, or what was merged into it, was built from.
+pub(super) fn is_project(member: &[u8]) -> bool {
+    folder(member, b"/pom.xml").is_some()
+}
+
+fn folder<'a>(member: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
+    let folder = member.strip_suffix(name)?.strip_prefix(b"META-INF/maven/")?;
+    (folder.split(|&byte| byte == b'/').count() == 2).then_some(folder)
 }
 
 impl Pom {
@@ -34,6 +48,16 @@ impl Pom {
         }
         pom.text = Some(text.into_owned());
         pom
+    }
+
+    /// What a `pom.xml` says, unless its coordinates are left to properties.
+    pub(super) fn of_project(text: &str) -> Option<Self> {
+        let root = xml::parse(text).ok().filter(|root| root.name == "project")?;
+        let model = Model::of(&root);
+        let (group, artifact, version) = model.coordinates();
+        let known = |text: Option<&str>| text.filter(|text| !text.contains("${")).map(str::to_owned);
+        let (group, artifact, version) = (known(group), known(artifact), known(version));
+        Some(Self { group, artifact, version, text: None, licenses: model.licenses })
     }
 
     /// Group, artifact, version.

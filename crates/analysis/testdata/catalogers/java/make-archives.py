@@ -73,6 +73,34 @@ write("nested/image/big.ear", archive([("web.war", WAR)]))
 write("nested/image/run.jar", b"#!/bin/sh\nexec java -jar \"$0\"\n" + archive([("BOOT-INF/lib/a-1.jar", COLLECTIONS)]))
 
 
+def project(group, artifact, body):
+    text = "<?xml version='1.0'?>\n<project xmlns='http://maven.apache.org/POM/4.0.0'><artifactId>%s</artifactId>%s</project>"
+    return "META-INF/maven/%s/%s/pom.xml" % (group, artifact), text % (artifact, body)
+
+
+LICENSE = "<licenses><license><name>Apache License, Version 2.0</name></license></licenses>"
+PARENT = "<parent><groupId>com.example</groupId><artifactId>parent</artifactId><version>4.1</version></parent>"
+
+# What a `pom.xml` adds, and archives under other names than `.jar`.
+write("projects/image/lib/inherits.jar", archive([project("com.example", "inherits", PARENT + LICENSE)]))
+write("projects/image/lib/both-1.0.jar", archive([
+    pom("com.example", "both", "1.0"),
+    project("com.example", "both", "<groupId>com.example</groupId><version>${revision}</version>" + LICENSE)]))
+write("projects/image/lib/filled-2.0.jar", archive([
+    project("com.example", "filled", "<groupId>com.example</groupId><version>${revision}</version>")]))
+write("projects/image/lib/cut-3.0.jar", archive([("META-INF/maven/com.example/cut/pom.xml", "<project><artifactId>c")]))
+write("projects/image/deploy/features.kar", archive([
+    manifest(Karaf_Feature_Start="true"), ("repository/com/example/a/1/log4j-core-2.14.1.jar", LOG)]))
+write("projects/image/deploy/connector-1.1.rar", archive([manifest(Implementation_Title="connector")]))
+write("projects/image/deploy/pictures.rar", b"Rar!\x1a\x07\x01\0")
+write("projects/image/deploy/plain.kar", archive([("notes.txt", "no code")]))
+write("projects/image/bin/server", b"#!/bin/sh\nexec java -jar \"$0\"\n" + archive(
+    [manifest(Implementation_Title="server", Implementation_Version="1.2"), ("BOOT-INF/lib/a-1.jar", COLLECTIONS)]))
+write("projects/image/bin/start", b"#!/bin/sh\nexec java -jar /lib/both-1.0.jar\n")
+for name in ("server", "start"):
+    os.chmod(os.path.join(HERE, "projects/image/bin", name), 0o755)
+
+
 # Hostile: bombs, loops, lies.
 def patched(data, signature, at, value):
     data = bytearray(data)
