@@ -5,9 +5,9 @@
 
 use killick_model::distribution::Distribution;
 use killick_model::package::PackageKind;
+use killick_model::tree;
 
 use crate::catalogers::{Cataloger, Found, Image, Joined, WantedFile, Wants};
-use crate::tree;
 
 /// Bytes of such a file that are looked at.
 const FILE_BYTES: usize = 64 << 10;

@@ -147,7 +147,7 @@ impl<R: BufRead> Pass<'_, R> {
             self.problem("path-escape", &entry.path, "the path leaves the image, skipped");
             return Ok(());
         };
-        if is_too_deep(path.as_bytes(), self.limits) {
+        if self.limits.bounds().is_too_deep(path.as_bytes()) {
             let message = format!("more than {} directories deep, skipped", self.limits.path_depth);
             self.problem("limit-path-depth", &entry.path, message);
             return Ok(());
@@ -322,11 +322,6 @@ impl<R: BufRead> Pass<'_, R> {
         let shown = path.get(..200).unwrap_or(path);
         self.facts.problems.push(Problem::new(kind, String::from_utf8_lossy(shown), message));
     }
-}
-
-/// Whether a path has more segments than it may.
-pub(crate) fn is_too_deep(path: &[u8], limits: &Limits) -> bool {
-    path.split(|&byte| byte == b'/').count() > limits.path_depth
 }
 
 /// What a reader finds in a file, if anything.

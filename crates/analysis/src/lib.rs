@@ -22,4 +22,3 @@ mod matcher;
 mod owners;
 mod squash;
 mod tar_stream;
-mod tree;

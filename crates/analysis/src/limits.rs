@@ -1,6 +1,7 @@
 //! Bounds on what one image may make us do. Each has a name, which the error or problem carries.
 
 use killick_model::digest::Digest;
+use killick_model::links::Bounds;
 use serde::{Deserialize, Serialize};
 
 /// Bounds on reading one image. Every one is reached by some hostile image; none by a sane one.
@@ -70,6 +71,11 @@ impl Default for Limits {
 }
 
 impl Limits {
+    /// Those on paths and symbolic links.
+    pub(crate) fn bounds(&self) -> Bounds {
+        Bounds { path_bytes: self.path_bytes, path_depth: self.path_depth, links: self.link_depth }
+    }
+
     /// What sets facts read under these limits apart from those read under the usual ones; nothing if they are the
     /// same.
     pub(crate) fn key(&self) -> Option<String> {

@@ -4,9 +4,9 @@ use std::collections::{HashMap, HashSet};
 
 use killick_model::file::FileEntry;
 use killick_model::package::{Package, PackageDetails, PackageId, PackageKind};
+use killick_model::tree;
 
 use crate::catalogers::binary;
-use crate::tree;
 
 /// Sets `owner` of every language package whose evidence a distribution package lists among its files.
 pub(crate) fn assign(packages: &mut [Package], files: &[FileEntry]) {

@@ -5,21 +5,18 @@
 //! the root, as containerd applies them. A hard link keeps the content it was made of, whatever becomes of its
 //! target. Among duplicates in one layer the last wins.
 
-pub(crate) mod links;
-
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::collections::HashMap;
 use std::ops::Bound;
 
 use killick_model::file::{FileEntry, FileKind};
+use killick_model::links::{self, Lost};
 use killick_model::path::ImagePath;
 use killick_model::problem::Problem;
 
 use crate::facts::{Entry, EntryKind, LayerFacts, name_bytes};
-use crate::layer::is_too_deep;
 use crate::limits::Limits;
-use crate::squash::links::Lost;
 
 /// Broken links told per image.
 const MAX_PROBLEMS: usize = 200;
@@ -156,7 +153,7 @@ impl<'a> Tree<'a> {
         if moved.len() > self.limits.path_bytes {
             return Err(Lost::Long);
         }
-        if is_too_deep(&moved, self.limits) { Err(Lost::Deep) } else { Ok(Cow::Owned(moved)) }
+        if self.limits.bounds().is_too_deep(&moved) { Err(Lost::Deep) } else { Ok(Cow::Owned(moved)) }
     }
 
     fn resolve_directory<'p>(&self, path: &'p [u8]) -> Result<Cow<'p, [u8]>, Lost> {
@@ -164,7 +161,7 @@ impl<'a> Tree<'a> {
             let slot = self.slots.get(path).filter(|slot| slot.kind == FileKind::Symlink)?;
             self.entry(slot.origin?).map(Entry::link)
         };
-        links::resolve(path, self.limits, link_at)
+        links::resolve(path, self.limits.bounds(), link_at)
     }
 
     fn is_full(&self) -> bool {

@@ -12,12 +12,13 @@ use killick_model::file::FileKind;
 use killick_model::package::{OwnedFile, Package, PackageDetails, PackageKind};
 use killick_model::path::ImagePath;
 use killick_model::problem::Problem;
+use killick_model::tree;
 
 use self::programs::{Evidence, PROGRAMS, Program, REVISION};
 use crate::catalogers::{Cataloger, Found, Image, Joined, WantedFile, Wants};
+use crate::cpe;
 use crate::inspectors::rules::Rule;
 use crate::inspectors::{Hit, SeenFile};
-use crate::{cpe, tree};
 
 /// Bytes of a text file that are looked at.
 const TEXT_BYTES: usize = 64 << 10;

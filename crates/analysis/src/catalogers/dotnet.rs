@@ -17,12 +17,12 @@ use std::collections::HashSet;
 
 use killick_model::package::{PackageEvidence, PackageKind};
 use killick_model::path::ImagePath;
+use killick_model::tree;
 use serde::{Deserialize, Serialize};
 
 use self::dependencies::Library;
 use self::portable::Portable;
 use super::{Cataloger, Found, Image, Joined, WantedFile, Wants, executable, package};
-use crate::tree;
 
 /// Finds `NuGet` packages and assemblies.
 pub(super) struct Dotnet;

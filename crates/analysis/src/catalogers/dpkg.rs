@@ -19,10 +19,10 @@ use std::collections::HashMap;
 use killick_model::package::{OwnedFile, Package, PackageDetails, PackageKind, SourcePackage};
 use killick_model::path::ImagePath;
 use killick_model::problem::Problem;
+use killick_model::tree;
 
 use crate::catalogers::deb822::{self, Paragraph};
 use crate::catalogers::{Cataloger, Found, Image, Introduced, Joined, WantedFile, Wants, package};
-use crate::tree;
 
 const STATUS_FOLDER: &[u8] = b"var/lib/dpkg/status.d/";
 const INFO: &[u8] = b"var/lib/dpkg/info/";

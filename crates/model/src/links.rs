@@ -3,20 +3,45 @@
 use std::borrow::Cow;
 use std::collections::VecDeque;
 
-use crate::layer::is_too_deep;
-use crate::limits::Limits;
+/// How far links are followed, and how long a path may become.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Bounds {
+    /// Bytes of a path.
+    pub path_bytes: usize,
+    /// Segments of a path.
+    pub path_depth: usize,
+    /// Links followed for one path.
+    pub links: u32,
+}
+
+impl Default for Bounds {
+    /// What Linux allows.
+    fn default() -> Self {
+        Self { path_bytes: 4096, path_depth: 255, links: 40 }
+    }
+}
+
+impl Bounds {
+    /// Whether a path has more segments than it may.
+    pub fn is_too_deep(&self, path: &[u8]) -> bool {
+        path.split(|&byte| byte == b'/').count() > self.path_depth
+    }
+}
 
 /// Why a path leads nowhere.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Lost {
+pub enum Lost {
+    /// Links that lead to each other, or too many.
     Loop,
+    /// It becomes too long.
     Long,
+    /// It gets too many segments.
     Deep,
 }
 
 impl Lost {
     /// The kind of the problem, and what to say of it.
-    pub(crate) fn problem(self) -> (&'static str, &'static str) {
+    pub fn problem(self) -> (&'static str, &'static str) {
         match self {
             Self::Loop => ("symlink-loop", "symbolic links above the path lead nowhere, skipped"),
             Self::Long => ("limit-path-bytes", "symbolic links lead to a path that is too long, skipped"),
@@ -27,9 +52,9 @@ impl Lost {
 
 /// The path with every symbolic link of it followed, its own name included. `link_at` gives the target of the link at
 /// a path. `..` above the root stays at the root, as in a container.
-pub(crate) fn resolve<'p, 'l>(
+pub fn resolve<'p, 'l>(
     path: &'p [u8],
-    limits: &Limits,
+    bounds: Bounds,
     link_at: impl Fn(&[u8]) -> Option<&'l [u8]>,
 ) -> Result<Cow<'p, [u8]>, Lost> {
     if !has_link(path, &link_at) {
@@ -52,12 +77,12 @@ pub(crate) fn resolve<'p, 'l>(
                 done.extend_from_slice(name);
             }
         }
-        if done.len() > limits.path_bytes {
+        if done.len() > bounds.path_bytes {
             return Err(Lost::Long);
         }
         let Some(target) = link_at(&done) else { continue };
         links += 1;
-        if links > limits.link_depth {
+        if links > bounds.links {
             return Err(Lost::Loop);
         }
         done.truncate(if target.first() == Some(&b'/') { 0 } else { parent });
@@ -65,7 +90,7 @@ pub(crate) fn resolve<'p, 'l>(
             todo.push_front(segment);
         }
     }
-    if is_too_deep(&done, limits) { Err(Lost::Deep) } else { Ok(Cow::Owned(done)) }
+    if bounds.is_too_deep(&done) { Err(Lost::Deep) } else { Ok(Cow::Owned(done)) }
 }
 
 fn has_link<'l>(path: &[u8], link_at: &impl Fn(&[u8]) -> Option<&'l [u8]>) -> bool {
@@ -98,8 +123,8 @@ mod tests {
             ("lib/x/long", Err(Lost::Long)),
             ("lib/1/2/3", Err(Lost::Deep)),
         ] {
-            let limits = Limits { path_bytes: 13, path_depth: 4, ..Limits::default() };
-            let found = resolve(path.as_bytes(), &limits, link_at).map(Cow::into_owned);
+            let bounds = Bounds { path_bytes: 13, path_depth: 4, ..Bounds::default() };
+            let found = resolve(path.as_bytes(), bounds, link_at).map(Cow::into_owned);
             assert_eq!(found, want.map(|want| want.as_bytes().to_vec()), "{path}");
         }
     }
