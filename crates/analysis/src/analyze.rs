@@ -178,7 +178,7 @@ pub fn analyze(
             package.cpes = cpe::candidates(package);
         }
     }
-    owners::assign(&mut packages, &files);
+    owners::assign(&mut packages, &files, &found);
     let inspection = seen.join(inspections, &found, &files, &packages, clamd_run.as_ref(), &mut problems);
     problems.extend(image.surroundings.problems.iter().cloned());
     problems.sort();
@@ -247,7 +247,7 @@ pub(crate) struct FoundFiles {
     /// Reader, path, layer, found; what survives, ordered by path.
     pub(crate) visible: Vec<(String, ImagePath, u32, Arc<Found>)>,
     /// The same for what was replaced or deleted, lowest layer first.
-    hidden: Vec<(String, ImagePath, u32, Arc<Found>)>,
+    pub(crate) hidden: Vec<(String, ImagePath, u32, Arc<Found>)>,
 }
 
 impl FoundFiles {

@@ -3,22 +3,60 @@
 use std::collections::{HashMap, HashSet};
 
 use killick_model::file::FileEntry;
-use killick_model::package::{Package, PackageDetails, PackageId, PackageKind};
-use killick_model::tree;
+use killick_model::package::{OwnedFile, Package, PackageDetails, PackageId, PackageKind};
+use killick_model::{tree, verification};
 
-use crate::catalogers::binary;
+use crate::analyze::FoundFiles;
+use crate::catalogers::{Found, binary};
 
-/// Sets `owner` of every language package whose evidence a distribution package lists among its files.
-pub(crate) fn assign(packages: &mut [Package], files: &[FileEntry]) {
+/// Sets `owner` of every language package whose evidence a distribution package lists among its files, and brought: a
+/// file that somebody put in the place of the distribution's is none of its business.
+pub(crate) fn assign(packages: &mut [Package], files: &[FileEntry], found: &FoundFiles) {
     let evidence = packages.iter().filter(|package| !package.kind.is_os()).map(|package| package.location.as_bytes());
     let owners = owners_of(evidence, packages, files, |owner| owner.kind.is_os());
-    let of_package = |package: &Package| {
-        let at = owners.get(package.location.as_bytes()).filter(|_| !package.kind.is_os())?;
-        Some(PackageId(u32::try_from(*at).ok()?))
-    };
-    let owners: Vec<Option<PackageId>> = packages.iter().map(of_package).collect();
+    let mut owners: Vec<Option<usize>> = packages
+        .iter()
+        .map(|package| owners.get(package.location.as_bytes()).copied().filter(|_| !package.kind.is_os()))
+        .collect();
+    leave_out_replaced(&mut owners, packages, files, found);
     for (package, owner) in packages.iter_mut().zip(owners) {
-        package.owner = owner;
+        package.owner = owner.and_then(|at| u32::try_from(at).ok()).map(PackageId);
+    }
+}
+
+/// Takes back owners whose layer had something else at the place of the evidence. A layer that writes the same file
+/// once more, as a change of its permissions does, replaces nothing.
+fn leave_out_replaced(owners: &mut [Option<usize>], packages: &[Package], files: &[FileEntry], found: &FoundFiles) {
+    // Evidence that is of a higher layer than its owner: what to look up in which layer.
+    let mut later: HashMap<(&str, &[u8], u32), Option<&Found>> = HashMap::new();
+    let place = |package: &Package, owner: Option<usize>| -> Option<(u32, u32)> {
+        let file = tree::at(files, package.location.as_bytes())?;
+        let owner = packages.get(owner?)?;
+        (file.layer > owner.layer).then_some((owner.layer, file.layer))
+    };
+    for (package, owner) in packages.iter().zip(&*owners) {
+        if let Some((then, now)) = place(package, *owner) {
+            for layer in [then, now] {
+                later.insert((&package.cataloger, package.location.as_bytes(), layer), None);
+            }
+        }
+    }
+    if later.is_empty() {
+        return;
+    }
+    for (reader, path, layer, found) in found.hidden.iter().chain(&found.visible) {
+        if let Some(seen) = later.get_mut(&(reader.as_str(), path.as_bytes(), *layer)) {
+            *seen = Some(found.as_ref());
+        }
+    }
+    for (package, owner) in packages.iter().zip(owners) {
+        let Some((then, now)) = place(package, *owner) else { continue };
+        let seen = |layer| later.get(&(package.cataloger.as_str(), package.location.as_bytes(), layer)).copied()?;
+        if let (Some(then), Some(now)) = (seen(then), seen(now))
+            && then != now
+        {
+            *owner = None;
+        }
     }
 }
 
@@ -77,7 +115,8 @@ fn is_below(path: &[u8], folders: &[Vec<u8>]) -> bool {
 }
 
 /// The first package among those that may own files, of each path that one lists. Paths are compared as the merged
-/// image resolves them: a database may speak of `lib/x` where the file is `usr/lib/x`.
+/// image resolves them: a database may speak of `lib/x` where the file is `usr/lib/x`. A file that is not as the database
+/// says, where that can be told, is not the package's.
 fn owners_of<'a>(
     paths: impl Iterator<Item = &'a [u8]>,
     packages: &[Package],
@@ -89,18 +128,25 @@ fn owners_of<'a>(
         return HashMap::new();
     }
     for (at, package) in packages.iter().enumerate().filter(|(_, package)| may_own(package)) {
-        for file in &package.files {
-            let listed = file.path.as_bytes();
-            let owner = match owners.get_mut(listed) {
-                Some(owner) => Some(owner),
+        for record in &package.files {
+            let listed = record.path.as_bytes();
+            let file = match tree::at(files, listed) {
+                Some(file) => Some(file),
                 // Only what is not there by its own name can be there by another.
-                None if tree::at(files, listed).is_some() => None,
-                None => tree::follow(files, listed).and_then(|file| owners.get_mut(file.path.as_bytes())),
+                None => tree::follow(files, listed),
             };
-            if let Some(owner) = owner {
-                owner.get_or_insert(at);
+            let Some(file) = file else { continue };
+            if let Some(owner @ None) = owners.get_mut(file.path.as_bytes())
+                && !is_changed(package, record, file)
+            {
+                *owner = Some(at);
             }
         }
     }
     owners.into_iter().filter_map(|(path, owner)| Some((path, owner?))).collect()
+}
+
+fn is_changed(package: &Package, record: &OwnedFile, file: &FileEntry) -> bool {
+    let digests = verification::digests(package.kind, record, file);
+    digests.is_some_and(|(expected, actual)| !expected.eq_ignore_ascii_case(&actual))
 }

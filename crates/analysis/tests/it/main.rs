@@ -6,4 +6,5 @@ mod analyze;
 mod catalogers;
 mod clamd;
 mod inspectors;
+mod owners;
 mod staging;

@@ -4,7 +4,7 @@
 The headers are made up; every database can be read by rpm itself, for instance with
 `rpm --dbpath $PWD/sqlite/image/var/lib/rpm --define '_db_backend sqlite' -qa`.
 """
-import base64, os, sqlite3, struct, subprocess, zlib
+import base64, hashlib, os, sqlite3, struct, subprocess, zlib
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 I16, I32, I64, S, BIN, SA, I18N, CH = 3, 4, 5, 6, 7, 8, 9, 1
@@ -79,6 +79,14 @@ SIGNED = package("signed", "1.0", "1.fc43", source="signed-1.0-1.fc43.src.rpm", 
     (1116, I32, [0, 1, 2, 3]), (1117, SA, ["signed", "cache", "secret", "empty"]),
     (1118, SA, ["/usr/bin/", "/var/lib/signed/", "/usr/lib/", "/opt/"]),
 ])
+# Of the image in ../../owners: one file as it was packaged, one that is not.
+METADATA = b"Metadata-Version: 2.1\nName: urllib3\nVersion: 1.26.5\n"
+URLLIB3 = package("python3-urllib3", "1.26.5", "6.el9", arch="noarch", source="python-urllib3-1.26.5-6.el9.src.rpm", more=[
+    (5011, I32, 8), (1028, I32, [len(METADATA), 40]), (1030, I16, [0o100644, 0o100644]),
+    (1035, SA, [hashlib.sha256(METADATA).hexdigest(), digest("a")]), (1037, I32, [0, 0]),
+    (1116, I32, [0, 1]), (1117, SA, ["METADATA", "package.json"]),
+    (1118, SA, ["/usr/lib/python3.9/site-packages/urllib3-1.26.5.dist-info/", "/usr/lib/node_modules/left-pad/"]),
+])
 NAMELESS = header([(1001, S, "1"), (1002, S, "1")])
 BASH2 = package("bash", "5.1.8", "9.el9", source="bash-5.1.8-9.el9.src.rpm", licence="GPLv3+")
 ALL = [BASH, BIND, OLD, KEY]
@@ -135,6 +143,9 @@ def make_bdb(path, headers, order):
     subprocess.run(["db5.3_load", path], input=text.encode(), check=True)
 
 
+OWNERS = "../../owners/rpm/image/"
+write(OWNERS + "usr/lib/python3.9/site-packages/urllib3-1.26.5.dist-info/METADATA", METADATA)
+make_sqlite(OWNERS + "var/lib/rpm/rpmdb.sqlite", [URLLIB3])
 make_sqlite("sqlite/image/var/lib/rpm/rpmdb.sqlite", ALL)
 write("sqlite/image/var/lib/rpm/rpmdb.sqlite-wal", b"")
 write("ndb/image/usr/lib/sysimage/rpm/Packages.db", ndb(ALL))
