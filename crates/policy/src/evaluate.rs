@@ -116,6 +116,17 @@ fn judge(
         rest.iter()
             .map(|problem| EvaluationProblem { severity: "warn".to_owned(), ..EvaluationProblem::from(problem) }),
     );
+    if options.compatibility == Compatibility::Repaired
+        && let Some(first) = evidence.analysis.problems.first()
+    {
+        let details = format!(
+            "what could not be read of the image was not judged, {} in all, the first: {}: {}",
+            evidence.analysis.problems.len(),
+            first.subject,
+            first.message
+        );
+        evaluation.problems.push(warning("AnalysisWarning", details));
+    }
     let shared = Shared::new(evidence, &bundle.regexes);
     evaluation.policy_action = Action::Go;
     for policy in selected.policies {

@@ -173,6 +173,27 @@ fn an_image_without_a_mapping_goes_with_a_warning() {
 }
 
 #[test]
+fn what_could_not_be_read_is_told_and_changes_no_verdict() {
+    let facts = Facts::new(&json!({"problems": [
+        {"kind": "malformed-database", "subject": "/var/lib/rpm/Packages", "message": "ends within page 3"},
+        {"kind": "limit-file-bytes", "subject": "/srv/x", "message": "too large"},
+    ]}));
+    let bundle = Bundle::parse(&changed(|_| ())).expect("as the case is written");
+    let judge = |compatibility| evaluate(&bundle, &facts.evidence(), REFERENCE, &Options { compatibility });
+    let evaluation = judge(Compatibility::Repaired);
+    let [problem] = evaluation.problems.as_slice() else { panic!("{:?}", evaluation.problems) };
+    assert_eq!((problem.severity.as_str(), problem.problem_type.as_str()), ("warn", "AnalysisWarning"));
+    assert_eq!(
+        problem.details,
+        "what could not be read of the image was not judged, 2 in all, the first: \
+         /var/lib/rpm/Packages: ends within page 3"
+    );
+    let original = judge(Compatibility::Engine11);
+    assert!(original.problems.is_empty());
+    assert_eq!((original.final_action, original.findings), (evaluation.final_action, evaluation.findings));
+}
+
+#[test]
 fn the_first_matching_mapping_counts() {
     let bundle = changed(|b| {
         b["policies"] = json!([policy("a", "STOP"), policy("b", "WARN"), policy("c", "GO")]);

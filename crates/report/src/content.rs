@@ -16,6 +16,7 @@ mod malware;
 mod manifest;
 mod npm;
 pub(crate) mod os;
+mod problems;
 pub(crate) mod python;
 mod retrieved_files;
 mod secret_search;
@@ -60,11 +61,12 @@ pub const METADATA_TYPES: &[ContentType] = &[
     ContentType { name: "dockerfile", render: dockerfile::render },
 ];
 
-/// What inspectors saw, served as artifacts of the image.
+/// What inspectors saw, and what nobody could read, served as artifacts of the image.
 pub const ARTIFACT_TYPES: &[ContentType] = &[
     ContentType { name: "retrieved_files", render: retrieved_files::render },
     ContentType { name: "file_content_search", render: file_content_search::render },
     ContentType { name: "secret_search", render: secret_search::render },
+    ContentType { name: "problems", render: problems::render },
 ];
 
 /// The content or metadata type of this name.

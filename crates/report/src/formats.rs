@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use killick_model::analysis::Analysis;
 use killick_model::evaluation::Evaluation;
 use killick_model::matching::Matches;
+use killick_model::problem::Problem;
 use serde::{Deserialize, Serialize};
 
 mod cyclonedx_json;
@@ -30,6 +31,13 @@ pub struct Report<'a> {
     pub tool_version: &'a str,
     /// The instant the report speaks for.
     pub now: Timestamp,
+}
+
+impl<'a> Report<'a> {
+    /// What could not be read, and what could not be judged.
+    pub(crate) fn problems(&self) -> impl Iterator<Item = &'a Problem> {
+        self.analysis.problems.iter().chain(self.matches.into_iter().flat_map(|matches| &matches.problems))
+    }
 }
 
 /// How old the vulnerability data is.

@@ -52,6 +52,7 @@ impl Facts {
             "distribution": if facts["distribution"] == json!(false) { Value::Null } else { distribution },
             "packages": packages,
             "files": files,
+            "problems": facts.get("problems").cloned().unwrap_or_else(|| json!([])),
         });
         let listed: Vec<Value> = facts["matches"].as_array().cloned().unwrap_or_default();
         let matches: Vec<Value> = listed.iter().map(one_match).collect();

@@ -59,7 +59,7 @@ fn metadata(report: &Report<'_>) -> Metadata {
     );
     let mut about = Vec::new();
     about.extend(report.knowledge.map(|knowledge| property("killick:data:built-at", knowledge.built_at)));
-    about.extend(analysis.problems.iter().map(|problem| {
+    about.extend(report.problems().map(|problem| {
         property(&format!("killick:problem:{}", problem.kind), format!("{}: {}", problem.subject, problem.message))
     }));
     Metadata {

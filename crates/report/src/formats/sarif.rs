@@ -10,14 +10,15 @@ use std::io::{self, Write};
 use killick_model::evaluation::{Action, Evaluation, Finding};
 use killick_model::matching::{Match, Matches};
 use killick_model::package::Package;
+use killick_model::problem::Problem;
 use killick_model::purl::purl;
 use killick_model::severity::Severity;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
 use serde_json::{Value, json};
 use serde_sarif::sarif::{
     ArtifactLocation, Invocation, Location, LogicalLocation, Message, MultiformatMessageString, Notification,
-    PhysicalLocation, PropertyBag, Region, ReportingDescriptor, Result as SarifResult, ResultLevel, Run, Sarif, Tool,
-    ToolComponent,
+    PhysicalLocation, PropertyBag, Region, ReportingDescriptor, ReportingDescriptorReference, Result as SarifResult,
+    ResultLevel, Run, Sarif, Tool, ToolComponent,
 };
 
 use super::{HOME, Report, Style, fix_text, pretty};
@@ -128,14 +129,17 @@ fn finding_result(report: &Report<'_>, rule: String, finding: &Finding) -> Sarif
 }
 
 fn invocation(report: &Report<'_>) -> Invocation {
-    let problems = report.analysis.problems.iter().chain(report.matches.iter().flat_map(|matches| &matches.problems));
-    let notification = |problem: &killick_model::problem::Problem| {
+    let notification = |problem: &Problem| {
         Notification::builder()
             .level(json!("warning"))
+            .descriptor(ReportingDescriptorReference {
+                id: Some(format!("problem/{}", problem.kind)),
+                ..ReportingDescriptorReference::default()
+            })
             .message(message(format!("{}: {}", problem.subject, problem.message)))
             .build()
     };
-    let notifications: Vec<Notification> = problems.map(notification).collect();
+    let notifications: Vec<Notification> = report.problems().map(notification).collect();
     Invocation::builder().execution_successful(true).tool_execution_notifications(notifications).build()
 }
 

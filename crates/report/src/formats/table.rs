@@ -5,7 +5,6 @@ use std::io;
 
 use killick_model::analysis::Analysis;
 use killick_model::matching::{Match, Matches};
-use killick_model::problem::Problem;
 use killick_model::severity::Severity;
 
 use super::{Knowledge, Report, Style, fix_text};
@@ -13,6 +12,7 @@ use layout::{Colour, paint, plain, table};
 
 mod inspected;
 mod layout;
+mod problems;
 mod verdict;
 
 pub(super) fn render(report: &Report<'_>, style: Style, out: &mut dyn io::Write) -> io::Result<()> {
@@ -31,7 +31,7 @@ pub(super) fn render(report: &Report<'_>, style: Style, out: &mut dyn io::Write)
         }
         verdict::write(&mut text, evaluation, style);
     }
-    problems(&mut text, report, style);
+    problems::write(&mut text, report, style);
     out.write_all(text.as_bytes())
 }
 
@@ -165,18 +165,6 @@ fn age(report: &Report<'_>) -> String {
 
 /// Age from which data is called old.
 const OLD_DAYS: i64 = 7;
-
-fn problems(text: &mut String, report: &Report<'_>, style: Style) {
-    let problems: Vec<&Problem> =
-        report.analysis.problems.iter().chain(report.matches.iter().flat_map(|matches| &matches.problems)).collect();
-    if problems.is_empty() {
-        return;
-    }
-    let _ = writeln!(text, "\n{}", paint(&counted(problems.len(), "problem"), Colour::Yellow, style));
-    for problem in problems {
-        let _ = writeln!(text, "  {}: {}", plain(&problem.subject), plain(&problem.message));
-    }
-}
 
 fn counted(count: usize, noun: &str) -> String {
     counted_as(count, noun, &format!("{noun}s"))

@@ -15,7 +15,7 @@ pub(super) fn router() -> OpenApiRouter<Guarded> {
     OpenApiRouter::new().routes(routes!(artifact))
 }
 
-/// Records of `retrieved_files`, `file_content_search` or `secret_search`.
+/// Records of `retrieved_files`, `file_content_search`, `secret_search` or `problems`.
 #[utoipa::path(get, path = "/images/{imageDigest}/artifacts/{artifactType}", tag = "Content",
     params(("imageDigest" = String, Path), ("artifactType" = String, Path)),
     responses((status = 200, body = [Object])))]
