@@ -66,7 +66,8 @@ impl Cataloger for Binary {
             for evidence in &program.evidence {
                 match evidence {
                     Evidence::Text(regex) => {
-                        let version = regex.captures(text).and_then(|captures| captures.name("version"));
+                        let captures = regex.regex().and_then(|regex| regex.captures(text));
+                        let version = captures.as_ref().and_then(|captures| captures.name("version"));
                         found.pieces.extend(version.map(|version| version.as_bytes().to_vec()));
                     }
                     // The file is there; what lies beside it, the merged image tells.
@@ -127,7 +128,7 @@ fn version_in(program: &Program, file: &SeenFile<'_>) -> Result<Option<Said>, St
         if and.is_some_and(|and| of_rule(and).next().is_none()) {
             continue;
         }
-        let series = name.as_ref().and_then(|name| name.captures(file.path.file_name())?.name("version"));
+        let series = name.as_ref().and_then(|name| name.regex()?.captures(file.path.file_name())?.name("version"));
         match only_one(of_rule(*rule), series.map(|series| series.as_bytes())) {
             Ok(Some(said)) => return Ok(Some(said)),
             Ok(None) => {}
@@ -166,7 +167,7 @@ fn version_of_text(program: &Program, path: &ImagePath, text_found: &Found, imag
             let from = image.files.partition_point(|file| file.path.as_bytes() < prefix.as_slice());
             let below = image.files.get(from..)?.iter().map_while(|file| file.path.as_bytes().strip_prefix(&*prefix));
             below
-                .filter_map(|name| regex.captures(name)?.name("version"))
+                .filter_map(|name| regex.regex()?.captures(name)?.name("version"))
                 .map(|version| text(version.as_bytes()))
                 .next()
         }
@@ -244,6 +245,5 @@ impl<'a> Versions<'a> {
 
 /// Whether build information that names this main module of Go tells as much as the row that found the package.
 pub(crate) fn is_known_by_module(package: &Package, module: &str) -> bool {
-    let mut rows = PROGRAMS.all.iter().filter(|program| program.name == package.name);
-    rows.any(|program| program.modules.is_match(module))
+    PROGRAMS.know_module(&package.name, module)
 }

@@ -44,7 +44,7 @@ impl Inspector for ContentSearch {
 fn rule(pattern: &Pattern) -> Result<Rule, SettingsError> {
     let regex = pattern.compile()?;
     let keywords = required::keywords(&pattern.regex);
-    Ok(Rule { keywords, regex, reach: Reach::Line, judge: None })
+    Ok(Rule { keywords, regex: regex.into(), reach: Reach::Line, judge: None })
 }
 
 fn searched(file: &SeenFile<'_>, patterns: &[Pattern]) -> SearchedFile {

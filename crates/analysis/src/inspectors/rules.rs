@@ -6,11 +6,13 @@
 //! Work is bounded whatever the content: overlapping surroundings are joined, so that a rule sees a byte once, and all
 //! rules together see no more than a multiple of the content (`CONTENT_SHARE`) before the rest is left out.
 
+mod expression;
 mod window;
 mod words;
 
-use regex::bytes::{Captures, Regex};
+use regex::bytes::Captures;
 
+pub use expression::Expression;
 pub(crate) use window::Scan;
 use words::Words;
 
@@ -37,7 +39,7 @@ pub struct Rule {
     /// A match has one of these in it. With none, every line is looked at.
     pub keywords: Vec<Keyword>,
     /// What must match. Its first group, if it has one, is the finding; what is around it may be part of others.
-    pub regex: Regex,
+    pub regex: Expression,
     /// What of the content the regular expression sees.
     pub reach: Reach,
     /// Whether a match counts, and what to note of it. Without, each counts and there is nothing to note.

@@ -113,7 +113,7 @@ fn own_rule(pattern: &Pattern) -> Result<Rule, SettingsError> {
     let regex = pattern.compile()?;
     let keywords = required::keywords(&pattern.regex);
     let judge = |captures: &Captures<'_>| Note::of(captures.get(0)?.as_bytes(), preview(b""));
-    Ok(Rule { keywords, regex, reach: Reach::Line, judge: Some(Box::new(judge)) })
+    Ok(Rule { keywords, regex: regex.into(), reach: Reach::Line, judge: Some(Box::new(judge)) })
 }
 
 fn of_file(file: &SeenFile<'_>, own: &[Pattern]) -> Vec<Secret> {

@@ -1,13 +1,14 @@
 //! The rows of `programs.toml`, compiled.
 
-use std::sync::LazyLock;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt as _;
+use std::sync::{LazyLock, OnceLock};
 
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
-use regex::bytes::{Regex, RegexBuilder};
 use serde::Deserialize;
 
 use crate::inspectors::required;
-use crate::inspectors::rules::{Keyword, Reach, Rule};
+use crate::inspectors::rules::{Expression, Keyword, Reach, Rule};
 
 /// The table.
 const TEXT: &str = include_str!("programs.toml");
@@ -23,21 +24,45 @@ pub(super) struct Program {
     pub(super) name: String,
     pub(super) purl: String,
     pub(super) cpes: Vec<String>,
-    /// Main modules of Go.
-    pub(super) modules: GlobSet,
-    files: GlobSet,
+    modules: Globs,
+    files: Globs,
     pub(super) evidence: Vec<Evidence>,
+}
+
+/// Globs, compiled when they are first needed.
+struct Globs {
+    globs: Vec<String>,
+    set: OnceLock<GlobSet>,
+}
+
+impl Globs {
+    fn new(globs: Vec<String>) -> Self {
+        Self { globs, set: OnceLock::new() }
+    }
+
+    fn compile(&self) -> Result<GlobSet, globset::Error> {
+        let mut set = GlobSetBuilder::new();
+        for glob in &self.globs {
+            set.add(GlobBuilder::new(glob).literal_separator(true).build()?);
+        }
+        set.build()
+    }
+
+    /// Nothing matches what is malformed, which a test excludes.
+    fn is_match(&self, path: &OsStr) -> bool {
+        self.set.get_or_init(|| self.compile().unwrap_or_default()).is_match(path)
+    }
 }
 
 /// A way to the version of a program.
 pub(super) enum Evidence {
     /// In the bytes of a program: the rule that finds it, the one that must find something as well, and what the name
     /// of the file says.
-    Bytes { rule: u16, and: Option<u16>, name: Option<Regex> },
+    Bytes { rule: u16, and: Option<u16>, name: Option<Expression> },
     /// In a text file.
-    Text(Regex),
+    Text(Expression),
     /// In the name of another file.
-    Beside(Regex),
+    Beside(Expression),
 }
 
 /// All rows.
@@ -115,9 +140,7 @@ pub(super) enum TableError {
     #[error("the table is no TOML of the form it describes")]
     Form(#[source] toml::de::Error),
     #[error("`{0}` is no regular expression")]
-    Regex(String, #[source] regex::Error),
-    #[error("a glob of `{0}` is none")]
-    Glob(String, #[source] globset::Error),
+    Regex(String),
     #[error("an evidence of `{0}` has no pattern for its kind, or its pattern has no group `version`")]
     Pattern(String),
 }
@@ -131,10 +154,9 @@ impl Programs {
             for way in &row.evidence {
                 evidence.push(programs.evidence(way).ok_or_else(|| TableError::Pattern(row.name.clone()))??);
             }
-            let globs = |globs: &[String]| globs_of(globs).map_err(|fault| TableError::Glob(row.name.clone(), fault));
             programs.all.push(Program {
-                files: globs(&row.files)?,
-                modules: globs(&row.modules)?,
+                files: Globs::new(row.files),
+                modules: Globs::new(row.modules),
                 evidence,
                 name: row.name,
                 purl: row.purl,
@@ -145,29 +167,25 @@ impl Programs {
     }
 
     fn evidence(&mut self, way: &Way) -> Option<Result<Evidence, TableError>> {
-        let with_group = |pattern: &str| {
-            let compiled = compile(pattern);
-            let has =
-                |regex: &Regex| regex.capture_names().flatten().any(|name| name == "version" || name == "library");
-            compiled.map(|regex| has(&regex).then_some(regex))
-        };
-        let regex = match with_group(way.beside.as_ref().or(way.find.as_ref())?) {
-            Ok(regex) => regex?,
-            Err(fault) => return Some(Err(fault)),
-        };
+        let pattern = way.beside.as_ref().or(way.find.as_ref())?;
+        let all = [Some(pattern), way.and.as_ref(), way.name.as_ref()];
+        if let Some(wrong) = all.into_iter().flatten().find(|pattern| !required::is_pattern(pattern)) {
+            return Some(Err(TableError::Regex(wrong.clone())));
+        }
+        if !["(?P<version>", "(?P<library>"].iter().any(|group| pattern.contains(group)) {
+            return None;
+        }
+        let expression = Expression::later(pattern);
         if way.beside.is_some() {
-            return Some(Ok(Evidence::Beside(regex)));
+            return Some(Ok(Evidence::Beside(expression)));
         }
         if way.kind == Kind::Text {
-            return Some(Ok(Evidence::Text(regex)));
+            return Some(Ok(Evidence::Text(expression)));
         }
         let near = way.near.iter().map(|word| word.as_bytes().to_vec()).collect();
-        let rule = self.rule(regex.as_str(), near, way.reach);
+        let rule = self.rule(pattern, near, way.reach);
         let and = way.and.as_ref().map(|pattern| self.rule(pattern, Vec::new(), REACH));
-        let name = match way.name.as_deref().map(compile).transpose() {
-            Ok(name) => name,
-            Err(fault) => return Some(Err(fault)),
-        };
+        let name = way.name.as_deref().map(Expression::later);
         Some(Ok(Evidence::Bytes { rule, and, name }))
     }
 
@@ -185,18 +203,22 @@ impl Programs {
     /// What the common pass over programs looks for. What is noted is the version, or the library after a NUL.
     pub(super) fn rules(&self) -> Vec<Rule> {
         let rule = |(pattern, near, reach): &Pattern| {
-            let regex = compile(pattern).ok()?;
             let exact = |word: &Vec<u8>| Keyword { bytes: word.clone(), any_case: false };
             let keywords = if near.is_empty() { required::keywords(pattern) } else { near.iter().map(exact).collect() };
-            Some(Rule { keywords, regex, reach: Reach::Bytes(reach.0, reach.1), judge: Some(Box::new(note)) })
+            let regex = Expression::later(pattern);
+            Rule { keywords, regex, reach: Reach::Bytes(reach.0, reach.1), judge: Some(Box::new(note)) }
         };
-        self.rules.iter().filter_map(rule).collect()
+        self.rules.iter().map(rule).collect()
+    }
+
+    /// Whether a row of this name is about this main module of Go.
+    pub(super) fn know_module(&self, name: &str, module: &str) -> bool {
+        self.all.iter().any(|program| program.name == name && program.modules.is_match(OsStr::new(module)))
     }
 
     /// The rows that know files of this path.
     pub(super) fn of<'a>(&'a self, path: &'a [u8]) -> impl Iterator<Item = &'a Program> {
-        use std::os::unix::ffi::OsStrExt as _;
-        let path = std::ffi::OsStr::from_bytes(path.strip_suffix(b".exe").unwrap_or(path));
+        let path = OsStr::from_bytes(path.strip_suffix(b".exe").unwrap_or(path));
         self.all.iter().filter(move |program| program.files.is_match(path))
     }
 }
@@ -211,18 +233,6 @@ fn note(captures: &regex::bytes::Captures<'_>) -> Option<Vec<u8>> {
     })
 }
 
-fn compile(pattern: &str) -> Result<Regex, TableError> {
-    RegexBuilder::new(pattern).unicode(false).build().map_err(|fault| TableError::Regex(pattern.to_owned(), fault))
-}
-
-fn globs_of(globs: &[String]) -> Result<GlobSet, globset::Error> {
-    let mut set = GlobSetBuilder::new();
-    for glob in globs {
-        set.add(GlobBuilder::new(glob).literal_separator(true).build()?);
-    }
-    set.build()
-}
-
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
@@ -235,6 +245,7 @@ mod tests {
         let rules = programs.rules();
         assert_eq!(rules.len(), programs.rules.len(), "every pattern is one");
         for (rule, (pattern, ..)) in rules.iter().zip(&programs.rules) {
+            assert!(rule.regex.regex().is_some(), "`{pattern}` is none");
             assert!(!rule.keywords.is_empty(), "`{pattern}` needs literals");
             assert!(rule.keywords.iter().all(|word| !word.any_case && word.bytes.len() > 2), "{pattern}");
         }
@@ -242,6 +253,7 @@ mod tests {
         assert!(words.len() <= 64, "{} literals: {words:?}", words.len());
         for program in &programs.all {
             assert!(program.purl.starts_with("pkg:") && !program.purl.contains('@'), "{}", program.name);
+            assert!(program.files.compile().is_ok() && program.modules.compile().is_ok(), "{}", program.name);
             assert!(program.cpes.iter().all(|cpe| cpe.split(':').count() == 2), "{}", program.name);
         }
     }

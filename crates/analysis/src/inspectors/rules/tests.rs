@@ -3,14 +3,13 @@
 use std::sync::LazyLock;
 
 use proptest::prelude::*;
-use regex::bytes::RegexBuilder;
 
 use super::*;
 use crate::facts::SeenIn;
 
 fn rule(keywords: &[&str], regex: &str, reach: Reach) -> Rule {
     let word = |word: &&str| Keyword { bytes: word.as_bytes().to_vec(), any_case: false };
-    let regex = RegexBuilder::new(regex).unicode(false).build().unwrap();
+    let regex = Expression::later(regex);
     Rule { keywords: keywords.iter().map(word).collect(), regex, reach, judge: None }
 }
 

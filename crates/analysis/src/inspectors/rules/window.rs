@@ -191,9 +191,10 @@ impl<'a> Scan<'a> {
             self.found.is_cut_short = true;
             return;
         }
+        let Some(regex) = owned.rule.regex.regex() else { return };
         // What the last match took is not matched again, but can be looked back at.
         let mut from = usize::try_from(of_rule.matched.saturating_sub(region.start)).unwrap_or(bytes.len());
-        while let Some(captures) = (from <= bytes.len()).then(|| owned.rule.regex.captures_at(bytes, from)).flatten() {
+        while let Some(captures) = (from <= bytes.len()).then(|| regex.captures_at(bytes, from)).flatten() {
             let Some(whole) = captures.get(0) else { break };
             // What a match takes from the line before it is only what it is told apart by.
             let breaks = whole.as_bytes().iter().take_while(|byte| matches!(byte, b'\n' | b'\r')).count();

@@ -3,12 +3,11 @@
 use std::sync::LazyLock;
 
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
-use regex::bytes::{Regex, RegexBuilder};
 use serde::Deserialize;
 
 use super::check::{self, Check};
 use crate::inspectors::required;
-use crate::inspectors::rules::{Keyword, LINE_REACH, Reach};
+use crate::inspectors::rules::{Expression, Keyword, LINE_REACH, Reach};
 
 /// Every rule, in the order of the data.
 ///
@@ -24,7 +23,7 @@ pub(super) struct SecretRule {
     pub(super) name: String,
     pub(super) about: String,
     pub(super) keywords: Vec<Keyword>,
-    pub(super) regex: Regex,
+    pub(super) regex: Expression,
     pub(super) reach: Reach,
     pub(super) yields: bool,
     /// The files in which it counts; all if `None`.
@@ -94,8 +93,6 @@ impl Entry {
             (None, None, None, Some(regex)) => (regex, 4),
             _ => return Err(format!("`{}` must have one of token, assign with value, regex", self.name)),
         };
-        let regex = RegexBuilder::new(&pattern).unicode(false).build();
-        let regex = regex.map_err(|fault| format!("`{}`: {fault}", self.name))?;
         let longest = self.after.or_else(|| required::longest(&pattern)).unwrap_or(LINE_REACH);
         let keyword = |word: &String| {
             let bytes = if self.any_case { word.to_ascii_lowercase() } else { word.clone() };
@@ -111,7 +108,7 @@ impl Entry {
         });
         Ok(SecretRule {
             keywords: self.words.iter().map(keyword).collect(),
-            regex,
+            regex: Expression::later(&pattern),
             reach: Reach::Bytes(self.before.unwrap_or(usual_before), longest),
             yields: self.yields,
             files: files.transpose()?,
