@@ -1,6 +1,6 @@
 //! SBOMs inside images: documents that say what is there, as their makers left them beside what they built.
 //!
-//! CycloneDX in JSON (<https://cyclonedx.org/specification/overview/>), SPDX 2 in JSON and as tags and values
+//! CycloneDX in JSON and XML (<https://cyclonedx.org/specification/overview/>), SPDX 2 in JSON and as tags and values
 //! (<https://spdx.github.io/spdx-spec/v2.3/>), SPDX 3 in JSON, and Syft's own JSON. The format is told by the content: a
 //! file may be called `bom.json` for any reason. What a document says is a claim: a package whose files or record are
 //! there is told by its own cataloger, and the claim adds nothing to it.
@@ -21,7 +21,7 @@ use serde::Deserialize;
 
 use crate::catalogers::sbom::claim::Claim;
 use crate::catalogers::sbom::lenient::{List, Maybe, Text};
-use crate::catalogers::{Cataloger, Found, Image, Joined, WantedFile, Wants, document};
+use crate::catalogers::{Cataloger, Found, Image, Joined, WantedFile, Wants, document, xml};
 
 /// Packages of one document. That of a whole distribution has some ten thousands.
 const MAX_CLAIMS: usize = 100_000;
@@ -38,7 +38,7 @@ impl Cataloger for Sbom {
     }
 
     fn revision(&self) -> u32 {
-        1
+        2
     }
 
     fn kinds(&self) -> &'static [PackageKind] {
@@ -49,13 +49,15 @@ impl Cataloger for Sbom {
         Wants {
             globs: &[
                 "**/*.cdx.json",
+                "**/*.cdx.xml",
                 "**/*.cyclonedx.json",
+                "**/*.cyclonedx.xml",
                 "**/*.spdx.json",
                 "**/*.syft.json",
                 "**/*.spdx",
                 "**/*.spdx.tv",
-                "**/*{bom,BOM}.json",
-                "**/{sbom,SBOM}*.json",
+                "**/*{bom,BOM}.{json,xml}",
+                "**/{sbom,SBOM}*.{json,xml}",
                 "**/*.sbom",
                 // What wheels say of the libraries that were copied into them (PEP 770).
                 "**/*.dist-info/sboms/*",
@@ -148,8 +150,14 @@ fn claims(file: &WantedFile<'_>, found: &mut Found) -> Vec<Claim> {
     if start.starts_with(b"{") {
         return json(file, found);
     }
+    if start.starts_with(b"<") && memchr::memmem::find(head, cyclonedx::xml::NAMESPACE).is_some() {
+        return xml::read(file, found).map(|root| cyclonedx::xml::claims(&root)).unwrap_or_default();
+    }
     if memchr::memmem::find(head, b"SPDXVersion:").is_some() {
         return document::text(file, found).map(|text| tag_value::claims(&text)).unwrap_or_default();
+    }
+    if is_promised(file) {
+        unknown_format(file, found);
     }
     Vec::new()
 }
@@ -170,17 +178,25 @@ fn json(file: &WantedFile<'_>, found: &mut Found) -> Vec<Claim> {
             None
         }
     });
-    let promises = [b".cdx.".as_slice(), b".cyclonedx.", b".spdx", b".syft.", b"sbom"];
-    let name = file.path.as_bytes().to_ascii_lowercase();
-    let is_promised = promises.iter().any(|word| memchr::memmem::find(&name, word).is_some());
-    if is_promised {
+    if is_promised(file) {
         found.problems.append(&mut problems.problems);
         if claims.is_none() && found.problems.is_empty() {
-            let message = "neither CycloneDX nor SPDX nor Syft's JSON";
-            found.problems.push(Problem::new("unknown-format", file.path.to_string(), message));
+            unknown_format(file, found);
         }
     }
     claims.unwrap_or_default()
+}
+
+/// Whether the name says that the file is an SBOM.
+fn is_promised(file: &WantedFile<'_>) -> bool {
+    let promises = [b".cdx.".as_slice(), b".cyclonedx.", b".spdx", b".syft.", b"sbom"];
+    let name = file.path.as_bytes().to_ascii_lowercase();
+    promises.iter().any(|word| memchr::memmem::find(&name, word).is_some())
+}
+
+fn unknown_format(file: &WantedFile<'_>, found: &mut Found) {
+    let message = "neither CycloneDX nor SPDX nor Syft's JSON";
+    found.problems.push(Problem::new("unknown-format", file.path.to_string(), message));
 }
 
 /// Marks a package as claimed.

@@ -1,4 +1,6 @@
-//! CycloneDX in JSON, all versions: the components, those in components, and what the document is about.
+//! CycloneDX, in JSON here, in XML in `xml`, all versions: the components, those in components, and what the document is about.
+
+pub(super) mod xml;
 
 use serde::Deserialize;
 
