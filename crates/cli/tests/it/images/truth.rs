@@ -14,42 +14,54 @@ use super::word;
 /// Name, version, and where the list tells, the place.
 type Row = (String, String, String);
 
-/// Reads a list: what it is called, the packages it lists, how ours are to be named to be compared.
+/// Lists of one kind of package: what they are called, the packages they list, how ours are to be named to be compared.
 struct List {
-    file: &'static str,
+    files: &'static [&'static str],
     kind: PackageKind,
     rows: fn(&str) -> Vec<Row>,
     place: fn(&Package) -> String,
-    /// Also the other way round: nothing else of the kind is found.
-    is_complete: bool,
+    /// Whether the tool cannot know a package that we find; anything else that it does not list is an error.
+    is_beyond: fn(&Row, &BTreeSet<Row>) -> bool,
 }
 
 const LISTS: &[List] = &[
-    List { file: "deb.tsv", kind: PackageKind::Deb, rows: deb, place: nowhere, is_complete: true },
-    List { file: "apk.tsv", kind: PackageKind::Apk, rows: apk, place: nowhere, is_complete: true },
-    List { file: "rpm.tsv", kind: PackageKind::Rpm, rows: rpm, place: nowhere, is_complete: true },
-    List { file: "node.json", kind: PackageKind::Npm, rows: node, place: location, is_complete: true },
-    // The tool lists its own folders; those for all versions of the interpreter are beside them.
-    List { file: "gem.csv", kind: PackageKind::Gem, rows: gem, place: location, is_complete: false },
-    List { file: "go-version-m.txt", kind: PackageKind::Go, rows: go, place: file_name, is_complete: false },
-    List { file: "rust-audit-info.json", kind: PackageKind::Rust, rows: rust, place: nowhere, is_complete: true },
-    List { file: "jars.json", kind: PackageKind::Java, rows: jars, place: nested, is_complete: false },
-    List { file: "python.json", kind: PackageKind::Python, rows: python, place: python_place, is_complete: false },
+    List { files: &["deb.tsv"], kind: PackageKind::Deb, rows: deb, place: nowhere, is_beyond: nothing },
+    List { files: &["apk.tsv"], kind: PackageKind::Apk, rows: apk, place: nowhere, is_beyond: nothing },
+    List { files: &["rpm.tsv"], kind: PackageKind::Rpm, rows: rpm, place: nowhere, is_beyond: nothing },
+    List { files: &["node.json"], kind: PackageKind::Npm, rows: node, place: location, is_beyond: nothing },
+    List { files: &["gem.csv"], kind: PackageKind::Gem, rows: gem, place: location, is_beyond: other_interpreters },
+    List { files: &["go-version-m.txt"], kind: PackageKind::Go, rows: go, place: file_name, is_beyond: nothing },
+    List { files: &["rust-audit-info.json"], kind: PackageKind::Rust, rows: rust, place: nowhere, is_beyond: nothing },
+    List { files: &["jars.json"], kind: PackageKind::Java, rows: jars, place: nested, is_beyond: archive_itself },
     List {
-        file: "python-opt-py.json",
+        files: &["python.json", "python-opt-py.json", "python-opt-venv.json"],
         kind: PackageKind::Python,
         rows: python,
         place: python_place,
-        is_complete: false,
-    },
-    List {
-        file: "python-opt-venv.json",
-        kind: PackageKind::Python,
-        rows: python,
-        place: python_place,
-        is_complete: false,
+        is_beyond: off_the_path,
     },
 ];
+
+fn nothing(_: &Row, _: &BTreeSet<Row>) -> bool {
+    false
+}
+
+/// `gem` lists the folders of its own interpreter; those for all of them are beside.
+fn other_interpreters((_, _, place): &Row, _: &BTreeSet<Row>) -> bool {
+    place.starts_with("/usr/share/rubygems-integration/all/")
+}
+
+/// An unpacked egg that no `.pth` file names, so that no interpreter looks there.
+fn off_the_path((_, _, place): &Row, _: &BTreeSet<Row>) -> bool {
+    place.starts_with("/opt/eggdir/")
+}
+
+/// The list has archives, and what `pom.properties` in them say. An archive is a package of its own where none of these
+/// is it; then the list has a row for the archive alone.
+fn archive_itself((name, _, place): &Row, want: &BTreeSet<Row>) -> bool {
+    let archive = place.rsplit(['/', ':']).next().unwrap_or_default();
+    want.contains(&(String::new(), String::new(), place.clone())) && archive.starts_with(name.as_str())
+}
 
 fn nowhere(_: &Package) -> String {
     String::new()
@@ -124,15 +136,19 @@ fn gem(text: &str) -> Vec<Row> {
     text.lines().map(cells).map(|cells| (cells[0].clone(), cells[1].clone(), cells[2].clone())).collect()
 }
 
-/// Dependencies, a replacement standing for what it replaces.
+/// The standard library, the main module, dependencies; a replacement stands for what it replaces.
 fn go(text: &str) -> Vec<Row> {
     let mut rows: Vec<Row> = Vec::new();
     let mut program = String::new();
     for line in text.lines() {
         let cells: Vec<&str> = line.split('\t').collect();
         match cells.as_slice() {
-            [title] => title.split(':').next().unwrap_or_default().clone_into(&mut program),
-            ["", "dep", name, version, ..] => {
+            [title] => {
+                let (name, toolchain) = title.split_once(": ").unwrap();
+                name.clone_into(&mut program);
+                rows.push(("stdlib".to_owned(), toolchain.to_owned(), program.clone()));
+            }
+            ["", "dep" | "mod", name, version, ..] => {
                 rows.push(((*name).to_owned(), (*version).to_owned(), program.clone()));
             }
             ["", "=>", name, version, ..] => {
@@ -157,9 +173,11 @@ fn jars(text: &str) -> Vec<Row> {
     let list: Vec<Value> = serde_json::from_str(text).unwrap();
     let mut rows = Vec::new();
     for jar in &list {
+        let path = jar["path"].as_str().unwrap();
+        rows.push((String::new(), String::new(), path.to_owned()));
         for pom in jar["pom"].as_array().unwrap() {
             let word = |at: usize| pom[at].as_str().unwrap().to_owned();
-            rows.push((word(1), word(2), jar["path"].as_str().unwrap().to_owned()));
+            rows.push((word(1), word(2), path.to_owned()));
         }
     }
     rows
@@ -169,16 +187,23 @@ fn jars(text: &str) -> Vec<Row> {
 pub(super) fn differences(analysis: &Analysis, truth: &Path) -> Vec<String> {
     let mut differences = Vec::new();
     for list in LISTS {
-        let Ok(text) = fs::read_to_string(truth.join(list.file)) else { continue };
-        let want: BTreeSet<Row> = (list.rows)(&text).into_iter().collect();
+        let texts: Vec<String> =
+            list.files.iter().filter_map(|file| fs::read_to_string(truth.join(file)).ok()).collect();
+        if texts.is_empty() {
+            continue;
+        }
+        let want: BTreeSet<Row> = texts.iter().flat_map(|text| (list.rows)(text)).collect();
         let of_kind = analysis.packages.iter().filter(|package| package.kind == list.kind);
-        let ours = of_kind.map(|package| (package.name.clone(), package.version.clone(), (list.place)(package)));
-        let found: BTreeSet<Row> = ours.collect();
-        let missing: Vec<_> = want.difference(&found).collect();
-        let beyond: Vec<_> = found.difference(&want).filter(|_| list.is_complete).collect();
-        println!("    {}: {} wanted, {} found, {} missing", list.file, want.len(), found.len(), missing.len());
-        differences.extend(missing.into_iter().map(|row| format!("{}: missing {row:?}", list.file)));
-        differences.extend(beyond.into_iter().map(|row| format!("{}: unexpected {row:?}", list.file)));
+        let installed = of_kind.filter(|package| package.evidence.is_installed());
+        let found: BTreeSet<Row> =
+            installed.map(|package| (package.name.clone(), package.version.clone(), (list.place)(package))).collect();
+        // A row without a name is a place only.
+        let missing: Vec<_> = want.difference(&found).filter(|(name, ..)| !name.is_empty()).collect();
+        let unexpected: Vec<_> = found.difference(&want).filter(|row| !(list.is_beyond)(row, &want)).collect();
+        let name = list.files[0];
+        println!("    {name}: {} wanted, {} found, {} missing", want.len(), found.len(), missing.len());
+        differences.extend(missing.into_iter().map(|row| format!("{name}: missing {row:?}")));
+        differences.extend(unexpected.into_iter().map(|row| format!("{name}: unexpected {row:?}")));
     }
     differences.extend(files(analysis, &truth.join("files.jsonl.gz")));
     differences
