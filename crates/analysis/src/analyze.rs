@@ -27,7 +27,7 @@ use crate::layer::{Reading, read_layer};
 use crate::limits::Limits;
 use crate::matcher::Matcher;
 use crate::squash::{self, Plan};
-use crate::{cpe, evidence, owners};
+use crate::{claims, cpe, evidence, owners};
 
 /// How an analysis is done.
 pub struct Options {
@@ -167,7 +167,8 @@ pub fn analyze(
     let files = plan.into_files(layers.into_iter().map(|layer| layer.blocks).collect());
 
     let (mut packages, distribution) = join(&found, &seen, &files, options, &mut problems)?;
-    evidence::keep_best(&mut packages);
+    claims::settle(&mut packages, distribution.as_ref());
+    evidence::keep_best(&mut packages, distribution.as_ref());
     if packages.len() > options.limits.packages {
         return Err(too_many_packages(image, options));
     }

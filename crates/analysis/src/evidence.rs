@@ -3,15 +3,19 @@
 use std::borrow::Cow;
 use std::collections::HashSet;
 
+use killick_model::distribution::Distribution;
 use killick_model::package::{Package, PackageKind};
 use killick_model::purl::python_name;
 
 /// Leaves out packages that are claimed or declared where the same version of the same package is installed: the lock
 /// file beside a folder of installed packages tells nothing new. One that is installed twice is there twice.
-pub(crate) fn keep_best(packages: &mut Vec<Package>) {
+pub(crate) fn keep_best(packages: &mut Vec<Package>, own: Option<&Distribution>) {
     let installed: HashSet<(PackageKind, String, String)> =
         packages.iter().filter(|package| package.evidence.is_installed()).map(identity).collect();
-    packages.retain(|package| package.evidence.is_installed() || !installed.contains(&identity(package)));
+    // A package of another distribution is another one.
+    let is_foreign = |package: &Package| package.distribution.is_some() && own.is_some();
+    let is_there = |package: &Package| !is_foreign(package) && installed.contains(&identity(package));
+    packages.retain(|package| package.evidence.is_installed() || !is_there(package));
 }
 
 /// Kind, name and version in the one spelling under which a lock file and an installation agree.
@@ -76,12 +80,32 @@ mod tests {
             package(PackageEvidence::Installed, "flask", "2.0", "/a/METADATA"),
             package(PackageEvidence::Claimed, "flask", "2.0", "/sbom.json"),
         ];
-        keep_best(&mut packages);
+        keep_best(&mut packages, None);
         let kept: Vec<String> =
             packages.iter().map(|package| format!("{}@{}", package.name, package.location)).collect();
         assert_eq!(
             kept,
             ["flask@/srv/uv.lock", "ruamel_yaml@/a/METADATA", "ruamel_yaml@/b/METADATA", "flask@/a/METADATA"]
         );
+    }
+    #[test]
+    fn a_claim_about_another_distribution_is_kept() {
+        let distribution = Distribution { id: "debian".to_owned(), ..Distribution::default() };
+        let package = |evidence, distribution: Option<&Distribution>| Package {
+            evidence,
+            distribution: distribution.cloned(),
+            ..Package::new(PackageKind::Deb, "libssl3", "3.0.11-1", ImagePath::default())
+        };
+        for (claimed, own, count) in [
+            (None, Some(&distribution), 1),
+            (Some(&distribution), Some(&distribution), 2),
+            // Nothing tells what is installed there; the claim may be the one that does.
+            (Some(&distribution), None, 1),
+        ] {
+            let mut packages =
+                vec![package(PackageEvidence::Installed, None), package(PackageEvidence::Claimed, claimed)];
+            keep_best(&mut packages, own);
+            assert_eq!(packages.len(), count, "{claimed:?}");
+        }
     }
 }

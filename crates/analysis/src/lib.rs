@@ -8,6 +8,7 @@ pub mod analyze;
 pub mod budget;
 pub mod cache;
 pub mod catalogers;
+mod claims;
 pub mod clamd;
 mod cpe;
 pub mod deadline;

@@ -371,14 +371,16 @@ impl Package {
         }
     }
 
-    /// The kind in words, with the evidence where that is not the package itself.
+    /// The kind in words, with what sets the package apart from an installed one of the image's distribution: `deb`,
+    /// `npm (declared, development)`, `deb (copied, debian:12)`.
     pub fn described_kind(&self) -> String {
         let kind = self.kind.name();
-        match self.evidence {
-            PackageEvidence::Installed => kind.to_owned(),
-            other if self.is_development => format!("{kind} ({}, development)", other.name()),
-            other => format!("{kind} ({})", other.name()),
-        }
+        let evidence = Some(self.evidence.name()).filter(|_| !self.evidence.is_installed());
+        let development = (self.is_development && !self.evidence.is_installed()).then_some("development");
+        let mut words: Vec<&str> = evidence.into_iter().chain(development).collect();
+        let distribution = self.distribution.as_ref().map(Distribution::label);
+        words.extend(distribution.as_deref());
+        if words.is_empty() { kind.to_owned() } else { format!("{kind} ({})", words.join(", ")) }
     }
 
     /// Version and release apart: RPM and apk at the last `-`; any other kind has no release.
@@ -418,6 +420,26 @@ impl Package {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_sets_a_package_apart_is_told() {
+        let debian =
+            Distribution { id: "debian".to_owned(), version: Some("12".to_owned()), ..Distribution::default() };
+        for (evidence, is_development, distribution, want) in [
+            (PackageEvidence::Installed, true, None, "deb"),
+            (PackageEvidence::Declared, true, None, "deb (declared, development)"),
+            (PackageEvidence::Claimed, false, None, "deb (claimed)"),
+            (PackageEvidence::Copied, false, Some(&debian), "deb (copied, debian:12)"),
+        ] {
+            let package = Package {
+                evidence,
+                is_development,
+                distribution: distribution.cloned(),
+                ..Package::new(PackageKind::Deb, "a", "1", ImagePath::default())
+            };
+            assert_eq!(package.described_kind(), want);
+        }
+    }
 
     #[test]
     fn sources_of_rpm() {

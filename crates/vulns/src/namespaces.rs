@@ -79,6 +79,10 @@ pub(crate) fn of_distribution(distribution: &Distribution) -> Vec<String> {
     match id {
         "debian" => {
             let mut found = Vec::new();
+            if major.is_empty() && codename.is_none() {
+                // Nothing tells the release: any answer would be about another one.
+                return found;
+            }
             if major.bytes().all(|byte| byte.is_ascii_digit()) && !major.is_empty() {
                 found.push(format!("debian:{major}"));
             } else {
@@ -112,6 +116,7 @@ mod tests {
             ("debian", Some("12.5"), None, "debian:12"),
             ("debian", None, Some("forky"), "debian:14 debian:sid"),
             ("debian", Some("forky/sid"), None, "debian:14 debian:sid"),
+            ("debian", None, None, ""),
             ("raspbian", Some("11"), None, "debian:11"),
             ("alpine", Some("3.18.4"), None, "alpine:3.18"),
             ("alpine", Some("3.20.0_alpha20240329"), None, "alpine:edge"),

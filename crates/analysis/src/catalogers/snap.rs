@@ -7,6 +7,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
+use killick_model::distribution::Distribution;
 use killick_model::file::{FileEntry, FileKind};
 use killick_model::package::{Package, PackageDetails, PackageEvidence, PackageKind};
 use killick_model::path::ImagePath;
@@ -170,7 +171,42 @@ impl Cataloger for Snap {
                 *channel = channels.get(&package.name).cloned();
             }
         }
+        of_ubuntu(&mut joined.packages);
     }
+}
+
+/// Sets the distribution of what is inside of snaps: the Ubuntu release of their bases, whatever they are installed on.
+fn of_ubuntu(packages: &mut [Package]) {
+    let release_of_snap = |package: &Package| {
+        let PackageDetails::Snap { snap_type, base, .. } = &package.details else { return None };
+        let folder = package.location.as_bytes().strip_suffix(b"meta/snap.yaml")?.to_vec();
+        let base = match (snap_type.as_str(), base) {
+            ("base" | "core" | "os", _) => package.name.as_str(),
+            (_, Some(base)) => base,
+            (_, None) => "core",
+        };
+        Some((folder, release(base)?))
+    };
+    let releases: HashMap<Vec<u8>, &'static str> = packages.iter().filter_map(release_of_snap).collect();
+    for package in packages.iter_mut().filter(|package| package.kind == PackageKind::Deb) {
+        let path = package.location.as_bytes();
+        let lists: [&[u8]; 2] = [b"snap/manifest.yaml", b"usr/share/snappy/dpkg.list"];
+        let folder = lists.into_iter().find_map(|list| path.strip_suffix(list));
+        let version = folder.and_then(|folder| releases.get(folder)).map(|&release| release.to_owned());
+        package.distribution = Some(Distribution { id: "ubuntu".to_owned(), version, ..Distribution::default() });
+    }
+}
+
+/// The Ubuntu release that a base is made of: <https://snapcraft.io/docs/base-snaps>.
+fn release(base: &str) -> Option<&'static str> {
+    Some(match base {
+        "core" | "core16" => "16.04",
+        "core18" => "18.04",
+        "core20" => "20.04",
+        "core22" => "22.04",
+        "core24" => "24.04",
+        _ => return None,
+    })
 }
 
 fn snap(meta: Meta, path: &ImagePath) -> Package {

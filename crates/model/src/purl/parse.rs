@@ -91,8 +91,35 @@ pub fn package(purl: &str, location: &ImagePath) -> Option<(Package, Option<Dist
     }
     // The namespace of a Gentoo package is its category.
     let vendor = purl.namespace().filter(|_| kind != PackageKind::Portage);
-    let distribution = if kind.is_os() { distribution(qualifier("distro"), vendor) } else { None };
+    let mut distribution = if kind.is_os() { distribution(qualifier("distro"), vendor) } else { None };
+    if let Some(distribution) =
+        distribution.as_mut().filter(|found| found.version.is_none() && found.codename.is_none())
+    {
+        distribution.version = release(kind, version);
+    }
     Some((package, distribution))
+}
+
+/// The release that a version is marked with: 8.10 of `8.5.0-22.el8_10`, 12 of `3.0.11-1~deb12u2`.
+fn release(kind: PackageKind, version: &str) -> Option<String> {
+    let mark = match kind {
+        PackageKind::Rpm => ".el",
+        PackageKind::Deb => "deb",
+        _ => return None,
+    };
+    let (before, after) = version.rsplit_once(mark)?;
+    if kind == PackageKind::Deb && !before.ends_with(['~', '+']) {
+        return None;
+    }
+    let digits = |text: &str| text.bytes().take_while(u8::is_ascii_digit).take(3).count();
+    let (major, rest) = after.split_at_checked(digits(after))?;
+    let minor = rest.strip_prefix('_').filter(|_| kind == PackageKind::Rpm).unwrap_or_default();
+    let minor = minor.get(..digits(minor))?;
+    match (major, minor) {
+        ("", _) => None,
+        (major, "") => Some(major.to_owned()),
+        (major, minor) => Some(format!("{major}.{minor}")),
+    }
 }
 
 /// `debian-12`, `rhel-9.4`, or a codename as in `bookworm`; else the vendor alone.
@@ -187,6 +214,12 @@ mod tests {
             ("pkg:rpm/opensuse/a@1?distro=opensuse-leap-15.5", Some("opensuse-leap:15.5")),
             ("pkg:rpm/redhat/a@1?distro=redhat-9.4", Some("rhel:9.4")),
             ("pkg:apk/wolfi/a@1?arch=x86_64", Some("wolfi")),
+            ("pkg:rpm/almalinux/libgfortran@8.5.0-22.el8_10", Some("almalinux:8.10")),
+            ("pkg:rpm/almalinux/a@1-1.el9.x86_64", Some("almalinux:9")),
+            ("pkg:rpm/fedora/a@1-1.fc40", Some("fedora")),
+            ("pkg:deb/debian/libssl3@3.0.11-1~deb12u2", Some("debian:12")),
+            ("pkg:deb/debian/a@1-1%2Bdeb11u1?distro=debian-12", Some("debian:12")),
+            ("pkg:deb/debian/a@1debian", Some("debian")),
             ("pkg:deb/a@1", None),
             ("pkg:npm/a@1?distro=debian-12", None),
         ] {

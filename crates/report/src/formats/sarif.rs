@@ -64,8 +64,12 @@ fn add_matches(
         let fix = fix_text(&found.fix);
         let fix = if fix.is_empty() { "no fix is known".to_owned() } else { format!("fix: {fix}") };
         let text = format!(
-            "{} {} ({}) has {} ({}); {fix}",
-            package.name, package.version, package.kind, found.vulnerability, found.severity
+            "{} {}, {}, has {} ({}); {fix}",
+            package.name,
+            package.version,
+            package.described_kind(),
+            found.vulnerability,
+            found.severity
         );
         let url = purl(package, report.analysis.distribution.as_ref());
         let fingerprint = format!("{}|{url}|{}", found.vulnerability, package.virtual_path());

@@ -37,7 +37,8 @@ impl Claim {
         let cpes: Vec<String> = self.cpes.iter().take(MAX_NAMES).filter_map(|name| cpe::written(name)).collect();
         let mut package = match (&self.purl, &self.name, &version) {
             (Some(purl), ..) => {
-                parse::package(purl, location).map(|(package, _)| package).ok_or(NoPackage::OfAnotherKind)?
+                let (package, distribution) = parse::package(purl, location).ok_or(NoPackage::OfAnotherKind)?;
+                Package { distribution, ..package }
             }
             // A name alone could be anything; a CPE says which software it is.
             (None, Some(name), Some(version)) if !cpes.is_empty() => {
