@@ -23,11 +23,12 @@ use crate::error::{AnalysisError, ReadError};
 use crate::facts::LayerFacts;
 use crate::inspectors::memo::Memo;
 use crate::inspectors::{Inspections, SeenContents};
+use crate::known::KnownFiles;
 use crate::layer::{Reading, read_layer};
 use crate::limits::Limits;
 use crate::matcher::Matcher;
 use crate::squash::{self, Plan};
-use crate::{claims, cpe, evidence, owners};
+use crate::{claims, cpe, evidence, known, owners};
 
 /// How an analysis is done.
 pub struct Options {
@@ -37,6 +38,8 @@ pub struct Options {
     pub budget: Arc<Budget>,
     /// What to look for in contents, besides packages.
     pub inspections: Arc<Inspections>,
+    /// Where to look up files that no package of the image owns.
+    pub known_files: Option<Arc<dyn KnownFiles>>,
     /// How long this analysis has been running; without it, it may take any time.
     pub elapsed: Option<Elapsed>,
     /// Told of each step, from any thread.
@@ -47,7 +50,7 @@ impl Default for Options {
     fn default() -> Self {
         let limits = Limits::default();
         let budget = Arc::new(Budget::new(limits.held_bytes));
-        Self { limits, budget, inspections: Inspections::none(), elapsed: None, progress: None }
+        Self { limits, budget, inspections: Inspections::none(), known_files: None, elapsed: None, progress: None }
     }
 }
 
@@ -168,6 +171,10 @@ pub fn analyze(
 
     let (mut packages, distribution) = join(&found, &seen, &files, options, &mut problems)?;
     claims::settle(&mut packages, distribution.as_ref());
+    if let Some(known) = &options.known_files {
+        options.check_time()?;
+        known::add_copied(&mut packages, &files, distribution.as_ref(), known.as_ref(), &mut problems);
+    }
     evidence::keep_best(&mut packages, distribution.as_ref());
     if packages.len() > options.limits.packages {
         return Err(too_many_packages(image, options));

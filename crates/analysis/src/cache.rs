@@ -4,6 +4,7 @@
 //! The diffID alone would not do: a configuration may claim any, and the blob that tells the lie is not read when the
 //! facts are known. A pair is known only once a reader verified both.
 
+use std::ffi::OsStr;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -100,6 +101,9 @@ impl FolderCache {
         let mut files: Vec<(SystemTime, u64, PathBuf)> = Vec::new();
         for file in fs::read_dir(&self.folder)? {
             let file = file?;
+            if !matches!(file.path().extension().and_then(OsStr::to_str), Some("facts" | "tmp")) {
+                continue;
+            }
             // Somebody else may have removed it meanwhile.
             let Ok(metadata) = file.metadata() else { continue };
             files.push((metadata.modified().unwrap_or(SystemTime::UNIX_EPOCH), metadata.len(), file.path()));

@@ -17,6 +17,7 @@ pub mod error;
 mod evidence;
 pub mod facts;
 pub mod inspectors;
+pub mod known;
 mod layer;
 pub mod limits;
 mod matcher;

@@ -13,7 +13,7 @@ use crate::catalogers::{Found, binary};
 /// file that somebody put in the place of the distribution's is none of its business.
 pub(crate) fn assign(packages: &mut [Package], files: &[FileEntry], found: &FoundFiles) {
     let evidence = packages.iter().filter(|package| !package.kind.is_os()).map(|package| package.location.as_bytes());
-    let owners = owners_of(evidence, packages, files, |owner| owner.kind.is_os());
+    let owners = owners_of(evidence, packages, files, |owner| owner.kind.is_os() && owner.evidence.is_installed());
     let mut owners: Vec<Option<usize>> = packages
         .iter()
         .map(|package| owners.get(package.location.as_bytes()).copied().filter(|_| !package.kind.is_os()))
@@ -93,7 +93,8 @@ pub(crate) fn leave_out_known_programs(packages: &mut Vec<Package>, files: &[Fil
 
 /// Kinds whose packages are judged by what they are, so that their programs are not judged once more.
 fn answers_for_files(package: &Package) -> bool {
-    package.kind.is_os() || matches!(package.kind, PackageKind::Conda | PackageKind::Nix | PackageKind::Snap)
+    package.evidence.is_installed()
+        && (package.kind.is_os() || matches!(package.kind, PackageKind::Conda | PackageKind::Nix | PackageKind::Snap))
 }
 
 /// Main modules of Go whose version is known, by the file they are in.

@@ -11,7 +11,9 @@ use crate::inspection::Inspection;
 use crate::package::{Package, PackageId};
 use crate::problem::Problem;
 
-/// Everything one image consists of. A pure function of the image's bytes and the analysers' revisions.
+/// Everything one image consists of. A pure function of the image's bytes and the analysers' revisions; what packages
+/// files were [copied](crate::package::PackageEvidence::Copied) from follows also from what was known of packages then, and
+/// stays as it was told.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Analysis {
     /// Digest of the platform manifest.

@@ -108,6 +108,11 @@ impl PackageEvidence {
     pub const fn is_installed(&self) -> bool {
         matches!(self, Self::Installed)
     }
+
+    /// Whether the package or a file of it is there.
+    pub const fn is_there(&self) -> bool {
+        matches!(self, Self::Installed | Self::Copied)
+    }
 }
 
 /// The source package of a binary package.

@@ -43,9 +43,9 @@ impl<'a> Evidence<'a> {
         }
     }
 
-    /// Whether the package counts.
+    /// Whether the package counts. What was copied from a package is there as well as what was installed.
     pub(crate) const fn counts(&self, package: &Package) -> bool {
-        self.declared_packages || package.evidence.is_installed()
+        self.declared_packages || package.evidence.is_there()
     }
 }
 

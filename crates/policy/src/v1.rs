@@ -4,7 +4,7 @@
 
 use killick_model::analysis::Analysis;
 use killick_model::matching::{FixState, Match};
-use killick_model::package::{Package, PackageDetails, PackageKind};
+use killick_model::package::{Package, PackageDetails, PackageEvidence, PackageKind};
 
 /// The package type of the v1 contract.
 pub fn package_type(package: &Package) -> &'static str {
@@ -15,10 +15,11 @@ pub fn package_type(package: &Package) -> &'static str {
     }
 }
 
-/// Where the v1 contract says the package is: `pkgdb` for packages of the distribution.
+/// Where the v1 contract says the package is: `pkgdb` for packages of the distribution. One that something was copied
+/// from is in no database.
 pub fn package_path(package: &Package) -> String {
     match &package.details {
-        _ if package.kind.is_os() => "pkgdb".to_owned(),
+        _ if package.kind.is_os() && package.evidence != PackageEvidence::Copied => "pkgdb".to_owned(),
         // Where its first module is; distributions that install a module of their own name are named by that.
         PackageDetails::Python { site_packages, top_level, .. } => {
             let module = match top_level.first() {

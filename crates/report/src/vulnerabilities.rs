@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use killick_model::analysis::Analysis;
 use killick_model::matching::{Confidence, FixState, Match, Matches};
-use killick_model::package::{Package, PackageKind};
+use killick_model::package::{Package, PackageEvidence, PackageKind};
 use killick_model::severity::Cvss;
 use serde_json::{Value, json};
 
@@ -64,13 +64,14 @@ pub enum WontFix {
     LeftOut,
 }
 
-/// The records of an image, in the order of its matches. Packages that are only declared are unknown to version 1.
+/// The records of an image, in the order of its matches. Packages that are only declared are unknown to version 1;
+/// what was copied from a package is as vulnerable as what was installed.
 pub fn records(analysis: &Analysis, matches: &Matches, kind: Kind, wont_fix: WontFix) -> Vec<Value> {
     matches
         .matches
         .iter()
         .map(|found| (found, analysis.package(found.package)))
-        .filter(|(_, package)| package.evidence.is_installed() && kind.includes(package.kind))
+        .filter(|(_, package)| package.evidence.is_there() && kind.includes(package.kind))
         .filter(|(found, _)| wont_fix == WontFix::Included || found.fix.state != FixState::WontFix)
         .map(|(found, package)| record(found, package))
         .collect()
@@ -122,7 +123,7 @@ fn feed_group(namespace: &str) -> &str {
 
 fn path(package: &Package) -> String {
     match package.kind {
-        kind if kind.is_os() => "pkgdb".to_owned(),
+        kind if kind.is_os() && package.evidence != PackageEvidence::Copied => "pkgdb".to_owned(),
         PackageKind::Python => python::location(package),
         _ => package.virtual_path(),
     }

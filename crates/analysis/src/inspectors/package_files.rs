@@ -3,7 +3,7 @@
 //! The comparison is [`verification`]; the policy gate that asks for it holds to the same.
 
 use killick_model::inspection::{ChangedFile, Inspection};
-use killick_model::package::PackageId;
+use killick_model::package::{Package, PackageId};
 use killick_model::problem::Problem;
 use killick_model::verification;
 
@@ -32,7 +32,8 @@ impl Inspector for PackageFiles {
     fn join(&self, seen: &Seen<'_>, inspection: &mut Inspection, problems: &mut Vec<Problem>) {
         let mut changed = Vec::new();
         let mut left_out = 0_u64;
-        for (id, package) in (0..).zip(seen.packages).filter(|(_, package)| package.kind.is_os()) {
+        let is_verified = |package: &Package| package.kind.is_os() && package.evidence.is_installed();
+        for (id, package) in (0..).zip(seen.packages).filter(|(_, package)| is_verified(package)) {
             for file in &package.files {
                 let differences = verification::differences(package.kind, file, seen.files);
                 if differences.is_empty() {

@@ -5,6 +5,7 @@
 mod analyze;
 mod catalogers;
 mod clamd;
+mod copied;
 mod inspectors;
 mod owners;
 mod staging;

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use clap::Args;
 use killick_analysis::inspectors::Inspections;
 use killick_model::analysis::Analysis;
+use killick_model::package::PackageEvidence;
 use killick_model::printable::printable;
 use killick_vulns::{Explanation, Outcome, PackageExplanation, Subject};
 
@@ -13,6 +14,9 @@ use super::knowledge::{self, KnowledgeArgs};
 use super::output::{self, TextOrJson};
 use crate::exit::Exit;
 use crate::report_error::hinted;
+
+/// Places of a copied package that are told besides the first.
+const MAX_COPIES: usize = 10;
 
 /// Arguments of `explain`.
 #[derive(Debug, Args)]
@@ -70,7 +74,7 @@ fn render(explanation: &Explanation, analysis: &Analysis) -> String {
 
 fn render_package(text: &mut String, explained: &PackageExplanation, analysis: &Analysis) {
     let package = analysis.package(explained.package);
-    let _ = writeln!(text, "\n{} {} ({})", package.name, package.version, package.kind);
+    let _ = writeln!(text, "\n{} {}, {}", package.name, package.version, package.described_kind());
     let verdict = match (&explained.matched, &explained.suppressed) {
         (Some(found), _) => format!("applies, severity {}", found.severity),
         (None, Some(suppressed)) => format!("does not apply: {}", reason(suppressed.reason)),
@@ -78,6 +82,15 @@ fn render_package(text: &mut String, explained: &PackageExplanation, analysis: &
     };
     let _ = writeln!(text, "  {verdict}");
     let _ = writeln!(text, "  found in {}, layer {}", package.virtual_path(), package.layer + 1);
+    if package.evidence == PackageEvidence::Copied {
+        let others: Vec<String> =
+            package.files.iter().skip(1).take(MAX_COPIES).map(|file| file.path.to_string()).collect();
+        let more = package.files.len().saturating_sub(1 + MAX_COPIES);
+        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        if !others.is_empty() {
+            let _ = writeln!(text, "  and in {}{more}", others.join(", "));
+        }
+    }
     for statement in &explained.statements {
         let evidence = &statement.evidence;
         let name = if evidence.via_source {

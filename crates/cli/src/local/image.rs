@@ -9,6 +9,8 @@ use etcetera::BaseStrategy as _;
 use killick_analysis::analyze::{Options, analyze};
 use killick_analysis::cache::{FolderCache, LayerCache};
 use killick_analysis::inspectors::Inspections;
+use killick_analysis::known::folder::FolderFiles;
+use killick_analysis::known::{self, KnownFiles};
 use killick_analysis::limits::Limits;
 use killick_fetch::{Source, StageOptions};
 use killick_model::analysis::Analysis;
@@ -35,10 +37,10 @@ pub(crate) struct ImageArgs {
     foreign_layers: bool,
     #[command(flatten)]
     limits: LimitArgs,
-    /// Folder of layer facts (default: killick/layers in the user's cache folder)
+    /// Folder of layer facts and known files (default: killick/layers in the user's cache folder)
     #[arg(long, value_name = "DIR", env = "KILLICK_CACHE")]
     cache: Option<PathBuf>,
-    /// Neither read nor write layer facts
+    /// Neither read nor write layer facts and known files
     #[arg(long, conflicts_with = "cache")]
     no_cache: bool,
     #[command(flatten)]
@@ -61,8 +63,8 @@ pub(super) async fn analyse(args: &ImageArgs, inspections: Arc<Inspections>) -> 
         ..StageOptions::default()
     };
     let staged = killick_fetch::stage(&source, &options).await.map_err(hinted)?;
-    let cache = cache(args);
-    let analysis = tokio::task::spawn_blocking(move || read(&staged, cache.as_ref(), inspections, limits.analysis))
+    let cache = Cache::of(args);
+    let analysis = tokio::task::spawn_blocking(move || read(&staged, cache, inspections, limits.analysis))
         .await
         .context("the analysis was interrupted")?;
     display.finish();
@@ -71,13 +73,18 @@ pub(super) async fn analyse(args: &ImageArgs, inspections: Arc<Inspections>) -> 
 
 fn read(
     staged: &StagedImage,
-    cache: Option<&FolderCache>,
+    cache: Option<Cache>,
     inspections: Arc<Inspections>,
     limits: Limits,
 ) -> anyhow::Result<Analysis> {
-    let cache = cache.map(|cache| cache as &dyn LayerCache);
-    let options = Options { inspections, elapsed: Some(crate::clock::stopwatch()), ..Options::limited(limits) };
-    let mut analysis = analyze(staged, cache, &options).map_err(hinted)?;
+    let known_files = cache.as_ref().map(|cache| Arc::clone(&cache.files) as Arc<dyn KnownFiles>);
+    let elapsed = Some(crate::clock::stopwatch());
+    let options = Options { inspections, known_files, elapsed, ..Options::limited(limits) };
+    let layers = cache.as_ref().map(|cache| &cache.layers as &dyn LayerCache);
+    let mut analysis = analyze(staged, layers, &options).map_err(hinted)?;
+    if let Some(cache) = cache {
+        cache.files.learn(known::lessons(&analysis));
+    }
     analysis.problems.extend(moved(staged));
     Ok(analysis)
 }
@@ -90,10 +97,19 @@ fn moved(staged: &StagedImage) -> Option<Problem> {
     Some(Problem::new("tag-moved", staged.name.clone(), message))
 }
 
-fn cache(args: &ImageArgs) -> Option<FolderCache> {
-    if args.no_cache {
-        return None;
+/// What is kept between runs.
+struct Cache {
+    layers: FolderCache,
+    files: Arc<FolderFiles>,
+}
+
+impl Cache {
+    fn of(args: &ImageArgs) -> Option<Self> {
+        if args.no_cache {
+            return None;
+        }
+        let usual = || Some(etcetera::choose_base_strategy().ok()?.cache_dir().join("killick").join("layers"));
+        let folder = args.cache.clone().or_else(usual)?;
+        Some(Self { files: Arc::new(FolderFiles::new(&folder)), layers: FolderCache::new(folder) })
     }
-    let usual = || Some(etcetera::choose_base_strategy().ok()?.cache_dir().join("killick").join("layers"));
-    args.cache.clone().or_else(usual).map(FolderCache::new)
 }

@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use killick_model::package::{Package, PackageKind};
+use killick_model::package::{Package, PackageEvidence, PackageKind};
 use killick_model::version;
 
 use super::{Gate, State, Trigger};
@@ -84,7 +84,10 @@ fn required_package(check: &mut Check<'_, '_>) -> Result<(), TriggerError> {
     let name = params.text("name").unwrap_or_default();
     let wanted = params.text("version");
     let minimum = params.text("version_match_type") == Some("minimum");
-    let named: Vec<&Package> = shared.packages().iter().copied().filter(|package| package.name == name).collect();
+    // A file of a package is not the package.
+    let is_whole = |package: &&Package| package.evidence != PackageEvidence::Copied;
+    let named = shared.packages().iter().copied().filter(|package| package.name == name);
+    let named: Vec<&Package> = named.filter(is_whole).collect();
     let Some(&first) = named.first() else {
         let what = wanted.map_or_else(|| name.to_owned(), |version| format!("{name},{version}"));
         check.fire(

@@ -6,7 +6,7 @@
 use std::io::{self, Write};
 
 use killick_model::digest::{Digest, Digester};
-use killick_model::package::{Package, PackageDetails, PackageId};
+use killick_model::package::{Package, PackageDetails, PackageEvidence, PackageId};
 use killick_model::purl::purl;
 
 use super::{HOME, Report, Style, pretty};
@@ -114,6 +114,7 @@ fn component(report: &Report<'_>, at: usize, package: &Package) -> Component {
             .iter()
             .map(|source| property("killick:package:source", format!("{} {}", source.name, source.version))),
     );
+    properties.extend(package.distribution.iter().map(|found| property("killick:package:distribution", found.label())));
     properties.extend(package.fetched_from.iter().map(|address| property("killick:package:fetched-from", address)));
     if package.is_development {
         properties.push(property("killick:package:development", true));
@@ -132,10 +133,18 @@ fn component(report: &Report<'_>, at: usize, package: &Package) -> Component {
         licenses: licenses(&package.licenses),
         cpe: package.cpes.first().cloned(),
         purl: Some(purl(package, report.analysis.distribution.as_ref())),
-        evidence: Some(Evidence { occurrences: vec![Occurrence { location: package.virtual_path() }] }),
+        evidence: Some(Evidence { occurrences: occurrences(package) }),
         properties,
         ..Component::new("library", &package.name)
     }
+}
+
+/// Where the package is: of one that files were copied from, each of them.
+fn occurrences(package: &Package) -> Vec<Occurrence> {
+    if package.evidence == PackageEvidence::Copied && !package.files.is_empty() {
+        return package.files.iter().map(|file| Occurrence { location: file.path.to_string() }).collect();
+    }
+    vec![Occurrence { location: package.virtual_path() }]
 }
 
 /// Declared licences: SPDX ids where they are some, a single SPDX expression as such, any other text as a name.
