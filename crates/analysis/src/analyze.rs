@@ -28,7 +28,7 @@ use crate::layer::{Reading, read_layer};
 use crate::limits::Limits;
 use crate::matcher::Matcher;
 use crate::squash::{self, Plan};
-use crate::{claims, cpe, evidence, known, owners};
+use crate::{attachments, claims, cpe, evidence, known, owners};
 
 /// How an analysis is done.
 pub struct Options {
@@ -40,6 +40,8 @@ pub struct Options {
     pub inspections: Arc<Inspections>,
     /// Where to look up files that no package of the image owns.
     pub known_files: Option<Arc<dyn KnownFiles>>,
+    /// Whether packages that attached SBOMs claim count as packages of the image.
+    pub attached_sboms: bool,
     /// How long this analysis has been running; without it, it may take any time.
     pub elapsed: Option<Elapsed>,
     /// Told of each step, from any thread.
@@ -50,7 +52,15 @@ impl Default for Options {
     fn default() -> Self {
         let limits = Limits::default();
         let budget = Arc::new(Budget::new(limits.held_bytes));
-        Self { limits, budget, inspections: Inspections::none(), known_files: None, elapsed: None, progress: None }
+        Self {
+            limits,
+            budget,
+            inspections: Inspections::none(),
+            known_files: None,
+            attached_sboms: false,
+            elapsed: None,
+            progress: None,
+        }
     }
 }
 
@@ -170,6 +180,11 @@ pub fn analyze(
     let files = plan.into_files(layers.into_iter().map(|layer| layer.blocks).collect());
 
     let (mut packages, distribution) = join(&found, &seen, &files, options, &mut problems)?;
+    let mut attached = attachments::read(image, &options.limits);
+    problems.append(&mut attached.problems);
+    if options.attached_sboms {
+        packages.append(&mut attached.packages);
+    }
     claims::settle(&mut packages, distribution.as_ref());
     if let Some(known) = &options.known_files {
         options.check_time()?;
@@ -191,7 +206,6 @@ pub fn analyze(
     problems.extend(image.surroundings.problems.iter().cloned());
     problems.sort();
     problems.dedup();
-    let attachments = image.surroundings.attachments.iter().map(|staged| staged.attachment.clone());
     Ok(Analysis {
         manifest_digest: image.manifest_digest.clone(),
         index_digest: image.index.as_ref().map(|(digest, _)| digest.clone()),
@@ -202,7 +216,7 @@ pub fn analyze(
         packages,
         files,
         inspection,
-        attachments: attachments.collect(),
+        attachments: attached.attachments,
         problems,
     })
 }

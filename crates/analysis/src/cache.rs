@@ -17,6 +17,10 @@ use killick_model::image::StagedLayer;
 
 use crate::facts::LayerFacts;
 
+mod shared;
+
+pub use shared::SharedLayers;
+
 /// Keeps layer facts. A cache may forget anything at any time, and never gives back anything else than was put.
 pub trait LayerCache: Sync {
     /// The facts of a layer, if they are known.

@@ -73,7 +73,7 @@ mod r;
 mod requirements;
 mod rpm;
 mod rust;
-mod sbom;
+pub(crate) mod sbom;
 mod snap;
 mod sqlite;
 mod swift;

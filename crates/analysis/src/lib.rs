@@ -5,6 +5,7 @@
 //! joining what catalogers found is cheap and done per image. Nothing is written under a name from an image.
 
 pub mod analyze;
+pub mod attachments;
 pub mod budget;
 pub mod cache;
 pub mod catalogers;

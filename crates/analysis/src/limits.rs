@@ -43,6 +43,8 @@ pub struct Limits {
     pub archive_bytes: u64,
     /// Members of one archive.
     pub archive_entries: u64,
+    /// Bytes of one document attached to the image, a quarter of what is read of all of them.
+    pub attachment_bytes: u64,
     /// Symbolic links followed to resolve one path.
     pub link_depth: u32,
 }
@@ -65,6 +67,7 @@ impl Default for Limits {
             archive_depth: 8,
             archive_bytes: 2 << 30,
             archive_entries: 200_000,
+            attachment_bytes: 32 << 20,
             link_depth: 40,
         }
     }
@@ -80,8 +83,9 @@ impl Limits {
     /// same.
     pub(crate) fn key(&self) -> Option<String> {
         let usual = Self::default();
-        // What ends an analysis as a whole is not in the facts of its layers.
-        let own = Self { analysis_seconds: usual.analysis_seconds, layers: usual.layers, ..self.clone() };
+        // What ends an analysis as a whole, and what is attached to an image, is not in the facts of its layers.
+        let Self { analysis_seconds, layers, attachment_bytes, .. } = usual;
+        let own = Self { analysis_seconds, layers, attachment_bytes, ..self.clone() };
         (own != usual).then(|| Digest::of(format!("{own:?}").as_bytes()).hex())
     }
 }
@@ -94,7 +98,7 @@ mod tests {
     fn limits_that_change_facts_have_a_key() {
         let usual = Limits::default();
         assert_eq!(usual.key(), None);
-        assert_eq!(Limits { analysis_seconds: 1, layers: 1, ..usual.clone() }.key(), None);
+        assert_eq!(Limits { analysis_seconds: 1, layers: 1, attachment_bytes: 1, ..usual.clone() }.key(), None);
         let (more, less) = (Limits { file_bytes: 1 << 40, ..usual.clone() }, Limits { file_bytes: 1, ..usual });
         assert!(more.key().is_some() && more.key() != less.key());
     }

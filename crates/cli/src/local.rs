@@ -14,6 +14,7 @@ mod output;
 mod registry;
 mod sbom;
 mod scan;
+mod subject;
 
 use clap::Subcommand;
 

@@ -5,15 +5,17 @@
 //! (`"architecture": null`), drop what Docker adds (`Healthcheck`), fail a whole index for one odd entry, and bring
 //! `derive_builder`, `getset` and `strum` along. What we do not need is not kept.
 
+mod artifact;
 mod config;
 mod descriptor;
 mod error;
 mod manifest;
 
+pub(crate) use artifact::read_artifact;
 pub(crate) use config::read_config;
 pub(crate) use descriptor::{Entry, Layer};
 pub use error::DocumentError;
-pub(crate) use manifest::{Document, Manifest, read_document, synthesise};
+pub(crate) use manifest::{Document, Manifest, is_index, read_document, synthesise};
 
 use killick_model::digest::Digest;
 

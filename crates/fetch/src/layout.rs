@@ -3,6 +3,7 @@
 //! Blobs are found by validated digest only, so a document cannot name a path. Documents are verified here, layers
 //! while they are read.
 
+mod attachments;
 mod folder;
 
 use std::path::PathBuf;
@@ -15,7 +16,8 @@ use killick_model::image::{StagedImage, StagedLayer, Surroundings};
 pub(crate) use folder::Folder;
 
 use crate::archive::Archive;
-use crate::documents::{self, Document, DocumentError, Entry};
+use crate::documents::{self, Document, DocumentError, Entry, Manifest};
+use crate::index::{Index, IndexedImage, Leaf, Platforms, Staged, StagedIndex, Unfolding};
 use crate::layer::{Blob, Promise, StoredLayer};
 use crate::platform;
 use crate::stage::{StageError, StageOptions};
@@ -126,50 +128,154 @@ pub(crate) fn stage(
     options: &StageOptions,
 ) -> Result<StagedImage, StageError> {
     let limits = &options.limits;
-    let Some(bytes) = layout.read("index.json", limits.document_bytes)? else {
-        return Err(LayoutError::NoIndex { name }.into());
-    };
-    let Document::Index(entries) = documents::read_document(&name, &bytes, None, limits)? else {
-        return Err(LayoutError::NoIndex { name }.into());
-    };
-    let mut entry = top(&entries, &name, tag, options)?.clone();
-    let tags = entries.iter().filter(|other| other.digest == entry.digest).filter_map(|other| other.ref_name.clone());
-    let tags: Vec<String> = tags.collect();
+    let top_index = top_index(layout, &name, options)?;
+    let mut entry = top(&top_index.entries, &name, tag, options)?.clone();
+    let top = Top { layout, tags: tags(&top_index.entries, &entry), entries: &top_index.entries, name, options };
     let mut index = None;
     for _ in 0..=limits.index_depth {
-        let bytes = document(layout, &name, "manifest", &entry.digest, entry.size, options)?;
-        match documents::read_document(&name, &bytes, Some(&entry.media_type), limits)? {
+        let bytes = top.document("manifest", &entry.digest, entry.size)?;
+        match documents::read_document(&top.name, &bytes, Some(&entry.media_type), limits)? {
             Document::Index(entries) => {
                 let entries = within_reach(layout, entries, options);
-                let chosen = platform::choose(&entries, options.platform.as_ref(), &name)?.clone();
-                index = Some((entry.digest, bytes));
+                let chosen = platform::choose(&entries, options.platform.as_ref(), &top.name)?.clone();
+                index = Some(Index { digest: entry.digest, bytes, entries });
                 entry = chosen;
             }
-            Document::Manifest(manifest) => {
-                manifest.check_foreign(&name, options.foreign_layers)?;
-                let config = &manifest.config;
-                let config_bytes = document(layout, &name, "configuration", &config.digest, config.size, options)?;
-                let read = documents::read_config(&name, &config_bytes, limits)?;
-                read.check_layers(&name, manifest.layers.len())?;
-                read.check_platform(&name, options.platform.as_ref())?;
-                let layers = manifest.layers.iter().zip(&read.diff_ids);
-                let layers = layers.map(|(layer, diff_id)| stored(layout, &name, layer, diff_id, options));
-                return Ok(StagedImage {
-                    layers: layers.collect::<Result<_, _>>()?,
-                    manifest_digest: entry.digest,
-                    manifest: bytes,
-                    index,
-                    config_digest: manifest.config.digest,
-                    config_bytes,
-                    config: read.config,
-                    tags,
-                    surroundings: Surroundings::default(),
-                    name,
-                });
-            }
+            Document::Manifest(manifest) => return top.image(&entry.digest, bytes, &manifest, index.as_ref()),
         }
     }
-    Err(DocumentError::TooDeep { subject: name, limit: limits.index_depth }.into())
+    Err(DocumentError::TooDeep { subject: top.name, limit: limits.index_depth }.into())
+}
+
+/// Stages those images of the index `tag` of a layout that are wanted; without a tag, of its only one.
+pub(crate) fn stage_several(
+    layout: &impl Layout,
+    name: String,
+    tag: Option<&str>,
+    platforms: &Platforms,
+    options: &StageOptions,
+) -> Result<Staged, StageError> {
+    let limits = &options.limits;
+    let mut whole = top_index(layout, &name, options)?;
+    let is_meant = |entry: &&Entry| tag.is_none_or(|tag| is_named(entry, tag)) && !entry.is_attestation();
+    let meant: Vec<Entry> = whole.entries.iter().filter(is_meant).cloned().collect();
+    let [first, others @ ..] = meant.as_slice() else {
+        // It says what is there instead.
+        return platforms.only(stage(layout, name, tag, options)?);
+    };
+    let tags = tags(&whole.entries, first);
+    let all_entries = whole.entries.clone();
+    let top = Top { layout, tags, entries: &all_entries, name, options };
+    let index = if others.iter().all(|other| other.digest == first.digest) {
+        let bytes = top.document("manifest", &first.digest, first.size)?;
+        match documents::read_document(&top.name, &bytes, Some(&first.media_type), limits)? {
+            Document::Index(entries) => Index { digest: first.digest.clone(), bytes, entries },
+            Document::Manifest(manifest) => {
+                return platforms.only(top.image(&first.digest, bytes, &manifest, None)?);
+            }
+        }
+    } else if is_one_image(&meant, first) {
+        whole.entries = meant;
+        whole
+    } else {
+        return Err(LayoutError::Several { name: top.name, available: available(&all_entries) }.into());
+    };
+    let (digest, bytes) = (index.digest.clone(), index.bytes.clone());
+    let mut unfolding = Unfolding::new(&top.name, limits);
+    unfolding.add(index, 0)?;
+    while let Some((entry, depth)) = unfolding.next() {
+        let bytes = top.document("index", &entry.digest, entry.size)?;
+        if let Document::Index(entries) = documents::read_document(&top.name, &bytes, Some(&entry.media_type), limits)?
+        {
+            unfolding.add(Index { digest: entry.digest, bytes, entries }, depth)?;
+        }
+    }
+    let images = unfolding.wanted(platforms)?.into_iter().map(|Leaf { entry, index }| {
+        let image =
+            top.document("manifest", &entry.digest, entry.size).and_then(|bytes| {
+                match documents::read_document(&top.name, &bytes, Some(&entry.media_type), limits)? {
+                    Document::Manifest(manifest) => top.image(&entry.digest, bytes, &manifest, Some(&index)),
+                    Document::Index(_) => Err(DocumentError::HiddenIndex { digest: entry.digest.clone() }.into()),
+                }
+            });
+        IndexedImage { digest: entry.digest, platform: entry.platform, image }
+    });
+    let images = images.collect();
+    Ok(Staged::Index(StagedIndex { digest, bytes, images, name: top.name }))
+}
+
+/// The `index.json` of a layout.
+fn top_index(layout: &impl Layout, name: &str, options: &StageOptions) -> Result<Index, StageError> {
+    let none = || LayoutError::NoIndex { name: name.to_owned() };
+    let bytes = layout.read("index.json", options.limits.document_bytes)?.ok_or_else(none)?;
+    match documents::read_document(name, &bytes, None, &options.limits)? {
+        Document::Index(entries) => Ok(Index { digest: Digest::of(&bytes), bytes, entries }),
+        Document::Manifest(_) => Err(none().into()),
+    }
+}
+
+/// What an entry of `index.json` is called there.
+fn tags(entries: &[Entry], entry: &Entry) -> Vec<String> {
+    let same = entries.iter().filter(|other| other.digest == entry.digest);
+    same.filter_map(|other| other.ref_name.clone()).collect()
+}
+
+/// A layout whose images are being staged.
+struct Top<'a, L> {
+    layout: &'a L,
+    name: String,
+    /// Of `index.json`.
+    entries: &'a [Entry],
+    tags: Vec<String>,
+    options: &'a StageOptions,
+}
+
+impl<L: Layout> Top<'_, L> {
+    /// Reads and verifies one document.
+    fn document(&self, what: &'static str, digest: &Digest, size: u64) -> Result<Vec<u8>, StageError> {
+        documents::check_size(what, &self.name, size, &self.options.limits)?;
+        let Some(bytes) = self.layout.read(&path_of(digest), size)? else {
+            return Err(LayoutError::Missing { name: self.name.clone(), digest: digest.clone() }.into());
+        };
+        documents::verify(what, &bytes, digest, size)?;
+        Ok(bytes)
+    }
+
+    /// The image of a manifest.
+    fn image(
+        &self,
+        digest: &Digest,
+        bytes: Vec<u8>,
+        manifest: &Manifest,
+        index: Option<&Index>,
+    ) -> Result<StagedImage, StageError> {
+        let (name, options) = (&self.name, self.options);
+        manifest.check_foreign(name, options.foreign_layers)?;
+        let config = &manifest.config;
+        let config_bytes = self.document("configuration", &config.digest, config.size)?;
+        let read = documents::read_config(name, &config_bytes, &options.limits)?;
+        read.check_layers(name, manifest.layers.len())?;
+        read.check_platform(name, options.platform.as_ref())?;
+        let layers = manifest.layers.iter().zip(&read.diff_ids);
+        let layers = layers.map(|(layer, diff_id)| stored(self.layout, name, layer, diff_id, options));
+        let mut surroundings = Surroundings::default();
+        if options.attachments {
+            let index = index.map(|index| (&index.digest, index.entries.as_slice()));
+            attachments::gather(self.layout, name, self.entries, digest, index, options).add_to(&mut surroundings);
+        }
+        Ok(StagedImage {
+            layers: layers.collect::<Result<_, _>>()?,
+            manifest_digest: digest.clone(),
+            manifest: bytes,
+            index: index.map(|index| (index.digest.clone(), index.bytes.clone())),
+            config_digest: config.digest.clone(),
+            config_bytes,
+            config: read.config,
+            tags: self.tags.clone(),
+            surroundings,
+            name: name.clone(),
+        })
+    }
 }
 
 /// The entry of `index.json` that is meant.
@@ -179,14 +285,7 @@ fn top<'a>(
     tag: Option<&str>,
     options: &StageOptions,
 ) -> Result<&'a Entry, StageError> {
-    let available = || {
-        let mut names: Vec<String> =
-            entries.iter().filter_map(|entry| entry.ref_name.as_ref()).map(|name| format!("`{name}`")).collect();
-        names.sort();
-        names.dedup();
-        names.truncate(20);
-        if names.is_empty() { "none with a name".to_owned() } else { names.join(", ") }
-    };
+    let available = || available(entries);
     if let Some(tag) = tag {
         let named: Vec<Entry> = entries.iter().filter(|entry| is_named(entry, tag)).cloned().collect();
         if named.is_empty() {
@@ -203,11 +302,26 @@ fn top<'a>(
     if real.all(|entry| entry.digest == first.digest) {
         return Ok(first);
     }
-    let is_one_image = entries.iter().all(|entry| entry.ref_name == first.ref_name && entry.platform.is_some());
-    if is_one_image {
+    if is_one_image(entries, first) {
         return Ok(platform::choose(entries, options.platform.as_ref(), name)?);
     }
     Err(LayoutError::Several { name: name.to_owned(), available: available() }.into())
+}
+
+/// The names of images in `index.json`.
+fn available(entries: &[Entry]) -> String {
+    let named = entries.iter().filter(|entry| !entry.is_attestation()).filter_map(|entry| entry.ref_name.as_ref());
+    let mut names: Vec<String> = named.map(|name| format!("`{name}`")).collect();
+    names.sort();
+    names.dedup();
+    names.truncate(20);
+    if names.is_empty() { "none with a name".to_owned() } else { names.join(", ") }
+}
+
+/// Whether the entries of `index.json` are those of one index, written there itself.
+fn is_one_image(entries: &[Entry], first: &Entry) -> bool {
+    let mut real = entries.iter().filter(|entry| !entry.is_attestation());
+    real.all(|entry| entry.ref_name == first.ref_name && entry.platform.is_some())
 }
 
 /// The entries whose manifests are there, if there are such and no particular one is wanted: an engine keeps only the
@@ -230,23 +344,6 @@ fn is_named(entry: &Entry, tag: &str) -> bool {
 
 fn path_of(digest: &Digest) -> String {
     format!("blobs/sha256/{}", digest.hex())
-}
-
-/// Reads and verifies one document.
-fn document(
-    layout: &impl Layout,
-    name: &str,
-    what: &'static str,
-    digest: &Digest,
-    size: u64,
-    options: &StageOptions,
-) -> Result<Vec<u8>, StageError> {
-    documents::check_size(what, name, size, &options.limits)?;
-    let Some(bytes) = layout.read(&path_of(digest), size)? else {
-        return Err(LayoutError::Missing { name: name.to_owned(), digest: digest.clone() }.into());
-    };
-    documents::verify(what, &bytes, digest, size)?;
-    Ok(bytes)
 }
 
 fn stored(

@@ -6,6 +6,7 @@
 //! allocated.
 
 mod archive;
+mod attachments;
 mod carousel;
 mod channel;
 pub mod cloud;
@@ -17,6 +18,7 @@ pub mod egress;
 pub mod engine;
 pub mod environment;
 pub mod http;
+pub mod index;
 pub mod layer;
 mod layout;
 pub mod limits;
@@ -33,8 +35,9 @@ pub use directory::DirectoryError;
 pub use docker_archive::DockerArchiveError;
 pub use engine::EngineError;
 pub use environment::Environment;
+pub use index::{IndexedImage, Platforms, Staged, StagedIndex};
 pub use layout::LayoutError;
 pub use limits::Limits;
 pub use registry::RegistryOptions;
 pub use source::Source;
-pub use stage::{StageError, StageOptions, stage};
+pub use stage::{StageError, StageOptions, stage, stage_several};

@@ -12,6 +12,10 @@ pub struct Limits {
     pub layers: usize,
     /// Indexes that may lie between a reference and its manifest.
     pub index_depth: usize,
+    /// Images of an index, when all of them are wanted, with the indexes within.
+    pub images: usize,
+    /// Manifests attached to one image that are read.
+    pub attachments: usize,
     /// Members of an image archive.
     pub archive_members: usize,
     /// Bytes an image archive may unpack to; bounds the time spent on a compressed one.
@@ -33,6 +37,8 @@ impl Default for Limits {
             document_bytes: 4 << 20,
             layers: 500,
             index_depth: 4,
+            images: 100,
+            attachments: 64,
             archive_members: 100_000,
             archive_bytes: 256 << 30,
             directory_entries: 20_000_000,

@@ -112,6 +112,9 @@ mod tests {
             size: 1,
             platform: text.parse().ok(),
             reference_type: None,
+            reference: None,
+            artifact_type: None,
+            cosign_kind: None,
             ref_name: None,
         };
         platforms.iter().map(entry).collect()

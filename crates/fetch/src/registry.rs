@@ -13,6 +13,7 @@ mod download;
 mod error;
 pub mod mirrors;
 mod rate;
+mod referrers;
 mod staging;
 pub mod timer;
 mod upstreams;
@@ -28,7 +29,7 @@ use secrecy::SecretSlice;
 pub use certificates::usual_certificate_folders;
 pub use error::RegistryError;
 pub use rate::RateLimit;
-pub(crate) use staging::stage;
+pub(crate) use staging::{stage, stage_several};
 pub use watch::{Polled, TagState, poll};
 
 use crate::cloud::Cloud;
@@ -108,6 +109,8 @@ pub struct Timeouts {
     pub document: Duration,
     /// Bytes a second that a layer must bring, on average after the first half minute of waiting for them.
     pub layer_bytes_per_second: u64,
+    /// For finding what is attached to a manifest or index, and again for reading it.
+    pub attachments: Duration,
     /// Of waiting for the bytes of one layer, pauses between tries included. What its reader takes is not counted.
     pub layer: Duration,
 }
@@ -118,6 +121,7 @@ impl Default for Timeouts {
             connect: Duration::from_secs(10),
             read: Duration::from_secs(30),
             document: Duration::from_secs(30),
+            attachments: Duration::from_secs(30),
             layer_bytes_per_second: 32 << 10,
             layer: Duration::from_hours(1),
         }

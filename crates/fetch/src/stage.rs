@@ -1,8 +1,10 @@
 //! From a source to a staged image.
 
+use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use killick_model::digest::Digest;
 use killick_model::hint::Hint;
 use killick_model::image::{Platform, StagedImage};
 
@@ -12,6 +14,7 @@ use crate::docker_archive::{self, DockerArchiveError};
 use crate::documents::DocumentError;
 use crate::engine::{self, EngineError, EngineTimeouts};
 use crate::environment::Environment;
+use crate::index::{Platforms, Staged};
 use crate::layout::{self, LayoutError};
 use crate::limits::Limits;
 use crate::progress::{self, Event, Progress};
@@ -29,6 +32,8 @@ pub struct StageOptions {
     pub engine_timeouts: EngineTimeouts,
     /// What the process was told by its environment; nothing if not given.
     pub environment: Environment,
+    /// Look for what is attached to the image: SBOMs, attestations, signatures.
+    pub attachments: bool,
     /// Fetch layers from where a manifest says, if the registry does not have them. Any host may be named there.
     pub foreign_layers: bool,
     /// What is refused.
@@ -89,17 +94,84 @@ pub async fn stage(source: &Source, options: &StageOptions) -> Result<StagedImag
         Source::Registry(reference) => registry::stage(reference, options).await?,
         Source::Engine { engine, image } => engine::stage(*engine, image, name, options).await?,
         local => {
-            let (local, worker_options) = (local.clone(), options.clone());
-            match tokio::task::spawn_blocking(move || stage_local(local, name, &worker_options)).await {
-                Ok(result) => result?,
-                Err(error) => std::panic::resume_unwind(error.into_panic()),
-            }
+            let local = local.clone();
+            blocking(options, move |options| stage_local(local, name, options)).await?
         }
     };
-    let bytes = image.layers.iter().fold(0_u64, |sum, layer| sum.saturating_add(layer.size));
-    let event = Event::Resolved { digest: &image.manifest_digest, layers: image.layers.len(), bytes };
-    progress::report(options.progress.as_ref(), event);
+    resolved(options, &image.manifest_digest, [&image]);
     Ok(image)
+}
+
+/// The same for those images of an index that are wanted. A source that has one image gives that, if it is wanted.
+///
+/// `options.platform` does not count.
+pub async fn stage_several(
+    source: &Source,
+    platforms: &Platforms,
+    options: &StageOptions,
+) -> Result<Staged, StageError> {
+    let options = &StageOptions { platform: None, ..options.clone() };
+    let name = source.to_string();
+    progress::report(options.progress.as_ref(), Event::Resolving { name: &name });
+    let staged = match source {
+        Source::Registry(reference) => registry::stage_several(reference, platforms, options).await?,
+        // An engine exports one image.
+        Source::Engine { engine, image } => platforms.only(engine::stage(*engine, image, name, options).await?)?,
+        local => {
+            let (local, platforms) = (local.clone(), platforms.clone());
+            blocking(options, move |options| stage_several_local(local, name, &platforms, options)).await?
+        }
+    };
+    match &staged {
+        Staged::Image(image) => resolved(options, &image.manifest_digest, [image.as_ref()]),
+        Staged::Index(index) => {
+            resolved(options, &index.digest, index.images.iter().filter_map(|child| child.image.as_ref().ok()));
+        }
+    }
+    Ok(staged)
+}
+
+fn resolved<'a>(options: &StageOptions, digest: &Digest, images: impl IntoIterator<Item = &'a StagedImage>) {
+    let mut seen = HashSet::new();
+    let layers = images.into_iter().flat_map(|image| &image.layers);
+    let sizes = layers.filter(|layer| seen.insert(&layer.digest)).map(|layer| layer.size);
+    let (layers, bytes) = sizes.fold((0, 0_u64), |(count, sum), size| (count + 1, sum.saturating_add(size)));
+    progress::report(options.progress.as_ref(), Event::Resolved { digest, layers, bytes });
+}
+
+/// Runs what reads files on a thread that may block.
+async fn blocking<T: Send + 'static>(
+    options: &StageOptions,
+    work: impl FnOnce(&StageOptions) -> Result<T, StageError> + Send + 'static,
+) -> Result<T, StageError> {
+    let options = options.clone();
+    match tokio::task::spawn_blocking(move || work(&options)).await {
+        Ok(result) => result,
+        Err(error) => std::panic::resume_unwind(error.into_panic()),
+    }
+}
+
+/// Only a layout knows of indexes.
+fn stage_several_local(
+    source: Source,
+    name: String,
+    platforms: &Platforms,
+    options: &StageOptions,
+) -> Result<Staged, StageError> {
+    match source {
+        Source::OciLayout { path, tag } => {
+            layout::stage_several(&layout::Folder::open(path)?, name, tag.as_deref(), platforms, options)
+        }
+        Source::OciArchive { path, tag: image } | Source::Archive { path, image } => {
+            let archive = Archive::open(path, &options.limits)?;
+            if archive.contains(b"manifest.json") && !archive.contains(b"index.json") {
+                platforms.only(docker_archive::stage(&archive, name, image.as_deref(), options)?)
+            } else {
+                layout::stage_several(&archive, name, image.as_deref(), platforms, options)
+            }
+        }
+        other => platforms.only(stage_local(other, name, options)?),
+    }
 }
 
 fn stage_local(source: Source, name: String, options: &StageOptions) -> Result<StagedImage, StageError> {

@@ -126,6 +126,14 @@ pub struct StagedImage {
     pub surroundings: Surroundings,
 }
 
+impl StagedImage {
+    /// What its configuration says it is for.
+    pub fn platform(&self) -> Platform {
+        let ImageConfig { os, architecture, variant, .. } = &self.config;
+        Platform { os: os.clone(), architecture: architecture.clone(), variant: variant.clone() }
+    }
+}
+
 /// What was found where an image lies, and is not part of it.
 #[derive(Clone, Default)]
 pub struct Surroundings {

@@ -4,6 +4,7 @@ use std::io::{self, Write};
 
 use jiff::Timestamp;
 use killick_model::analysis::Analysis;
+use killick_model::digest::Digest;
 use killick_model::evaluation::Evaluation;
 use killick_model::matching::Matches;
 use killick_model::problem::Problem;
@@ -38,6 +39,32 @@ impl<'a> Report<'a> {
     pub(crate) fn problems(&self) -> impl Iterator<Item = &'a Problem> {
         self.analysis.problems.iter().chain(self.matches.into_iter().flat_map(|matches| &matches.problems))
     }
+}
+
+/// Everything there is to say about several images of one index.
+#[derive(Debug, Clone)]
+pub struct IndexReport<'a> {
+    /// The index as the user named it.
+    pub source: &'a str,
+    /// Its digest.
+    pub digest: &'a Digest,
+    /// Those of its images that were wanted, in its order.
+    pub images: Vec<IndexedReport<'a>>,
+    /// Version of Killick.
+    pub tool_version: &'a str,
+    /// The instant the report speaks for.
+    pub now: Timestamp,
+}
+
+/// One image of an index.
+#[derive(Debug, Clone)]
+pub struct IndexedReport<'a> {
+    /// What it is for.
+    pub platform: String,
+    /// Digest of its manifest.
+    pub digest: &'a Digest,
+    /// What there is to say about it, or why there is nothing.
+    pub outcome: Result<Report<'a>, String>,
 }
 
 /// How old the vulnerability data is.
@@ -83,6 +110,8 @@ pub struct Format {
     /// Writes the report, with a newline at the end: in many small pieces, so that a report of a million files
     /// never is in memory. Fails only where the writer does.
     pub render: fn(&Report<'_>, Style, &mut dyn Write) -> io::Result<()>,
+    /// Writes one report of several images.
+    pub render_index: fn(&IndexReport<'_>, Style, &mut dyn Write) -> io::Result<()>,
 }
 
 /// Every format, the default first.
@@ -92,24 +121,28 @@ pub const FORMATS: &[Format] = &[
         description: "tables for people",
         media_type: "text/plain; charset=utf-8",
         render: table::render,
+        render_index: table::render_index,
     },
     Format {
         name: "json",
         description: "everything Killick knows, in its own stable layout",
         media_type: "application/json",
         render: json::render,
+        render_index: json::render_index,
     },
     Format {
         name: "cyclonedx-json",
         description: "CycloneDX 1.6, with vulnerabilities where they were asked for",
         media_type: "application/vnd.cyclonedx+json; version=1.6",
         render: cyclonedx_json::render,
+        render_index: cyclonedx_json::render_index,
     },
     Format {
         name: "sarif",
         description: "SARIF 2.1.0, for code scanning services",
         media_type: "application/sarif+json",
         render: sarif::render,
+        render_index: sarif::render_index,
     },
 ];
 

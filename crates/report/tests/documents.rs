@@ -4,10 +4,11 @@ use std::path::{Path, PathBuf};
 
 use jsonschema::Registry;
 use killick_model::analysis::Analysis;
+use killick_model::digest::Digest;
 use killick_model::evaluation::Evaluation;
 use killick_model::matching::Matches;
 use killick_report::content::{ARTIFACT_TYPES, CONTENT_TYPES, METADATA_TYPES, Subject};
-use killick_report::formats::{FORMATS, Format, Knowledge, Report, Style};
+use killick_report::formats::{FORMATS, Format, IndexReport, IndexedReport, Knowledge, Report, Style};
 use killick_report::vulnerabilities::{Kind, WontFix, records};
 use killick_report::{content, evaluation, formats};
 use serde::Deserialize;
@@ -25,6 +26,22 @@ struct Input {
 }
 
 impl Input {
+    /// The report as those of two images of an index, and one that could not be read.
+    fn index_report<'a>(&'a self, digest: &'a Digest) -> IndexReport<'a> {
+        let image = |platform: &str, outcome| IndexedReport { platform: platform.to_owned(), digest, outcome };
+        IndexReport {
+            source: self.report().source,
+            digest,
+            images: vec![
+                image("linux/amd64", Ok(self.report())),
+                image("linux/arm64/v8", Ok(self.report())),
+                image("windows/amd64", Err("the layer is foreign".to_owned())),
+            ],
+            tool_version: "0.0.0",
+            now: self.report().now,
+        }
+    }
+
     fn report(&self) -> Report<'_> {
         Report {
             source: "docker.io/library/app:1.0",
@@ -82,6 +99,14 @@ fn written(format: &Format, report: &Report<'_>, style: Style) -> String {
     String::from_utf8(bytes).expect("documents are UTF-8")
 }
 
+fn written_index(format: &Format, input: &Input) -> String {
+    let digest = Digest::of(b"index");
+    let mut bytes = Vec::new();
+    (format.render_index)(&input.index_report(&digest), Style::default(), &mut bytes)
+        .expect("a vector takes everything");
+    String::from_utf8(bytes).expect("documents are UTF-8")
+}
+
 fn pretty(value: &Value) -> String {
     serde_json::to_string_pretty(value).expect("a JSON value")
 }
@@ -118,6 +143,26 @@ fn output_formats() {
             assert_eq!(written(format, &input.report(), Style::default()), text, "{} is deterministic", format.name);
             assert!(text.ends_with('\n') && !text.contains('\u{1b}'), "{}", format.name);
         }
+    }
+}
+
+#[test]
+fn several_images_are_one_document() {
+    for input in inputs() {
+        for format in FORMATS {
+            let text = written_index(format, &input);
+            assert_eq!(written_index(format, &input), text, "{} is deterministic", format.name);
+            // What is said of one image is said of it among others; the large inputs would say it twice more.
+            if ["packages-only", "scratch"].contains(&input.name.as_str()) || format.name == "table" {
+                check(&format!("formats/{}", format.name), &format!("{}-index", input.name), &text);
+            }
+        }
+        let json = written_index(formats::find("json").expect("registered"), &input);
+        let alone = written(formats::find("json").expect("registered"), &input.report(), Style::default());
+        let (json, alone): (Value, Value) =
+            (serde_json::from_str(&json).expect("JSON"), serde_json::from_str(&alone).expect("JSON"));
+        assert_eq!(json["images"][0]["report"], alone);
+        assert_eq!(json["images"][2]["error"], "the layer is foreign");
     }
 }
 
@@ -165,11 +210,13 @@ fn documents_obey_their_schemas() {
             .build(&schema_document)
             .unwrap_or_else(|error| panic!("{schema}: {error}"));
         for input in inputs() {
-            let text = written(formats::find(name).expect("registered"), &input.report(), Style::default());
-            let document: Value = serde_json::from_str(&text).expect("JSON");
-            let errors: Vec<String> =
-                validator.iter_errors(&document).map(|error| format!("{}: {error}", error.instance_path())).collect();
-            assert!(errors.is_empty(), "{name} of {}: {errors:#?}", input.name);
+            let format = formats::find(name).expect("registered");
+            for text in [written(format, &input.report(), Style::default()), written_index(format, &input)] {
+                let document: Value = serde_json::from_str(&text).expect("JSON");
+                let errors = validator.iter_errors(&document);
+                let errors: Vec<String> = errors.map(|error| format!("{}: {error}", error.instance_path())).collect();
+                assert!(errors.is_empty(), "{name} of {}: {errors:#?}", input.name);
+            }
         }
     }
 }

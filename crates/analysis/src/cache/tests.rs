@@ -1,5 +1,6 @@
 //! What a folder gives back.
 
+use killick_model::image::StagedImage;
 use killick_model::path::ImagePath;
 use killick_model::problem::Problem;
 
@@ -61,4 +62,70 @@ fn a_folder_stays_within_its_bound() {
     let total: u64 = fs::read_dir(folder.path()).unwrap().map(|file| file.unwrap().metadata().unwrap().len()).sum();
     assert!(total <= bytes * 4, "{total}");
     assert!(total >= bytes);
+}
+
+/// An image of layers with these contents.
+fn image(layers: &[&str]) -> StagedImage {
+    struct Nothing;
+    impl killick_model::image::LayerSource for Nothing {
+        fn open(&self) -> io::Result<Box<dyn io::BufRead + Send>> {
+            Ok(Box::new(io::empty()))
+        }
+    }
+    let digest = |text: &str| Digest::of(text.as_bytes());
+    let layer = |name: &&str| StagedLayer {
+        diff_id: digest(name),
+        digest: digest(name),
+        media_type: String::new(),
+        size: 0,
+        source: std::sync::Arc::new(Nothing),
+    };
+    StagedImage {
+        name: String::new(),
+        manifest_digest: digest(""),
+        manifest: Vec::new(),
+        index: None,
+        config_digest: digest(""),
+        config_bytes: Vec::new(),
+        config: killick_model::image::ImageConfig::default(),
+        layers: layers.iter().map(layer).collect(),
+        tags: Vec::new(),
+        surroundings: killick_model::image::Surroundings::default(),
+    }
+}
+
+#[test]
+fn shared_layers_are_kept_until_they_were_needed_last() {
+    let images = [image(&["base", "a"]), image(&["base", "b"]), image(&["base", "c"])];
+    let shared = SharedLayers::new(&images, None);
+    let mut read = Vec::new();
+    for image in &images {
+        for layer in &image.layers {
+            let key = LayerKey::new(layer, "r");
+            if let Some(found) = shared.get(key) {
+                assert_eq!(found, facts(3));
+            } else {
+                read.push(layer.diff_id.clone());
+                shared.put(key, &facts(3));
+            }
+        }
+    }
+    assert_eq!(read, ["base", "a", "b", "c"].map(|name| Digest::of(name.as_bytes())));
+    assert_eq!(shared.held_layers(), 0, "nobody will ask again");
+}
+
+#[test]
+fn shared_layers_are_known_by_the_cache_behind_and_by_revision() {
+    let folder = tempfile::tempdir().unwrap();
+    let behind = FolderCache::new(folder.path());
+    let images = [image(&["base"]), image(&["base"])];
+    let shared = SharedLayers::new(&images, Some(&behind));
+    let key = LayerKey::new(&images[0].layers[0], "r");
+    shared.put(key, &facts(1));
+    assert_eq!(behind.get(key), Some(facts(1)));
+    assert_eq!(shared.get(key), Some(facts(1)));
+    let alone = SharedLayers::new(&images, None);
+    assert_eq!(alone.get(key), None);
+    alone.put(key, &facts(1));
+    assert_eq!(alone.get(LayerKey { revision: "other", ..key }), None);
 }

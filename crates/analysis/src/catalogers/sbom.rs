@@ -5,6 +5,7 @@
 //! file may be called `bom.json` for any reason. What a document says is a claim: a package whose files or record are
 //! there is told by its own cataloger, and the claim adds nothing to it.
 
+pub(crate) mod attached;
 mod claim;
 mod cyclonedx;
 pub(super) mod lenient;
@@ -14,6 +15,7 @@ pub(super) mod tag_value;
 
 use std::collections::HashSet;
 
+use killick_model::attachment::SbomFormat;
 use killick_model::package::{PackageEvidence, PackageKind};
 use killick_model::problem::Problem;
 use killick_model::purl::purl;
@@ -143,6 +145,24 @@ struct Document {
     descriptor: Maybe<syft::Descriptor>,
 }
 
+impl Document {
+    /// What it claims, if it is an SBOM.
+    fn claims(self) -> Option<(SbomFormat, Vec<Claim>)> {
+        let is_spdx = self.spdx_version.0.is_some_and(|version| version.starts_with("SPDX-"));
+        if self.bom_format.is("CycloneDX") {
+            Some((SbomFormat::CycloneDx, cyclonedx::claims(self.metadata, self.components)))
+        } else if is_spdx {
+            Some((SbomFormat::Spdx, spdx::claims(self.packages, &self.relationships)))
+        } else if !self.graph.0.is_empty() {
+            Some((SbomFormat::Spdx, spdx::graph_claims(self.graph)))
+        } else if self.descriptor.0.is_some_and(|descriptor| descriptor.name.is("syft")) {
+            Some((SbomFormat::Syft, syft::claims(self.artifacts)))
+        } else {
+            None
+        }
+    }
+}
+
 /// What a document claims. A file that is no SBOM claims nothing, and a problem says so if its name promises one.
 fn claims(file: &WantedFile<'_>, found: &mut Found) -> Vec<Claim> {
     let head = file.bytes.get(..HEAD_BYTES).unwrap_or(file.bytes);
@@ -164,20 +184,8 @@ fn claims(file: &WantedFile<'_>, found: &mut Found) -> Vec<Claim> {
 
 fn json(file: &WantedFile<'_>, found: &mut Found) -> Vec<Claim> {
     let mut problems = Found::default();
-    let claims = document::json::<Document>(file, &mut problems).and_then(|document| {
-        let is_spdx = document.spdx_version.0.is_some_and(|version| version.starts_with("SPDX-"));
-        if document.bom_format.is("CycloneDX") {
-            Some(cyclonedx::claims(document.metadata, document.components))
-        } else if is_spdx {
-            Some(spdx::claims(document.packages, &document.relationships))
-        } else if !document.graph.0.is_empty() {
-            Some(spdx::graph_claims(document.graph))
-        } else if document.descriptor.0.is_some_and(|descriptor| descriptor.name.is("syft")) {
-            Some(syft::claims(document.artifacts))
-        } else {
-            None
-        }
-    });
+    let document = document::json::<Document>(file, &mut problems);
+    let claims = document.and_then(Document::claims).map(|(_, claims)| claims);
     if is_promised(file) {
         found.problems.append(&mut problems.problems);
         if claims.is_none() && found.problems.is_empty() {

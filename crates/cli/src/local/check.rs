@@ -15,7 +15,7 @@ use killick_vulns::{MatchOptions, Subject};
 use super::image::{self, ImageArgs};
 use super::inspections::{self, InspectionArgs};
 use super::knowledge::{self, KnowledgeArgs};
-use super::output::{self, OutputArgs};
+use super::output::{self, Document, OutputArgs};
 use crate::exit::Exit;
 use crate::report_error::{hinted, with_hint};
 
@@ -37,22 +37,30 @@ pub(crate) struct Check {
 
 pub(super) async fn run(args: Check) -> anyhow::Result<Exit> {
     let judgement = Judgement::of(&args.image, &args.inspections, &args.knowledge, Some(&args.policy)).await?;
-    let report = judgement.report(&args.image.source);
+    let source = &args.image.source;
     // The verdict alone: the vulnerabilities are its evidence, and `scan` shows them.
-    output::write(&args.output, &Report { matches: None, ..report })?;
-    Ok(if stops(judgement.evaluation.as_ref()) { Exit::Refused } else { Exit::Success })
+    let verdict = |image| Report { matches: None, ..judgement.report(source, image) };
+    output::write(&args.output, &judgement.subject.document(source, judgement.now, verdict))?;
+    Ok(judgement.subject.exit(Judged::is_stopped))
 }
 
-/// Whether the policy does not let the image through.
-pub(super) fn stops(evaluation: Option<&Evaluation>) -> bool {
-    evaluation.is_some_and(|evaluation| !evaluation.passes())
-}
-
-/// Facts, knowledge and verdict on one image.
-pub(super) struct Judgement {
-    pub(super) analysis: Analysis,
+/// Facts and verdict on one image.
+pub(super) struct Judged {
+    analysis: Analysis,
     pub(super) matches: Matches,
-    pub(super) evaluation: Option<Evaluation>,
+    evaluation: Option<Evaluation>,
+}
+
+impl Judged {
+    /// Whether the policy does not let the image through.
+    pub(super) fn is_stopped(&self) -> bool {
+        self.evaluation.as_ref().is_some_and(|evaluation| !evaluation.passes())
+    }
+}
+
+/// All that was judged, and what it was judged by.
+pub(super) struct Judgement {
+    pub(super) subject: super::subject::Subject<Judged>,
     knowledge: Knowledge,
     now: Timestamp,
 }
@@ -71,28 +79,37 @@ impl Judgement {
         let index = knowledge::open(knowledge)?;
         let now = crate::clock::now();
         let status = killick_vulns::status(&index, now);
-        let analysis = image::analyse(image, inspections).await?;
-        let matches = killick_vulns::match_packages(&index, Subject::from(&analysis), &MatchOptions::default())
-            .map_err(hinted)?;
         let feeds = knowledge::feed_groups(&status);
-        let evaluation = bundle.map(|bundle| {
-            let evidence = Evidence {
-                feeds: &feeds,
-                image_size_bytes: Some(analysis.size_bytes()),
-                declared_packages: is_folder(&image.source),
-                ..Evidence::new(&analysis, &matches, now)
-            };
-            killick_policy::evaluate(&bundle, &evidence, &reference(&image.source), &killick_policy::Options::default())
-        });
-        Ok(Self { matches, evaluation, knowledge: knowledge::describe(&status, now), now, analysis })
+        let judge = |analysis: Analysis| {
+            let matches = killick_vulns::match_packages(&index, Subject::from(&analysis), &MatchOptions::default())
+                .map_err(hinted)?;
+            let evaluation = bundle.as_ref().map(|bundle| {
+                let evidence = Evidence {
+                    feeds: &feeds,
+                    image_size_bytes: Some(analysis.size_bytes()),
+                    declared_packages: is_folder(&image.source),
+                    ..Evidence::new(&analysis, &matches, now)
+                };
+                let options = killick_policy::Options::default();
+                killick_policy::evaluate(bundle, &evidence, &reference(&image.source), &options)
+            });
+            Ok(Judged { analysis, matches, evaluation })
+        };
+        let subject = image::analyse(image, inspections).await?.try_map(judge)?;
+        Ok(Self { subject, knowledge: knowledge::describe(&status, now), now })
     }
 
-    pub(super) fn report<'a>(&'a self, source: &'a str) -> Report<'a> {
+    /// The document with everything.
+    pub(super) fn document<'a>(&'a self, source: &'a str) -> Document<'a> {
+        self.subject.document(source, self.now, |image| self.report(source, image))
+    }
+
+    fn report<'a>(&'a self, source: &'a str, image: &'a Judged) -> Report<'a> {
         Report {
             source,
-            analysis: &self.analysis,
-            matches: Some(&self.matches),
-            evaluation: self.evaluation.as_ref(),
+            analysis: &image.analysis,
+            matches: Some(&image.matches),
+            evaluation: image.evaluation.as_ref(),
             knowledge: Some(&self.knowledge),
             tool_version: env!("CARGO_PKG_VERSION"),
             now: self.now,

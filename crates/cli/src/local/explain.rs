@@ -34,7 +34,7 @@ pub(crate) struct Explain {
 
 pub(super) async fn run(args: Explain) -> anyhow::Result<Exit> {
     let index = knowledge::open(&args.knowledge)?;
-    let analysis = image::analyse(&args.image, Inspections::none()).await?;
+    let analysis = image::analyse_one(&args.image, Inspections::none()).await?;
     let explanation = killick_vulns::explain(&index, Subject::from(&analysis), &args.vulnerability).map_err(hinted)?;
     if args.output == TextOrJson::Json {
         output::print(&format!("{}\n", serde_json::to_string_pretty(&explanation)?))?;

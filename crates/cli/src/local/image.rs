@@ -1,26 +1,28 @@
 //! From the word on the command line to an analysis.
 
 use std::path::PathBuf;
+use std::str::FromStr;
 use std::sync::Arc;
 
 use anyhow::Context as _;
 use clap::Args;
 use etcetera::BaseStrategy as _;
 use killick_analysis::analyze::{Options, analyze};
-use killick_analysis::cache::{FolderCache, LayerCache};
+use killick_analysis::cache::{FolderCache, LayerCache, SharedLayers};
 use killick_analysis::inspectors::Inspections;
 use killick_analysis::known::folder::FolderFiles;
 use killick_analysis::known::{self, KnownFiles};
 use killick_analysis::limits::Limits;
-use killick_fetch::{Source, StageOptions};
+use killick_fetch::{IndexedImage, Platforms, Source, StageOptions, Staged};
 use killick_model::analysis::Analysis;
-use killick_model::image::{Platform, StagedImage};
+use killick_model::image::{PlatformError, StagedImage};
 use killick_model::problem::Problem;
 
 use super::limits::LimitArgs;
 use super::registry::RegistryArgs;
+use super::subject::{Indexed, Subject};
 use crate::progress::Display;
-use crate::report_error::hinted;
+use crate::report_error::{hinted, with_hint};
 
 /// Which image, and how to reach it.
 #[derive(Debug, Args)]
@@ -29,9 +31,11 @@ pub(crate) struct ImageArgs {
     /// docker-archive:FILE, oci-archive:FILE, oci:DIR or oci:DIR:TAG, dir:PATH
     #[arg(value_name = "IMAGE")]
     pub(super) source: String,
-    /// Which image of a multi-platform index
+    /// Which image of a multi-platform index; several as one object with OS/ARCH,OS/ARCH or all
     #[arg(long, value_name = "OS/ARCH")]
-    platform: Option<Platform>,
+    platform: Option<Wanted>,
+    #[command(flatten)]
+    attachments: AttachmentArgs,
     /// Fetch layers that the registry does not have from the URLs that their manifest names
     #[arg(long)]
     foreign_layers: bool,
@@ -47,46 +51,123 @@ pub(crate) struct ImageArgs {
     registry: RegistryArgs,
 }
 
-/// Stages and analyses the image.
-pub(super) async fn analyse(args: &ImageArgs, inspections: Arc<Inspections>) -> anyhow::Result<Analysis> {
+/// What to make of what is attached to the image.
+#[derive(Debug, Args)]
+struct AttachmentArgs {
+    /// Do not look for SBOMs, attestations and signatures that are attached to the image
+    #[arg(long, conflicts_with = "attached_sboms")]
+    no_attachments: bool,
+    /// Count packages that attached SBOMs claim as packages of the image
+    #[arg(long)]
+    attached_sboms: bool,
+}
+
+/// Which images of an index: `all`, or platforms.
+#[derive(Debug, Clone)]
+struct Wanted(Platforms);
+
+impl FromStr for Wanted {
+    type Err = PlatformError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text == "all" {
+            return Ok(Self(Platforms::All));
+        }
+        text.split(',').map(|name| name.trim().parse()).collect::<Result<_, _>>().map(Platforms::These).map(Self)
+    }
+}
+
+/// Stages and analyses the image, or those images of the index that are wanted.
+pub(super) async fn analyse(args: &ImageArgs, inspections: Arc<Inspections>) -> anyhow::Result<Subject<Analysis>> {
     let source = Source::parse(&args.source).map_err(hinted)?;
     let limits = args.limits.limits();
     let display = Arc::new(Display::new());
     let environment = crate::environment::read();
+    let (platform, several) = match &args.platform {
+        None => (None, None),
+        Some(Wanted(Platforms::These(platforms))) if platforms.len() == 1 => (platforms.first().cloned(), None),
+        Some(Wanted(platforms)) => (None, Some(platforms)),
+    };
     let options = StageOptions {
-        platform: args.platform.clone(),
+        platform,
         registry: args.registry.options(&environment)?,
         environment,
+        attachments: !args.attachments.no_attachments,
         foreign_layers: args.foreign_layers,
         progress: Some(display.clone()),
         limits: limits.fetch,
         ..StageOptions::default()
     };
-    let staged = killick_fetch::stage(&source, &options).await.map_err(hinted)?;
-    let cache = Cache::of(args);
-    let analysis = tokio::task::spawn_blocking(move || read(&staged, cache, inspections, limits.analysis))
-        .await
-        .context("the analysis was interrupted")?;
+    let staged = match several {
+        None => Staged::Image(Box::new(killick_fetch::stage(&source, &options).await.map_err(hinted)?)),
+        Some(platforms) => killick_fetch::stage_several(&source, platforms, &options).await.map_err(hinted)?,
+    };
+    let reading = Reading {
+        cache: Cache::of(args),
+        inspections,
+        limits: limits.analysis,
+        attached_sboms: args.attachments.attached_sboms,
+    };
+    let subject = tokio::task::spawn_blocking(move || reading.subject(staged)).await;
+    let subject = subject.context("the analysis was interrupted")?;
     display.finish();
-    analysis
+    subject
 }
 
-fn read(
-    staged: &StagedImage,
+/// How images are read.
+struct Reading {
     cache: Option<Cache>,
     inspections: Arc<Inspections>,
     limits: Limits,
-) -> anyhow::Result<Analysis> {
-    let known_files = cache.as_ref().map(|cache| Arc::clone(&cache.files) as Arc<dyn KnownFiles>);
-    let elapsed = Some(crate::clock::stopwatch());
-    let options = Options { inspections, known_files, elapsed, ..Options::limited(limits) };
-    let layers = cache.as_ref().map(|cache| &cache.layers as &dyn LayerCache);
-    let mut analysis = analyze(staged, layers, &options).map_err(hinted)?;
-    if let Some(cache) = cache {
-        cache.files.learn(known::lessons(&analysis));
+    attached_sboms: bool,
+}
+
+impl Reading {
+    fn subject(&self, staged: Staged) -> anyhow::Result<Subject<Analysis>> {
+        let cache = self.cache.as_ref().map(|cache| &cache.layers as &dyn LayerCache);
+        let index = match staged {
+            Staged::Image(image) => return Ok(Subject::Image(Box::new(self.image(&image, cache)?))),
+            Staged::Index(index) => index,
+        };
+        let shared = SharedLayers::new(index.images.iter().filter_map(|child| child.image.as_ref().ok()), cache);
+        let images = index.images.into_iter().map(|IndexedImage { digest, platform, image }| {
+            let platform = match (&platform, &image) {
+                (Some(platform), _) => platform.to_string(),
+                (None, Ok(image)) => image.platform().to_string(),
+                (None, Err(_)) => "unknown platform".to_owned(),
+            };
+            let outcome = image.map_err(hinted).and_then(|image| self.image(&image, Some(&shared)));
+            Indexed { platform, digest, outcome }
+        });
+        Ok(Subject::Index { images: images.collect(), digest: index.digest })
     }
-    analysis.problems.extend(moved(staged));
-    Ok(analysis)
+
+    fn image(&self, staged: &StagedImage, cache: Option<&dyn LayerCache>) -> anyhow::Result<Analysis> {
+        let known_files = self.cache.as_ref().map(|cache| Arc::clone(&cache.files) as Arc<dyn KnownFiles>);
+        let options = Options {
+            inspections: Arc::clone(&self.inspections),
+            known_files,
+            attached_sboms: self.attached_sboms,
+            elapsed: Some(crate::clock::stopwatch()),
+            ..Options::limited(self.limits.clone())
+        };
+        let mut analysis = analyze(staged, cache, &options).map_err(hinted)?;
+        if let Some(cache) = &self.cache {
+            cache.files.learn(known::lessons(&analysis));
+        }
+        analysis.problems.extend(moved(staged));
+        Ok(analysis)
+    }
+}
+
+/// The one image that a command is about.
+pub(super) async fn analyse_one(args: &ImageArgs, inspections: Arc<Inspections>) -> anyhow::Result<Analysis> {
+    match analyse(args, inspections).await? {
+        Subject::Image(analysis) => Ok(*analysis),
+        Subject::Index { .. } => {
+            Err(with_hint("this command is about one image", "name one platform: `--platform OS/ARCHITECTURE`"))
+        }
+    }
 }
 
 /// That the name was given to another image meanwhile. That nobody could be asked is no problem of this image.

@@ -1,11 +1,11 @@
 //! `-o FORMAT[=FILE]`: where reports go.
 
-use std::io::{BufWriter, IsTerminal as _, Write as _};
+use std::io::{self, BufWriter, IsTerminal as _, Write};
 use std::path::PathBuf;
 use std::str::FromStr;
 
 use clap::{Args, ValueEnum};
-use killick_report::formats::{self, Format, Report, Style};
+use killick_report::formats::{self, Format, IndexReport, Report, Style};
 
 /// How results are written.
 #[derive(Debug, Args)]
@@ -55,16 +55,33 @@ pub(super) enum TextOrJson {
     Json,
 }
 
-/// Writes `report` in every format asked for.
-pub(super) fn write(args: &OutputArgs, report: &Report<'_>) -> anyhow::Result<()> {
+/// What is reported.
+pub(super) enum Document<'a> {
+    /// One image.
+    Image(Report<'a>),
+    /// Several images of an index.
+    Index(IndexReport<'a>),
+}
+
+impl Document<'_> {
+    fn render(&self, format: &Format, style: Style, out: &mut dyn Write) -> io::Result<()> {
+        match self {
+            Self::Image(report) => (format.render)(report, style, out),
+            Self::Index(index) => (format.render_index)(index, style, out),
+        }
+    }
+}
+
+/// Writes `document` in every format asked for.
+pub(super) fn write(args: &OutputArgs, document: &Document<'_>) -> anyhow::Result<()> {
     for target in &args.output {
         if let Some(path) = &target.file {
             let mut file = BufWriter::new(fs_err::File::create(path)?);
-            (target.format.render)(report, Style::default(), &mut file)?;
+            document.render(target.format, Style::default(), &mut file)?;
             file.flush()?;
         } else {
             let style = terminal_style();
-            crate::stdout::stream(style.colour, |out| (target.format.render)(report, style, out))?;
+            crate::stdout::stream(style.colour, |out| document.render(target.format, style, out))?;
         }
     }
     Ok(())
@@ -77,7 +94,7 @@ pub(super) fn print(text: &str) -> anyhow::Result<()> {
 
 /// What the terminal can show; anything else gets plain text as wide as needed.
 pub(super) fn terminal_style() -> Style {
-    if !std::io::stdout().is_terminal() {
+    if !io::stdout().is_terminal() {
         return Style::default();
     }
     let width = terminal_size::terminal_size().map(|(terminal_size::Width(columns), _)| columns);

@@ -21,16 +21,16 @@ pub(crate) struct Sbom {
 
 pub(super) async fn run(args: Sbom) -> anyhow::Result<Exit> {
     let inspections = inspections::compile(&args.inspections, None)?;
-    let analysis = image::analyse(&args.image, inspections).await?;
-    let report = Report {
+    let (subject, now) = (image::analyse(&args.image, inspections).await?, crate::clock::now());
+    let report = |analysis| Report {
         source: &args.image.source,
-        analysis: &analysis,
+        analysis,
         matches: None,
         evaluation: None,
         knowledge: None,
         tool_version: env!("CARGO_PKG_VERSION"),
-        now: crate::clock::now(),
+        now,
     };
-    output::write(&args.output, &report)?;
-    Ok(Exit::Success)
+    output::write(&args.output, &subject.document(&args.image.source, now, report))?;
+    Ok(subject.exit(|_| false))
 }

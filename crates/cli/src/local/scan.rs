@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use killick_model::severity::Severity;
 
-use super::check::{self, Judgement};
+use super::check::{Judged, Judgement};
 use super::image::ImageArgs;
 use super::inspections::InspectionArgs;
 use super::knowledge::KnowledgeArgs;
@@ -33,9 +33,9 @@ pub(crate) struct Scan {
 
 pub(super) async fn run(args: Scan) -> anyhow::Result<Exit> {
     let judgement = Judgement::of(&args.image, &args.inspections, &args.knowledge, args.policy.as_deref()).await?;
-    output::write(&args.output, &judgement.report(&args.image.source))?;
-    let too_severe =
-        args.fail_on.is_some_and(|limit| judgement.matches.matches.iter().any(|found| found.severity >= limit));
-    let stopped = check::stops(judgement.evaluation.as_ref());
-    Ok(if too_severe || stopped { Exit::Refused } else { Exit::Success })
+    output::write(&args.output, &judgement.document(&args.image.source))?;
+    let is_too_severe = |image: &Judged| {
+        args.fail_on.is_some_and(|limit| image.matches.matches.iter().any(|found| found.severity >= limit))
+    };
+    Ok(judgement.subject.exit(|image| is_too_severe(image) || image.is_stopped()))
 }

@@ -44,6 +44,20 @@ pub enum DocumentError {
         /// The image.
         subject: String,
     },
+    /// An index of which all images are wanted has more than we stage.
+    #[error("`{subject}` has more than {limit} images")]
+    TooManyImages {
+        /// The index.
+        subject: String,
+        /// The limit.
+        limit: usize,
+    },
+    /// What an index lists as a manifest is an index.
+    #[error("`{digest}` is listed as an image, but is an index")]
+    HiddenIndex {
+        /// What is listed.
+        digest: Digest,
+    },
     /// A document claims to be a manifest and an index at once.
     #[error("the manifest of `{subject}` has both layers and manifests, so two readers could see two images")]
     Ambiguous {
@@ -161,6 +175,7 @@ impl Hint for DocumentError {
             Self::WrongDigest { .. } | Self::WrongSize { .. } => {
                 "the image was damaged or changed on the way: pull or push it again"
             }
+            Self::TooManyImages { .. } => "name the platforms that are wanted",
             Self::ForeignLayer { .. } => "push the image with its foreign layers included",
             _ => return None,
         };

@@ -171,6 +171,11 @@ fn kind(media_type: &str) -> Option<Kind> {
     }
 }
 
+/// Whether a descriptor says that it is of an index.
+pub(crate) fn is_index(media_type: &str) -> bool {
+    matches!(kind(media_type), Some(Kind::Index))
+}
+
 /// A type that servers give to anything.
 fn is_vague(media_type: &str) -> bool {
     matches!(media_type, "application/json" | "text/plain" | "application/octet-stream" | "binary/octet-stream")

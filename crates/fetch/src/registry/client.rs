@@ -80,15 +80,23 @@ pub(super) struct Ask<'a> {
     method: Method,
     /// Below the repository.
     path: String,
+    /// Of the registry itself, instead of what is below the repository.
+    page: Option<Url>,
     /// The first byte.
     range: Option<u64>,
     /// Nothing is wanted if it is this one.
     etag: Option<&'a str>,
+    /// Where there is none, that is no reason to say who we are.
+    is_optional: bool,
 }
 
 impl Ask<'_> {
     fn get(path: String) -> Self {
-        Self { method: Method::GET, path, range: None, etag: None }
+        Self { method: Method::GET, path, page: None, range: None, etag: None, is_optional: false }
+    }
+
+    fn optional(path: String) -> Self {
+        Self { is_optional: true, ..Self::get(path) }
     }
 }
 
@@ -176,16 +184,54 @@ impl Client {
 
     /// The manifest or index called `target`.
     pub(super) async fn manifest(&self, target: &str) -> Result<Answer, RegistryError> {
-        let what = self.manifest_name(target);
         let ask = Ask::get(format!("manifests/{target}"));
-        self.repeatedly(&what, || async {
+        self.document(&ask, &self.manifest_name(target)).await.map(|(answer, _)| answer)
+    }
+
+    /// The manifest or index called `target`, which need not be there. A registry that has it says so to `HEAD`, which
+    /// counts as no pull.
+    pub(super) async fn optional_manifest(&self, target: &str) -> Result<Answer, RegistryError> {
+        let what = self.manifest_name(target);
+        let ask = Ask::optional(format!("manifests/{target}"));
+        let head = Ask { method: Method::HEAD, ..Ask::optional(format!("manifests/{target}")) };
+        let outcome = self.repeatedly(&what, || self.in_time(&what, self.send(&head, &what))).await;
+        match outcome {
+            // Not everybody knows `HEAD`.
+            Ok(_) | Err(RegistryError::Status { status: 405 | 501, .. }) => {
+                self.document(&ask, &what).await.map(|(answer, _)| answer)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// What refers to `digest`, or another page of it.
+    pub(super) async fn referrers(
+        &self,
+        digest: &Digest,
+        page: Option<Url>,
+    ) -> Result<(Answer, HeaderMap), RegistryError> {
+        let what = format!("what is attached to `{digest}`");
+        let ask = Ask { page, ..Ask::optional(format!("referrers/{digest}")) };
+        self.document(&ask, &what).await
+    }
+
+    /// The next page of what refers to `digest`, if it is the registry's.
+    pub(super) fn next_referrers(&self, digest: &Digest, target: &str) -> Option<Url> {
+        let first = self.base.join(&format!("v2/{}/referrers/{digest}", self.repository)).ok()?;
+        let url = first.join(target).ok()?;
+        (address::is_same_origin(&url, &self.base) && url.path().starts_with("/v2/")).then_some(url)
+    }
+
+    async fn document(&self, ask: &Ask<'_>, what: &str) -> Result<(Answer, HeaderMap), RegistryError> {
+        self.repeatedly(what, || async {
             let exchange = async {
-                let response = self.send(&ask, &what).await?;
-                let mut answer = Answer::of(response.headers());
-                answer.body = self.body(response, self.limits.document_bytes, &what).await?;
-                Ok(answer)
+                let response = self.send(ask, what).await?;
+                let headers = response.headers().clone();
+                let mut answer = Answer::of(&headers);
+                answer.body = self.body(response, self.limits.document_bytes, what).await?;
+                Ok((answer, headers))
             };
-            self.in_time(&what, exchange).await
+            self.in_time(what, exchange).await
         })
         .await
     }
@@ -313,9 +359,10 @@ impl Client {
     /// more where being a stranger was not enough.
     async fn send(&self, ask: &Ask<'_>, what: &str) -> Try<Response> {
         let path = &ask.path;
-        let url = match self.repository.as_str() {
-            "" => format!("{}v2/{path}", self.base),
-            repository => format!("{}v2/{repository}/{path}", self.base),
+        let url = match (&ask.page, self.repository.as_str()) {
+            (Some(page), _) => page.to_string(),
+            (None, "") => format!("{}v2/{path}", self.base),
+            (None, repository) => format!("{}v2/{repository}/{path}", self.base),
         };
         let url: Url = url.parse().map_err(|_| RegistryError::Address { registry: self.registry.clone() })?;
         let mut may_authenticate = true;
@@ -327,7 +374,11 @@ impl Client {
             match status {
                 200..=299 => return Ok(response),
                 304 if ask.etag.is_some() => return Ok(response),
-                401 | 403 | 404 if self.pass.is_strangers() && address::is_same_origin(response.url(), &self.base) => {
+                401 | 403 | 404
+                    if !ask.is_optional
+                        && self.pass.is_strangers()
+                        && address::is_same_origin(response.url(), &self.base) =>
+                {
                     self.is_shy.store(false, Ordering::Relaxed);
                     self.pass.forget();
                     may_authenticate = true;

@@ -9,9 +9,11 @@ use url::Url;
 
 use super::client::Answer;
 use super::download::RegistryBlob;
+use super::referrers;
 use super::upstreams::Upstreams;
 use super::watch::TagName;
-use crate::documents::{self, Document, DocumentError, Manifest};
+use crate::documents::{self, Document, DocumentError, Entry, Manifest};
+use crate::index::{Index, IndexedImage, Leaf, Platforms, Staged, StagedIndex, Unfolding};
 use crate::layer::{Promise, StoredLayer};
 use crate::platform;
 use crate::stage::{StageError, StageOptions};
@@ -26,29 +28,65 @@ struct Staging<'a> {
 
 /// Stages `reference` from its registry.
 pub(crate) async fn stage(reference: &Reference, options: &StageOptions) -> Result<StagedImage, StageError> {
-    let upstreams = Upstreams::connect(reference, options)?;
-    let staging = Staging { upstreams, name: reference.to_string(), reference, options };
-    let top = staging.top().await?;
-    let name = staging.name_of(&top);
-    let mut found = top;
+    let staging = Staging::begin(reference, options)?;
+    let mut found = staging.top().await?;
+    let name = staging.name_of(&found);
     let mut index = None;
     for _ in 0..=options.limits.index_depth {
         match staging.read(&found)? {
             Document::Index(entries) => {
                 let entry = platform::choose(&entries, options.platform.as_ref(), &staging.name)?;
-                documents::check_size("manifest", &staging.name, entry.size, &options.limits)?;
-                let child = staging.upstreams.manifest(&entry.digest, Some(entry.size)).await?;
-                let child = Found { digest: entry.digest.clone(), answer: child };
+                let child = staging.child(entry).await?;
                 let Found { digest, answer } = std::mem::replace(&mut found, child);
-                index = Some((digest, answer.body));
+                index = Some(Index { digest, bytes: answer.body, entries });
             }
             Document::Manifest(manifest) => {
-                let surroundings = Surroundings { name, ..Surroundings::default() };
-                return staging.image(found, manifest, index, surroundings).await;
+                let mut surroundings = Surroundings { name, ..Surroundings::default() };
+                staging.gather(&found.digest, index.as_ref(), &mut surroundings).await;
+                if let Some(index) = &index {
+                    staging.gather(&index.digest, None, &mut surroundings).await;
+                }
+                return staging.image(found, &manifest, index.as_ref(), surroundings).await;
             }
         }
     }
     Err(DocumentError::TooDeep { subject: staging.name, limit: options.limits.index_depth }.into())
+}
+
+/// Stages those images of the index `reference` that are wanted.
+pub(crate) async fn stage_several(
+    reference: &Reference,
+    platforms: &Platforms,
+    options: &StageOptions,
+) -> Result<Staged, StageError> {
+    let staging = Staging::begin(reference, options)?;
+    let found = staging.top().await?;
+    let mut surroundings = Surroundings { name: staging.name_of(&found), ..Surroundings::default() };
+    let entries = match staging.read(&found)? {
+        Document::Index(entries) => entries,
+        Document::Manifest(manifest) => {
+            staging.gather(&found.digest, None, &mut surroundings).await;
+            return platforms.only(staging.image(found, &manifest, None, surroundings).await?);
+        }
+    };
+    let (digest, bytes) = (found.digest, found.answer.body);
+    let mut unfolding = Unfolding::new(&staging.name, &options.limits);
+    unfolding.add(Index { digest: digest.clone(), bytes: bytes.clone(), entries }, 0)?;
+    while let Some((entry, depth)) = unfolding.next() {
+        let found = staging.child(&entry).await?;
+        if let Document::Index(entries) = staging.read(&found)? {
+            unfolding.add(Index { digest: found.digest, bytes: found.answer.body, entries }, depth)?;
+        }
+    }
+    let wanted = unfolding.wanted(platforms)?;
+    // What is attached to the index is attached to each of its images.
+    staging.gather(&digest, None, &mut surroundings).await;
+    let mut images = Vec::new();
+    for Leaf { entry, index } in wanted {
+        let image = staging.indexed(&entry, &index, surroundings.clone()).await;
+        images.push(IndexedImage { digest: entry.digest, platform: entry.platform, image });
+    }
+    Ok(Staged::Index(StagedIndex { digest, bytes, images, name: staging.name }))
 }
 
 /// A manifest or index, and what it really is.
@@ -57,7 +95,44 @@ struct Found {
     answer: Answer,
 }
 
-impl Staging<'_> {
+impl<'a> Staging<'a> {
+    fn begin(reference: &'a Reference, options: &'a StageOptions) -> Result<Self, StageError> {
+        let upstreams = Upstreams::connect(reference, options)?;
+        Ok(Self { upstreams, name: reference.to_string(), reference, options })
+    }
+
+    /// What an index lists.
+    async fn child(&self, entry: &Entry) -> Result<Found, StageError> {
+        documents::check_size("manifest", &self.name, entry.size, &self.options.limits)?;
+        let answer = self.upstreams.manifest(&entry.digest, Some(entry.size)).await?;
+        Ok(Found { digest: entry.digest.clone(), answer })
+    }
+
+    /// One of several images of an index.
+    async fn indexed(
+        &self,
+        entry: &Entry,
+        index: &Index,
+        mut surroundings: Surroundings,
+    ) -> Result<StagedImage, StageError> {
+        let found = self.child(entry).await?;
+        match self.read(&found)? {
+            Document::Manifest(manifest) => {
+                self.gather(&found.digest, Some(index), &mut surroundings).await;
+                self.image(found, &manifest, Some(index), surroundings).await
+            }
+            Document::Index(_) => Err(DocumentError::HiddenIndex { digest: found.digest }.into()),
+        }
+    }
+
+    /// Looks for what is attached to a manifest or index, if that is wanted.
+    async fn gather(&self, about: &Digest, index: Option<&Index>, surroundings: &mut Surroundings) {
+        if self.options.attachments {
+            let entries = index.map(|index| index.entries.as_slice()).unwrap_or_default();
+            referrers::gather(&self.upstreams, &self.name, about, entries, self.options).await.add_to(surroundings);
+        }
+    }
+
     /// What the reference names.
     async fn top(&self) -> Result<Found, StageError> {
         if let Some(digest) = &self.reference.digest {
@@ -89,8 +164,8 @@ impl Staging<'_> {
     async fn image(
         &self,
         found: Found,
-        manifest: Manifest,
-        index: Option<(Digest, Vec<u8>)>,
+        manifest: &Manifest,
+        index: Option<&Index>,
         surroundings: Surroundings,
     ) -> Result<StagedImage, StageError> {
         let (name, config) = (&self.name, &manifest.config);
@@ -105,7 +180,7 @@ impl Staging<'_> {
             layers: layers.map(|(layer, diff_id)| self.layer(layer, diff_id)).collect(),
             manifest_digest: found.digest,
             manifest: found.answer.body,
-            index,
+            index: index.map(|index| (index.digest.clone(), index.bytes.clone())),
             config_digest: config.digest.clone(),
             config_bytes,
             config: read.config,

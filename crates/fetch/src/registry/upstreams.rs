@@ -14,6 +14,7 @@ use reqwest::Response;
 use super::client::{Answer, Client};
 use super::error::RegistryError;
 use super::mirrors::{self, MirrorFor, Place, Transport};
+use super::referrers::{self, Listing};
 use crate::credentials::Keychain;
 use crate::documents;
 use crate::stage::{StageError, StageOptions};
@@ -84,6 +85,28 @@ impl Upstreams {
             })
         };
         self.each(MirrorFor::Digests, &[], ask).await.map(|(_, answer)| answer)
+    }
+
+    /// The manifest or index with this tag, which need not be there.
+    pub(super) async fn optional_tagged(&self, tag: &str) -> Result<Answer, StageError> {
+        let ask = |client: Arc<Client>| boxed(async move { Ok(client.optional_manifest(tag).await?) });
+        self.each(MirrorFor::Tags, &[], ask).await.map(|(_, answer)| answer)
+    }
+
+    /// What is said to refer to a manifest or index.
+    pub(super) async fn referrers(&self, digest: &Digest) -> Result<Listing, StageError> {
+        let ask = |client: Arc<Client>| boxed(async move { referrers::list(&client, digest).await });
+        self.each(MirrorFor::Tags, &[], ask).await.map(|(_, listing)| listing)
+    }
+
+    /// The place that answered last, to come back to with [`Self::come_back`].
+    pub(super) fn place(&self) -> usize {
+        self.current.load(Ordering::Relaxed)
+    }
+
+    /// Begins with this place again.
+    pub(super) fn come_back(&self, place: usize) {
+        self.current.store(place, Ordering::Relaxed);
     }
 
     /// A small blob, verified. The caller has found its size acceptable.

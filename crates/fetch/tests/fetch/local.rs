@@ -28,7 +28,7 @@ fn scrub(result: Result<StagedImage, String>, folder: &Path) -> String {
 }
 
 /// A layout of blobs with an index.
-fn layout(folder: &Path, index: &[u8], blobs: &[&[u8]]) {
+pub(crate) fn layout(folder: &Path, index: &[u8], blobs: &[&[u8]]) {
     fs_err::create_dir_all(folder.join("blobs/sha256")).unwrap();
     fs_err::write(folder.join("oci-layout"), r#"{"imageLayoutVersion":"1.0.0"}"#).unwrap();
     fs_err::write(folder.join("index.json"), index).unwrap();
@@ -64,7 +64,7 @@ fn docker_archive(images: &[(&str, &[&[u8]])]) -> Vec<u8> {
     builder.into_inner().unwrap()
 }
 
-fn file(name: &str, bytes: &[u8]) -> (TempDir, String) {
+pub(crate) fn file(name: &str, bytes: &[u8]) -> (TempDir, String) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join(name);
     fs_err::write(&path, bytes).unwrap();

@@ -145,3 +145,48 @@ pub(crate) fn layer_error(result: io::Result<Vec<u8>>) -> String {
         .unwrap_or_default()
         .to_owned()
 }
+
+/// The manifest of an artifact with these documents, attached to `subject`.
+pub(crate) fn artifact_of(kind: &str, documents: &[(&str, &[u8])], subject: Option<&[u8]>) -> Vec<u8> {
+    let layers: Vec<Value> = documents.iter().map(|(media_type, bytes)| descriptor(media_type, bytes)).collect();
+    let mut manifest = json!({
+        "schemaVersion": 2, "mediaType": MANIFEST, "artifactType": kind,
+        "config": descriptor("application/vnd.oci.empty.v1+json", b"{}"), "layers": layers,
+        "annotations": {"org.opencontainers.image.created": "2026-01-02T03:04:05Z"},
+    });
+    if let Some(subject) = subject {
+        manifest["subject"] = descriptor(MANIFEST, subject);
+    }
+    manifest.to_string().into_bytes()
+}
+
+const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
+
+/// An index of artifacts, as the referrers API answers.
+pub(crate) fn referrers_of(artifacts: &[&[u8]]) -> Vec<u8> {
+    let entries: Vec<Value> = artifacts.iter().map(|artifact| descriptor(MANIFEST, artifact)).collect();
+    json!({"schemaVersion": 2, "mediaType": "application/vnd.oci.image.index.v1+json", "manifests": entries})
+        .to_string()
+        .into_bytes()
+}
+
+/// An index with one image for each platform, and an attestation about each, as `BuildKit` writes it.
+pub(crate) fn index_with_attestations(images: &[(&[u8], &str, &[u8])]) -> Vec<u8> {
+    let mut entries = Vec::new();
+    for (manifest, architecture, _) in images {
+        let mut entry = descriptor(MANIFEST, manifest);
+        entry["platform"] = json!({"os": "linux", "architecture": architecture});
+        entries.push(entry);
+    }
+    for (manifest, _, attestation) in images {
+        let mut entry = descriptor(MANIFEST, attestation);
+        entry["platform"] = json!({"os": "unknown", "architecture": "unknown"});
+        entry["annotations"] = json!({
+            "vnd.docker.reference.type": "attestation-manifest", "vnd.docker.reference.digest": Digest::of(manifest),
+        });
+        entries.push(entry);
+    }
+    json!({"schemaVersion": 2, "mediaType": "application/vnd.oci.image.index.v1+json", "manifests": entries})
+        .to_string()
+        .into_bytes()
+}

@@ -2,10 +2,12 @@
 
 #![expect(clippy::unwrap_used, reason = "tests; the setting for tests does not reach helper functions")]
 
+mod attachments;
 mod cloud;
 mod egress;
 mod engine;
 mod fake;
+mod indexes;
 mod local;
 mod made_images;
 mod registry;

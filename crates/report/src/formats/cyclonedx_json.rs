@@ -8,25 +8,122 @@ use std::io::{self, Write};
 use killick_model::digest::{Digest, Digester};
 use killick_model::package::{Package, PackageDetails, PackageEvidence, PackageId};
 use killick_model::purl::purl;
+use serde::Serialize;
 
-use super::{HOME, Report, Style, pretty};
+use super::{HOME, IndexReport, Report, Style, pretty};
 use document::{
-    Bom, Component, Each, Evidence, Hash, License, LicenseChoice, Metadata, Occurrence, Property, Reference, Tools,
+    Bom, Component, Dependency, Each, Evidence, Hash, License, LicenseChoice, Metadata, Occurrence, Property,
+    Reference, Tools,
 };
 
 mod document;
 mod vulnerabilities;
 
 pub(super) fn render(report: &Report<'_>, _style: Style, out: &mut dyn Write) -> io::Result<()> {
-    let mut bom = Bom {
-        format: "CycloneDX",
-        spec_version: "1.6",
-        serial_number: String::new(),
-        version: 1,
-        metadata: metadata(report),
-        components: Each(|| components(report)),
-        vulnerabilities: report.matches.map(|matches| Each(move || vulnerabilities::all(report, matches))),
+    let all = Scoped { report, scope: String::new() };
+    write(
+        Bom {
+            format: "CycloneDX",
+            spec_version: "1.6",
+            serial_number: String::new(),
+            version: 1,
+            metadata: Metadata {
+                timestamp: report.now.to_string(),
+                tools: tools(report.tool_version),
+                component: image(report, "image", report.source),
+                properties: data(report).chain(problems(report)).collect(),
+            },
+            components: Each(|| components(&all)),
+            dependencies: None::<[Dependency; 0]>,
+            vulnerabilities: report.matches.map(|matches| Each(|| vulnerabilities::all(&all, matches))),
+        },
+        out,
+    )
+}
+
+/// One document of the index, whose images are components with their packages as dependencies.
+pub(super) fn render_index(index: &IndexReport<'_>, _style: Style, out: &mut dyn Write) -> io::Result<()> {
+    let reports = index.images.iter().enumerate().filter_map(|(at, child)| Some((at, child.outcome.as_ref().ok()?)));
+    let images: Vec<Scoped<'_>> =
+        reports.map(|(at, report)| Scoped { report, scope: format!("image:{at}/") }).collect();
+    let unread = index.images.iter().filter_map(|child| {
+        let error = child.outcome.as_ref().err()?;
+        Some(property("killick:problem:unread-image", format!("{} {}: {error}", child.platform, child.digest)))
+    });
+    let knowledge = images.first().map(|image| image.report);
+    let vulnerabilities = Each(|| {
+        let matches = images.iter().filter_map(|image| Some((image, image.report.matches?)));
+        matches.flat_map(|(image, matches)| vulnerabilities::all(image, matches))
+    });
+    let dependencies = || {
+        let images_of_index = images.iter().map(Scoped::own_ref).collect();
+        let packages = images.iter().map(|image| Dependency {
+            from: image.own_ref(),
+            on: (0..image.report.analysis.packages.len()).map(|at| image.package_ref(package_id(at))).collect(),
+        });
+        std::iter::once(Dependency { from: "index".to_owned(), on: images_of_index }).chain(packages)
     };
+    write(
+        Bom {
+            format: "CycloneDX",
+            spec_version: "1.6",
+            serial_number: String::new(),
+            version: 1,
+            metadata: Metadata {
+                timestamp: index.now.to_string(),
+                tools: tools(index.tool_version),
+                component: Component {
+                    bom_ref: Some("index".to_owned()),
+                    version: Some(index.digest.to_string()),
+                    hashes: vec![Hash { alg: "SHA-256", content: index.digest.hex() }],
+                    ..Component::new("container", index.source)
+                },
+                properties: knowledge.into_iter().flat_map(data).chain(unread).collect(),
+            },
+            components: Each(|| {
+                images.iter().flat_map(|scoped| {
+                    let mut own = image(scoped.report, &scoped.own_ref(), index.source);
+                    own.properties.extend(problems(scoped.report));
+                    std::iter::once(own).chain(components(scoped))
+                })
+            }),
+            dependencies: Some(Each(dependencies)),
+            vulnerabilities: Some(vulnerabilities)
+                .filter(|_| images.iter().any(|image| image.report.matches.is_some())),
+        },
+        out,
+    )
+}
+
+/// A report whose components are named apart from those of others.
+struct Scoped<'a> {
+    report: &'a Report<'a>,
+    /// In front of each name.
+    scope: String,
+}
+
+impl Scoped<'_> {
+    /// The name of the image itself.
+    fn own_ref(&self) -> String {
+        self.scope.trim_end_matches('/').to_owned()
+    }
+
+    /// The name by which the document refers to a package.
+    fn package_ref(&self, id: PackageId) -> String {
+        format!("{}package:{}", self.scope, id.0)
+    }
+}
+
+fn package_id(at: usize) -> PackageId {
+    PackageId(u32::try_from(at).unwrap_or(u32::MAX))
+}
+
+fn write<C, D, V>(mut bom: Bom<C, D, V>, out: &mut dyn Write) -> io::Result<()>
+where
+    C: Serialize,
+    D: Serialize,
+    V: Serialize,
+{
     // The serial number follows from the content, so that the same input has the same one.
     let mut digester = Digester::default();
     pretty(&bom, &mut digester)?;
@@ -44,7 +141,18 @@ fn serial_number(digest: &Digest) -> String {
     format!("urn:uuid:{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..32])
 }
 
-fn metadata(report: &Report<'_>) -> Metadata {
+fn tools(version: &str) -> Tools {
+    Tools {
+        components: vec![Component {
+            version: Some(version.to_owned()),
+            external_references: vec![Reference { kind: "website", url: HOME }],
+            ..Component::new("application", "killick")
+        }],
+    }
+}
+
+/// The image of a report.
+fn image(report: &Report<'_>, name: &str, source: &str) -> Component {
     let analysis = report.analysis;
     let mut properties = vec![
         property("killick:image:id", analysis.config_digest.hex()),
@@ -57,48 +165,39 @@ fn metadata(report: &Report<'_>) -> Metadata {
             .enumerate()
             .map(|(at, layer)| property(&format!("killick:image:layer:{at}"), &layer.diff_id)),
     );
-    let mut about = Vec::new();
-    about.extend(report.knowledge.map(|knowledge| property("killick:data:built-at", knowledge.built_at)));
-    about.extend(report.problems().map(|problem| {
-        property(&format!("killick:problem:{}", problem.kind), format!("{}: {}", problem.subject, problem.message))
-    }));
-    Metadata {
-        timestamp: report.now.to_string(),
-        tools: Tools {
-            components: vec![Component {
-                version: Some(report.tool_version.to_owned()),
-                external_references: vec![Reference { kind: "website", url: HOME }],
-                ..Component::new("application", "killick")
-            }],
-        },
-        component: Component {
-            bom_ref: Some("image".to_owned()),
-            version: Some(analysis.manifest_digest.to_string()),
-            hashes: vec![Hash { alg: "SHA-256", content: analysis.manifest_digest.hex() }],
-            properties,
-            ..Component::new("container", report.source)
-        },
-        properties: about,
+    Component {
+        bom_ref: Some(name.to_owned()),
+        version: Some(analysis.manifest_digest.to_string()),
+        hashes: vec![Hash { alg: "SHA-256", content: analysis.manifest_digest.hex() }],
+        properties,
+        ..Component::new("container", source)
     }
 }
 
-fn components(report: &Report<'_>) -> impl Iterator<Item = Component> {
-    let analysis = report.analysis;
-    let packages = analysis.packages.iter().enumerate().map(|(at, package)| component(report, at, package));
+/// How old the data is.
+fn data(report: &Report<'_>) -> impl Iterator<Item = Property> {
+    report.knowledge.into_iter().map(|knowledge| property("killick:data:built-at", knowledge.built_at))
+}
+
+fn problems(report: &Report<'_>) -> impl Iterator<Item = Property> {
+    report.problems().map(|problem| {
+        property(&format!("killick:problem:{}", problem.kind), format!("{}: {}", problem.subject, problem.message))
+    })
+}
+
+fn components<'a>(scoped: &'a Scoped<'_>) -> impl Iterator<Item = Component> + use<'a> {
+    let analysis = scoped.report.analysis;
+    let packages = analysis.packages.iter().enumerate().map(|(at, package)| component(scoped, at, package));
     packages.chain(analysis.distribution.as_ref().map(|distribution| Component {
-        bom_ref: Some("distribution".to_owned()),
+        bom_ref: Some(format!("{}distribution", scoped.scope)),
         version: distribution.version.clone(),
         description: distribution.pretty_name.clone(),
         ..Component::new("operating-system", &distribution.id)
     }))
 }
 
-/// The name by which the document refers to a package.
-fn bom_ref(id: PackageId) -> String {
-    format!("package:{}", id.0)
-}
-
-fn component(report: &Report<'_>, at: usize, package: &Package) -> Component {
+fn component(scoped: &Scoped<'_>, at: usize, package: &Package) -> Component {
+    let report = scoped.report;
     let layer = report.analysis.layers.get(package.layer as usize);
     let mut properties = vec![
         property("killick:package:kind", package.kind),
@@ -119,14 +218,14 @@ fn component(report: &Report<'_>, at: usize, package: &Package) -> Component {
     if package.is_development {
         properties.push(property("killick:package:development", true));
     }
-    properties.extend(package.owner.map(|owner| property("killick:package:owner", bom_ref(owner))));
+    properties.extend(package.owner.map(|owner| property("killick:package:owner", scoped.package_ref(owner))));
     properties.extend(package.cpes.iter().skip(1).map(|cpe| property("killick:package:cpe", cpe)));
     let group = match &package.details {
         PackageDetails::Java { group, .. } => group.clone(),
         _ => None,
     };
     Component {
-        bom_ref: Some(bom_ref(PackageId(u32::try_from(at).unwrap_or(u32::MAX)))),
+        bom_ref: Some(scoped.package_ref(package_id(at))),
         group,
         version: Some(package.version.clone()).filter(|version| !version.is_empty()),
         publisher: package.origin.clone(),

@@ -8,12 +8,13 @@ use std::io::{self, Write};
 
 use jiff::Timestamp;
 use killick_model::analysis::Analysis;
+use killick_model::digest::Digest;
 use killick_model::evaluation::Evaluation;
 use killick_model::matching::Matches;
 use killick_model::purl::purl;
 use serde::{Serialize, Serializer};
 
-use super::{Knowledge, Report, Style, pretty};
+use super::{IndexReport, Knowledge, Report, Style, pretty};
 
 /// Version of the layout.
 const SCHEMA_VERSION: u32 = 1;
@@ -56,8 +57,53 @@ impl Serialize for Purls<'_> {
     }
 }
 
+/// Several images of one index. The document of each is the one it has alone.
+#[derive(Serialize)]
+struct IndexDocument<'a> {
+    schema: Schema,
+    tool: Tool<'a>,
+    created: Timestamp,
+    source: &'a str,
+    /// Of the index.
+    digest: &'a Digest,
+    images: Vec<Image<'a>>,
+}
+
+#[derive(Serialize)]
+struct Image<'a> {
+    platform: &'a str,
+    digest: &'a Digest,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    report: Option<Document<'a>>,
+    /// Why there is no report.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<&'a str>,
+}
+
 pub(super) fn render(report: &Report<'_>, _style: Style, out: &mut dyn Write) -> io::Result<()> {
-    let document = Document {
+    pretty(&document(report), out)
+}
+
+pub(super) fn render_index(index: &IndexReport<'_>, _style: Style, out: &mut dyn Write) -> io::Result<()> {
+    let images = index.images.iter().map(|child| Image {
+        platform: &child.platform,
+        digest: child.digest,
+        report: child.outcome.as_ref().ok().map(document),
+        error: child.outcome.as_ref().err().map(String::as_str),
+    });
+    let document = IndexDocument {
+        schema: Schema { name: "killick-index-report", version: SCHEMA_VERSION },
+        tool: Tool { name: "killick", version: index.tool_version },
+        created: index.now,
+        source: index.source,
+        digest: index.digest,
+        images: images.collect(),
+    };
+    pretty(&document, out)
+}
+
+fn document<'a>(report: &Report<'a>) -> Document<'a> {
+    Document {
         schema: Schema { name: "killick-report", version: SCHEMA_VERSION },
         tool: Tool { name: "killick", version: report.tool_version },
         created: report.now,
@@ -67,6 +113,5 @@ pub(super) fn render(report: &Report<'_>, _style: Style, out: &mut dyn Write) ->
         matches: report.matches,
         evaluation: report.evaluation,
         knowledge: report.knowledge,
-    };
-    pretty(&document, out)
+    }
 }

@@ -18,12 +18,59 @@ use serde_json::{Value, json};
 use serde_sarif::sarif::{
     ArtifactLocation, Invocation, Location, LogicalLocation, Message, MultiformatMessageString, Notification,
     PhysicalLocation, PropertyBag, Region, ReportingDescriptor, ReportingDescriptorReference, Result as SarifResult,
-    ResultLevel, Run, Sarif, Tool, ToolComponent,
+    ResultLevel, Run, RunAutomationDetails, Sarif, Tool, ToolComponent,
 };
 
-use super::{HOME, Report, Style, fix_text, pretty};
+use super::{HOME, IndexReport, IndexedReport, Report, Style, fix_text, pretty};
 
 pub(super) fn render(report: &Report<'_>, _style: Style, out: &mut dyn Write) -> io::Result<()> {
+    pretty(&sarif(vec![run(report)]), out)
+}
+
+/// A run for each image, told apart as services do it: by the identity of the run's automation.
+pub(super) fn render_index(index: &IndexReport<'_>, _style: Style, out: &mut dyn Write) -> io::Result<()> {
+    let runs = index.images.iter().map(|child| {
+        let mut run = match &child.outcome {
+            Ok(report) => run(report),
+            Err(error) => unread(index, child, error),
+        };
+        run.automation_details =
+            Some(RunAutomationDetails { id: Some(format!("killick/{}/", child.platform)), ..Default::default() });
+        let more = &mut run.properties.get_or_insert_default().additional_properties;
+        more.insert("platform".to_owned(), json!(child.platform));
+        more.insert("indexDigest".to_owned(), json!(index.digest));
+        run
+    });
+    pretty(&sarif(runs.collect()), out)
+}
+
+/// An image that there is nothing to say about.
+fn unread(index: &IndexReport<'_>, child: &IndexedReport<'_>, error: &str) -> Run {
+    let notification = Notification::builder().level(json!("error")).message(message(error.to_owned())).build();
+    let invocation =
+        Invocation::builder().execution_successful(false).tool_execution_notifications(vec![notification]).build();
+    let more = BTreeMap::from([
+        ("created".to_owned(), json!(index.now)),
+        ("image".to_owned(), json!(index.source)),
+        ("imageDigest".to_owned(), json!(child.digest)),
+    ]);
+    Run::builder()
+        .tool(Tool::from(driver(index.tool_version, Vec::new())))
+        .invocations(vec![invocation])
+        .results(Vec::<SarifResult>::new())
+        .properties(PropertyBag { tags: None, additional_properties: more })
+        .build()
+}
+
+fn sarif(runs: Vec<Run>) -> Sarif {
+    Sarif::builder().schema("https://json.schemastore.org/sarif-2.1.0.json").version(json!("2.1.0")).runs(runs).build()
+}
+
+fn driver(version: &str, rules: Vec<ReportingDescriptor>) -> ToolComponent {
+    ToolComponent::builder().name("killick").version(version).information_uri(HOME).rules(rules).build()
+}
+
+fn run(report: &Report<'_>) -> Run {
     let mut rules: BTreeMap<String, ReportingDescriptor> = BTreeMap::new();
     let mut results = Vec::new();
     if let Some(matches) = report.matches {
@@ -32,24 +79,12 @@ pub(super) fn render(report: &Report<'_>, _style: Style, out: &mut dyn Write) ->
     if let Some(evaluation) = report.evaluation {
         add_findings(report, evaluation, &mut rules, &mut results);
     }
-    let driver = ToolComponent::builder()
-        .name("killick")
-        .version(report.tool_version)
-        .information_uri(HOME)
-        .rules(rules.into_values().collect::<Vec<_>>())
-        .build();
-    let run = Run::builder()
-        .tool(Tool::from(driver))
+    Run::builder()
+        .tool(Tool::from(driver(report.tool_version, rules.into_values().collect())))
         .invocations(vec![invocation(report)])
         .results(results)
         .properties(run_properties(report))
-        .build();
-    let document = Sarif::builder()
-        .schema("https://json.schemastore.org/sarif-2.1.0.json")
-        .version(json!("2.1.0"))
-        .runs(vec![run])
-        .build();
-    pretty(&document, out)
+        .build()
 }
 
 fn add_matches(

@@ -7,15 +7,55 @@ use killick_model::analysis::Analysis;
 use killick_model::matching::{Match, Matches};
 use killick_model::severity::Severity;
 
-use super::{Knowledge, Report, Style, fix_text};
+use super::{IndexReport, Knowledge, Report, Style, fix_text};
 use layout::{Colour, paint, plain, table};
 
+mod attached;
 mod inspected;
 mod layout;
 mod problems;
 mod verdict;
 
 pub(super) fn render(report: &Report<'_>, style: Style, out: &mut dyn io::Write) -> io::Result<()> {
+    out.write_all(rendered(report, style).as_bytes())
+}
+
+/// The tables of each image below its platform, and a summary.
+pub(super) fn render_index(index: &IndexReport<'_>, style: Style, out: &mut dyn io::Write) -> io::Result<()> {
+    let mut rows = Vec::new();
+    for child in &index.images {
+        let platform = plain(&child.platform);
+        let mut text = format!("{} {}\n", paint(&platform, Colour::Bold, style), child.digest);
+        let mut row = vec![platform, child.digest.to_string()];
+        match &child.outcome {
+            Ok(report) => {
+                text.push_str(&rendered(report, style));
+                row.push(report.analysis.packages.len().to_string());
+                row.push(report.matches.map(|matches| matches.matches.len().to_string()).unwrap_or_default());
+                row.push(report.evaluation.map(|evaluation| verdict::word(evaluation).to_owned()).unwrap_or_default());
+            }
+            Err(error) => {
+                let _ = writeln!(text, "{}", paint(&plain(error), Colour::Red, style));
+                row.extend([String::new(), String::new(), "not analyzed".to_owned()]);
+            }
+        }
+        text.push('\n');
+        out.write_all(text.as_bytes())?;
+        rows.push(row);
+    }
+    let header = ["PLATFORM", "IMAGE", "PACKAGES", "VULNERABILITIES", "VERDICT"];
+    // Columns of what nobody asked for are left out.
+    let used: Vec<usize> = (0..header.len())
+        .filter(|column| rows.iter().any(|row| row.get(*column).is_some_and(|cell| !cell.is_empty())))
+        .collect();
+    let pick = |row: Vec<String>| used.iter().filter_map(|column| row.get(*column).cloned()).collect();
+    let names: Vec<&str> = used.iter().filter_map(|column| header.get(*column).copied()).collect();
+    let mut text = table(&names, &header, rows.into_iter().map(pick).collect(), style);
+    let _ = writeln!(text, "\n{} of the index {}", counted(index.images.len(), "image"), index.digest);
+    out.write_all(text.as_bytes())
+}
+
+fn rendered(report: &Report<'_>, style: Style) -> String {
     let mut text = String::new();
     match (report.matches, report.evaluation) {
         (Some(matches), _) => vulnerabilities(&mut text, report, matches, style),
@@ -24,6 +64,7 @@ pub(super) fn render(report: &Report<'_>, style: Style, out: &mut dyn io::Write)
     }
     if report.matches.is_some() || report.evaluation.is_none() {
         inspected::write(&mut text, report.analysis, style);
+        attached::write(&mut text, report.analysis);
     }
     if let Some(evaluation) = report.evaluation {
         if !text.is_empty() {
@@ -32,7 +73,7 @@ pub(super) fn render(report: &Report<'_>, style: Style, out: &mut dyn io::Write)
         verdict::write(&mut text, evaluation, style);
     }
     problems::write(&mut text, report, style);
-    out.write_all(text.as_bytes())
+    text
 }
 
 fn packages(text: &mut String, analysis: &Analysis, style: Style) {

@@ -4,7 +4,7 @@ use serde::{Serialize, Serializer};
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Bom<C: Serialize, V: Serialize> {
+pub(super) struct Bom<C: Serialize, D: Serialize, V: Serialize> {
     #[serde(rename = "bomFormat")]
     pub(super) format: &'static str,
     pub(super) spec_version: &'static str,
@@ -14,7 +14,18 @@ pub(super) struct Bom<C: Serialize, V: Serialize> {
     pub(super) metadata: Metadata,
     pub(super) components: C,
     #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) dependencies: Option<D>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) vulnerabilities: Option<V>,
+}
+
+/// What something consists of.
+#[derive(Serialize)]
+pub(super) struct Dependency {
+    #[serde(rename = "ref")]
+    pub(super) from: String,
+    #[serde(rename = "dependsOn", skip_serializing_if = "Vec::is_empty")]
+    pub(super) on: Vec<String>,
 }
 
 /// A list whose items are made as they are written, anew each time.

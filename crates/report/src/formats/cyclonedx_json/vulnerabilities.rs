@@ -5,14 +5,15 @@ use killick_model::package::Package;
 use killick_model::severity::{Cvss, Severity};
 
 use super::document::{Advisory, AffectedVersion, Affects, Alias, Rating, Source, Vulnerability};
-use super::{Report, bom_ref, property};
+use super::{Scoped, property};
 
-pub(super) fn all(report: &Report<'_>, matches: &Matches) -> impl Iterator<Item = Vulnerability> {
+pub(super) fn all<'a>(scoped: &'a Scoped<'_>, matches: &'a Matches) -> impl Iterator<Item = Vulnerability> + use<'a> {
     let matches = matches.matches.iter().enumerate();
-    matches.map(|(at, found)| vulnerability(at, found, report.analysis.package(found.package)))
+    let analysis = scoped.report.analysis;
+    matches.map(|(at, found)| vulnerability(scoped, at, found, analysis.package(found.package)))
 }
 
-fn vulnerability(at: usize, found: &Match, package: &Package) -> Vulnerability {
+fn vulnerability(scoped: &Scoped<'_>, at: usize, found: &Match, package: &Package) -> Vulnerability {
     let provider = found.evidence.first().map(|evidence| evidence.provider.clone());
     // The format wants a source with each name: the word before the first `-` names the naming authority.
     let authority = |id: &str| id.split('-').next().unwrap_or(id).to_owned();
@@ -32,7 +33,7 @@ fn vulnerability(at: usize, found: &Match, package: &Package) -> Vulnerability {
         .then(|| format!("upgrade {} to {}", package.name, found.fix.versions.join(" or ")));
     let version = AffectedVersion { version: package.version.clone(), status: "affected" };
     Vulnerability {
-        bom_ref: format!("match:{at}"),
+        bom_ref: format!("{}match:{at}", scoped.scope),
         id: found.vulnerability.clone(),
         source: provider.map(|name| Source { name, url: found.url.clone() }),
         references,
@@ -40,7 +41,7 @@ fn vulnerability(at: usize, found: &Match, package: &Package) -> Vulnerability {
         recommendation,
         advisories: found.url.iter().map(|url| Advisory { url: url.clone() }).collect(),
         affects: vec![Affects {
-            target: bom_ref(found.package),
+            target: scoped.package_ref(found.package),
             versions: if package.version.is_empty() { Vec::new() } else { vec![version] },
         }],
         properties: properties(found),

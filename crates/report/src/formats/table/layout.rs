@@ -42,6 +42,7 @@ pub(super) enum Colour {
     Yellow,
     Green,
     Dim,
+    Bold,
 }
 
 pub(super) fn paint(text: &str, colour: Colour, style: Style) -> String {
@@ -53,6 +54,7 @@ pub(super) fn paint(text: &str, colour: Colour, style: Style) -> String {
         Colour::Yellow => 33,
         Colour::Green => 32,
         Colour::Dim => 2,
+        Colour::Bold => 1,
     };
     format!("\u{1b}[{code}m{text}\u{1b}[0m")
 }

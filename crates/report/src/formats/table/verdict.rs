@@ -7,8 +7,13 @@ use killick_model::evaluation::{Action, Evaluation, FinalActionReason, Finding};
 use super::layout::{Colour, paint, plain};
 use crate::formats::Style;
 
+/// The verdict in a word.
+pub(super) fn word(evaluation: &Evaluation) -> &'static str {
+    if evaluation.passes() { "pass" } else { "fail" }
+}
+
 pub(super) fn write(text: &mut String, evaluation: &Evaluation, style: Style) {
-    let word = if evaluation.passes() { "pass" } else { "fail" };
+    let word = word(evaluation);
     let action = evaluation.final_action.to_string();
     let why = match evaluation.final_action_reason {
         FinalActionReason::PolicyEvaluation => "",
