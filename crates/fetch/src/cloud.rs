@@ -20,7 +20,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
+use killick_model::digest::Digest;
 use killick_model::hint::Hint;
+use secrecy::{ExposeSecret as _, SecretString};
+use serde::{Deserialize, Serialize};
 use url::Url;
 
 use crate::credentials::Credentials;
@@ -31,7 +34,8 @@ use exchange::Exchange;
 use host::Registry;
 
 /// A cloud.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Provider {
     /// Amazon: ECR, private and public.
     Aws,
@@ -250,10 +254,41 @@ struct Login {
     until: Timestamp,
 }
 
+/// Who we are at Amazon, where somebody said so for one registry.
+#[derive(Clone)]
+pub enum AwsIdentity {
+    /// A key.
+    Key {
+        /// Its id.
+        id: String,
+        /// The key.
+        secret: SecretString,
+    },
+    /// A role, taken on by whoever we are by the environment.
+    Role {
+        /// Its resource name.
+        arn: String,
+        /// What its owner gave us for it.
+        external_id: Option<String>,
+    },
+}
+
+impl AwsIdentity {
+    /// Tells logins of different identities apart.
+    fn key(&self) -> String {
+        let text = match self {
+            Self::Key { id, secret } => format!("{id}\n{}", secret.expose_secret()),
+            Self::Role { arn, external_id } => format!("{arn}\n{}\n", external_id.as_deref().unwrap_or_default()),
+        };
+        Digest::of(text.as_bytes()).hex()
+    }
+}
+
 /// Logs in to registries of clouds, and remembers for how long.
 #[derive(Clone)]
 pub struct Cloud {
     options: Arc<CloudOptions>,
+    aws: Option<AwsIdentity>,
     logins: Arc<Mutex<BTreeMap<String, Login>>>,
 }
 
@@ -265,41 +300,54 @@ const LOGINS: usize = 1000;
 impl Cloud {
     /// With these options.
     pub fn new(options: CloudOptions) -> Self {
-        Self { options: Arc::new(options), logins: Arc::default() }
+        Self { options: Arc::new(options), aws: None, logins: Arc::default() }
+    }
+
+    /// Whether `provider` is logged in to as the environment says.
+    pub fn is_for(&self, provider: Provider) -> bool {
+        self.options.providers.contains(&provider)
+    }
+
+    /// The same as somebody else at Amazon, whether or not it is logged in to otherwise.
+    #[must_use]
+    pub fn as_aws(&self, identity: AwsIdentity) -> Self {
+        Self { aws: Some(identity), ..self.clone() }
     }
 
     /// Who we are at the registry `host`; `None` if it is none of a cloud's, or nothing says who we are.
     pub async fn log_in(&self, host: &str) -> Result<Option<Credentials>, CloudError> {
         let Some(registry) = Registry::of(host) else { return Ok(None) };
-        if !self.options.providers.contains(&registry.provider()) {
+        let aws = self.aws.as_ref().filter(|_| registry.provider() == Provider::Aws);
+        if aws.is_none() && !self.options.providers.contains(&registry.provider()) {
             return Ok(None);
         }
-        if let Some(credentials) = self.remembered(host) {
+        let name = format!("{host} {}", aws.map(AwsIdentity::key).unwrap_or_default());
+        if let Some(credentials) = self.remembered(&name) {
             return Ok(Some(credentials));
         }
         let exchange = Exchange::new(registry.provider(), &self.options);
         let login = match &registry {
-            Registry::Ecr(_) | Registry::EcrPublic => aws::log_in(&registry, &exchange).await?,
+            Registry::Ecr(_) | Registry::EcrPublic => aws::log_in(&registry, aws, &exchange).await?,
             Registry::Google => google::log_in(&exchange).await?,
             Registry::Acr => azure::log_in(host, &exchange).await?,
         };
-        Ok(login.map(|login| self.remember(host, login)))
+        Ok(login.map(|login| self.remember(name, login)))
     }
 
-    fn remembered(&self, host: &str) -> Option<Credentials> {
+    fn remembered(&self, name: &str) -> Option<Credentials> {
         let logins = self.logins.lock().unwrap_or_else(PoisonError::into_inner);
-        let login = logins.get(host)?;
+        let login = logins.get(name)?;
         let left = login.until.duration_since((self.options.clock)()).as_secs();
         (left > MARGIN).then(|| login.credentials.clone())
     }
 
-    fn remember(&self, host: &str, login: Login) -> Credentials {
+    fn remember(&self, name: String, login: Login) -> Credentials {
         let credentials = login.credentials.clone();
         let mut logins = self.logins.lock().unwrap_or_else(PoisonError::into_inner);
         if logins.len() >= LOGINS {
             logins.clear();
         }
-        logins.insert(host.to_owned(), login);
+        logins.insert(name, login);
         credentials
     }
 }

@@ -16,6 +16,7 @@ use crate::config::Config;
 use crate::judge::cache::Cache;
 use crate::knowledge::Knowledge;
 use crate::records::{Account, NewRegistry, Policy, Records, RegistryLogin, User};
+use crate::registry::{Ways, WaysError};
 use crate::{clock, cpu, records, registry};
 
 /// The version of the engine whose clients this service satisfies.
@@ -33,7 +34,8 @@ struct Inner {
     knowledge: Knowledge,
     logins: Logins,
     cache: Cache,
-    extra_ca: Option<Vec<u8>>,
+    /// How registries are reached.
+    ways: Ways,
     /// Bytes of files held at once by all analyses of this process.
     budget: Arc<Budget>,
     inspections: Arc<Inspections>,
@@ -81,9 +83,9 @@ pub enum OpenError {
     /// The inspectors cannot be set up.
     #[error("a setting of inspections cannot be used")]
     Inspections(#[source] crate::inspections::InspectionsError),
-    /// A file of certificates cannot be read.
-    #[error("cannot read the certificate authorities")]
-    Certificates(#[source] std::io::Error),
+    /// The ways to registries cannot be set up.
+    #[error("a setting of registries cannot be used")]
+    Ways(#[source] WaysError),
 }
 
 impl App {
@@ -99,18 +101,15 @@ impl App {
         let store = Store::open(&settings).await;
         let store = store.map_err(|source| OpenError::Store { path: config.storage.data_dir.clone(), source })?;
         let knowledge = Knowledge::open(&config).map_err(OpenError::Knowledge)?;
-        let mut extra_ca = Vec::new();
-        for file in &config.registries.ca_files {
-            extra_ca.extend(fs_err::read(file).map_err(OpenError::Certificates)?);
-        }
+        let ways = Ways::new(&config).map_err(OpenError::Ways)?;
         let app = Self(Arc::new(Inner {
+            ways,
             records: Records::new(store),
             knowledge,
             logins: Logins::new(&config.logins, clock::steady)?,
             cache: Cache::default(),
             budget: Arc::new(Budget::new(config.limits.held_bytes)),
             inspections: crate::inspections::compile(&config.inspections).map_err(OpenError::Inspections)?,
-            extra_ca: Some(extra_ca).filter(|pem| !pem.is_empty()),
             analysts: rayon::ThreadPoolBuilder::new()
                 .thread_name(|number| format!("analysis-{number}"))
                 .build()
@@ -153,7 +152,14 @@ impl App {
     pub(crate) fn analysis_options(&self) -> Options {
         let (limits, budget) = (self.config().limits.clone(), Arc::clone(&self.0.budget));
         let inspections = Arc::clone(&self.0.inspections);
-        Options { limits, budget, inspections, elapsed: Some(clock::stopwatch()), ..Options::default() }
+        Options {
+            limits,
+            budget,
+            inspections,
+            attached_sboms: self.config().analysis.attached_sboms,
+            elapsed: Some(clock::stopwatch()),
+            ..Options::default()
+        }
     }
 
     /// Where layers are read.
@@ -161,9 +167,9 @@ impl App {
         &self.0.analysts
     }
 
-    /// Certificates to trust besides the system's, PEM.
-    pub(crate) fn extra_ca(&self) -> Option<&[u8]> {
-        self.0.extra_ca.as_deref()
+    /// How registries are reached.
+    pub(crate) fn ways(&self) -> &Ways {
+        &self.0.ways
     }
 
     /// The caller of this name and password, or nobody.
@@ -243,6 +249,7 @@ impl App {
     /// Whether a registry takes the credentials, told in one sentence where it does not.
     pub(crate) async fn try_registry(&self, wanted: &NewRegistry) -> Result<(), String> {
         let login = RegistryLogin {
+            kind: wanted.kind.clone().unwrap_or_default(),
             user: wanted.user.clone(),
             password: wanted.password.clone(),
             verify_tls: wanted.verify_tls,

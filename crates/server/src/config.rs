@@ -11,8 +11,10 @@ use std::path::PathBuf;
 
 use killick_analysis::inspectors::settings::Pattern;
 use killick_analysis::limits::Limits as AnalysisLimits;
-use killick_fetch::Limits as FetchLimits;
+use killick_fetch::cloud::Provider;
 use killick_fetch::egress::HostPattern;
+use killick_fetch::registry::mirrors::MirrorArgument;
+use killick_fetch::{Environment, Limits as FetchLimits};
 use serde::{Deserialize, Serialize};
 
 pub use load::ConfigError;
@@ -50,6 +52,9 @@ pub struct Config {
     pub egress: EgressConfig,
     /// How long things are kept.
     pub retention: RetentionConfig,
+    /// What the process was told by its environment: who it is in a cloud.
+    #[serde(skip)]
+    pub environment: Environment,
 }
 
 /// What a process does.
@@ -225,11 +230,22 @@ pub struct AnalysisConfig {
     pub poll_seconds: u64,
     /// Largest compressed image to accept, in megabytes; 0 for any.
     pub max_compressed_image_size_mb: u64,
+    /// Look for SBOMs, attestations and signatures that are attached to an image.
+    pub attachments: bool,
+    /// Count packages that attached SBOMs claim as packages of the image.
+    pub attached_sboms: bool,
 }
 
 impl Default for AnalysisConfig {
     fn default() -> Self {
-        Self { workers: 2, lease_seconds: 60, poll_seconds: 2, max_compressed_image_size_mb: 0 }
+        Self {
+            workers: 2,
+            lease_seconds: 60,
+            poll_seconds: 2,
+            max_compressed_image_size_mb: 0,
+            attachments: true,
+            attached_sboms: false,
+        }
     }
 }
 
@@ -294,11 +310,38 @@ pub struct RegistriesConfig {
     pub ca_files: Vec<PathBuf>,
     /// A request to a registry is given up after this time without an answer.
     pub timeout_seconds: u64,
+    /// Clouds (`aws`, `google`, `azure`) whose registries every account may read as whoever this process is there.
+    pub clouds: Vec<Provider>,
+    /// Where images of a registry are too, tried first: `REGISTRY=HOST[/PATH]`, with `http://` before the host for one
+    /// without TLS.
+    pub mirrors: Vec<MirrorArgument>,
+    /// Rules of mirrors in a file of its own, Podman's `registries.conf`; empty for none.
+    pub containers_conf: PathBuf,
+    /// Folders with certificates for single registries (`certs.d`).
+    pub certificate_folders: Vec<PathBuf>,
+    /// Proxy to registries; empty for that of `HTTP_PROXY`, `HTTPS_PROXY` and `NO_PROXY`.
+    pub proxy: Secret,
+    /// Hosts, domains and networks that are reached without the proxy.
+    pub no_proxy: Vec<String>,
+    /// Layers that a registry does not have are fetched from the URLs that their manifest names.
+    pub foreign_layers: bool,
 }
 
 impl Default for RegistriesConfig {
     fn default() -> Self {
-        Self { plain_http_on_loopback: true, plain_http: Vec::new(), ca_files: Vec::new(), timeout_seconds: 30 }
+        Self {
+            plain_http_on_loopback: true,
+            plain_http: Vec::new(),
+            ca_files: Vec::new(),
+            timeout_seconds: 30,
+            clouds: Vec::new(),
+            mirrors: Vec::new(),
+            containers_conf: PathBuf::new(),
+            certificate_folders: Vec::new(),
+            proxy: Secret::default(),
+            no_proxy: Vec::new(),
+            foreign_layers: false,
+        }
     }
 }
 

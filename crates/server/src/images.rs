@@ -15,7 +15,7 @@ use crate::api::error::{
 };
 use crate::app::App;
 use crate::records::{Image, NewImage, TagName};
-use crate::registry::FetchError;
+use crate::registry::{FetchError, Purpose};
 use crate::{clock, registry};
 
 /// What to add.
@@ -65,7 +65,8 @@ pub(crate) async fn add(app: &App, account: &str, wanted: AddImage) -> Result<Im
         return Err(ApiError::not_found(format!("there is no account `{account}`")));
     }
     let reference = wanted.pull.reference.clone().map_err(|why| unresolved(&why, SKOPEO_UNKNOWN_ERROR))?;
-    let staged = registry::fetch(app, account, &reference).await.map_err(|error| lookup_failed(&error))?;
+    let staged =
+        registry::fetch(app, account, &reference, Purpose::Lookup).await.map_err(|error| lookup_failed(&error))?;
     check_size(app, &staged)?;
     let known = app.records().image(account, &staged.manifest_digest.to_string()).await?;
     let by_digest = wanted.pull.tag.is_none();

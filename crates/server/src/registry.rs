@@ -1,16 +1,17 @@
 //! How this service speaks to registries: which record applies, and in which order TLS and plain HTTP are tried.
 
-use std::net::IpAddr;
-use std::time::Duration;
+mod ways;
 
-use killick_fetch::egress::Egress;
-use killick_fetch::registry::{RegistryError, RegistryOptions, Retry, Timeouts, log_in};
-use killick_fetch::{Credentials, Source, StageError, StageOptions, stage};
+use std::net::IpAddr;
+
+use killick_fetch::registry::{RegistryError, log_in};
+use killick_fetch::{Source, StageError, stage};
 use killick_model::hint::Hint;
 use killick_model::image::StagedImage;
 use killick_model::reference::Reference;
 use killick_store::StoreError;
-use secrecy::ExposeSecret as _;
+
+pub(crate) use ways::{Ways, WaysError, forbidden_login};
 
 use crate::app::App;
 use crate::config::RegistriesConfig;
@@ -44,21 +45,29 @@ pub(crate) enum FetchError {
     Stage(#[from] StageError),
 }
 
+/// What an image is wanted for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// To know which it is.
+    Lookup,
+    /// To analyse it, with what is attached to it.
+    Analysis,
+}
+
 /// Stages an image from its registry with what the account stored for it.
-pub(crate) async fn fetch(app: &App, account: &str, reference: &Reference) -> Result<StagedImage, FetchError> {
+pub(crate) async fn fetch(
+    app: &App,
+    account: &str,
+    reference: &Reference,
+    purpose: Purpose,
+) -> Result<StagedImage, FetchError> {
     let registry = &reference.registry;
     let login = app.records().login(account, &format!("{registry}/{}", reference.repository)).await;
     let login = login.map_err(|source| FetchError::Login { registry: registry.clone(), source })?;
     let source = Source::Registry(reference.clone());
     let mut last = RegistryError::Address { registry: registry.clone() };
     for transport in transports(&app.config().registries, registry, login.as_ref()) {
-        let registry = options(app, login.as_ref(), transport);
-        match stage(
-            &source,
-            &StageOptions { registry, limits: app.config().fetch_limits.clone(), ..StageOptions::default() },
-        )
-        .await
-        {
+        match stage(&source, &app.ways().stage_options(app.config(), login.as_ref(), transport, purpose)).await {
             Err(StageError::Registry(error)) if is_wrong_transport(&error, transport) => last = error,
             result => return Ok(result?),
         }
@@ -71,7 +80,7 @@ pub(crate) async fn try_login(app: &App, registry: &str, login: &RegistryLogin) 
     let host = registry.split('/').next().unwrap_or(registry);
     let mut refusals = Vec::new();
     for transport in transports(&app.config().registries, host, Some(login)) {
-        match log_in(host, &options(app, Some(login), transport)).await {
+        match log_in(host, &app.ways().options(app.config(), Some(login), transport)).await {
             Ok(()) => return Ok(()),
             Err(error) => {
                 refusals.push(error);
@@ -107,7 +116,8 @@ fn weight(error: &RegistryError) -> u8 {
 
 /// What may be tried, in order. Plain HTTP only where the configuration or the registry's record allows it.
 fn transports(config: &RegistriesConfig, host: &str, login: Option<&RegistryLogin>) -> Vec<Transport> {
-    let verify = login.is_none_or(|login| login.verify_tls);
+    // The logins of a cloud are for its own registries, which all can be verified.
+    let verify = login.is_none_or(|login| login.verify_tls || ways::is_aws(login));
     let tls = if verify { Transport::Verified } else { Transport::Unverified };
     let is_plain = config.plain_http.iter().any(|plain| plain == host);
     if is_plain || (config.plain_http_on_loopback && is_loopback(host)) {
@@ -134,26 +144,6 @@ fn is_wrong_transport(error: &RegistryError, tried: Transport) -> bool {
     }
 }
 
-fn options(app: &App, login: Option<&RegistryLogin>, transport: Transport) -> RegistryOptions {
-    let timeout = Duration::from_secs(app.config().registries.timeout_seconds);
-    let credentials = login.filter(|login| !login.user.is_empty());
-    let egress = &app.config().egress;
-    RegistryOptions {
-        credentials: credentials.map(|login| Credentials::password(login.user.clone(), login.password.expose_secret())),
-        plain_http: transport == Transport::Plain,
-        skip_tls_verify: transport == Transport::Unverified,
-        extra_ca_pem: app.extra_ca().map(<[u8]>::to_vec),
-        timeouts: Timeouts { read: timeout, document: timeout, ..Timeouts::default() },
-        retry: Retry { attempts: 2, ..Retry::default() },
-        egress: Egress {
-            allowed: egress.allowed_hosts.clone(),
-            private: egress.private_hosts.clone(),
-            ..Egress::default()
-        },
-        ..RegistryOptions::default()
-    }
-}
-
 /// An error with all its causes and what to do, in one line.
 pub(crate) fn told<E: std::error::Error + Hint>(error: &E) -> String {
     let mut text = error.to_string();
@@ -174,7 +164,8 @@ mod tests {
     use super::*;
 
     fn login(verify_tls: bool) -> RegistryLogin {
-        RegistryLogin { user: String::new(), password: secrecy::SecretString::from(""), verify_tls }
+        let (kind, user) = (String::new(), String::new());
+        RegistryLogin { kind, user, password: secrecy::SecretString::from(""), verify_tls }
     }
 
     #[test]

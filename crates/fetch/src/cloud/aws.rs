@@ -13,7 +13,7 @@ use url::Url;
 use super::exchange::Exchange;
 use super::host::{Ecr, Registry};
 use super::sigv4::{Keys, Signed};
-use super::{CloudError, Login};
+use super::{AwsIdentity, CloudError, Login};
 use crate::credentials::Credentials;
 
 const ECR: &str = "ECR API";
@@ -56,10 +56,14 @@ struct Token {
     authorization_token: SecretString,
 }
 
-/// A login to `registry`, if there are keys.
-pub(super) async fn log_in(registry: &Registry, exchange: &Exchange<'_>) -> Result<Option<Login>, CloudError> {
+/// A login to `registry`, as `identity` or as whoever we are by the environment, if there are keys.
+pub(super) async fn log_in(
+    registry: &Registry,
+    identity: Option<&AwsIdentity>,
+    exchange: &Exchange<'_>,
+) -> Result<Option<Login>, CloudError> {
     let api = Api::of(registry, exchange)?;
-    match keys::find(exchange, api.region, api.domain).await? {
+    match keys::of(identity, exchange, api.region, api.domain).await? {
         Some(keys) => api.log_in(&keys, exchange).await.map(Some),
         None => Ok(None),
     }

@@ -5,9 +5,11 @@
 
 mod containers;
 
+use std::fmt;
 use std::str::FromStr;
 
 use killick_model::reference::{DEFAULT_REGISTRY, Reference};
+use serde::{Deserialize, Serialize};
 
 pub use containers::{ConfError, read_containers_conf, usual_containers_conf};
 
@@ -159,8 +161,13 @@ fn moved(place: &str, rest: &str, reference: &Reference) -> Option<Reference> {
 pub struct NoMirror(String);
 
 /// One mirror of one registry, as `REGISTRY=LOCATION`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct MirrorArgument(pub MirrorRule);
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct MirrorArgument {
+    prefix: String,
+    place: String,
+    plain_http: bool,
+}
 
 impl FromStr for MirrorArgument {
     type Err = NoMirror;
@@ -183,18 +190,40 @@ impl FromStr for MirrorArgument {
         if !names(prefix.trim_start_matches("*.")) || !names(&place) {
             return Err(bad());
         }
-        let location = Location { place, plain_http, skip_tls_verify: false };
-        Ok(Self(MirrorRule::new(prefix, vec![Mirror { location, serves: MirrorFor::All }])))
+        Ok(Self { prefix: prefix.to_owned(), place, plain_http })
+    }
+}
+
+impl fmt::Display for MirrorArgument {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let scheme = if self.plain_http { "http://" } else { "" };
+        write!(out, "{}={scheme}{}", self.prefix, self.place)
+    }
+}
+
+impl TryFrom<String> for MirrorArgument {
+    type Error = NoMirror;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        text.parse()
+    }
+}
+
+impl From<MirrorArgument> for String {
+    fn from(argument: MirrorArgument) -> Self {
+        argument.to_string()
     }
 }
 
 /// Rules with all mirrors of one prefix in one of them.
 pub fn merge(arguments: impl IntoIterator<Item = MirrorArgument>) -> Vec<MirrorRule> {
     let mut rules: Vec<MirrorRule> = Vec::new();
-    for MirrorArgument(rule) in arguments {
-        match rules.iter_mut().find(|other| other.prefix == rule.prefix) {
-            Some(other) => other.mirrors.extend(rule.mirrors),
-            None => rules.push(rule),
+    for MirrorArgument { prefix, place, plain_http } in arguments {
+        let location = Location { place, plain_http, skip_tls_verify: false };
+        let mirror = Mirror { location, serves: MirrorFor::All };
+        match rules.iter_mut().find(|rule| rule.prefix == prefix) {
+            Some(rule) => rule.mirrors.push(mirror),
+            None => rules.push(MirrorRule::new(prefix, vec![mirror])),
         }
     }
     rules
@@ -253,6 +282,15 @@ mod tests {
             ("quay.io/x", &["quay.io/x:latest"]),
         ] {
             assert_eq!(shown(&rules, name), want, "{name}");
+        }
+    }
+
+    #[test]
+    fn mirrors_are_written_as_they_are_read() {
+        for text in
+            ["docker.io=mirror.example/hub", "quay.io/team=http://10.0.0.1:5000", "*.corp.example=cache.example"]
+        {
+            assert_eq!(text.parse::<MirrorArgument>().unwrap().to_string(), text);
         }
     }
 

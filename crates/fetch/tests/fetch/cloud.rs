@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
-use killick_fetch::cloud::{CloudOptions, Endpoints, Provider};
+use killick_fetch::cloud::{AwsIdentity, CloudOptions, Endpoints, Provider};
 use killick_fetch::{Cloud, Credentials, Environment};
 use killick_model::hint::Hint as _;
 use ring::signature::{RSA_PKCS1_2048_8192_SHA256, UnparsedPublicKey};
-use secrecy::ExposeSecret as _;
+use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Value, json};
 use url::Url;
 
@@ -205,6 +205,25 @@ async fn strangers_and_clouds_that_are_not_wanted_get_nothing() {
     let only_google = CloudOptions { providers: vec![Provider::Google], ..options(&fake, &variables) };
     assert_eq!(show(Cloud::new(only_google).log_in(ECR).await), "nobody");
     assert!(fake.log().is_empty());
+}
+
+#[tokio::test]
+async fn an_identity_of_its_own_is_used_for_it_alone() {
+    let fake = Fake::start(amazon).await;
+    let variables = [("AWS_ACCESS_KEY_ID", "ENV"), ("AWS_SECRET_ACCESS_KEY", "s")];
+    let cloud = Cloud::new(CloudOptions { providers: vec![], ..options(&fake, &variables) });
+    let key = |id: &str| AwsIdentity::Key { id: id.to_owned(), secret: SecretString::from("s") };
+    let role = |id: Option<&str>| AwsIdentity::Role { arn: "arn:r".to_owned(), external_id: id.map(str::to_owned) };
+    assert_eq!(show(cloud.log_in(ECR).await), "nobody");
+    assert_eq!(show(cloud.as_aws(key("ONE")).log_in(ECR).await), "AWS:ONE+");
+    assert_eq!(show(cloud.as_aws(key("TWO")).log_in(ECR).await), "AWS:TWO+");
+    assert_eq!(show(cloud.as_aws(role(Some("x"))).log_in(ECR).await), "AWS:ENV-arn:r-x+sts");
+    assert_eq!(show(cloud.as_aws(role(None)).log_in(ECR).await), "AWS:ENV-arn:r-+sts");
+    assert_eq!(show(cloud.as_aws(key("ONE")).log_in("gcr.io").await), "nobody");
+    let before = fake.log().len();
+    assert_eq!(show(cloud.as_aws(key("ONE")).log_in(ECR).await), "AWS:ONE+");
+    assert_eq!(fake.log().len(), before, "each is remembered");
+    assert_eq!(show(cloud.log_in(ECR).await), "nobody");
 }
 
 #[tokio::test]

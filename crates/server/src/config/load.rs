@@ -72,6 +72,7 @@ impl Config {
             check(&table, || format!("the file `{}`", path.display()))?;
         }
         let mut passwords = [None, None];
+        let mut environment = Vec::new();
         for (name, value) in variables {
             match name.as_str() {
                 "KILLICK_ADMIN_PASSWORD" => passwords[0] = Some(value),
@@ -80,11 +81,14 @@ impl Config {
                     if let Some(rest) = name.strip_prefix(PREFIX) {
                         set(&mut table, rest, &value).ok_or_else(|| ConfigError::Variable { name: name.clone() })?;
                         check(&table, || format!("the variable `{name}`"))?;
+                    } else {
+                        environment.push((name, value));
                     }
                 }
             }
         }
         let mut config = check(&table, || "the settings".to_owned())?;
+        config.environment = environment.into_iter().collect();
         if let [Some(password), _] | [None, Some(password)] = passwords {
             config.accounts.admin_password = Secret::from(password.as_str());
         }

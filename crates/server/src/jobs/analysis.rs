@@ -23,7 +23,7 @@ use super::Job;
 use crate::app::App;
 use crate::config::Role;
 use crate::records::{StoredFacts, now};
-use crate::registry::FetchError;
+use crate::registry::{FetchError, Purpose};
 use crate::{cpu, registry};
 
 /// The job.
@@ -143,7 +143,8 @@ async fn attempt(app: &App, task: &Task, lease: &Lease) -> Result<(), WorkError>
     if !store.start_analysis(lease, &task.account, &payload.digest, now()).await? {
         return Ok(store.complete(lease, now()).await?);
     }
-    let staged = registry::fetch(app, &task.account, &payload.reference).await.map_err(WorkError::Fetch)?;
+    let staged =
+        registry::fetch(app, &task.account, &payload.reference, Purpose::Analysis).await.map_err(WorkError::Fetch)?;
     let cache = StoredFacts::new(app.records().clone());
     let options = app.analysis_options();
     let outcome = cpu::run_on(app.analysts(), move || analyze(&staged, Some(&cache), &options)).await;

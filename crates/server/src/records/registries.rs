@@ -35,6 +35,8 @@ pub(crate) struct NewRegistry {
 /// What is needed to speak to a registry.
 #[derive(Debug, Clone)]
 pub(crate) struct RegistryLogin {
+    /// `docker_v2` or `awsecr`; empty for the first.
+    pub(crate) kind: String,
     pub(crate) user: String,
     pub(crate) password: SecretString,
     pub(crate) verify_tls: bool,
@@ -93,6 +95,7 @@ impl Records {
         let rows = self.store.registries(account).await?;
         let Some(row) = rows.iter().find(|row| covers(&row.registry, repository)) else { return Ok(None) };
         Ok(Some(RegistryLogin {
+            kind: row.r#type.clone(),
             user: row.username.clone(),
             password: self.store.registry_password(row)?,
             verify_tls: row.verify,

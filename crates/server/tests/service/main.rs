@@ -9,3 +9,4 @@ mod logins;
 mod passwords;
 #[path = "../support/registry.rs"]
 mod registry;
+mod ways;

@@ -24,6 +24,9 @@ const NAME: &str = "tiny/alpine";
 /// Tags, and the release each image says it is.
 const RELEASES: [(&str, &str); 2] = [("3.20", "3.20.3"), ("3.21", "3.21.0")];
 
+/// The release that an SBOM is attached to, as cosign does it.
+const SBOM_RELEASE: &str = "3.21.0";
+
 /// A running registry.
 pub(crate) struct Upstream {
     pub(crate) address: SocketAddr,
@@ -42,6 +45,12 @@ pub(crate) async fn serve(login: Option<&'static str>) -> Upstream {
     for (tag, release) in RELEASES {
         let image = image(release);
         served.manifests.insert(tag.to_owned(), image.manifest.clone());
+        if release == SBOM_RELEASE {
+            let sbom = sbom();
+            let tag = format!("sha256-{}.sbom", Digest::of(&image.manifest).hex());
+            served.manifests.insert(tag, sbom.manifest);
+            served.blobs.extend(sbom.blobs);
+        }
         served.manifests.insert(Digest::of(&image.manifest).to_string(), image.manifest);
         served.blobs.extend(image.blobs);
     }
@@ -147,6 +156,18 @@ fn image(release: &str) -> Image {
     .into_bytes();
     let blobs = [config, layer].into_iter().map(|bytes| (Digest::of(&bytes).to_string(), bytes)).collect();
     Image { manifest, blobs }
+}
+
+/// What claims a package that no image has.
+fn sbom() -> Image {
+    let bom = json!({"bomFormat": "CycloneDX", "specVersion": "1.5", "components": [
+        {"type": "library", "name": "right-pad", "version": "1.0.1", "purl": "pkg:npm/right-pad@1.0.1"}
+    ]})
+    .to_string()
+    .into_bytes();
+    let layer = json!({"mediaType": "application/vnd.cyclonedx+json", "size": bom.len(), "digest": Digest::of(&bom)});
+    let manifest = json!({"schemaVersion": 2, "config": {}, "layers": [layer]}).to_string().into_bytes();
+    Image { manifest, blobs: BTreeMap::from([(Digest::of(&bom).to_string(), bom)]) }
 }
 
 #[test]

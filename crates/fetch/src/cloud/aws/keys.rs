@@ -9,9 +9,9 @@ use serde::Deserialize;
 use url::{Host, Url};
 
 use super::profile::{self, Profile};
-use crate::cloud::CloudError;
 use crate::cloud::exchange::{Exchange, element, is_absent};
 use crate::cloud::sigv4::{Keys, Signed};
+use crate::cloud::{AwsIdentity, CloudError};
 
 const STS: &str = "security token service";
 const CONTAINER: &str = "credentials service of the container";
@@ -31,6 +31,21 @@ struct Partition<'a> {
     domain: &'a str,
 }
 
+/// A role to take on.
+struct Role<'a> {
+    arn: &'a str,
+    session: Option<&'a str>,
+    external_id: Option<&'a str>,
+}
+
+impl<'a> Role<'a> {
+    /// The role of a profile.
+    fn of(profile: &'a Profile) -> Option<Self> {
+        let (session, external_id) = (profile.get("role_session_name"), profile.get("external_id"));
+        Some(Self { arn: profile.get("role_arn")?, session, external_id })
+    }
+}
+
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Answer {
@@ -46,9 +61,31 @@ impl From<Answer> for Keys {
     }
 }
 
-/// The keys of whoever we are, if we are anybody.
-pub(super) async fn find(exchange: &Exchange<'_>, region: &str, domain: &str) -> Result<Option<Keys>, CloudError> {
+/// The keys of `identity`, or of whoever we are by the environment, if we are anybody.
+pub(super) async fn of(
+    identity: Option<&AwsIdentity>,
+    exchange: &Exchange<'_>,
+    region: &str,
+    domain: &str,
+) -> Result<Option<Keys>, CloudError> {
     let partition = Partition { region, domain };
+    match identity {
+        None => find(exchange, partition).await,
+        Some(AwsIdentity::Key { id, secret }) => {
+            Ok(Some(Keys { id: id.clone(), secret: secret.clone(), session: None }))
+        }
+        Some(AwsIdentity::Role { arn, external_id }) => match find(exchange, partition).await? {
+            Some(keys) => {
+                let role = Role { arn, session: None, external_id: external_id.as_deref() };
+                other_role(exchange, partition, &keys, &role).await.map(Some)
+            }
+            None => Ok(None),
+        },
+    }
+}
+
+/// The keys of whoever we are by the environment.
+async fn find(exchange: &Exchange<'_>, partition: Partition<'_>) -> Result<Option<Keys>, CloudError> {
     let environment = exchange.environment();
     let secret = |name| environment.get(name).map(SecretString::from);
     if let (Some(id), Some(secret_key)) = (environment.get("AWS_ACCESS_KEY_ID"), secret("AWS_SECRET_ACCESS_KEY")) {
@@ -94,17 +131,16 @@ async fn other_role(
     exchange: &Exchange<'_>,
     partition: Partition<'_>,
     keys: &Keys,
-    profile: &Profile,
-    role: &str,
+    role: &Role<'_>,
 ) -> Result<Keys, CloudError> {
     let url = sts(exchange, partition)?;
     let mut form = vec![
         ("Action", "AssumeRole"),
         ("Version", "2011-06-15"),
-        ("RoleArn", role),
-        ("RoleSessionName", profile.get("role_session_name").unwrap_or("killick")),
+        ("RoleArn", role.arn),
+        ("RoleSessionName", role.session.unwrap_or("killick")),
     ];
-    form.extend(profile.get("external_id").map(|id| ("ExternalId", id)));
+    form.extend(role.external_id.map(|id| ("ExternalId", id)));
     let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();
     let headers = [("content-type", "application/x-www-form-urlencoded")];
     let (region, service) = (partition.region, "sts");
@@ -148,14 +184,14 @@ async fn of_profile(exchange: &Exchange<'_>, partition: Partition<'_>) -> Result
         return if chosen.is_some() { Err(unusable(name, "there is none of this name")) } else { Ok(None) };
     };
     let mut roles = Vec::new();
-    while let Some((role, source)) = profile.get("role_arn").zip(profile.get("source_profile")) {
+    while let Some((role, source)) = Role::of(profile).zip(profile.get("source_profile")) {
         if source == name {
             break;
         }
         if roles.len() >= ROLES {
             return Err(unusable(name, "too many roles lead to it"));
         }
-        roles.push((profile, role));
+        roles.push(role);
         profile =
             profiles.get(source).ok_or_else(|| unusable(name, "the profile it takes its keys from is missing"))?;
         name = source;
@@ -164,12 +200,12 @@ async fn of_profile(exchange: &Exchange<'_>, partition: Partition<'_>) -> Result
     let Some(mut keys) = keys else {
         return match profile.unsupported() {
             Some(reason) => Err(unusable(name, reason)),
-            None if roles.is_empty() && profile.get("role_arn").is_none() => Ok(None),
+            None if roles.is_empty() && Role::of(profile).is_none() => Ok(None),
             None => Err(unusable(name, "it has no keys")),
         };
     };
-    for (profile, role) in roles.into_iter().rev() {
-        keys = other_role(exchange, partition, &keys, profile, role).await?;
+    for role in roles.iter().rev() {
+        keys = other_role(exchange, partition, &keys, role).await?;
     }
     Ok(Some(keys))
 }
@@ -180,10 +216,9 @@ async fn of_last_profile(
     partition: Partition<'_>,
     profile: &Profile,
 ) -> Result<Option<Keys>, CloudError> {
-    let role = profile.get("role_arn");
-    if let Some((role, file)) = role.zip(profile.get("web_identity_token_file")) {
-        let session = profile.get("role_session_name");
-        return web_identity(exchange, partition, Path::new(file), role, session).await.map(Some);
+    let role = Role::of(profile);
+    if let Some((role, file)) = role.as_ref().zip(profile.get("web_identity_token_file")) {
+        return web_identity(exchange, partition, Path::new(file), role.arn, role.session).await.map(Some);
     }
     let keys = match (profile.keys(), profile.get("credential_source")) {
         (Some(keys), _) => Some(keys),
@@ -192,7 +227,7 @@ async fn of_last_profile(
         (None, _) => None,
     };
     match keys.zip(role) {
-        Some((keys, role)) => other_role(exchange, partition, &keys, profile, role).await.map(Some),
+        Some((keys, role)) => other_role(exchange, partition, &keys, &role).await.map(Some),
         None => Ok(profile.keys()),
     }
 }

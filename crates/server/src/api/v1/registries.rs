@@ -16,7 +16,9 @@ use crate::api::permission::{
     CreateRegistry, DeleteRegistry, GetRegistry, Guarded, ListRegistries, Permission, UpdateRegistry,
 };
 use crate::app::App;
+use crate::config::Config;
 use crate::records;
+use crate::registry::forbidden_login;
 
 pub(super) fn router() -> OpenApiRouter<Guarded> {
     OpenApiRouter::new().routes(routes!(list, create)).routes(routes!(get, update, delete))
@@ -35,7 +37,7 @@ async fn create(
     body: JsonObject,
 ) -> Result<Json<Vec<Registry>>, ApiError> {
     let validate = query.flag("validate")?.unwrap_or(true);
-    let wanted = read(&require.account, &body)?;
+    let wanted = read(require.app.config(), &require.account, &body)?;
     if require.app.records().registry(&require.account, &wanted.name).await?.is_some() {
         return Err(ApiError::conflict(format!("the registry `{}` is stored already", wanted.name)));
     }
@@ -58,7 +60,7 @@ async fn update(
     body: JsonObject,
 ) -> Result<Json<Vec<Registry>>, ApiError> {
     let validate = query.flag("validate")?.unwrap_or(true);
-    let wanted = read(&require.account, &body)?;
+    let wanted = read(require.app.config(), &require.account, &body)?;
     if wanted.name != name {
         return Err(ApiError::conflict(format!("the body is about another registry than `{name}`")));
     }
@@ -85,7 +87,7 @@ async fn found(app: &App, account: &str, name: &str) -> Result<records::Registry
     registry.ok_or_else(|| ApiError::not_found(format!("there is no registry `{name}`")))
 }
 
-fn read(account: &str, body: &JsonObject) -> Result<records::NewRegistry, ApiError> {
+fn read(config: &Config, account: &str, body: &JsonObject) -> Result<records::NewRegistry, ApiError> {
     let fields = Fields::of(body);
     let name = fields.text("registry")?.filter(|name| !name.is_empty());
     let Some(name) = name else { return Err(ApiError::bad_request("body does not contain registry key")) };
@@ -96,8 +98,8 @@ fn read(account: &str, body: &JsonObject) -> Result<records::NewRegistry, ApiErr
     }
     let user = fields.text("registry_user")?.unwrap_or_default();
     let password = fields.text("registry_pass")?.unwrap_or_default();
-    if user == "awsauto" || password == "awsauto" {
-        return Err(ApiError::new(StatusCode::NOT_ACCEPTABLE, "`awsauto` is not permitted on this service"));
+    if let Some(why) = forbidden_login(config, user, password) {
+        return Err(ApiError::new(StatusCode::NOT_ACCEPTABLE, why));
     }
     Ok(records::NewRegistry {
         account: account.to_owned(),
