@@ -162,7 +162,13 @@ fn attached_sboms_are_read_in_every_form() {
         |predicate_type: &str, predicate: &Value| bytes(&envelope(&statement(b"manifest", predicate_type, predicate)));
     for (media_type, document, format, want, subject) in [
         ("application/vnd.cyclonedx+json", bytes(&cyclonedx()), SbomFormat::CycloneDx, npm, Subject::Unnamed),
-        ("text/spdx+json", bytes(&spdx()), SbomFormat::Spdx, "pkg:deb/debian/bash@5.2?arch=amd64", Subject::Unnamed),
+        (
+            "text/spdx+json",
+            bytes(&spdx()),
+            SbomFormat::Spdx,
+            "pkg:deb/debian/bash@5.2?arch=amd64&distro=debian",
+            Subject::Unnamed,
+        ),
         (
             "application/vnd.cyclonedx+xml",
             XML.into(),
@@ -170,13 +176,13 @@ fn attached_sboms_are_read_in_every_form() {
             "pkg:npm/left-pad@1.3.0",
             Subject::Unnamed,
         ),
-        ("text/spdx", TAGS.into(), SbomFormat::Spdx, "pkg:deb/debian/bash@5.2", Subject::Unnamed),
+        ("text/spdx", TAGS.into(), SbomFormat::Spdx, "pkg:deb/debian/bash@5.2?distro=debian", Subject::Unnamed),
         (DSSE, dsse("https://cyclonedx.org/bom/v1.6", &cyclonedx()), SbomFormat::CycloneDx, npm, Subject::Image),
         (
             IN_TOTO,
             statement(b"manifest", "https://spdx.dev/Document", &spdx()),
             SbomFormat::Spdx,
-            "pkg:deb/debian/bash@5.2?arch=amd64",
+            "pkg:deb/debian/bash@5.2?arch=amd64&distro=debian",
             Subject::Image,
         ),
         // Tags and values travel as a text.
@@ -184,7 +190,7 @@ fn attached_sboms_are_read_in_every_form() {
             DSSE,
             dsse("https://spdx.dev/Document", &json!(TAGS)),
             SbomFormat::Spdx,
-            "pkg:deb/debian/bash@5.2",
+            "pkg:deb/debian/bash@5.2?distro=debian",
             Subject::Image,
         ),
     ] {

@@ -176,7 +176,7 @@ fn claims(file: &WantedFile<'_>, found: &mut Found) -> Vec<Claim> {
     if memchr::memmem::find(head, b"SPDXVersion:").is_some() {
         return document::text(file, found).map(|text| tag_value::claims(&text)).unwrap_or_default();
     }
-    if is_promised(file) {
+    if start.starts_with(b"<") && is_promised(file) {
         unknown_format(file, found);
     }
     Vec::new()
