@@ -152,14 +152,7 @@ impl App {
     pub(crate) fn analysis_options(&self) -> Options {
         let (limits, budget) = (self.config().limits.clone(), Arc::clone(&self.0.budget));
         let inspections = Arc::clone(&self.0.inspections);
-        Options {
-            limits,
-            budget,
-            inspections,
-            attached_sboms: self.config().analysis.attached_sboms,
-            elapsed: Some(clock::stopwatch()),
-            ..Options::default()
-        }
+        Options { limits, budget, inspections, elapsed: Some(clock::stopwatch()), ..Options::default() }
     }
 
     /// Where layers are read.

@@ -232,20 +232,11 @@ pub struct AnalysisConfig {
     pub max_compressed_image_size_mb: u64,
     /// Look for SBOMs, attestations and signatures that are attached to an image.
     pub attachments: bool,
-    /// Count packages that attached SBOMs claim as packages of the image.
-    pub attached_sboms: bool,
 }
 
 impl Default for AnalysisConfig {
     fn default() -> Self {
-        Self {
-            workers: 2,
-            lease_seconds: 60,
-            poll_seconds: 2,
-            max_compressed_image_size_mb: 0,
-            attachments: true,
-            attached_sboms: false,
-        }
+        Self { workers: 2, lease_seconds: 60, poll_seconds: 2, max_compressed_image_size_mb: 0, attachments: true }
     }
 }
 

@@ -16,6 +16,11 @@ use crate::made_images::{
 };
 
 const INDEX: &str = "application/vnd.oci.image.index.v1+json";
+/// What a registry says to a request.
+type Saying = fn(&Seen) -> Answer;
+/// The same, by the path below the repository and two artifacts.
+type Answering = fn(&str, &[u8], &[u8]) -> Option<Answer>;
+
 const IN_TOTO: &str = "application/vnd.in-toto+json";
 
 fn wanted() -> StageOptions {
@@ -116,7 +121,6 @@ async fn the_referrers_api_is_read_page_by_page() {
 async fn a_registry_without_the_api_has_a_tag_instead() {
     let (subject, tag) = usual();
     let artifact = artifact_of("application/vnd.a", &[("text/spdx", b"one")], Some(&subject));
-    type Saying = fn(&Seen) -> Answer;
     let ways: [(&str, Saying); 8] = [
         ("not found", |_| reply(404, &[], "{}")),
         ("no such method", |_| reply(405, &[], "")),
@@ -240,7 +244,6 @@ async fn what_goes_wrong_is_a_problem_of_the_image() {
     let (subject, _) = usual();
     let good = artifact_of("application/vnd.a", &[("text/spdx", b"one")], Some(&subject));
     let stranger = artifact_of("application/vnd.a", &[("text/spdx", b"one")], Some(b"another image"));
-    type Answering = fn(&str, &[u8], &[u8]) -> Option<Answer>;
     let cases: [(&str, Answering, &str); 8] = [
         (
             "faults",

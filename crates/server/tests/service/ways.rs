@@ -26,15 +26,13 @@ async fn images_come_from_mirrors_and_through_proxies() {
 }
 
 #[tokio::test]
-async fn attached_sboms_count_only_if_wanted() {
+async fn what_is_attached_is_read_if_wanted() {
     let address = registry::serve(None).await.address;
-    for (wanted, want) in [(false, &["left-pad"][..]), (true, &["left-pad", "right-pad"])] {
-        let service = Service::start(|config| config.analysis.attached_sboms = wanted).await;
+    for wanted in [false, true] {
+        let service = Service::start(|config| config.analysis.attachments = wanted).await;
         let digest = service.analyzed(ADMIN, &format!("{address}/tiny/alpine:3.21")).await;
-        let content = service.get(ADMIN, &format!("/images/{digest}/content/npm")).await;
-        let packages: Vec<&str> =
-            content["content"].as_array().unwrap().iter().map(|package| package["package"].as_str().unwrap()).collect();
-        assert_eq!(packages, want, "{content}");
+        let problems = service.get(ADMIN, &format!("/images/{digest}/artifacts/problems")).await.to_string();
+        assert_eq!(problems.contains("1 packages have no package URL, CPE or version"), wanted, "{problems}");
     }
 }
 

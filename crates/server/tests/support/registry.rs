@@ -158,10 +158,11 @@ fn image(release: &str) -> Image {
     Image { manifest, blobs }
 }
 
-/// What claims a package that no image has.
+/// What claims a package that no image has, and one that nobody can tell.
 fn sbom() -> Image {
     let bom = json!({"bomFormat": "CycloneDX", "specVersion": "1.5", "components": [
-        {"type": "library", "name": "right-pad", "version": "1.0.1", "purl": "pkg:npm/right-pad@1.0.1"}
+        {"type": "library", "name": "right-pad", "version": "1.0.1", "purl": "pkg:npm/right-pad@1.0.1"},
+        {"type": "library", "name": "nobody-knows", "version": "1"}
     ]})
     .to_string()
     .into_bytes();
