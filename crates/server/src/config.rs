@@ -358,10 +358,24 @@ pub struct RetentionConfig {
     pub tasks_days: u32,
     /// Days an event is kept.
     pub events_days: u32,
+    /// Days the facts of a layer are kept that no analysis needed; then it is read again.
+    pub layer_facts_days: u32,
+    /// Files of packages that an account remembers, to recognise copies of them in other images; 0 for none.
+    pub known_files: u32,
+    /// Days such a package is remembered that no analysed image had.
+    pub known_files_days: u32,
 }
 
 impl Default for RetentionConfig {
     fn default() -> Self {
-        Self { every_seconds: 60, evaluations_days: 365, tasks_days: 7, events_days: 90 }
+        Self {
+            every_seconds: 60,
+            evaluations_days: 365,
+            tasks_days: 7,
+            events_days: 90,
+            layer_facts_days: 90,
+            known_files: 1_000_000,
+            known_files_days: 365,
+        }
     }
 }

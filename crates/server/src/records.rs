@@ -3,6 +3,7 @@
 
 mod accounts;
 mod images;
+mod known_files;
 mod layers;
 mod policies;
 mod registries;
@@ -13,6 +14,7 @@ use killick_store::{Store, StoreError};
 
 pub(crate) use accounts::{Account, AccountKind, AccountState, User};
 pub(crate) use images::{AnalysisStatus, Deletion, Image, NewImage, Tag, TagName};
+pub(crate) use known_files::StoredFiles;
 pub(crate) use layers::StoredFacts;
 pub(crate) use policies::Policy;
 pub(crate) use registries::{NewRegistry, Registry, RegistryLogin};

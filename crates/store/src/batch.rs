@@ -6,6 +6,8 @@
 pub(crate) const ROWS: usize = 50;
 /// Columns of a package identity.
 pub(crate) const PACKAGE_COLUMNS: usize = 8;
+/// A digest.
+pub(crate) const DIGEST_COLUMN: usize = 1;
 /// Vulnerability and package.
 pub(crate) const SEEN_COLUMNS: usize = 2;
 
@@ -16,7 +18,7 @@ pub(crate) const fn filled_length(before: &str, rows: usize, columns: usize, aft
     while number <= rows * columns {
         // A parameter, what stands before it, and the last bracket of a row.
         length +=
-            2 + digits(number) + (number % columns == 0) as usize + (number % columns == 1 && number > 1) as usize;
+            2 + digits(number) + (number % columns == 0) as usize + (is_first(number, columns) && number > 1) as usize;
         number += 1;
     }
     length
@@ -32,7 +34,7 @@ pub(crate) const fn filled<const LENGTH: usize>(
     let (mut out, mut at) = copy([b' '; LENGTH], 0, before);
     let mut number = 1;
     while number <= rows * columns {
-        let open = if number % columns != 1 {
+        let open = if !is_first(number, columns) {
             ",$"
         } else if number == 1 {
             "($"
@@ -54,6 +56,11 @@ pub(crate) const fn filled<const LENGTH: usize>(
         number += 1;
     }
     copy(out, at, after).0
+}
+
+/// Whether a parameter begins a row.
+const fn is_first(number: usize, columns: usize) -> bool {
+    (number - 1).is_multiple_of(columns)
 }
 
 const fn copy<const LENGTH: usize>(mut out: [u8; LENGTH], at: usize, text: &str) -> ([u8; LENGTH], usize) {
@@ -99,6 +106,14 @@ mod tests {
         const LENGTH: usize = filled_length("values ", 6, 2, ";");
         let text = filled::<LENGTH>("values ", 6, 2, ";");
         let want = b"values ($1,$2),($3,$4),($5,$6),($7,$8),($9,$10),($11,$12);";
+        assert_eq!(text.as_slice(), want.as_slice());
+    }
+
+    #[test]
+    fn rows_may_have_one_column() {
+        const LENGTH: usize = filled_length("values ", 10, 1, ";");
+        let text = filled::<LENGTH>("values ", 10, 1, ";");
+        let want = b"values ($1),($2),($3),($4),($5),($6),($7),($8),($9),($10);";
         assert_eq!(text.as_slice(), want.as_slice());
     }
 

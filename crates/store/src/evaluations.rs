@@ -80,9 +80,12 @@ impl Store {
                         .fetch_one(&mut *tx).await.during(DOING)?
                 }
                 _ => {
-                    sqlx::query_as(sql::ADD_EVALUATION).bind(&new.account).bind(&digest).bind(&new.tag)
+                    let added: EvaluationRow = sqlx::query_as(sql::ADD_EVALUATION).bind(&new.account).bind(&digest).bind(&new.tag)
                         .bind(&new.policy_id).bind(&policy_digest).bind(&new.action).bind(&result).bind(now)
-                        .fetch_one(&mut *tx).await.creating("evaluation", &digest)?
+                        .fetch_one(&mut *tx).await.creating("evaluation", &digest)?;
+                    sqlx::query(sql::SUPERSEDE_EVALUATIONS).bind(&new.account).bind(&digest).bind(&new.tag)
+                        .bind(&new.policy_id).bind(added.id).execute(&mut *tx).await.during(DOING)?;
+                    added
                 }
             };
             let changed = |before: &EvaluationRow| {
@@ -105,7 +108,8 @@ impl Store {
         .during("listing evaluations")
     }
 
-    /// Removes verdicts last reached before an instant; answers how many.
+    /// Removes verdicts last reached before an instant that a newer one of the same image, tag and bundle followed;
+    /// answers how many.
     pub async fn delete_old_evaluations(&self, before: i64) -> Result<u64> {
         write!(self.pool, db => sqlx::query(sql::DELETE_OLD_EVALUATIONS).bind(before).execute(db).await.map(|done| done.rows_affected()))
             .during("removing old evaluations")

@@ -51,6 +51,16 @@ row! {
     }
 }
 
+row! {
+    /// Facts of a layer.
+    pub struct LayerFact {
+        /// The blob.
+        blob: Digest,
+        /// When they were last used, to a day.
+        used_at: i64,
+    }
+}
+
 /// What matching found for an image.
 #[derive(Debug, Clone)]
 pub struct NewMatches {
@@ -67,12 +77,27 @@ pub struct NewMatches {
 }
 
 impl Store {
-    /// The blob with the facts of a layer, as read by that revision of the catalogers.
-    pub async fn layer_fact(&self, diff_id: &Digest, revision: &str) -> Result<Option<Digest>> {
-        let key: Option<String> = read!(self.pool, db => sqlx::query_scalar(sql::LAYER_FACT).bind(diff_id.to_string())
+    /// The blob with the facts of a layer, as read by that revision of the catalogers. That they were used is noted once a
+    /// day.
+    pub async fn layer_fact(&self, diff_id: &Digest, revision: &str, now: i64) -> Result<Option<Digest>> {
+        const DAY: i64 = 86_400_000_000;
+        let found: Option<LayerFact> = read!(self.pool, db => sqlx::query_as(sql::LAYER_FACT).bind(diff_id.to_string())
             .bind(revision).fetch_optional(db).await)
         .during("reading layer facts")?;
-        Ok(key.and_then(|key| Digest::from_stored(key).ok()))
+        let Some(found) = found else { return Ok(None) };
+        if found.used_at < now.saturating_sub(DAY) {
+            write!(self.pool, db => sqlx::query(sql::USE_LAYER_FACT).bind(diff_id.to_string()).bind(revision).bind(now)
+                .execute(db).await.map(drop))
+            .during("noting the use of layer facts")?;
+        }
+        Ok(Some(found.blob))
+    }
+
+    /// Removes facts of layers that were not used since an instant; answers how many. What is kept under the digest of the
+    /// configuration of an image stays as long as the image.
+    pub async fn delete_old_layer_facts(&self, before: i64) -> Result<u64> {
+        write!(self.pool, db => sqlx::query(sql::DELETE_OLD_LAYER_FACTS).bind(before).execute(db).await.map(|done| done.rows_affected()))
+            .during("removing old layer facts")
     }
 
     /// Keeps the facts of a layer.

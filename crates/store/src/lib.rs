@@ -16,6 +16,7 @@ pub mod evaluations;
 pub mod events;
 pub mod images;
 pub mod knowledge;
+pub mod known_files;
 mod migrate;
 pub mod packages;
 pub mod policies;

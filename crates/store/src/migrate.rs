@@ -7,7 +7,8 @@ use crate::sql::Pool;
 use crate::statements::{CREATE_SCHEMA_VERSION, LOCK_MIGRATIONS_POSTGRES, SCHEMA_VERSION, SET_SCHEMA_VERSION};
 
 /// Every migration, oldest first; its place is its version.
-const MIGRATIONS: &[&str] = &[include_str!("../migrations/0001_first.sql")];
+const MIGRATIONS: &[&str] =
+    &[include_str!("../migrations/0001_first.sql"), include_str!("../migrations/0002_retention_and_known_files.sql")];
 
 pub(crate) async fn run(pool: &Pool) -> Result<(), StoreError> {
     const DOING: &str = "migrating the schema";

@@ -2,7 +2,7 @@
 //!
 //! A test prepares all of [`STATEMENTS`] on both engines; names that end in an engine are prepared there only.
 
-use crate::batch::{PACKAGE_COLUMNS, ROWS, SEEN_COLUMNS, filled, filled_length};
+use crate::batch::{DIGEST_COLUMN, PACKAGE_COLUMNS, ROWS, SEEN_COLUMNS, filled, filled_length};
 
 /// The queued tasks that may run, one for each kind and account: the head of its lane. Reads as many index entries
 /// as there are lanes, however long they are.
@@ -109,8 +109,16 @@ statements! {
     PACKAGES_NAMED = "select * from package where name = $1 or source_name = $1 order by id";
     IMAGES_WITH_PACKAGE = "select i.* from image i join image_package l on l.image_id = i.id where i.account = $1 and l.package_id = $2 and i.image_status = 'active' order by i.created_at desc, i.id desc";
 
-    LAYER_FACT = "select blob from layer_fact where diff_id = $1 and revision = $2";
-    PUT_LAYER_FACT = "insert into layer_fact (diff_id, revision, blob, created_at) values ($1, $2, $3, $4) on conflict (diff_id, revision) do update set blob = excluded.blob, created_at = excluded.created_at";
+    LAYER_FACT = "select blob, used_at from layer_fact where diff_id = $1 and revision = $2";
+    USE_LAYER_FACT = "update layer_fact set used_at = $3 where diff_id = $1 and revision = $2";
+    PUT_LAYER_FACT = "insert into layer_fact (diff_id, revision, blob, created_at, used_at) values ($1, $2, $3, $4, $4) on conflict (diff_id, revision) do update set blob = excluded.blob, created_at = excluded.created_at, used_at = excluded.used_at";
+    DELETE_OLD_LAYER_FACTS = "delete from layer_fact where used_at < $1 and not exists (select 1 from image where image.config_digest = layer_fact.diff_id)";
+    FIND_KNOWN_FILES = filled!(DIGEST_COLUMN, "with v as (values ", ") select distinct f.sha256, p.document from v join known_file f on f.sha256 = v.column1 join known_package p on p.id = f.package_id where p.account = $51 order by f.sha256, p.document");
+    KNOWN_PACKAGES = filled!(DIGEST_COLUMN, "with v as (values ", ") select distinct p.digest, p.seen_at from v join known_package p on p.digest = v.column1 where p.account = $51");
+    PUT_KNOWN_PACKAGE = "insert into known_package (account, digest, document, files, seen_at) values ($1, $2, $3, $4, $5) on conflict (account, digest) do update set seen_at = excluded.seen_at returning id";
+    ADD_KNOWN_FILES = filled!(DIGEST_COLUMN, "with v as (values ", ") insert into known_file (sha256, package_id) select v.column1, cast($51 as bigint) from v where true on conflict do nothing");
+    FORGET_KNOWN_PACKAGES = "delete from known_package where account = $1 and id in (select s.id from (select k.id, sum(k.files) over (order by k.seen_at desc, k.id desc) as total from known_package k where k.account = $1) s where s.total > $2)";
+    DELETE_OLD_KNOWN_PACKAGES = "delete from known_package where seen_at < $1";
     SET_KNOWLEDGE = "insert into knowledge (digest, path, data_at, installed_at) values ($1, $2, $3, $4) on conflict (digest) do update set path = excluded.path, data_at = excluded.data_at, installed_at = excluded.installed_at";
     KNOWLEDGE = "select * from knowledge order by installed_at desc, digest limit 1";
     FEED_GROUPS = "select * from feed_group order by feed, name";
@@ -135,7 +143,8 @@ statements! {
     NEWEST_EVALUATION_OF_POLICY = "select * from evaluation where account = $1 and digest = $2 and tag = $3 and policy_id = $4 order by updated_at desc, id desc limit 1";
     NEWEST_EVALUATION = "select * from evaluation where account = $1 and digest = $2 and tag = $3 order by updated_at desc, id desc limit 1";
     EVALUATIONS = "select * from evaluation where account = $1 and digest = $2 and tag = $3 and (cast($4 as text) is null or policy_id = $4) order by updated_at desc, id desc";
-    DELETE_OLD_EVALUATIONS = "delete from evaluation where updated_at < $1";
+    SUPERSEDE_EVALUATIONS = "update evaluation set superseded = true where account = $1 and digest = $2 and tag = $3 and policy_id = $4 and id <> $5 and not superseded";
+    DELETE_OLD_EVALUATIONS = "delete from evaluation where superseded and updated_at < $1";
 
     ADD_REGISTRY = "insert into registry (account, registry, name, type, username, secret, verify, created_at, updated_at) values ($1, $2, $3, $4, $5, $6, $7, $8, $8) returning *";
     UPDATE_REGISTRY = "update registry set name = $3, type = $4, username = $5, secret = $6, verify = $7, updated_at = $8 where account = $1 and registry = $2 returning *";

@@ -22,7 +22,7 @@ use tracing::Instrument as _;
 use super::Job;
 use crate::app::App;
 use crate::config::Role;
-use crate::records::{StoredFacts, now};
+use crate::records::{StoredFacts, StoredFiles, now};
 use crate::registry::{FetchError, Purpose};
 use crate::{cpu, registry};
 
@@ -146,15 +146,32 @@ async fn attempt(app: &App, task: &Task, lease: &Lease) -> Result<(), WorkError>
     let staged =
         registry::fetch(app, &task.account, &payload.reference, Purpose::Analysis).await.map_err(WorkError::Fetch)?;
     let cache = StoredFacts::new(app.records().clone());
-    let options = app.analysis_options();
+    let max_known = app.config().retention.known_files;
+    let mut options = app.analysis_options();
+    if max_known > 0 {
+        options.known_files = Some(Arc::new(StoredFiles::new(app.records().clone(), &task.account)));
+    }
     let outcome = cpu::run_on(app.analysts(), move || analyze(&staged, Some(&cache), &options)).await;
     let analysis = Arc::new(outcome.map_err(WorkError::Analyse)?);
     let document = Arc::clone(&analysis);
     let blob = store.blobs().put_written(move |out| Ok(serde_json::to_writer(out, &*document)?)).await?;
+    if max_known > 0 {
+        // Before the image counts as analysed, so that whoever waits for it can rely on what it teaches.
+        learn(app, &task.account, &analysis, max_known).await;
+    }
     let done = finished(&analysis, blob);
     store.finish_analysis(lease, &task.account, &payload.digest, &done, now()).await?;
     tracing::info!(image.digest = %payload.digest, "analyzed image {}", payload.digest);
     Ok(())
+}
+
+/// Remembers which files the packages of an image contain. A failure costs only that.
+async fn learn(app: &App, account: &str, analysis: &Arc<Analysis>, max_known: u32) {
+    let facts = Arc::clone(analysis);
+    let lessons = cpu::run_on(app.analysts(), move || killick_analysis::known::lessons(&facts)).await;
+    if let Err(error) = app.records().learn(account, &lessons, max_known).await {
+        tracing::warn!(error = %error, "files of packages cannot be remembered: {error}");
+    }
 }
 
 fn finished(analysis: &Analysis, blob: killick_model::digest::Digest) -> FinishedAnalysis {

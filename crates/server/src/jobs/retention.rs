@@ -48,17 +48,22 @@ pub(crate) async fn clean(app: &App) -> Result<(), StoreError> {
     let evaluations = store.delete_old_evaluations(before(retention.evaluations_days)).await?;
     let events = store.delete_old_events(before(retention.events_days)).await?;
     let packages = store.prune_packages(PACKAGES).await?;
-    tracing::debug!(tasks, evaluations, events, packages, "removed what is older than it is kept");
+    let layers = store.delete_old_layer_facts(before(retention.layer_facts_days)).await?;
+    let known = store.delete_old_known_packages(before(retention.known_files_days)).await?;
+    tracing::debug!(tasks, evaluations, events, packages, layers, known, "removed what is older than it is kept");
     Ok(())
 }
 
 #[cfg(test)]
 mod tests {
+    use killick_model::digest::Digest;
+    use killick_store::known_files::NewKnownPackage;
+
     use super::*;
     use crate::config::Config;
 
     #[tokio::test]
-    async fn events_are_kept_for_their_days() {
+    async fn things_are_kept_for_their_days() {
         let dir = tempfile::tempdir().unwrap();
         let mut config = Config::default();
         config.storage.data_dir = dir.path().join("data");
@@ -68,8 +73,19 @@ mod tests {
         for at in [now() - 91 * DAY, now() - 89 * DAY] {
             store.add_event("admin", "user", "info", "{}", at).await.unwrap();
         }
+        let (old, new) = (Digest::of(b"old layer"), Digest::of(b"new layer"));
+        store.put_layer_fact(&old, "1", &Digest::of(b"facts"), now() - 91 * DAY).await.unwrap();
+        store.put_layer_fact(&new, "1", &Digest::of(b"facts"), now() - 89 * DAY).await.unwrap();
+        for (name, days) in [("old", 366), ("new", 364)] {
+            let known = NewKnownPackage { document: name.to_owned(), files: vec!["00".to_owned()] };
+            store.learn_files("admin", &[known], 9, now() - days * DAY).await.unwrap();
+        }
         clean(&app).await.unwrap();
         assert_eq!(store.events("admin", i64::MAX, 9).await.unwrap().len(), 1);
+        assert_eq!(store.layer_fact(&old, "1", now()).await.unwrap(), None);
+        assert!(store.layer_fact(&new, "1", now()).await.unwrap().is_some());
+        let known = store.known_files("admin", &["00".to_owned()]).await.unwrap();
+        assert_eq!(known.iter().map(|file| file.document.as_str()).collect::<Vec<_>>(), ["new"]);
         app.close().await;
     }
 }

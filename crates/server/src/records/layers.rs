@@ -57,7 +57,7 @@ impl Records {
     }
 
     async fn layer(&self, key: &Digest, revision: &str) -> Result<Option<Vec<u8>>> {
-        let Some(blob) = self.store.layer_fact(key, revision).await? else { return Ok(None) };
+        let Some(blob) = self.store.layer_fact(key, revision, now()).await? else { return Ok(None) };
         self.store.blobs().get(&blob, DOCUMENT_BYTES).await.map(Some)
     }
 

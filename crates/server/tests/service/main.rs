@@ -4,6 +4,7 @@
 
 mod accounts;
 mod caller;
+mod copied;
 mod database;
 mod logins;
 mod passwords;

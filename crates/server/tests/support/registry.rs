@@ -1,4 +1,4 @@
-//! A registry on loopback with two tiny images, made here.
+//! A registry on loopback with a few tiny images, made here.
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
@@ -24,8 +24,8 @@ const NAME: &str = "tiny/alpine";
 /// Tags, and the release each image says it is.
 const RELEASES: [(&str, &str); 2] = [("3.20", "3.20.3"), ("3.21", "3.21.0")];
 
-/// The release that an SBOM is attached to, as cosign does it.
-const SBOM_RELEASE: &str = "3.21.0";
+/// The tag of the image that an SBOM is attached to, as cosign does it.
+const SBOM_TAG: &str = "3.21";
 
 /// A running registry.
 pub(crate) struct Upstream {
@@ -42,10 +42,22 @@ struct Served {
 /// Starts a registry for the life of the test, for anybody or for one `user:password`.
 pub(crate) async fn serve(login: Option<&'static str>) -> Upstream {
     let mut served = Served::default();
-    for (tag, release) in RELEASES {
-        let image = image(release);
+    let releases = RELEASES.map(|(tag, release)| (tag, image(release)));
+    // A library of a distribution, and an image that it was copied into.
+    let library = "\u{7f}ELF of openssl ".repeat(1000);
+    let debian = image_of(&[
+        ("etc/os-release", "ID=debian\nVERSION_ID=\"12\"\n"),
+        ("usr/lib/libssl.so.3", &library),
+        ("var/lib/dpkg/info/libssl3:amd64.list", "/.\n/usr/lib/libssl.so.3\n"),
+        (
+            "var/lib/dpkg/status",
+            "Package: libssl3\nStatus: install ok installed\nArchitecture: amd64\nSource: openssl\nVersion: 3.0.9-1\n\n",
+        ),
+    ]);
+    let copied = image_of(&[("app/lib/libssl.so.3", &library)]);
+    for (tag, image) in releases.into_iter().chain([("debian", debian), ("copied", copied)]) {
         served.manifests.insert(tag.to_owned(), image.manifest.clone());
-        if release == SBOM_RELEASE {
+        if tag == SBOM_TAG {
             let sbom = sbom();
             let tag = format!("sha256-{}.sbom", Digest::of(&image.manifest).hex());
             served.manifests.insert(tag, sbom.manifest);
@@ -107,7 +119,7 @@ struct Image {
 /// An Alpine of two packages and a node module, always the same bytes.
 fn image(release: &str) -> Image {
     let os_release = format!("ID=alpine\nVERSION_ID={release}\nPRETTY_NAME=\"Alpine Linux v3.20\"\n");
-    let files: [(&str, &str); 3] = [
+    image_of(&[
         ("etc/os-release", &os_release),
         (
             "lib/apk/db/installed",
@@ -118,7 +130,11 @@ fn image(release: &str) -> Image {
             "srv/node_modules/left-pad/package.json",
             "{\"name\": \"left-pad\", \"version\": \"1.3.0\", \"license\": \"WTFPL\"}\n",
         ),
-    ];
+    ])
+}
+
+/// One layer of these files.
+fn image_of(files: &[(&str, &str)]) -> Image {
     let mut tar = tar::Builder::new(Vec::new());
     for (path, text) in files {
         let mut header = tar::Header::new_ustar();

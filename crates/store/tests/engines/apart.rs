@@ -9,6 +9,7 @@ use killick_store::accounts::UserType;
 use killick_store::evaluations::NewEvaluation;
 use killick_store::images::{Deletion, ImageFilter};
 use killick_store::knowledge::NewMatches;
+use killick_store::known_files::NewKnownPackage;
 use killick_store::registries::NewRegistry;
 use killick_store::subscriptions::subscription_id;
 use killick_store::tasks::NewTask;
@@ -40,7 +41,7 @@ async fn all(store: &Store, digest: &str, task: i64) -> String {
             (store.matches("a", digest, &Digest::of(b"index")).await, store.first_detected("a", digest).await),
             (store.evaluations("a", digest, TAG, None).await, store.registries("a").await),
             (store.subscriptions("a", None, None).await, store.events("a", i64::MAX, 99).await),
-            store.task("a", task).await,
+            (store.task("a", task).await, store.known_files("a", &["00".to_owned()]).await),
         )
     )
 }
@@ -77,6 +78,8 @@ pub(crate) async fn accounts_are_apart(Opened { store, .. }: &Opened) {
         result: Digest::of(b"verdict"),
     };
     store.record_evaluation(&verdict, 5).await.unwrap();
+    let known = NewKnownPackage { document: "curl".to_owned(), files: vec!["00".to_owned()] };
+    store.learn_files("a", &[known], 99, 5).await.unwrap();
     let package = store.packages_of_image("a", digest).await.unwrap()[0].id;
     let subscription = subscription_id("a", TAG, "analysis_update");
     let before = all(store, digest, waiting).await;
@@ -104,6 +107,7 @@ pub(crate) async fn accounts_are_apart(Opened { store, .. }: &Opened) {
     assert_eq!(store.subscriptions("b", None, None).await.unwrap(), []);
     assert_eq!(store.events("b", i64::MAX, 99).await.unwrap(), []);
     assert!(store.task("b", waiting).await.is_err());
+    assert_eq!(store.known_files("b", &["00".to_owned()]).await.unwrap(), []);
 
     // `b` writes about what is `a`'s.
     assert!(store.create_user("b", "u", UserType::Native, None, None, 6).await.is_err());
@@ -139,6 +143,8 @@ pub(crate) async fn accounts_are_apart(Opened { store, .. }: &Opened) {
     store.add_registry("b", &registry(), 9).await.unwrap();
     store.add_subscription("b", TAG, "repo_update", None, true, 9).await.unwrap();
     store.add_event("b", "t", "info", "{}", 9).await.unwrap();
+    let known = NewKnownPackage { document: "wget".to_owned(), files: vec!["00".to_owned()] };
+    store.learn_files("b", &[known], 0, 9).await.unwrap();
     store.set_account_state("b", killick_store::accounts::AccountState::Disabled, 9).await.unwrap();
     store.purge_account("b").await.unwrap();
 

@@ -65,8 +65,13 @@ pub(crate) async fn equal_verdicts_at_once_are_one(Opened { store, .. }: &Opened
 pub(crate) async fn old_verdicts_go(Opened { store, .. }: &Opened) {
     let digest = store.add_image(&image("a", "one"), 1).await.unwrap().0.digest.to_string();
     store.record_evaluation(&verdict("p", "1", "stop"), 10).await.unwrap();
+    store.record_evaluation(&verdict("q", "1", "stop"), 11).await.unwrap();
     store.record_evaluation(&verdict("p", "1", "go"), 20).await.unwrap();
     assert_eq!(store.delete_old_evaluations(10).await.unwrap(), 0);
     assert_eq!(store.delete_old_evaluations(11).await.unwrap(), 1);
-    assert_eq!(store.evaluations("a", &digest, "r.io/x:1", None).await.unwrap().len(), 1);
+    // The newest of an image, tag and bundle stays, however old.
+    assert_eq!(store.delete_old_evaluations(i64::MAX).await.unwrap(), 0);
+    let left = store.evaluations("a", &digest, "r.io/x:1", None).await.unwrap();
+    let left: Vec<_> = left.iter().map(|row| (row.policy_id.as_str(), row.action.as_str())).collect();
+    assert_eq!(left, [("p", "go"), ("q", "stop")]);
 }

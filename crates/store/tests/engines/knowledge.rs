@@ -37,12 +37,33 @@ pub(crate) async fn feed_groups_are_replaced(Opened { store, .. }: &Opened) {
 
 pub(crate) async fn layer_facts_are_kept_by_revision(Opened { store, .. }: &Opened) {
     let (layer, blob, newer) = (Digest::of(b"layer"), Digest::of(b"facts"), Digest::of(b"newer"));
-    assert_eq!(store.layer_fact(&layer, "1").await.unwrap(), None);
+    assert_eq!(store.layer_fact(&layer, "1", 9).await.unwrap(), None);
     store.put_layer_fact(&layer, "1", &blob, 1).await.unwrap();
-    assert_eq!(store.layer_fact(&layer, "1").await.unwrap(), Some(blob.clone()));
-    assert_eq!(store.layer_fact(&layer, "2").await.unwrap(), None);
+    assert_eq!(store.layer_fact(&layer, "1", 9).await.unwrap(), Some(blob.clone()));
+    assert_eq!(store.layer_fact(&layer, "2", 9).await.unwrap(), None);
     store.put_layer_fact(&layer, "1", &newer, 2).await.unwrap();
-    assert_eq!(store.layer_fact(&layer, "1").await.unwrap(), Some(newer));
+    assert_eq!(store.layer_fact(&layer, "1", 9).await.unwrap(), Some(newer));
+}
+
+pub(crate) async fn layer_facts_that_nobody_uses_go(Opened { store, .. }: &Opened) {
+    const DAY: i64 = 86_400_000_000;
+    let blob = Digest::of(b"facts");
+    let layer = |name: &str| Digest::of(name.as_bytes());
+    for name in ["used", "unused", "config"] {
+        store.put_layer_fact(&layer(name), "1", &blob, 1).await.unwrap();
+    }
+    // Under the digest of a configuration, as long as an image of it is there.
+    let digest = analyzed(store, &image("a", "one"), 1).await;
+    store.layer_fact(&layer("used"), "1", 10 * DAY).await.unwrap();
+    // Noted once a day.
+    store.layer_fact(&layer("used"), "1", 10 * DAY + 5).await.unwrap();
+    assert_eq!(store.delete_old_layer_facts(1).await.unwrap(), 0);
+    assert_eq!(store.delete_old_layer_facts(10 * DAY).await.unwrap(), 1);
+    let kept = async |name: &str| store.layer_fact(&layer(name), "1", 0).await.unwrap().is_some();
+    assert_eq!((kept("used").await, kept("unused").await, kept("config").await), (true, false, true));
+    store.delete_image("a", &digest, true, 5).await.unwrap();
+    store.purge_image("a", &digest).await.unwrap();
+    assert_eq!(store.delete_old_layer_facts(10 * DAY + 1).await.unwrap(), 2);
 }
 
 /// Matches of the image `one`, analyzed by [`analyzed`].

@@ -12,6 +12,7 @@ mod evaluations;
 mod images;
 mod killed;
 mod knowledge;
+mod known_files;
 mod packages;
 mod policies;
 mod previous;
@@ -87,7 +88,10 @@ on_both_engines! {
     killed: after_the_claim, during_the_blob, after_the_blob, inside_the_transaction, after_the_commit,
         a_task_that_kills_its_workers_is_given_up;
     knowledge: the_newest_index_is_in_use, feed_groups_are_replaced, layer_facts_are_kept_by_revision,
+        layer_facts_that_nobody_uses_go,
         matches_belong_to_an_index, first_detection_stays, a_new_analysis_forgets_matches;
+    known_files: what_an_account_learns_is_its_own, what_was_not_seen_for_longest_is_forgotten,
+        two_who_learn_the_same_do_not_meet;
     packages: packages_of_no_image_go, pruning_goes_round_in_steps;
     policies: one_policy_is_active, the_active_policy_stays;
     registries: passwords_are_sealed, another_secret_does_not_open, longest_registry_first;

@@ -132,7 +132,7 @@ async fn everything_is_there(store: &Store) {
 
     assert_eq!(store.knowledge().await.unwrap().unwrap().digest, Digest::of(b"an index"));
     assert_eq!(store.feed_groups().await.unwrap()[0].record_count, 7);
-    let facts = store.layer_fact(&Digest::of(b"a layer"), "revision").await.unwrap();
+    let facts = store.layer_fact(&Digest::of(b"a layer"), "revision", 0).await.unwrap();
     assert_eq!(facts, Some(Digest::of(b"facts")));
     let matches = store.matches("team", &analyzed, &Digest::of(b"an index")).await.unwrap();
     assert_eq!(matches, Some(Digest::of(b"matches")));
@@ -155,5 +155,6 @@ async fn work_goes_on(store: &Store) {
     store.add_image(&crate::image("team", "new"), now).await.unwrap();
     store.purge_image("team", &Digest::of(b"analyzed").to_string()).await.unwrap();
     assert_eq!(store.prune_packages(1000).await.unwrap(), 2);
+    assert_eq!(store.delete_old_layer_facts(now).await.unwrap(), 1);
     store.purge_account("team").await.unwrap();
 }
