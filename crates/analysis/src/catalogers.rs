@@ -42,6 +42,7 @@ mod go_mod;
 mod gradle;
 mod haskell;
 mod hex;
+mod hints;
 mod java;
 mod jdk;
 mod julia;
@@ -146,6 +147,7 @@ pub const CATALOGERS: &[&dyn Cataloger] = &[
     &binary::Binary,
     &bitnami::Bitnami,
     &sbom::Sbom,
+    &hints::Hints,
 ];
 
 /// Finds the packages that one kind of evidence declares.

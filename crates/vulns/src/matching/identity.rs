@@ -33,7 +33,9 @@ struct Key<'a> {
 
 /// Distinct identities with the positions of their packages, in an order that keeps look-ups close together.
 pub(crate) fn group(packages: &[Package]) -> Vec<(Identity<'_>, Vec<usize>)> {
-    let has_stdlib = packages.iter().any(|package| package.kind == PackageKind::Go && package.name == "stdlib");
+    // One that somebody only claims stands for no program that is there.
+    let is_stdlib = |package: &Package| package.kind == PackageKind::Go && package.name == "stdlib";
+    let has_stdlib = packages.iter().any(|package| is_stdlib(package) && package.evidence.is_installed());
     let mut found: HashMap<Key<'_>, (Identity<'_>, Vec<usize>)> = HashMap::with_capacity(packages.len());
     for (at, package) in packages.iter().enumerate() {
         let toolchain = toolchain(package).filter(|_| !has_stdlib);
@@ -76,5 +78,29 @@ fn toolchain(package: &Package) -> Option<&str> {
     match &package.details {
         PackageDetails::Go { main: true, toolchain, .. } => toolchain.as_deref(),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use killick_model::package::PackageEvidence;
+    use killick_model::path::ImagePath;
+
+    use super::*;
+
+    #[test]
+    fn a_claim_about_the_standard_library_hides_no_program() {
+        let go = |name: &str, version: &str| Package::new(PackageKind::Go, name, version, ImagePath::default());
+        let program = Package {
+            details: PackageDetails::Go { main: true, toolchain: Some("go1.20.1".to_owned()), checksum: None },
+            ..go("example.com/app", "v1.0.0")
+        };
+        for (evidence, toolchain) in [(PackageEvidence::Claimed, Some("go1.20.1")), (PackageEvidence::Installed, None)]
+        {
+            let packages = [program.clone(), Package { evidence, ..go("stdlib", "go1.99.0") }];
+            let groups = group(&packages);
+            let found = groups.iter().find(|(identity, _)| identity.package.name == "example.com/app");
+            assert_eq!(found.and_then(|(identity, _)| identity.toolchain), toolchain);
+        }
     }
 }
