@@ -50,7 +50,7 @@ pub fn cataloger(data: &[u8]) {
     };
     let limits = limits();
     let mut found = Found::default();
-    cataloger.read(&mut WantedFile { path: &path, bytes, limits: &limits }, &mut found);
+    cataloger.read(&mut WantedFile::whole(&path, bytes, &limits), &mut found);
     let (visible, hidden) = ([(&path, 1, &found)], [(&path, 0, &found)]);
     cataloger.join(&Image { found: &visible, hidden: &hidden, hits: &[], files: &[] }, &mut Joined::default());
 }

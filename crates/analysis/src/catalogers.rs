@@ -12,6 +12,7 @@ use killick_model::path::ImagePath;
 use killick_model::problem::Problem;
 use serde::{Deserialize, Serialize};
 
+use crate::content::Content;
 use crate::inspectors::SeenFile;
 use crate::inspectors::rules::Rule;
 use crate::limits::Limits;
@@ -174,6 +175,12 @@ pub trait Cataloger: Sync {
         0
     }
 
+    /// Whether it can do with parts of an executable that is too large to be held: it asks [`WantedFile::content`] for
+    /// them, which refuses what it has not, and is called again once that is there.
+    fn reads_parts(&self) -> bool {
+        false
+    }
+
     /// What it looks for in programs (ELF, PE, Mach-O), whatever their size: in the common pass over them, that nothing
     /// is held for. What was found is in [`Image::hits`].
     fn rules(&self) -> Vec<Rule> {
@@ -204,17 +211,28 @@ pub struct Wants {
     pub executables: &'static [&'static [u8]],
 }
 
-/// One file of one layer, held in memory.
+/// One file of one layer.
 pub struct WantedFile<'a> {
     /// Where it is.
     pub path: &'a ImagePath,
-    /// Its bytes.
+    /// Its bytes, all held in memory; none of a file that only its parts are held of.
     pub bytes: &'a [u8],
+    /// Its bytes, or the parts of it that are held.
+    pub content: Content<'a>,
     /// The bounds in force.
     pub limits: &'a Limits,
 }
 
-impl WantedFile<'_> {
+impl<'a> WantedFile<'a> {
+    /// A file that is held whole.
+    pub fn whole(path: &'a ImagePath, bytes: &'a [u8], limits: &'a Limits) -> Self {
+        Self::of(path, Content::whole(bytes), limits)
+    }
+
+    pub(crate) fn of(path: &'a ImagePath, content: Content<'a>, limits: &'a Limits) -> Self {
+        Self { path, bytes: content.bytes().unwrap_or_default(), content, limits }
+    }
+
     /// The bytes as a seekable reader.
     pub fn reader(&self) -> impl Read + Seek {
         io::Cursor::new(self.bytes)

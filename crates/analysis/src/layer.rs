@@ -1,15 +1,18 @@
 //! One pass over one layer: every entry is recorded, every file hashed, every wanted file read, nothing written. A
-//! second one where hard links make it necessary (`links`).
+//! second one where hard links (`links`) or executables that are too large to be held (`parts`) make it necessary.
 //!
 //! Limits that protect this process (`limit-layer-bytes`, `limit-layer-entries`, `limit-compression-ratio`,
 //! `limit-header-bytes`, `limit-tree-bytes`, `limit-packages`, `limit-analysis-seconds`) end the analysis. Limits on one file or name (`limit-file-bytes`,
 //! `limit-path-bytes`, `limit-path-depth`, `limit-hole-bytes`) are problems, and the rest of the layer is read.
 
+mod again;
 mod digests;
 mod links;
 mod metered;
+mod parts;
 
 use std::io::BufRead;
+use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use killick_model::image::LayerSource;
@@ -19,6 +22,7 @@ use killick_model::problem::Problem;
 use crate::budget::Budget;
 use crate::catalogers::{Found, PackageList, WantedFile};
 use crate::clamd::Clamd;
+use crate::content::{Content, Parts, total};
 use crate::deadline::Deadline;
 use crate::error::ReadError;
 use crate::facts::{Entry, EntryKind, FoundIn, LayerFacts, More, name_bytes};
@@ -29,6 +33,7 @@ use crate::inspectors::rules::Rules;
 use crate::layer::digests::Digests;
 use crate::layer::links::WantedLink;
 use crate::layer::metered::{Metered, by_ratio, unwrap_limit};
+use crate::layer::parts::{Wish, Wishes};
 use crate::limits::Limits;
 use crate::matcher::{Matcher, Reader};
 use crate::tar_stream::{EntryType, TarEntry, TarStream};
@@ -83,11 +88,12 @@ pub(crate) fn read_layer(
         held: Vec::new(),
         free_holes: by_ratio(stored_bytes, limits).max(limits.hole_bytes).min(limits.layer_bytes),
         links: Vec::new(),
+        wishes: Wishes::new(),
         name_bytes: 0,
         packages: 0,
     };
     pass.run().map_err(unwrap_limit)?;
-    let Pass { mut facts, links, .. } = pass;
+    let Pass { mut facts, links, wishes, .. } = pass;
     let may_hold = limits.file_bytes.min(budget.total());
     let (again, too_large) = links::to_read(&facts, &links, matcher, may_hold);
     for path in too_large {
@@ -100,6 +106,7 @@ pub(crate) fn read_layer(
         drop(links);
         links::read_again(open()?, &again, &mut facts, matcher, limits, budget).map_err(unwrap_limit)?;
     }
+    parts::grant(wishes, open, &mut facts, (matcher, limits), budget).map_err(unwrap_limit)?;
     Ok(facts)
 }
 
@@ -117,6 +124,8 @@ struct Pass<'a, R> {
     /// Bytes of holes that may yet be hashed.
     free_holes: u64,
     links: Vec<WantedLink>,
+    /// Parts of large files that are to be read yet.
+    wishes: Wishes,
     name_bytes: u64,
     packages: usize,
 }
@@ -228,15 +237,14 @@ impl<R: BufRead> Pass<'_, R> {
         self.leave_out_large(&path, entry.size);
         let may_hold = self.limits.file_bytes.min(self.budget.total());
         if !self.wanted.is_empty() && entry.size > may_hold {
-            let message = format!("{} bytes, more than the limit of {may_hold}: not searched for packages", entry.size);
-            self.problem("limit-file-bytes", path.to_string().as_bytes(), message);
-            self.wanted.clear();
+            let first = parts::first(entry.size, self.stream.chunk()?);
+            return self.large_file(path, entry, may_hold, first);
         }
         let budget = self.budget;
         let bytes = self.matcher.held_bytes(self.wanted.iter().copied(), entry.size, self.limits);
         let share = if self.wanted.is_empty() { None } else { budget.hold(bytes) };
         let digests = Digests::new(self.digesting, path.as_bytes());
-        let (sha256, more) = self.content(entry.size, share.is_some(), digests)?;
+        let (sha256, more) = self.content(entry.size, share.is_some(), None, digests)?;
         if share.is_some() {
             let number = self.facts.push(new_entry(path.clone(), EntryKind::File, entry, entry.size, sha256, more));
             self.search(number, &path)?;
@@ -245,6 +253,38 @@ impl<R: BufRead> Pass<'_, R> {
             }
         } else {
             self.facts.push(new_entry(path, EntryKind::File, entry, entry.size, sha256, more));
+        }
+        Ok(())
+    }
+
+    /// A file that is too large to be held: those who can do with parts of it see some.
+    fn large_file(
+        &mut self,
+        path: ImagePath,
+        entry: &TarEntry,
+        may_hold: u64,
+        first: Vec<Range<u64>>,
+    ) -> Result<(), ReadError> {
+        let (matcher, limits, budget) = (self.matcher, self.limits, self.budget);
+        let wanted = std::mem::take(&mut self.wanted);
+        let (readers, others): (Vec<_>, Vec<_>) =
+            wanted.into_iter().partition(|reader| matcher.reader(*reader).reads_parts());
+        for reader in others {
+            let reader = matcher.reader(reader).name();
+            let message =
+                format!("{} bytes, more than the limit of {may_hold}: not searched by `{reader}`", entry.size);
+            self.problem("limit-file-bytes", path.to_string().as_bytes(), message);
+        }
+        let bytes = matcher.held_bytes(readers.iter().copied(), total(&first), limits);
+        let share = if readers.is_empty() { None } else { budget.hold(bytes) };
+        let mut parts = share.is_some().then(|| Parts::new(entry.size, &first));
+        let digests = Digests::new(self.digesting, path.as_bytes());
+        let kept = parts.as_mut().map(|parts| (first.as_slice(), parts));
+        let (sha256, more) = self.content(entry.size, false, kept, digests)?;
+        let number = self.facts.push(new_entry(path, EntryKind::File, entry, entry.size, sha256, more));
+        if let Some(parts) = parts {
+            let wish = Wish::new(readers, first);
+            parts::search(number, wish, entry.size, parts, &mut self.facts, (matcher, limits), &mut self.wishes)?;
         }
         Ok(())
     }
@@ -265,23 +305,29 @@ impl<R: BufRead> Pass<'_, R> {
         self.wanted = wanted;
     }
 
-    /// Hashes and inspects the content of `size` bytes, and holds it if asked.
+    /// Hashes and inspects the content of `size` bytes, and holds it, or parts of it, if asked.
     fn content(
         &mut self,
         size: u64,
         hold: bool,
+        mut parts: Option<(&[Range<u64>], &mut Parts)>,
         mut digests: Digests,
     ) -> Result<([u8; 32], Option<Box<More>>), ReadError> {
         self.held.clear();
         if hold {
             self.held.reserve_exact(usize::try_from(size).unwrap_or(usize::MAX));
         }
+        let mut offset = 0;
         loop {
             let chunk = self.stream.chunk()?;
             if chunk.is_empty() {
                 break;
             }
             digests.update(chunk);
+            if let Some((ranges, parts)) = &mut parts {
+                parts.take(ranges, offset, chunk);
+            }
+            offset += chunk.len() as u64;
             if hold {
                 self.held.extend_from_slice(chunk);
             }
@@ -303,7 +349,7 @@ impl<R: BufRead> Pass<'_, R> {
     fn search(&mut self, entry: u32, path: &ImagePath) -> Result<(), ReadError> {
         for index in &self.wanted {
             let reader = self.matcher.reader(*index);
-            if let Some(found) = show(reader, path, &self.held, self.limits)? {
+            if let Some(found) = show(reader, path, Content::whole(&self.held), self.limits)? {
                 self.packages += found.packages.len();
                 if self.packages > self.limits.packages {
                     return Err(too_many_packages(self.limits));
@@ -325,8 +371,8 @@ impl<R: BufRead> Pass<'_, R> {
 }
 
 /// What a reader finds in a file, if anything.
-fn show(reader: &Reader, path: &ImagePath, bytes: &[u8], limits: &Limits) -> Result<Option<Found>, ReadError> {
-    let mut file = WantedFile { path, bytes, limits };
+fn show(reader: &Reader, path: &ImagePath, content: Content<'_>, limits: &Limits) -> Result<Option<Found>, ReadError> {
+    let mut file = WantedFile::of(path, content, limits);
     let mut found = Found { packages: PackageList::up_to(limits.packages), ..Found::default() };
     // Readers do not panic; if one does all the same, the image is not lost.
     if catch_unwind(AssertUnwindSafe(|| reader.read(&mut file, &mut found))).is_err() {

@@ -11,6 +11,7 @@ pub mod cache;
 pub mod catalogers;
 mod claims;
 pub mod clamd;
+pub mod content;
 mod cpe;
 pub mod deadline;
 mod distribution;

@@ -28,8 +28,8 @@ pub struct Limits {
     /// Bytes of all names and link targets of an image, over all layers, with what each entry takes besides: twice
     /// for names that no layer has as they are (implied directories, names moved by symbolic links).
     pub tree_bytes: u64,
-    /// Bytes of one file a cataloger wants to hold. Larger ones are hashed, and a problem says that they were not
-    /// searched.
+    /// Bytes of one file a cataloger wants to hold. Of larger executables some hold parts; other files are hashed, and a
+    /// problem says that they were not searched.
     pub file_bytes: u64,
     /// Bytes of all files held at once, over all layers: the greater part of what one analysis takes in memory.
     /// Catalogers see whole files, because an archive's directory and an executable's sections may be anywhere in

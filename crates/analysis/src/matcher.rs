@@ -37,6 +37,14 @@ impl Reader {
         }
     }
 
+    /// Whether it can do with parts of an executable.
+    pub(crate) fn reads_parts(&self) -> bool {
+        match self {
+            Self::Cataloger(cataloger) => cataloger.reads_parts(),
+            Self::Inspector(..) => false,
+        }
+    }
+
     /// Bytes that it may hold besides a file of `size` bytes.
     pub(crate) fn unpacks(&self, size: u64, limits: &Limits) -> u64 {
         match self {

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use killick_model::file::FileEntry;
-use killick_model::package::{OwnedFile, Package, PackageDetails, PackageId, PackageKind};
+use killick_model::package::{OwnedFile, Package, PackageDetails, PackageEvidence, PackageId, PackageKind};
 use killick_model::{tree, verification};
 
 use crate::analyze::FoundFiles;
@@ -64,7 +64,11 @@ fn leave_out_replaced(owners: &mut [Option<usize>], packages: &[Package], files:
 /// Java runtime tells as much: they are there already. Of a program with several files, those are left out; its location
 /// becomes the first of the rest.
 pub(crate) fn leave_out_known_programs(packages: &mut Vec<Package>, files: &[FileEntry]) {
-    let is_program = |package: &Package| package.kind == PackageKind::Binary && package.evidence.is_installed();
+    let is_program = |package: &Package| match package.evidence {
+        PackageEvidence::Installed => package.kind == PackageKind::Binary,
+        // A file says what it was built for: its package is there, or it was copied.
+        evidence => evidence == PackageEvidence::Copied,
+    };
     let of_programs = packages.iter().filter(|package| is_program(package)).flat_map(|package| &package.files);
     let owners = owners_of(of_programs.map(|file| file.path.as_bytes()), packages, files, answers_for_files);
     let owned: HashSet<Vec<u8>> = owners.into_keys().map(<[u8]>::to_vec).collect();
@@ -101,7 +105,11 @@ fn answers_for_files(package: &Package) -> bool {
 fn main_modules(packages: &[Package]) -> HashMap<Vec<u8>, String> {
     let is_known = |version: &str| version.starts_with('v') && !version.starts_with("v0.0.0-");
     let mains = packages.iter().filter(|package| matches!(package.details, PackageDetails::Go { main: true, .. }));
-    let known = mains.filter(|package| package.nested.is_empty() && is_known(&package.version));
+    let mains = mains.filter(|package| package.nested.is_empty() && is_known(&package.version));
+    // A revision after no known version is less than what the bytes tell.
+    let known = mains.filter(|package| {
+        !matches!(&package.details, PackageDetails::Go { version_from: Some(from), .. } if from == "vcs.revision")
+    });
     known.map(|package| (package.location.as_bytes().to_vec(), package.name.clone())).collect()
 }
 

@@ -8,8 +8,10 @@ use crate::distribution::Distribution;
 use crate::path::ImagePath;
 
 mod kind;
+pub mod symbols;
 
 pub use kind::PackageKind;
+use symbols::Symbols;
 
 /// Position of a package in [`Analysis::packages`](crate::analysis::Analysis::packages).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -314,6 +316,13 @@ pub enum PackageDetails {
         toolchain: Option<String>,
         /// Module checksum, `h1:…`.
         checksum: Option<String>,
+        /// The setting of the build that told the version, where the module has none of its own: a flag of the linker,
+        /// such as `-X main.version`, or `vcs.revision`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        version_from: Option<String>,
+        /// Packages and functions of the module that are in the binary; `None` if it does not tell.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        symbols: Option<Symbols>,
     },
     /// A package that name and version alone do not tell apart, or whose registry says more of it.
     Published {

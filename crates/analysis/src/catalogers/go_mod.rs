@@ -231,7 +231,13 @@ fn unescaped(text: &str) -> Option<String> {
 }
 
 fn module(mut package: Package, sum: Option<&str>) -> Package {
-    package.details = PackageDetails::Go { main: false, toolchain: None, checksum: sum.map(str::to_owned) };
+    package.details = PackageDetails::Go {
+        main: false,
+        toolchain: None,
+        checksum: sum.map(str::to_owned),
+        version_from: None,
+        symbols: None,
+    };
     package
 }
 

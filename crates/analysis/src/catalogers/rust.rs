@@ -9,17 +9,15 @@ use auditable_serde::{DependencyKind, VersionInfo};
 use flate2::read::ZlibDecoder;
 use killick_model::package::PackageKind;
 use killick_model::problem::Problem;
-use memchr::memmem;
 
 use super::{Cataloger, Found, WantedFile, Wants, executable, package};
 
 /// Finds the crates of auditable executables.
 pub(super) struct Rust;
 
-/// Bytes of the unpacked list; the largest real ones have some hundred kilobytes.
+/// Bytes of the list, packed and unpacked; the largest real ones have some hundred kilobytes.
 const LIST_BYTES: u64 = 8 << 20;
 
-/// Name of the section, as it stands in the file's table of names.
 const SECTION: &[u8] = b".dep-v0";
 
 impl Cataloger for Rust {
@@ -28,7 +26,7 @@ impl Cataloger for Rust {
     }
 
     fn revision(&self) -> u32 {
-        1
+        2
     }
 
     fn kinds(&self) -> &'static [PackageKind] {
@@ -39,27 +37,30 @@ impl Cataloger for Rust {
         Wants { globs: &[], executables: executable::BEGINNINGS }
     }
 
+    fn reads_parts(&self) -> bool {
+        true
+    }
+
     fn read(&self, file: &mut WantedFile<'_>, found: &mut Found) {
-        // Most executables have no such section: its name is nowhere in them.
-        if memmem::find(file.bytes, SECTION).is_none() {
-            return;
-        }
-        // Or the name is there for another reason, as in a program that reads these lists.
-        let Ok(executable) = object::File::parse(file.bytes) else { return };
-        let Some((at, size)) = executable::section(&executable, &[SECTION]) else { return };
-        let data = file.bytes.get(at..).map(|rest| rest.get(..size).unwrap_or(rest)).unwrap_or_default();
-        let list = match unpack(data) {
-            Ok(list) => list,
-            Err(fault) => {
-                let message = format!("the list of crates is {fault}");
-                found.problems.push(Problem::new("malformed-package", file.path.to_string(), message));
-                return;
+        for executable in executable::executables(file.content) {
+            let Some(section) = executable.section(&[SECTION]) else { continue };
+            let Some(data) = executable.bytes_of(section, LIST_BYTES) else { continue };
+            let list = match unpack(data) {
+                Ok(list) => list,
+                Err(fault) => {
+                    let message = format!("the list of crates is {fault}");
+                    found.problems.push(Problem::new("malformed-package", file.path.to_string(), message));
+                    continue;
+                }
+            };
+            for entry in list.packages.iter().filter(|entry| entry.kind == DependencyKind::Runtime) {
+                let mut package = package(PackageKind::Rust, &entry.name, &entry.version.to_string(), file.path);
+                package.origin = Some(entry.source.clone().into());
+                // The programs of a universal file are one program for several processors.
+                if !found.packages.contains(&package) {
+                    found.packages.push(package);
+                }
             }
-        };
-        for entry in list.packages.iter().filter(|entry| entry.kind == DependencyKind::Runtime) {
-            let mut package = package(PackageKind::Rust, &entry.name, &entry.version.to_string(), file.path);
-            package.origin = Some(entry.source.clone().into());
-            found.packages.push(package);
         }
     }
 }

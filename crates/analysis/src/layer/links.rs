@@ -4,19 +4,21 @@
 //! it is read a second time, only as far as needed. Targets in lower layers are not looked for: overlay file systems
 //! copy what is linked into the layer that links it.
 
-use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io::BufRead;
 
 use killick_model::path::ImagePath;
 use sha2::{Digest as _, Sha256};
 
+use super::again::Awaited;
 use super::{MAX_PROBLEMS, show};
 use crate::budget::Budget;
+use crate::content::Content;
 use crate::error::ReadError;
 use crate::facts::{EntryKind, FoundIn, LayerFacts};
 use crate::limits::Limits;
 use crate::matcher::Matcher;
-use crate::tar_stream::{EntryType, TarStream};
+use crate::tar_stream::TarStream;
 
 /// Links to links that are followed.
 const CHAIN: usize = 3;
@@ -123,23 +125,11 @@ pub(super) fn read_again(
     limits: &Limits,
     budget: &Budget,
 ) -> Result<(), ReadError> {
-    // Files of one name are met in their order, so only the next of them is looked at.
-    let mut by_path: HashMap<ImagePath, VecDeque<u32>> = HashMap::new();
-    for number in again.keys() {
-        if let Some(entry) = facts.entry(*number) {
-            by_path.entry(entry.path.clone()).or_default().push_back(*number);
-        }
-    }
+    let mut awaited = Awaited::new(again.keys().copied(), facts);
     let mut stream = TarStream::new(input);
-    let mut left = again.len();
-    while left > 0 {
+    while !awaited.is_empty() {
         let Some(entry) = stream.next_entry(limits.layer_entries)? else { break };
-        let Some(numbers) = ImagePath::new(&entry.path).and_then(|path| by_path.get_mut(&path)) else { continue };
-        let Some(number) = numbers.front().copied() else { continue };
-        let is_listed = facts.entry(number).is_some_and(|listed| listed.size == entry.size);
-        if entry.entry_type != EntryType::File || !is_listed {
-            continue;
-        }
+        let Some(number) = awaited.number(&entry, facts) else { continue };
         let readers = again.get(&number).into_iter().flat_map(|readers| readers.keys().copied().map(usize::from));
         let Some(_share) = budget.hold(matcher.held_bytes(readers, entry.size, limits)) else { continue };
         let mut held = Vec::new();
@@ -156,12 +146,11 @@ pub(super) fn read_again(
         if facts.entry(number).is_none_or(|listed| listed.sha256 != sha256) {
             continue;
         }
-        numbers.pop_front();
-        left = left.saturating_sub(1);
+        awaited.met(number, facts);
         for (reader, link) in again.get(&number).into_iter().flatten() {
             let Some(name) = facts.entry(*link).map(|link| link.path.clone()) else { continue };
             let reader = matcher.reader(usize::from(*reader));
-            if let Some(found) = show(reader, &name, &held, limits)? {
+            if let Some(found) = show(reader, &name, Content::whole(&held), limits)? {
                 let reader = reader.name().to_owned();
                 facts.found.push(FoundIn { entry: number, name: Some(*link), reader, found });
             }

@@ -1,6 +1,6 @@
 //! One layer at a time, with a reader of the test's own.
 
-use std::io::{self, BufRead, Cursor};
+use std::io::{self, BufRead, Cursor, Write as _};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use killick_model::package::PackageKind;
@@ -8,7 +8,7 @@ use killick_model::package::PackageKind;
 use super::*;
 use sha2::{Digest as _, Sha256};
 
-use crate::catalogers::{Cataloger, Wants, package};
+use crate::catalogers::{CATALOGERS, Cataloger, Wants, package};
 use crate::inspectors::rules::Rules;
 
 /// A package for each `*.txt`, named by its content; `panic` panics.
@@ -122,10 +122,19 @@ fn read(layer: &Layer, limits: &Limits) -> LayerFacts {
 }
 
 fn read_with(layer: &Layer, stored: u64, limits: &Limits, budget: u64) -> Result<LayerFacts, ReadError> {
-    let matcher = Matcher::new(vec![Reader::Cataloger(&Text)]).unwrap();
+    read_by(&Matcher::new(vec![Reader::Cataloger(&Text)]).unwrap(), layer, stored, limits, budget)
+}
+
+fn read_by(
+    matcher: &Matcher,
+    layer: &Layer,
+    stored: u64,
+    limits: &Limits,
+    budget: u64,
+) -> Result<LayerFacts, ReadError> {
     let (programs, memo, budget) = (Rules::new(Vec::new()).unwrap(), Memo::default(), Budget::new(budget));
     let reading = Reading {
-        matcher: &matcher,
+        matcher,
         rules: None,
         programs: &programs,
         digesting: Digesting::Nowhere,
@@ -207,6 +216,59 @@ fn a_file_too_large_to_hold_is_hashed_and_told() {
     let subjects: Vec<_> = facts.problems.iter().map(|problem| problem.subject.as_str()).collect();
     assert_eq!(subjects, ["/a.txt", "/c.txt"]);
     assert_ne!(facts.entry(0).unwrap().sha256, [0; 32]);
+}
+
+/// An ELF file of three MiB with the list of cargo-auditable in its middle; the table of sections is at `table`.
+fn auditable(table: usize) -> Vec<u8> {
+    let json = br#"{"packages":[{"name":"a","version":"1.0.0","source":"local","root":true}]}"#;
+    let mut list = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::fast());
+    list.write_all(json).unwrap();
+    let list = list.finish().unwrap();
+    let (middle, names) = (1_200_000, b"\0.dep-v0\0");
+    let mut file = vec![0; 3 << 20];
+    let mut put = |at: usize, bytes: &[u8]| file[at..at + bytes.len()].copy_from_slice(bytes);
+    put(0, b"\x7fELF\x02\x01\x01");
+    put(16, &[3, 0, 62, 0, 1]);
+    put(40, &(table as u64).to_le_bytes());
+    put(52, &[64, 0, 56, 0, 0, 0, 64, 0, 3, 0, 1, 0]);
+    put(middle, &list);
+    put(table - 100, names);
+    for (number, (name, kind, at, size)) in (1..).zip([(0, 3, table - 100, names.len()), (1, 1, middle, list.len())]) {
+        put(table + 64 * number, &[name, 0, 0, 0, kind]);
+        put(table + 64 * number + 24, &(at as u64).to_le_bytes());
+        put(table + 64 * number + 32, &(size as u64).to_le_bytes());
+    }
+    file
+}
+
+#[test]
+fn executables_too_large_to_hold_are_read_in_parts() {
+    let rust = CATALOGERS.iter().copied().find(|cataloger| cataloger.name() == "rust").unwrap();
+    let matcher = Matcher::new(vec![Reader::Cataloger(rust)]).unwrap();
+    let mut tar = tar::Builder::new(Vec::new());
+    // The same name twice, and the same size: each is told apart by its content.
+    let files = [("a", auditable((3 << 20) - 500)), ("b", auditable(1_500_000)), ("a", vec![0; 3 << 20])];
+    for (name, content) in &files {
+        let mut header = tar::Header::new_ustar();
+        header.set_mode(0o755);
+        header.set_size(content.len() as u64);
+        tar.append_data(&mut header, name, content.as_slice()).unwrap();
+    }
+    let layer = Layer { tar: tar.into_inner().unwrap(), opened: AtomicU32::new(0) };
+    let read = |held_bytes: u64| {
+        let limits = Limits { file_bytes: 1 << 20, held_bytes, ..Limits::default() };
+        read_by(&matcher, &layer, layer.tar.len() as u64, &limits, held_bytes).unwrap()
+    };
+    let facts = read(8 << 20);
+    assert_eq!(facts.problems, []);
+    let found: Vec<_> = facts.found.iter().map(|found| (found.entry, found.found.packages[0].name.as_str())).collect();
+    assert_eq!(found, [(0, "a"), (1, "a")]);
+    assert_eq!(layer.opened.load(Ordering::Relaxed), 2);
+    // What needs more than may be held is told.
+    let facts = read(1_300_000);
+    let told: Vec<_> = facts.problems.iter().map(|problem| (problem.kind.as_str(), problem.subject.as_str())).collect();
+    assert_eq!(told, [("limit-file-bytes", "/b")]);
+    assert_eq!(facts.found.len(), 1);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use killick_model::advisory::{Advisory, AdvisoryKind, Qualifier, Statement, Verdict};
 use killick_model::matching::{FixState, SuppressionReason};
-use killick_model::package::{Package, PackageKind};
+use killick_model::package::{Package, PackageDetails, PackageKind};
 use killick_model::problem::Problem;
 use killick_model::version::Scheme;
 use killick_model::version::range::Epoch;
@@ -64,6 +64,7 @@ pub(crate) fn outcome(
     }
     match (statement.versions.contains_with(version, epoch), statement.verdict) {
         (None, _) => Outcome::Unjudged,
+        _ if is_of_unknown_base(package) => Outcome::Unjudged,
         (Some(false), Verdict::Affected) if statement.fix.state == FixState::Fixed => {
             if is_after_a_fix(statement, version, epoch) { Outcome::Fixed } else { Outcome::OutsideRange }
         }
@@ -79,6 +80,13 @@ pub(crate) fn outcome(
             _ => Outcome::Affected,
         },
     }
+}
+
+/// Whether the version of a main module of Go is a revision that comes after nobody knows which version: it would be
+/// before every fix. The toolchain writes so too, where it sees no tags.
+fn is_of_unknown_base(package: &Package) -> bool {
+    let PackageDetails::Go { main: true, version_from, .. } = &package.details else { return false };
+    version_from.as_deref() == Some("vcs.revision") || package.version.starts_with("v0.0.0-")
 }
 
 fn qualifies(statement: &Statement, package: &Package) -> bool {
@@ -142,7 +150,7 @@ pub(crate) fn problem(identity: &Identity<'_>, opinions: &[Opinion]) -> Option<P
     let first = unjudged.next()?;
     let package = identity.package;
     let message = format!(
-        "version `{}` is no {} version: {} advisories are not judged, the first is {}",
+        "version `{}` cannot be compared as a {} version: {} advisories are not judged, the first is {}",
         first.compared_version,
         first.statement.versions.scheme,
         unjudged.count() + 1,

@@ -47,9 +47,13 @@ fn package(words: &[&str]) -> Package {
             pom_properties: value("group"),
             extension: "jar".to_owned(),
         },
-        PackageKind::Go => {
-            PackageDetails::Go { main: words.contains(&"main"), toolchain: value("toolchain"), checksum: None }
-        }
+        PackageKind::Go => PackageDetails::Go {
+            main: words.contains(&"main"),
+            toolchain: value("toolchain"),
+            checksum: None,
+            version_from: value("version-from"),
+            symbols: None,
+        },
         PackageKind::Npm => PackageDetails::Npm { homepage: None, is_private: words.contains(&"private") },
         _ if value("namespace").is_some() => PackageDetails::Published {
             namespace: value("namespace"),

@@ -52,7 +52,7 @@ pub(super) fn read(file: &WantedFile<'_>, found: &mut Found) -> Option<Vec<Libra
             found.problems.push(Problem::new("malformed-package", file.path.to_string(), message));
             continue;
         };
-        let document = WantedFile { path: file.path, bytes: &bytes, limits: file.limits };
+        let document = WantedFile::whole(file.path, &bytes, file.limits);
         libraries.extend(dependencies::read(&document, found).unwrap_or_default().into_iter().map(|library| {
             let is_bundled = library.files.iter().any(|file| names.contains(file.as_str()));
             Library { nested: Some(entry.path.to_owned()), is_bundled, ..library }

@@ -16,7 +16,7 @@ const ARCHIVES: &[&[u8]] = &[
 fn read(bytes: &[u8], limits: &Limits) -> Found {
     let path = ImagePath::new(b"opt/x-1.jar").unwrap();
     let mut found = Found::default();
-    Java.read(&mut WantedFile { path: &path, bytes, limits }, &mut found);
+    Java.read(&mut WantedFile::whole(&path, bytes, limits), &mut found);
     found
 }
 

@@ -20,7 +20,7 @@ const DATABASES: &[(&str, &[u8])] = &[
 fn read(path: &str, bytes: &[u8]) -> Found {
     let path = ImagePath::new(path.as_bytes()).unwrap();
     let mut found = Found::default();
-    Rpm.read(&mut WantedFile { path: &path, bytes, limits: &Limits::default() }, &mut found);
+    Rpm.read(&mut WantedFile::whole(&path, bytes, &Limits::default()), &mut found);
     found
 }
 

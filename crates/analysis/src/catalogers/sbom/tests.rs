@@ -9,7 +9,7 @@ use crate::limits::Limits;
 fn read(path: &str, bytes: &[u8]) -> Found {
     let path = ImagePath::new(path.as_bytes()).unwrap();
     let mut found = Found::default();
-    Sbom.read(&mut WantedFile { path: &path, bytes, limits: &Limits::default() }, &mut found);
+    Sbom.read(&mut WantedFile::whole(&path, bytes, &Limits::default()), &mut found);
     found
 }
 

@@ -140,3 +140,98 @@ write("broken/image/bin/no-release", elf(inline("rustc 1.80", MODULES)))
 write("broken/image/bin/no-marks", elf(inline("go1.20", "").rstrip(b"\0") + b"\x03abc"))
 write("broken/image/bin/lines", elf(inline("go1.20", "=>\texample.org/x\tv1\ndep\nmod\t\ndep\t\t\t\t\n\n=>\t\n")))
 write("broken/image/bin/not-text", elf(inline("go1.20", "x").replace(b"x", b"\xff\xfe\n")))
+
+
+def pclntab(names, magic=0xFFFFFFF1, order="<", size=8):
+    """The header of the table of functions, and their names; what would follow is left out."""
+    word = {4: "I", 8: "Q"}[size]
+    texts = b"\0" + b"".join(name.encode() + b"\0" for name in names)
+    fields = [len(names), 1] + ([0] if magic >= 0xFFFFFFF0 and magic != 0xFFFFFFFA else [])
+    start = 8 + size * (len(fields) + 5)
+    offsets = [start, start + len(texts), start + len(texts), start + len(texts), start + len(texts)]
+    head = struct.pack(order + "I", magic) + bytes([0, 0, 1, size])
+    return head + struct.pack(order + (len(fields) + 5) * word, *fields, *offsets) + texts
+
+
+def elf_with(sections):
+    """A 64-bit executable with sections of these names, all in one segment."""
+    names, headers, body, at = b"\0.shstrtab\0", [], b"", 0x100
+    for name, data in sections:
+        place = at + len(body)
+        headers.append((len(names), 1, 3, ADDRESS + len(body), place, len(data), 0, 0, 16, 0))
+        names += name.encode() + b"\0"
+        body += data.ljust(-(-len(data) // 16) * 16, b"\0")
+    names_at = at + len(body)
+    table_at = -(-(names_at + len(names)) // 16) * 16
+    headers.append((1, 3, 0, 0, names_at, len(names), 0, 0, 1, 0))
+    out = b"\x7fELF\x02\x01\x01" + bytes(9) + struct.pack("<HHI3QI6H", 2, 62, 1, ADDRESS, 64, table_at, 0, 64, 56, 1, 64,
+                                                          len(headers) + 1, len(headers))
+    out += struct.pack("<II6Q", 1, 6, at, ADDRESS, ADDRESS, len(body), len(body), 0x10)
+    out = (out.ljust(at, b"\0") + body + names).ljust(table_at, b"\0") + bytes(64)
+    return out + b"".join(struct.pack("<II4QII2Q", *header) for header in headers)
+
+
+def fat(*programs):
+    """A universal file; programs begin at multiples of 4096."""
+    out, heads = b"", b""
+    for processor, program in zip((0x01000007, 0x0100000C), programs):
+        at = 4096 + len(out)
+        heads += struct.pack(">5I", processor, 3, at, len(program), 12)
+        out += program.ljust(-(-len(program) // 4096) * 4096, b"\0")
+    return (struct.pack(">II", 0xCAFEBABE, len(programs)) + heads).ljust(4096, b"\0") + out
+
+
+def settings(module, lines):
+    return f"path\t{module}/cmd/app\nmod\t{module}\t(devel)\t\n" + "".join(f"build\t{line}\n" for line in lines)
+
+
+FUNCTIONS = (
+    "runtime.main",
+    "net/http.(*Client).Do",
+    "vendor/golang.org/x/net/http2/hpack.NewDecoder",
+    "main.main",
+    "main.run.func1",
+    "example.org/demo/internal/a.Parse",
+    "example.org/mux.(*Router).ServeHTTP",
+    "example.org/mux.(*Router).ServeHTTP.func1",
+    "example.org/old/b%2ev1.Load[...]",
+    "type:.eq.example.org/mux.Route",
+)
+VCS = ["vcs=git", "vcs.revision=0123456789abcdef0123456789abcdef01234567", "vcs.time=2023-04-05T06:07:08Z"]
+
+with_functions = elf_with([(".go.buildinfo", inline("go1.24.1", MODULES)), (".gopclntab", pclntab(FUNCTIONS))])
+write("symbols/image/usr/bin/server", with_functions)
+write("symbols/image/usr/bin/go1.16", elf_with([(".go.buildinfo", pointers("go1.16", MODULES, 8, "<")),
+                                                (".gopclntab", pclntab(FUNCTIONS, 0xFFFFFFFA))]))
+# Without sections the table is found by how it begins.
+write("symbols/image/srv/server.exe", pe(NEW.ljust(-(-len(NEW) // 16) * 16, b"\0") + pclntab(FUNCTIONS)))
+# No function of the module `local` is left; of older tables nothing is said.
+write("symbols/image/usr/bin/go1.12", elf_with([(".go.buildinfo", pointers("go1.12", ONE, 8, "<")),
+                                                (".gopclntab", pclntab(FUNCTIONS, 0xFFFFFFFB))]))
+write("symbols/image/usr/bin/cut-table", elf_with([(".go.buildinfo", inline("go1.24.1", ONE)),
+                                                   (".gopclntab", pclntab(FUNCTIONS)[:60])]))
+
+versions = {
+    "ldflags": settings("example.org/demo", ['-ldflags="-s -w -X main.version=1.4.2 -X main.commit=0123abc"'] + VCS),
+    "quoted": settings("example.org/demo", ['-ldflags="-X \\"example.org/demo/internal/build.Version=v2.0.0-rc.1\\""']),
+    "other-module": settings("example.org/demo", ['-ldflags="-X example.org/dep.Version=9.9.9"']),
+    "two": settings("example.org/demo", ['-ldflags="-X main.version=1.0.0 -X main.Version=2.0.0"']),
+    "revision": settings("example.org/demo", VCS),
+    "modified": settings("example.org/demo/v2", VCS + ["vcs.modified=true"]),
+    "nothing": settings("example.org/demo", ["-compiler=gc"]),
+    "released": settings("example.org/demo", ['-ldflags="-X main.version=9.9.9"']).replace("(devel)", "v1.0.0"),
+}
+for name, text_of in versions.items():
+    write(f"versions/image/opt/{name}/app", elf(inline("go1.22.1", text_of)))
+
+write("universal/image/srv/both", fat(macho(NEW), macho(NEW)))
+write("universal/image/srv/different", fat(macho(inline("go1.21", ONE)), macho(inline("go1.22", ONE))))
+# A class of Java begins in the same way.
+write("universal/image/srv/Main.class", b"\xca\xfe\xba\xbe\0\0\0\x41\0\x10".ljust(64, b"\0"))
+
+write("packed/image/bin/elf", elf_with([])[:0x100].replace(struct.pack("<Q", 0x110), bytes(8)).ljust(0x100, b"\0")
+      + b"\xd5\x03\x01\x02UPX!\x0d\x24\x0e\x0a".ljust(512, b"x"))
+upx = pe(b"x" * 64).replace(b".data\0\0\0", b"UPX0\0\0\0\0")
+write("packed/image/bin/pe.exe", upx)
+# The packer itself, and whatever speaks of it, is not packed.
+write("packed/image/bin/upx", elf_with([(".text", b"UPX!".ljust(64, b"\0"))]))
