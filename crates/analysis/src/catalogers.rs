@@ -47,6 +47,7 @@ mod hints;
 mod java;
 mod jdk;
 mod julia;
+mod linux_kernel;
 mod luarocks;
 mod maven;
 mod nesting;
@@ -99,6 +100,7 @@ pub const CATALOGERS: &[&dyn Cataloger] = &[
     &opkg::Opkg,
     &nix::Nix,
     &snap::Snap,
+    &linux_kernel::LinuxKernel,
     &python::Python,
     &conda::Conda,
     &npm::Npm,

@@ -16,6 +16,10 @@ pub(crate) fn candidates(package: &Package) -> Vec<String> {
     if package.name.is_empty() || package.version.is_empty() || length > NAME_BYTES {
         return Vec::new();
     }
+    // It is judged with its kernel; its name is that of something else.
+    if package.kind == PackageKind::LinuxKernelModule {
+        return Vec::new();
+    }
     let (vendors, products) = vendors_and_products(package);
     let version = escape(version(package));
     let mut cpes = Vec::new();
