@@ -50,6 +50,7 @@ mod julia;
 mod linux_kernel;
 mod luarocks;
 mod maven;
+mod native_image;
 mod nesting;
 mod nix;
 mod npm;
@@ -110,6 +111,7 @@ pub const CATALOGERS: &[&dyn Cataloger] = &[
     &java::Java,
     &go::Go,
     &rust::Rust,
+    &native_image::NativeImage,
     &dotnet::Dotnet,
     &requirements::Requirements,
     &pipfile_lock::PipfileLock,
