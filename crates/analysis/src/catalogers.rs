@@ -34,6 +34,7 @@ mod deno_lock;
 mod document;
 mod dotnet;
 mod dpkg;
+mod elf_note;
 pub(crate) mod executable;
 mod gem;
 mod gemfile_lock;
@@ -112,6 +113,7 @@ pub const CATALOGERS: &[&dyn Cataloger] = &[
     &go::Go,
     &rust::Rust,
     &native_image::NativeImage,
+    &elf_note::ElfNote,
     &dotnet::Dotnet,
     &requirements::Requirements,
     &pipfile_lock::PipfileLock,

@@ -10,7 +10,9 @@ use killick_model::package::{Package, PackageEvidence, PackageKind};
 /// Leaves those claims to the image's distribution that are about its packages; the others keep the distribution that
 /// the document says, or get one that is nothing but a name where it says none and the image's cannot be meant.
 pub(crate) fn settle(packages: &mut [Package], own: Option<&Distribution>) {
-    let claims = packages.iter_mut().filter(|package| package.evidence == PackageEvidence::Claimed);
+    // Files say of themselves whose they are in the same way.
+    let is_claim = |evidence| matches!(evidence, PackageEvidence::Claimed | PackageEvidence::Copied);
+    let claims = packages.iter_mut().filter(|package| is_claim(package.evidence));
     for package in claims.filter(|package| package.kind.is_os()) {
         match (package.distribution.as_ref(), own) {
             (Some(claimed), Some(own)) if is_same(claimed, own) => package.distribution = None,
