@@ -92,7 +92,13 @@ mod tests {
     fn a_claim_about_the_standard_library_hides_no_program() {
         let go = |name: &str, version: &str| Package::new(PackageKind::Go, name, version, ImagePath::default());
         let program = Package {
-            details: PackageDetails::Go { main: true, toolchain: Some("go1.20.1".to_owned()), checksum: None },
+            details: PackageDetails::Go {
+                main: true,
+                toolchain: Some("go1.20.1".to_owned()),
+                checksum: None,
+                version_from: None,
+                symbols: None,
+            },
             ..go("example.com/app", "v1.0.0")
         };
         for (evidence, toolchain) in [(PackageEvidence::Claimed, Some("go1.20.1")), (PackageEvidence::Installed, None)]

@@ -46,7 +46,7 @@ pub(crate) fn read(bytes: &[u8], location: &ImagePath, limits: &Limits) -> Attac
         serde_json::from_slice::<Document>(start).ok().and_then(Document::claims)
     } else if start.trim_ascii_start().starts_with(b"<") {
         // What is wrong with it is told as its being of no format that is read.
-        let (file, mut found) = (WantedFile { path: location, bytes, limits }, Found::default());
+        let (file, mut found) = (WantedFile::whole(location, bytes, limits), Found::default());
         let root =
             xml::read(&file, &mut found).filter(|_| memchr::memmem::find(start, cyclonedx::xml::NAMESPACE).is_some());
         root.map(|root| (SbomFormat::CycloneDx, cyclonedx::xml::claims(&root)))
