@@ -41,12 +41,13 @@ pub(crate) async fn stage(reference: &Reference, options: &StageOptions) -> Resu
                 index = Some(Index { digest, bytes: answer.body, entries });
             }
             Document::Manifest(manifest) => {
-                let mut surroundings = Surroundings { name, ..Surroundings::default() };
-                staging.gather(&found.digest, index.as_ref(), &mut surroundings).await;
+                let surroundings = Surroundings { name, ..Surroundings::default() };
+                let mut image = staging.image(found, &manifest, index.as_ref(), surroundings).await?;
+                staging.gather(&image.manifest_digest, index.as_ref(), &mut image.surroundings).await;
                 if let Some(index) = &index {
-                    staging.gather(&index.digest, None, &mut surroundings).await;
+                    staging.gather(&index.digest, None, &mut image.surroundings).await;
                 }
-                return staging.image(found, &manifest, index.as_ref(), surroundings).await;
+                return Ok(image);
             }
         }
     }
@@ -65,8 +66,9 @@ pub(crate) async fn stage_several(
     let entries = match staging.read(&found)? {
         Document::Index(entries) => entries,
         Document::Manifest(manifest) => {
-            staging.gather(&found.digest, None, &mut surroundings).await;
-            return platforms.only(staging.image(found, &manifest, None, surroundings).await?);
+            let mut image = staging.image(found, &manifest, None, surroundings).await?;
+            staging.gather(&image.manifest_digest, None, &mut image.surroundings).await;
+            return platforms.only(image);
         }
     };
     let (digest, bytes) = (found.digest, found.answer.body);
@@ -113,13 +115,14 @@ impl<'a> Staging<'a> {
         &self,
         entry: &Entry,
         index: &Index,
-        mut surroundings: Surroundings,
+        surroundings: Surroundings,
     ) -> Result<StagedImage, StageError> {
         let found = self.child(entry).await?;
         match self.read(&found)? {
             Document::Manifest(manifest) => {
-                self.gather(&found.digest, Some(index), &mut surroundings).await;
-                self.image(found, &manifest, Some(index), surroundings).await
+                let mut image = self.image(found, &manifest, Some(index), surroundings).await?;
+                self.gather(&image.manifest_digest, Some(index), &mut image.surroundings).await;
+                Ok(image)
             }
             Document::Index(_) => Err(DocumentError::HiddenIndex { digest: found.digest }.into()),
         }

@@ -7,6 +7,7 @@ mod cloud;
 mod egress;
 mod engine;
 mod fake;
+mod hostile;
 mod indexes;
 mod local;
 mod made_images;
