@@ -65,6 +65,13 @@ impl Image {
         Self::assemble(config.to_string().into_bytes(), vec![gzip])
     }
 
+    /// The same image for another processor.
+    pub(crate) fn on(self, architecture: &str) -> Self {
+        let mut config: Value = serde_json::from_slice(&self.config).expect("the configuration is JSON");
+        config["architecture"] = json!(architecture);
+        Self::assemble(config.to_string().into_bytes(), self.layers)
+    }
+
     /// Writes the image as an OCI layout into `folder`.
     pub(crate) fn write_layout(&self, folder: &Path) {
         let blobs = folder.join("blobs/sha256");

@@ -13,6 +13,7 @@ mod images;
 #[cfg(target_os = "linux")]
 mod memory;
 mod native;
+mod platforms;
 mod recordings;
 mod registry;
 mod service;
