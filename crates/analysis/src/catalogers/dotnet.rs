@@ -17,6 +17,7 @@ use std::collections::HashSet;
 
 use killick_model::package::{PackageEvidence, PackageKind};
 use killick_model::path::ImagePath;
+use killick_model::problem::Problem;
 use killick_model::tree;
 use serde::{Deserialize, Serialize};
 
@@ -44,7 +45,7 @@ impl Cataloger for Dotnet {
     }
 
     fn revision(&self) -> u32 {
-        1
+        2
     }
 
     fn kinds(&self) -> &'static [PackageKind] {
@@ -58,9 +59,23 @@ impl Cataloger for Dotnet {
         }
     }
 
+    fn reads_parts(&self) -> bool {
+        true
+    }
+
     fn read(&self, file: &mut WantedFile<'_>, found: &mut Found) {
         let name = file.path.file_name();
-        let piece = if name.ends_with(b".deps.json") {
+        let is_held = file.content.bytes().is_some();
+        let piece = if !is_held {
+            let bundle = bundle::read(file, found).map(Piece::Libraries);
+            let beginning = file.content.at_most(0, 18).unwrap_or_default();
+            let is_native = executable::is_program(beginning) && !beginning.starts_with(b"MZ");
+            if bundle.is_none() && !is_native {
+                let message = format!("{} bytes, too many to be searched for assemblies", file.content.size());
+                found.problems.push(Problem::new("limit-file-bytes", file.path.to_string(), message));
+            }
+            bundle
+        } else if name.ends_with(b".deps.json") {
             dependencies::read(file, found).map(Piece::Libraries)
         } else if name.ends_with(b".nuspec") {
             nuspec::read(file, found).then_some(Piece::Folder)

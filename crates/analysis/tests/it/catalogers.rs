@@ -5,6 +5,8 @@ use std::path::Path;
 
 use killick_analysis::analyze::{Options, analyze};
 use killick_analysis::catalogers::CATALOGERS;
+use killick_analysis::limits::Limits;
+use killick_model::package::Package;
 use serde_json::json;
 
 use crate::staging::{self, folders};
@@ -23,6 +25,31 @@ fn testdata() {
                 { insta::assert_json_snapshot!("expected", found) }
             );
         }
+    }
+}
+
+#[test]
+fn parts_of_an_executable_tell_what_the_whole_does() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/catalogers");
+    for (case, files) in [
+        ("go/symbols", &["/usr/bin/server", "/usr/bin/go1.16"][..]),
+        ("go/universal", &["/srv/both", "/srv/different"]),
+        ("rust/auditable", &["/usr/bin/demo", "/usr/bin/demo.exe", "/usr/bin/demo-darwin"]),
+        ("native-image/images", &["/app/demo", "/app/demo.exe", "/app/demo-darwin"]),
+        ("elf-note/copied", &["/usr/local/bin/tree", "/opt/big-endian"]),
+        ("dotnet/bundle", &["/app/linked"]),
+    ] {
+        let image = staging::case(&folder.join(case));
+        let packages = |limits: Limits| -> Vec<Package> {
+            let packages = analyze(&image, None, &Options::limited(limits)).unwrap().packages;
+            let is_of_file = |package: &Package| files.contains(&package.location.to_string().as_str());
+            packages.into_iter().filter(is_of_file).collect()
+        };
+        let whole = packages(Limits::default());
+        for file in files {
+            assert!(whole.iter().any(|package| package.location.to_string() == *file), "{case}: {file}");
+        }
+        assert_eq!(packages(Limits { file_bytes: 16, ..Limits::default() }), whole, "{case}");
     }
 }
 

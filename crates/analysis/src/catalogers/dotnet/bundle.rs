@@ -12,7 +12,9 @@ use killick_model::problem::Problem;
 use memchr::memmem;
 
 use super::dependencies::{self, Library};
+use crate::catalogers::executable::{Executable, executables};
 use crate::catalogers::{Found, WantedFile};
+use crate::content::Content;
 
 /// SHA-256 of `.net core bundle` and a newline.
 const SIGNATURE: &[u8] = b"\x8b\x12\x02\xb9\x6a\x61\x20\x38\x72\x7b\x93\x02\x14\xd7\xa0\x32\
@@ -23,6 +25,12 @@ const CANDIDATES: usize = 16;
 
 /// Files of a bundle; real ones have some hundred.
 const FILES: usize = 20_000;
+
+/// Bytes of the list of files.
+const MANIFEST_BYTES: u64 = 4 << 20;
+
+/// Bytes of the initialised data of a host that is too large to be held; those of hosts have some hundred thousand.
+const DATA_BYTES: u64 = 8 << 20;
 
 /// Bytes of an unpacked document.
 const DOCUMENT_BYTES: u64 = 8 << 20;
@@ -42,12 +50,13 @@ struct Entry<'a> {
 
 /// The libraries of the application, if the file is a bundle.
 pub(super) fn read(file: &WantedFile<'_>, found: &mut Found) -> Option<Vec<Library>> {
-    let signatures = memmem::find_iter(file.bytes, SIGNATURE).take(CANDIDATES);
-    let entries = signatures.filter_map(|at| entries(file.bytes, at)).find(|entries| !entries.is_empty())?;
+    let content = file.content;
+    let entries = signatures(content).into_iter().filter_map(|at| entries(content, at));
+    let entries = entries.into_iter().find(|entries| !entries.is_empty())?;
     let mut libraries = Vec::new();
     let names: HashSet<&str> = entries.iter().map(|entry| entry.path).collect();
     for entry in entries.iter().filter(|entry| entry.kind == DEPENDENCIES) {
-        let Some(bytes) = content(file.bytes, entry) else {
+        let Some(bytes) = unpacked(content, entry) else {
             let message = format!("`{}` of the bundle cannot be read", entry.path);
             found.problems.push(Problem::new("malformed-package", file.path.to_string(), message));
             continue;
@@ -61,11 +70,31 @@ pub(super) fn read(file: &WantedFile<'_>, found: &mut Found) -> Option<Vec<Libra
     Some(libraries)
 }
 
+/// Where the signature is: anywhere in a file that is held, in the initialised data of one that is not.
+fn signatures(content: Content<'_>) -> Vec<u64> {
+    let find = |bytes: &[u8], start: u64| {
+        memmem::find_iter(bytes, SIGNATURE).take(CANDIDATES).map(|at| start + at as u64).collect()
+    };
+    if let Some(bytes) = content.bytes() {
+        return find(bytes, 0);
+    }
+    let of_program = |program: Executable<'_>| {
+        let section = program.section(&[b".data", b"__data"])?;
+        Some(find(program.bytes_of(section, DATA_BYTES)?, section.offset))
+    };
+    // Of a universal file each program has a bundle of its own, with offsets of its own.
+    match <[Executable<'_>; 1]>::try_from(executables(content)) {
+        Ok([program]) => of_program(program).unwrap_or_default(),
+        Err(_) => Vec::new(),
+    }
+}
+
 /// The files of the bundle that the header before the signature at `at` points to.
-fn entries(bytes: &[u8], at: usize) -> Option<Vec<Entry<'_>>> {
-    let header = bytes.get(at.checked_sub(8)?..at)?.first_chunk().map(|raw| u64::from_le_bytes(*raw))?;
+fn entries(content: Content<'_>, at: u64) -> Option<Vec<Entry<'_>>> {
+    let header = content.get(at.checked_sub(8)?, 8)?.first_chunk().map(|raw| u64::from_le_bytes(*raw))?;
     // Zero in a host without a bundle.
-    let mut reader = Reader(bytes.get(usize::try_from(header).ok().filter(|header| *header > at)?..)?);
+    let header = Some(header).filter(|header| *header > at && *header < content.size())?;
+    let mut reader = Reader(content.at_most(header, MANIFEST_BYTES)?);
     let (major, _minor) = (reader.u32()?, reader.u32()?);
     let count = usize::try_from(reader.u32()?).ok()?.min(FILES);
     reader.text()?;
@@ -83,9 +112,9 @@ fn entries(bytes: &[u8], at: usize) -> Option<Vec<Entry<'_>>> {
     Some(entries)
 }
 
-fn content(bytes: &[u8], entry: &Entry<'_>) -> Option<Vec<u8>> {
+fn unpacked(content: Content<'_>, entry: &Entry<'_>) -> Option<Vec<u8>> {
     let stored = if entry.compressed == 0 { entry.size } else { entry.compressed };
-    let stored = bytes.get(entry.offset..entry.offset.checked_add(stored)?)?;
+    let stored = content.get(entry.offset as u64, Some(stored as u64).filter(|size| *size <= DOCUMENT_BYTES)?)?;
     if entry.compressed == 0 {
         return Some(stored.to_vec());
     }
@@ -131,8 +160,9 @@ mod tests {
         #[test]
         fn no_bytes_make_it_panic(at in 0..60_u64, bytes in any::<Vec<u8>>()) {
             let bundle = [&at.to_le_bytes(), SIGNATURE, &[6, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0], &bytes].concat();
-            for entry in entries(&bundle, 8).unwrap_or_default() {
-                let _ = content(&bundle, &entry);
+            let content = Content::whole(&bundle);
+            for entry in entries(content, 8).unwrap_or_default() {
+                let _ = unpacked(content, &entry);
             }
         }
     }

@@ -124,6 +124,15 @@ def bundle(major, files, packed=(), offset=None):
     return out[:0x100] + struct.pack("<Q", at) + out[0x108:] + header + entries
 
 
+def with_sections(out):
+    """The same host with a table of sections: the signature is in .data."""
+    names = b"\0.data\0.shstrtab\0"
+    head = b"\x7fELF\x02\x01\x01" + bytes(9) + struct.pack("<HHI3QI6H", 3, 62, 1, 0, 0, 0x40, 0, 64, 0, 0, 64, 3, 2)
+    head += bytes(64) + struct.pack("<II4QII2Q", 1, 1, 3, 0, 0x100, 0x28, 0, 0, 8, 0)
+    head += struct.pack("<II4QII2Q", 7, 3, 0, 0, 0x128, len(names), 0, 0, 1, 0)
+    return head + out[0x100:0x128] + names.ljust(24, b"\0") + out[0x140:]
+
+
 def write(path, data):
     path = HERE / path
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -168,6 +177,7 @@ FILES = [("Tool.dll", 1, assembly("Tool", "1.0.0")), ("Example.Library.dll", 1, 
 write("bundle/image/app/three", bundle(1, FILES))
 write("bundle/image/app/five", bundle(2, FILES))
 write("bundle/image/app/six", bundle(6, FILES, packed=("Tool.deps.json", "Tool.dll")))
+write("bundle/image/app/linked", with_sections(bundle(6, FILES)))
 write("bundle/image/app/libexample.so", b"\x7fELF placeholder")
 write("bundle/image/app/host", b"\x7fELF".ljust(0x100, b"\0") + bytes(8) + SIGNATURE)
 
