@@ -67,6 +67,14 @@ impl<'a> Content<'a> {
         }
     }
 
+    /// Says that these bytes will be asked for, as far as there are as many: sooner than what is known only then.
+    pub(crate) fn ahead(self, start: u64, size: u64) {
+        let size = size.min(self.size.saturating_sub(start));
+        if size > 0 {
+            self.get(start, size);
+        }
+    }
+
     /// As [`Content::get`], but what there is where the content ends before.
     pub fn at_most(self, start: u64, size: u64) -> Option<&'a [u8]> {
         self.get(start, size.min(self.size.checked_sub(start)?))

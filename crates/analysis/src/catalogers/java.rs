@@ -20,6 +20,7 @@ use self::archive::{Allowance, Archive, Entry};
 use self::manifest::Manifest;
 use self::pom::Pom;
 use crate::catalogers::{Cataloger, Found, WantedFile, Wants, package};
+use crate::content::Content;
 use crate::limits::Limits;
 
 /// File extensions of Java archives.
@@ -56,7 +57,7 @@ impl Cataloger for Java {
     }
 
     fn revision(&self) -> u32 {
-        2
+        3
     }
 
     fn kinds(&self) -> &'static [PackageKind] {
@@ -86,26 +87,30 @@ impl Cataloger for Java {
         archive::unpacks(size, limits)
     }
 
+    fn reads_parts(&self) -> bool {
+        true
+    }
+
     fn read(&self, file: &mut WantedFile<'_>, found: &mut Found) {
         // An empty file stands for an archive that a build left out.
-        if file.bytes.is_empty() {
+        if file.content.size() == 0 {
             return;
         }
         let is_java = extension(file.path.file_name()).is_some_and(|extension| JAVA_ONLY.contains(&extension));
-        if !is_java && !archive::says_java(file.bytes, file.limits) {
+        if !is_java && !archive::says_java(file.content, file.limits) {
             return;
         }
         let mut search = Search {
             location: file.path,
             limits: file.limits,
-            allowance: Allowance::new(file.limits, file.bytes.len()),
+            allowance: Allowance::new(file.limits, file.content.size()),
             spare_bytes: usize::try_from(archive::unpacks(file.bytes.len() as u64, file.limits)).unwrap_or(usize::MAX),
             chain: Vec::new(),
             projects: MAX_PROJECTS,
             left_out: 0,
             found,
         };
-        search.archive(file.bytes);
+        search.archive(file.content);
         search.finish();
     }
 }
@@ -127,8 +132,8 @@ struct Search<'a> {
 }
 
 impl Search<'_> {
-    fn archive(&mut self, bytes: &[u8]) {
-        let archive = match Archive::open(bytes, &mut self.allowance) {
+    fn archive(&mut self, file: Content<'_>) {
+        let archive = match Archive::open(file, &mut self.allowance) {
             Ok(archive) => archive,
             Err(reason) => return self.problem(&reason),
         };
@@ -234,15 +239,24 @@ impl Search<'_> {
         if self.chain.len() >= usize::try_from(self.limits.archive_depth).unwrap_or(usize::MAX) {
             return self.problem(&format!("limit-archive-depth: `{name}` is not opened"));
         }
-        let most = if entry.is_stored() { usize::MAX } else { self.spare_bytes };
-        let Some((bytes, is_cut)) = self.member(archive, entry, most) else { return };
+        if entry.is_stored() {
+            let Some(stored) = archive.stored(entry) else {
+                return self
+                    .problem(&format!("member `{}` lies outside the archive", name.get(..200).unwrap_or(&name)));
+            };
+            self.chain.push(name);
+            self.archive(stored);
+            self.chain.pop();
+            return;
+        }
+        let Some((bytes, is_cut)) = self.member(archive, entry, self.spare_bytes) else { return };
         if is_cut {
             return self.problem(&format!("limit-held-bytes: `{name}` is too large to be opened"));
         }
         let held = if matches!(bytes, Cow::Owned(_)) { bytes.len() } else { 0 };
         self.spare_bytes = self.spare_bytes.saturating_sub(held);
         self.chain.push(name);
-        self.archive(&bytes);
+        self.archive(Content::whole(&bytes));
         self.chain.pop();
         self.spare_bytes += held;
     }

@@ -1,7 +1,7 @@
-//! Executables that are too large to be held: their readers see the parts of them that they ask for.
+//! Executables and archives that are too large to be held: their readers see the parts of them that they ask for.
 //!
-//! While the layer is read for the first time, what executables are looked at for first is kept: their beginning, their
-//! end, and where an ELF file says that its sections are. What readers ask for besides is kept on another pass, and
+//! While the layer is read for the first time, what is looked at first is kept: their beginning, their end, which has the
+//! directory of an archive, and where an ELF file says that its sections are. What readers ask for besides is kept on another pass, and
 //! whatever they need then on one more; a layer is read again only as far as needed.
 
 use std::collections::BTreeMap;
@@ -25,7 +25,7 @@ use crate::tar_stream::TarStream;
 const PASSES: usize = 4;
 
 /// Bytes held of one file.
-const PART_BYTES: u64 = 48 << 20;
+const PART_BYTES: u64 = 96 << 20;
 
 const BEGINNING: u64 = 64 << 10;
 const END: u64 = 1 << 20;

@@ -38,6 +38,8 @@ fn parts_of_an_executable_tell_what_the_whole_does() {
         ("native-image/images", &["/app/demo", "/app/demo.exe", "/app/demo-darwin"]),
         ("elf-note/copied", &["/usr/local/bin/tree", "/opt/big-endian"]),
         ("dotnet/bundle", &["/app/linked"]),
+        ("java/nested", &["/big.ear", "/run.jar", "/boot.jar"]),
+        ("java/shaded", &["/hadoop-client-3.3.1.jar", "/app.jar", "/tool-7.jar"]),
     ] {
         let image = staging::case(&folder.join(case));
         let packages = |limits: Limits| -> Vec<Package> {

@@ -1,4 +1,4 @@
-//! Zip archives held in memory (PKWARE APPNOTE.TXT 6.3, sections 4.3 and 4.5.3).
+//! Zip archives, held in memory or in parts (PKWARE APPNOTE.TXT 6.3, sections 4.3 and 4.5.3).
 //!
 //! A reader of our own because the archives are hostile: nothing is allocated by a declared size or count, members
 //! that overlap cost what they unpack to, and everything unpacked is paid for from one [`Allowance`]. Only stored
@@ -9,6 +9,7 @@ use std::io::{self, Read};
 
 use flate2::bufread::DeflateDecoder;
 
+use crate::content;
 use crate::limits::Limits;
 
 const END: &[u8] = b"PK\x05\x06";
@@ -18,7 +19,16 @@ const CENTRAL: &[u8] = b"PK\x01\x02";
 const LOCAL: &[u8] = b"PK\x03\x04";
 
 /// The end record and the longest comment after it.
-const END_SEARCH: usize = 22 + 0xffff;
+const END_SEARCH: u64 = 22 + 0xffff;
+
+/// Bytes of a local header without name and extra field.
+const LOCAL_BYTES: u64 = 30;
+
+/// Bytes that the extra field of a local header usually has at most.
+const EXTRA_BYTES: u64 = 64;
+
+/// Bytes that the end record and the directory of a nested archive usually have at most.
+const DIRECTORY_BYTES: u64 = 128 << 10;
 
 /// What the members of any file may be unpacked to at one time, however small it is itself.
 const SPARE_BYTES: u64 = 4 << 20;
@@ -40,8 +50,8 @@ pub(in crate::catalogers) fn unpacks(size: u64, limits: &Limits) -> u64 {
 
 /// Whether the file is an archive that says of itself that it is one of Java: with a manifest or Maven's own folder.
 /// Silent about anything else.
-pub(in crate::catalogers) fn says_java(bytes: &[u8], limits: &Limits) -> bool {
-    let Ok(archive) = Archive::open(bytes, &mut Allowance::new(limits, bytes.len())) else { return false };
+pub(in crate::catalogers) fn says_java(file: content::Content<'_>, limits: &Limits) -> bool {
+    let Ok(archive) = Archive::open(file, &mut Allowance::new(limits, file.size())) else { return false };
     archive.entries.iter().any(|entry| {
         entry.name.eq_ignore_ascii_case(b"META-INF/MANIFEST.MF") || entry.name.starts_with(b"META-INF/maven/")
     })
@@ -51,8 +61,9 @@ pub(in crate::catalogers) fn says_java(bytes: &[u8], limits: &Limits) -> bool {
 ///
 /// The error says which bound was hit or what is wrong with the archive.
 pub(in crate::catalogers) fn member(bytes: &[u8], name: &str, limits: &Limits) -> Result<Option<Vec<u8>>, String> {
-    let mut allowance = Allowance::new(limits, bytes.len());
-    let archive = Archive::open(bytes, &mut allowance)?;
+    let file = content::Content::whole(bytes);
+    let mut allowance = Allowance::new(limits, file.size());
+    let archive = Archive::open(file, &mut allowance)?;
     let Some(entry) = archive.entries.iter().find(|entry| entry.name == name.as_bytes()) else { return Ok(None) };
     let most = usize::try_from(unpacks(bytes.len() as u64, limits)).unwrap_or(usize::MAX);
     let content = archive.read(entry, most, &mut allowance)?;
@@ -72,8 +83,8 @@ pub(in crate::catalogers) struct Allowance {
 
 impl Allowance {
     /// For a file of `size` bytes. Members may overlap, so the ratio also holds for the file.
-    pub(in crate::catalogers) fn new(limits: &Limits, size: usize) -> Self {
-        let by_ratio = (size as u64).saturating_mul(limits.compression_ratio).max(FREE_FILE_BYTES);
+    pub(in crate::catalogers) fn new(limits: &Limits, size: u64) -> Self {
+        let by_ratio = size.saturating_mul(limits.compression_ratio).max(FREE_FILE_BYTES);
         let bytes = limits.archive_bytes.min(by_ratio);
         Self { bytes, entries: limits.archive_entries, ratio: limits.compression_ratio }
     }
@@ -82,7 +93,7 @@ impl Allowance {
 /// The members of an archive.
 #[derive(Debug)]
 pub(in crate::catalogers) struct Archive<'a> {
-    bytes: &'a [u8],
+    file: content::Content<'a>,
     /// In the order of the central directory.
     pub(in crate::catalogers) entries: Vec<Entry<'a>>,
 }
@@ -93,15 +104,15 @@ pub(in crate::catalogers) struct Entry<'a> {
     pub(in crate::catalogers) name: &'a [u8],
     flags: u16,
     method: u16,
-    stored_bytes: usize,
+    stored_bytes: u64,
     /// Of the local header.
-    at: usize,
+    at: u64,
 }
 
 impl Entry<'_> {
-    /// Not compressed: reading it takes no memory.
+    /// Neither compressed nor encrypted: reading it takes no memory.
     pub(in crate::catalogers) fn is_stored(&self) -> bool {
-        self.method == 0
+        self.method == 0 && self.flags & 1 == 0
     }
 }
 
@@ -115,8 +126,8 @@ pub(in crate::catalogers) struct Content<'a> {
 
 impl<'a> Archive<'a> {
     /// Reads the central directory. Bytes before the archive, such as a script that starts it, are no hindrance.
-    pub(in crate::catalogers) fn open(bytes: &'a [u8], allowance: &mut Allowance) -> Result<Self, String> {
-        let (directory, shift) = directory(bytes)?;
+    pub(in crate::catalogers) fn open(file: content::Content<'a>, allowance: &mut Allowance) -> Result<Self, String> {
+        let (directory, shift) = directory(file)?;
         let mut entries = Vec::new();
         let mut rest = directory;
         while rest.starts_with(CENTRAL) {
@@ -130,7 +141,7 @@ impl<'a> Archive<'a> {
                 .ok_or_else(|| "limit-archive-entries: too many members, nested archives included".to_owned())?;
             entries.push(entry);
         }
-        Ok(Self { bytes, entries })
+        Ok(Self { file, entries })
     }
 
     /// Unpacks at most `most` bytes of a member.
@@ -144,7 +155,11 @@ impl<'a> Archive<'a> {
         if entry.flags & 1 != 0 {
             return Err(format!("member `{}` is encrypted", name()));
         }
-        let stored = self.stored(entry).ok_or_else(|| format!("member `{}` lies outside the archive", name()))?;
+        let outside = || format!("member `{}` lies outside the archive", name());
+        let header = LOCAL_BYTES + entry.name.len() as u64 + EXTRA_BYTES;
+        self.file.ahead(entry.at, entry.stored_bytes.saturating_add(header));
+        let part = self.part(entry).ok_or_else(outside)?;
+        let stored = part.get(0, part.size()).ok_or_else(outside)?;
         match entry.method {
             0 => {
                 let is_cut = stored.len() > most;
@@ -170,14 +185,25 @@ impl<'a> Archive<'a> {
         }
     }
 
+    /// A member that is not compressed, as a file of its own; `None` if it lies outside the archive.
+    pub(in crate::catalogers) fn stored(&self, entry: &Entry<'_>) -> Option<content::Content<'a>> {
+        // The directory of an archive is at its end.
+        let end = entry.at.saturating_add(LOCAL_BYTES + entry.name.len() as u64).saturating_add(entry.stored_bytes);
+        let directory = entry.stored_bytes.min(DIRECTORY_BYTES);
+        self.file.ahead(end.saturating_sub(directory), directory + EXTRA_BYTES);
+        self.part(entry)
+    }
+
     /// The bytes of a member as they are stored. The local header has lengths of its own for name and extra field.
-    fn stored(&self, entry: &Entry<'_>) -> Option<&'a [u8]> {
-        let header = self.bytes.get(entry.at..)?;
+    fn part(&self, entry: &Entry<'_>) -> Option<content::Content<'a>> {
+        let header = self.file.get(entry.at, LOCAL_BYTES)?;
         if !header.starts_with(LOCAL) {
             return None;
         }
-        let start = 30 + usize::from(u16_at(header, 26)?) + usize::from(u16_at(header, 28)?);
-        header.get(start..start.checked_add(entry.stored_bytes)?)
+        let names = u64::from(u16_at(header, 26)?) + u64::from(u16_at(header, 28)?);
+        let start = entry.at.checked_add(LOCAL_BYTES + names)?;
+        let end = start.checked_add(entry.stored_bytes)?;
+        (end <= self.file.size()).then(|| self.file.part(start, entry.stored_bytes))
     }
 }
 
@@ -200,56 +226,54 @@ pub(super) fn read_at_most(input: &mut impl Read, most: usize, out: &mut Vec<u8>
 }
 
 /// The central directory, and how far all offsets lie behind what is declared.
-fn directory(bytes: &[u8]) -> Result<(&[u8], usize), String> {
-    let from = bytes.len().saturating_sub(END_SEARCH);
-    let tail = bytes.get(from..).unwrap_or_default();
+fn directory(file: content::Content<'_>) -> Result<(&[u8], u64), String> {
+    let from = file.size().saturating_sub(END_SEARCH);
+    let tail = file.at_most(from, END_SEARCH).unwrap_or_default();
     // Backwards, as the comment may contain anything; an end record whose directory is not one is part of a comment.
     let mut found_any = false;
     for at in memchr::memmem::rfind_iter(tail, END) {
         found_any = true;
-        let end = from + at;
-        if let Some(found) = end64(bytes, end).or_else(|| end32(bytes, end)) {
+        let end = from + at as u64;
+        if let Some(found) = end64(file, end).or_else(|| end32(file, end)) {
             return Ok(found);
         }
     }
     Err(if found_any { "the end record points nowhere" } else { "not a zip archive, or cut short" }.to_owned())
 }
 
-fn end32(bytes: &[u8], end: usize) -> Option<(&[u8], usize)> {
-    let record = bytes.get(end..)?;
-    let (size, offset) = (u32_at(record, 12)?, u32_at(record, 16)?);
-    placed(bytes, end, usize::try_from(size).ok()?, usize::try_from(offset).ok()?)
+fn end32(file: content::Content<'_>, end: u64) -> Option<(&[u8], u64)> {
+    let record = file.get(end, 22)?;
+    placed(file, end, u32_at(record, 12)?.into(), u32_at(record, 16)?.into())
 }
 
-fn end64(bytes: &[u8], end: usize) -> Option<(&[u8], usize)> {
-    let locator = bytes.get(end.checked_sub(20)?..end)?;
+fn end64(file: content::Content<'_>, end: u64) -> Option<(&[u8], u64)> {
+    let locator = file.get(end.checked_sub(20)?, 20)?;
     if !locator.starts_with(LOCATOR64) {
         return None;
     }
     // Where it should be, and where it is if there are bytes before the archive.
-    let declared = usize::try_from(u64_at(locator, 8)?).ok()?;
+    let declared = u64_at(locator, 8)?;
     for at in [Some(declared), end.checked_sub(76)].into_iter().flatten() {
-        let Some(record) = bytes.get(at..).filter(|record| record.starts_with(END64)) else { continue };
-        let (size, offset) = (u64_at(record, 40)?, u64_at(record, 48)?);
-        return placed(bytes, at, usize::try_from(size).ok()?, usize::try_from(offset).ok()?);
+        let Some(record) = file.get(at, 56).filter(|record| record.starts_with(END64)) else { continue };
+        return placed(file, at, u64_at(record, 40)?, u64_at(record, 48)?);
     }
     None
 }
 
 /// The directory ends where the end record begins; what lies between there and the declared place was put in front.
-fn placed(bytes: &[u8], end: usize, size: usize, offset: usize) -> Option<(&[u8], usize)> {
+fn placed(file: content::Content<'_>, end: u64, size: u64, offset: u64) -> Option<(&[u8], u64)> {
     let start = end.checked_sub(size)?;
-    let directory = bytes.get(start..end)?;
+    let directory = file.get(start, size)?;
     if let Some(shift) = start.checked_sub(offset).filter(|_| directory.is_empty() || directory.starts_with(CENTRAL)) {
         return Some((directory, shift));
     }
     // Padding between directory and end record.
-    let directory = bytes.get(offset..offset.checked_add(size)?)?;
+    let directory = file.get(offset, size)?;
     directory.starts_with(CENTRAL).then_some((directory, 0))
 }
 
 /// The first line of a central directory, and what follows it.
-fn central(bytes: &[u8], shift: usize) -> Option<(Entry<'_>, &[u8])> {
+fn central(bytes: &[u8], shift: u64) -> Option<(Entry<'_>, &[u8])> {
     let name_end = 46 + usize::from(u16_at(bytes, 28)?);
     let extra_end = name_end + usize::from(u16_at(bytes, 30)?);
     let after = extra_end + usize::from(u16_at(bytes, 32)?);
@@ -271,8 +295,8 @@ fn central(bytes: &[u8], shift: usize) -> Option<(Entry<'_>, &[u8])> {
         name: bytes.get(46..name_end)?,
         flags: u16_at(bytes, 8)?,
         method: u16_at(bytes, 10)?,
-        stored_bytes: usize::try_from(stored_bytes).ok()?,
-        at: usize::try_from(at).ok()?.checked_add(shift)?,
+        stored_bytes,
+        at: at.checked_add(shift)?,
     };
     Some((entry, bytes.get(after..)?))
 }

@@ -71,6 +71,9 @@ WAR = archive([manifest(Implementation_Version="1.0"), ("WEB-INF/lib/outer-1.0.j
               stored=("WEB-INF/lib/commons-collections-3.2.1.jar",))
 write("nested/image/big.ear", archive([("web.war", WAR)]))
 write("nested/image/run.jar", b"#!/bin/sh\nexec java -jar \"$0\"\n" + archive([("BOOT-INF/lib/a-1.jar", COLLECTIONS)]))
+write("nested/image/boot.jar", archive([manifest(Main_Class="Boot"), ("BOOT-INF/lib/a-1.jar", COLLECTIONS),
+                                        ("BOOT-INF/lib/outer-1.0.jar", INNER)],
+                                       stored=("BOOT-INF/lib/a-1.jar", "BOOT-INF/lib/outer-1.0.jar")))
 
 
 def project(group, artifact, body):
