@@ -156,6 +156,8 @@ impl Cataloger for Snap {
         for (folder, evidence) in [(SNAPS, PackageEvidence::Installed), (SEEDS, PackageEvidence::Declared)] {
             for (file, name, revision) in files(image.files, folder) {
                 if seen.insert((name.to_owned(), Some(revision.to_owned()))) {
+                    let message = "a file system in a file (squashfs), which is not opened: what is in it is not known";
+                    joined.problems.push(Problem::new("unopened-file", file.path.to_string(), message));
                     joined.packages.push(Package {
                         evidence,
                         layer: file.layer,

@@ -4,6 +4,7 @@
 
 mod anchore_cli;
 mod command;
+mod composer;
 mod copied;
 mod documents;
 mod errors;

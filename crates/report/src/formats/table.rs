@@ -87,6 +87,7 @@ fn packages(text: &mut String, analysis: &Analysis, style: Style) {
         text.push('\n');
     }
     let _ = writeln!(text, "{}", counted(analysis.packages.len(), "package"));
+    inspected::privileged(text, analysis);
 }
 
 fn vulnerabilities(text: &mut String, report: &Report<'_>, matches: &Matches, style: Style) {

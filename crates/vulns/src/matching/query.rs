@@ -77,6 +77,23 @@ fn without_rebuild(kind: PackageKind, version: &str) -> Cow<'_, str> {
     }
 }
 
+/// Bitnami numbers its builds of one release, `17.2.0-8`; its advisories are about releases, and the few that name a build
+/// do so to tell that it is fixed. A semantic version with a dash would come before its release.
+fn without_revision(version: &str) -> &str {
+    /// A longer number is a date.
+    const DIGITS: usize = 4;
+    match version.rsplit_once('-') {
+        Some((release, number))
+            if !release.is_empty()
+                && (1..=DIGITS).contains(&number.len())
+                && number.bytes().all(|byte| byte.is_ascii_digit()) =>
+        {
+            release
+        }
+        _ => version,
+    }
+}
+
 /// `v4` and `v4.1` are tags that are moved along with releases: they stand for the latest of their series.
 fn latest(version: &str) -> Cow<'_, str> {
     const LAST: &str = ".999999999";
@@ -116,9 +133,48 @@ pub(super) fn language<'a>(ecosystem: &str, identity: &Identity<'a>) -> Vec<Quer
             Cow::Owned(format!("go{}", package.version))
         }
         PackageKind::GithubAction => latest(&package.version),
+        PackageKind::Bitnami => without_revision(&package.version).into(),
         _ => package.version.as_str().into(),
     };
     let mut queries = vec![query(name, version)];
     queries.extend(identity.toolchain.map(|toolchain| query("stdlib".into(), toolchain.into())));
     queries
+}
+
+#[cfg(test)]
+mod tests {
+    use killick_model::version::{Scheme, compare};
+
+    use super::*;
+
+    /// Versions of packages and bounds of advisories as they are in Bitnami's data.
+    #[test]
+    fn a_build_of_bitnami_is_its_release() {
+        for (package, bound, want) in [
+            ("17.2.0-8", "17.2.0", "="),
+            ("17.2.0-8", "17.2.1", "<"),
+            ("17.2.0", "17.2.0", "="),
+            ("5.15.12-3", "5.15.12", "="),
+            ("4.0.20-0", "4.0.20-0", ">"),
+            ("1.81.0-1", "1.81.0-1", ">"),
+            ("1.80.9-12", "1.81.0-1", "<"),
+            ("1.62.0-0", "1.62.0-0", ">"),
+            ("2.6.0-rc1", "2.6.0", "<"),
+            ("2.6.0-rc1-2", "2.6.0-rc1", "="),
+            ("2.6.0-5", "2.6.0-rc1", ">"),
+            ("3.6.5-8-g210218", "3.6.5", "<"),
+            ("0.0.0-20250807212521", "0.0.0", "<"),
+            ("7.2.4-10", "7.2.10", "<"),
+        ] {
+            let order = compare(Scheme::Semver, without_revision(package), bound).expect("versions");
+            let found = match order {
+                std::cmp::Ordering::Less => "<",
+                std::cmp::Ordering::Equal => "=",
+                std::cmp::Ordering::Greater => ">",
+            };
+            assert_eq!(found, want, "{package} {bound}");
+        }
+        assert_eq!(without_revision("-1"), "-1");
+        assert_eq!(without_revision("1-"), "1-");
+    }
 }

@@ -1,9 +1,12 @@
 //! What inspectors saw: secrets, malware, changed files of packages, and the number of what was looked for.
 
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use killick_model::analysis::Analysis;
-use killick_model::inspection::{ChangedFile, Difference, MalwareScan, SecretScan};
+use killick_model::file::FileKind;
+use killick_model::inspection::{ChangedFile, Difference, LicenseScan, MalwareScan, SecretScan};
 
 use super::layout::{Colour, paint, plain, table};
 use super::{Style, counted};
@@ -23,6 +26,9 @@ pub(super) fn write(text: &mut String, analysis: &Analysis, style: Style) {
     if let Some(changed) = &inspection.package_files {
         package_files(text, analysis, changed, style);
     }
+    if let Some(scan) = &inspection.licenses {
+        licenses(text, scan, style);
+    }
     if let Some(files) = &inspection.content_search {
         let rows: Vec<_> = files
             .iter()
@@ -38,6 +44,58 @@ pub(super) fn write(text: &mut String, analysis: &Analysis, style: Style) {
         let rows = files.iter().map(|file| vec![plain(&file.path.to_string()), file.content.len().to_string()]);
         section(text, &["RETRIEVED FILE", "BYTES"], rows.collect(), "file retrieved", "files retrieved", style);
     }
+}
+
+/// How many packages and files there are of each licence, the most frequent first.
+fn licenses(text: &mut String, scan: &LicenseScan, style: Style) {
+    let mut counts: BTreeMap<&str, (usize, usize)> = BTreeMap::new();
+    for package in &scan.packages {
+        for license in package.expression.iter().chain(&package.unknown) {
+            counts.entry(license).or_default().0 += 1;
+        }
+    }
+    for file in &scan.files {
+        let mut named: Vec<&str> = file.evidence.iter().map(|evidence| evidence.expression.as_str()).collect();
+        named.sort_unstable();
+        named.dedup();
+        for license in named {
+            counts.entry(license).or_default().1 += 1;
+        }
+    }
+    let total = counts.len();
+    let mut counts: Vec<_> = counts.into_iter().collect();
+    counts.sort_by_key(|(license, (packages, files))| (Reverse(*packages), Reverse(*files), *license));
+    let rows = counts
+        .iter()
+        .take(MAX_ROWS)
+        .map(|(license, (packages, files))| cells([&shortened(license), &packages.to_string(), &files.to_string()]));
+    section_of(text, &["LICENCE", "PACKAGES", "FILES"], rows.collect(), style);
+    if total > MAX_ROWS {
+        let _ = writeln!(text, "and {} more", total - MAX_ROWS);
+    }
+    let _ = writeln!(text, "{}", counted(total, "licence"));
+}
+
+/// A licence expression may name all that a distribution package holds.
+fn shortened(text: &str) -> String {
+    const MAX_LETTERS: usize = 80;
+    match text.char_indices().nth(MAX_LETTERS) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
+/// Files that run as their owner or group, whoever starts them.
+pub(super) fn privileged(text: &mut String, analysis: &Analysis) {
+    const MAX_PATHS: usize = 10;
+    let privileged = analysis.files.iter().filter(|file| file.kind == FileKind::File && file.mode & 0o6000 != 0);
+    let paths: Vec<String> = privileged.map(|file| plain(&file.path.to_string())).collect();
+    if paths.is_empty() {
+        return;
+    }
+    let shown = paths.get(..MAX_PATHS).unwrap_or(&paths).join(", ");
+    let more = if paths.len() > MAX_PATHS { format!(" and {} more", paths.len() - MAX_PATHS) } else { String::new() };
+    let _ = writeln!(text, "{} with setuid or setgid: {shown}{more}", counted(paths.len(), "file"));
 }
 
 fn malware(text: &mut String, scans: &[MalwareScan], style: Style) {
