@@ -102,7 +102,8 @@ pub(crate) fn stage(path: PathBuf, name: String, options: &StageOptions) -> Resu
         source: Arc::new(StoredLayer {
             promise,
             blob: Arc::new(blob),
-            zstd_window_log: limits.zstd_window_log,
+            table: None,
+            limits: limits.clone(),
             progress: options.progress.clone(),
         }),
     };

@@ -155,7 +155,8 @@ fn layer(archive: &Archive, member: &str, diff_id: &Digest, options: &StageOptio
         source: Arc::new(StoredLayer {
             promise,
             blob,
-            zstd_window_log: options.limits.zstd_window_log,
+            table: None,
+            limits: options.limits.clone(),
             progress: options.progress.clone(),
         }),
     })

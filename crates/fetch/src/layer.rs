@@ -8,14 +8,19 @@
 mod decode;
 mod raw;
 mod reader;
+pub mod table;
 
 use std::io::{self, BufRead, Read};
+use std::ops::Range;
 use std::sync::Arc;
 
 use killick_model::digest::Digest;
 use killick_model::hint::Hint;
 use killick_model::image::LayerSource;
+use killick_model::listing::{Listing, Unusable};
 
+use crate::layer::table::TablePromise;
+use crate::limits::Limits;
 use crate::progress::{self, Event, Progress};
 
 /// Why the bytes of a layer are not those that were promised. Found inside the [`io::Error`] of a layer's reader.
@@ -76,6 +81,28 @@ pub enum LayerError {
         /// `xz`, `bzip2`.
         format: &'static str,
     },
+    /// The table of contents is another than the manifest promises.
+    #[error("the table of contents of layer `{layer}` has the digest `{actual}` instead of `{expected}`")]
+    WrongTable {
+        /// The layer's diffID.
+        layer: Digest,
+        /// As promised by the manifest.
+        expected: Digest,
+        /// As computed.
+        actual: Digest,
+    },
+    /// A file, or a chunk of it, is another than the table of contents says.
+    #[error("the content of `{path}` in layer `{layer}` has the digest `{actual}` instead of `{expected}`")]
+    WrongContent {
+        /// The layer's diffID.
+        layer: Digest,
+        /// The file.
+        path: String,
+        /// As the table of contents says.
+        expected: Digest,
+        /// As computed.
+        actual: Digest,
+    },
     /// An earlier read of this reader failed.
     #[error("layer `{layer}` was already found to be damaged")]
     Failed {
@@ -93,6 +120,9 @@ impl Hint for LayerError {
             Self::WrongDiffId { .. } => {
                 "the image was built wrongly, or its configuration was changed: do not trust it"
             }
+            Self::WrongTable { .. } | Self::WrongContent { .. } => {
+                "the image was damaged, or built to show different files to different readers: read it without `--lazy`"
+            }
             _ => return None,
         };
         Some(hint.to_owned())
@@ -108,6 +138,11 @@ impl From<LayerError> for io::Error {
 /// Opens stored bytes, any number of times.
 pub(crate) trait Blob: Send + Sync {
     fn open(&self) -> io::Result<Box<dyn Read + Send>>;
+
+    /// Opens only these of them; an [`Unusable`] inside the error, now or while reading, says that only all can be had.
+    fn open_part(&self, _part: Range<u64>) -> io::Result<Box<dyn Read + Send>> {
+        Err(Unusable("its source does not give parts of layers".to_owned()).into())
+    }
 
     /// Where they begin in what they are read from, if that is read forward only.
     fn position(&self) -> u64 {
@@ -129,7 +164,9 @@ pub(crate) struct Promise {
 pub(crate) struct StoredLayer {
     pub(crate) promise: Promise,
     pub(crate) blob: Arc<dyn Blob>,
-    pub(crate) zstd_window_log: u32,
+    /// The table of contents by which it may be read, if it has one and that is wanted.
+    pub(crate) table: Option<TablePromise>,
+    pub(crate) limits: Limits,
     pub(crate) progress: Option<Arc<dyn Progress>>,
 }
 
@@ -139,11 +176,20 @@ impl LayerSource for StoredLayer {
         let diff_id = promise.diff_id.clone();
         progress::report(self.progress.as_ref(), Event::LayerOpened { diff_id: &diff_id, bytes: promise.size });
         let raw = raw::RawReader::new(self.blob.open()?, promise, self.progress.clone());
-        let decoder = decode::Decoder::new(raw, self.zstd_window_log);
+        let decoder = decode::Decoder::new(raw, self.limits.zstd_window_log);
         Ok(Box::new(reader::LayerReader::start(decoder, diff_id, self.progress.clone())?))
     }
 
     fn position(&self) -> u64 {
         self.blob.position()
+    }
+
+    fn listing_digest(&self) -> Option<&Digest> {
+        self.table.as_ref().map(TablePromise::digest)
+    }
+
+    fn listing(&self) -> io::Result<Arc<dyn Listing>> {
+        let Some(table) = &self.table else { return Err(Unusable("there is none".to_owned()).into()) };
+        Ok(Arc::new(table::fetch(self, table)?))
     }
 }

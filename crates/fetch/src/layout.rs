@@ -369,7 +369,8 @@ fn stored(
         source: Arc::new(StoredLayer {
             promise,
             blob,
-            zstd_window_log: options.limits.zstd_window_log,
+            table: None,
+            limits: options.limits.clone(),
             progress: options.progress.clone(),
         }),
     })

@@ -29,6 +29,10 @@ pub struct Limits {
     /// Base-two logarithm of the largest zstd window: the memory one open zstd layer may take. Encoders go beyond
     /// 8 MiB only when asked for "ultra" levels.
     pub zstd_window_log: u32,
+    /// Bytes of a layer's table of contents, packed or unpacked. A layer with a larger one is read whole.
+    pub table_bytes: u64,
+    /// Entries and chunks of one.
+    pub table_entries: usize,
 }
 
 impl Default for Limits {
@@ -45,6 +49,8 @@ impl Default for Limits {
             directory_bytes: 256 << 30,
             directory_depth: 1000,
             zstd_window_log: 25,
+            table_bytes: 64 << 20,
+            table_entries: 300_000,
         }
     }
 }

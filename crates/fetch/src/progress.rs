@@ -53,6 +53,11 @@ pub enum Event<'a> {
         /// Its identity.
         diff_id: &'a Digest,
     },
+    /// The table of contents of a layer was verified: only what is wanted of it will be fetched.
+    LayerListed {
+        /// Its identity.
+        diff_id: &'a Digest,
+    },
     /// A request did not succeed and will be repeated.
     Retrying {
         /// What is asked for.

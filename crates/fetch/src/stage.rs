@@ -36,6 +36,9 @@ pub struct StageOptions {
     pub attachments: bool,
     /// Fetch layers from where a manifest says, if the registry does not have them. Any host may be named there.
     pub foreign_layers: bool,
+    /// Let layers of a registry be read by their tables of contents, which are verified, where they have one. Their
+    /// stored bytes and their diffIDs are not verified then: the table may list other files than the layer has.
+    pub lazy: bool,
     /// What is refused.
     pub limits: Limits,
     /// Who hears about it.

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::attachment::StagedAttachment;
 use crate::digest::Digest;
+use crate::listing::{Listing, Unusable};
 use crate::problem::Problem;
 
 /// Operating system and processor an image is for, written `os/architecture[/variant]`.
@@ -181,6 +182,17 @@ pub trait LayerSource: Send + Sync {
     /// gets them in one pass, whatever they come from.
     fn position(&self) -> u64 {
         0
+    }
+
+    /// The digest of the layer's table of contents, as the manifest promises it, if the layer may be read by it.
+    fn listing_digest(&self) -> Option<&Digest> {
+        None
+    }
+
+    /// Fetches and verifies the table of contents. An [`Unusable`] inside the error means that the layer is to be read
+    /// whole. Must be called outside an async context: it may block.
+    fn listing(&self) -> io::Result<Arc<dyn Listing>> {
+        Err(Unusable("there is none".to_owned()).into())
     }
 }
 

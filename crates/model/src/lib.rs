@@ -15,6 +15,7 @@ pub mod hint;
 pub mod image;
 pub mod inspection;
 pub mod links;
+pub mod listing;
 pub mod matching;
 pub mod package;
 pub mod path;

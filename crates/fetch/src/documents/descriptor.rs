@@ -9,6 +9,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::error::DocumentError;
+use crate::layer::table::TablePromise;
 
 /// A descriptor as written. Everything but digest and size may be missing or odd.
 #[derive(Debug, Deserialize)]
@@ -64,6 +65,8 @@ pub(crate) struct Layer {
     pub(crate) size: u64,
     /// Where else than at the image it may be, if its publisher does not let others keep it.
     pub(crate) foreign: Option<Vec<String>>,
+    /// Its table of contents, if the manifest promises one.
+    pub(crate) table: Option<TablePromise>,
 }
 
 impl Entry {
@@ -104,7 +107,16 @@ pub(super) fn annotations(written: Option<Map<String, Value>>) -> BTreeMap<Strin
     texts.take(ANNOTATIONS).collect()
 }
 
+fn annotation<'a>(annotations: Option<&'a Map<String, Value>>, key: &str) -> Option<&'a str> {
+    annotations?.get(key)?.as_str()
+}
+
 impl RawDescriptor {
+    /// The table of contents that its annotations promise.
+    pub(super) fn table(&self) -> Option<TablePromise> {
+        TablePromise::read(|key| annotation(self.annotations.as_ref(), key))
+    }
+
     pub(super) fn digest(&self, what: &'static str, subject: &str) -> Result<Digest, DocumentError> {
         self.digest.parse().map_err(|_| DocumentError::BadDigest {
             what,
@@ -127,10 +139,7 @@ impl RawDescriptor {
             let variant = platform.variant.filter(|variant| !variant.is_empty());
             (!os.is_empty() && !architecture.is_empty()).then_some(Platform { os, architecture, variant })
         });
-        let annotation = |key: &str| {
-            let value = self.annotations.as_ref()?.get(key)?.as_str()?;
-            Some(value.to_owned())
-        };
+        let annotation = |key: &str| annotation(self.annotations.as_ref(), key).map(str::to_owned);
         Ok(Entry {
             media_type: self.media_type.unwrap_or_default(),
             digest,

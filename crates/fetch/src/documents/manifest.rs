@@ -125,7 +125,7 @@ fn manifest(
         });
     }
     let digest = config.digest("manifest", subject)?;
-    let config = Layer { digest, media_type: config_type, size: config.size, foreign: None };
+    let config = Layer { digest, media_type: config_type, size: config.size, foreign: None, table: None };
     super::check_size("configuration", subject, config.size, limits)?;
     let layers = raw_layers.into_iter().map(|layer| self::layer(subject, &layer)).collect::<Result<_, _>>()?;
     Ok(Manifest { config, layers })
@@ -139,7 +139,8 @@ fn layer(subject: &str, raw: &RawDescriptor) -> Result<Layer, DocumentError> {
         return Err(DocumentError::Unsupported { what: "layer", subject: subject.to_owned(), media_type });
     }
     let foreign = (is_foreign || !urls.is_empty()).then_some(urls);
-    Ok(Layer { digest: raw.digest("manifest", subject)?, media_type, size: raw.size, foreign })
+    let table = raw.table();
+    Ok(Layer { digest: raw.digest("manifest", subject)?, media_type, size: raw.size, foreign, table })
 }
 
 impl Manifest {

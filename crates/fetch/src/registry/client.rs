@@ -75,6 +75,25 @@ impl Answer {
     }
 }
 
+/// Which bytes of a blob are wanted.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Bytes {
+    pub(super) first: u64,
+    /// Those before this one; without it, all that follow.
+    pub(super) end: Option<u64>,
+}
+
+impl Bytes {
+    /// RFC 9110, 14.1.2; nothing for a whole blob.
+    fn range(self) -> Option<String> {
+        match self {
+            Self { first: 0, end: None } => None,
+            Self { first, end: None } => Some(format!("bytes={first}-")),
+            Self { first, end: Some(end) } => Some(format!("bytes={first}-{}", end.saturating_sub(1))),
+        }
+    }
+}
+
 /// What is asked for.
 pub(super) struct Ask<'a> {
     method: Method,
@@ -82,8 +101,8 @@ pub(super) struct Ask<'a> {
     path: String,
     /// Of the registry itself, instead of what is below the repository.
     page: Option<Url>,
-    /// The first byte.
-    range: Option<u64>,
+    /// Which bytes, in the form of the header.
+    range: Option<String>,
     /// Nothing is wanted if it is this one.
     etag: Option<&'a str>,
     /// Where there is none, that is no reason to say who we are.
@@ -273,21 +292,21 @@ impl Client {
         .await
     }
 
-    /// Starts to read a blob from `offset`, which the answer may ignore.
-    pub(super) async fn blob(&self, digest: &Digest, offset: u64, what: &str) -> Result<Response, RegistryError> {
-        let ask = Ask { range: Some(offset).filter(|offset| *offset > 0), ..Ask::get(format!("blobs/{digest}")) };
+    /// Starts to read the wanted bytes of a blob, which the answer may ignore.
+    pub(super) async fn blob(&self, digest: &Digest, wanted: Bytes, what: &str) -> Result<Response, RegistryError> {
+        let ask = Ask { range: wanted.range(), ..Ask::get(format!("blobs/{digest}")) };
         self.repeatedly(what, || self.send(&ask, what)).await
     }
 
     /// Starts to read from elsewhere, as a stranger: a URL that a manifest names.
-    pub(super) async fn elsewhere(&self, url: &Url, offset: u64, what: &str) -> Result<Response, RegistryError> {
+    pub(super) async fn elsewhere(&self, url: &Url, wanted: Bytes, what: &str) -> Result<Response, RegistryError> {
         match self.reach.check(url) {
             Ok(()) if !address::is_same_origin(url, &self.base) => {}
             // It would be asked with our credentials.
             Ok(()) => return Err(self.not_elsewhere(what, "to itself")),
             Err(refused) => return Err(self.forbidden(refused)),
         }
-        let ask = Ask { range: Some(offset).filter(|offset| *offset > 0), ..Ask::get(String::new()) };
+        let ask = Ask { range: wanted.range(), ..Ask::get(String::new()) };
         self.repeatedly(what, || async {
             let response = self.follow(url.clone(), &ask, what).await?;
             match response.status().as_u16() {
@@ -427,8 +446,8 @@ impl Client {
                     request = request.header(AUTHORIZATION, header);
                 }
             }
-            if let Some(offset) = ask.range {
-                request = request.header(RANGE, format!("bytes={offset}-"));
+            if let Some(range) = &ask.range {
+                request = request.header(RANGE, range);
             }
             if let Some(etag) = ask.etag {
                 request = request.header(IF_NONE_MATCH, etag);

@@ -1,16 +1,19 @@
-//! Blobs from a registry: resumed where they broke off, handed from the runtime to a blocking reader.
+//! Blobs from a registry, whole or in part: resumed where they broke off, handed from the runtime to a blocking reader.
 
 use std::io::{self, Read};
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Buf as _, Bytes};
 use http::header::CONTENT_RANGE;
 use killick_model::digest::Digest;
+use killick_model::listing::Unusable;
 use reqwest::{Response, StatusCode};
 use tokio::runtime::Handle;
 use url::Url;
 
+use super::client::Bytes as Wanted;
 use super::error::RegistryError;
 use super::upstreams::Upstreams;
 use crate::channel::{ChannelWriter, channel};
@@ -37,11 +40,26 @@ impl RegistryBlob {
 
 impl Blob for RegistryBlob {
     fn open(&self) -> io::Result<Box<dyn Read + Send>> {
+        Ok(self.start(None))
+    }
+
+    fn open_part(&self, part: Range<u64>) -> io::Result<Box<dyn Read + Send>> {
+        Ok(self.start(Some(part)))
+    }
+}
+
+impl RegistryBlob {
+    fn start(&self, part: Option<Range<u64>>) -> Box<dyn Read + Send> {
         let (writer, reader) = channel();
-        let download = Download::new(Arc::clone(&self.upstreams), self.digest.clone(), self.size, self.urls.clone());
+        let mut download =
+            Download::new(Arc::clone(&self.upstreams), self.digest.clone(), self.size, self.urls.clone());
+        if let Some(part) = part {
+            (download.begin, download.offset, download.size, download.is_part) =
+                (part.start, part.start, part.end, true);
+        }
         // Ends by itself when the blob or the reader does.
         self.runtime.spawn(download.run(writer));
-        Ok(Box::new(reader))
+        Box::new(reader)
     }
 }
 
@@ -51,13 +69,17 @@ struct Download {
     /// Where it may be if they do not have it.
     urls: Vec<Url>,
     digest: Digest,
+    /// Where what is wanted begins and ends.
+    begin: u64,
     size: u64,
+    /// Only a part of the blob is wanted, and not to be had at the price of all of it.
+    is_part: bool,
     /// The place it comes from: by its number among the registries, and then among the addresses.
     place: usize,
     /// Places that broke off too often.
     given_up: Vec<usize>,
     what: String,
-    /// Bytes handed out.
+    /// The first byte that was not handed out yet.
     offset: u64,
     /// Bytes of the current answer that were handed out before.
     repeated: u64,
@@ -77,7 +99,9 @@ impl Download {
             upstreams,
             urls,
             digest,
+            begin: 0,
             size,
+            is_part: false,
             place: 0,
             given_up: Vec::new(),
             what,
@@ -99,6 +123,11 @@ impl Download {
                     }
                 }
                 Ok(None) => return,
+                Err(error @ (RegistryError::NoParts { .. } | RegistryError::Status { status: 400..=499, .. }))
+                    if self.is_part =>
+                {
+                    return writer.fail(Unusable(error.to_string())).await;
+                }
                 Err(error) => return writer.fail(error).await,
             }
         }
@@ -122,6 +151,10 @@ impl Download {
                     let repeated = usize::try_from(self.repeated).unwrap_or(usize::MAX).min(bytes.len());
                     bytes.advance(repeated);
                     self.repeated -= repeated as u64;
+                    if self.is_part {
+                        let wanted = self.size.saturating_sub(self.offset);
+                        bytes.truncate(usize::try_from(wanted).unwrap_or(usize::MAX));
+                    }
                     if !bytes.is_empty() {
                         self.offset += bytes.len() as u64;
                         self.fruitless = 0;
@@ -141,6 +174,10 @@ impl Download {
         self.repeated = match (response.status(), begins) {
             (StatusCode::PARTIAL_CONTENT, Some(begin)) if begin <= self.offset => self.offset - begin,
             (StatusCode::PARTIAL_CONTENT, _) => return Err(self.interrupted()),
+            _ if self.is_part => {
+                let registry = self.upstreams.client().registry.clone();
+                return Err(RegistryError::NoParts { registry, what: self.what.clone() });
+            }
             // The whole blob again: what we have is passed over.
             _ => self.offset,
         };
@@ -149,7 +186,8 @@ impl Download {
 
     /// Asks the registries, and then whoever else may have it.
     async fn ask(&mut self) -> Result<Response, RegistryError> {
-        let refused = match self.upstreams.start(&self.digest, self.offset, &self.what, &self.given_up).await {
+        let wanted = Wanted { first: self.offset, end: Some(self.size).filter(|_| self.is_part) };
+        let refused = match self.upstreams.start(&self.digest, wanted, &self.what, &self.given_up).await {
             Ok((place, response)) => {
                 self.place = place;
                 return Ok(response);
@@ -160,7 +198,7 @@ impl Download {
             if self.given_up.contains(&place) {
                 continue;
             }
-            match self.upstreams.client().elsewhere(url, self.offset, &self.what).await {
+            match self.upstreams.client().elsewhere(url, wanted, &self.what).await {
                 Ok(response) => {
                     self.place = place;
                     return Ok(response);
@@ -199,8 +237,8 @@ impl Download {
     fn check_pace(&self) -> Result<(), RegistryError> {
         let client = self.upstreams.client();
         let timeouts = &client.options.timeouts;
-        let is_slow =
-            self.waited > GRACE && self.offset / self.waited.as_secs().max(1) < timeouts.layer_bytes_per_second;
+        let came = self.offset.saturating_sub(self.begin);
+        let is_slow = self.waited > GRACE && came / self.waited.as_secs().max(1) < timeouts.layer_bytes_per_second;
         if is_slow || self.waited > timeouts.layer {
             return Err(client.too_slow(&self.what));
         }

@@ -176,6 +176,14 @@ pub enum RegistryError {
         /// The limit.
         limit: u64,
     },
+    /// It does not send parts of a blob.
+    #[error("registry `{registry}` sends all of {what} where a part was asked for")]
+    NoParts {
+        /// The host.
+        registry: String,
+        /// What was asked for.
+        what: String,
+    },
     /// A redirect that we do not follow.
     #[error("registry `{registry}` redirected the request for {what} {reason}")]
     Redirect {

@@ -205,7 +205,8 @@ impl<'a> Staging<'a> {
             source: Arc::new(StoredLayer {
                 promise,
                 blob: Arc::new(blob),
-                zstd_window_log: self.options.limits.zstd_window_log,
+                table: layer.table.clone().filter(|_| self.options.lazy),
+                limits: self.options.limits.clone(),
                 progress: self.options.progress.clone(),
             }),
         }

@@ -11,7 +11,7 @@ use killick_model::digest::Digest;
 use killick_model::reference::Reference;
 use reqwest::Response;
 
-use super::client::{Answer, Client};
+use super::client::{Answer, Bytes, Client};
 use super::error::RegistryError;
 use super::mirrors::{self, MirrorFor, Place, Transport};
 use super::referrers::{self, Listing};
@@ -122,16 +122,16 @@ impl Upstreams {
         self.each(MirrorFor::Digests, &[], ask).await.map(|(_, bytes)| bytes)
     }
 
-    /// Starts to read a blob from `offset`, which the answer may ignore, at a place that is not among those given up.
-    /// Says which.
+    /// Starts to read the wanted bytes of a blob, which the answer may ignore, at a place that is not among those given
+    /// up. Says which.
     pub(super) async fn start(
         &self,
         digest: &Digest,
-        offset: u64,
+        wanted: Bytes,
         what: &str,
         given_up: &[usize],
     ) -> Result<(usize, Response), RegistryError> {
-        let ask = |client: Arc<Client>| boxed(async move { Ok(client.blob(digest, offset, what).await?) });
+        let ask = |client: Arc<Client>| boxed(async move { Ok(client.blob(digest, wanted, what).await?) });
         match self.each(MirrorFor::Digests, given_up, ask).await {
             Ok(started) => Ok(started),
             Err(StageError::Registry(error)) => Err(error),

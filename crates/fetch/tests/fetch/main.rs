@@ -11,6 +11,7 @@ mod hostile;
 mod indexes;
 mod local;
 mod made_images;
+mod parts;
 mod registry;
 mod tls;
 mod upstreams;
