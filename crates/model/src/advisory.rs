@@ -240,6 +240,9 @@ pub enum Qualifier {
         /// Exported functions and methods; empty for the whole package.
         symbols: Vec<String>,
     },
+    /// Only builds that carry this mark in their version: those of a stream that is maintained apart, such as
+    /// `.el9_2` (extended support of one minor release) or `esm`.
+    Build(String),
 }
 
 /// What is known about a CVE whatever the package.

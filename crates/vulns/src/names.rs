@@ -78,6 +78,7 @@ pub(crate) fn url(id: &str, provider: &str) -> Option<String> {
     let prefix = id.split_once('-').map_or(id, |(prefix, _)| prefix);
     Some(match prefix {
         _ if provider == "debian" => format!("https://security-tracker.debian.org/tracker/{id}"),
+        "CVE" if provider == "rhel" => format!("https://access.redhat.com/security/cve/{id}"),
         "CVE" => format!("https://nvd.nist.gov/vuln/detail/{id}"),
         "GHSA" => format!("https://github.com/advisories/{id}"),
         "GO" => format!("https://pkg.go.dev/vuln/{id}"),

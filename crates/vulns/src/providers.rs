@@ -12,6 +12,7 @@ pub use self::sink::{Filing, Namespace, Sink};
 
 mod alpine;
 mod anchore;
+mod csaf;
 mod cvelist;
 mod debian;
 mod epss;
@@ -20,9 +21,13 @@ mod json;
 mod kev;
 mod nvd;
 mod osv;
+mod oval;
+mod rhel;
+mod said;
 mod sink;
 #[cfg(test)]
 pub(crate) mod tests;
+mod xml;
 
 /// Every provider, by name.
 pub const PROVIDERS: &[Provider] = &[
@@ -34,6 +39,7 @@ pub const PROVIDERS: &[Provider] = &[
     kev::PROVIDER,
     nvd::PROVIDER,
     osv::PROVIDER,
+    rhel::PROVIDER,
 ];
 
 /// One source of advisories.

@@ -3,11 +3,14 @@
 use killick_model::advisory::{Rating, RatingValue};
 use killick_model::severity::{Cvss, Severity};
 
-/// Whose rating counts, first one first, after the vendor of a distribution package. Raters not listed come last.
+/// Whose rating counts, first one first, after the vendor's word for a distribution package. Raters not listed come
+/// last.
 ///
-/// The reviewers of an ecosystem know the package; the CNA knows the flaw; CISA and the NVD rate from the outside.
-pub const SEVERITY_ORDER: &[&str] =
-    &["ghsa", "go", "rustsec", "pysec", "rubysec", "bit", "cna", "adp", "nvd", "nswg", "jlsec"];
+/// Vendors rate their own packages; the reviewers of an ecosystem know the package; the CNA knows the flaw; CISA and the NVD rate from the outside.
+pub const SEVERITY_ORDER: &[&str] = &[
+    "rhel", "suse", "ubuntu", "ol", "ghsa", "go", "rustsec", "pysec", "rubysec", "bit", "cna", "adp", "nvd", "nswg",
+    "jlsec",
+];
 
 /// A score in tenths, as CVSS publishes them.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped to 0..=100 before")]

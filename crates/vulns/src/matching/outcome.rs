@@ -1,6 +1,6 @@
 //! What a statement means for a version.
 
-use killick_model::advisory::{Advisory, AdvisoryKind, Qualifier, Statement, Verdict};
+use killick_model::advisory::{Advisory, AdvisoryKind, Level, Qualifier, Statement, Verdict};
 use killick_model::matching::{FixState, SuppressionReason};
 use killick_model::package::{Package, PackageDetails, PackageKind};
 use killick_model::problem::Problem;
@@ -59,7 +59,8 @@ pub(crate) fn outcome(
     epoch: Epoch,
     package: &Package,
 ) -> Outcome {
-    if !qualifies(statement, package) || (statement.versions.scheme == Scheme::Rpm && other_build(statement, version)) {
+    let has_lines = matches!(statement.versions.scheme, Scheme::Rpm | Scheme::Dpkg);
+    if !qualifies(statement, package) || (has_lines && other_build(statement, version)) {
         return Outcome::OutsideRange;
     }
     match (statement.versions.contains_with(version, epoch), statement.verdict) {
@@ -94,15 +95,46 @@ fn qualifies(statement: &Statement, package: &Package) -> bool {
         Qualifier::Architectures(wanted) => {
             package.architecture.as_ref().is_none_or(|architecture| wanted.contains(architecture))
         }
-        // Which symbols a binary links, which repository or module stream a package is from: not known yet.
-        Qualifier::Module(_) | Qualifier::Repository(_) | Qualifier::GoImport { .. } => true,
+        Qualifier::Module(wanted) => is_of_module(package, wanted),
+        Qualifier::Build(mark) => has_mark(&package.version, mark),
+        // Which symbols a binary links, which repository a package is from: not known yet.
+        Qualifier::Repository(_) | Qualifier::GoImport { .. } => true,
     })
 }
 
-/// A build for a module stream and a plain build have versions that do not compare.
+/// Whether a package is of the module stream `name:stream`. Rebuilds of modules lose their label at times; that they
+/// are of some module is seen in their version then.
+fn is_of_module(package: &Package, wanted: &str) -> bool {
+    let label = match &package.details {
+        PackageDetails::Rpm { module, .. } => module.as_deref(),
+        _ => None,
+    };
+    match label {
+        Some(label) => label.strip_prefix(wanted).is_some_and(|rest| rest.is_empty() || rest.starts_with(':')),
+        None => package.version.contains(".module"),
+    }
+}
+
+/// Whether a version carries the mark of a build, `.el9_2` but not `.el9_20`.
+fn has_mark(version: &str, mark: &str) -> bool {
+    let is_number = |rest: &str| rest.starts_with(|next: char| next.is_ascii_digit());
+    version.match_indices(mark).any(|(at, _)| {
+        let rest = version.get(at + mark.len()..).unwrap_or_default();
+        !mark.ends_with(|last: char| last.is_ascii_digit()) || !is_number(rest)
+    })
+}
+
+/// Marks of builds whose versions do not compare with those of plain builds: module streams, kernels that are patched
+/// while they run, validated cryptography.
+const LINES: &[&str] = &[".module", ".ksplice", "fips", "Fips"];
+
+/// Whether the fixed builds are all of another line than this version.
 fn other_build(statement: &Statement, version: &str) -> bool {
-    let modular = |version: &str| version.contains(".module");
-    !statement.fix.versions.is_empty() && statement.fix.versions.iter().all(|fixed| modular(fixed) != modular(version))
+    let differs = |line: &str| {
+        let is_of_line = version.contains(line);
+        statement.fix.versions.iter().all(|fixed| fixed.contains(line) != is_of_line)
+    };
+    !statement.fix.versions.is_empty() && LINES.iter().any(|line| differs(line))
 }
 
 fn is_after_a_fix(statement: &Statement, version: &str, epoch: Epoch) -> bool {
@@ -130,18 +162,37 @@ fn holds_no_code(package: &Package) -> bool {
         || (source != name && suffixes.iter().any(|suffix| name.ends_with(suffix)))
 }
 
-/// One advisory may list several builds of one package, one per stream: any of them is the fix.
+/// What one advisory says in several rows about one package.
+///
+/// It may list several builds, one per stream: any of them is the fix. And what it says of a package by name goes
+/// before what it says of the source package with all its siblings.
 pub(crate) fn settle_builds(opinions: &mut [Opinion]) {
-    let fixed: Vec<(String, String)> = opinions
+    let settles = |opinion: &Opinion| {
+        let is_build = opinion.statement.versions.scheme == Scheme::Rpm || is_of_build(&opinion.statement);
+        match opinion.outcome {
+            Outcome::Fixed => is_build,
+            Outcome::NotAffected => opinion.statement.level == Level::Binary,
+            _ => false,
+        }
+    };
+    let settled: Vec<(String, String, Outcome)> = opinions
         .iter()
-        .filter(|opinion| opinion.outcome == Outcome::Fixed && opinion.statement.versions.scheme == Scheme::Rpm)
-        .map(|opinion| (opinion.namespace.clone(), opinion.statement.advisory.clone()))
+        .filter(|opinion| settles(opinion))
+        .map(|opinion| (opinion.namespace.clone(), opinion.statement.advisory.clone(), opinion.outcome))
         .collect();
     for opinion in opinions.iter_mut().filter(|opinion| opinion.outcome == Outcome::Affected) {
-        if fixed.iter().any(|(namespace, id)| *namespace == opinion.namespace && *id == opinion.statement.advisory) {
-            opinion.outcome = Outcome::Fixed;
+        let found = settled.iter().find(|(namespace, id, outcome)| {
+            let is_about_it = *outcome == Outcome::Fixed || opinion.statement.level == Level::Source;
+            is_about_it && *namespace == opinion.namespace && *id == opinion.statement.advisory
+        });
+        if let Some((.., outcome)) = found {
+            opinion.outcome = *outcome;
         }
     }
+}
+
+fn is_of_build(statement: &Statement) -> bool {
+    statement.qualifiers.iter().any(|qualifier| matches!(qualifier, Qualifier::Build(_)))
 }
 
 /// That some opinions could not be held against the package's version.

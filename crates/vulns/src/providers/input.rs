@@ -70,6 +70,8 @@ impl Input<'_> {
         let file = fs_err::File::open(self.root.join(self.path)).map_err(|error| self.unreadable(error))?;
         let content: Box<dyn Read> = match self.path.extension().and_then(|extension| extension.to_str()) {
             Some("gz") => Box::new(flate2::read::MultiGzDecoder::new(BufReader::new(file))),
+            Some("bz2") => Box::new(bzip2::read::MultiBzDecoder::new(BufReader::new(file))),
+            Some("xz") => Box::new(liblzma::read::XzDecoder::new_multi_decoder(BufReader::new(file))),
             Some("zst") => Box::new(zstd::stream::read::Decoder::new(file).map_err(|error| self.unreadable(error))?),
             _ => Box::new(file),
         };
@@ -111,6 +113,50 @@ impl Input<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Calls `each` with name and bytes of every member of a tar archive, compressed or not, that is `wanted`.
+    ///
+    /// A member that is too large is skipped; an archive that breaks off is an error.
+    pub fn tar_members(
+        &self,
+        sink: &mut Sink,
+        wanted: impl Fn(&str) -> bool,
+        mut each: impl FnMut(&str, &[u8], &mut Sink),
+    ) -> Result<(), ReadError> {
+        let mut archive = tar::Archive::new(self.reader()?);
+        let mut bytes = Vec::new();
+        let mut members = 0;
+        for entry in archive.entries().map_err(|error| self.unreadable(error))? {
+            let entry = entry.map_err(|error| self.unreadable(error))?;
+            members += 1;
+            if members > MAX_RECORDS {
+                return Err(self.malformed(format!("more than {MAX_RECORDS} members")));
+            }
+            let name = String::from_utf8_lossy(&entry.path_bytes()).trim_start_matches("./").to_owned();
+            if !entry.header().entry_type().is_file() || !wanted(&name) {
+                continue;
+            }
+            if entry.size() > MAX_RECORD_BYTES {
+                sink.skip(&name, format!("{} bytes, more than {MAX_RECORD_BYTES}", entry.size()));
+                continue;
+            }
+            bytes.clear();
+            entry.take(MAX_RECORD_BYTES).read_to_end(&mut bytes).map_err(|error| self.unreadable(error))?;
+            each(&name, &bytes, sink);
+        }
+        Ok(())
+    }
+
+    /// The whole content, where it is one record.
+    pub fn record(&self) -> Result<Vec<u8>, ReadError> {
+        let mut bytes = Vec::new();
+        let mut reader = self.reader()?.take(MAX_RECORD_BYTES + 1);
+        reader.read_to_end(&mut bytes).map_err(|error| self.unreadable(error))?;
+        if bytes.len() as u64 > MAX_RECORD_BYTES {
+            return Err(self.malformed(format!("more than {MAX_RECORD_BYTES} bytes in one record")));
+        }
+        Ok(bytes)
     }
 
     /// The instant a fetcher noted beside the file, in `FILE.date`: for feeds that carry no date of their own.

@@ -92,6 +92,11 @@ impl Sink {
         }
     }
 
+    /// Notes the date of a file for every filing so far.
+    pub(crate) fn seen(&mut self, instant: Option<Instant>) {
+        self.filings.values_mut().for_each(|filing| filing.seen(instant));
+    }
+
     /// The problems since the last call.
     pub(crate) fn take_problems(&mut self) -> Vec<Problem> {
         std::mem::take(&mut self.problems)

@@ -1,4 +1,4 @@
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use killick_model::advisory::{Advisory, Enrichment, Instant, Statement};
@@ -8,7 +8,7 @@ use super::PROVIDERS;
 use crate::index::{Index, Table};
 use crate::{BuildOptions, BuildReport, build};
 
-/// Copies a feeds folder, packing every folder of JSON records that upstreams publish as an archive.
+/// Copies a feeds folder, packing every folder of records that upstreams publish as an archive.
 pub(crate) fn pack(from: &Path, to: &Path) {
     for entry in fs_err::read_dir(from).unwrap() {
         let (path, name) = {
@@ -26,6 +26,8 @@ pub(crate) fn pack(from: &Path, to: &Path) {
                 archive.write_all(&fs_err::read(&record).unwrap()).unwrap();
             }
             archive.finish().unwrap();
+        } else if path.is_dir() && path.file_stem().is_some_and(|stem| Path::new(stem).extension().is_some()) {
+            pack_tar(&path, &to.join(&name));
         } else if path.is_dir() {
             fs_err::create_dir_all(to.join(&name)).unwrap();
             pack(&path, &to.join(&name));
@@ -33,6 +35,44 @@ pub(crate) fn pack(from: &Path, to: &Path) {
             fs_err::copy(&path, to.join(&name)).unwrap();
         }
     }
+}
+
+/// Packs a folder named `….tar.zst`, `….tar.xz` or `….tar.bz2`, members in name order.
+fn pack_tar(from: &Path, to: &Path) {
+    let mut archive = tar::Builder::new(Vec::new());
+    let mut open = vec![from.to_owned()];
+    let mut members = Vec::new();
+    while let Some(folder) = open.pop() {
+        for entry in fs_err::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() { open.push(path) } else { members.push(path) }
+        }
+    }
+    members.sort();
+    for member in members {
+        let bytes = fs_err::read(&member).unwrap();
+        let mut header = tar::Header::new_gnu();
+        header.set_size(bytes.len() as u64);
+        header.set_mode(0o644);
+        archive.append_data(&mut header, member.strip_prefix(from).unwrap(), bytes.as_slice()).unwrap();
+    }
+    let bytes = archive.into_inner().unwrap();
+    let packed = match to.extension().and_then(|extension| extension.to_str()).unwrap() {
+        "zst" => zstd::encode_all(bytes.as_slice(), 1).unwrap(),
+        "xz" => {
+            let mut packed = Vec::new();
+            liblzma::read::XzEncoder::new(bytes.as_slice(), 1).read_to_end(&mut packed).unwrap();
+            packed
+        }
+        "bz2" => {
+            let mut packed = Vec::new();
+            let level = bzip2::Compression::fast();
+            bzip2::read::BzEncoder::new(bytes.as_slice(), level).read_to_end(&mut packed).unwrap();
+            packed
+        }
+        other => panic!("no packer for `{other}`"),
+    };
+    fs_err::write(to, packed).unwrap();
 }
 
 fn folders(path: &Path) -> Vec<PathBuf> {
@@ -161,7 +201,7 @@ fn names_are_unique_and_ordered() {
 #[test]
 fn every_file_is_registered() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/providers");
-    let machinery = ["input", "json", "sink", "tests"];
+    let machinery = ["csaf", "input", "json", "oval", "said", "sink", "tests", "xml"];
     for entry in fs_err::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
