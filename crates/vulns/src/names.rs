@@ -79,10 +79,12 @@ pub(crate) fn url(id: &str, provider: &str) -> Option<String> {
     Some(match prefix {
         _ if provider == "debian" => format!("https://security-tracker.debian.org/tracker/{id}"),
         "CVE" if provider == "rhel" => format!("https://access.redhat.com/security/cve/{id}"),
+        "CVE" if provider == "suse" => format!("https://www.suse.com/security/cve/{id}.html"),
         "CVE" => format!("https://nvd.nist.gov/vuln/detail/{id}"),
         "GHSA" => format!("https://github.com/advisories/{id}"),
         "GO" => format!("https://pkg.go.dev/vuln/{id}"),
         "RUSTSEC" => format!("https://rustsec.org/advisories/{id}.html"),
+        "ELSA" => format!("https://linux.oracle.com/errata/{id}.html"),
         "ALSA" => {
             let (_, number) = id.split_once('-')?;
             format!("https://errata.almalinux.org/?search={number}")

@@ -17,7 +17,17 @@ const DEBIAN: &[(&str, &str)] = &[
 ];
 
 /// Distributions whose packages are rebuilt from another's, under the same names and versions, and judged by it.
-const JUDGED_AS: &[(&str, &str)] = &[("centos", "rhel"), ("raspbian", "debian"), ("redhat", "rhel")];
+const JUDGED_AS: &[(&str, &str)] = &[
+    ("centos", "rhel"),
+    ("leap-micro", "opensuse-leap-micro"),
+    ("raspbian", "debian"),
+    ("redhat", "rhel"),
+    ("sle_hpc", "sles"),
+    ("sle_rt", "sles"),
+    ("sled", "sles"),
+    ("sles_sap", "sles"),
+    ("suse-microos", "sle-micro"),
+];
 
 /// Segments with this ecosystem are looked up by CPE.
 pub(crate) const CPE: &str = "cpe";
@@ -96,13 +106,22 @@ pub(crate) fn of_distribution(distribution: &Distribution) -> Vec<String> {
         // A development snapshot has a date or `_alpha` in its version: it follows edge.
         "alpine" if version.contains("_alpha") || version.contains("edge") => vec!["alpine:edge".to_owned()],
         "alpine" | "ubuntu" => major_minor.into_iter().collect(),
-        "wolfi" | "chainguard" => vec![id.to_owned()],
+        // A service pack is a release of its own; the bare number is the first one.
+        "sles" => vec![format!("sles:{}", major_minor_of(version))],
+        // A rolling release, whose version is a date.
+        "opensuse-tumbleweed" | "wolfi" | "chainguard" => vec![id.to_owned()],
         _ => {
             let mut found: Vec<String> = major_minor.into_iter().collect();
             found.push(if major.is_empty() { id.to_owned() } else { format!("{id}:{major}") });
             found
         }
     }
+}
+
+/// `15.5` of `15.5` and of `15.5.1`; `15` of `15`.
+fn major_minor_of(version: &str) -> &str {
+    let end = version.match_indices('.').nth(1).map_or(version.len(), |(at, _)| at);
+    version.get(..end).unwrap_or(version)
 }
 
 #[cfg(test)]
@@ -122,6 +141,15 @@ mod tests {
             ("alpine", Some("3.20.0_alpha20240329"), None, "alpine:edge"),
             ("ubuntu", Some("22.04"), Some("jammy"), "ubuntu:22.04"),
             ("centos", Some("8"), None, "rhel:8"),
+            ("rhel", Some("9.4"), None, "rhel:9.4 rhel:9"),
+            ("centos", Some("9"), None, "rhel:9"),
+            ("rocky", Some("9.3"), None, "rocky:9.3 rocky:9"),
+            ("ol", Some("8.9"), None, "ol:8.9 ol:8"),
+            ("sles", Some("15.5"), None, "sles:15.5"),
+            ("sles", Some("15"), None, "sles:15"),
+            ("sles_sap", Some("15.5"), None, "sles:15.5"),
+            ("opensuse-leap", Some("15.6"), None, "opensuse-leap:15.6 opensuse-leap:15"),
+            ("opensuse-tumbleweed", Some("20240101"), None, "opensuse-tumbleweed"),
             ("almalinux", Some("9.4"), None, "almalinux:9.4 almalinux:9"),
             ("wolfi", Some("20230201"), None, "wolfi"),
         ] {

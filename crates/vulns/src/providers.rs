@@ -12,6 +12,7 @@ pub use self::sink::{Filing, Namespace, Sink};
 
 mod alpine;
 mod anchore;
+mod azurelinux;
 mod csaf;
 mod cvelist;
 mod debian;
@@ -20,11 +21,13 @@ mod input;
 mod json;
 mod kev;
 mod nvd;
+mod oracle;
 mod osv;
 mod oval;
 mod rhel;
 mod said;
 mod sink;
+mod suse;
 #[cfg(test)]
 pub(crate) mod tests;
 mod xml;
@@ -33,13 +36,16 @@ mod xml;
 pub const PROVIDERS: &[Provider] = &[
     alpine::PROVIDER,
     anchore::PROVIDER,
+    azurelinux::PROVIDER,
     cvelist::PROVIDER,
     debian::PROVIDER,
     epss::PROVIDER,
     kev::PROVIDER,
     nvd::PROVIDER,
+    oracle::PROVIDER,
     osv::PROVIDER,
     rhel::PROVIDER,
+    suse::PROVIDER,
 ];
 
 /// One source of advisories.

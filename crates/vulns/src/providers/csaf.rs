@@ -7,11 +7,16 @@
 use std::collections::HashMap;
 
 use killick_model::advisory::{Instant, Rating, RatingValue};
+use killick_model::matching::FixState;
+use killick_model::severity::Severity;
 use percent_encoding::percent_decode_str;
 use serde::Deserialize;
 
 use super::json::or_default;
-use super::said::nevr;
+use super::said::{self, nevr};
+
+#[cfg(test)]
+mod tests;
 
 /// Relationships that are followed from a component to its platform: a module is a component itself.
 const MAX_STEPS: usize = 4;
@@ -61,10 +66,6 @@ struct Tree {
 
 #[derive(Deserialize)]
 struct Branch {
-    #[serde(default)]
-    category: String,
-    #[serde(default)]
-    name: String,
     product: Option<Product>,
     #[serde(default, deserialize_with = "or_default")]
     branches: Vec<Branch>,
@@ -183,8 +184,6 @@ pub(super) struct Component {
 /// A component on a platform.
 #[derive(Debug, Clone)]
 pub(super) struct Placed<'a> {
-    /// The platform's id.
-    pub(super) platform: &'a str,
     /// The platform's name.
     pub(super) platform_name: &'a str,
     /// The platform's CPE.
@@ -225,18 +224,6 @@ impl Document {
         });
         Products { products, relationships: relationships.collect() }
     }
-
-    /// Names of all branches of this category, such as `architecture`.
-    pub(super) fn branches<'a>(&'a self, category: &'a str) -> impl Iterator<Item = &'a str> {
-        let mut open: Vec<&Branch> = self.product_tree.branches.iter().collect();
-        std::iter::from_fn(move || {
-            let branch = open.pop()?;
-            open.extend(&branch.branches);
-            Some(branch)
-        })
-        .filter(move |branch| branch.category == category)
-        .map(|branch| branch.name.as_str())
-    }
 }
 
 impl<'a> Products<'a> {
@@ -273,7 +260,6 @@ impl<'a> Products<'a> {
     fn on(&self, platform: &'a str, component: Component) -> Placed<'a> {
         let product = self.products.get(platform);
         Placed {
-            platform,
             platform_name: product.map_or(platform, |product| product.name.as_str()),
             cpe: product.and_then(|product| product.product_identification_helper.cpe.as_deref()),
             component,
@@ -388,7 +374,68 @@ fn stream(module: &str) -> Option<String> {
     (is_version(name) && is_version(stream)).then(|| format!("{name}:{stream}"))
 }
 
+/// What is said of single products, by id.
+pub(super) struct Details<'a> {
+    fix_state: HashMap<&'a str, FixState>,
+    advisory: HashMap<&'a str, &'a str>,
+    severity: HashMap<&'a str, Severity>,
+    overall: Option<Severity>,
+}
+
+impl Details<'_> {
+    /// What will become of a product that is affected.
+    pub(super) fn fix_state(&self, id: &str) -> FixState {
+        self.fix_state.get(id).copied().unwrap_or(FixState::NotFixed)
+    }
+
+    /// The advisory that fixed a product: the last part of its address.
+    pub(super) fn advisory(&self, id: &str) -> Option<&str> {
+        self.advisory.get(id).copied()
+    }
+
+    /// How bad it is for a product.
+    pub(super) fn severity(&self, id: &str) -> Option<Severity> {
+        self.severity.get(id).copied().or(self.overall)
+    }
+}
+
 impl Vulnerability {
+    /// What is said of single products.
+    pub(super) fn details(&self, document: &Document) -> Details<'_> {
+        let mut found = Details {
+            fix_state: HashMap::new(),
+            advisory: HashMap::new(),
+            severity: HashMap::new(),
+            overall: said::severity(&document.document.aggregate_severity.text),
+        };
+        for remediation in &self.remediations {
+            let ids = remediation.product_ids.iter().map(String::as_str);
+            let state = match (remediation.category.as_str(), remediation.details.as_str()) {
+                ("vendor_fix", _) => {
+                    let advisory = remediation.url.as_deref().and_then(|url| url.rsplit('/').next());
+                    if let Some(advisory) = advisory.filter(|advisory| advisory.starts_with("RH")) {
+                        found.advisory.extend(ids.map(|id| (id, advisory)));
+                    }
+                    continue;
+                }
+                // Red Hat's `Will not fix` and `Out of support scope`.
+                ("no_fix_planned", _) => FixState::WontFix,
+                ("none_available", "Fix deferred") => FixState::Deferred,
+                ("none_available", _) => FixState::NotFixed,
+                _ => continue,
+            };
+            found.fix_state.extend(ids.map(|id| (id, state)));
+        }
+        for threat in self.threats.iter().filter(|threat| threat.category == "impact") {
+            let Some(severity) = said::severity(&threat.details) else { continue };
+            found.severity.extend(threat.product_ids.iter().map(|id| (id.as_str(), severity)));
+            if threat.product_ids.is_empty() {
+                found.overall = Some(severity);
+            }
+        }
+        found
+    }
+
     /// When it became public.
     pub(super) fn published(&self) -> Option<Instant> {
         self.release_date.as_deref().and_then(Instant::parse)
@@ -412,99 +459,5 @@ impl Vulnerability {
     /// Numbers of its weakness.
     pub(super) fn cwes(&self) -> Vec<u32> {
         super::json::cwe_numbers([self.cwe.id.as_str()])
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    #[test]
-    fn components_are_told_by_their_purls() {
-        for (purl, name, version, architecture, module) in [
-            (
-                "pkg:rpm/redhat/openssl@3.0.7-27.el9?arch=x86_64&epoch=1",
-                "openssl",
-                Some("1:3.0.7-27.el9"),
-                Some("x86_64"),
-                None,
-            ),
-            ("pkg:rpm/redhat/curl?arch=src", "curl", None, Some("src"), None),
-            ("pkg:rpm/redhat/libcurl", "libcurl", None, None, None),
-            (
-                "pkg:rpm/redhat/ruby@2.5.9-111.module%2Bel8.9.0%2B19193%2B435404ae?arch=i686&rpmmod=ruby:2.5:8090020230627084142:b46abd14",
-                "ruby",
-                Some("2.5.9-111.module+el8.9.0+19193+435404ae"),
-                Some("i686"),
-                Some("ruby:2.5"),
-            ),
-        ] {
-            let found = Component::from_purl(purl).unwrap();
-            assert_eq!(found.name, name);
-            assert_eq!(found.version.as_deref(), version, "{purl}");
-            assert_eq!(found.architecture.as_deref(), architecture, "{purl}");
-            assert_eq!(found.module.as_deref(), module, "{purl}");
-        }
-        assert_eq!(Component::from_purl("pkg:oci/ubi9@sha256:1"), None);
-        assert_eq!(Component::from_purl("pkg:rpm/"), None);
-    }
-
-    #[test]
-    fn or_else_by_their_names() {
-        for (text, name, version, architecture) in [
-            ("bind-9.9.4P2-0.6.1.i586", "bind", Some("9.9.4P2-0.6.1"), Some("i586")),
-            ("ctdb-4.19.2+git.322.7e9201cef5-1.1", "ctdb", Some("4.19.2+git.322.7e9201cef5-1.1"), None),
-            ("libdcerpc-binding0-32bit", "libdcerpc-binding0-32bit", None, None),
-            ("python-2-docs", "python-2-docs", None, None),
-            ("curl.src", "curl", None, Some("src")),
-        ] {
-            let found = Component::from_name(text);
-            assert_eq!(found.name, name, "{text}");
-            assert_eq!(found.version.as_deref(), version, "{text}");
-            assert_eq!(found.architecture.as_deref(), architecture, "{text}");
-        }
-        let found = Component::from_name("nodejs:16/npm");
-        assert_eq!((found.name.as_str(), found.module.as_deref()), ("npm", Some("nodejs:16")));
-    }
-
-    #[test]
-    fn a_module_is_a_platform_on_a_platform() {
-        let tree = serde_json::json!({
-            "document": { "tracking": { "id": "x" } },
-            "product_tree": {
-                "branches": [
-                    { "category": "vendor", "name": "v", "branches": [
-                        { "product": { "product_id": "AppStream", "name": "RHEL AppStream", "product_identification_helper": { "cpe": "cpe:/a:redhat:enterprise_linux:8::appstream" } } },
-                        { "product": { "product_id": "nodejs:20:8090:a75", "product_identification_helper": { "purl": "pkg:rpmmod/redhat/nodejs@20:8090:a75" } } },
-                        { "product": { "product_id": "npm-1:9-1.src", "name": "npm-1:9-1.src" } }
-                    ] }
-                ],
-                "relationships": [
-                    { "full_product_name": { "product_id": "AppStream:nodejs:20:8090:a75" }, "product_reference": "nodejs:20:8090:a75", "relates_to_product_reference": "AppStream" },
-                    { "full_product_name": { "product_id": "m:npm" }, "product_reference": "npm-1:9-1.src", "relates_to_product_reference": "AppStream:nodejs:20:8090:a75" },
-                    { "full_product_name": { "product_id": "loop" }, "product_reference": "a-1-1", "relates_to_product_reference": "loop" }
-                ]
-            }
-        });
-        let document: Document = serde_json::from_value(tree).unwrap();
-        let products = document.products();
-        let placed = products.place("m:npm").unwrap();
-        assert_eq!((placed.platform, placed.platform_name), ("AppStream", "RHEL AppStream"));
-        assert_eq!(placed.component.module.as_deref(), Some("nodejs:20"));
-        assert_eq!(placed.component.version.as_deref(), Some("1:9-1"));
-        assert_eq!(products.place("AppStream:ruby:2.5/ruby").unwrap().component.module.as_deref(), Some("ruby:2.5"));
-        assert_eq!(products.place("loop").unwrap().platform, "loop", "a circle ends");
-        assert!(products.place("elsewhere:ruby").is_none());
-        assert!(products.place("AppStream").is_none());
-    }
-
-    proptest! {
-        #[test]
-        fn no_text_makes_it_panic(text in "\\PC{0,60}") {
-            let _ = Component::from_purl(&format!("pkg:rpm/{text}"));
-            let _ = Component::from_name(&text);
-        }
     }
 }

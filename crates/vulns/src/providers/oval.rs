@@ -16,6 +16,12 @@ use super::said::{self, Said};
 use super::xml::{Element, records};
 use super::{Input, ReadError, Sink};
 
+mod criteria;
+#[cfg(test)]
+mod tests;
+
+use self::criteria::Context;
+
 /// Tests, objects, states or variables of a file, each.
 const MAX_PARTS: usize = 4_000_000;
 
@@ -62,7 +68,7 @@ struct State {
     is_else: bool,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Operation {
     Below,
     AtMost,
@@ -75,8 +81,6 @@ enum Operation {
 pub(super) struct Definition {
     /// Its id.
     pub(super) id: String,
-    /// `patch`, `vulnerability` or `inventory`.
-    pub(super) class: String,
     /// What it is about.
     pub(super) metadata: Element,
     /// What it says.
@@ -94,36 +98,15 @@ pub(super) struct Row {
     pub(super) architectures: Vec<String>,
     /// `name:stream`.
     pub(super) module: Option<String>,
-    /// The comment of the criterion.
-    pub(super) comment: String,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 enum Limit {
     Version(Operation, String),
     /// It is installed, in any version.
     Installed,
     /// The test never holds: said of packages that are not affected.
     Never,
-}
-
-/// What a criterion comes to.
-enum Meaning {
-    Packages(Vec<String>, Limit, Vec<String>),
-    Platform(String),
-    Architectures(Vec<String>),
-    Module(String),
-    /// Signatures and running kernels.
-    Nothing,
-    /// Its test is missing.
-    Unknown,
-}
-
-#[derive(Clone, Default)]
-struct Context {
-    platforms: Vec<String>,
-    architectures: Vec<String>,
-    module: Option<String>,
 }
 
 impl Oval {
@@ -196,168 +179,38 @@ impl Oval {
 
     fn definition(&self, mut element: Element) -> Result<Definition, (String, String)> {
         let id = element.attribute("id").unwrap_or("a definition without an id").to_owned();
-        let class = element.attribute("class").unwrap_or_default().to_owned();
         let mut rows = Vec::new();
         for criteria in element.all("criteria") {
             self.flatten(criteria, &Context::default(), &mut rows).map_err(|reason| (id.clone(), reason))?;
         }
+        let rows = join_architectures(rows);
         let metadata = element.children.iter_mut().find(|child| child.name == "metadata");
         let metadata = metadata.map(std::mem::take).ok_or_else(|| (id.clone(), "no metadata".to_owned()))?;
-        Ok(Definition { id, class, metadata, rows })
-    }
-
-    /// Adds a row for every package below `criteria`. Recursion is bounded by the depth of a record.
-    fn flatten(&self, criteria: &Element, outer: &Context, rows: &mut Vec<Row>) -> Result<(), String> {
-        if criteria.attribute("negate") == Some("true") {
-            return Ok(());
-        }
-        let is_or = criteria.attribute("operator") == Some("OR");
-        let mut context = outer.clone();
-        let mut packages: Vec<Row> = Vec::new();
-        let mut branches = Vec::new();
-        for child in &criteria.children {
-            match child.name.as_str() {
-                "criterion" if child.attribute("negate") == Some("true") => {}
-                "criterion" => match self.meaning(child) {
-                    Meaning::Packages(names, limit, architectures) => {
-                        let comment = child.attribute("comment").unwrap_or_default();
-                        for name in names {
-                            let known = packages.iter_mut().find(|row| row.name == name).filter(|_| !is_or);
-                            if let Some(row) = known {
-                                row.bounds.push(limit.clone());
-                                row.architectures.extend(architectures.iter().cloned());
-                                continue;
-                            }
-                            packages.push(Row {
-                                name,
-                                bounds: vec![limit.clone()],
-                                platforms: Vec::new(),
-                                architectures: architectures.clone(),
-                                module: None,
-                                comment: comment.to_owned(),
-                            });
-                        }
-                    }
-                    Meaning::Unknown => {
-                        return Err(format!("test `{}` is missing", child.attribute("test_ref").unwrap_or_default()));
-                    }
-                    // An alternative to packages narrows nothing.
-                    meaning if !is_or => context.narrow(meaning),
-                    _ => {}
-                },
-                "criteria" if !is_or && self.has_no_package(child) => context.narrow_by(self, child),
-                "criteria" => branches.push(child),
-                _ => {}
-            }
-        }
-        if rows.len() + packages.len() > MAX_ROWS {
-            return Err(format!("more than {MAX_ROWS} packages"));
-        }
-        rows.extend(packages.into_iter().map(|row| context.place(row)));
-        branches.into_iter().try_for_each(|branch| self.flatten(branch, &context, rows))
-    }
-
-    fn has_no_package(&self, criteria: &Element) -> bool {
-        criteria.children.iter().all(|child| match child.name.as_str() {
-            "criteria" => self.has_no_package(child),
-            "criterion" => !matches!(self.meaning(child), Meaning::Packages(..) | Meaning::Unknown),
-            _ => true,
-        })
-    }
-
-    fn meaning(&self, criterion: &Element) -> Meaning {
-        let comment = criterion.attribute("comment").unwrap_or_default();
-        let platform = || {
-            let is_platform = [" is installed", " must be installed"].iter().any(|end| comment.ends_with(end));
-            if is_platform { Meaning::Platform(comment.to_owned()) } else { Meaning::Nothing }
-        };
-        let Some(test) = criterion.attribute("test_ref").and_then(|id| self.tests.get(id)) else {
-            // Files are cut by product at times, with the tests for other products gone.
-            return match platform() {
-                Meaning::Nothing => Meaning::Unknown,
-                known => known,
-            };
-        };
-        if let Some(module) = comment.strip_prefix("Module ").and_then(|rest| rest.strip_suffix(" is enabled")) {
-            return Meaning::Module(module.to_owned());
-        }
-        let names = match (test.kind, self.objects.get(&test.object)) {
-            (Kind::Package, Some(Named::Name(name))) => vec![name.clone()],
-            (Kind::Package | Kind::Text, Some(Named::Variable(variable))) => {
-                let values = self.variables.get(variable).into_iter().flatten();
-                values.filter_map(|value| plain_name(value)).collect()
-            }
-            _ => return platform(),
-        };
-        let states: Vec<&State> = test.states.iter().filter_map(|id| self.states.get(id)).collect();
-        let version = states.iter().find_map(|state| state.version.clone());
-        let architectures: Vec<String> = states
-            .iter()
-            .filter_map(|state| state.architecture.as_deref())
-            .flat_map(|pattern| pattern.split('|').map(|name| name.trim_matches(['(', ')', '^', '$']).to_owned()))
-            .collect();
-        let is_release = names.iter().any(|name| name.ends_with("-release"));
-        if let Some((operation, version)) = version {
-            return Meaning::Packages(names, Limit::Version(operation, version), architectures);
-        }
-        if is_release && !architectures.is_empty() {
-            return Meaning::Architectures(architectures);
-        }
-        if is_release {
-            return Meaning::Platform(comment.to_owned());
-        }
-        if test.is_absence || states.iter().any(|state| state.is_zero) {
-            return Meaning::Packages(names, Limit::Never, architectures);
-        }
-        if states.iter().any(|state| state.is_else) {
-            return Meaning::Nothing;
-        }
-        Meaning::Packages(names, Limit::Installed, architectures)
+        Ok(Definition { id, metadata, rows })
     }
 }
 
-impl Context {
-    fn narrow(&mut self, meaning: Meaning) {
-        match meaning {
-            Meaning::Platform(comment) => self.platforms = vec![comment],
-            Meaning::Architectures(names) => self.architectures = names,
-            Meaning::Module(module) => self.module = Some(module),
-            Meaning::Packages(..) | Meaning::Nothing | Meaning::Unknown => {}
-        }
-    }
-
-    /// By a branch that tests no package: all its platforms are alternatives.
-    fn narrow_by(&mut self, oval: &Oval, criteria: &Element) {
-        let mut found = Self::default();
-        let mut open = vec![criteria];
-        while let Some(criteria) = open.pop() {
-            for child in &criteria.children {
-                match (child.name.as_str(), oval.meaning(child)) {
-                    ("criteria", _) => open.push(child),
-                    ("criterion", Meaning::Platform(comment)) => found.platforms.push(comment),
-                    ("criterion", Meaning::Architectures(names)) => found.architectures.extend(names),
-                    ("criterion", Meaning::Module(module)) => found.module = Some(module),
-                    _ => {}
-                }
+/// One row for all architectures that have the same builds.
+fn join_architectures(rows: Vec<Row>) -> Vec<Row> {
+    let mut joined: Vec<Row> = Vec::with_capacity(rows.len());
+    let mut places: HashMap<(String, Vec<Limit>, Vec<String>, Option<String>, bool), usize> = HashMap::new();
+    for row in rows {
+        let key = (
+            row.name.clone(),
+            row.bounds.clone(),
+            row.platforms.clone(),
+            row.module.clone(),
+            row.architectures.is_empty(),
+        );
+        match places.get(&key).and_then(|place| joined.get_mut(*place)) {
+            Some(known) => known.architectures.extend(row.architectures),
+            None => {
+                places.insert(key, joined.len());
+                joined.push(row);
             }
         }
-        if !found.platforms.is_empty() {
-            self.platforms = found.platforms;
-        }
-        if !found.architectures.is_empty() {
-            self.architectures = found.architectures;
-        }
-        self.module = found.module.or(self.module.take());
     }
-
-    fn place(&self, mut row: Row) -> Row {
-        row.platforms.clone_from(&self.platforms);
-        row.module.clone_from(&self.module);
-        if row.architectures.is_empty() {
-            row.architectures.clone_from(&self.architectures);
-        }
-        row
-    }
+    joined
 }
 
 impl Row {

@@ -4,7 +4,6 @@ use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use killick_model::advisory::{Level, License, Qualifier, Statement};
-use killick_model::matching::FixState;
 use killick_model::severity::Severity;
 use killick_model::version::{Scheme, compare};
 
@@ -35,14 +34,6 @@ struct Build {
     architectures: BTreeSet<String>,
     advisories: BTreeSet<String>,
     severity: Option<Severity>,
-}
-
-/// What is said of single products, by id.
-struct Details<'a> {
-    fix_state: HashMap<&'a str, FixState>,
-    advisory: HashMap<&'a str, &'a str>,
-    severity: HashMap<&'a str, Severity>,
-    overall: Option<Severity>,
 }
 
 pub(super) fn file(document: &Document, sink: &mut Sink) {
@@ -78,7 +69,7 @@ fn statements(
     products: &Products<'_>,
     sink: &mut Sink,
 ) -> Vec<(String, Statement)> {
-    let details = Details::new(vulnerability, document);
+    let details = vulnerability.details(document);
     let status = &vulnerability.product_status;
     let mut fixed: BTreeMap<Row, Builds> = BTreeMap::new();
     let fixes = status.fixed.iter().chain(&status.first_fixed).chain(&status.recommended);
@@ -92,7 +83,7 @@ fn statements(
         let builds = if release.is_apart { &mut builds.apart } else { &mut builds.main };
         let build = builds.entry(version).or_default();
         build.architectures.extend(placed.component.architecture);
-        build.advisories.extend(details.advisory.get(id.as_str()).map(|advisory| (*advisory).to_owned()));
+        build.advisories.extend(details.advisory(id).map(str::to_owned));
         build.severity = details.severity(id);
     }
     let mut stated: BTreeMap<Row, (Said, Option<Severity>)> = BTreeMap::new();
@@ -109,9 +100,7 @@ fn statements(
                 continue;
             }
             let is_listed = placed.component.version.is_some();
-            let said = said.clone().unwrap_or_else(|| {
-                Said::Unfixed(details.fix_state.get(id.as_str()).copied().unwrap_or(FixState::NotFixed))
-            });
+            let said = said.clone().unwrap_or_else(|| Said::Unfixed(details.fix_state(id)));
             stated.insert(row(&placed, &release, is_listed), (said, details.severity(id)));
         }
     }
@@ -229,46 +218,4 @@ fn fix(cve: &str, row: &Row, version: String, build: Build, mark: Option<String>
         statement.qualifiers.extend(said::architectures(build.architectures.iter().map(String::as_str)));
     }
     statement
-}
-
-impl<'a> Details<'a> {
-    fn new(vulnerability: &'a Vulnerability, document: &Document) -> Self {
-        let mut found = Self {
-            fix_state: HashMap::new(),
-            advisory: HashMap::new(),
-            severity: HashMap::new(),
-            overall: said::severity(&document.document.aggregate_severity.text),
-        };
-        for remediation in &vulnerability.remediations {
-            let ids = remediation.product_ids.iter().map(String::as_str);
-            let state = match (remediation.category.as_str(), remediation.details.as_str()) {
-                ("vendor_fix", _) => {
-                    let advisory = remediation.url.as_deref().and_then(|url| url.rsplit('/').next());
-                    let advisory = advisory.filter(|advisory| advisory.starts_with("RH"));
-                    if let Some(advisory) = advisory {
-                        found.advisory.extend(ids.map(|id| (id, advisory)));
-                    }
-                    continue;
-                }
-                // `Will not fix` and `Out of support scope`.
-                ("no_fix_planned", _) => FixState::WontFix,
-                ("none_available", "Fix deferred") => FixState::Deferred,
-                ("none_available", _) => FixState::NotFixed,
-                _ => continue,
-            };
-            found.fix_state.extend(ids.map(|id| (id, state)));
-        }
-        for threat in vulnerability.threats.iter().filter(|threat| threat.category == "impact") {
-            let Some(severity) = said::severity(&threat.details) else { continue };
-            found.severity.extend(threat.product_ids.iter().map(|id| (id.as_str(), severity)));
-            if threat.product_ids.is_empty() {
-                found.overall = Some(severity);
-            }
-        }
-        found
-    }
-
-    fn severity(&self, id: &str) -> Option<Severity> {
-        self.severity.get(id).copied().or(self.overall)
-    }
 }
