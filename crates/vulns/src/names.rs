@@ -84,6 +84,8 @@ pub(crate) fn url(id: &str, provider: &str) -> Option<String> {
         "GHSA" => format!("https://github.com/advisories/{id}"),
         "GO" => format!("https://pkg.go.dev/vuln/{id}"),
         "RUSTSEC" => format!("https://rustsec.org/advisories/{id}.html"),
+        "RLSA" => format!("https://errata.rockylinux.org/{id}"),
+        "FEDORA" => format!("https://bodhi.fedoraproject.org/updates/{id}"),
         "ELSA" => format!("https://linux.oracle.com/errata/{id}.html"),
         "ALSA" => {
             let (_, number) = id.split_once('-')?;

@@ -106,6 +106,8 @@ pub(crate) fn of_distribution(distribution: &Distribution) -> Vec<String> {
         // A development snapshot has a date or `_alpha` in its version: it follows edge.
         "alpine" if version.contains("_alpha") || version.contains("edge") => vec!["alpine:edge".to_owned()],
         "alpine" | "ubuntu" => major_minor.into_iter().collect(),
+        // Amazon Linux 1 has one stream of updates, whatever the version of its snapshot.
+        "amzn" if major.starts_with("201") => vec!["amzn:2018.03".to_owned()],
         // A service pack is a release of its own; the bare number is the first one.
         "sles" => vec![format!("sles:{}", major_minor_of(version))],
         // A rolling release, whose version is a date.
@@ -116,6 +118,13 @@ pub(crate) fn of_distribution(distribution: &Distribution) -> Vec<String> {
             found
         }
     }
+}
+
+/// The namespace of packages that people install beside those of a distribution, under names it does not use.
+pub(crate) fn beside(distribution: &Distribution) -> Option<String> {
+    const REBUILDS: &[&str] = &["almalinux", "centos", "ol", "redhat", "rhel", "rocky"];
+    let major = distribution.version.as_deref()?.split('.').next().filter(|major| !major.is_empty())?;
+    REBUILDS.contains(&distribution.id.as_str()).then(|| format!("epel:{major}"))
 }
 
 /// `15.5` of `15.5` and of `15.5.1`; `15` of `15`.
@@ -145,6 +154,9 @@ mod tests {
             ("centos", Some("9"), None, "rhel:9"),
             ("rocky", Some("9.3"), None, "rocky:9.3 rocky:9"),
             ("ol", Some("8.9"), None, "ol:8.9 ol:8"),
+            ("amzn", Some("2017.09"), None, "amzn:2018.03"),
+            ("amzn", Some("2"), None, "amzn:2"),
+            ("amzn", Some("2023"), None, "amzn:2023"),
             ("sles", Some("15.5"), None, "sles:15.5"),
             ("sles", Some("15"), None, "sles:15"),
             ("sles_sap", Some("15.5"), None, "sles:15.5"),

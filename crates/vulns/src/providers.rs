@@ -10,13 +10,16 @@ use std::path::{Path, PathBuf};
 pub use self::input::{Input, ReadError};
 pub use self::sink::{Filing, Namespace, Sink};
 
+mod almalinux;
 mod alpine;
+mod amazon;
 mod anchore;
 mod azurelinux;
 mod csaf;
 mod cvelist;
 mod debian;
 mod epss;
+mod fedora;
 mod input;
 mod json;
 mod kev;
@@ -25,26 +28,32 @@ mod oracle;
 mod osv;
 mod oval;
 mod rhel;
+mod rocky;
 mod said;
 mod sink;
 mod suse;
 #[cfg(test)]
 pub(crate) mod tests;
+mod updateinfo;
 mod xml;
 
 /// Every provider, by name.
 pub const PROVIDERS: &[Provider] = &[
+    almalinux::PROVIDER,
     alpine::PROVIDER,
+    amazon::PROVIDER,
     anchore::PROVIDER,
     azurelinux::PROVIDER,
     cvelist::PROVIDER,
     debian::PROVIDER,
     epss::PROVIDER,
+    fedora::PROVIDER,
     kev::PROVIDER,
     nvd::PROVIDER,
     oracle::PROVIDER,
     osv::PROVIDER,
     rhel::PROVIDER,
+    rocky::PROVIDER,
     suse::PROVIDER,
 ];
 

@@ -18,9 +18,11 @@ pub(crate) struct Vendor {
 impl Vendor {
     pub(crate) fn new(index: &Index, distribution: Option<&Distribution>) -> Self {
         let candidates = distribution.map(namespaces::of_distribution).unwrap_or_default();
+        let beside = distribution.and_then(namespaces::beside);
         for namespace in &candidates {
             let mut found: Vec<_> = index.segments_of(namespace).collect();
             if !found.is_empty() {
+                found.extend(beside.iter().flat_map(|beside| index.segments_of(beside)));
                 found.sort_by_key(|(at, segment)| (competence(&segment.provider), *at));
                 return Self {
                     is_complete: found.iter().any(|(_, segment)| segment.coverage == Coverage::Full),

@@ -87,7 +87,7 @@ pub(super) fn severity(word: &str) -> Option<Severity> {
         "high" | "important" => Some(Severity::High),
         "medium" | "moderate" => Some(Severity::Medium),
         "low" | "minor" => Some(Severity::Low),
-        "negligible" | "none" => Some(Severity::Negligible),
+        "negligible" => Some(Severity::Negligible),
         _ => None,
     }
 }

@@ -207,6 +207,8 @@ fn mark(scheme: Scheme, version: &str) -> String {
 fn level(family: &str) -> Level {
     match family {
         "Debian" | "Ubuntu" | "Alpine" | "Wolfi" | "Chainguard" => Level::Source,
+        // Source packages, but binary ones in records of before 2024.
+        "Rocky Linux" => Level::Any,
         family if ecosystems::is_distribution(family) => Level::Binary,
         _ => Level::Module,
     }
