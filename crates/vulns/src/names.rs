@@ -80,6 +80,7 @@ pub(crate) fn url(id: &str, provider: &str) -> Option<String> {
         _ if provider == "debian" => format!("https://security-tracker.debian.org/tracker/{id}"),
         "CVE" if provider == "rhel" => format!("https://access.redhat.com/security/cve/{id}"),
         "CVE" if provider == "suse" => format!("https://www.suse.com/security/cve/{id}.html"),
+        "CVE" if provider == "ubuntu" => format!("https://ubuntu.com/security/{id}"),
         "CVE" => format!("https://nvd.nist.gov/vuln/detail/{id}"),
         "GHSA" => format!("https://github.com/advisories/{id}"),
         "GO" => format!("https://pkg.go.dev/vuln/{id}"),

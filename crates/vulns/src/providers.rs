@@ -24,9 +24,11 @@ mod input;
 mod json;
 mod kev;
 mod nvd;
+mod openvex;
 mod oracle;
 mod osv;
 mod oval;
+mod photon;
 mod rhel;
 mod rocky;
 mod said;
@@ -34,6 +36,7 @@ mod sink;
 mod suse;
 #[cfg(test)]
 pub(crate) mod tests;
+mod ubuntu;
 mod updateinfo;
 mod xml;
 
@@ -52,9 +55,11 @@ pub const PROVIDERS: &[Provider] = &[
     nvd::PROVIDER,
     oracle::PROVIDER,
     osv::PROVIDER,
+    photon::PROVIDER,
     rhel::PROVIDER,
     rocky::PROVIDER,
     suse::PROVIDER,
+    ubuntu::PROVIDER,
 ];
 
 /// One source of advisories.

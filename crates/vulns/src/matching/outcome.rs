@@ -167,25 +167,26 @@ fn holds_no_code(package: &Package) -> bool {
 /// It may list several builds, one per stream: any of them is the fix. And what it says of a package by name goes
 /// before what it says of the source package with all its siblings.
 pub(crate) fn settle_builds(opinions: &mut [Opinion]) {
-    let settles = |opinion: &Opinion| {
-        let is_build = opinion.statement.versions.scheme == Scheme::Rpm || is_of_build(&opinion.statement);
-        match opinion.outcome {
-            Outcome::Fixed => is_build,
-            Outcome::NotAffected => opinion.statement.level == Level::Binary,
-            _ => false,
-        }
+    // What an opinion settles: of everything the advisory says, or of what it says of the source package.
+    let settles = |opinion: &Opinion| match opinion.outcome {
+        Outcome::Fixed if opinion.statement.versions.scheme == Scheme::Rpm => Some(true),
+        Outcome::Fixed | Outcome::NotAffected if is_of_build(&opinion.statement) => Some(true),
+        Outcome::NotAffected if opinion.statement.level == Level::Binary => Some(false),
+        _ => None,
     };
-    let settled: Vec<(String, String, Outcome)> = opinions
+    let settled: Vec<(String, String, Outcome, bool)> = opinions
         .iter()
-        .filter(|opinion| settles(opinion))
-        .map(|opinion| (opinion.namespace.clone(), opinion.statement.advisory.clone(), opinion.outcome))
+        .filter_map(|opinion| {
+            let of_all = settles(opinion)?;
+            Some((opinion.namespace.clone(), opinion.statement.advisory.clone(), opinion.outcome, of_all))
+        })
         .collect();
     for opinion in opinions.iter_mut().filter(|opinion| opinion.outcome == Outcome::Affected) {
-        let found = settled.iter().find(|(namespace, id, outcome)| {
-            let is_about_it = *outcome == Outcome::Fixed || opinion.statement.level == Level::Source;
+        let found = settled.iter().find(|(namespace, id, _, of_all)| {
+            let is_about_it = *of_all || opinion.statement.level == Level::Source;
             is_about_it && *namespace == opinion.namespace && *id == opinion.statement.advisory
         });
-        if let Some((.., outcome)) = found {
+        if let Some((_, _, outcome, _)) = found {
             opinion.outcome = *outcome;
         }
     }

@@ -55,6 +55,13 @@ fn package(words: &[&str]) -> Package {
             symbols: None,
         },
         PackageKind::Npm => PackageDetails::Npm { homepage: None, is_private: words.contains(&"private") },
+        PackageKind::Rpm => PackageDetails::Rpm {
+            epoch: None,
+            source_rpm: None,
+            module: value("module"),
+            vendor: None,
+            signatures: Vec::new(),
+        },
         _ if value("namespace").is_some() => PackageDetails::Published {
             namespace: value("namespace"),
             subpath: None,
@@ -72,6 +79,7 @@ fn package(words: &[&str]) -> Package {
             let (id, version) = of.split_once(':').unwrap();
             Distribution { id: id.to_owned(), version: Some(version.to_owned()), ..Distribution::default() }
         }),
+        architecture: value("arch"),
         cpes: values("cpe"),
         owner: value("owner").map(|owner| PackageId(owner.parse().unwrap())),
         details,

@@ -1,4 +1,4 @@
-//! AlmaLinux: its errata as JSON, or else `updateinfo.xml.gz` of its repositories.
+//! `AlmaLinux`: its errata as JSON, or else `updateinfo.xml.gz` of its repositories.
 //!
 //! <https://errata.almalinux.org/9/errata.full.json>, the older `errata.json` beside it, and
 //! <https://repo.almalinux.org/almalinux/>. `ALSA` are security advisories; `ALBA` and `ALEA` fix bugs and add features.
@@ -163,7 +163,7 @@ fn module(record: &Record) -> Option<String> {
     if names.len() == 1 { names.pop() } else { None }
 }
 
-/// Seconds, or milliseconds in the forms of MongoDB.
+/// Seconds, or milliseconds in the forms of `MongoDB`.
 fn instant(value: &Value) -> Option<Instant> {
     if let Some(seconds) = value.as_i64() {
         return Some(Instant(seconds));

@@ -24,7 +24,8 @@ const MAX_STEPS: usize = 4;
 /// A document.
 #[derive(Deserialize)]
 pub(super) struct Document {
-    pub(super) document: Meta,
+    #[serde(rename = "document")]
+    pub(super) meta: Meta,
     #[serde(default, deserialize_with = "or_default")]
     product_tree: Tree,
     #[serde(default, deserialize_with = "or_default")]
@@ -73,11 +74,12 @@ struct Branch {
 
 #[derive(Deserialize)]
 struct Product {
-    product_id: String,
+    #[serde(rename = "product_id")]
+    id: String,
     #[serde(default)]
     name: String,
-    #[serde(default, deserialize_with = "or_default")]
-    product_identification_helper: Identification,
+    #[serde(rename = "product_identification_helper", default, deserialize_with = "or_default")]
+    identification: Identification,
 }
 
 #[derive(Deserialize, Default)]
@@ -159,9 +161,12 @@ pub(super) struct Threat {
 
 #[derive(Deserialize)]
 struct Score {
-    cvss_v2: Option<Vector>,
-    cvss_v3: Option<Vector>,
-    cvss_v4: Option<Vector>,
+    #[serde(rename = "cvss_v2")]
+    v2: Option<Vector>,
+    #[serde(rename = "cvss_v3")]
+    v3: Option<Vector>,
+    #[serde(rename = "cvss_v4")]
+    v4: Option<Vector>,
 }
 
 #[derive(Deserialize)]
@@ -200,27 +205,27 @@ pub(super) struct Products<'a> {
 impl Document {
     /// When it was last changed.
     pub(super) fn modified(&self) -> Option<Instant> {
-        self.document.tracking.current_release_date.as_deref().and_then(Instant::parse)
+        self.meta.tracking.current_release_date.as_deref().and_then(Instant::parse)
     }
 
     /// When it was published.
     pub(super) fn published(&self) -> Option<Instant> {
-        self.document.tracking.initial_release_date.as_deref().and_then(Instant::parse)
+        self.meta.tracking.initial_release_date.as_deref().and_then(Instant::parse)
     }
 
     /// What its product ids mean.
     pub(super) fn products(&self) -> Products<'_> {
         let tree = &self.product_tree;
         let mut products: HashMap<&str, &Product> =
-            tree.full_product_names.iter().map(|product| (product.product_id.as_str(), product)).collect();
+            tree.full_product_names.iter().map(|product| (product.id.as_str(), product)).collect();
         let mut open: Vec<&Branch> = tree.branches.iter().collect();
         while let Some(branch) = open.pop() {
             open.extend(&branch.branches);
-            products.extend(branch.product.iter().map(|product| (product.product_id.as_str(), product)));
+            products.extend(branch.product.iter().map(|product| (product.id.as_str(), product)));
         }
         let relationships = tree.relationships.iter().map(|relationship| {
             let Relationship { full_product_name, product_reference, relates_to_product_reference } = relationship;
-            (full_product_name.product_id.as_str(), (product_reference.as_str(), relates_to_product_reference.as_str()))
+            (full_product_name.id.as_str(), (product_reference.as_str(), relates_to_product_reference.as_str()))
         });
         Products { products, relationships: relationships.collect() }
     }
@@ -261,14 +266,14 @@ impl<'a> Products<'a> {
         let product = self.products.get(platform);
         Placed {
             platform_name: product.map_or(platform, |product| product.name.as_str()),
-            cpe: product.and_then(|product| product.product_identification_helper.cpe.as_deref()),
+            cpe: product.and_then(|product| product.identification.cpe.as_deref()),
             component,
         }
     }
 
     /// `name:stream` of a component that is a module.
     fn module(&self, id: &str) -> Option<String> {
-        let purl = self.products.get(id).and_then(|product| product.product_identification_helper.purl.as_deref());
+        let purl = self.products.get(id).and_then(|product| product.identification.purl.as_deref());
         match purl.and_then(|purl| purl.strip_prefix("pkg:rpmmod/")) {
             Some(path) => {
                 let path = path.split('?').next()?;
@@ -283,10 +288,10 @@ impl<'a> Products<'a> {
 
 impl Product {
     fn component(&self) -> Component {
-        let purl = self.product_identification_helper.purl.as_deref();
+        let purl = self.identification.purl.as_deref();
         let mut component = purl.and_then(Component::from_purl).unwrap_or_else(|| Component::from_name(&self.name));
         // `nodejs:16/npm`: a component of a module, whose name is all that tells.
-        if let Some((module, name)) = self.product_id.split_once('/')
+        if let Some((module, name)) = self.id.split_once('/')
             && component.version.is_none()
             && let Some(module) = stream(module)
         {
@@ -406,7 +411,7 @@ impl Vulnerability {
             fix_state: HashMap::new(),
             advisory: HashMap::new(),
             severity: HashMap::new(),
-            overall: said::severity(&document.document.aggregate_severity.text),
+            overall: said::severity(&document.meta.aggregate_severity.text),
         };
         for remediation in &self.remediations {
             let ids = remediation.product_ids.iter().map(String::as_str);
@@ -443,7 +448,7 @@ impl Vulnerability {
 
     /// CVSS vectors, each once, as given by `source`.
     pub(super) fn ratings(&self, source: &str) -> Vec<Rating> {
-        let vectors = self.scores.iter().flat_map(|score| [&score.cvss_v4, &score.cvss_v3, &score.cvss_v2]).flatten();
+        let vectors = self.scores.iter().flat_map(|score| [&score.v4, &score.v3, &score.v2]).flatten();
         let mut ratings: Vec<Rating> = vectors
             .filter(|vector| !vector.vector_string.is_empty())
             .map(|vector| Rating {

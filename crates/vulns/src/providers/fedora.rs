@@ -39,7 +39,9 @@ fn read(input: &Input<'_>, sink: &mut Sink) -> Result<(), ReadError> {
     let mut single = serde_json::Map::new();
     members(input.reader()?, |key, value| match value {
         Value::Array(updates) if key == "updates" => {
-            updates.into_iter().for_each(|update| file(update, input, sink));
+            for update in updates {
+                file(update, input, sink);
+            }
         }
         value => {
             single.insert(key, value);
@@ -103,7 +105,8 @@ struct Bug {
 
 #[derive(Deserialize)]
 struct Nvr {
-    nvr: String,
+    #[serde(rename = "nvr")]
+    text: String,
     #[serde(rename = "type", default, deserialize_with = "or_default")]
     kind: String,
     epoch: Option<u32>,
@@ -124,8 +127,8 @@ fn file(update: Value, input: &Input<'_>, sink: &mut Sink) {
     };
     let mut builds = Vec::new();
     for build in record.builds.iter().filter(|build| matches!(build.kind.as_str(), "rpm" | "")) {
-        let Some((name, version)) = nevr(&build.nvr) else {
-            sink.skip(&record.alias, format!("`{}` is no build", build.nvr));
+        let Some((name, version)) = nevr(&build.text) else {
+            sink.skip(&record.alias, format!("`{}` is no build", build.text));
             continue;
         };
         let epoch = build.epoch.filter(|epoch| *epoch > 0);

@@ -22,6 +22,13 @@ pub(super) fn elements(reader: impl Read, field: &str, each: impl FnMut(Value)) 
     document.end()
 }
 
+/// Calls `each` with every element of the array that is the document.
+pub(super) fn array(reader: impl Read, mut each: impl FnMut(Value)) -> serde_json::Result<()> {
+    let mut document = serde_json::Deserializer::from_reader(reader);
+    Elements(&mut each, PhantomData::<()>).deserialize(&mut document)?;
+    document.end()
+}
+
 struct Members<F>(F);
 
 impl<'de, F: FnMut(String, Value)> DeserializeSeed<'de> for Members<F> {

@@ -14,7 +14,7 @@ use killick_model::version::Scheme;
 
 use super::oval::{Definition, Oval};
 use super::xml::Element;
-use super::{Input, Namespace, Provider, ReadError, Sink, files_in, said};
+use super::{Input, Namespace, Provider, ReadError, Sink, files_in, has_extension, said};
 use crate::index::Coverage;
 
 pub(super) const PROVIDER: Provider = Provider { name: "oracle", title: "Oracle Linux errata", find, read };
@@ -23,7 +23,7 @@ const FOLDER: &str = "oracle/oval";
 
 fn find(root: &Path) -> Vec<Vec<PathBuf>> {
     let files = files_in(root, FOLDER, |name| {
-        name.starts_with("com.oracle.elsa-") && (name.ends_with(".xml.bz2") || name.ends_with(".xml"))
+        name.starts_with("com.oracle.elsa-") && has_extension(name.trim_end_matches(".bz2"), "xml")
     });
     let all: Vec<PathBuf> = files.iter().filter(|path| path.to_string_lossy().contains("elsa-all.")).cloned().collect();
     let files = if all.is_empty() { files } else { all };
@@ -72,7 +72,9 @@ fn file(definition: &Definition, sink: &mut Sink) {
             attribution: "Oracle Linux errata, facts".to_owned(),
         });
         filing.advisory(&advisory);
-        statements.iter().for_each(|statement| filing.statement(statement));
+        for statement in &statements {
+            filing.statement(statement);
+        }
     }
 }
 

@@ -98,6 +98,8 @@ pub(super) struct Row {
     pub(super) architectures: Vec<String>,
     /// `name:stream`.
     pub(super) module: Option<String>,
+    /// What the criterion says of itself.
+    pub(super) comment: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -193,7 +195,7 @@ impl Oval {
 /// One row for all architectures that have the same builds.
 fn join_architectures(rows: Vec<Row>) -> Vec<Row> {
     let mut joined: Vec<Row> = Vec::with_capacity(rows.len());
-    let mut places: HashMap<(String, Vec<Limit>, Vec<String>, Option<String>, bool), usize> = HashMap::new();
+    let mut places = HashMap::new();
     for row in rows {
         let key = (
             row.name.clone(),
@@ -202,12 +204,12 @@ fn join_architectures(rows: Vec<Row>) -> Vec<Row> {
             row.module.clone(),
             row.architectures.is_empty(),
         );
-        match places.get(&key).and_then(|place| joined.get_mut(*place)) {
-            Some(known) => known.architectures.extend(row.architectures),
-            None => {
-                places.insert(key, joined.len());
-                joined.push(row);
-            }
+        let place: Option<&usize> = places.get(&key);
+        if let Some(known) = place.and_then(|place| joined.get_mut(*place)) {
+            known.architectures.extend(row.architectures);
+        } else {
+            places.insert(key, joined.len());
+            joined.push(row);
         }
     }
     joined
@@ -234,7 +236,7 @@ impl Row {
                 Limit::Version(Operation::AtLeast, version) => lower = Some(Bound::inclusive(bare(version))),
                 Limit::Version(Operation::Equal, version) => {
                     lower = Some(Bound::inclusive(bare(version)));
-                    upper = lower.clone();
+                    upper.clone_from(&lower);
                 }
             }
         }

@@ -1,9 +1,10 @@
 //! Where providers file their records.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use killick_model::advisory::{Advisory, Enrichment, Instant, License, Statement};
 use killick_model::problem::Problem;
+use killick_model::severity::Severity;
 
 use crate::index::format::{Coverage, Segment};
 use crate::index::write::Records;
@@ -37,6 +38,7 @@ pub struct Sink {
     skipped: u64,
     left_out: u64,
     problems: Vec<Problem>,
+    known: HashMap<String, (Advisory, Option<Severity>)>,
 }
 
 /// Records of one namespace.
@@ -68,6 +70,16 @@ impl Sink {
             newest: None,
             records: Records::default(),
         })
+    }
+
+    /// Keeps an advisory and the vendor's rating for the files of the unit that are read after this one.
+    pub(crate) fn remember(&mut self, advisory: &Advisory, severity: Option<Severity>) {
+        self.known.insert(advisory.id.clone(), (advisory.clone(), severity));
+    }
+
+    /// What an earlier file of the unit said of an advisory.
+    pub(crate) fn remembered(&self, id: &str) -> Option<(Advisory, Option<Severity>)> {
+        self.known.get(id).cloned()
     }
 
     /// Counts a statement that says nothing versions could be compared with, such as a range of commits.

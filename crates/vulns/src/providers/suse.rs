@@ -50,7 +50,7 @@ fn oval_files(root: &Path) -> Vec<Vec<PathBuf>> {
     let is_oval = |name: &str| {
         let name = name.trim_end_matches(".gz").trim_end_matches(".bz2");
         let is_suse = name.starts_with("suse.linux.") || name.starts_with("opensuse.");
-        is_suse && name.ends_with(".xml") && !name.ends_with("-patch.xml")
+        is_suse && has_extension(name, "xml") && !name.ends_with("-patch.xml")
     };
     let files = files_in(root, OVAL, is_oval);
     let product = |path: &Path| {
@@ -108,9 +108,9 @@ struct Row {
 
 fn file_document(document: &Document, sink: &mut Sink) {
     let products = document.products();
-    let is_vex = document.document.category == "csaf_vex";
+    let is_vex = document.meta.category == "csaf_vex";
     let coverage = if is_vex { Coverage::Full } else { Coverage::FixedOnly };
-    let id = document.document.tracking.id.as_str();
+    let id = document.meta.tracking.id.as_str();
     for vulnerability in &document.vulnerabilities {
         let Some(cve) = vulnerability.cve.as_deref().filter(|cve| said::is_cve(cve)) else {
             sink.skip(id, "a vulnerability without a CVE");

@@ -201,7 +201,7 @@ fn names_are_unique_and_ordered() {
 #[test]
 fn every_file_is_registered() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/providers");
-    let machinery = ["csaf", "input", "json", "oval", "said", "sink", "tests", "updateinfo", "xml"];
+    let machinery = ["csaf", "input", "json", "openvex", "oval", "said", "sink", "tests", "updateinfo", "xml"];
     for entry in fs_err::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         let name = path.file_stem().unwrap().to_str().unwrap().to_owned();

@@ -1,6 +1,6 @@
 //! Updates: which builds of which packages an advisory brought, as repositories of rpm packages list them.
 //!
-//! `updateinfo.xml` beside `repomd.xml`, the format of createrepo_c and dnf, and the same in the JSON of the services that
+//! `updateinfo.xml` beside `repomd.xml`, the format of `createrepo_c` and dnf, and the same in the JSON of the services that
 //! write it. Fixes only, so silence means nothing. Names are those of binary packages.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -169,13 +169,13 @@ pub(super) fn file(update: Update, vendor: &Vendor, sink: &mut Sink) {
     if update.builds.is_empty() {
         return sink.skip(&update.id, "it lists no package");
     }
-    let mut rows: BTreeMap<(String, Option<String>, String, Option<String>, bool), BTreeSet<String>> = BTreeMap::new();
+    let mut rows = BTreeMap::new();
     let has_binaries = update.builds.iter().any(|build| build.architecture != "src");
     for build in update.builds {
         let is_source = build.architecture == "src";
         if !(has_binaries && is_source) {
             let key = (build.name, build.module, build.version, build.from, is_source);
-            rows.entry(key).or_default().insert(build.architecture);
+            rows.entry(key).or_insert_with(BTreeSet::new).insert(build.architecture);
         }
     }
     let filing = sink.file(&vendor.namespace, || Namespace {

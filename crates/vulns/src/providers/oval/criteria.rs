@@ -38,6 +38,7 @@ impl Oval {
                 "criterion" if child.attribute("negate") == Some("true") => {}
                 "criterion" => match self.meaning(child) {
                     Meaning::Packages(names, limit, architectures) => {
+                        let comment = child.attribute("comment").unwrap_or_default();
                         for name in names {
                             let known = packages.iter_mut().find(|row| row.name == name).filter(|_| !is_or);
                             if let Some(row) = known {
@@ -51,6 +52,7 @@ impl Oval {
                                 platforms: Vec::new(),
                                 architectures: architectures.clone(),
                                 module: None,
+                                comment: comment.to_owned(),
                             });
                         }
                     }

@@ -40,11 +40,11 @@ pub(super) fn file(document: &Document, sink: &mut Sink) {
     let products = document.products();
     for vulnerability in &document.vulnerabilities {
         let Some(cve) = vulnerability.cve.as_deref().filter(|cve| said::is_cve(cve)) else {
-            sink.skip(&document.document.tracking.id, "a vulnerability without a CVE");
+            sink.skip(&document.meta.tracking.id, "a vulnerability without a CVE");
             continue;
         };
         let statements = statements(cve, vulnerability, document, &products, sink);
-        let coverage = if document.document.category == "csaf_vex" { Coverage::Full } else { Coverage::FixedOnly };
+        let coverage = if document.meta.category == "csaf_vex" { Coverage::Full } else { Coverage::FixedOnly };
         let mut advisory = said::advisory(cve, License::Attribution);
         advisory.published = vulnerability.published().or_else(|| document.published());
         advisory.modified = document.modified();
