@@ -5,6 +5,10 @@ use killick_model::version::Scheme;
 
 /// Debian's releases, which its tracker names and os-release numbers.
 const DEBIAN: &[(&str, &str)] = &[
+    ("sarge", "3.1"),
+    ("etch", "4"),
+    ("lenny", "5"),
+    ("squeeze", "6"),
     ("wheezy", "7"),
     ("jessie", "8"),
     ("stretch", "9"),

@@ -1,157 +1,116 @@
-//! The Debian security tracker, `tracker/data/json`.
+//! Debian's security tracker: its JSON, and the lists that JSON is made of.
 //!
-//! <https://security-tracker.debian.org/tracker/data/json>: source package, CVE, release, state. Keys are source
-//! packages and codenames. The tracker also lists what is open and what never applied, so its silence counts.
+//! <https://security-tracker.debian.org/tracker/data/json> lists source package, CVE, release and state, of the
+//! releases that are supported today. The lists of the tracker's repository (`data/CVE/list`, `data/DSA/list`,
+//! `data/DLA/list`) go back to 2002 and know what the JSON leaves out: advisories, their days, and releases that are
+//! no longer supported. Where the JSON speaks of a package, a vulnerability and a release, the lists add the ids of
+//! advisories and nothing else, so that no file contradicts another one.
+//!
+//! The tracker lists what is open and what never applied as well, so its silence counts.
 
-use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use killick_model::advisory::{
-    Advisory, AdvisoryKind, AdvisoryStatus, Instant, Level, License, StatedFix, Statement, Verdict,
-};
-use killick_model::matching::FixState;
-use killick_model::severity::Severity;
-use killick_model::version::Scheme;
-use killick_model::version::range::{Interval, Range};
-use serde::Deserialize;
+use killick_model::advisory::{Advisory, AdvisoryKind, AdvisoryStatus, License, Statement};
 
-use super::json::members;
-use super::sink::UNDATED;
+use self::bulletins::Bulletins;
+use super::sink::{Filing, UNDATED};
 use super::{Input, Namespace, Provider, ReadError, Sink, existing};
 use crate::index::Coverage;
 use crate::namespaces;
+
+mod bulletins;
+mod issues;
+mod note;
+mod tracker;
 
 pub(super) const PROVIDER: Provider = Provider {
     name: "debian",
     title: "Debian security tracker",
     find: |root| -> Vec<Vec<PathBuf>> {
-        existing(root, &["debian/tracker.json", "debian/tracker.json.zst", "tracker/data/json"])
+        // In this order: what comes first is not contradicted by what comes later.
+        let tracker = existing(root, &["debian/tracker.json", "debian/tracker.json.zst", "tracker/data/json"]);
+        let folder = lists(root);
+        let lists =
+            folder.into_iter().flat_map(|folder| ["CVE", "DSA", "DLA"].map(|kind| folder.join(kind).join("list")));
+        let unit: Vec<PathBuf> =
+            tracker.into_iter().flatten().chain(lists.filter(|path| root.join(path).is_file())).collect();
+        if unit.is_empty() { Vec::new() } else { vec![unit] }
     },
     read,
 };
 
-#[derive(Deserialize)]
-struct Issue {
-    releases: BTreeMap<String, State>,
-}
-
-#[derive(Deserialize)]
-struct State {
-    status: String,
-    fixed_version: Option<String>,
-    urgency: Option<String>,
-    nodsa: Option<String>,
-    nodsa_reason: Option<String>,
+/// The folder of the lists: `data` of the tracker's repository, wherever it was checked out.
+fn lists(root: &Path) -> Option<PathBuf> {
+    let has_list =
+        |folder: &PathBuf| ["CVE", "DSA", "DLA"].iter().any(|kind| root.join(folder).join(kind).join("list").is_file());
+    ["debian", "security-tracker/data", "data"].into_iter().map(PathBuf::from).find(has_list)
 }
 
 fn read(input: &Input<'_>, sink: &mut Sink) -> Result<(), ReadError> {
-    members(input.reader()?, |source, issues| {
-        let serde_json::Value::Object(issues) = issues else {
-            return sink.skip(&source, "expected an object of vulnerabilities");
-        };
-        for (id, issue) in issues {
-            match serde_json::from_value::<Issue>(issue) {
-                Ok(issue) => file(&source, &id, &issue, sink),
-                Err(error) => sink.skip(&format!("{source}/{id}"), error),
+    let kind = input.path.parent().and_then(Path::file_name).and_then(|name| name.to_str());
+    let is_list = input.path.file_name().is_some_and(|name| name == "list");
+    match kind {
+        Some("CVE") if is_list => issues::read(input, &Bulletins::load(input)?, sink),
+        Some("DSA" | "DLA") if is_list => bulletins::read(input, sink),
+        _ => {
+            let bulletins = Bulletins::load(input)?;
+            tracker::read(input, &bulletins, sink)?;
+            if let Some(instant) = bulletins.newest {
+                sink.date(instant);
             }
+            Ok(())
         }
+    }
+}
+
+/// The filing of a release's namespace.
+fn filing<'a>(namespace: &str, sink: &'a mut Sink) -> &'a mut Filing {
+    // Advisories alone list what was fixed.
+    let coverage = if sink.has_noted(complete(namespace)) { Coverage::Full } else { Coverage::FixedOnly };
+    sink.file(namespace, || Namespace {
+        name: namespace.to_owned(),
+        ecosystem: namespace.to_owned(),
+        coverage,
+        license: License::Public,
+        attribution: "Debian security tracker, facts".to_owned(),
     })
-    .map_err(|error| input.malformed(error))?;
-    if let Some(instant) = newest_advisory(input) {
-        sink.date(instant);
-    }
-    Ok(())
 }
 
-fn file(source: &str, id: &str, issue: &Issue, sink: &mut Sink) {
-    for (codename, state) in &issue.releases {
-        let Some(statement) = statement(source, id, state) else {
-            sink.skip(&format!("{source}/{id}/{codename}"), format!("unknown status `{}`", state.status));
-            continue;
-        };
-        let namespace = namespaces::debian(codename);
-        let filing = sink.file(&namespace, || Namespace {
-            name: namespace.clone(),
-            ecosystem: namespace.clone(),
-            coverage: Coverage::Full,
-            license: License::Public,
-            attribution: "Debian security tracker, facts".to_owned(),
-        });
-        filing.statement(&statement);
-        filing.advisory(&Advisory {
-            id: id.to_owned(),
-            aliases: Vec::new(),
-            upstream: Vec::new(),
-            kind: AdvisoryKind::Vulnerability,
-            status: AdvisoryStatus::Active,
-            published: None,
-            modified: None,
-            ratings: Vec::new(),
-            cwes: Vec::new(),
-            url: None,
-            license: License::Public,
-            known_since: UNDATED,
-        });
+/// What is noted of a release of which some file lists everything that is open.
+fn complete(namespace: &str) -> (&'static str, String) {
+    ("complete", namespace.to_owned())
+}
+
+/// Files what was said of a package and a vulnerability in a release, and notes that it was.
+fn file(codename: &str, statement: &Statement, sink: &mut Sink) {
+    let namespace = namespaces::debian(codename);
+    sink.note((&namespace, &statement.name, &statement.advisory));
+    let filing = filing(&namespace, sink);
+    filing.statement(statement);
+    // Advisories that name no vulnerability are filed with their days.
+    if !statement.advisory.starts_with('D') {
+        filing.advisory(&vulnerability(&statement.advisory));
     }
 }
 
-fn statement(source: &str, id: &str, state: &State) -> Option<Statement> {
-    let all = Range::all(Scheme::Dpkg);
-    let no_fix = StatedFix::default();
-    let (verdict, versions, fix) = match (state.status.as_str(), state.fixed_version.as_deref()) {
-        // Resolved without a version: the package left the release.
-        ("resolved", Some("0") | None) => (Verdict::NotAffected, all, no_fix),
-        ("resolved", Some(fixed)) => (
-            Verdict::Affected,
-            Range::new(Scheme::Dpkg, vec![Interval::before(fixed)], Vec::new()),
-            StatedFix { state: FixState::Fixed, versions: vec![fixed.to_owned()], advisories: Vec::new() },
-        ),
-        ("open", _) => (Verdict::Affected, all, StatedFix { state: open_state(state), ..StatedFix::default() }),
-        ("undetermined", _) => (Verdict::UnderInvestigation, all, no_fix),
-        _ => return None,
-    };
-    Some(Statement {
-        advisory: id.to_owned(),
-        name: source.to_owned(),
-        level: Level::Source,
-        versions,
-        verdict,
-        fix,
-        qualifiers: Vec::new(),
-        severity: severity(state.urgency.as_deref().unwrap_or_default()),
+/// Whether something was said of a package and a vulnerability in a release.
+fn is_told(codename: &str, source: &str, id: &str, sink: &Sink) -> bool {
+    sink.has_noted((&namespaces::debian(codename), source, id))
+}
+
+fn vulnerability(id: &str) -> Advisory {
+    Advisory {
+        id: id.to_owned(),
+        aliases: Vec::new(),
+        upstream: Vec::new(),
+        kind: AdvisoryKind::Vulnerability,
+        status: AdvisoryStatus::Active,
+        published: None,
+        modified: None,
+        ratings: Vec::new(),
+        cwes: Vec::new(),
+        url: None,
+        license: License::Public,
         known_since: UNDATED,
-    })
-}
-
-/// Four ways of not having fixed it: ignored, end of life, no advisory planned or postponed, nothing said.
-fn open_state(state: &State) -> FixState {
-    match (state.nodsa_reason.as_deref(), state.urgency.as_deref()) {
-        (Some("ignored"), _) | (_, Some("end-of-life")) => FixState::WontFix,
-        (Some(_), _) => FixState::Deferred,
-        (None, _) if state.nodsa.is_some() => FixState::Deferred,
-        _ => FixState::NotFixed,
     }
-}
-
-/// The tracker's urgency is a rating of this package in this release; a trailing `*` marked ratings of the NVD.
-fn severity(urgency: &str) -> Option<Severity> {
-    if urgency.ends_with('*') {
-        return None;
-    }
-    match urgency {
-        "unimportant" => Some(Severity::Negligible),
-        "low" => Some(Severity::Low),
-        "medium" => Some(Severity::Medium),
-        "high" => Some(Severity::High),
-        _ => None,
-    }
-}
-
-/// The tracker's JSON has no date; the newest advisory of the list that comes with it is the next best thing.
-fn newest_advisory(input: &Input<'_>) -> Option<Instant> {
-    let list = input.root.join(input.path.parent()?).join("DSA/list");
-    let text = fs_err::read_to_string(list).ok()?;
-    let date = text.lines().next()?.strip_prefix('[')?.split_once(']')?.0;
-    let date = jiff::civil::Date::strptime("%d %b %Y", date).ok()?;
-    Instant::parse(&date.to_string())
 }

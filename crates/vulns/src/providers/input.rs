@@ -15,6 +15,9 @@ const MAX_FEED_BYTES: u64 = 16 << 30;
 /// Largest single record in an archive.
 const MAX_RECORD_BYTES: u64 = 64 << 20;
 
+/// Longest line of a feed that is text: a kernel update lists hundreds of ids.
+const MAX_LINE_BYTES: u64 = 1 << 20;
+
 /// Largest number of records in an archive.
 const MAX_RECORDS: usize = 5_000_000;
 
@@ -76,6 +79,23 @@ impl Input<'_> {
             _ => Box::new(file),
         };
         Ok(Box::new(BufReader::with_capacity(1 << 18, content.take(MAX_FEED_BYTES))))
+    }
+
+    /// Calls `each` with every line, without its end. Bytes that are no UTF-8 become replacement characters.
+    pub fn lines(&self, mut each: impl FnMut(&str)) -> Result<(), ReadError> {
+        let mut reader = self.reader()?;
+        let mut line = Vec::new();
+        loop {
+            line.clear();
+            let mut bounded = (&mut reader).take(MAX_LINE_BYTES);
+            if bounded.read_until(b'\n', &mut line).map_err(|error| self.unreadable(error))? == 0 {
+                return Ok(());
+            }
+            if line.last() != Some(&b'\n') && bounded.limit() == 0 {
+                return Err(self.malformed(format!("a line is longer than {MAX_LINE_BYTES} bytes")));
+            }
+            each(String::from_utf8_lossy(&line).trim_end_matches(['\n', '\r']));
+        }
     }
 
     /// Parses the whole content. Only for documents that are small by nature.

@@ -1,6 +1,8 @@
 //! Where providers file their records.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::hash_map::DefaultHasher;
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::hash::{Hash, Hasher};
 
 use killick_model::advisory::{Advisory, Enrichment, Instant, License, Statement};
 use killick_model::problem::Problem;
@@ -35,6 +37,7 @@ pub struct Namespace {
 #[derive(Debug, Default)]
 pub struct Sink {
     filings: BTreeMap<String, Filing>,
+    noted: HashSet<u64>,
     skipped: u64,
     left_out: u64,
     problems: Vec<Problem>,
@@ -82,6 +85,18 @@ impl Sink {
         self.known.get(id).cloned()
     }
 
+    /// Notes that something was said, for later files of the unit, which must not say otherwise.
+    ///
+    /// Only hashes are kept: one collision in millions of notes would leave a statement out.
+    pub fn note(&mut self, what: impl Hash) {
+        self.noted.insert(hash(&what));
+    }
+
+    /// Whether that was noted.
+    pub fn has_noted(&self, what: impl Hash) -> bool {
+        self.noted.contains(&hash(&what))
+    }
+
     /// Counts a statement that says nothing versions could be compared with, such as a range of commits.
     pub fn leave_out(&mut self) {
         self.left_out += 1;
@@ -118,6 +133,12 @@ impl Sink {
     pub(crate) fn finish(self) -> Vec<Filing> {
         self.filings.into_values().collect()
     }
+}
+
+fn hash(what: &impl Hash) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    what.hash(&mut hasher);
+    hasher.finish()
 }
 
 impl Filing {

@@ -125,8 +125,12 @@ fn content(index: &Index) -> Value {
 
 fn short(statement: &Statement) -> Value {
     let severity = statement.severity.map(|severity| format!(" {severity}")).unwrap_or_default();
+    let through = match &statement.fix.advisories[..] {
+        [] => String::new(),
+        ids => format!(" through {}", ids.join(" ")),
+    };
     json!(format!(
-        "{} {:?} `{}` {:?} {} {} -> {:?} {:?}{severity} {:?}",
+        "{} {:?} `{}` {:?} {} {} -> {:?} {:?}{through}{severity} {:?}",
         statement.advisory,
         statement.level,
         statement.name,
