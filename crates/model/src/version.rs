@@ -21,6 +21,7 @@ mod generic;
 mod go;
 mod maven;
 mod nuget;
+mod numbers;
 mod pacman;
 mod pep440;
 mod portage;
@@ -61,11 +62,17 @@ pub enum Scheme {
     Hex,
     /// No known rules: what people usually mean.
     Generic,
+    /// Haskell's package versioning policy: numbers between dots.
+    Pvp,
+    /// R: numbers between dots or dashes.
+    Cran,
+    /// Dart's Pub and Julia: semantic versioning, but builds of one version are ordered.
+    Pub,
 }
 
 impl Scheme {
     /// Every scheme.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 17] = [
         Self::Dpkg,
         Self::Rpm,
         Self::Apk,
@@ -80,6 +87,9 @@ impl Scheme {
         Self::Composer,
         Self::Hex,
         Self::Generic,
+        Self::Pvp,
+        Self::Cran,
+        Self::Pub,
     ];
 
     /// The stable name in reports and evidence.
@@ -99,6 +109,9 @@ impl Scheme {
             Self::Composer => "composer",
             Self::Hex => "hex",
             Self::Generic => "generic",
+            Self::Pvp => "pvp",
+            Self::Cran => "cran",
+            Self::Pub => "pub",
         }
     }
 
@@ -154,6 +167,9 @@ pub fn compare(scheme: Scheme, a: &str, b: &str) -> Option<Ordering> {
         Scheme::Composer => composer::compare,
         Scheme::Hex => semver::compare_strict,
         Scheme::Generic => generic::compare,
+        Scheme::Pvp => numbers::compare_pvp,
+        Scheme::Cran => numbers::compare_cran,
+        Scheme::Pub => semver::compare_with_build,
     };
     order(a, b)
 }

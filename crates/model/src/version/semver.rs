@@ -16,6 +16,17 @@ pub(super) fn compare_strict(a: &str, b: &str) -> Option<Ordering> {
     Some(Version::parse_strict(a)?.order(&Version::parse_strict(b)?))
 }
 
+/// The order of Pub and Julia: of two builds of one version the one with the greater metadata is the later one.
+///
+/// <https://github.com/dart-lang/pub_semver>, "Semantics"; Julia's manual, "Version Number Literals".
+pub(super) fn compare_with_build(a: &str, b: &str) -> Option<Ordering> {
+    let order = compare(a, b)?;
+    Some(order.then_with(|| match (a.split_once('+'), b.split_once('+')) {
+        (Some((_, a)), Some((_, b))) => compare_identifiers(a.split('.'), b.split('.')),
+        (a, b) => a.is_some().cmp(&b.is_some()),
+    }))
+}
+
 /// Three numbers and a pre-release.
 pub(super) struct Version<'a> {
     pub(super) core: [&'a str; 3],

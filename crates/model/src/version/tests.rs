@@ -3,7 +3,7 @@
 use super::*;
 
 /// The tables of `testdata/versions`, one per scheme.
-const TABLES: [(Scheme, &str); 14] = [
+const TABLES: [(Scheme, &str); 17] = [
     (Scheme::Dpkg, include_str!("../../testdata/versions/dpkg.txt")),
     (Scheme::Rpm, include_str!("../../testdata/versions/rpm.txt")),
     (Scheme::Apk, include_str!("../../testdata/versions/apk.txt")),
@@ -18,6 +18,9 @@ const TABLES: [(Scheme, &str); 14] = [
     (Scheme::Composer, include_str!("../../testdata/versions/composer.txt")),
     (Scheme::Hex, include_str!("../../testdata/versions/hex.txt")),
     (Scheme::Generic, include_str!("../../testdata/versions/generic.txt")),
+    (Scheme::Pvp, include_str!("../../testdata/versions/pvp.txt")),
+    (Scheme::Cran, include_str!("../../testdata/versions/cran.txt")),
+    (Scheme::Pub, include_str!("../../testdata/versions/pub.txt")),
 ];
 
 /// One line, `1.0~rc1 < 1.0`; `?` stands for "cannot be compared".

@@ -7,17 +7,21 @@ use super::*;
 /// Files of `vectors/third-party.tar.zst`, the scheme each is about, and how many lines disagree for a known reason:
 /// Maven of before 3.8 read a qualifier behind a dot differently, the Composer lists were made without normalising
 /// versions first, and `1-` has an empty release to some and none to us.
-const FILES: [(&str, Scheme, usize); 16] = [
+const FILES: [(&str, Scheme, usize); 20] = [
     ("apk-tools/version.data", Scheme::Apk, 0),
     ("semantic/alpine-versions-generated.txt", Scheme::Apk, 0),
     ("semantic/alpine-versions.txt", Scheme::Apk, 0),
+    ("semantic/cran-versions-generated.txt", Scheme::Cran, 0),
+    ("semantic/cran-versions.txt", Scheme::Cran, 0),
     ("semantic/debian-versions-generated.txt", Scheme::Dpkg, 0),
     ("semantic/debian-versions.txt", Scheme::Dpkg, 0),
+    ("semantic/hackage-versions.txt", Scheme::Pvp, 0),
     ("semantic/maven-versions-generated.txt", Scheme::Maven, 21),
     ("semantic/maven-versions.txt", Scheme::Maven, 0),
     ("semantic/nuget-versions.txt", Scheme::Nuget, 0),
     ("semantic/packagist-versions-generated.txt", Scheme::Composer, 10),
     ("semantic/packagist-versions.txt", Scheme::Composer, 1),
+    ("semantic/pub-versions.txt", Scheme::Pub, 0),
     ("semantic/pypi-versions-generated.txt", Scheme::Pep440, 0),
     ("semantic/pypi-versions.txt", Scheme::Pep440, 0),
     ("semantic/redhat-versions.txt", Scheme::Rpm, 2),
