@@ -13,7 +13,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::index::write::{Records, write_file};
 use crate::index::{Index, IndexError, Segment};
-use crate::providers::{Input, PROVIDERS, Provider, Sink};
+use crate::providers::{Input, PROVIDERS, Provider, Sink, tree};
 
 /// How to build.
 #[derive(Debug, Clone, Copy, Default)]
@@ -234,7 +234,17 @@ fn with_causes(error: &dyn std::error::Error) -> String {
     text
 }
 
+/// SHA-256 of a file; of a folder, over names and digests of the files in it.
 fn digest(path: &Path) -> io::Result<[u8; 32]> {
+    if path.is_dir() {
+        let mut hash = Sha256::new();
+        for file in tree(path)? {
+            hash.update(file.strip_prefix(path).unwrap_or(&file).as_os_str().as_encoded_bytes());
+            hash.update([0]);
+            hash.update(digest(&file)?);
+        }
+        return Ok(hash.finalize().into());
+    }
     let mut file = fs_err::File::open(path)?;
     let mut hash = Sha256::new();
     let mut buffer = vec![0; 1 << 17];

@@ -5,6 +5,7 @@ use killick_model::version::Scheme;
 
 /// Debian's releases, which its tracker names and os-release numbers.
 const DEBIAN: &[(&str, &str)] = &[
+    ("woody", "3"),
     ("sarge", "3.1"),
     ("etch", "4"),
     ("lenny", "5"),
@@ -20,9 +21,15 @@ const DEBIAN: &[(&str, &str)] = &[
     ("duke", "15"),
 ];
 
+/// Distributions without releases: there is one state of their packages, whatever number the image has.
+const ROLLING: &[&str] =
+    &["arch", "bottlerocket", "chainguard", "echo", "gentoo", "minimos", "opensuse-tumbleweed", "secureos", "wolfi"];
+
 /// Distributions whose packages are rebuilt from another's, under the same names and versions, and judged by it.
 const JUDGED_AS: &[(&str, &str)] = &[
+    ("archarm", "arch"),
     ("centos", "rhel"),
+    ("endeavouros", "arch"),
     ("leap-micro", "opensuse-leap-micro"),
     ("raspbian", "debian"),
     ("redhat", "rhel"),
@@ -51,10 +58,20 @@ pub(crate) fn osv(ecosystem: &str) -> String {
         "AlmaLinux" => "almalinux",
         "Rocky Linux" => "rocky",
         "Ubuntu" if !release.starts_with("Pro") => "ubuntu",
-        "Wolfi" => return "wolfi".to_owned(),
-        "Chainguard" => return "chainguard".to_owned(),
+        "openEuler" => "openeuler",
+        "Mageia" => "mageia",
+        "Alpaquita" => "alpaquita",
+        "openSUSE" => {
+            return match release.rsplit_once(' ') {
+                Some(("Leap", version)) => format!("opensuse-leap:{version}"),
+                _ => format!("opensuse-{}", release.to_lowercase().replace(' ', "-")),
+            };
+        }
+        "Wolfi" | "Chainguard" | "MinimOS" | "Echo" => return family.to_lowercase(),
         _ => return ecosystem.to_owned(),
     };
+    // The tracker counted `6.0` before there were point releases.
+    let release = if id == "debian" { release.strip_suffix(".0").unwrap_or(release) } else { release };
     let release = release.trim_start_matches('v');
     format!("{id}:{}", release.strip_suffix(":LTS").unwrap_or(release))
 }
@@ -63,7 +80,7 @@ pub(crate) fn osv(ecosystem: &str) -> String {
 pub(crate) fn scheme(family: &str) -> Scheme {
     match family {
         // opam orders versions as Debian does.
-        "Debian" | "Ubuntu" | "opam" => Scheme::Dpkg,
+        "Debian" | "Ubuntu" | "Echo" | "opam" => Scheme::Dpkg,
         "Alpine" | "Wolfi" | "Chainguard" | "Alpaquita" | "BellSoft Hardened Containers" | "MinimOS" => Scheme::Apk,
         "AlmaLinux" | "Rocky Linux" | "Red Hat" | "SUSE" | "openSUSE" | "openEuler" | "Mageia" | "Azure Linux" => {
             Scheme::Rpm
@@ -75,7 +92,10 @@ pub(crate) fn scheme(family: &str) -> Scheme {
         "NuGet" => Scheme::Nuget,
         "Packagist" => Scheme::Composer,
         "Hex" => Scheme::Hex,
-        "npm" | "crates.io" | "Pub" | "SwiftURL" | "Bitnami" | "Julia" | "GitHub Actions" => Scheme::Semver,
+        "npm" | "crates.io" | "SwiftURL" | "Bitnami" | "GitHub Actions" => Scheme::Semver,
+        "Pub" | "Julia" => Scheme::Pub,
+        "Hackage" | "GHC" => Scheme::Pvp,
+        "CRAN" => Scheme::Cran,
         _ => Scheme::Generic,
     }
 }
@@ -114,8 +134,8 @@ pub(crate) fn of_distribution(distribution: &Distribution) -> Vec<String> {
         "amzn" if major.starts_with("201") => vec!["amzn:2018.03".to_owned()],
         // A service pack is a release of its own; the bare number is the first one.
         "sles" => vec![format!("sles:{}", major_minor_of(version))],
-        // A rolling release, whose version is a date.
-        "opensuse-tumbleweed" | "wolfi" | "chainguard" => vec![id.to_owned()],
+        id if ROLLING.contains(&id) => vec![id.to_owned()],
+        "openeuler" => vec![openeuler(version, distribution.pretty_name.as_deref().unwrap_or_default())],
         _ => {
             let mut found: Vec<String> = major_minor.into_iter().collect();
             found.push(if major.is_empty() { id.to_owned() } else { format!("{id}:{major}") });
@@ -135,6 +155,16 @@ pub(crate) fn beside(distribution: &Distribution) -> Option<String> {
 fn major_minor_of(version: &str) -> &str {
     let end = version.match_indices('.').nth(1).map_or(version.len(), |(at, _)| at);
     version.get(..end).unwrap_or(version)
+}
+
+/// openEuler's service packs are releases of their own, and told by the name for people only:
+/// `openEuler 22.03 (LTS-SP3)`.
+fn openeuler(version: &str, pretty_name: &str) -> String {
+    let pack = pretty_name.split_once('(').and_then(|(_, rest)| rest.split_once(')')).map(|(pack, _)| pack.trim());
+    match pack.filter(|pack| !pack.is_empty()) {
+        Some(pack) => format!("openeuler:{version}-{pack}"),
+        None => format!("openeuler:{version}"),
+    }
 }
 
 #[cfg(test)]
@@ -168,6 +198,9 @@ mod tests {
             ("opensuse-tumbleweed", Some("20240101"), None, "opensuse-tumbleweed"),
             ("almalinux", Some("9.4"), None, "almalinux:9.4 almalinux:9"),
             ("wolfi", Some("20230201"), None, "wolfi"),
+            ("arch", Some("20240101.0.204074"), None, "arch"),
+            ("gentoo", Some("2.15"), None, "gentoo"),
+            ("openeuler", Some("24.03"), None, "openeuler:24.03"),
         ] {
             let distribution = Distribution {
                 id: id.to_owned(),
@@ -180,6 +213,17 @@ mod tests {
     }
 
     #[test]
+    fn service_packs_of_openeuler_are_releases() {
+        let distribution = Distribution {
+            id: "openeuler".to_owned(),
+            version: Some("22.03".to_owned()),
+            pretty_name: Some("openEuler 22.03 (LTS-SP3)".to_owned()),
+            ..Distribution::default()
+        };
+        assert_eq!(of_distribution(&distribution), ["openeuler:22.03-LTS-SP3"]);
+    }
+
+    #[test]
     fn osv_ecosystems_become_namespaces() {
         for (ecosystem, namespace) in [
             ("PyPI", "PyPI"),
@@ -188,6 +232,12 @@ mod tests {
             ("Ubuntu:22.04:LTS", "ubuntu:22.04"),
             ("Ubuntu:Pro:18.04:LTS", "Ubuntu:Pro:18.04:LTS"),
             ("AlmaLinux:9", "almalinux:9"),
+            ("Debian:6.0", "debian:6"),
+            ("openEuler:22.03-LTS-SP3", "openeuler:22.03-LTS-SP3"),
+            ("openSUSE:Leap 15.6", "opensuse-leap:15.6"),
+            ("openSUSE:Tumbleweed", "opensuse-tumbleweed"),
+            ("MinimOS", "minimos"),
+            ("Mageia:9", "mageia:9"),
         ] {
             assert_eq!(osv(ecosystem), namespace);
         }

@@ -7,6 +7,7 @@
 
 use std::path::{Path, PathBuf};
 
+pub(crate) use self::input::tree;
 pub use self::input::{Input, ReadError};
 pub use self::sink::{Filing, Namespace, Sink};
 
@@ -18,8 +19,11 @@ mod azurelinux;
 mod csaf;
 mod cvelist;
 mod debian;
+mod elts;
 mod epss;
 mod fedora;
+mod ghsa;
+mod govulndb;
 mod input;
 mod json;
 mod kev;
@@ -49,8 +53,11 @@ pub const PROVIDERS: &[Provider] = &[
     azurelinux::PROVIDER,
     cvelist::PROVIDER,
     debian::PROVIDER,
+    elts::PROVIDER,
     epss::PROVIDER,
     fedora::PROVIDER,
+    ghsa::PROVIDER,
+    govulndb::PROVIDER,
     kev::PROVIDER,
     nvd::PROVIDER,
     oracle::PROVIDER,

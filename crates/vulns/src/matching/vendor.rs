@@ -67,11 +67,13 @@ impl<'a> Vendors<'a> {
     }
 }
 
-/// The distribution's own feed knows best, then its records in OSV, then what the legacy service made of it.
+/// Who maintains packages beyond their distribution's end knows them best; then the distribution's own feed, then its
+/// records in OSV, then what the legacy service made of it.
 pub(crate) fn competence(provider: &str) -> u8 {
     match provider {
-        "osv" => 1,
-        "anchore" => 2,
-        _ => 0,
+        "elts" => 0,
+        "osv" => 2,
+        "anchore" => 3,
+        _ => 1,
     }
 }

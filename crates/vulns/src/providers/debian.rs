@@ -54,7 +54,7 @@ fn read(input: &Input<'_>, sink: &mut Sink) -> Result<(), ReadError> {
         Some("DSA" | "DLA") if is_list => bulletins::read(input, sink),
         _ => {
             let bulletins = Bulletins::load(input)?;
-            tracker::read(input, &bulletins, sink)?;
+            tracker::read(input, &bulletins, &TERMS, sink)?;
             if let Some(instant) = bulletins.newest {
                 sink.date(instant);
             }
@@ -63,16 +63,30 @@ fn read(input: &Input<'_>, sink: &mut Sink) -> Result<(), ReadError> {
     }
 }
 
+/// Reads a JSON document of the tracker's form that somebody else publishes.
+pub(super) fn tracker(input: &Input<'_>, terms: &Terms, sink: &mut Sink) -> Result<(), ReadError> {
+    tracker::read(input, &Bulletins::default(), terms, sink)
+}
+
+/// Terms of the data and whom to thank.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Terms {
+    pub(super) license: License,
+    pub(super) attribution: &'static str,
+}
+
+const TERMS: Terms = Terms { license: License::Public, attribution: "Debian security tracker, facts" };
+
 /// The filing of a release's namespace.
-fn filing<'a>(namespace: &str, sink: &'a mut Sink) -> &'a mut Filing {
+fn filing<'a>(namespace: &str, terms: &Terms, sink: &'a mut Sink) -> &'a mut Filing {
     // Advisories alone list what was fixed.
     let coverage = if sink.has_noted(complete(namespace)) { Coverage::Full } else { Coverage::FixedOnly };
     sink.file(namespace, || Namespace {
         name: namespace.to_owned(),
         ecosystem: namespace.to_owned(),
         coverage,
-        license: License::Public,
-        attribution: "Debian security tracker, facts".to_owned(),
+        license: terms.license,
+        attribution: terms.attribution.to_owned(),
     })
 }
 
@@ -82,14 +96,14 @@ fn complete(namespace: &str) -> (&'static str, String) {
 }
 
 /// Files what was said of a package and a vulnerability in a release, and notes that it was.
-fn file(codename: &str, statement: &Statement, sink: &mut Sink) {
+fn file(codename: &str, statement: &Statement, terms: &Terms, sink: &mut Sink) {
     let namespace = namespaces::debian(codename);
     sink.note((&namespace, &statement.name, &statement.advisory));
-    let filing = filing(&namespace, sink);
+    let filing = filing(&namespace, terms, sink);
     filing.statement(statement);
     // Advisories that name no vulnerability are filed with their days.
     if !statement.advisory.starts_with('D') {
-        filing.advisory(&vulnerability(&statement.advisory));
+        filing.advisory(&vulnerability(&statement.advisory, terms));
     }
 }
 
@@ -98,7 +112,7 @@ fn is_told(codename: &str, source: &str, id: &str, sink: &Sink) -> bool {
     sink.has_noted((&namespaces::debian(codename), source, id))
 }
 
-fn vulnerability(id: &str) -> Advisory {
+fn vulnerability(id: &str, terms: &Terms) -> Advisory {
     Advisory {
         id: id.to_owned(),
         aliases: Vec::new(),
@@ -110,7 +124,7 @@ fn vulnerability(id: &str) -> Advisory {
         ratings: Vec::new(),
         cwes: Vec::new(),
         url: None,
-        license: License::Public,
+        license: terms.license,
         known_since: UNDATED,
     }
 }

@@ -1,7 +1,7 @@
 //! One input file of a provider.
 
 use std::io::{self, BufRead, BufReader, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use killick_model::advisory::Instant;
 use serde::de::DeserializeOwned;
@@ -107,6 +107,16 @@ impl Input<'_> {
     pub fn zip_records<T: DeserializeOwned>(
         &self,
         sink: &mut Sink,
+        record: impl FnMut(T, &mut Sink),
+    ) -> Result<(), ReadError> {
+        self.zip_records_where(sink, |_| true, record)
+    }
+
+    /// [`Self::zip_records`] of those that are `wanted` by name.
+    pub fn zip_records_where<T: DeserializeOwned>(
+        &self,
+        sink: &mut Sink,
+        wanted: impl Fn(&str) -> bool,
         mut record: impl FnMut(T, &mut Sink),
     ) -> Result<(), ReadError> {
         let file = fs_err::File::open(self.root.join(self.path)).map_err(|error| self.unreadable(error))?;
@@ -116,7 +126,7 @@ impl Input<'_> {
         }
         let mut names: Vec<(String, usize)> = (0..archive.len())
             .filter_map(|at| Some((archive.name_for_index(at)?.ok()?.into_owned(), at)))
-            .filter(|(name, _)| super::has_extension(name, "json"))
+            .filter(|(name, _)| super::has_extension(name, "json") && wanted(name))
             .collect();
         names.sort();
         let mut bytes = Vec::new();
@@ -131,6 +141,50 @@ impl Input<'_> {
                 Ok(parsed) => record(parsed, sink),
                 Err(error) => sink.skip(&name, error),
             }
+        }
+        Ok(())
+    }
+
+    /// [`Self::zip_records_where`] for a folder with the documents in it, at any depth, in path order.
+    pub fn tree_records<T: DeserializeOwned>(
+        &self,
+        sink: &mut Sink,
+        wanted: impl Fn(&str) -> bool,
+        mut record: impl FnMut(T, &mut Sink),
+    ) -> Result<(), ReadError> {
+        self.tree_files(
+            sink,
+            |name| super::has_extension(name, "json") && wanted(name),
+            |name, bytes, sink| match serde_json::from_slice(bytes) {
+                Ok(parsed) => record(parsed, sink),
+                Err(error) => sink.skip(name, error),
+            },
+        )
+    }
+
+    /// Calls `each` with name and bytes of every file in the folder, at any depth, that is `wanted` by name, in path
+    /// order. One that is too large is skipped.
+    pub fn tree_files(
+        &self,
+        sink: &mut Sink,
+        wanted: impl Fn(&str) -> bool,
+        mut each: impl FnMut(&str, &[u8], &mut Sink),
+    ) -> Result<(), ReadError> {
+        let folder = self.root.join(self.path);
+        let mut bytes = Vec::new();
+        for path in tree(&folder).map_err(|error| self.unreadable(error))? {
+            let name = path.strip_prefix(&folder).unwrap_or(&path).to_string_lossy().into_owned();
+            if !wanted(&name) {
+                continue;
+            }
+            bytes.clear();
+            let file = fs_err::File::open(&path).map_err(|error| self.unreadable(error))?;
+            file.take(MAX_RECORD_BYTES + 1).read_to_end(&mut bytes).map_err(|error| self.unreadable(error))?;
+            if bytes.len() as u64 > MAX_RECORD_BYTES {
+                sink.skip(&name, format!("more than {MAX_RECORD_BYTES} bytes"));
+                continue;
+            }
+            each(&name, &bytes, sink);
         }
         Ok(())
     }
@@ -185,4 +239,33 @@ impl Input<'_> {
         name.push(".date");
         Instant::parse(&fs_err::read_to_string(self.root.join(name)).ok()?)
     }
+}
+
+/// Folders in folders, in a tree of records.
+const MAX_TREE_DEPTH: usize = 16;
+
+/// All files under a folder, sorted. What begins with a dot, such as a version control's own, is none of it, and
+/// links are not followed.
+pub(crate) fn tree(folder: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    let mut open = vec![(folder.to_owned(), 0)];
+    while let Some((folder, depth)) = open.pop() {
+        for entry in fs_err::read_dir(&folder)? {
+            let entry = entry?;
+            if entry.file_name().as_encoded_bytes().first() == Some(&b'.') {
+                continue;
+            }
+            let kind = entry.file_type()?;
+            if kind.is_dir() && depth < MAX_TREE_DEPTH {
+                open.push((entry.path(), depth + 1));
+            } else if kind.is_file() {
+                found.push(entry.path());
+            }
+            if found.len().saturating_add(open.len()) > MAX_RECORDS {
+                return Err(io::Error::other(format!("more than {MAX_RECORDS} files in one folder")));
+            }
+        }
+    }
+    found.sort();
+    Ok(found)
 }

@@ -3,8 +3,11 @@
 //! <https://ossf.github.io/osv-schema/>. Every ecosystem that follows the schema is read, known to us or not. Of a
 //! record that speaks of several ecosystems each archive takes its own part. Ranges of git commits say nothing
 //! about versions and are left out.
+//!
+//! Beside an archive, or instead of it, single records may lie (`osv/PyPI/records/PYSEC-2024-1.json`), as the bucket
+//! offers what changed since: a record goes before the archive's of the same id.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use killick_model::advisory::{Advisory, AdvisoryKind, AdvisoryStatus, Instant, License, Rating, RatingValue};
 use killick_model::severity::Severity;
@@ -27,12 +30,16 @@ pub(super) const PROVIDER: Provider = Provider {
     name: "osv",
     title: "OSV, the open source vulnerability databases",
     find: |root| -> Vec<Vec<PathBuf>> {
-        folders_in(root, "osv")
-            .into_iter()
-            .map(|ecosystem| PathBuf::from(format!("osv/{ecosystem}/all.zip")))
-            .filter(|path| root.join(path).is_file())
-            .map(|path| vec![path])
-            .collect()
+        let unit = |ecosystem: String| -> Vec<PathBuf> {
+            let folder = PathBuf::from("osv").join(ecosystem);
+            // What was fetched last comes first.
+            let (records, archive) = (folder.join("records"), folder.join("all.zip"));
+            let mut unit = Vec::new();
+            unit.extend(Some(records).filter(|path| root.join(path).is_dir()));
+            unit.extend(Some(archive).filter(|path| root.join(path).is_file()));
+            unit
+        };
+        folders_in(root, "osv").into_iter().map(unit).filter(|unit| !unit.is_empty()).collect()
     },
     read,
 };
@@ -68,24 +75,58 @@ struct Score {
     source: Option<String>,
 }
 
-fn read(input: &Input<'_>, sink: &mut Sink) -> Result<(), ReadError> {
-    let folder = input.path.parent().and_then(|folder| folder.file_name()).and_then(|name| name.to_str());
-    let Some(family) = folder else { return Err(input.malformed("it lies in no ecosystem's folder")) };
-    input.zip_records(sink, |record: Record, sink| file(&record, family, sink))
+/// Who publishes a record, where that is not the ecosystem's archive.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Publisher<'a> {
+    /// The ecosystem whose packages are taken; `None` for those of every ecosystem.
+    pub(super) family: Option<&'a str>,
+    /// Terms and whom to thank, where they are the publisher's and not the ecosystem's.
+    pub(super) terms: Option<(License, &'static str)>,
 }
 
-fn file(record: &Record, family: &str, sink: &mut Sink) {
+fn read(input: &Input<'_>, sink: &mut Sink) -> Result<(), ReadError> {
+    let folder = input.path.parent().and_then(Path::file_name).and_then(|name| name.to_str());
+    let Some(family) = folder else { return Err(input.malformed("it lies in no ecosystem's folder")) };
+    let publisher = Publisher { family: Some(family), terms: None };
+    records(input, &publisher, |_| true, sink)
+}
+
+/// Reads an archive or a folder of records. Of several records of one id in a unit the first one counts.
+pub(super) fn records(
+    input: &Input<'_>,
+    publisher: &Publisher<'_>,
+    wanted: impl Fn(&str) -> bool,
+    sink: &mut Sink,
+) -> Result<(), ReadError> {
+    // Lists of what there is lie among the records.
+    let is_record = |name: &str| wanted(name) && !matches!(name.rsplit('/').next(), Some("all.json"));
+    let each = |record: Record, sink: &mut Sink| {
+        if !sink.has_noted(("record", &record.id)) {
+            sink.note(("record", &record.id));
+            file(&record, publisher, sink);
+        }
+    };
+    if input.root.join(input.path).is_dir() {
+        input.tree_records(sink, is_record, each)
+    } else {
+        input.zip_records_where(sink, is_record, each)
+    }
+}
+
+fn file(record: &Record, publisher: &Publisher<'_>, sink: &mut Sink) {
     // AlmaLinux mixes bug fixes and enhancements into its feed.
     if ["ALBA-", "ALEA-"].iter().any(|prefix| record.id.starts_with(prefix)) {
         return;
     }
-    let advisory = advisory(record, family);
-    let vendor = ecosystems::is_distribution(family).then(|| vendor_severity(record)).flatten();
+    let is_distribution = publisher.family.is_some_and(ecosystems::is_distribution);
+    let advisory = advisory(record, is_distribution);
+    let vendor = is_distribution.then(|| vendor_severity(record)).flatten();
     for affected in &record.affected {
         let Some(ecosystem) = affected.ecosystem() else {
             sink.leave_out();
             continue;
         };
+        let family = publisher.family.unwrap_or_else(|| ecosystems::family(ecosystem));
         if !ecosystems::belongs(ecosystem, family) {
             continue;
         }
@@ -100,19 +141,19 @@ fn file(record: &Record, family: &str, sink: &mut Sink) {
                 continue;
             }
         };
+        let (license, attribution) = publisher.terms.unwrap_or_else(|| ecosystems::terms(family));
         let name = namespaces::osv(ecosystem);
-        let filing = sink.file(&name, || {
-            let (license, attribution) = ecosystems::terms(family);
-            Namespace {
-                name: name.clone(),
-                ecosystem: name.clone(),
-                coverage: if ecosystems::is_distribution(family) { Coverage::FixedOnly } else { Coverage::Full },
-                license,
-                attribution: attribution.to_owned(),
-            }
+        let filing = sink.file(&name, || Namespace {
+            name: name.clone(),
+            ecosystem: if is_distribution { name.clone() } else { ecosystems::family(ecosystem).to_owned() },
+            coverage: if is_distribution { Coverage::FixedOnly } else { Coverage::Full },
+            license,
+            attribution: attribution.to_owned(),
         });
         filing.statement(&statement);
         let mut advisory = advisory.clone();
+        // GitHub's records keep their terms wherever they are collected.
+        advisory.license = if record.id.starts_with("GHSA-") { License::Attribution } else { license };
         advisory.ratings.extend(affected.severity.iter().filter_map(|score| rating(score, &record.id)));
         advisory.ratings.dedup();
         if let Some(kind) = affected.kind() {
@@ -122,16 +163,21 @@ fn file(record: &Record, family: &str, sink: &mut Sink) {
     }
 }
 
-fn advisory(record: &Record, family: &str) -> Advisory {
-    let is_cve = |id: &&String| id.starts_with("CVE-");
+fn advisory(record: &Record, is_distribution: bool) -> Advisory {
+    let is_name = |id: &&String| id.starts_with("CVE-") || id.starts_with("GHSA-");
     let (mut aliases, mut upstream) = (record.aliases.clone(), record.upstream.clone());
-    if ecosystems::is_distribution(family) {
+    if is_distribution {
         // Older distribution records name their CVEs as aliases or as related.
-        upstream.extend(record.aliases.iter().chain(&record.related).filter(is_cve).cloned());
+        upstream.extend(record.aliases.iter().chain(&record.related).filter(is_name).cloned());
         aliases.clear();
     }
     upstream.sort();
     upstream.dedup();
+    // One vulnerability with all its names, from publishers that write a record for each: no bundle of several.
+    let named = |prefix: &str| upstream.iter().filter(|id| id.starts_with(prefix)).count();
+    if upstream.len() > 1 && ["CVE-", "GHSA-"].iter().all(|prefix| named(prefix) <= 1) {
+        aliases.append(&mut upstream);
+    }
     let mut ratings: Vec<Rating> = word(record).into_iter().collect();
     ratings.extend(record.severity.iter().filter_map(|score| rating(score, &record.id)));
     ratings.extend(number(record));
@@ -147,13 +193,9 @@ fn advisory(record: &Record, family: &str) -> Advisory {
         ratings,
         cwes: cwe_numbers(cwes.into_iter().flatten().filter_map(Value::as_str)),
         url: None,
-        license: license(&record.id, family),
+        license: License::Unknown,
         known_since: UNDATED,
     }
-}
-
-fn license(id: &str, family: &str) -> License {
-    if id.starts_with("GHSA-") { License::Attribution } else { ecosystems::terms(family).0 }
 }
 
 /// Who rates in the records of this id: `GHSA-…` is rated by `ghsa`.
@@ -196,9 +238,10 @@ fn number(record: &Record) -> Option<Rating> {
     })
 }
 
-/// `AlmaLinux` writes its rating as the first word of the summary.
+/// `AlmaLinux` writes its rating as the first word of the summary, openEuler beside the record.
 fn vendor_severity(record: &Record) -> Option<Severity> {
-    severity_word(record.summary.split_once(':')?.0)
+    let first = record.summary.split_once(':').and_then(|(word, _)| severity_word(word));
+    first.or_else(|| severity_word(record.database_specific.get("severity")?.as_str()?))
 }
 
 fn severity_word(word: &str) -> Option<Severity> {

@@ -17,12 +17,9 @@ pub(crate) fn pack(from: &Path, to: &Path) {
         };
         if path.is_dir() && path.extension().is_some_and(|extension| extension == "zip") {
             let mut archive = zip::ZipWriter::new(fs_err::File::create(to.join(&name)).unwrap());
-            let mut records: Vec<PathBuf> =
-                fs_err::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()).collect();
-            records.sort();
-            for record in records {
+            for record in super::tree(&path).unwrap() {
                 let options = zip::write::SimpleFileOptions::DEFAULT;
-                archive.start_file(record.file_name().unwrap().to_str().unwrap(), options).unwrap();
+                archive.start_file(record.strip_prefix(&path).unwrap().to_str().unwrap(), options).unwrap();
                 archive.write_all(&fs_err::read(&record).unwrap()).unwrap();
             }
             archive.finish().unwrap();

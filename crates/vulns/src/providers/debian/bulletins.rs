@@ -122,15 +122,15 @@ pub(super) fn read(input: &Input<'_>, sink: &mut Sink) -> Result<(), ReadError> 
                     statement.fix.advisories =
                         known.fix(codename, source, id).map(|fix| fix.advisories.clone()).unwrap_or_default();
                 }
-                super::file(codename, &statement, sink);
+                super::file(codename, &statement, &super::TERMS, sink);
             }
-            let filing = super::filing(&namespaces::debian(codename), sink);
+            let filing = super::filing(&namespaces::debian(codename), &super::TERMS, sink);
             filing.seen(bulletin.day);
             filing.advisory(&Advisory {
                 upstream: bulletin.vulnerabilities.clone(),
                 kind: if bulletin.is_security { AdvisoryKind::Vulnerability } else { AdvisoryKind::Notice },
                 published: bulletin.day,
-                ..super::vulnerability(&bulletin.id)
+                ..super::vulnerability(&bulletin.id, &super::TERMS)
             });
         }
     }

@@ -135,7 +135,7 @@ impl Package<'_> {
             if let Some(fix) = fix.filter(|_| statement.fix.state == FixState::Fixed) {
                 statement.fix.advisories.clone_from(&fix.advisories);
             }
-            super::file(codename, &statement, sink);
+            super::file(codename, &statement, &super::TERMS, sink);
         }
     }
 }

@@ -12,6 +12,7 @@ use serde::Deserialize;
 use super::super::json::members;
 use super::super::sink::UNDATED;
 use super::super::{Input, ReadError, Sink};
+use super::Terms;
 use super::bulletins::Bulletins;
 use crate::namespaces;
 
@@ -29,14 +30,14 @@ struct State {
     nodsa_reason: Option<String>,
 }
 
-pub(super) fn read(input: &Input<'_>, bulletins: &Bulletins, sink: &mut Sink) -> Result<(), ReadError> {
+pub(super) fn read(input: &Input<'_>, bulletins: &Bulletins, terms: &Terms, sink: &mut Sink) -> Result<(), ReadError> {
     members(input.reader()?, |source, issues| {
         let serde_json::Value::Object(issues) = issues else {
             return sink.skip(&source, "expected an object of vulnerabilities");
         };
         for (id, issue) in issues {
             match serde_json::from_value::<Issue>(issue) {
-                Ok(issue) => file(&source, &id, &issue, bulletins, sink),
+                Ok(issue) => file(&source, &id, &issue, bulletins, terms, sink),
                 Err(error) => sink.skip(&format!("{source}/{id}"), error),
             }
         }
@@ -44,7 +45,7 @@ pub(super) fn read(input: &Input<'_>, bulletins: &Bulletins, sink: &mut Sink) ->
     .map_err(|error| input.malformed(error))
 }
 
-fn file(source: &str, id: &str, issue: &Issue, bulletins: &Bulletins, sink: &mut Sink) {
+fn file(source: &str, id: &str, issue: &Issue, bulletins: &Bulletins, terms: &Terms, sink: &mut Sink) {
     for (codename, state) in &issue.releases {
         let Some(mut statement) = statement(source, id, state) else {
             sink.skip(&format!("{source}/{id}/{codename}"), format!("unknown status `{}`", state.status));
@@ -55,7 +56,7 @@ fn file(source: &str, id: &str, issue: &Issue, bulletins: &Bulletins, sink: &mut
         }
         sink.note(release(codename));
         sink.note(super::complete(&namespaces::debian(codename)));
-        super::file(codename, &statement, sink);
+        super::file(codename, &statement, terms, sink);
     }
 }
 

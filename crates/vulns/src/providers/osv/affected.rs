@@ -1,5 +1,7 @@
 //! The `affected` entries of an OSV record: which versions of which package.
 
+use std::cmp::Ordering;
+
 use killick_model::advisory::{AdvisoryKind, Level, Qualifier, StatedFix, Statement, Verdict};
 use killick_model::matching::FixState;
 use killick_model::severity::Severity;
@@ -85,6 +87,10 @@ impl Affected {
             }
             intervals.extend(self.intervals(scheme, &range.events));
         }
+        // Fixed before there was a version: how distributions write that they never were affected.
+        if ecosystems::is_distribution(family) && fixes.iter().all(|version| version == "0") && !fixes.is_empty() {
+            return Ok(Some(Self::never(id, package, scheme)));
+        }
         let ranges = Range::new(scheme, intervals, Vec::new());
         // Most databases list every version inside the ranges once more.
         let outside = |version: &&String| ranges.contains(&mark(scheme, version)) != Some(true);
@@ -112,13 +118,22 @@ impl Affected {
         }))
     }
 
+    fn never(id: &str, package: &Package, scheme: Scheme) -> Statement {
+        Statement {
+            advisory: id.to_owned(),
+            name: package.name.clone(),
+            level: level(ecosystems::family(&package.ecosystem)),
+            versions: Range::all(scheme),
+            verdict: Verdict::NotAffected,
+            fix: StatedFix::default(),
+            qualifiers: Vec::new(),
+            severity: None,
+            known_since: UNDATED,
+        }
+    }
+
     /// Walks over the events in version order, as the schema's evaluation does.
     fn intervals(&self, scheme: Scheme, events: &[Event]) -> Vec<Interval> {
-        let limit = events
-            .iter()
-            .filter_map(|event| if let Event::Limit(version) = event { Some(version) } else { None })
-            .max_by(|a, b| compare(scheme, &mark(scheme, a), &mark(scheme, b)).unwrap_or(std::cmp::Ordering::Equal))
-            .filter(|limit| *limit != "*");
         let mut ordered: Vec<&Event> = events.iter().filter(|event| !matches!(event, Event::Limit(_))).collect();
         ordered.sort_by(|a, b| a.order(b, scheme));
         let mut intervals = Vec::new();
@@ -143,8 +158,16 @@ impl Affected {
             }
         }
         if let Some(lower) = open {
-            let upper = limit.map(|limit| Bound::exclusive(mark(scheme, limit))).or_else(|| self.last_known(scheme));
-            intervals.push(Interval { lower, upper });
+            intervals.push(Interval { lower, upper: self.last_known(scheme) });
+        }
+        if let Some(limit) = limit(scheme, events) {
+            for interval in &mut intervals {
+                let ends_before =
+                    |upper: &Bound| compare(scheme, &upper.version, &limit.version) == Some(Ordering::Less);
+                if !interval.upper.as_ref().is_some_and(ends_before) {
+                    interval.upper = Some(limit.clone());
+                }
+            }
         }
         intervals
     }
@@ -175,6 +198,18 @@ impl Affected {
     }
 }
 
+/// The highest limit, if there are any and none of them is infinity: no version from there on is spoken of.
+fn limit(scheme: Scheme, events: &[Event]) -> Option<Bound> {
+    let limits =
+        || events.iter().filter_map(|event| if let Event::Limit(version) = event { Some(version) } else { None });
+    if limits().any(|limit| limit == "*") {
+        return None;
+    }
+    let highest =
+        limits().map(|limit| mark(scheme, limit)).max_by(|a, b| compare(scheme, a, b).unwrap_or(Ordering::Equal));
+    highest.map(Bound::exclusive)
+}
+
 impl Event {
     fn version(&self) -> &str {
         match self {
@@ -185,12 +220,12 @@ impl Event {
     }
 
     /// By version, an introduction before an end at the same version; as written where versions have no order.
-    fn order(&self, other: &Self, scheme: Scheme) -> std::cmp::Ordering {
+    fn order(&self, other: &Self, scheme: Scheme) -> Ordering {
         let first = |event: &Self| matches!(event, Self::Introduced(version) if version == "0");
         let rank = |event: &Self| !matches!(event, Self::Introduced(_));
         first(other).cmp(&first(self)).then_with(|| {
             compare(scheme, &mark(scheme, self.version()), &mark(scheme, other.version()))
-                .map_or(std::cmp::Ordering::Equal, |order| order.then_with(|| rank(self).cmp(&rank(other))))
+                .map_or(Ordering::Equal, |order| order.then_with(|| rank(self).cmp(&rank(other))))
         })
     }
 }
@@ -206,7 +241,7 @@ fn mark(scheme: Scheme, version: &str) -> String {
 
 fn level(family: &str) -> Level {
     match family {
-        "Debian" | "Ubuntu" | "Alpine" | "Wolfi" | "Chainguard" => Level::Source,
+        "Debian" | "Ubuntu" | "Alpine" | "Echo" => Level::Source,
         // Source packages, but binary ones in records of before 2024.
         "Rocky Linux" => Level::Any,
         family if ecosystems::is_distribution(family) => Level::Binary,

@@ -17,6 +17,7 @@ const TERMS: &[(&str, License, &str)] = &[
     ("Hex", License::Attribution, "GitHub Advisory Database, CC-BY-4.0"),
     ("Julia", License::Attribution, "Julia security advisories, CC-BY-4.0"),
     ("Maven", License::Attribution, "GitHub Advisory Database, CC-BY-4.0"),
+    ("MinimOS", License::NotRedistributable, "MinimOS advisories, terms not stated"),
     ("NuGet", License::Attribution, "GitHub Advisory Database, CC-BY-4.0"),
     ("OSS-Fuzz", License::Attribution, "OSS-Fuzz vulnerabilities, CC-BY-4.0"),
     ("PSF", License::Attribution, "PSF advisory database, CC-BY-4.0"),
@@ -41,8 +42,10 @@ const DISTRIBUTIONS: &[&str] = &[
     "Alpaquita",
     "Alpine",
     "Azure Linux",
+    "BellSoft Hardened Containers",
     "Chainguard",
     "Debian",
+    "Echo",
     "Mageia",
     "MinimOS",
     "Red Hat",
@@ -68,8 +71,13 @@ pub(super) fn is_distribution(family: &str) -> bool {
     DISTRIBUTIONS.contains(&family)
 }
 
+/// An ecosystem without its suffix: a release, or the address of a repository.
+pub(super) fn family(ecosystem: &str) -> &str {
+    ecosystem.split(':').next().unwrap_or(ecosystem)
+}
+
 /// Whether the archive of `family` is the one that answers for packages of `ecosystem`.
 pub(super) fn belongs(ecosystem: &str, family: &str) -> bool {
-    let own = ecosystem.split(':').next().unwrap_or(ecosystem);
+    let own = self::family(ecosystem);
     own == family || GUESTS.contains(&(family, own))
 }

@@ -1,0 +1,27 @@
+//! GitHub's advisory database, as its repository has it: `advisories/github-reviewed/2023/10/GHSA-…/GHSA-….json`.
+//!
+//! <https://github.com/github/advisory-database>, OSV records, one per advisory, about packages of many ecosystems.
+//! Only what GitHub reviewed is read: the rest are copies of the NVD that name no package.
+
+use std::path::{Path, PathBuf};
+
+use killick_model::advisory::License;
+
+use super::osv::{self, Publisher};
+use super::{Input, Provider, ReadError, Sink};
+
+pub(super) const PROVIDER: Provider = Provider {
+    name: "ghsa",
+    title: "GitHub Advisory Database",
+    find: |root: &Path| -> Vec<Vec<PathBuf>> {
+        let folders = ["advisory-database", "advisory-database-main"];
+        let reviewed = folders.map(|folder| PathBuf::from(folder).join("advisories/github-reviewed"));
+        reviewed.into_iter().filter(|path| root.join(path).is_dir()).take(1).map(|path| vec![path]).collect()
+    },
+    read,
+};
+
+fn read(input: &Input<'_>, sink: &mut Sink) -> Result<(), ReadError> {
+    let terms = (License::Attribution, "GitHub Advisory Database, CC-BY-4.0");
+    osv::records(input, &Publisher { family: None, terms: Some(terms) }, |_| true, sink)
+}
