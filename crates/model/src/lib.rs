@@ -14,6 +14,7 @@ pub mod file;
 pub mod hint;
 pub mod image;
 pub mod inspection;
+pub mod lifecycle;
 pub mod links;
 pub mod listing;
 pub mod matching;

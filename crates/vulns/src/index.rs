@@ -8,6 +8,7 @@ use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
 use killick_model::advisory::{Advisory, Enrichment, Statement};
+use killick_model::lifecycle::Lifecycle;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sha2::{Digest as _, Sha256};
@@ -102,6 +103,11 @@ impl Index {
         self.records(segment, Table::Enrichment, cve)
     }
 
+    /// What a segment knows about the support of the parts of a product.
+    pub fn lifecycles(&self, segment: usize, product: &str) -> Result<Vec<Lifecycle>, IndexError> {
+        self.records(segment, Table::Lifecycles, product)
+    }
+
     /// Whether a segment has this table at all.
     pub fn has_table(&self, segment: usize, table: Table) -> Result<bool, IndexError> {
         Ok(self.directory(segment)?.tables.iter().any(|blocks| blocks.table == table))
@@ -125,6 +131,7 @@ impl Index {
                         Table::Advisories => decode::<Advisory>(value).map(drop),
                         Table::Aliases => decode::<String>(value).map(drop),
                         Table::Enrichment => decode::<Enrichment>(value).map(drop),
+                        Table::Lifecycles => decode::<Lifecycle>(value).map(drop),
                     }
                     .map_err(|error| self.corrupt(segment, table.name(), &format!("records of `{key}`: {error}")))
                 })?;

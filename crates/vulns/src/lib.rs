@@ -16,6 +16,7 @@ pub use self::status::{SourceStatus, Status, status};
 mod build;
 mod explain;
 pub mod index;
+pub mod lifecycle;
 mod matching;
 pub mod names;
 mod namespaces;

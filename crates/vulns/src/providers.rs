@@ -15,11 +15,13 @@ mod almalinux;
 mod alpine;
 mod amazon;
 mod anchore;
+mod arch;
 mod azurelinux;
 mod csaf;
 mod cvelist;
 mod debian;
 mod elts;
+mod eol;
 mod epss;
 mod fedora;
 mod ghsa;
@@ -36,7 +38,9 @@ mod photon;
 mod rhel;
 mod rocky;
 mod said;
+mod secdb;
 mod sink;
+mod support;
 mod suse;
 #[cfg(test)]
 pub(crate) mod tests;
@@ -50,10 +54,12 @@ pub const PROVIDERS: &[Provider] = &[
     alpine::PROVIDER,
     amazon::PROVIDER,
     anchore::PROVIDER,
+    arch::PROVIDER,
     azurelinux::PROVIDER,
     cvelist::PROVIDER,
     debian::PROVIDER,
     elts::PROVIDER,
+    eol::PROVIDER,
     epss::PROVIDER,
     fedora::PROVIDER,
     ghsa::PROVIDER,
@@ -65,6 +71,8 @@ pub const PROVIDERS: &[Provider] = &[
     photon::PROVIDER,
     rhel::PROVIDER,
     rocky::PROVIDER,
+    secdb::PROVIDER,
+    support::PROVIDER,
     suse::PROVIDER,
     ubuntu::PROVIDER,
 ];

@@ -110,11 +110,14 @@ pub enum Table {
     Cpes,
     /// CVE to enrichment.
     Enrichment,
+    /// Product to how long its parts are supported.
+    Lifecycles,
 }
 
 impl Table {
     /// All tables, in file order.
-    pub const ALL: [Self; 5] = [Self::Packages, Self::Advisories, Self::Aliases, Self::Cpes, Self::Enrichment];
+    pub const ALL: [Self; 6] =
+        [Self::Packages, Self::Advisories, Self::Aliases, Self::Cpes, Self::Enrichment, Self::Lifecycles];
 
     /// The name in errors.
     pub const fn name(self) -> &'static str {
@@ -124,6 +127,7 @@ impl Table {
             Self::Aliases => "aliases",
             Self::Cpes => "cpes",
             Self::Enrichment => "enrichment",
+            Self::Lifecycles => "lifecycles",
         }
     }
 }

@@ -4,6 +4,7 @@ use std::io::Write;
 use std::path::Path;
 
 use killick_model::advisory::{Advisory, Enrichment, Instant, Statement};
+use killick_model::lifecycle::Lifecycle;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sha2::{Digest as _, Sha256};
@@ -21,7 +22,7 @@ type Entry = (Box<str>, Box<[u8]>);
 /// Records of one segment, being collected.
 #[derive(Debug, Default)]
 pub(crate) struct Records {
-    tables: [Vec<Entry>; 5],
+    tables: [Vec<Entry>; 6],
 }
 
 impl Records {
@@ -35,6 +36,10 @@ impl Records {
 
     pub(crate) fn enrichment(&mut self, cve: &str, enrichment: &Enrichment) {
         self.push(Table::Enrichment, cve, enrichment);
+    }
+
+    pub(crate) fn lifecycle(&mut self, lifecycle: &Lifecycle) {
+        self.push(Table::Lifecycles, &lifecycle.product, lifecycle);
     }
 
     /// An advisory, and its other names.
@@ -83,7 +88,7 @@ impl Records {
             entries.dedup();
             let count = match table {
                 Table::Packages | Table::Cpes => Some(&mut info.statements),
-                Table::Advisories | Table::Enrichment => Some(&mut info.advisories),
+                Table::Advisories | Table::Enrichment | Table::Lifecycles => Some(&mut info.advisories),
                 Table::Aliases => None,
             };
             if let Some(count) = count {
@@ -162,6 +167,12 @@ impl Dated for Advisory {
     }
 }
 
+impl Dated for Lifecycle {
+    fn known_since(&mut self) -> &mut Instant {
+        &mut self.known_since
+    }
+}
+
 impl Dated for Enrichment {
     fn known_since(&mut self) -> &mut Instant {
         &mut self.known_since
@@ -187,6 +198,7 @@ fn date(
         Table::Cpes => dated(value, built, old(before, |index, at| index.cpes(at, key))?),
         Table::Advisories => dated(value, built, old(before, |index, at| index.advisories(at, key))?),
         Table::Enrichment => dated(value, built, old(before, |index, at| index.enrichment(at, key))?),
+        Table::Lifecycles => dated(value, built, old(before, |index, at| index.lifecycles(at, key))?),
         Table::Aliases => value,
     })
 }

@@ -119,6 +119,24 @@ impl Input<'_> {
         wanted: impl Fn(&str) -> bool,
         mut record: impl FnMut(T, &mut Sink),
     ) -> Result<(), ReadError> {
+        self.zip_members(sink, wanted, |_, parsed, sink| record(parsed, sink))
+    }
+
+    /// [`Self::zip_records`] with the names of the documents.
+    pub fn zip_named_records<T: DeserializeOwned>(
+        &self,
+        sink: &mut Sink,
+        record: impl FnMut(&str, T, &mut Sink),
+    ) -> Result<(), ReadError> {
+        self.zip_members(sink, |_| true, record)
+    }
+
+    fn zip_members<T: DeserializeOwned>(
+        &self,
+        sink: &mut Sink,
+        wanted: impl Fn(&str) -> bool,
+        mut record: impl FnMut(&str, T, &mut Sink),
+    ) -> Result<(), ReadError> {
         let file = fs_err::File::open(self.root.join(self.path)).map_err(|error| self.unreadable(error))?;
         let mut archive = ZipArchive::new(BufReader::new(file)).map_err(|error| self.malformed(error))?;
         if archive.len() > MAX_RECORDS {
@@ -138,7 +156,7 @@ impl Input<'_> {
                 .read_to_end(&mut bytes)
                 .map_err(|error| self.malformed(format!("`{name}`: {error}")))?;
             match serde_json::from_slice(&bytes) {
-                Ok(parsed) => record(parsed, sink),
+                Ok(parsed) => record(&name, parsed, sink),
                 Err(error) => sink.skip(&name, error),
             }
         }

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::hash::{Hash, Hasher};
 
 use killick_model::advisory::{Advisory, Enrichment, Instant, License, Statement};
+use killick_model::lifecycle::Lifecycle;
 use killick_model::problem::Problem;
 use killick_model::severity::Severity;
 
@@ -97,6 +98,11 @@ impl Sink {
         self.noted.contains(&hash(&what))
     }
 
+    /// Takes over what `other` noted, and nothing else of it.
+    pub(crate) fn take_notes(&mut self, other: Self) {
+        self.noted.extend(other.noted);
+    }
+
     /// Counts a statement that says nothing versions could be compared with, such as a range of commits.
     pub fn leave_out(&mut self) {
         self.left_out += 1;
@@ -165,6 +171,11 @@ impl Filing {
     pub fn enrichment(&mut self, cve: &str, enrichment: &Enrichment) {
         self.seen(enrichment.modified.or(enrichment.published));
         self.records.enrichment(cve, enrichment);
+    }
+
+    /// Files until when something is supported.
+    pub fn lifecycle(&mut self, lifecycle: &Lifecycle) {
+        self.records.lifecycle(lifecycle);
     }
 
     /// Notes a date found in the data.

@@ -2,6 +2,7 @@ use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use killick_model::advisory::{Advisory, Enrichment, Instant, Statement};
+use killick_model::lifecycle::Lifecycle;
 use serde_json::{Value, json};
 
 use super::PROVIDERS;
@@ -101,6 +102,9 @@ fn content(index: &Index) -> Value {
                         Table::Enrichment => {
                             json!(index.enrichment(at, key).unwrap().iter().map(facts).collect::<Vec<_>>())
                         }
+                        Table::Lifecycles => {
+                            json!(index.lifecycles(at, key).unwrap().iter().map(support).collect::<Vec<_>>())
+                        }
                     };
                     entries.insert(key.to_owned(), records);
                 })
@@ -122,12 +126,8 @@ fn content(index: &Index) -> Value {
 
 fn short(statement: &Statement) -> Value {
     let severity = statement.severity.map(|severity| format!(" {severity}")).unwrap_or_default();
-    let through = match &statement.fix.advisories[..] {
-        [] => String::new(),
-        ids => format!(" through {}", ids.join(" ")),
-    };
     json!(format!(
-        "{} {:?} `{}` {:?} {} {} -> {:?} {:?}{through}{severity} {:?}",
+        "{} {:?} `{}` {:?} {} {} -> {:?} {:?}{severity} {:?}",
         statement.advisory,
         statement.level,
         statement.name,
@@ -157,6 +157,22 @@ fn facts(enrichment: &Enrichment) -> Value {
     json!(format!(
         "{:?} {:?} cwe {:?} exploited {:?} epss {:?}",
         enrichment.status, enrichment.ratings, enrichment.cwes, enrichment.exploited, enrichment.epss_millionths,
+    ))
+}
+
+fn support(lifecycle: &Lifecycle) -> Value {
+    let day = |instant: Option<Instant>| {
+        instant.and_then(Instant::timestamp).map_or("-".to_owned(), |stamp| stamp.to_string()[..10].to_owned())
+    };
+    json!(format!(
+        "{} {:?} released {} ends {} extended {} {:?} {:?}",
+        lifecycle.cycle,
+        lifecycle.codename,
+        day(lifecycle.released),
+        day(lifecycle.ends),
+        day(lifecycle.extended_ends),
+        lifecycle.support,
+        lifecycle.last_version,
     ))
 }
 

@@ -203,3 +203,29 @@ fn heading(line: &str) -> Option<Bulletin> {
 fn short(line: &str) -> String {
     line.chars().take(80).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    #[test]
+    fn revisions_are_named_with_the_fix() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/providers/debian/lists/feeds");
+        let all = Bulletins::load(&Input { root: &root, path: Path::new("debian/CVE/list") }).unwrap();
+        let advisories = |codename, source, id| all.fix(codename, source, id).map(|fix| fix.advisories.join(" "));
+        for (codename, source, id, expected) in [
+            ("bullseye", "frob", "CVE-2099-0003", Some("DSA-5000-1 DSA-5000-2")),
+            ("bookworm", "frob", "CVE-2099-0003", Some("DSA-5000-1")),
+            ("buster", "frob", "CVE-2099-0003", Some("DLA-9000-1")),
+            ("wheezy", "openssl", "CVE-2014-0160", Some("DSA-2896-1")),
+            ("woody", "gzip", "DSA-100-1", Some("DSA-100-1")),
+            ("lenny", "gzip", "DSA-100-1", None),
+            ("bookworm", "openssl", "CVE-2014-0160", None),
+        ] {
+            assert_eq!(advisories(codename, source, id).as_deref(), expected, "{codename} {source} {id}");
+        }
+        assert_eq!(all.newest, Instant::parse("2099-01-04"));
+    }
+}
