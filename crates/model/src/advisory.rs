@@ -243,6 +243,13 @@ pub enum Qualifier {
     /// Only builds that carry this mark in their version: those of a stream that is maintained apart, such as
     /// `.el9_2` (extended support of one minor release) or `esm`.
     Build(String),
+    /// Only packages in one of these slots, or in none of them. Gentoo keeps several lines of a package apart in slots.
+    Slots {
+        /// Whether it is in one of them.
+        among: bool,
+        /// The slots, without sub-slots.
+        names: Vec<String>,
+    },
 }
 
 /// What is known about a CVE whatever the package.

@@ -17,6 +17,7 @@ mod amazon;
 mod anchore;
 mod arch;
 mod azurelinux;
+mod bottlerocket;
 mod csaf;
 mod cvelist;
 mod debian;
@@ -24,12 +25,14 @@ mod elts;
 mod eol;
 mod epss;
 mod fedora;
+mod gentoo;
 mod ghsa;
 mod govulndb;
 mod input;
 mod json;
 mod kev;
 mod nvd;
+mod openeuler;
 mod openvex;
 mod oracle;
 mod osv;
@@ -56,16 +59,19 @@ pub const PROVIDERS: &[Provider] = &[
     anchore::PROVIDER,
     arch::PROVIDER,
     azurelinux::PROVIDER,
+    bottlerocket::PROVIDER,
     cvelist::PROVIDER,
     debian::PROVIDER,
     elts::PROVIDER,
     eol::PROVIDER,
     epss::PROVIDER,
     fedora::PROVIDER,
+    gentoo::PROVIDER,
     ghsa::PROVIDER,
     govulndb::PROVIDER,
     kev::PROVIDER,
     nvd::PROVIDER,
+    openeuler::PROVIDER,
     oracle::PROVIDER,
     osv::PROVIDER,
     photon::PROVIDER,

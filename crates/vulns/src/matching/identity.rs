@@ -54,6 +54,7 @@ fn key<'a>(package: &'a Package, toolchain: Option<&'a str>) -> Key<'a> {
     let (group, named) = match &package.details {
         PackageDetails::Java { group, pom_properties, .. } => (group.as_deref(), pom_properties.is_some()),
         PackageDetails::Rpm { module, .. } => (module.as_deref(), false),
+        PackageDetails::Portage { slot, .. } => (slot.as_deref(), false),
         _ => (None, false),
     };
     Key {

@@ -96,6 +96,7 @@ fn qualifies(statement: &Statement, package: &Package) -> bool {
             package.architecture.as_ref().is_none_or(|architecture| wanted.contains(architecture))
         }
         Qualifier::Module(wanted) => is_of_module(package, wanted),
+        Qualifier::Slots { among, names } => is_in_slot(package, *among, names),
         Qualifier::Build(mark) => has_mark(&package.version, mark),
         // Which symbols a binary links, which repository a package is from: not known yet.
         Qualifier::Repository(_) | Qualifier::GoImport { .. } => true,
@@ -113,6 +114,13 @@ fn is_of_module(package: &Package, wanted: &str) -> bool {
         Some(label) => label.strip_prefix(wanted).is_some_and(|rest| rest.is_empty() || rest.starts_with(':')),
         None => package.version.contains(".module"),
     }
+}
+
+/// Whether a package is in one of the slots, or in none of them. Packages that do not tell theirs may be in any.
+fn is_in_slot(package: &Package, among: bool, names: &[String]) -> bool {
+    let PackageDetails::Portage { slot: Some(slot), .. } = &package.details else { return true };
+    let slot = slot.split('/').next().unwrap_or_default();
+    names.iter().any(|name| name == slot) == among
 }
 
 /// Whether a version carries the mark of a build, `.el9_2` but not `.el9_20`.

@@ -54,6 +54,9 @@ fn package(words: &[&str]) -> Package {
             version_from: value("version-from"),
             symbols: None,
         },
+        PackageKind::Portage => {
+            PackageDetails::Portage { slot: value("slot"), repository: None, use_flags: Vec::new() }
+        }
         PackageKind::Npm => PackageDetails::Npm { homepage: None, is_private: words.contains(&"private") },
         PackageKind::Rpm => PackageDetails::Rpm {
             epoch: None,

@@ -12,7 +12,7 @@ use killick_model::version::range::{Interval, Range};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::json::{items, or_default};
+use super::json::{array, or_default};
 use super::sink::UNDATED;
 use super::{Input, Namespace, Provider, ReadError, Sink, existing};
 use crate::index::Coverage;

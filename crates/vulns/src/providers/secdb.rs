@@ -1,5 +1,5 @@
 //! The form of Alpine's secdb, in which the distributions that build with apk publish what they fixed: Wolfi,
-//! Chainguard, MinimOS and SecureOS, each in one file, because they have no releases.
+//! Chainguard, `MinimOS` and `SecureOS`, each in one file, because they have no releases.
 //!
 //! Which version of an origin package fixed which vulnerabilities. Fixes only, so silence means nothing; version `0`
 //! says "never affected". An id may be several words: a CVE and names other people gave it.

@@ -1,0 +1,31 @@
+//! Bottlerocket: `updateinfo.xml.gz` of its advisories.
+//!
+//! <https://advisories.bottlerocket.aws/updateinfo.xml.gz>. Ids are those of GitHub's advisories of its repository. Versions
+//! are those of the packages the system is built from.
+
+use std::path::{Path, PathBuf};
+
+use killick_model::advisory::License;
+
+use super::updateinfo::{self, Vendor};
+use super::{Input, Provider, ReadError, Sink};
+
+pub(super) const PROVIDER: Provider = Provider {
+    name: "bottlerocket",
+    title: "Bottlerocket security advisories",
+    find: |root: &Path| -> Vec<Vec<PathBuf>> {
+        updateinfo::find(root, "bottlerocket").into_iter().map(|path| vec![path]).collect()
+    },
+    read,
+};
+
+fn read(input: &Input<'_>, sink: &mut Sink) -> Result<(), ReadError> {
+    updateinfo::updates(input, sink, |update, sink| {
+        let vendor = Vendor {
+            namespace: "bottlerocket".to_owned(),
+            license: License::Public,
+            attribution: "Bottlerocket security advisories, facts",
+        };
+        updateinfo::file(update, &vendor, sink);
+    })
+}
