@@ -250,6 +250,8 @@ pub enum Qualifier {
         /// The slots, without sub-slots.
         names: Vec<String>,
     },
+    /// Only on one of these systems or devices, or beside one of these programs: CPE 2.3 names.
+    RunningOn(Vec<String>),
 }
 
 /// What is known about a CVE whatever the package.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use killick_model::advisory::{Advisory, AdvisoryKind, Level, Statement};
 use killick_model::matching::{Confidence, Evidence};
-use killick_model::package::{Package, PackageDetails};
+use killick_model::package::{Package, PackageDetails, PackageKind};
 use killick_model::version::range::Epoch;
 
 use super::identity::Identity;
@@ -138,12 +138,21 @@ fn by_artifact(
 }
 
 fn by_cpe(index: &Index, package: &Package, found: &mut Vec<Opinion>) -> Result<(), IndexError> {
-    for (segment, _) in index.segments_of(namespaces::CPE) {
+    for (segment, info) in index.segments_of(namespaces::CPE) {
+        // Guesses are worth something only where nobody knows better: software that was recognised by its content. The
+        // legacy service judged everything by them, and by product alone.
+        let is_legacy = info.provider == "anchore";
+        if !is_legacy && package.kind != PackageKind::Binary {
+            continue;
+        }
         for cpe in &package.cpes {
             let Some(attributes) = names::cpe_attributes(cpe) else { continue };
             let version = names::cpe_version(&attributes).unwrap_or_else(|| package.version.clone());
             let product = attributes[2].to_lowercase();
             for statement in index.cpes(segment, &product)? {
+                if !is_legacy && !is_product(&attributes, &statement.name) {
+                    continue;
+                }
                 // A package has many guessed CPEs; the best one that finds a vulnerability stands for all.
                 let known = |opinion: &Opinion| {
                     opinion.confidence == Confidence::Cpe && opinion.statement.advisory == statement.advisory
@@ -167,6 +176,16 @@ fn by_cpe(index: &Index, package: &Package, found: &mut Vec<Opinion>) -> Result<
         }
     }
     Ok(())
+}
+
+/// Whether a criterion speaks of the package with these attributes: of the same vendor, and made for Linux or for
+/// anything.
+fn is_product(attributes: &[String], criterion: &str) -> bool {
+    let Some(wanted) = names::cpe_attributes(criterion) else { return false };
+    let vendor = |attributes: &[String]| attributes.get(1).map(|vendor| vendor.to_lowercase());
+    let target = wanted.get(8).map_or("*", String::as_str);
+    vendor(attributes) == vendor(&wanted)
+        && matches!(target, "*" | "-" | "" | "linux" | "linux_kernel" | "unix" | "docker")
 }
 
 impl Opinion {

@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use super::identity::Identity;
 use super::opinion::Opinion;
+use crate::names;
 
 /// What a statement means for a version.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
@@ -96,6 +97,7 @@ fn qualifies(statement: &Statement, package: &Package) -> bool {
             package.architecture.as_ref().is_none_or(|architecture| wanted.contains(architecture))
         }
         Qualifier::Module(wanted) => is_of_module(package, wanted),
+        Qualifier::RunningOn(cpes) => cpes.iter().any(|cpe| may_be_in_an_image(cpe)),
         Qualifier::Slots { among, names } => is_in_slot(package, *among, names),
         Qualifier::Build(mark) => has_mark(&package.version, mark),
         // Which symbols a binary links, which repository a package is from: not known yet.
@@ -113,6 +115,19 @@ fn is_of_module(package: &Package, wanted: &str) -> bool {
     match label {
         Some(label) => label.strip_prefix(wanted).is_some_and(|rest| rest.is_empty() || rest.starts_with(':')),
         None => package.version.contains(".module"),
+    }
+}
+
+/// Whether what this CPE names may be what an image runs on. Images are of Linux; which programs run beside each other,
+/// and which one of them it takes, is not known.
+fn may_be_in_an_image(cpe: &str) -> bool {
+    let Some(attributes) = names::cpe_attributes(cpe) else { return true };
+    let at = |at: usize| attributes.get(at).map_or("", String::as_str);
+    match (at(0), at(1)) {
+        ("h", _) | ("o", "apple") => false,
+        ("o", "microsoft") => !at(2).starts_with("windows"),
+        ("o", "google") => at(2) != "android",
+        _ => true,
     }
 }
 

@@ -1,4 +1,5 @@
-//! The CVE list, record format 5, as a zip of one JSON file per CVE.
+//! The CVE list, record format 5: one JSON file per CVE, as a zip (of everything, or of what changed), a tar archive of
+//! the repository, or a folder.
 //!
 //! <https://github.com/CVEProject/cve-schema>. Ratings of the CNA and of CISA's ADP container, weaknesses,
 //! rejections. Version ranges mean something else with every CNA and are not read.
@@ -18,7 +19,13 @@ pub(super) const PROVIDER: Provider = Provider {
     name: "cvelist",
     title: "CVE list with CISA's additions",
     find: |root| -> Vec<Vec<PathBuf>> {
-        let files = files_in(root, "cvelist-v5", |name| has_extension(name, "zip"));
+        let mut files = files_in(root, "cvelist-v5", |name| has_extension(name, "zip") || name.ends_with(".tar.gz"));
+        // What changed since goes before everything, the latest first.
+        files.reverse();
+        files.sort_by_key(|path| !path.to_string_lossy().contains("_delta_"));
+        let tree =
+            ["cvelistV5/cves", "cvelist-v5/cves"].map(PathBuf::from).into_iter().find(|path| root.join(path).is_dir());
+        files.extend(tree);
         if files.is_empty() { Vec::new() } else { vec![files] }
     },
     read,
@@ -54,6 +61,8 @@ struct Container {
     metrics: Vec<Value>,
     #[serde(default, deserialize_with = "or_default")]
     problem_types: Vec<ProblemType>,
+    #[serde(default, deserialize_with = "or_default")]
+    tags: Vec<String>,
 }
 
 #[derive(Deserialize)]
@@ -69,10 +78,28 @@ struct Description {
 }
 
 fn read(input: &Input<'_>, sink: &mut Sink) -> Result<(), ReadError> {
-    input.zip_records(sink, |record: Record, sink| file(&record, sink))
+    // Lists of what changed lie among the records.
+    let is_record = |name: &str| name.rsplit('/').next().is_some_and(|name| name.starts_with("CVE-"));
+    let each = |record: Record, sink: &mut Sink| file(&record, sink);
+    if input.root.join(input.path).is_dir() {
+        return input.tree_records(sink, is_record, each);
+    }
+    if input.path.to_str().is_some_and(|path| has_extension(path, "gz")) {
+        let is_json = |name: &str| is_record(name) && has_extension(name, "json");
+        return input.tar_members(sink, is_json, |name, bytes, sink| match serde_json::from_slice(bytes) {
+            Ok(record) => file(&record, sink),
+            Err(error) => sink.skip(name, error),
+        });
+    }
+    input.zip_records_where(sink, is_record, each)
 }
 
 fn file(record: &Record, sink: &mut Sink) {
+    let id = &record.cve_metadata.cve_id;
+    if sink.has_noted(("cve", id)) {
+        return;
+    }
+    sink.note(("cve", id));
     let mut ratings = ratings("cna", &record.containers.cna);
     ratings.extend(record.containers.adp.iter().flat_map(|container| self::ratings("adp", container)));
     let containers = || std::iter::once(&record.containers.cna).chain(&record.containers.adp);
@@ -81,8 +108,13 @@ fn file(record: &Record, sink: &mut Sink) {
         .flat_map(|problem| &problem.descriptions)
         .filter_map(|description| description.cwe_id.as_deref())
         .collect();
-    let rejected = record.cve_metadata.state == "REJECTED";
-    if ratings.is_empty() && !rejected {
+    let is_disputed = containers().flat_map(|container| &container.tags).any(|tag| tag == "disputed");
+    let status = match record.cve_metadata.state.as_str() {
+        "REJECTED" => AdvisoryStatus::Rejected,
+        _ if is_disputed => AdvisoryStatus::Disputed,
+        _ => AdvisoryStatus::Active,
+    };
+    if ratings.is_empty() && status == AdvisoryStatus::Active {
         return;
     }
     let filing = sink.file("cve", || Namespace {
@@ -99,7 +131,7 @@ fn file(record: &Record, sink: &mut Sink) {
             cwes: cwe_numbers(words),
             exploited: None,
             epss_millionths: None,
-            status: if rejected { AdvisoryStatus::Rejected } else { AdvisoryStatus::Active },
+            status,
             published: record.cve_metadata.date_published.as_deref().and_then(Instant::parse),
             modified: record.cve_metadata.date_updated.as_deref().and_then(Instant::parse),
             known_since: UNDATED,

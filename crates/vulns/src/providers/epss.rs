@@ -3,8 +3,7 @@
 //! <https://www.first.org/epss/data_stats>: a comment line with model and date (missing before 2022), a header,
 //! then `cve,epss[,percentile]`. Only the newest file counts.
 
-use std::io::BufRead;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use killick_model::advisory::{AdvisoryStatus, Enrichment, Instant, License};
 
@@ -22,54 +21,64 @@ pub(super) const PROVIDER: Provider = Provider {
     read,
 };
 
-/// Longest line that makes sense, many times over.
-const MAX_LINES: usize = 5_000_000;
-
 fn read(input: &Input<'_>, sink: &mut Sink) -> Result<(), ReadError> {
-    let mut instant = None;
-    for line in input.reader()?.lines().take(MAX_LINES) {
-        let line = line.map_err(|error| input.unreadable(error))?;
+    let mut instant = day_of_name(input.path);
+    let mut columns = None;
+    input.lines(|line| {
         if let Some(comment) = line.strip_prefix('#') {
             let date = comment.split(',').find_map(|part| part.strip_prefix("score_date:"));
             // `+0000` without a colon is not RFC 3339; the day is all that matters.
-            instant = date.and_then(|date| Instant::parse(date.get(..10)?));
-            continue;
+            instant = date.and_then(|date| Instant::parse(date.get(..10)?)).or(instant);
+        } else if columns.is_none() {
+            let position = |wanted: &str| line.split(',').position(|column| column.trim() == wanted);
+            columns = Some(position("cve").zip(position("epss")));
+        } else if let Some(Some((cve, score))) = columns
+            && !line.is_empty()
+        {
+            row(input, line, (cve, score), instant, sink);
         }
-        if line.is_empty() || line.starts_with("cve,") {
-            continue;
-        }
-        let mut fields = line.split(',');
-        let (Some(cve), Some(Ok(score))) = (fields.next(), fields.next().map(str::parse::<f64>)) else {
-            sink.skip(&input.label(), format!("malformed line `{}`", line.chars().take(80).collect::<String>()));
-            continue;
-        };
-        if !(0.0..=1.0).contains(&score) {
-            sink.skip(cve, format!("score {score} is no probability"));
-            continue;
-        }
-        let filing = sink.file("epss", || Namespace {
-            name: "epss".to_owned(),
-            ecosystem: String::new(),
-            coverage: Coverage::FixedOnly,
-            license: License::Attribution,
-            attribution: "FIRST.org Exploit Prediction Scoring System, https://www.first.org/epss".to_owned(),
-        });
-        filing.seen(instant);
-        filing.enrichment(
-            cve,
-            &Enrichment {
-                ratings: Vec::new(),
-                cwes: Vec::new(),
-                exploited: None,
-                epss_millionths: Some(millionths(score)),
-                status: AdvisoryStatus::Active,
-                published: None,
-                modified: None,
-                known_since: UNDATED,
-            },
-        );
+    })?;
+    match columns {
+        Some(Some(_)) => Ok(()),
+        _ => Err(input.malformed("no columns `cve` and `epss`")),
     }
-    Ok(())
+}
+
+/// The day in `epss_scores-2021-04-14.csv.gz`: files of before 2022 have none in them.
+fn day_of_name(path: &Path) -> Option<Instant> {
+    let name = path.file_name()?.to_str()?.strip_prefix("epss_scores-")?;
+    Instant::parse(name.get(..10)?)
+}
+
+fn row(input: &Input<'_>, line: &str, (cve, score): (usize, usize), instant: Option<Instant>, sink: &mut Sink) {
+    let field = |at: usize| line.split(',').nth(at).map(str::trim);
+    let (Some(cve), Some(Ok(score))) = (field(cve), field(score).map(str::parse::<f64>)) else {
+        return sink.skip(&input.label(), format!("malformed line `{}`", line.chars().take(80).collect::<String>()));
+    };
+    if !(0.0..=1.0).contains(&score) {
+        return sink.skip(cve, format!("score {score} is no probability"));
+    }
+    let filing = sink.file("epss", || Namespace {
+        name: "epss".to_owned(),
+        ecosystem: String::new(),
+        coverage: Coverage::FixedOnly,
+        license: License::Attribution,
+        attribution: "FIRST.org Exploit Prediction Scoring System, https://www.first.org/epss".to_owned(),
+    });
+    filing.seen(instant);
+    filing.enrichment(
+        cve,
+        &Enrichment {
+            ratings: Vec::new(),
+            cwes: Vec::new(),
+            exploited: None,
+            epss_millionths: Some(millionths(score)),
+            status: AdvisoryStatus::Active,
+            published: None,
+            modified: None,
+            known_since: UNDATED,
+        },
+    );
 }
 
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a probability")]

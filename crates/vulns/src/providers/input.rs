@@ -15,6 +15,9 @@ const MAX_FEED_BYTES: u64 = 16 << 30;
 /// Largest single record in an archive.
 const MAX_RECORD_BYTES: u64 = 64 << 20;
 
+/// Archives in an archive that are read.
+const MAX_INNER_ARCHIVES: usize = 4;
+
 /// Longest line of a feed that is text: a kernel update lists hundreds of ids.
 const MAX_LINE_BYTES: u64 = 1 << 20;
 
@@ -138,29 +141,54 @@ impl Input<'_> {
         mut record: impl FnMut(&str, T, &mut Sink),
     ) -> Result<(), ReadError> {
         let file = fs_err::File::open(self.root.join(self.path)).map_err(|error| self.unreadable(error))?;
-        let mut archive = ZipArchive::new(BufReader::new(file)).map_err(|error| self.malformed(error))?;
+        let inner = self.zip_entries(BufReader::new(file), sink, &wanted, &mut record)?;
+        // Some publishers pack their archive once more.
+        for archive in inner {
+            self.zip_entries(BufReader::new(archive), sink, &wanted, &mut record)?;
+        }
+        Ok(())
+    }
+
+    /// Reads the documents of an archive. The archives in it.
+    fn zip_entries<T: DeserializeOwned>(
+        &self,
+        reader: impl Read + io::Seek,
+        sink: &mut Sink,
+        wanted: &impl Fn(&str) -> bool,
+        record: &mut impl FnMut(&str, T, &mut Sink),
+    ) -> Result<Vec<std::fs::File>, ReadError> {
+        let mut archive = ZipArchive::new(reader).map_err(|error| self.malformed(error))?;
         if archive.len() > MAX_RECORDS {
             return Err(self.malformed(format!("{} records are too many", archive.len())));
         }
         let mut names: Vec<(String, usize)> = (0..archive.len())
             .filter_map(|at| Some((archive.name_for_index(at)?.ok()?.into_owned(), at)))
-            .filter(|(name, _)| super::has_extension(name, "json") && wanted(name))
+            .filter(|(name, _)| {
+                (super::has_extension(name, "json") && wanted(name)) || super::has_extension(name, "zip")
+            })
             .collect();
         names.sort();
+        let mut inner = Vec::new();
         let mut bytes = Vec::new();
         for (name, at) in names {
-            let entry = archive.by_index(at).map_err(|error| self.malformed(format!("`{name}`: {error}")))?;
+            let broken = |error: &dyn std::fmt::Display| self.malformed(format!("`{name}`: {error}"));
+            let entry = archive.by_index(at).map_err(|error| broken(&error))?;
+            if super::has_extension(&name, "zip") {
+                if inner.len() < MAX_INNER_ARCHIVES {
+                    let mut file = tempfile::tempfile().map_err(|error| self.unreadable(error))?;
+                    io::copy(&mut entry.take(MAX_FEED_BYTES), &mut file).map_err(|error| broken(&error))?;
+                    inner.push(file);
+                }
+                continue;
+            }
             bytes.clear();
-            entry
-                .take(MAX_RECORD_BYTES)
-                .read_to_end(&mut bytes)
-                .map_err(|error| self.malformed(format!("`{name}`: {error}")))?;
+            entry.take(MAX_RECORD_BYTES).read_to_end(&mut bytes).map_err(|error| broken(&error))?;
             match serde_json::from_slice(&bytes) {
                 Ok(parsed) => record(&name, parsed, sink),
                 Err(error) => sink.skip(&name, error),
             }
         }
-        Ok(())
+        Ok(inner)
     }
 
     /// [`Self::zip_records_where`] for a folder with the documents in it, at any depth, in path order.

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::json::{cwe_numbers, or_default};
 use super::sink::UNDATED;
-use super::{Input, Namespace, Provider, ReadError, Sink, existing};
+use super::{Input, Namespace, Provider, ReadError, Sink, existing, said};
 use crate::index::Coverage;
 
 pub(super) const PROVIDER: Provider = Provider {
@@ -49,6 +49,10 @@ fn read(input: &Input<'_>, sink: &mut Sink) -> Result<(), ReadError> {
                 continue;
             }
         };
+        if !said::is_cve(&entry.cve) {
+            sink.skip(&input.label(), format!("`{}` is no CVE", entry.cve));
+            continue;
+        }
         let filing = sink.file("kev", || Namespace {
             name: "kev".to_owned(),
             ecosystem: String::new(),

@@ -1,7 +1,11 @@
-//! The National Vulnerability Database, JSON 2.0: yearly files or API pages.
+//! The National Vulnerability Database, JSON 2.0: yearly files, the file of what was modified lately, or API pages.
 //!
-//! <https://nvd.nist.gov/developers/vulnerabilities>. Ratings, weaknesses and rejections; its product ranges are
-//! not read here, because distributions and ecosystems know better.
+//! <https://nvd.nist.gov/developers/vulnerabilities>. Ratings, weaknesses, rejections and disputes of every CVE; and the
+//! products it names by CPE, for software that was recognised by its content ([`configurations`]). Distributions and
+//! ecosystems know their packages better, and are not judged by it.
+//!
+//! Pages (`nvd/pages/*.json`) go before the modified file, and that before the years: of several records of a CVE the
+//! first one counts. Pages of a window are read last name first, so they are to be named by their day.
 
 use std::path::PathBuf;
 
@@ -9,21 +13,31 @@ use killick_model::advisory::{AdvisoryStatus, Enrichment, Instant, License, Rati
 use serde::Deserialize;
 use serde_json::Value;
 
+use self::configurations::Configuration;
 use super::json::{cwe_numbers, elements, or_default};
 use super::sink::UNDATED;
-use super::{Input, Namespace, Provider, ReadError, Sink, files_in};
+use super::{Input, Namespace, Provider, ReadError, Sink, files_in, said};
 use crate::index::Coverage;
+use crate::namespaces;
 use crate::scores::tenths;
+
+mod configurations;
 
 pub(super) const PROVIDER: Provider = Provider {
     name: "nvd",
     title: "NIST National Vulnerability Database",
     find: |root| -> Vec<Vec<PathBuf>> {
-        let files = files_in(root, "nvd", |name| name.starts_with("nvdcve-2.0-") && name.contains(".json"));
-        if files.is_empty() { Vec::new() } else { vec![files] }
+        let mut unit = files_in(root, "nvd/pages", |name| name.contains(".json"));
+        unit.reverse();
+        let mut feeds = files_in(root, "nvd", |name| name.starts_with(FEED) && name.contains(".json"));
+        feeds.sort_by_key(|path| !["modified", "recent"].iter().any(|word| path.to_string_lossy().contains(word)));
+        unit.append(&mut feeds);
+        if unit.is_empty() { Vec::new() } else { vec![unit] }
     },
     read,
 };
+
+const FEED: &str = "nvdcve-2.0-";
 
 #[derive(Deserialize)]
 struct Element {
@@ -42,6 +56,16 @@ struct Cve {
     metrics: Metrics,
     #[serde(default, deserialize_with = "or_default")]
     weaknesses: Vec<Weakness>,
+    #[serde(default, deserialize_with = "or_default")]
+    cve_tags: Vec<Tags>,
+    #[serde(default, deserialize_with = "or_default")]
+    configurations: Vec<Configuration>,
+}
+
+#[derive(Deserialize)]
+struct Tags {
+    #[serde(default, deserialize_with = "or_default")]
+    tags: Vec<String>,
 }
 
 #[derive(Deserialize, Default)]
@@ -97,35 +121,63 @@ fn read(input: &Input<'_>, sink: &mut Sink) -> Result<(), ReadError> {
 }
 
 fn file(cve: &Cve, sink: &mut Sink) {
+    if sink.has_noted(("cve", &cve.id)) {
+        return;
+    }
+    sink.note(("cve", &cve.id));
     let metrics = &cve.metrics;
     let all = [&metrics.v40, &metrics.v31, &metrics.v30, &metrics.v2];
     let ratings: Vec<Rating> = all.into_iter().flatten().map(rating).collect();
-    let rejected = cve.vuln_status == "Rejected";
+    let is_disputed = cve.cve_tags.iter().flat_map(|tags| &tags.tags).any(|tag| tag == "disputed");
+    let status = match cve.vuln_status.as_str() {
+        "Rejected" => AdvisoryStatus::Rejected,
+        _ if is_disputed => AdvisoryStatus::Disputed,
+        _ => AdvisoryStatus::Active,
+    };
+    let (published, modified) =
+        (cve.published.as_deref().and_then(Instant::parse), cve.last_modified.as_deref().and_then(Instant::parse));
     // Most entries of the NVD are waiting for analysis and say nothing that an index needs.
-    if ratings.is_empty() && !rejected {
+    if !ratings.is_empty() || status != AdvisoryStatus::Active {
+        let words = cve.weaknesses.iter().flat_map(|weakness| &weakness.description);
+        let filing = sink.file("nvd", || namespace("nvd", ""));
+        filing.enrichment(
+            &cve.id,
+            &Enrichment {
+                ratings,
+                cwes: cwe_numbers(words.map(|word| word.value.as_str())),
+                exploited: None,
+                epss_millionths: None,
+                status,
+                published,
+                modified,
+                known_since: UNDATED,
+            },
+        );
+    }
+    if status == AdvisoryStatus::Rejected {
         return;
     }
-    let words = cve.weaknesses.iter().flat_map(|weakness| &weakness.description);
-    let filing = sink.file("nvd", || Namespace {
-        name: "nvd".to_owned(),
-        ecosystem: String::new(),
+    let products = configurations::products(&cve.id, &cve.configurations, sink);
+    if products.is_empty() {
+        return;
+    }
+    let filing = sink.file("nvd:cpe", || namespace("nvd:cpe", namespaces::CPE));
+    for (product, statement) in &products {
+        filing.cpe(product, statement);
+    }
+    let mut advisory = said::advisory(&cve.id, License::Public);
+    (advisory.status, advisory.published, advisory.modified) = (status, published, modified);
+    filing.advisory(&advisory);
+}
+
+fn namespace(name: &str, ecosystem: &str) -> Namespace {
+    Namespace {
+        name: name.to_owned(),
+        ecosystem: ecosystem.to_owned(),
         coverage: Coverage::Full,
         license: License::Public,
         attribution: "NIST National Vulnerability Database, public domain".to_owned(),
-    });
-    filing.enrichment(
-        &cve.id,
-        &Enrichment {
-            ratings,
-            cwes: cwe_numbers(words.map(|word| word.value.as_str())),
-            exploited: None,
-            epss_millionths: None,
-            status: if rejected { AdvisoryStatus::Rejected } else { AdvisoryStatus::Active },
-            published: cve.published.as_deref().and_then(Instant::parse),
-            modified: cve.last_modified.as_deref().and_then(Instant::parse),
-            known_since: UNDATED,
-        },
-    );
+    }
 }
 
 /// The NVD repeats ratings of others: only those of `nvd@nist.gov` are its own.

@@ -210,6 +210,27 @@ fn testdata() {
 }
 
 #[test]
+fn archives_in_archives_are_read() {
+    let work = tempfile::tempdir().unwrap();
+    let archive = |name: &str, bytes: &[u8]| {
+        let mut archive = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+        archive.start_file(name, zip::write::SimpleFileOptions::DEFAULT).unwrap();
+        archive.write_all(bytes).unwrap();
+        archive.finish().unwrap().into_inner()
+    };
+    let twice = archive("cves.zip", &archive("cves/CVE-2099-0001.json", b"[1]"));
+    fs_err::write(work.path().join("twice.zip"), &twice).unwrap();
+    fs_err::write(work.path().join("thrice.zip"), archive("outer.zip", &twice)).unwrap();
+    let found = |name: &str| {
+        let input = super::Input { root: work.path(), path: Path::new(name) };
+        let mut found: Vec<Vec<u8>> = Vec::new();
+        input.zip_records(&mut super::Sink::new(), |record, _| found.push(record)).map(|()| found)
+    };
+    assert_eq!(found("twice.zip").unwrap(), [[1]]);
+    assert!(found("thrice.zip").unwrap().is_empty(), "nobody packs three times but an attacker");
+}
+
+#[test]
 fn names_are_unique_and_ordered() {
     let names: Vec<&str> = PROVIDERS.iter().map(|provider| provider.name).collect();
     assert!(names.is_sorted_by(|a, b| a < b), "{names:?}");
