@@ -121,6 +121,7 @@ pub(crate) fn add_copied(
             size: None,
             is_config: false,
         };
+        leave_out_same(packages, &candidate.package, &copies);
         packages.push(Package {
             location: first.path.clone(),
             layer: first.layer,
@@ -130,6 +131,30 @@ pub(crate) fn add_copied(
             ..candidate.package
         });
     }
+}
+
+/// Takes these files from packages that are told as copied already, by what the files say of themselves, where that is the
+/// same in other words: the source package, in the same version.
+fn leave_out_same(packages: &mut Vec<Package>, known: &Package, copies: &[&FileEntry]) {
+    packages.retain_mut(|package| {
+        let is_same = package.evidence == PackageEvidence::Copied
+            && package.cataloger != CATALOGER
+            && package.kind == known.kind
+            && [known.name.as_str(), known.source_name()].contains(&package.name.as_str())
+            && [known.version.as_str(), known.source_version()].contains(&package.version.as_str());
+        if !is_same || package.files.is_empty() {
+            return true;
+        }
+        package.files.retain(|file| {
+            let at = copies.binary_search_by(|copy| copy.path.cmp(&file.path));
+            at.is_err()
+        });
+        match package.files.first() {
+            Some(first) => package.location = first.path.clone(),
+            None => return false,
+        }
+        true
+    });
 }
 
 /// Whether a content tells where it is from: programs, libraries and archives of classes that are not tiny. Texts,
@@ -235,4 +260,50 @@ pub fn merged(packages: impl IntoIterator<Item = KnownPackage>) -> Vec<KnownPack
     }
     all.sort_by_cached_key(|known| key(&known.package));
     all
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_a_file_says_of_itself_is_not_told_twice() {
+        let file = |path: &str| -> FileEntry {
+            let file = json!({"path": path, "kind": "file", "mode": 0o755, "uid": 0, "gid": 0, "size": 1, "layer": 0});
+            serde_json::from_value(file).expect("a file")
+        };
+        let of = |cataloger: &str, name: &str, version: &str, paths: &[&str]| -> Package {
+            let files: Vec<_> = paths.iter().map(|path| json!({ "path": path })).collect();
+            let package = json!({"kind": "rpm", "name": name, "version": version, "location": paths[0], "layer": 0,
+                "cataloger": cataloger, "evidence": "copied", "files": files});
+            serde_json::from_value(package).expect("a package")
+        };
+        let known: Package =
+            serde_json::from_value(json!({"kind": "rpm", "name": "openssl-libs", "version": "1:3.0.7-1.el9",
+            "source": {"name": "openssl", "version": "3.0.7-1.el9"}, "location": "/", "layer": 0, "cataloger": ""}))
+            .expect("a package");
+        let copies = [file("/srv/libcrypto.so"), file("/srv/libssl.so")];
+        let mut packages = vec![
+            of("elf-note", "openssl", "3.0.7-1.el9", &["/srv/libcrypto.so", "/srv/libssl.so"]),
+            of("elf-note", "openssl", "3.0.7-2.el9", &["/srv/libssl.so"]),
+            of("elf-note", "zlib", "3.0.7-1.el9", &["/srv/libssl.so"]),
+            of("elf-note", "openssl", "3.0.7-1.el9", &["/srv/libssl.so", "/srv/other.so"]),
+        ];
+        leave_out_same(&mut packages, &known, &copies.iter().collect::<Vec<_>>());
+        let left: Vec<_> = packages
+            .iter()
+            .map(|package| format!("{} {} {}", package.name, package.version, package.location))
+            .collect();
+        // What says something else is told beside it.
+        assert_eq!(
+            left,
+            [
+                "openssl 3.0.7-2.el9 /srv/libssl.so",
+                "zlib 3.0.7-1.el9 /srv/libssl.so",
+                "openssl 3.0.7-1.el9 /srv/other.so"
+            ]
+        );
+    }
 }
