@@ -106,14 +106,6 @@ fn latest(version: &str) -> Cow<'_, str> {
     }
 }
 
-/// Bitnami's `7.2.4-2` is the second build of 7.2.4, which advisories speak of, and no pre-release of it.
-fn without_revision(version: &str) -> &str {
-    match version.rsplit_once('-') {
-        Some((upstream, number)) if !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()) => upstream,
-        _ => version,
-    }
-}
-
 /// The names of a language package.
 pub(super) fn language<'a>(ecosystem: &str, identity: &Identity<'a>) -> Vec<Query<'a>> {
     let package = identity.package;
