@@ -144,6 +144,17 @@ async fn layers_that_do_not_end_or_do_not_come_are_cut_off() {
     }
 }
 
+/// The first 30,000 bytes of a layer.
+fn broken_off(image: &TestImage) -> Answer {
+    cut(200, &[], &image.blob[..30_000], image.blob.len())
+}
+
+/// Names a token service of the registry's own.
+fn challenge(seen: &Seen, more: &str) -> Answer {
+    let realm = format!("Bearer realm=\"http://{}/token\"{more}", seen.header("host"));
+    reply(401, &[("www-authenticate", &realm)], "")
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn ranges_that_were_not_asked_for_are_not_taken() {
     // The first answer breaks off after 30,000 bytes; then:
@@ -151,30 +162,30 @@ async fn ranges_that_were_not_asked_for_are_not_taken() {
     for (doing, want) in [
         // bytes from before the place, which are passed over,
         (
-            (|image, seen| match seen.range() {
-                None => cut(200, &[], &image.blob[..30_000], image.blob.len()),
-                Some(_) => {
-                    let range = format!("bytes 10000-{}/{}", image.blob.len() - 1, image.blob.len());
-                    reply(206, &[("content-range", &range)], image.blob[10_000..].to_vec())
+            (|image, seen| {
+                if seen.range().is_none() {
+                    return broken_off(image);
                 }
+                let range = format!("bytes 10000-{}/{}", image.blob.len() - 1, image.blob.len());
+                reply(206, &[("content-range", &range)], image.blob[10_000..].to_vec())
             }) as Doing,
             "the image".to_owned(),
         ),
         // bytes from behind the place,
         (
-            |image, seen| match seen.range() {
-                None => cut(200, &[], &image.blob[..30_000], image.blob.len()),
-                Some(_) => {
-                    let range = format!("bytes 40000-{}/{}", image.blob.len() - 1, image.blob.len());
-                    reply(206, &[("content-range", &range)], image.blob[40_000..].to_vec())
+            |image, seen| {
+                if seen.range().is_none() {
+                    return broken_off(image);
                 }
+                let range = format!("bytes 40000-{}/{}", image.blob.len() - 1, image.blob.len());
+                reply(206, &[("content-range", &range)], image.blob[40_000..].to_vec())
             },
             format!("30000 of {size} bytes"),
         ),
         // bytes of which nothing says where they are from,
         (
             |image, seen| match seen.range() {
-                None => cut(200, &[], &image.blob[..30_000], image.blob.len()),
+                None => broken_off(image),
                 Some(_) => reply(206, &[("content-range", "bytes */*")], image.blob[30_000..].to_vec()),
             },
             format!("30000 of {size} bytes"),
@@ -182,7 +193,7 @@ async fn ranges_that_were_not_asked_for_are_not_taken() {
         // others than those that are there.
         (
             |image, seen| match seen.range() {
-                None => cut(200, &[], &image.blob[..30_000], image.blob.len()),
+                None => broken_off(image),
                 Some(first) => {
                     let range = format!("bytes {first}-{}/{}", image.blob.len() - 1, image.blob.len());
                     let other: Vec<u8> = image.blob[first..].iter().map(|byte| !byte).collect();
@@ -247,15 +258,10 @@ async fn nobody_is_sent_to_the_link_or_to_the_metadata_service() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn registries_that_always_ask_who_we_are_end() {
+    let asked = |seen: &Seen| seen.path == "/token";
     // A token that is never enough,
-    let fake = Fake::start(|seen| match seen.path.as_str() {
-        "/token" => reply(200, &[], r#"{"token":"t"}"#),
-        _ => {
-            let realm = format!("Bearer realm=\"http://{}/token\"", seen.header("host"));
-            reply(401, &[("www-authenticate", &realm)], "")
-        }
-    })
-    .await;
+    let token = r#"{"token":"t"}"#;
+    let fake = Fake::start(move |seen| if asked(seen) { reply(200, &[], token) } else { challenge(seen, "") }).await;
     assert_eq!(outcome(&fake, with_password("s3cret")).await, "registry `HOST` refused the credentials for `app`");
     assert!(fake.log().len() <= 4, "{:?}", fake.log());
     // a token service that gives none,
@@ -265,37 +271,18 @@ async fn registries_that_always_ask_who_we_are_end() {
         (200, r#"{"token":"a\nb"}"#, "gave no token: it has bytes that no header has"),
         (200, r#"{"token":""}"#, "gave no token: the answer is no token"),
     ] {
-        let fake = Fake::start(move |seen| match seen.path.as_str() {
-            "/token" => reply(status, &[], body),
-            _ => {
-                let service = "x".repeat(5000);
-                let realm = format!("Bearer realm=\"http://{}/token\",service=\"{service}\"", seen.header("host"));
-                reply(401, &[("www-authenticate", &realm)], "")
-            }
-        })
-        .await;
-        let outcome = outcome(&fake, options().0).await;
+        let service = format!(",service=\"{}\"", "x".repeat(5000));
+        let answer = move |seen: &Seen| if asked(seen) { reply(status, &[], body) } else { challenge(seen, &service) };
+        let outcome = outcome(&Fake::start(answer).await, options().0).await;
         assert!(outcome.ends_with(want), "{outcome}");
     }
     // one that does not end,
-    let fake = Fake::start(|seen| match seen.path.as_str() {
-        "/token" => reply(200, &[], endless(b"{\"token\":\"", &MORE)),
-        _ => {
-            let realm = format!("Bearer realm=\"http://{}/token\"", seen.header("host"));
-            reply(401, &[("www-authenticate", &realm)], "")
-        }
-    })
-    .await;
+    let rubbish = || reply(200, &[], endless(b"{\"token\":\"", &MORE));
+    let fake = Fake::start(move |seen| if asked(seen) { rubbish() } else { challenge(seen, "") }).await;
     assert_eq!(outcome(&fake, options().0).await, "registry `HOST` sent more than 4194304 bytes for a token");
     // and one that sends us on.
-    let fake = Fake::start(|seen| match seen.path.as_str() {
-        "/token" => reply(307, &[("location", "http://169.254.169.254/")], ""),
-        _ => {
-            let realm = format!("Bearer realm=\"http://{}/token\"", seen.header("host"));
-            reply(401, &[("www-authenticate", &realm)], "")
-        }
-    })
-    .await;
+    let on = || reply(307, &[("location", "http://169.254.169.254/")], "");
+    let fake = Fake::start(move |seen| if asked(seen) { on() } else { challenge(seen, "") }).await;
     let outcome = outcome(&fake, with_password("s3cret")).await;
     assert!(outcome.ends_with("gave no token: it answered 307"), "{outcome}");
 }
