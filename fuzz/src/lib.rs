@@ -113,7 +113,7 @@ fn stage_image(source: &Source) -> Result<StagedImage, StageError> {
     static RUNTIME: LazyLock<tokio::runtime::Runtime> = LazyLock::new(|| {
         tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime without threads")
     });
-    let mut options = StageOptions::default();
+    let mut options = StageOptions { attachments: true, ..StageOptions::default() };
     options.limits.archive_bytes = 4 << 20;
     options.limits.archive_members = 500;
     RUNTIME.block_on(stage(source, &options))
