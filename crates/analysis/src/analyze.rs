@@ -24,7 +24,7 @@ use crate::facts::LayerFacts;
 use crate::inspectors::memo::Memo;
 use crate::inspectors::{Inspections, SeenContents};
 use crate::known::KnownFiles;
-use crate::layer::{Reading, read_layer};
+use crate::layer::{Reading, read_layer, read_listed};
 use crate::limits::Limits;
 use crate::matcher::Matcher;
 use crate::squash::{self, Plan};
@@ -136,11 +136,11 @@ pub fn analyze(
         budget: &options.budget,
         deadline: options.deadline(),
     };
-    let mut outcomes: Vec<(usize, Result<LayerFacts, AnalysisError>)> = order
+    let mut outcomes: Vec<(usize, Result<ReadLayer, AnalysisError>)> = order
         .into_iter()
         .par_bridge()
         .map(|(index, layer)| {
-            let outcome = facts(layer, cache, options, &revision, reading).and_then(|facts| {
+            let outcome = facts(layer, cache, options, &revision, reading).and_then(|(facts, read_by)| {
                 // Here, so that the layers of one image are not all held before they turn out to be too much.
                 let bytes = facts.name_bytes();
                 let before = name_bytes.fetch_add(bytes, Ordering::Relaxed);
@@ -150,7 +150,8 @@ pub fn analyze(
                 let count = facts.found.iter().map(|found| found.found.packages.len()).sum();
                 let before = packages.fetch_add(count, Ordering::Relaxed);
                 let most = options.limits.packages.saturating_mul(REWRITES);
-                if before.saturating_add(count) > most { Err(too_many_packages(image, options)) } else { Ok(facts) }
+                let too_many = before.saturating_add(count) > most;
+                if too_many { Err(too_many_packages(image, options)) } else { Ok((facts, read_by)) }
             });
             (index, outcome)
         })
@@ -161,12 +162,17 @@ pub fn analyze(
     report(options, Step::Joining);
 
     let mut problems = Vec::new();
-    for (layer, staged) in layers.iter_mut().zip(&image.layers) {
+    for ((layer, read_by), staged) in layers.iter_mut().zip(&image.layers) {
+        if *read_by == ReadBy::Listing {
+            let message = "read by its table of contents: that its files are those listed there was not verified";
+            layer.problems.push(Problem::new(BY_LISTING, "layer", message));
+        }
         for mut problem in std::mem::take(&mut layer.problems) {
             problem.message = format!("{} (layer {})", problem.message, staged.diff_id);
             problems.push(problem);
         }
     }
+    let mut layers: Vec<LayerFacts> = layers.into_iter().map(|(facts, _)| facts).collect();
     options.check_time()?;
     let plan = squash::plan(&layers, &options.limits);
     let mut plan = plan.map_err(|index| too_many_names(&image.layers[index], options))?;
@@ -221,6 +227,21 @@ pub fn analyze(
     })
 }
 
+/// What a layer was read by.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum ReadBy {
+    /// Its bytes, all verified.
+    Bytes,
+    /// Its table of contents.
+    Listing,
+}
+
+/// The facts of a layer, and where they are from.
+type ReadLayer = (LayerFacts, ReadBy);
+
+/// The problem of layers that were read by their tables of contents.
+const BY_LISTING: &str = "read-by-table-of-contents";
+
 /// The facts of one layer, from the cache or from its bytes.
 fn facts(
     layer: &StagedLayer,
@@ -228,20 +249,37 @@ fn facts(
     options: &Options,
     revision: &str,
     reading: Reading<'_>,
-) -> Result<LayerFacts, AnalysisError> {
+) -> Result<ReadLayer, AnalysisError> {
     let key = LayerKey::new(layer, revision);
     if let Some(facts) = cache.and_then(|cache| cache.get(key)) {
         report(options, Step::LayerKnown(&layer.diff_id));
-        return Ok(facts);
+        return Ok((facts, ReadBy::Bytes));
     }
     let source = layer.source.as_ref();
+    if let Some(table) = source.listing_digest() {
+        // What the table says is known by its own digest, and never taken for what the bytes say.
+        let revision = format!("{revision}-toc-{}", table.hex());
+        let key = LayerKey::new(layer, &revision);
+        if let Some(facts) = cache.and_then(|cache| cache.get(key)) {
+            report(options, Step::LayerKnown(&layer.diff_id));
+            return Ok((facts, ReadBy::Listing));
+        }
+        let facts = read_listed(source, layer.size, reading).map_err(|error| error.of(&layer.diff_id))?;
+        if let Some(facts) = facts {
+            report(options, Step::LayerRead(&layer.diff_id));
+            if let Some(cache) = cache {
+                cache.put(key, &facts);
+            }
+            return Ok((facts, ReadBy::Listing));
+        }
+    }
     let facts = read_layer(source, layer.size, reading).map_err(|error| error.of(&layer.diff_id))?;
     report(options, Step::LayerRead(&layer.diff_id));
     if let Some(cache) = cache.filter(|_| facts.scan_fault.is_none()) {
         // It was read to its end, so its source has verified both digests.
         cache.put(key, &facts);
     }
-    Ok(facts)
+    Ok((facts, ReadBy::Bytes))
 }
 
 fn too_many_names(layer: &StagedLayer, options: &Options) -> AnalysisError {

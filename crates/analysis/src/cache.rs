@@ -2,7 +2,8 @@
 //! read again.
 //!
 //! The diffID alone would not do: a configuration may claim any, and the blob that tells the lie is not read when the
-//! facts are known. A pair is known only once a reader verified both.
+//! facts are known. A pair is known only once a reader verified both. What was read by a table of contents, which
+//! verifies neither, has the digest of that table in its revision.
 
 use std::ffi::OsStr;
 use std::io::Write;
@@ -26,7 +27,7 @@ pub trait LayerCache: Sync {
     /// The facts of a layer, if they are known.
     fn get(&self, key: LayerKey<'_>) -> Option<LayerFacts>;
 
-    /// Remembers facts of a layer that was read to its verified end. A failure costs only the next reading, so there
+    /// Remembers facts of a layer that was read to its verified end, of whatever the key names. A failure costs only the next reading, so there
     /// is none to report.
     fn put(&self, key: LayerKey<'_>, facts: &LayerFacts);
 }

@@ -193,6 +193,12 @@ pub trait Cataloger: Sync {
         Vec::new()
     }
 
+    /// Whether what its rules find in a file of this path may mean something, even if the file is neither executable nor a
+    /// library. Those that are need not be asked for.
+    fn knows_program(&self, _path: &ImagePath) -> bool {
+        false
+    }
+
     /// Reads one file by itself. Returns what it says: complete packages, or raw pieces for [`Cataloger::join`],
     /// or both. Whatever is wrong with the file is a problem in `found`, never a panic.
     fn read(&self, file: &mut WantedFile<'_>, found: &mut Found);

@@ -8,6 +8,7 @@
 mod again;
 mod digests;
 mod links;
+mod listed;
 mod metered;
 mod parts;
 
@@ -31,7 +32,8 @@ use crate::inspectors::memo::Memo;
 use crate::inspectors::pass::ContentPass;
 use crate::inspectors::rules::Rules;
 use crate::layer::digests::Digests;
-use crate::layer::links::WantedLink;
+use crate::layer::links::{Again, WantedLink};
+pub(crate) use crate::layer::listed::read_listed;
 use crate::layer::metered::{Metered, by_ratio, unwrap_limit};
 use crate::layer::parts::{Wish, Wishes};
 use crate::limits::Limits;
@@ -75,33 +77,10 @@ pub(crate) fn read_layer(
     let limits = Limits { held_bytes: reading.limits.held_bytes.min(budget.total()), ..reading.limits.clone() };
     let limits = &limits;
     let open = || source.open().map(|input| Metered::new(input, stored_bytes, limits, deadline)).map_err(ReadError::Io);
-    let mut pass = Pass {
-        stream: TarStream::new(open()?),
-        matcher,
-        limits,
-        budget,
-        digesting: reading.digesting,
-        contents: ContentPass::new(reading.rules, reading.programs, reading.clamd, reading.memo),
-        facts: LayerFacts::default(),
-        dropped_problems: 0,
-        wanted: Vec::new(),
-        held: Vec::new(),
-        free_holes: by_ratio(stored_bytes, limits).max(limits.hole_bytes).min(limits.layer_bytes),
-        links: Vec::new(),
-        wishes: Wishes::new(),
-        name_bytes: 0,
-        packages: 0,
-    };
+    let mut pass = Pass::new(TarStream::new(open()?), stored_bytes, limits, reading);
     pass.run().map_err(unwrap_limit)?;
     let Pass { mut facts, links, wishes, .. } = pass;
-    let may_hold = limits.file_bytes.min(budget.total());
-    let (again, too_large) = links::to_read(&facts, &links, matcher, may_hold);
-    for path in too_large {
-        if facts.problems.len() < MAX_PROBLEMS {
-            let message = format!("more than the limit of {may_hold} bytes: not searched for packages");
-            facts.problems.push(Problem::new("limit-file-bytes", path.to_string(), message));
-        }
-    }
+    let again = again(&mut facts, &links, matcher, limits.file_bytes.min(budget.total()));
     if !again.is_empty() {
         drop(links);
         links::read_again(open()?, &again, &mut facts, matcher, limits, budget).map_err(unwrap_limit)?;
@@ -110,8 +89,46 @@ pub(crate) fn read_layer(
     Ok(facts)
 }
 
-struct Pass<'a, R> {
-    stream: TarStream<R>,
+/// Which files of the layer have to be read again for the links to them. Those of more than `may_hold` bytes are problems.
+fn again(facts: &mut LayerFacts, links: &[WantedLink], matcher: &Matcher, may_hold: u64) -> Again {
+    let (again, too_large) = links::to_read(facts, links, matcher, may_hold);
+    for path in too_large {
+        if facts.problems.len() < MAX_PROBLEMS {
+            let message = format!("more than the limit of {may_hold} bytes: not searched for packages");
+            facts.problems.push(Problem::new("limit-file-bytes", path.to_string(), message));
+        }
+    }
+    again
+}
+
+/// What the content of the current entry comes from.
+trait ContentStream {
+    /// The next bytes; empty at the end of the content.
+    fn chunk(&mut self) -> Result<&[u8], ReadError>;
+
+    /// Marks bytes of the last chunk as used.
+    fn consume(&mut self, count: usize);
+
+    /// The digest of the content, if its bytes will not come because nobody wants them.
+    fn known(&self) -> Option<[u8; 32]>;
+}
+
+impl<R: BufRead> ContentStream for TarStream<R> {
+    fn chunk(&mut self) -> Result<&[u8], ReadError> {
+        Self::chunk(self)
+    }
+
+    fn consume(&mut self, count: usize) {
+        Self::consume(self, count);
+    }
+
+    fn known(&self) -> Option<[u8; 32]> {
+        None
+    }
+}
+
+struct Pass<'a, S> {
+    stream: S,
     matcher: &'a Matcher,
     limits: &'a Limits,
     budget: &'a Budget,
@@ -130,12 +147,39 @@ struct Pass<'a, R> {
     packages: usize,
 }
 
-impl<R: BufRead> Pass<'_, R> {
+impl<R: BufRead> Pass<'_, TarStream<R>> {
     fn run(&mut self) -> Result<(), ReadError> {
         while let Some(entry) = self.stream.next_entry(self.limits.layer_entries)? {
             self.entry(&entry)?;
         }
         self.stream.drain()?;
+        self.finish();
+        Ok(())
+    }
+}
+
+impl<'a, S: ContentStream> Pass<'a, S> {
+    fn new(stream: S, stored_bytes: u64, limits: &'a Limits, reading: Reading<'a>) -> Self {
+        Self {
+            stream,
+            matcher: reading.matcher,
+            limits,
+            budget: reading.budget,
+            digesting: reading.digesting,
+            contents: ContentPass::new(reading.rules, reading.programs, reading.clamd, reading.memo),
+            facts: LayerFacts::default(),
+            dropped_problems: 0,
+            wanted: Vec::new(),
+            held: Vec::new(),
+            free_holes: by_ratio(stored_bytes, limits).max(limits.hole_bytes).min(limits.layer_bytes),
+            links: Vec::new(),
+            wishes: Wishes::new(),
+            name_bytes: 0,
+            packages: 0,
+        }
+    }
+
+    fn finish(&mut self) {
         self.facts.contents.sort_by_key(|content| content.sha256);
         self.facts.contents.dedup_by_key(|content| content.sha256);
         self.facts.scan_fault = self.contents.take_fault();
@@ -143,7 +187,6 @@ impl<R: BufRead> Pass<'_, R> {
             let message = format!("{} more problems of this layer are not shown", self.dropped_problems);
             self.facts.problems.push(Problem::new("more-problems", "layer", message));
         }
-        Ok(())
     }
 
     fn entry(&mut self, entry: &TarEntry) -> Result<(), ReadError> {
@@ -230,10 +273,14 @@ impl<R: BufRead> Pass<'_, R> {
     }
 
     fn file(&mut self, path: ImagePath, entry: &TarEntry) -> Result<(), ReadError> {
+        if let Some(sha256) = self.stream.known() {
+            self.facts.push(new_entry(path, EntryKind::File, entry, entry.size, sha256, None));
+            return Ok(());
+        }
         self.matcher.by_path(&path, &mut self.wanted);
         let beginning = self.stream.chunk()?;
         self.matcher.by_magic(&path, entry.mode, beginning, &mut self.wanted);
-        self.contents.begin(beginning);
+        self.contents.begin(beginning, || self.matcher.may_be_program(&path, entry.mode));
         self.leave_out_large(&path, entry.size);
         let may_hold = self.limits.file_bytes.min(self.budget.total());
         if !self.wanted.is_empty() && entry.size > may_hold {

@@ -145,8 +145,7 @@ impl Matcher {
 
     /// Adds the readers that want an executable with this beginning.
     pub(crate) fn by_magic(&self, path: &ImagePath, mode: u16, beginning: &[u8], wanted: &mut Vec<usize>) {
-        let may_run = mode & 0o111 != 0 || memchr::memmem::find(path.file_name(), b".so").is_some();
-        if !may_run {
+        if !may_run(path, mode) {
             return;
         }
         for (magic, index) in &self.magics {
@@ -156,10 +155,24 @@ impl Matcher {
         }
     }
 
+    /// Whether a file is looked at as a program if it begins like one: if it can be run or loaded, or has the name of a
+    /// program that is known.
+    pub(crate) fn may_be_program(&self, path: &ImagePath, mode: u16) -> bool {
+        may_run(path, mode)
+            || self.readers.iter().any(|reader| match reader {
+                Reader::Cataloger(cataloger) => cataloger.knows_program(path),
+                Reader::Inspector(..) => false,
+            })
+    }
+
     /// Whether the reader of this name wants the path for its name.
     pub(crate) fn wants(&self, reader: &str, path: &ImagePath) -> bool {
         let mut wanted = Vec::new();
         self.by_path(path, &mut wanted);
         wanted.iter().any(|&index| self.readers[index].name() == reader)
     }
+}
+
+fn may_run(path: &ImagePath, mode: u16) -> bool {
+    mode & 0o111 != 0 || memchr::memmem::find(path.file_name(), b".so").is_some()
 }

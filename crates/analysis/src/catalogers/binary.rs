@@ -60,6 +60,10 @@ impl Cataloger for Binary {
         PROGRAMS.rules()
     }
 
+    fn knows_program(&self, path: &ImagePath) -> bool {
+        PROGRAMS.know(path.as_bytes())
+    }
+
     fn read(&self, file: &mut WantedFile<'_>, found: &mut Found) {
         let text = file.bytes.get(..TEXT_BYTES).unwrap_or(file.bytes);
         for program in PROGRAMS.of(file.path.as_bytes()) {

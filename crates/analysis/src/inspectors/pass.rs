@@ -39,9 +39,10 @@ impl<'a> ContentPass<'a> {
         Self { memo, scan, programs, is_program, clamd, held, stream: None, is_large, fault: None }
     }
 
-    /// Another content, which begins like this. What it is, as what is seen in it, depends on its bytes alone.
-    pub(crate) fn begin(&mut self, beginning: &[u8]) {
-        self.is_program = executable::is_program(beginning);
+    /// Another content, which begins like this. What is seen in it depends on its bytes alone; whether it is looked at as a
+    /// program, on its file too.
+    pub(crate) fn begin(&mut self, beginning: &[u8], may_be_program: impl FnOnce() -> bool) {
+        self.is_program = executable::is_program(beginning) && may_be_program();
     }
 
     /// Whether anything is looked for in the content.

@@ -55,7 +55,7 @@ impl Digests {
 /// Whether a package database may own the path: the places of the file system hierarchy that belong to the distribution.
 /// Everything local (`usr/local`, `opt`, `srv`, `home`, `root`, application folders) and everything that changes while
 /// running is left out. (RPM packages do live in `opt`, but with SHA-256, as far back as version 4.6.)
-fn may_be_packaged(path: &[u8]) -> bool {
+pub(super) fn may_be_packaged(path: &[u8]) -> bool {
     let first = path.split(|&byte| byte == b'/').next().unwrap_or_default();
     match first {
         b"usr" => !path.starts_with(b"usr/local/"),

@@ -147,13 +147,26 @@ pub(super) fn read_again(
             continue;
         }
         awaited.met(number, facts);
-        for (reader, link) in again.get(&number).into_iter().flatten() {
-            let Some(name) = facts.entry(*link).map(|link| link.path.clone()) else { continue };
-            let reader = matcher.reader(usize::from(*reader));
-            if let Some(found) = show(reader, &name, Content::whole(&held), limits)? {
-                let reader = reader.name().to_owned();
-                facts.found.push(FoundIn { entry: number, name: Some(*link), reader, found });
-            }
+        show_again(number, &held, again, facts, matcher, limits)?;
+    }
+    Ok(())
+}
+
+/// Shows the file of an entry to the readers that want it by the names of links.
+pub(super) fn show_again(
+    number: u32,
+    held: &[u8],
+    again: &Again,
+    facts: &mut LayerFacts,
+    matcher: &Matcher,
+    limits: &Limits,
+) -> Result<(), ReadError> {
+    for (reader, link) in again.get(&number).into_iter().flatten() {
+        let Some(name) = facts.entry(*link).map(|link| link.path.clone()) else { continue };
+        let reader = matcher.reader(usize::from(*reader));
+        if let Some(found) = show(reader, &name, Content::whole(held), limits)? {
+            let reader = reader.name().to_owned();
+            facts.found.push(FoundIn { entry: number, name: Some(*link), reader, found });
         }
     }
     Ok(())

@@ -14,6 +14,17 @@ pub(super) fn by_ratio(stored_bytes: u64, limits: &Limits) -> u64 {
     stored_bytes.saturating_mul(limits.compression_ratio).max(FREE_BYTES)
 }
 
+/// Fails if a layer is already known to have more bytes than it may.
+pub(super) fn check_size(bytes: u64, stored_bytes: u64, limits: &Limits) -> Result<(), ReadError> {
+    if bytes > limits.layer_bytes {
+        return Err(ReadError::Limit("limit-layer-bytes", limits.layer_bytes));
+    }
+    if bytes > by_ratio(stored_bytes, limits) {
+        return Err(ReadError::Limit("limit-compression-ratio", limits.compression_ratio));
+    }
+    Ok(())
+}
+
 /// A limit on its way through readers that only know I/O errors.
 #[derive(Debug, thiserror::Error)]
 #[error("the limit `{name}` of {limit}")]

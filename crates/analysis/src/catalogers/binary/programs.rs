@@ -216,6 +216,11 @@ impl Programs {
         self.all.iter().any(|program| program.name == name && program.modules.is_match(OsStr::new(module)))
     }
 
+    /// Whether any row knows files of this path.
+    pub(super) fn know(&self, path: &[u8]) -> bool {
+        self.of(path).next().is_some()
+    }
+
     /// The rows that know files of this path.
     pub(super) fn of<'a>(&'a self, path: &'a [u8]) -> impl Iterator<Item = &'a Program> {
         let path = OsStr::from_bytes(path.strip_suffix(b".exe").unwrap_or(path));
