@@ -66,6 +66,7 @@ impl Progress for Display {
                 counts.0 += 1;
                 self.message(format!("layer {}/{} read: {diff_id}", counts.0, counts.1));
             }
+            Event::LayerListed { diff_id } => self.message(format!("reading by its table of contents: {diff_id}")),
             Event::Retrying { what, after } => {
                 self.message(format!("{what} did not succeed, trying again in {} s", after.as_secs()));
             }

@@ -39,6 +39,10 @@ pub(crate) struct ImageArgs {
     /// Fetch layers that the registry does not have from the URLs that their manifest names
     #[arg(long)]
     foreign_layers: bool,
+    /// Read layers of a registry by their tables of contents where they have one (eStargz, zstd:chunked), and fetch only
+    /// what is looked at; that a layer holds what its table says is not verified then
+    #[arg(long)]
+    lazy: bool,
     #[command(flatten)]
     limits: LimitArgs,
     /// Folder of layer facts and known files (default: killick/layers in the user's cache folder)
@@ -94,6 +98,7 @@ pub(super) async fn analyse(args: &ImageArgs, inspections: Arc<Inspections>) -> 
         environment,
         attachments: !args.attachments.no_attachments,
         foreign_layers: args.foreign_layers,
+        lazy: args.lazy,
         progress: Some(display.clone()),
         limits: limits.fetch,
         ..StageOptions::default()

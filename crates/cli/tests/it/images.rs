@@ -31,13 +31,13 @@ fn read(source: &str, platform: Option<Platform>) -> Result<Analysis, String> {
     analyze(&staged, None, &Options::default()).map_err(|error| chain(&error))
 }
 
-fn folder() -> Option<PathBuf> {
+pub(crate) fn folder() -> Option<PathBuf> {
     #[expect(clippy::disallowed_methods, reason = "tells where the images of this machine are")]
     std::env::var("KILLICK_TEST_IMAGES").ok().map(PathBuf::from)
 }
 
 /// Images of a kind, with their names and sources.
-fn images(folder: &Path, kind: &str) -> Vec<(String, String, Value)> {
+pub(crate) fn images(folder: &Path, kind: &str) -> Vec<(String, String, Value)> {
     let document: Value = serde_json::from_slice(&fs::read(folder.join("images.json")).unwrap()).unwrap();
     let images = document["images"].as_array().unwrap().iter().filter(|image| image["kind"] == kind);
     let source = |image: &Value| {

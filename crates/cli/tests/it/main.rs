@@ -11,6 +11,7 @@ mod errors;
 mod example;
 mod image;
 mod images;
+mod lazy;
 #[cfg(target_os = "linux")]
 mod memory;
 mod native;
