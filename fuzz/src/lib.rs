@@ -12,7 +12,7 @@ use killick_fetch::source::Source;
 use killick_fetch::stage::{StageError, StageOptions, stage};
 use killick_model::analysis::Analysis;
 use killick_model::digest::Digest;
-use killick_model::image::{ImageConfig, LayerSource, StagedImage, StagedLayer};
+use killick_model::image::{ImageConfig, LayerSource, StagedImage, StagedLayer, Surroundings};
 use killick_model::path::ImagePath;
 
 /// Bounds so small that a run is quick, and that limits are met at all.
@@ -81,10 +81,11 @@ pub fn analysis(layer: Vec<u8>) -> Option<Analysis> {
         config: ImageConfig::default(),
         layers: vec![layer],
         tags: Vec::new(),
+        surroundings: Surroundings::default(),
     };
     let limits = limits();
     let budget = Arc::new(Budget::new(limits.held_bytes));
-    analyze(&image, None, &Options { limits, budget, progress: None }).ok()
+    analyze(&image, None, &Options { limits, budget, ..Options::default() }).ok()
 }
 
 /// A tar of files, by name and content.
