@@ -54,7 +54,7 @@ pub trait Listing: Send + Sync {
     /// Bytes that the uncompressed layer has at least.
     fn unpacked_bytes(&self) -> u64;
 
-    /// Stored bytes that have to be fetched for the files of these numbers, in ascending order.
+    /// Stored bytes that have to be fetched for the files of these numbers, in ascending order, and for the own entry.
     fn stored_bytes(&self, files: &[u32]) -> u64;
 
     /// The contents of the files of these numbers, in ascending order, one behind the other without anything between

@@ -191,7 +191,10 @@ impl Listing for ListedLayer {
     }
 
     fn stored_bytes(&self, files: &[u32]) -> u64 {
-        parts::of(&self.table, files).iter().map(|part| part.end.saturating_sub(part.start)).sum()
+        let parts: u64 = parts::of(&self.table, files).iter().map(|part| part.end.saturating_sub(part.start)).sum();
+        // What tells whether the archive has an entry of the list.
+        let tail = self.own.as_ref().map_or(0, |own| own.offset.saturating_sub(estargz::tail_start(&self.table)));
+        parts.saturating_add(tail)
     }
 
     fn open(&self, files: &[u32]) -> io::Result<Box<dyn BufRead + Send>> {

@@ -88,10 +88,15 @@ fn own_entry(header: &Header, digest: &Digest) -> Option<ListedEntry> {
     })
 }
 
+/// Where the stored bytes begin that have the end of the last file, and what lies behind it.
+pub(super) fn tail_start(table: &Table) -> u64 {
+    table.last_piece().map_or(0, |piece| piece.first)
+}
+
 /// Whether the archive ends before the list: then whoever reads the archive does not see the list. Writers differ in it,
 /// and only the bytes behind the last file tell.
 pub(super) fn ends_before_list(source: &PartSource, table: &Table, offset: u64) -> io::Result<bool> {
-    let first = table.last_piece().map_or(0, |piece| piece.first);
+    let first = tail_start(table);
     let inside = table.last_piece().map_or(0, |piece| piece.inner.saturating_add(piece.size));
     let size = table.entries().iter().rev().map(|entry| entry.size).find(|size| *size > 0).unwrap_or(0);
     let before = inside.saturating_add(size.wrapping_neg() % BLOCK);
