@@ -1,6 +1,6 @@
 //! What the targets share: the way from some bytes to the public function that parses them.
 
-use std::io::{self, BufRead, Cursor};
+use std::io::{self, BufRead, Cursor, Read as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock};
 
