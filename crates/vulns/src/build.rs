@@ -213,6 +213,7 @@ fn read_unit(unit: &Unit, audience: Audience) -> UnitResult {
         inputs.push(report);
     }
     let skipped = sink.skipped();
+    let digests = join(digests);
     let segments = sink
         .finish()
         .into_iter()
@@ -221,6 +222,25 @@ fn read_unit(unit: &Unit, audience: Audience) -> UnitResult {
         .map(|filing| filing.into_segment(unit.provider.name, skipped, digests.clone()))
         .collect();
     UnitResult { segments, inputs }
+}
+
+/// Inputs that each segment of a unit names one by one. A manifest is read whole, so it must stay small.
+const MAX_NAMED_INPUTS: usize = 32;
+
+/// One entry for the inputs of a unit of many files: their folder, and a digest over names and digests of all.
+fn join(digests: Vec<(String, [u8; 32])>) -> Vec<(String, [u8; 32])> {
+    if digests.len() <= MAX_NAMED_INPUTS {
+        return digests;
+    }
+    let mut hash = Sha256::new();
+    for (name, digest) in &digests {
+        hash.update(name);
+        hash.update([0]);
+        hash.update(digest);
+    }
+    let first = digests.first().map(|(name, _)| Path::new(name));
+    let folder = first.and_then(|path| path.parent()).unwrap_or(Path::new("")).display().to_string();
+    vec![(format!("{folder} and {} files", digests.len()), hash.finalize().into())]
 }
 
 fn with_causes(error: &dyn std::error::Error) -> String {
@@ -254,5 +274,21 @@ fn digest(path: &Path) -> io::Result<[u8; 32]> {
             return Ok(hash.finalize().into());
         }
         hash.update(&buffer[..read]);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::join;
+
+    #[test]
+    fn many_inputs_are_one_entry() {
+        let inputs = |count: u8| (0..count).map(|at| (format!("x/y/{at}.json"), [at; 32])).collect::<Vec<_>>();
+        assert_eq!(join(inputs(3)), inputs(3));
+        let joined = join(inputs(100));
+        assert_eq!(joined.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), ["x/y and 100 files"]);
+        let mut other = inputs(100);
+        other[50].1 = [0; 32];
+        assert_ne!(join(other), joined, "each file counts");
     }
 }

@@ -33,6 +33,7 @@ const JUDGED_AS: &[(&str, &str)] = &[
     ("leap-micro", "opensuse-leap-micro"),
     ("raspbian", "debian"),
     ("redhat", "rhel"),
+    ("scientific", "rhel"),
     ("sle_hpc", "sles"),
     ("sle_rt", "sles"),
     ("sled", "sles"),
@@ -146,7 +147,7 @@ pub(crate) fn of_distribution(distribution: &Distribution) -> Vec<String> {
 
 /// The namespace of packages that people install beside those of a distribution, under names it does not use.
 pub(crate) fn beside(distribution: &Distribution) -> Option<String> {
-    const REBUILDS: &[&str] = &["almalinux", "centos", "ol", "redhat", "rhel", "rocky"];
+    const REBUILDS: &[&str] = &["almalinux", "centos", "ol", "redhat", "rhel", "rocky", "scientific"];
     let major = distribution.version.as_deref()?.split('.').next().filter(|major| !major.is_empty())?;
     REBUILDS.contains(&distribution.id.as_str()).then(|| format!("epel:{major}"))
 }

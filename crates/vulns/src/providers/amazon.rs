@@ -26,7 +26,7 @@ fn read(input: &Input<'_>, sink: &mut Sink) -> Result<(), ReadError> {
         };
         let vendor = Vendor {
             namespace: format!("amzn:{release}"),
-            license: License::Attribution,
+            license: License::Unknown,
             attribution: "Amazon Linux Security Center, facts",
         };
         within(&mut update, topic.as_deref().and_then(line));

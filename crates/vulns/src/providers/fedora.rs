@@ -55,7 +55,7 @@ fn read(input: &Input<'_>, sink: &mut Sink) -> Result<(), ReadError> {
 }
 
 fn vendor(namespace: String) -> Vendor {
-    Vendor { namespace, license: License::Attribution, attribution: "Fedora updates, CC-BY-4.0" }
+    Vendor { namespace, license: License::Unknown, attribution: "Fedora updates, facts" }
 }
 
 /// `fedora:43` of `Fedora 43` and `Fedora 38 Modular`, `epel:9` of `Fedora EPEL 9` and `EPEL 9.2`.

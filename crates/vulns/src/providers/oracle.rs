@@ -4,13 +4,15 @@
 //! per release. Fixes only, so silence means nothing. Names are those of binary packages; what is fixed for one
 //! architecture in one build may be fixed for another one in a later build. Kernels and libraries that are patched while
 //! they run, and validated builds of libraries, have lines of versions of their own, told by `ksplice` and `fips` in them:
-//! the matcher never compares across.
+//! the matcher never compares across. Several lines of Oracle's own kernel are maintained on one release, so what fixes one
+//! says nothing about another.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use killick_model::advisory::{Level, License, Rating, RatingValue, Statement};
 use killick_model::version::Scheme;
+use killick_model::version::range::{Bound, Interval, Range};
 
 use super::oval::{Definition, Oval};
 use super::xml::Element;
@@ -54,12 +56,17 @@ fn file(definition: &Definition, sink: &mut Sink) {
         };
         let mut statement = row.statement(&id, Level::Binary, Scheme::Rpm);
         statement.severity = definition.severity();
+        let fixed = statement.fix.versions.first().filter(|_| has_lines(&row.name)).cloned();
+        if let Some((line, fixed)) = fixed.and_then(|fixed| Some((line(&fixed)?, fixed))) {
+            let interval = Interval { lower: Some(Bound::inclusive(line)), upper: Some(Bound::exclusive(fixed)) };
+            statement.versions = Range::new(Scheme::Rpm, vec![interval], Vec::new());
+        }
         let statements = found.entry(release).or_default();
         if !statements.contains(&statement) {
             statements.push(statement);
         }
     }
-    let mut advisory = said::advisory(&id, License::Attribution);
+    let mut advisory = said::advisory(&id, License::Unknown);
     advisory.upstream = definition.cves();
     advisory.published = definition.published();
     advisory.ratings = ratings(definition);
@@ -68,7 +75,7 @@ fn file(definition: &Definition, sink: &mut Sink) {
             name: release.clone(),
             ecosystem: release.clone(),
             coverage: Coverage::FixedOnly,
-            license: License::Attribution,
+            license: License::Unknown,
             attribution: "Oracle Linux errata, facts".to_owned(),
         });
         filing.advisory(&advisory);
@@ -76,6 +83,19 @@ fn file(definition: &Definition, sink: &mut Sink) {
             filing.statement(statement);
         }
     }
+}
+
+/// Whether several lines of this package are maintained beside each other on one release: Oracle's own kernels.
+fn has_lines(name: &str) -> bool {
+    name == "kernel-uek" || name.starts_with("kernel-uek-")
+}
+
+/// `5.15` of `5.15.0-3.60.5.1.el8uek`.
+fn line(version: &str) -> Option<String> {
+    let mut parts = version.splitn(3, '.');
+    let (major, minor) = (parts.next()?, parts.next()?);
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    (is_number(major) && is_number(minor)).then(|| format!("{major}.{minor}"))
 }
 
 /// `cvss3="7.0/CVSS:3.1/AV:L/…"`, of the only CVE: of several it is not told which one a rating would be about.
@@ -87,4 +107,26 @@ fn ratings(definition: &Definition) -> Vec<Rating> {
     vectors
         .map(|(_, vector)| Rating { source: "ol".to_owned(), value: RatingValue::Vector(vector.to_owned()) })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kernels_are_kept_to_their_line() {
+        for (name, expected) in
+            [("kernel-uek", true), ("kernel-uek-doc", true), ("kernel", false), ("kernel-uekx", false)]
+        {
+            assert_eq!(has_lines(name), expected, "{name}");
+        }
+        for (version, expected) in [
+            ("5.15.0-3.60.5.1.el8uek", Some("5.15")),
+            ("2.6.39-400.302.2.el6uek", Some("2.6")),
+            ("5", None),
+            ("x.y.z", None),
+        ] {
+            assert_eq!(line(version).as_deref(), expected, "{version}");
+        }
+    }
 }

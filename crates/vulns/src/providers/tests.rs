@@ -5,7 +5,7 @@ use killick_model::advisory::{Advisory, Enrichment, Instant, Statement};
 use killick_model::lifecycle::Lifecycle;
 use serde_json::{Value, json};
 
-use super::PROVIDERS;
+use super::{Input, PROVIDERS, Sink};
 use crate::index::{Index, Table};
 use crate::{BuildOptions, BuildReport, build};
 
@@ -207,6 +207,52 @@ fn testdata() {
             }, { insta::assert_json_snapshot!("expected", found) });
         }
     }
+}
+
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let (mut open, mut found) = (vec![folder.to_owned()], Vec::new());
+    while let Some(folder) = open.pop() {
+        for entry in fs_err::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() { open.push(path) } else { found.push(path) }
+        }
+    }
+    found.sort();
+    found
+}
+
+/// Every test file, cut off and with bytes replaced at places that differ by file: errors, but no panics.
+#[test]
+fn broken_files_do_not_panic() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/providers");
+    let replacements =
+        [b"\0".as_slice(), b"\"", b"<", b">", b"[", b"-1", b"99999999999999999999", "\u{fe0f}".as_bytes()];
+    let mut read = 0;
+    for provider in PROVIDERS {
+        for case in folders(&root.join(provider.name)) {
+            let feeds = case.join("feeds");
+            for file in files(&feeds) {
+                let path = file.strip_prefix(&feeds).unwrap();
+                let bytes = fs_err::read(&file).unwrap();
+                let work = tempfile::tempdir().unwrap();
+                let broken = work.path().join(path);
+                fs_err::create_dir_all(broken.parent().unwrap()).unwrap();
+                let mut at = bytes.len() / 3;
+                for replacement in replacements {
+                    at = (at * 31 + 7) % bytes.len().max(1);
+                    let mut changed = bytes.clone();
+                    changed.splice(at..(at + 1).min(bytes.len()), replacement.iter().copied());
+                    fs_err::write(&broken, &changed).unwrap();
+                    let input = Input { root: work.path(), path };
+                    let _ = (provider.read)(&input, &mut Sink::new());
+                    fs_err::write(&broken, &bytes[..at]).unwrap();
+                    let _ = (provider.read)(&input, &mut Sink::new());
+                    read += 2;
+                }
+            }
+        }
+    }
+    assert!(read > 1_000, "{read} files");
 }
 
 #[test]

@@ -55,7 +55,8 @@ fn read(input: &Input<'_>, sink: &mut Sink) -> Result<(), ReadError> {
     if input.path.starts_with(OVAL) {
         return definitions::read(input, sink);
     }
-    let has_triage = !files(input.root, VEX, "vex-all.tar.xz").is_empty();
+    let folder = input.root.join(VEX);
+    let has_triage = folder.join("vex-all.tar.xz").is_file() || folder.join("cve").is_dir();
     let is_osv = input.path.starts_with(OSV);
     let file = |name: &str, bytes: &[u8], sink: &mut Sink| {
         let read = if is_osv { records::file(bytes, has_triage, sink) } else { vex::file(bytes, sink) };
