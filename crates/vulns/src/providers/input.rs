@@ -12,6 +12,9 @@ use super::sink::Sink;
 /// Largest feed that is read, decompressed.
 const MAX_FEED_BYTES: u64 = 16 << 30;
 
+/// Memory that decompression of xz may take. The strongest usual compression asks for 65 MiB.
+const XZ_MEMORY: u64 = 512 << 20;
+
 /// Largest single record in an archive.
 const MAX_RECORD_BYTES: u64 = 64 << 20;
 
@@ -77,7 +80,11 @@ impl Input<'_> {
         let content: Box<dyn Read> = match self.path.extension().and_then(|extension| extension.to_str()) {
             Some("gz") => Box::new(flate2::read::MultiGzDecoder::new(BufReader::new(file))),
             Some("bz2") => Box::new(bzip2::read::MultiBzDecoder::new(BufReader::new(file))),
-            Some("xz") => Box::new(liblzma::read::XzDecoder::new_multi_decoder(BufReader::new(file))),
+            Some("xz") => {
+                let stream = liblzma::stream::Stream::new_stream_decoder(XZ_MEMORY, liblzma::stream::CONCATENATED)
+                    .map_err(|error| self.unreadable(io::Error::other(error)))?;
+                Box::new(liblzma::read::XzDecoder::new_stream(BufReader::new(file), stream))
+            }
             Some("zst") => Box::new(zstd::stream::read::Decoder::new(file).map_err(|error| self.unreadable(error))?),
             _ => Box::new(file),
         };

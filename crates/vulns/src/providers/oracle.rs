@@ -61,10 +61,7 @@ fn file(definition: &Definition, sink: &mut Sink) {
             let interval = Interval { lower: Some(Bound::inclusive(line)), upper: Some(Bound::exclusive(fixed)) };
             statement.versions = Range::new(Scheme::Rpm, vec![interval], Vec::new());
         }
-        let statements = found.entry(release).or_default();
-        if !statements.contains(&statement) {
-            statements.push(statement);
-        }
+        found.entry(release).or_default().push(statement);
     }
     let mut advisory = said::advisory(&id, License::Unknown);
     advisory.upstream = definition.cves();

@@ -20,13 +20,13 @@ mod criteria;
 #[cfg(test)]
 mod tests;
 
-use self::criteria::Context;
+use self::criteria::{Context, Rows};
 
 /// Tests, objects, states or variables of a file, each.
 const MAX_PARTS: usize = 4_000_000;
 
-/// Rows of a definition.
-const MAX_ROWS: usize = 400_000;
+/// Statements that one definition comes to: its packages on its platforms, for each of its vulnerabilities.
+const MAX_STATEMENTS: usize = 2_000_000;
 
 /// What the definitions of a file refer to.
 #[derive(Default)]
@@ -181,11 +181,11 @@ impl Oval {
 
     fn definition(&self, mut element: Element) -> Result<Definition, (String, String)> {
         let id = element.attribute("id").unwrap_or("a definition without an id").to_owned();
-        let mut rows = Vec::new();
+        let mut rows = Rows::default();
         for criteria in element.all("criteria") {
             self.flatten(criteria, &Context::default(), &mut rows).map_err(|reason| (id.clone(), reason))?;
         }
-        let rows = join_architectures(rows);
+        let rows = join_architectures(rows.found);
         let metadata = element.children.iter_mut().find(|child| child.name == "metadata");
         let metadata = metadata.map(std::mem::take).ok_or_else(|| (id.clone(), "no metadata".to_owned()))?;
         Ok(Definition { id, metadata, rows })
@@ -257,6 +257,13 @@ impl Row {
 }
 
 impl Definition {
+    /// Why it is not spelled out for so many vulnerabilities.
+    pub(super) fn is_too_large(&self, vulnerabilities: usize) -> Option<String> {
+        let platforms: usize = self.rows.iter().map(|row| row.platforms.len().max(1)).sum();
+        let statements = platforms.saturating_mul(vulnerabilities);
+        (statements > MAX_STATEMENTS).then(|| format!("{statements} statements are too many"))
+    }
+
     /// CVEs it is about, in order.
     pub(super) fn cves(&self) -> Vec<String> {
         let references = self.metadata.all("reference").filter_map(|reference| reference.attribute("ref_id"));

@@ -9,6 +9,7 @@
 //! images are left out. A minor release that is maintained apart has fixes of its own, which say nothing about other
 //! builds: they count for packages that carry the mark of such a build.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use killick_model::advisory::License;
@@ -70,11 +71,11 @@ fn read(input: &Input<'_>, sink: &mut Sink) -> Result<(), ReadError> {
             let path = input.root.join(folder).join(name);
             path.is_file() || path.with_extension("json.zst").is_file()
         };
-        let wanted = |name: &str| is_document(name) && !deleted.iter().any(|gone| gone == name) && !single(name);
+        let wanted = |name: &str| is_document(name) && !deleted.contains(name) && !single(name);
         return input.tar_members(sink, wanted, file);
     }
     let name = input.path.strip_prefix(folder).unwrap_or(input.path).to_string_lossy();
-    if deleted.iter().any(|gone| gone == name.trim_end_matches(".zst")) {
+    if deleted.contains(name.trim_end_matches(".zst")) {
         return Ok(());
     }
     let bytes = input.record()?;
@@ -84,7 +85,7 @@ fn read(input: &Input<'_>, sink: &mut Sink) -> Result<(), ReadError> {
 
 /// Documents that were taken back: `"2021/cve-2021-47343.json","2024-07-29T18:39:58+00:00"` a line. One that was
 /// written again since lies there as a single file of a later date.
-fn deletions(input: &Input<'_>, folder: &str) -> Vec<String> {
+fn deletions(input: &Input<'_>, folder: &str) -> HashSet<String> {
     let text = fs_err::read_to_string(input.root.join(folder).join("deletions.csv")).unwrap_or_default();
     text.lines().filter_map(|line| Some(line.split(',').next()?.trim().trim_matches('"').to_owned())).collect()
 }

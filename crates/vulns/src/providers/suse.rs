@@ -191,6 +191,9 @@ fn file_definition(definition: &Definition, coverage: Coverage, sink: &mut Sink)
     if cves.is_empty() {
         return sink.skip(&definition.id, "it names no CVE");
     }
+    if let Some(reason) = definition.is_too_large(cves.len()) {
+        return sink.skip(&definition.id, reason);
+    }
     let updates: Vec<String> = definition
         .metadata
         .all("reference")
@@ -214,10 +217,7 @@ fn file_definition(definition: &Definition, coverage: Coverage, sink: &mut Sink)
             for cve in &cves {
                 let mut statement = row.statement(cve, Level::Binary, Scheme::Rpm);
                 statement.severity = definition.severity();
-                let statements = found.entry(release.clone()).or_default();
-                if !statements.contains(&statement) {
-                    statements.push(statement);
-                }
+                found.entry(release.clone()).or_default().push(statement);
             }
         }
     }

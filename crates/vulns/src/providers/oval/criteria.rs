@@ -1,7 +1,17 @@
 //! The criteria of a definition, brought down to rows.
 
-use super::{Kind, Limit, MAX_ROWS, Named, Operation, Oval, Row, State, plain_name};
+use std::collections::HashMap;
+
+use super::{Kind, Limit, MAX_STATEMENTS, Named, Operation, Oval, Row, State, plain_name};
 use crate::providers::xml::Element;
+
+/// Rows of a definition.
+#[derive(Default)]
+pub(super) struct Rows {
+    pub(super) found: Vec<Row>,
+    /// Platforms of all of them.
+    size: usize,
+}
 
 /// What a criterion comes to.
 enum Meaning {
@@ -25,14 +35,14 @@ pub(super) struct Context {
 
 impl Oval {
     /// Adds a row for every package below `criteria`. Recursion is bounded by the depth of a record.
-    pub(super) fn flatten(&self, criteria: &Element, outer: &Context, rows: &mut Vec<Row>) -> Result<(), String> {
+    pub(super) fn flatten(&self, criteria: &Element, outer: &Context, rows: &mut Rows) -> Result<(), String> {
         if criteria.attribute("negate") == Some("true") {
             return Ok(());
         }
         let is_or = criteria.attribute("operator") == Some("OR");
         let mut context = outer.clone();
         let mut packages: Vec<Row> = Vec::new();
-        let mut branches = Vec::new();
+        let (mut places, mut branches) = (HashMap::new(), Vec::new());
         for child in &criteria.children {
             match child.name.as_str() {
                 "criterion" if child.attribute("negate") == Some("true") => {}
@@ -40,12 +50,13 @@ impl Oval {
                     Meaning::Packages(names, limit, architectures) => {
                         let comment = child.attribute("comment").unwrap_or_default();
                         for name in names {
-                            let known = packages.iter_mut().find(|row| row.name == name).filter(|_| !is_or);
-                            if let Some(row) = known {
+                            let place = places.get(&name).copied().filter(|_| !is_or);
+                            if let Some(row) = place.and_then(|place: usize| packages.get_mut(place)) {
                                 row.bounds.push(limit.clone());
                                 row.architectures.extend(architectures.iter().cloned());
                                 continue;
                             }
+                            places.insert(name.clone(), packages.len());
                             packages.push(Row {
                                 name,
                                 bounds: vec![limit.clone()],
@@ -68,10 +79,11 @@ impl Oval {
                 _ => {}
             }
         }
-        if rows.len() + packages.len() > MAX_ROWS {
-            return Err(format!("more than {MAX_ROWS} packages"));
+        rows.size = rows.size.saturating_add(packages.len().saturating_mul(context.platforms.len().max(1)));
+        if rows.size > MAX_STATEMENTS {
+            return Err(format!("more than {MAX_STATEMENTS} packages on platforms"));
         }
-        rows.extend(packages.into_iter().map(|row| context.place(row)));
+        rows.found.extend(packages.into_iter().map(|row| context.place(row)));
         branches.into_iter().try_for_each(|branch| self.flatten(branch, &context, rows))
     }
 

@@ -1,8 +1,9 @@
 //! OVAL v2, `RHEL9/rhel-9-including-unpatched.oval.xml.bz2`: advisories, and per CVE what is open or not affected.
 
+use std::collections::HashMap;
+
 use killick_model::advisory::{Instant, Level, License, Qualifier, Rating, RatingValue, Statement, Verdict};
 use killick_model::matching::FixState;
-use killick_model::severity::Severity;
 use killick_model::version::Scheme;
 
 use super::super::oval::{Definition, Oval};
@@ -34,19 +35,32 @@ fn file(definition: &Definition, sink: &mut Sink) {
         // Bug fixes and enhancements.
         return sink.leave_out();
     }
+    if let Some(reason) = definition.is_too_large(cves.len()) {
+        return sink.skip(&definition.id, reason);
+    }
     let errata = definition.reference("RHSA").or_else(|| definition.reference("RHBA"));
     let errata = errata.or_else(|| definition.reference("RHEA"));
     let filing = sink.file(&first.namespace, || super::namespace(&first.namespace, Coverage::Full));
+    let details: HashMap<&str, &Element> = definition
+        .metadata
+        .child("advisory")
+        .into_iter()
+        .flat_map(|advisory| advisory.all("cve"))
+        .map(|cve| (cve.text(), cve))
+        .collect();
     let mut left_out = 0;
     for cve in &cves {
+        let details = details.get(cve.as_str()).copied();
         let mut advisory = said::advisory(cve, License::Attribution);
-        advisory.published = published(definition, cve).or_else(|| definition.published());
+        advisory.published = details.and_then(published).or_else(|| definition.published());
         advisory.modified = definition.modified();
-        advisory.ratings = ratings(definition, cve);
+        advisory.ratings = details.map(ratings).unwrap_or_default();
         filing.advisory(&advisory);
+        let impact = details.and_then(|details| said::severity(details.attribute("impact")?));
+        let severity = impact.or_else(|| definition.severity());
         for row in &definition.rows {
             let mut statement = row.statement(cve, Level::Binary, Scheme::Rpm);
-            statement.severity = impact(definition, cve).or_else(|| definition.severity());
+            statement.severity = severity;
             if statement.verdict == Verdict::Affected && statement.fix.state != FixState::Fixed {
                 match resolution(definition, &statement) {
                     Some((verdict, state)) => {
@@ -56,10 +70,8 @@ fn file(definition: &Definition, sink: &mut Sink) {
                     None => statement.fix.state = FixState::NotFixed,
                 }
             }
-            statement
-                .fix
-                .advisories
-                .extend(errata.filter(|_| statement.fix.state == FixState::Fixed).map(str::to_owned));
+            let is_fixed = statement.fix.state == FixState::Fixed;
+            statement.fix.advisories.extend(errata.filter(|_| is_fixed).map(str::to_owned));
             if is_apart {
                 let Some(mark) = statement.fix.versions.first().and_then(|version| mark(version)) else {
                     left_out += 1;
@@ -70,28 +82,19 @@ fn file(definition: &Definition, sink: &mut Sink) {
             filing.statement(&statement);
         }
     }
-    (0..left_out).for_each(|_| sink.leave_out());
-}
-
-fn details<'a>(definition: &'a Definition, cve: &str) -> Option<&'a Element> {
-    let mut listed = definition.metadata.child("advisory")?.children.iter().filter(|child| child.name == "cve");
-    listed.find(|found| found.text() == cve)
-}
-
-fn impact(definition: &Definition, cve: &str) -> Option<Severity> {
-    said::severity(details(definition, cve)?.attribute("impact")?)
+    for _ in 0..left_out {
+        sink.leave_out();
+    }
 }
 
 /// `public="20050804"`.
-fn published(definition: &Definition, cve: &str) -> Option<Instant> {
-    let date = details(definition, cve)?.attribute("public")?;
-    let date = date.get(..8)?;
+fn published(details: &Element) -> Option<Instant> {
+    let date = details.attribute("public")?.get(..8)?;
     Instant::parse(&format!("{}-{}-{}", date.get(..4)?, date.get(4..6)?, date.get(6..)?))
 }
 
 /// `cvss3="7.0/CVSS:3.1/AV:L/…"`, `cvss2="7.8/AV:N/…"`.
-fn ratings(definition: &Definition, cve: &str) -> Vec<Rating> {
-    let Some(details) = details(definition, cve) else { return Vec::new() };
+fn ratings(details: &Element) -> Vec<Rating> {
     let vectors = ["cvss3", "cvss2"].iter().filter_map(|key| details.attribute(key)?.split_once('/'));
     vectors
         .map(|(_, vector)| Rating { source: "rhel".to_owned(), value: RatingValue::Vector(vector.to_owned()) })
