@@ -268,9 +268,9 @@ fn archives_in_archives_are_read() {
     fs_err::write(work.path().join("twice.zip"), &twice).unwrap();
     fs_err::write(work.path().join("thrice.zip"), archive("outer.zip", &twice)).unwrap();
     let found = |name: &str| {
-        let input = super::Input { root: work.path(), path: Path::new(name) };
+        let input = Input { root: work.path(), path: Path::new(name) };
         let mut found: Vec<Vec<u8>> = Vec::new();
-        input.zip_records(&mut super::Sink::new(), |record, _| found.push(record)).map(|()| found)
+        input.zip_records(&mut Sink::new(), |record, _| found.push(record)).map(|()| found)
     };
     assert_eq!(found("twice.zip").unwrap(), [[1]]);
     assert!(found("thrice.zip").unwrap().is_empty(), "nobody packs three times but an attacker");
