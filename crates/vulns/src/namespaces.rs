@@ -3,6 +3,8 @@
 use killick_model::distribution::Distribution;
 use killick_model::version::Scheme;
 
+use crate::providers::{rhel, suse};
+
 /// Debian's releases, which its tracker names and os-release numbers.
 const DEBIAN: &[(&str, &str)] = &[
     ("woody", "3"),
@@ -68,6 +70,14 @@ pub(crate) fn osv(ecosystem: &str) -> String {
                 _ => format!("opensuse-{}", release.to_lowercase().replace(' ', "-")),
             };
         }
+        "SUSE" => return suse::release(&format!("SUSE {release}")).unwrap_or_else(|| ecosystem.to_owned()),
+        "Red Hat" => {
+            // Streams that are maintained apart stay apart: their rows lack the mark of their builds.
+            let found = rhel::release(&format!("cpe:/a:redhat:{release}")).filter(|release| !release.is_apart);
+            return found.map_or_else(|| ecosystem.to_owned(), |release| release.namespace);
+        }
+        "Azure Linux" if release == "2" => return "mariner:2.0".to_owned(),
+        "Azure Linux" => return format!("azurelinux:{}", if release == "3" { "3.0" } else { release }),
         "Wolfi" | "Chainguard" | "MinimOS" | "Echo" => return family.to_lowercase(),
         _ => return ecosystem.to_owned(),
     };
@@ -233,6 +243,13 @@ mod tests {
             ("Ubuntu:22.04:LTS", "ubuntu:22.04"),
             ("Ubuntu:Pro:18.04:LTS", "Ubuntu:Pro:18.04:LTS"),
             ("AlmaLinux:9", "almalinux:9"),
+            ("SUSE:Linux Enterprise Server 15 SP5", "sles:15.5"),
+            ("SUSE:Linux Enterprise Module for Basesystem 15 SP5", "sles:15.5"),
+            ("SUSE:Manager Server 4.3", "SUSE:Manager Server 4.3"),
+            ("Red Hat:enterprise_linux:9::appstream", "rhel:9"),
+            ("Red Hat:rhel_eus:9.2::appstream", "Red Hat:rhel_eus:9.2::appstream"),
+            ("Azure Linux:3", "azurelinux:3.0"),
+            ("Azure Linux:2", "mariner:2.0"),
             ("Debian:6.0", "debian:6"),
             ("openEuler:22.03-LTS-SP3", "openeuler:22.03-LTS-SP3"),
             ("openSUSE:Leap 15.6", "opensuse-leap:15.6"),

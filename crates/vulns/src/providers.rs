@@ -38,13 +38,13 @@ mod oracle;
 mod osv;
 mod oval;
 mod photon;
-mod rhel;
+pub(crate) mod rhel;
 mod rocky;
 mod said;
 mod secdb;
 mod sink;
 mod support;
-mod suse;
+pub(crate) mod suse;
 #[cfg(test)]
 pub(crate) mod tests;
 mod ubuntu;

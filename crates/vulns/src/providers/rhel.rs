@@ -22,6 +22,8 @@ mod definitions;
 mod product;
 mod vex;
 
+pub(crate) use self::product::release;
+
 pub(super) const PROVIDER: Provider = Provider { name: "rhel", title: "Red Hat security data", find, read };
 
 const VEX: &str = "rhel/csaf/v2/vex";

@@ -20,7 +20,7 @@ use crate::index::Coverage;
 
 mod product;
 
-use self::product::release;
+pub(crate) use self::product::release;
 
 pub(super) const PROVIDER: Provider = Provider { name: "suse", title: "SUSE and openSUSE security data", find, read };
 

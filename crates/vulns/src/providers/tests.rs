@@ -209,16 +209,21 @@ fn testdata() {
     }
 }
 
-fn files(folder: &Path) -> Vec<PathBuf> {
-    let (mut open, mut found) = (vec![folder.to_owned()], Vec::new());
-    while let Some(folder) = open.pop() {
-        for entry in fs_err::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() { open.push(path) } else { found.push(path) }
-        }
+#[test]
+fn names_are_unique_and_ordered() {
+    let names: Vec<&str> = PROVIDERS.iter().map(|provider| provider.name).collect();
+    assert!(names.is_sorted_by(|a, b| a < b), "{names:?}");
+}
+
+#[test]
+fn every_file_is_registered() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/providers");
+    let machinery = ["csaf", "input", "json", "openvex", "oval", "said", "sink", "tests", "updateinfo", "xml"];
+    for entry in fs_err::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
+        assert!(path.is_dir() || machinery.contains(&name.as_str()) || super::provider(&name).is_some(), "{name}");
     }
-    found.sort();
-    found
 }
 
 /// Every test file, cut off and with bytes replaced at places that differ by file: errors, but no panics.
@@ -231,7 +236,7 @@ fn broken_files_do_not_panic() {
     for provider in PROVIDERS {
         for case in folders(&root.join(provider.name)) {
             let feeds = case.join("feeds");
-            for file in files(&feeds) {
+            for file in super::tree(&feeds).unwrap() {
                 let path = file.strip_prefix(&feeds).unwrap();
                 let bytes = fs_err::read(&file).unwrap();
                 let work = tempfile::tempdir().unwrap();
@@ -274,21 +279,4 @@ fn archives_in_archives_are_read() {
     };
     assert_eq!(found("twice.zip").unwrap(), [[1]]);
     assert!(found("thrice.zip").unwrap().is_empty(), "nobody packs three times but an attacker");
-}
-
-#[test]
-fn names_are_unique_and_ordered() {
-    let names: Vec<&str> = PROVIDERS.iter().map(|provider| provider.name).collect();
-    assert!(names.is_sorted_by(|a, b| a < b), "{names:?}");
-}
-
-#[test]
-fn every_file_is_registered() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/providers");
-    let machinery = ["csaf", "input", "json", "openvex", "oval", "said", "sink", "tests", "updateinfo", "xml"];
-    for entry in fs_err::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
-        assert!(path.is_dir() || machinery.contains(&name.as_str()) || super::provider(&name).is_some(), "{name}");
-    }
 }

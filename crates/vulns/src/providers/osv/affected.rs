@@ -242,8 +242,8 @@ fn mark(scheme: Scheme, version: &str) -> String {
 fn level(family: &str) -> Level {
     match family {
         "Debian" | "Ubuntu" | "Alpine" | "Echo" => Level::Source,
-        // Source packages, but binary ones in records of before 2024.
-        "Rocky Linux" => Level::Any,
+        // Source packages, but at Rocky binary ones in records of before 2024.
+        "Azure Linux" | "Rocky Linux" | "SUSE" | "openSUSE" => Level::Any,
         family if ecosystems::is_distribution(family) => Level::Binary,
         _ => Level::Module,
     }

@@ -2,11 +2,11 @@
 
 /// A release of the distribution, or a stream of one.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) struct Release {
+pub(crate) struct Release {
     /// `rhel:9`.
-    pub(super) namespace: String,
+    pub(crate) namespace: String,
     /// Maintained apart from the main stream: extended updates, advanced updates, SAP solutions, extended life.
-    pub(super) is_apart: bool,
+    pub(crate) is_apart: bool,
 }
 
 /// Products whose version is the release.
@@ -28,7 +28,7 @@ const APART: &[&str] = &[
 const COLLECTIONS: &[&str] = &["rhel_software_collections", "devtools", "rhel_dotnet"];
 
 /// The release a CPE such as `cpe:/a:redhat:rhel_eus:9.2::appstream` means; `None` for other products.
-pub(super) fn release(cpe: &str) -> Option<Release> {
+pub(crate) fn release(cpe: &str) -> Option<Release> {
     let mut parts = cpe.strip_prefix("cpe:/")?.split(':');
     let (_part, vendor, product) = (parts.next()?, parts.next()?, parts.next()?);
     let version = parts.next().unwrap_or_default();

@@ -13,7 +13,7 @@ const FAMILIES: &[(&str, &str)] = &[
 ];
 
 /// The namespace of `SUSE Linux Enterprise Module for Basesystem 15 SP5`; `None` for what is no part of a release.
-pub(super) fn release(name: &str) -> Option<String> {
+pub(crate) fn release(name: &str) -> Option<String> {
     let (rest, family) = FAMILIES.iter().find_map(|(prefix, family)| Some((name.strip_prefix(prefix)?, *family)))?;
     if family == "opensuse-tumbleweed" {
         return Some(family.to_owned());
