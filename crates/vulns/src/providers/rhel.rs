@@ -74,7 +74,11 @@ fn read(input: &Input<'_>, sink: &mut Sink) -> Result<(), ReadError> {
             path.is_file() || path.with_extension("json.zst").is_file()
         };
         let wanted = |name: &str| is_document(name) && !deleted.contains(name) && !single(name);
-        return input.tar_members(sink, wanted, file);
+        input.tar_members(sink, wanted, file)?;
+        if let Some(missing) = missing(input, folder, |name| deleted.contains(name) || single(name)) {
+            sink.skip(&format!("{folder}/changes.csv"), missing);
+        }
+        return Ok(());
     }
     let name = input.path.strip_prefix(folder).unwrap_or(input.path).to_string_lossy();
     if deleted.contains(name.trim_end_matches(".zst")) {
@@ -85,11 +89,36 @@ fn read(input: &Input<'_>, sink: &mut Sink) -> Result<(), ReadError> {
     Ok(())
 }
 
-/// Documents that were taken back: `"2021/cve-2021-47343.json","2024-07-29T18:39:58+00:00"` a line. One that was
-/// written again since lies there as a single file of a later date.
+/// Documents that were taken back. One that was written again since lies there as a single file of a later date.
 fn deletions(input: &Input<'_>, folder: &str) -> HashSet<String> {
-    let text = fs_err::read_to_string(input.root.join(folder).join("deletions.csv")).unwrap_or_default();
-    text.lines().filter_map(|line| Some(line.split(',').next()?.trim().trim_matches('"').to_owned())).collect()
+    listed(input, folder, "deletions.csv").map(|(name, _)| name).collect()
+}
+
+/// That documents changed after the archive was made, and their new forms were not fetched.
+fn missing(input: &Input<'_>, folder: &str, is_here: impl Fn(&str) -> bool) -> Option<String> {
+    // `csaf_vex_2024-08-04.tar.zst`
+    let stem = input.path.file_name()?.to_str()?.split('.').next()?;
+    let made = stem.rsplit('_').next().filter(|date| date.len() == "2024-08-04".len())?;
+    let is_later = |date: &str| date.get(..made.len()).is_some_and(|day| day > made);
+    let mut later: Vec<String> = listed(input, folder, "changes.csv")
+        .filter(|(name, date)| is_later(date) && !is_here(name))
+        .map(|(name, date)| format!("{name} of {date}"))
+        .collect();
+    later.sort();
+    let first = later.first()?;
+    Some(format!("{} documents changed after the archive was made and are not here, such as {first}", later.len()))
+}
+
+/// Names and dates, `"2021/cve-2021-47343.json","2024-07-29T18:39:58+00:00"` a line.
+fn listed(input: &Input<'_>, folder: &str, list: &str) -> impl Iterator<Item = (String, String)> {
+    let text = fs_err::read_to_string(input.root.join(folder).join(list)).unwrap_or_default();
+    let plain = |field: &str| field.trim().trim_matches('"').to_owned();
+    let lines: Vec<(String, String)> = text
+        .lines()
+        .filter_map(|line| line.split_once(',').map(|(name, date)| (plain(name), plain(date))))
+        .filter(|(name, _)| !name.is_empty())
+        .collect();
+    lines.into_iter()
 }
 
 fn file(name: &str, bytes: &[u8], sink: &mut Sink) {
