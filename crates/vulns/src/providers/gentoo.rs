@@ -17,7 +17,7 @@ use killick_model::version::range::{Bound, Interval, Range};
 use super::said::{self, Said};
 use super::updateinfo::cves;
 use super::xml::{Element, records};
-use super::{Input, Namespace, Provider, ReadError, Sink, tree};
+use super::{Input, Namespace, Provider, ReadError, Sink, has_extension, tree};
 use crate::index::Coverage;
 
 pub(super) const PROVIDER: Provider = Provider {
@@ -34,7 +34,7 @@ fn read(input: &Input<'_>, sink: &mut Sink) -> Result<(), ReadError> {
     let folder = input.root.join(input.path);
     for path in tree(&folder).map_err(|error| input.unreadable(error))? {
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        if !(name.starts_with("glsa-") && name.ends_with(".xml")) {
+        if !(name.starts_with("glsa-") && has_extension(name, "xml")) {
             continue;
         }
         let path = path.strip_prefix(input.root).unwrap_or(&path);

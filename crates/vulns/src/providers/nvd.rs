@@ -56,8 +56,8 @@ struct Cve {
     metrics: Metrics,
     #[serde(default, deserialize_with = "or_default")]
     weaknesses: Vec<Weakness>,
-    #[serde(default, deserialize_with = "or_default")]
-    cve_tags: Vec<Tags>,
+    #[serde(rename = "cveTags", default, deserialize_with = "or_default")]
+    tags: Vec<Tags>,
     #[serde(default, deserialize_with = "or_default")]
     configurations: Vec<Configuration>,
 }
@@ -128,7 +128,7 @@ fn file(cve: &Cve, sink: &mut Sink) {
     let metrics = &cve.metrics;
     let all = [&metrics.v40, &metrics.v31, &metrics.v30, &metrics.v2];
     let ratings: Vec<Rating> = all.into_iter().flatten().map(rating).collect();
-    let is_disputed = cve.cve_tags.iter().flat_map(|tags| &tags.tags).any(|tag| tag == "disputed");
+    let is_disputed = cve.tags.iter().flat_map(|tags| &tags.tags).any(|tag| tag == "disputed");
     let status = match cve.vuln_status.as_str() {
         "Rejected" => AdvisoryStatus::Rejected,
         _ if is_disputed => AdvisoryStatus::Disputed,

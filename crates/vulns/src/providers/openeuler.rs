@@ -15,7 +15,7 @@ use killick_model::version::Scheme;
 
 use super::said::{self, Said, nevr};
 use super::xml::{Element, records};
-use super::{Input, Namespace, Provider, ReadError, Sink, tree};
+use super::{Input, Namespace, Provider, ReadError, Sink, has_extension, tree};
 use crate::index::Coverage;
 
 pub(super) const PROVIDER: Provider = Provider {
@@ -32,7 +32,7 @@ fn read(input: &Input<'_>, sink: &mut Sink) -> Result<(), ReadError> {
     let folder = input.root.join(input.path);
     for path in tree(&folder).map_err(|error| input.unreadable(error))? {
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        if !(name.starts_with("cvrf-openEuler-SA-") && name.ends_with(".xml")) {
+        if !(name.starts_with("cvrf-openEuler-SA-") && has_extension(name, "xml")) {
             continue;
         }
         let path = path.strip_prefix(input.root).unwrap_or(&path);
