@@ -3,6 +3,7 @@ use std::path::{Path, PathBuf};
 
 use killick_model::advisory::{Advisory, Enrichment, Instant, Statement};
 use killick_model::lifecycle::Lifecycle;
+use proptest::strategy::Strategy as _;
 use serde_json::{Value, json};
 
 use super::{Input, PROVIDERS, Sink};
@@ -207,6 +208,52 @@ fn testdata() {
             }, { insta::assert_json_snapshot!("expected", found) });
         }
     }
+}
+
+/// A copy of a feeds folder in which every file is damaged at the same place: bytes in between replaced, or the rest cut.
+fn damage(from: &Path, to: &Path, at: f64, bytes: &[u8], is_cut: bool) {
+    for file in super::tree(from).unwrap() {
+        let mut content = fs_err::read(&file).unwrap();
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a place in a small file")]
+        #[expect(clippy::cast_precision_loss, reason = "a place in a small file")]
+        let at = (content.len() as f64 * at) as usize;
+        let end = if is_cut { content.len() } else { content.len().min(at + bytes.len()) };
+        content.splice(at..end, bytes.iter().copied());
+        let out = to.join(file.strip_prefix(from).unwrap());
+        fs_err::create_dir_all(out.parent().unwrap()).unwrap();
+        fs_err::write(out, content).unwrap();
+    }
+}
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig { cases: 192, failure_persistence: None, ..Default::default() })]
+
+    /// Whatever a feed has become on its way, a build tells of it and goes on.
+    #[test]
+    fn no_damage_makes_it_panic(
+        case in proptest::sample::select(all_cases()),
+        at in 0.0..1.0_f64,
+        bytes in proptest::prop_oneof![
+            proptest::collection::vec(proptest::prelude::any::<u8>(), 0..8),
+            "[0-9<>{}\\[\\]\",:/ -]{0,12}".prop_map(String::into_bytes),
+        ],
+        is_cut in proptest::prelude::any::<bool>(),
+    ) {
+        let work = tempfile::tempdir().unwrap();
+        let (plain, damaged) = (work.path().join("plain"), work.path().join("damaged"));
+        fs_err::create_dir(&plain).unwrap();
+        pack(&case.join("feeds"), &plain);
+        damage(&plain, &damaged, at, &bytes, is_cut);
+        let out = work.path().join("index");
+        if build(&[damaged], &out, &BuildOptions::default()).is_ok() {
+            Index::open(&out).unwrap().verify().unwrap();
+        }
+    }
+}
+
+fn all_cases() -> Vec<PathBuf> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/providers");
+    PROVIDERS.iter().flat_map(|provider| folders(&root.join(provider.name))).collect()
 }
 
 #[test]
