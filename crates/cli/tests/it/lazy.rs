@@ -410,16 +410,17 @@ fn limits_hold_alike() {
         (Limits { layer_bytes: 100_000, ..usual.clone() }, Err("limit-layer-bytes")),
         (Limits { layer_entries: 2, ..usual.clone() }, Err("limit-layer-entries")),
         (Limits { tree_bytes: 200, ..usual.clone() }, Err("limit-tree-bytes")),
-        (Limits { file_bytes: 400, ..usual.clone() }, Ok("limit-file-bytes")),
-        (Limits { path_bytes: 12, ..usual.clone() }, Ok("limit-path-bytes")),
-        (Limits { path_depth: 2, ..usual.clone() }, Ok("limit-path-depth")),
+        // Parts of files that are too large to be held are read on passes over the whole layer.
+        (Limits { file_bytes: 400, ..usual.clone() }, Ok(("limit-file-bytes", 0))),
+        (Limits { path_bytes: 12, ..usual.clone() }, Ok(("limit-path-bytes", 1))),
+        (Limits { path_depth: 2, ..usual.clone() }, Ok(("limit-path-depth", 1))),
     ] {
         let options = Options::limited(limits);
         for layer in layers() {
             match outcome {
-                Ok(problem) => {
+                Ok((problem, listed)) => {
                     let (outcome, _) = bench.compare_with(problem, vec![layer], &options);
-                    assert_eq!(outcome.listed, 1, "{problem}");
+                    assert_eq!(outcome.listed, listed, "{problem}");
                     assert!(outcome.analysis.problems.iter().any(|found| found.kind == problem), "{problem}");
                 }
                 Err(limit) => {
