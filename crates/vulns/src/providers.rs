@@ -4,6 +4,9 @@
 //! in a [`Sink`]. It judges nothing: which statement wins is the matcher's business. A record that cannot be
 //! understood is counted, reported and skipped; a file that breaks off condemns its whole unit, because half a
 //! feed would silently mean "fixed".
+//!
+//! Formats that several vendors share are modules of their own, which know no vendor: `csaf`, `openvex`, `oval`,
+//! `updateinfo`.
 
 use std::path::{Path, PathBuf};
 
