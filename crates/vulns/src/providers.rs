@@ -31,6 +31,7 @@ mod fedora;
 mod gentoo;
 mod ghsa;
 mod govulndb;
+mod grype;
 mod input;
 mod json;
 mod kev;
@@ -72,6 +73,7 @@ pub const PROVIDERS: &[Provider] = &[
     gentoo::PROVIDER,
     ghsa::PROVIDER,
     govulndb::PROVIDER,
+    grype::PROVIDER,
     kev::PROVIDER,
     nvd::PROVIDER,
     openeuler::PROVIDER,

@@ -19,18 +19,23 @@ impl Vendor {
     pub(crate) fn new(index: &Index, distribution: Option<&Distribution>) -> Self {
         let candidates = distribution.map(namespaces::of_distribution).unwrap_or_default();
         let beside = distribution.and_then(namespaces::beside);
+        let mut second_hand = None;
         for namespace in &candidates {
             let mut found: Vec<_> = index.segments_of(namespace).collect();
-            if !found.is_empty() {
-                found.extend(beside.iter().flat_map(|beside| index.segments_of(beside)));
-                found.sort_by_key(|(at, segment)| (competence(&segment.provider), *at));
-                return Self {
-                    is_complete: found.iter().any(|(_, segment)| segment.coverage == Coverage::Full),
-                    segments: found.into_iter().map(|(at, _)| at).collect(),
-                };
+            let Some(best) = found.iter().map(|(_, segment)| competence(&segment.provider)).min() else { continue };
+            found.extend(beside.iter().flat_map(|beside| index.segments_of(beside)));
+            found.sort_by_key(|(at, segment)| (competence(&segment.provider), *at));
+            let vendor = Self {
+                is_complete: found.iter().any(|(_, segment)| segment.coverage == Coverage::Full),
+                segments: found.into_iter().map(|(at, _)| at).collect(),
+            };
+            // A collection that knows the minor release does not go before the distribution that speaks of the major one.
+            if best < SECOND_HAND {
+                return vendor;
             }
+            second_hand.get_or_insert(vendor);
         }
-        Self::default()
+        second_hand.unwrap_or_default()
     }
 }
 
@@ -67,13 +72,17 @@ impl<'a> Vendors<'a> {
     }
 }
 
+/// Competence of collections of what others say.
+const SECOND_HAND: u8 = 3;
+
 /// Who maintains packages beyond their distribution's end knows them best; then the distribution's own feed, then its
-/// records in OSV, then what the legacy service made of it.
+/// records in OSV, then what Anchore's database and
+/// its forerunner made of it.
 pub(crate) fn competence(provider: &str) -> u8 {
     match provider {
         "elts" => 0,
         "osv" => 2,
-        "anchore" => 3,
+        "anchore" | "grype" => SECOND_HAND,
         _ => 1,
     }
 }
