@@ -15,13 +15,17 @@ pub(super) const PROVIDER: Provider = Provider {
     title: "GitHub Advisory Database",
     find: |root: &Path| -> Vec<Vec<PathBuf>> {
         let folders = ["advisory-database", "advisory-database-main"];
-        let reviewed = folders.map(|folder| PathBuf::from(folder).join("advisories/github-reviewed"));
-        reviewed.into_iter().filter(|path| root.join(path).is_dir()).take(1).map(|path| vec![path]).collect()
+        let mut candidates = folders.map(|folder| PathBuf::from(folder).join("advisories/github-reviewed")).to_vec();
+        // The repository as one archive, as GitHub packs it.
+        candidates.extend(["advisory-database.tar.gz", "ghsa/main.tar.gz"].map(PathBuf::from));
+        candidates.into_iter().filter(|path| root.join(path).exists()).take(1).map(|path| vec![path]).collect()
     },
     read,
 };
 
 fn read(input: &Input<'_>, sink: &mut Sink) -> Result<(), ReadError> {
     let terms = (License::Attribution, "GitHub Advisory Database, CC-BY-4.0");
-    osv::records(input, &Publisher { family: None, terms: Some(terms) }, |_| true, sink)
+    let is_archive = !input.root.join(input.path).is_dir();
+    let is_reviewed = |name: &str| !is_archive || name.contains("/advisories/github-reviewed/");
+    osv::records(input, &Publisher { family: None, terms: Some(terms) }, is_reviewed, sink)
 }

@@ -47,8 +47,8 @@ pub(super) const PROVIDER: Provider = Provider {
 /// The version of the model that is read, whatever was added to it.
 const MODEL: i64 = 6;
 
-/// Largest database.
-const MAX_BYTES: u64 = 16 << 30;
+/// Largest database: it is unpacked to disk.
+const MAX_BYTES: u64 = 8 << 30;
 
 /// Packages of languages, by the word of the database.
 const ECOSYSTEMS: &[(&str, &str)] = &[

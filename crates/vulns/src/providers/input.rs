@@ -19,7 +19,10 @@ const XZ_MEMORY: u64 = 512 << 20;
 const MAX_RECORD_BYTES: u64 = 64 << 20;
 
 /// Archives in an archive that are read.
-const MAX_INNER_ARCHIVES: usize = 4;
+const MAX_INNER_ARCHIVES: usize = 2;
+
+/// Largest archive in an archive: it is unpacked to disk.
+const MAX_INNER_BYTES: u64 = 2 << 30;
 
 /// Longest line of a feed that is text: a kernel update lists hundreds of ids.
 const MAX_LINE_BYTES: u64 = 1 << 20;
@@ -183,7 +186,7 @@ impl Input<'_> {
             if super::has_extension(&name, "zip") {
                 if inner.len() < MAX_INNER_ARCHIVES {
                     let mut file = tempfile::tempfile().map_err(|error| self.unreadable(error))?;
-                    io::copy(&mut entry.take(MAX_FEED_BYTES), &mut file).map_err(|error| broken(&error))?;
+                    io::copy(&mut entry.take(MAX_INNER_BYTES), &mut file).map_err(|error| broken(&error))?;
                     inner.push(file);
                 }
                 continue;

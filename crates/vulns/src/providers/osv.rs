@@ -16,7 +16,7 @@ use serde_json::Value;
 
 use super::json::{cwe_numbers, or_default};
 use super::sink::UNDATED;
-use super::{Input, Namespace, Provider, ReadError, Sink, folders_in};
+use super::{Input, Namespace, Provider, ReadError, Sink, folders_in, has_extension};
 use crate::index::Coverage;
 use crate::namespaces;
 use crate::scores::tenths;
@@ -91,7 +91,7 @@ fn read(input: &Input<'_>, sink: &mut Sink) -> Result<(), ReadError> {
     records(input, &publisher, |_| true, sink)
 }
 
-/// Reads an archive or a folder of records. Of several records of one id in a unit the first one counts.
+/// Reads an archive, zip or tar, or a folder of records. Of several records of one id in a unit the first one counts.
 pub(super) fn records(
     input: &Input<'_>,
     publisher: &Publisher<'_>,
@@ -107,10 +107,16 @@ pub(super) fn records(
         }
     };
     if input.root.join(input.path).is_dir() {
-        input.tree_records(sink, is_record, each)
-    } else {
-        input.zip_records_where(sink, is_record, each)
+        return input.tree_records(sink, is_record, each);
     }
+    if input.path.to_str().is_some_and(|path| has_extension(path, "gz")) {
+        let is_json = |name: &str| is_record(name) && has_extension(name, "json");
+        return input.tar_members(sink, is_json, |name, bytes, sink| match serde_json::from_slice(bytes) {
+            Ok(record) => each(record, sink),
+            Err(error) => sink.skip(name, error),
+        });
+    }
+    input.zip_records_where(sink, is_record, each)
 }
 
 fn file(record: &Record, publisher: &Publisher<'_>, sink: &mut Sink) {
