@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock};
 
 use killick_analysis::analyze::{Options, analyze};
-use killick_analysis::budget::Budget;
 use killick_analysis::catalogers::{CATALOGERS, Found, Image, Joined, WantedFile};
+use killick_analysis::inspectors::Inspections;
+use killick_analysis::inspectors::settings::{MalwareSettings, Pattern, RetrieveFiles, SecretSettings, Settings};
 use killick_analysis::limits::Limits;
 use killick_fetch::source::Source;
 use killick_fetch::stage::{StageError, StageOptions, stage};
@@ -61,8 +62,30 @@ pub fn named(data: &[u8]) -> Option<(&[u8], &[u8])> {
     Some((&data[..end], &data[end + 1..]))
 }
 
+/// Everything that can be looked for in a content without a scanner beside us.
+pub fn all_inspections() -> Settings {
+    let pattern = |name: &str, regex: &str| Pattern { name: name.to_owned(), regex: regex.to_owned() };
+    Settings {
+        package_files: true,
+        retrieve_files: RetrieveFiles { paths: vec!["etc/passwd".to_owned()], max_file_bytes: 1000 },
+        secrets: SecretSettings {
+            enabled: true,
+            patterns: vec![pattern("own", "(?i)pass.{0,9}=")],
+            ignore: Vec::new(),
+        },
+        licenses: true,
+        malware: MalwareSettings::default(),
+        content_search: vec![pattern("any", ".*key.*"), pattern("bytes", r"(?-u)\xff+")],
+    }
+}
+
 /// Analyses an image with one layer.
 pub fn analysis(layer: Vec<u8>) -> Option<Analysis> {
+    inspected(layer, &Inspections::none())
+}
+
+/// The same, with inspections.
+pub fn inspected(layer: Vec<u8>, inspections: &Arc<Inspections>) -> Option<Analysis> {
     let digest = Digest::of(&layer);
     let layer = StagedLayer {
         diff_id: digest.clone(),
@@ -83,9 +106,18 @@ pub fn analysis(layer: Vec<u8>) -> Option<Analysis> {
         tags: Vec::new(),
         surroundings: Surroundings::default(),
     };
-    let limits = limits();
-    let budget = Arc::new(Budget::new(limits.held_bytes));
-    analyze(&image, None, &Options { limits, budget, ..Options::default() }).ok()
+    let options = Options { inspections: Arc::clone(inspections), ..Options::limited(limits()) };
+    analyze(&image, None, &options).ok()
+}
+
+/// A tar of one file, if its name can be that of a file.
+pub fn file_in_tar(name: &str, bytes: &[u8]) -> Option<Vec<u8>> {
+    let mut tar = tar::Builder::new(Vec::new());
+    let mut header = tar::Header::new_gnu();
+    header.set_size(bytes.len() as u64);
+    header.set_mode(0o755);
+    tar.append_data(&mut header, name, bytes).ok()?;
+    tar.into_inner().ok()
 }
 
 /// A tar of files, by name and content.
