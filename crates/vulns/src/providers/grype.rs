@@ -10,23 +10,18 @@ use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 use killick_model::advisory::{
-    AdvisoryStatus, Enrichment, Exploited, Instant, Level, License, Qualifier, Rating, RatingValue, StatedFix,
-    Statement, Verdict,
+    AdvisoryStatus, Enrichment, Exploited, Instant, Level, License, Qualifier, RatingValue, Statement, Verdict,
 };
-use killick_model::matching::FixState;
-use killick_model::severity::Severity;
-use killick_model::version::Scheme;
-use killick_model::version::range::{Bound, Interval, Range};
-use serde::Deserialize;
-use serde_json::Value;
 
+use self::blobs::{Affected, GoImport, Known, Vulnerability};
 use self::sqlite::{Database, Row};
-use super::json::{cwe_numbers, or_default};
+use super::json::cwe_numbers;
 use super::sink::UNDATED;
 use super::{Filing, Input, Namespace, Provider, ReadError, Sink, existing, files_in, has_extension, said};
 use crate::index::Coverage;
 use crate::namespaces;
 
+mod blobs;
 mod sqlite;
 
 pub(super) const PROVIDER: Provider = Provider {
@@ -103,80 +98,6 @@ struct Told {
     modified: Option<Instant>,
     provider: String,
     blob: i64,
-}
-
-/// The blob of a vulnerability.
-#[derive(Deserialize, Default)]
-struct Vulnerability {
-    #[serde(default, deserialize_with = "or_default")]
-    aliases: Vec<String>,
-    #[serde(default, deserialize_with = "or_default")]
-    severities: Vec<Rated>,
-}
-
-#[derive(Deserialize)]
-struct Rated {
-    value: Value,
-    source: Option<String>,
-}
-
-/// The blob of a package.
-#[derive(Deserialize)]
-struct Affected {
-    #[serde(default, deserialize_with = "or_default")]
-    cves: Vec<String>,
-    #[serde(default, deserialize_with = "or_default")]
-    qualifiers: Qualifiers,
-    #[serde(default, deserialize_with = "or_default")]
-    ranges: Vec<Ranged>,
-}
-
-#[derive(Deserialize, Default)]
-struct Qualifiers {
-    rpm_modularity: Option<String>,
-    #[serde(default, deserialize_with = "or_default")]
-    go_imports: Vec<GoImport>,
-}
-
-#[derive(Deserialize)]
-struct GoImport {
-    path: String,
-    #[serde(default, deserialize_with = "or_default")]
-    symbols: Vec<String>,
-}
-
-#[derive(Deserialize)]
-struct Ranged {
-    #[serde(default, deserialize_with = "or_default")]
-    version: Constraint,
-    #[serde(default, deserialize_with = "or_default")]
-    fix: Fixed,
-}
-
-#[derive(Deserialize, Default)]
-struct Constraint {
-    #[serde(rename = "type", default, deserialize_with = "or_default")]
-    kind: String,
-    #[serde(default, deserialize_with = "or_default")]
-    constraint: String,
-}
-
-#[derive(Deserialize, Default)]
-struct Fixed {
-    version: Option<String>,
-    #[serde(default, deserialize_with = "or_default")]
-    state: String,
-}
-
-/// The blob of an entry in the catalogue of exploited vulnerabilities.
-#[derive(Deserialize)]
-struct Known {
-    date_added: Option<String>,
-    due_date: Option<String>,
-    #[serde(rename = "known_ransomware_campaign_use")]
-    ransomware: Option<String>,
-    #[serde(default, deserialize_with = "or_default")]
-    cwes: Vec<String>,
 }
 
 struct Import<'a> {
@@ -290,7 +211,7 @@ impl<'a> Import<'a> {
         };
         let affected: Affected = self.blob(find("blob_id")?)?;
         let vulnerability: Vulnerability = self.blob(told.blob)?;
-        let ratings = ratings(&vulnerability, &told.provider);
+        let ratings = blobs::ratings(&vulnerability, &told.provider);
         let mut qualifiers: Vec<Qualifier> = affected
             .qualifiers
             .rpm_modularity
@@ -310,14 +231,14 @@ impl<'a> Import<'a> {
             _ => None,
         });
         for range in &affected.ranges {
-            let scheme = scheme(&range.version.kind, namespace, is_distribution)?;
+            let scheme = blobs::scheme(&range.version.kind, namespace, is_distribution)?;
             let statement = Statement {
                 advisory: told.name.clone(),
                 name: name.clone(),
                 level: if is_distribution { Level::Any } else { Level::Module },
-                versions: constraint(scheme, &range.version.constraint)?,
+                versions: blobs::constraint(scheme, &range.version.constraint)?,
                 verdict: if range.fix.state == "not-affected" { Verdict::NotAffected } else { verdict },
-                fix: fix(&range.fix, verdict),
+                fix: blobs::fix(&range.fix, verdict),
                 qualifiers: qualifiers.clone(),
                 severity: word,
                 known_since: UNDATED,
@@ -424,84 +345,6 @@ fn system(row: &Row<'_>) -> Option<String> {
     })
 }
 
-fn ratings(vulnerability: &Vulnerability, provider: &str) -> Vec<Rating> {
-    let rating = |rated: &Rated| {
-        let value = match &rated.value {
-            Value::String(word) => RatingValue::Word(word.parse::<Severity>().ok().or_else(|| said::severity(word))?),
-            value => RatingValue::Vector(value.get("vector")?.as_str()?.to_owned()),
-        };
-        let source = rated.source.as_deref().filter(|source| !source.is_empty()).unwrap_or(provider);
-        let source = match source {
-            "nvd@nist.gov" => "nvd",
-            "github" => "ghsa",
-            source => source,
-        };
-        Some(Rating { source: source.to_owned(), value })
-    };
-    vulnerability.severities.iter().filter_map(rating).collect()
-}
-
-fn scheme(kind: &str, namespace: &str, is_distribution: bool) -> Result<Scheme, String> {
-    Ok(match kind.to_ascii_lowercase().as_str() {
-        "apk" => Scheme::Apk,
-        "deb" | "dpkg" => Scheme::Dpkg,
-        "rpm" => Scheme::Rpm,
-        "pacman" => Scheme::Pacman,
-        "portage" => Scheme::Portage,
-        // What the database calls unknown is what the ecosystem orders by rules of its own.
-        _ if !is_distribution => namespaces::scheme(namespace),
-        kind => return Err(format!("unknown version order `{kind}`")),
-    })
-}
-
-fn fix(fixed: &Fixed, verdict: Verdict) -> StatedFix {
-    let version = fixed.version.clone().filter(|version| !version.is_empty());
-    let state = match fixed.state.as_str() {
-        _ if verdict == Verdict::NotAffected => FixState::Unknown,
-        "fixed" => FixState::Fixed,
-        "not-fixed" => FixState::NotFixed,
-        "wont-fix" => FixState::WontFix,
-        _ => FixState::Unknown,
-    };
-    let versions = version.filter(|_| state == FixState::Fixed).into_iter().collect();
-    StatedFix { state, versions, advisories: Vec::new() }
-}
-
-/// Alternatives between `||`, each of comparators between commas; nothing is every version.
-fn constraint(scheme: Scheme, text: &str) -> Result<Range, String> {
-    if text.trim().is_empty() {
-        return Ok(Range::all(scheme));
-    }
-    let malformed = || format!("malformed range `{}`", text.chars().take(80).collect::<String>());
-    let mut intervals = Vec::new();
-    for alternative in text.split("||") {
-        let mut interval = Interval::default();
-        for comparator in alternative.split(',').map(str::trim) {
-            let at = comparator.find(|letter: char| !matches!(letter, '<' | '>' | '=')).ok_or_else(malformed)?;
-            let (operator, version) = comparator.split_at(at);
-            let version = version.trim().trim_matches(['"', '\'']);
-            if !version.starts_with(|first: char| first.is_alphanumeric()) {
-                return Err(malformed());
-            }
-            let is_bare = scheme == Scheme::Go && version.starts_with(|first: char| first.is_ascii_digit());
-            let version = if is_bare { format!("v{version}") } else { version.to_owned() };
-            match operator {
-                "<" => interval.upper = Some(Bound::exclusive(version)),
-                "<=" => interval.upper = Some(Bound::inclusive(version)),
-                ">" => interval.lower = Some(Bound::exclusive(version)),
-                ">=" => interval.lower = Some(Bound::inclusive(version)),
-                "" | "=" | "==" => {
-                    let bound = Some(Bound::inclusive(version));
-                    interval = Interval { lower: bound.clone(), upper: bound };
-                }
-                _ => return Err(malformed()),
-            }
-        }
-        intervals.push(interval);
-    }
-    Ok(Range::new(scheme, intervals, Vec::new()))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -530,23 +373,5 @@ mod tests {
         assert!(read_one("x-db_v6.tar.zst").is_err());
         let found = (PROVIDER.find)(work.path());
         assert_eq!(found, [[Path::new("grype/x-db_v6.tar.zst")]], "the last one by name");
-    }
-
-    #[test]
-    fn constraints_are_ranges() {
-        for (text, expected) in [
-            ("", "*"),
-            ("< 1.2", "< 1.2"),
-            (">=1.0,<1.5 || >= 2.0, < 2.3", ">= 1.0, < 1.5 || >= 2.0, < 2.3"),
-            ("= 1.0", "= 1.0"),
-            ("<= 1.0", "<= 1.0"),
-            ("> 1.0", "> 1.0"),
-        ] {
-            assert_eq!(constraint(Scheme::Semver, text).unwrap().to_string(), expected, "{text}");
-        }
-        assert_eq!(constraint(Scheme::Go, "<0.17.0").unwrap().to_string(), "< v0.17.0");
-        for text in ["<", "!= 1", "< 1,", "~ 1"] {
-            assert!(constraint(Scheme::Semver, text).is_err(), "{text}");
-        }
     }
 }
