@@ -202,11 +202,7 @@ pub fn analyze(
     }
     owners::leave_out_known_programs(&mut packages, &files);
     sort(&mut packages);
-    for package in &mut packages {
-        if package.cpes.is_empty() {
-            package.cpes = cpe::candidates(package);
-        }
-    }
+    problems.extend(cpe::assign(&mut packages));
     owners::assign(&mut packages, &files, &found);
     let inspection = seen.join(inspections, &found, &files, &packages, clamd_run.as_ref(), &mut problems);
     problems.extend(image.surroundings.problems.iter().cloned());

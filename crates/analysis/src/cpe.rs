@@ -3,6 +3,7 @@
 //! Guesses: nobody tells a package its CPE. Vendor and product are the name with its usual variants.
 
 use killick_model::package::{Package, PackageDetails, PackageKind};
+use killick_model::problem::Problem;
 
 /// Bytes of a name that others wrote: no dictionary has longer ones.
 const NAME_BYTES: usize = 1000;
@@ -10,8 +11,33 @@ const NAME_BYTES: usize = 1000;
 /// Candidates at most.
 const MAX_CANDIDATES: usize = 24;
 
+/// Bytes of all candidates of an image: that of ten thousand packages has a tenth.
+const TOTAL_BYTES: usize = 24 << 20;
+
+/// Gives packages that have none the names they may go by. What they take is bounded, because they are a multiple of
+/// what they are made of; a problem tells of packages that got none.
+pub(crate) fn assign(packages: &mut [Package]) -> Option<Problem> {
+    assign_within(packages, TOTAL_BYTES)
+}
+
+fn assign_within(packages: &mut [Package], mut left: usize) -> Option<Problem> {
+    let mut nameless = 0_usize;
+    for package in packages.iter_mut().filter(|package| package.cpes.is_empty()) {
+        let cpes = if left > 0 { candidates(package) } else { Vec::new() };
+        let bytes: usize = cpes.iter().map(|cpe| cpe.len() + size_of::<String>()).sum();
+        if bytes > left || left == 0 {
+            (left, nameless) = (0, nameless + 1);
+            continue;
+        }
+        left -= bytes;
+        package.cpes = cpes;
+    }
+    let message = format!("the names of {nameless} packages in the form of CPE are left out: there are too many");
+    (nameless > 0).then(|| Problem::new("limit-cpe-bytes", "image", message))
+}
+
 /// Candidates for a package, likeliest first.
-pub(crate) fn candidates(package: &Package) -> Vec<String> {
+fn candidates(package: &Package) -> Vec<String> {
     let length = package.name.len() + package.version.len();
     if package.name.is_empty() || package.version.is_empty() || length > NAME_BYTES {
         return Vec::new();
@@ -171,6 +197,18 @@ mod tests {
 
     fn package(kind: PackageKind, name: &str, version: &str) -> Package {
         crate::catalogers::package(kind, name, version, &ImagePath::default())
+    }
+
+    #[test]
+    fn names_of_all_packages_are_bounded() {
+        let of = |count: usize| vec![package(PackageKind::Deb, "apt", "1"); count];
+        let bytes = "cpe:2.3:a:apt:apt:1:*:*:*:*:*:*:*".len() + size_of::<String>();
+        for (count, left, named) in [(3, 3 * bytes, 3), (3, 3 * bytes - 1, 2), (3, 0, 0), (0, 0, 0)] {
+            let mut packages = of(count);
+            let problem = assign_within(&mut packages, left);
+            assert_eq!(packages.iter().filter(|package| !package.cpes.is_empty()).count(), named);
+            assert_eq!(problem.is_some(), named < count);
+        }
     }
 
     #[test]
