@@ -149,6 +149,14 @@ pub enum EngineError {
         #[source]
         source: reqwest::Error,
     },
+    /// Nothing came for too long.
+    #[error("{engine} took too long to send {what}")]
+    Slow {
+        /// Which engine.
+        engine: Engine,
+        /// What was asked for.
+        what: &'static str,
+    },
     /// The answer makes no sense.
     #[error("{engine} gave no proper answer to the request for {what}")]
     Malformed {

@@ -27,8 +27,9 @@ pub struct ClientOptions {
     pub proxy: Proxy,
     /// Time to establish a connection.
     pub connect_timeout: Duration,
-    /// Time without a single byte after which a transfer is given up.
-    pub read_timeout: Duration,
+    /// Time without a single byte after which a transfer is given up. It runs on while nobody asks for bytes: where
+    /// their reader may pause there is none, and who waits for an answer or its next bytes bounds that.
+    pub read_timeout: Option<Duration>,
     /// Redirects to follow. Credentials given as `Authorization` are dropped on the way to another host.
     pub redirects: usize,
     /// Where it may go; anywhere if not given. The first address of a request is its caller's to check.
@@ -61,7 +62,7 @@ impl Default for ClientOptions {
             unix_socket: None,
             proxy: Proxy::default(),
             connect_timeout: Duration::from_secs(10),
-            read_timeout: Duration::from_secs(30),
+            read_timeout: Some(Duration::from_secs(30)),
             redirects: 5,
             reach: None,
         }
@@ -110,11 +111,13 @@ pub fn client(options: &ClientOptions) -> Result<reqwest::Client, HttpError> {
     let mut builder = reqwest::Client::builder()
         .user_agent(concat!("killick/", env!("CARGO_PKG_VERSION")))
         .connect_timeout(options.connect_timeout)
-        .read_timeout(options.read_timeout)
         .redirect(redirects(options))
         // Bounds what HTTP/2 holds for a slow reader.
         .http2_initial_stream_window_size(1 << 20)
         .referer(false);
+    if let Some(limit) = options.read_timeout {
+        builder = builder.read_timeout(limit);
+    }
     if let Some(pem) = &options.extra_ca_pem {
         let certificates =
             reqwest::Certificate::from_pem_bundle(pem).map_err(|error| HttpError::Certificates(Some(error)))?;

@@ -1,6 +1,7 @@
 //! Docker's Engine API, as far as images are exported (`GET /_ping`, `/images/{name}/json`, `/images/{name}/get`).
 
 use std::path::Path;
+use std::time::Duration;
 
 use killick_model::digest::Digest;
 use killick_model::image::Platform;
@@ -35,6 +36,8 @@ pub(super) struct Api {
     engine: Engine,
     http: reqwest::Client,
     base: Url,
+    /// Time to wait for an answer, and for its next bytes.
+    patience: Duration,
     /// Agreed upon; `None` with engines that name none.
     version: Option<(u32, u32)>,
 }
@@ -76,7 +79,7 @@ impl Api {
         let address = address::find(engine, &options.environment)?;
         let mut client = ClientOptions {
             connect_timeout: options.engine_timeouts.connect,
-            read_timeout: options.engine_timeouts.read,
+            read_timeout: None,
             redirects: 0,
             ..ClientOptions::default()
         };
@@ -105,12 +108,15 @@ impl Api {
         let refuse = || EngineError::Address { engine, address: shown.clone(), reason: "it is malformed" };
         let base = base.ok_or_else(refuse)?;
         let http = http::client(&client).map_err(|source| EngineError::Client { engine, source })?;
-        let mut api = Self { engine, http, base, version: None };
-        let response = api.http.get(api.url(&["_ping"])).send().await;
+        let patience = options.engine_timeouts.read;
+        let mut api = Self { engine, http, base, patience, version: None };
+        let what = "its version";
+        let sent = tokio::time::timeout(patience, api.http.get(api.url(&["_ping"])).send()).await;
         let unreachable = |source: reqwest::Error| EngineError::Unreachable { engine, address: shown, source };
+        let response = sent.map_err(|_| EngineError::Slow { engine, what })?;
         let response = response.map_err(|error| unreachable(error.without_url()))?;
         let offered = response.headers().get("api-version").and_then(version);
-        api.answered(response, "its version", "").await?;
+        api.answered(response, what, "").await?;
         api.version = offered.map(|offered| offered.min(VERSION));
         Ok(api)
     }
@@ -123,7 +129,7 @@ impl Api {
         let what = "an image";
         let segments: Vec<&str> = ["images"].into_iter().chain(image.split('/')).chain(["json"]).collect();
         let request = self.http.get(self.url(&segments));
-        let response = request.send().await.map_err(|error| self.broken(what, error))?;
+        let response = self.in_time(what, request.send()).await?;
         let response = self.answered(response, what, image).await?;
         let body = self.body(response, options.limits.document_bytes, what).await?;
         serde_json::from_slice::<Inspected>(&body)
@@ -150,8 +156,7 @@ impl Api {
             }
             url.query_pairs_mut().append_pair("platform", &wanted.to_string());
         }
-        let sent = self.http.get(url).send().await.map_err(|error| self.broken(what, error));
-        let answered = match sent {
+        let answered = match self.in_time(what, self.http.get(url).send()).await {
             Ok(response) => self.answered(response, what, &id).await,
             Err(error) => Err(error),
         };
@@ -160,14 +165,14 @@ impl Api {
             Err(error) => return writer.fail(error).await,
         };
         loop {
-            match response.chunk().await {
+            match self.in_time(what, response.chunk()).await {
                 Ok(Some(bytes)) => {
                     if !writer.send(bytes).await {
                         return;
                     }
                 }
                 Ok(None) => return,
-                Err(error) => return writer.fail(self.broken(what, error)).await,
+                Err(error) => return writer.fail(error).await,
             }
         }
     }
@@ -205,7 +210,7 @@ impl Api {
 
     async fn body(&self, mut response: Response, limit: u64, what: &'static str) -> Result<Vec<u8>, EngineError> {
         let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(|error| self.broken(what, error))? {
+        while let Some(chunk) = self.in_time(what, response.chunk()).await? {
             if body.len() as u64 + chunk.len() as u64 > limit {
                 return Err(EngineError::Malformed { engine: self.engine, what });
             }
@@ -214,8 +219,15 @@ impl Api {
         Ok(body)
     }
 
-    fn broken(&self, what: &'static str, error: reqwest::Error) -> EngineError {
-        EngineError::Broken { engine: self.engine, what, source: error.without_url() }
+    /// What the engine sends, if it comes in time. What its reader takes in between is not counted.
+    async fn in_time<T>(
+        &self,
+        what: &'static str,
+        coming: impl Future<Output = reqwest::Result<T>>,
+    ) -> Result<T, EngineError> {
+        let engine = self.engine;
+        let came = tokio::time::timeout(self.patience, coming).await.map_err(|_| EngineError::Slow { engine, what })?;
+        came.map_err(|error| EngineError::Broken { engine, what, source: error.without_url() })
     }
 }
 

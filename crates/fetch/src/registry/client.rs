@@ -157,7 +157,7 @@ impl Client {
             proxy: options.registry.proxy.clone(),
             skip_tls_verify: options.registry.skip_tls_verify,
             connect_timeout: options.registry.timeouts.connect,
-            read_timeout: options.registry.timeouts.read,
+            read_timeout: None,
             redirects: 0,
             reach: Some(Arc::clone(&reach)),
             ..ClientOptions::default()
@@ -452,7 +452,10 @@ impl Client {
             if let Some(etag) = ask.etag {
                 request = request.header(IF_NONE_MATCH, etag);
             }
-            let response = request.send().await.map_err(|error| self.broken(what, error))?;
+            let Ok(sent) = tokio::time::timeout(self.options.timeouts.read, request.send()).await else {
+                return Err(self.too_slow(what).into());
+            };
+            let response = sent.map_err(|error| self.broken(what, error))?;
             if !matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308) {
                 return Ok(response);
             }

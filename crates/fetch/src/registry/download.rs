@@ -22,6 +22,9 @@ use crate::layer::Blob;
 /// Time of waiting for bytes after which their rate is looked at.
 const GRACE: Duration = Duration::from_secs(30);
 
+/// A pause of the reader for which a registry, or what is between, may close the connection.
+const PAUSE: Duration = Duration::from_secs(10);
+
 /// A layer blob in a registry or its mirrors, or where its manifest says.
 pub(super) struct RegistryBlob {
     upstreams: Arc<Upstreams>,
@@ -84,7 +87,11 @@ struct Download {
     /// Bytes of the current answer that were handed out before.
     repeated: u64,
     response: Option<Response>,
-    /// Answers that broke off.
+    /// When bytes were handed out last.
+    handed_out: Duration,
+    /// The current answer had to wait for the reader.
+    was_paused: bool,
+    /// Answers that broke off, but for those that had to wait.
     resumes: u32,
     /// Those since the last new byte.
     fruitless: u32,
@@ -108,6 +115,8 @@ impl Download {
             offset: 0,
             repeated: 0,
             response: None,
+            handed_out: Duration::ZERO,
+            was_paused: false,
             resumes: 0,
             fruitless: 0,
             waited: Duration::ZERO,
@@ -137,16 +146,19 @@ impl Download {
     /// unless it comes with the last bytes: then the layer's reader refuses it.
     async fn next(&mut self) -> Result<Option<Bytes>, RegistryError> {
         let (begun, waited) = (self.now(), self.waited);
+        let limit = self.upstreams.client().options.timeouts.read;
+        self.was_paused |= self.response.is_some() && begun.saturating_sub(self.handed_out) >= PAUSE;
         while self.offset < self.size {
             let mut response = match self.response.take() {
                 Some(response) => response,
                 None => self.start().await?,
             };
-            let chunk = response.chunk().await;
-            self.waited = waited.saturating_add(self.now().saturating_sub(begun));
+            let chunk = tokio::time::timeout(limit, response.chunk()).await;
+            let now = self.now();
+            self.waited = waited.saturating_add(now.saturating_sub(begun));
             self.check_pace()?;
             match chunk {
-                Ok(Some(mut bytes)) => {
+                Ok(Ok(Some(mut bytes))) => {
                     self.response = Some(response);
                     let repeated = usize::try_from(self.repeated).unwrap_or(usize::MAX).min(bytes.len());
                     bytes.advance(repeated);
@@ -158,10 +170,11 @@ impl Download {
                     if !bytes.is_empty() {
                         self.offset += bytes.len() as u64;
                         self.fruitless = 0;
+                        self.handed_out = now;
                         return Ok(Some(bytes));
                     }
                 }
-                Ok(None) | Err(_) => self.broke_off().await?,
+                Ok(Ok(None) | Err(_)) | Err(_) => self.broke_off().await?,
             }
         }
         Ok(None)
@@ -210,7 +223,8 @@ impl Download {
     }
 
     async fn broke_off(&mut self) -> Result<(), RegistryError> {
-        self.resumes += 1;
+        // Whoever had to wait for us did nothing wrong.
+        self.resumes += u32::from(!std::mem::take(&mut self.was_paused));
         self.fruitless += 1;
         let client = self.upstreams.client();
         let retry = &client.options.retry;
@@ -259,3 +273,6 @@ impl Download {
 fn begin(range: &str) -> Option<u64> {
     range.trim().strip_prefix("bytes ")?.split_once('-')?.0.trim().parse().ok()
 }
+
+#[cfg(test)]
+mod tests;
