@@ -2,8 +2,9 @@
 //! second one where hard links (`links`) or executables that are too large to be held (`parts`) make it necessary.
 //!
 //! Limits that protect this process (`limit-layer-bytes`, `limit-layer-entries`, `limit-compression-ratio`,
-//! `limit-header-bytes`, `limit-tree-bytes`, `limit-packages`, `limit-analysis-seconds`) end the analysis. Limits on one file or name (`limit-file-bytes`,
-//! `limit-path-bytes`, `limit-path-depth`, `limit-hole-bytes`) are problems, and the rest of the layer is read.
+//! `limit-header-bytes`, `limit-tree-bytes`, `limit-packages`, `limit-analysis-seconds`) end the analysis. Limits on one
+//! file or name (`limit-file-bytes`, `limit-path-bytes`, `limit-path-depth`, `limit-hole-bytes`) are problems, and the
+//! rest of the layer is read.
 
 mod again;
 mod digests;
@@ -79,13 +80,14 @@ pub(crate) fn read_layer(
     let open = || source.open().map(|input| Metered::new(input, stored_bytes, limits, deadline)).map_err(ReadError::Io);
     let mut pass = Pass::new(TarStream::new(open()?), stored_bytes, limits, reading);
     pass.run().map_err(unwrap_limit)?;
-    let Pass { mut facts, links, wishes, .. } = pass;
+    let Pass { mut facts, links, wishes, mut may_find, .. } = pass;
     let again = again(&mut facts, &links, matcher, limits.file_bytes.min(budget.total()));
     if !again.is_empty() {
         drop(links);
-        links::read_again(open()?, &again, &mut facts, matcher, limits, budget).map_err(unwrap_limit)?;
+        links::read_again(open()?, &again, &mut facts, &mut may_find, (matcher, limits), budget)
+            .map_err(unwrap_limit)?;
     }
-    parts::grant(wishes, open, &mut facts, (matcher, limits), budget).map_err(unwrap_limit)?;
+    parts::grant(wishes, open, &mut facts, &mut may_find, (matcher, limits), budget).map_err(unwrap_limit)?;
     Ok(facts)
 }
 
@@ -144,7 +146,8 @@ struct Pass<'a, S> {
     /// Parts of large files that are to be read yet.
     wishes: Wishes,
     name_bytes: u64,
-    packages: usize,
+    /// Packages that may yet be found in the layer.
+    may_find: usize,
 }
 
 impl<R: BufRead> Pass<'_, TarStream<R>> {
@@ -175,7 +178,7 @@ impl<'a, S: ContentStream> Pass<'a, S> {
             links: Vec::new(),
             wishes: Wishes::new(),
             name_bytes: 0,
-            packages: 0,
+            may_find: limits.packages,
         }
     }
 
@@ -331,7 +334,8 @@ impl<'a, S: ContentStream> Pass<'a, S> {
         let number = self.facts.push(new_entry(path, EntryKind::File, entry, entry.size, sha256, more));
         if let Some(parts) = parts {
             let wish = Wish::new(readers, first);
-            parts::search(number, wish, entry.size, parts, &mut self.facts, (matcher, limits), &mut self.wishes)?;
+            let (facts, may_find, wishes) = (&mut self.facts, &mut self.may_find, &mut self.wishes);
+            parts::search(number, wish, parts, facts, may_find, (matcher, limits), wishes)?;
         }
         Ok(())
     }
@@ -396,11 +400,7 @@ impl<'a, S: ContentStream> Pass<'a, S> {
     fn search(&mut self, entry: u32, path: &ImagePath) -> Result<(), ReadError> {
         for index in &self.wanted {
             let reader = self.matcher.reader(*index);
-            if let Some(found) = show(reader, path, Content::whole(&self.held), self.limits)? {
-                self.packages += found.packages.len();
-                if self.packages > self.limits.packages {
-                    return Err(too_many_packages(self.limits));
-                }
+            if let Some(found) = show(reader, path, Content::whole(&self.held), &mut self.may_find, self.limits)? {
                 self.facts.found.push(FoundIn { entry, name: None, reader: reader.name().to_owned(), found });
             }
         }
@@ -417,10 +417,16 @@ impl<'a, S: ContentStream> Pass<'a, S> {
     }
 }
 
-/// What a reader finds in a file, if anything.
-fn show(reader: &Reader, path: &ImagePath, content: Content<'_>, limits: &Limits) -> Result<Option<Found>, ReadError> {
+/// What a reader finds in a file, if anything: no more packages than `may_find`, which becomes less.
+fn show(
+    reader: &Reader,
+    path: &ImagePath,
+    content: Content<'_>,
+    may_find: &mut usize,
+    limits: &Limits,
+) -> Result<Option<Found>, ReadError> {
     let mut file = WantedFile::of(path, content, limits);
-    let mut found = Found { packages: PackageList::up_to(limits.packages), ..Found::default() };
+    let mut found = Found { packages: PackageList::up_to(*may_find), ..Found::default() };
     // Readers do not panic; if one does all the same, the image is not lost.
     if catch_unwind(AssertUnwindSafe(|| reader.read(&mut file, &mut found))).is_err() {
         let message = format!("`{}` failed on this file", reader.name());
@@ -428,14 +434,11 @@ fn show(reader: &Reader, path: &ImagePath, content: Content<'_>, limits: &Limits
         found.problems.push(Problem::new("cataloger-panic", path.to_string(), message));
     }
     if found.packages.is_cut_short() {
-        return Err(too_many_packages(limits));
+        // An error, because leaving out the rest would be a way to hide packages.
+        return Err(ReadError::Limit("limit-packages", limits.packages as u64));
     }
+    *may_find = may_find.saturating_sub(found.packages.len());
     Ok((found != Found::default()).then_some(found))
-}
-
-/// An error, because leaving out the rest would be a way to hide packages.
-fn too_many_packages(limits: &Limits) -> ReadError {
-    ReadError::Limit("limit-packages", limits.packages as u64)
 }
 
 fn new_entry(

@@ -121,10 +121,11 @@ pub(super) fn read_again(
     input: impl BufRead,
     again: &Again,
     facts: &mut LayerFacts,
-    matcher: &Matcher,
-    limits: &Limits,
+    may_find: &mut usize,
+    reads: (&Matcher, &Limits),
     budget: &Budget,
 ) -> Result<(), ReadError> {
+    let (matcher, limits) = reads;
     let mut awaited = Awaited::new(again.keys().copied(), facts);
     let mut stream = TarStream::new(input);
     while !awaited.is_empty() {
@@ -147,7 +148,7 @@ pub(super) fn read_again(
             continue;
         }
         awaited.met(number, facts);
-        show_again(number, &held, again, facts, matcher, limits)?;
+        show_again(number, &held, again, facts, may_find, reads)?;
     }
     Ok(())
 }
@@ -158,13 +159,13 @@ pub(super) fn show_again(
     held: &[u8],
     again: &Again,
     facts: &mut LayerFacts,
-    matcher: &Matcher,
-    limits: &Limits,
+    may_find: &mut usize,
+    (matcher, limits): (&Matcher, &Limits),
 ) -> Result<(), ReadError> {
     for (reader, link) in again.get(&number).into_iter().flatten() {
         let Some(name) = facts.entry(*link).map(|link| link.path.clone()) else { continue };
         let reader = matcher.reader(usize::from(*reader));
-        if let Some(found) = show(reader, &name, Content::whole(held), limits)? {
+        if let Some(found) = show(reader, &name, Content::whole(held), may_find, limits)? {
             let reader = reader.name().to_owned();
             facts.found.push(FoundIn { entry: number, name: Some(*link), reader, found });
         }

@@ -102,10 +102,10 @@ fn read(listing: &dyn Listing, stored_bytes: u64, reading: Reading<'_>) -> Resul
         pass.entry(&tar_entry(&own))?;
     }
     pass.finish();
-    let Pass { mut facts, links, .. } = pass;
+    let Pass { mut facts, links, mut may_find, .. } = pass;
     let again = again(&mut facts, &links, matcher, may_hold);
     if !again.is_empty() {
-        read_again(&open, &again, &origins, &mut facts, reading, limits)?;
+        read_again(&open, &again, &origins, &mut facts, &mut may_find, reading, limits)?;
     }
     Ok(Some(facts))
 }
@@ -202,6 +202,7 @@ fn read_again<R: BufRead>(
     again: &Again,
     origins: &[u32],
     facts: &mut LayerFacts,
+    may_find: &mut usize,
     reading: Reading<'_>,
     limits: &Limits,
 ) -> Result<(), ReadError> {
@@ -225,7 +226,7 @@ fn read_again<R: BufRead>(
         let mut held = Vec::new();
         content.read_to_end(&mut held).map_err(ReadError::Io)?;
         if facts.entry(number).is_some_and(|entry| entry.sha256 == <[u8; 32]>::from(Sha256::digest(&held))) {
-            show_again(number, &held, again, facts, reading.matcher, limits)?;
+            show_again(number, &held, again, facts, may_find, (reading.matcher, limits))?;
         }
     }
     input.fill_buf().map(drop).map_err(ReadError::Io)

@@ -69,23 +69,26 @@ fn elf_sections(beginning: &[u8]) -> Option<u64> {
 pub(super) fn search(
     number: u32,
     wish: Wish,
-    size: u64,
     mut parts: Parts,
     facts: &mut LayerFacts,
+    may_find: &mut usize,
     (matcher, limits): (&Matcher, &Limits),
     wishes: &mut Wishes,
 ) -> Result<(), ReadError> {
-    let Some(path) = facts.entry(number).map(|entry| entry.path.clone()) else { return Ok(()) };
+    let Some((path, size)) = facts.entry(number).map(|entry| (entry.path.clone(), entry.size)) else { return Ok(()) };
     let mut next = Wish { readers: Vec::new(), ranges: wish.ranges };
     for index in wish.readers {
         let reader = matcher.reader(index);
-        let found = show(reader, &path, Content::of_parts(&parts), limits)?;
+        let before = *may_find;
+        let found = show(reader, &path, Content::of_parts(&parts), may_find, limits)?;
         let missing = parts.take_missing();
         if missing.is_empty() {
             let found =
                 found.map(|found| FoundIn { entry: number, name: None, reader: reader.name().to_owned(), found });
             facts.found.extend(found);
         } else {
+            // What it found already it finds again.
+            *may_find = before;
             next.readers.push(index);
             next.ranges.extend(missing);
         }
@@ -114,6 +117,7 @@ pub(super) fn grant<R: BufRead>(
     mut wishes: Wishes,
     open: impl Fn() -> Result<R, ReadError>,
     facts: &mut LayerFacts,
+    may_find: &mut usize,
     reads: (&Matcher, &Limits),
     budget: &Budget,
 ) -> Result<(), ReadError> {
@@ -121,7 +125,7 @@ pub(super) fn grant<R: BufRead>(
         if wishes.is_empty() {
             return Ok(());
         }
-        wishes = pass(wishes, open()?, facts, reads, budget)?;
+        wishes = pass(wishes, open()?, facts, may_find, reads, budget)?;
     }
     for (number, wish) in wishes {
         let Some(path) = facts.entry(number).map(|entry| entry.path.to_string()) else { continue };
@@ -140,6 +144,7 @@ fn pass(
     mut wishes: Wishes,
     input: impl BufRead,
     facts: &mut LayerFacts,
+    may_find: &mut usize,
     reads: (&Matcher, &Limits),
     budget: &Budget,
 ) -> Result<Wishes, ReadError> {
@@ -173,7 +178,7 @@ fn pass(
             continue;
         }
         awaited.met(number, facts);
-        search(number, wish, entry.size, parts, facts, reads, &mut next)?;
+        search(number, wish, parts, facts, may_find, reads, &mut next)?;
     }
     Ok(next)
 }

@@ -255,10 +255,14 @@ fn executables_too_large_to_hold_are_read_in_parts() {
         tar.append_data(&mut header, name, content.as_slice()).unwrap();
     }
     let layer = Layer { tar: tar.into_inner().unwrap(), opened: AtomicU32::new(0) };
-    let read = |held_bytes: u64| {
-        let limits = Limits { file_bytes: 1 << 20, held_bytes, ..Limits::default() };
-        read_by(&matcher, &layer, layer.tar.len() as u64, &limits, held_bytes).unwrap()
+    let read_up_to = |packages: usize, held_bytes: u64| {
+        let limits = Limits { file_bytes: 1 << 20, held_bytes, packages, ..Limits::default() };
+        read_by(&matcher, &layer, layer.tar.len() as u64, &limits, held_bytes)
     };
+    let read = |held_bytes| read_up_to(2, held_bytes).unwrap();
+    let outcome = read_up_to(1, 8 << 20);
+    assert!(matches!(outcome, Err(ReadError::Limit("limit-packages", 1))), "{outcome:?}");
+    layer.opened.store(0, Ordering::Relaxed);
     let facts = read(8 << 20);
     assert_eq!(facts.problems, []);
     let found: Vec<_> = facts.found.iter().map(|found| (found.entry, found.found.packages[0].name.as_str())).collect();
@@ -282,11 +286,13 @@ fn limits_that_protect_the_process_end_the_layer() {
         let outcome = read_with(&zeros, stored, &limits, 1);
         assert!(matches!(outcome, Err(ReadError::Limit(hit, _)) if hit == name), "{outcome:?}");
     }
-    let packages = layer("f:a.txt=x f:b.txt=x f:c.txt=x");
-    for (packages_of_image, is_refused) in [(2, true), (3, false)] {
-        let limits = Limits { packages: packages_of_image, ..Limits::default() };
-        let outcome = read_with(&packages, 1_000_000, &limits, 1);
-        assert_eq!(matches!(outcome, Err(ReadError::Limit("limit-packages", _))), is_refused, "{outcome:?}");
+    let linked = "f:a.txt=x f:store/b=x h:b.txt>store/b h:c.txt>store/b f:store/d=x h:d.txt>store/d";
+    for (words, found) in [("f:a.txt=x f:b.txt=x f:c.txt=x", 3), (linked, 3)] {
+        for (packages, is_refused) in [(found - 1, true), (found, false)] {
+            let limits = Limits { packages, ..Limits::default() };
+            let outcome = read_with(&layer(words), 1_000_000, &limits, 1);
+            assert_eq!(matches!(outcome, Err(ReadError::Limit("limit-packages", _))), is_refused, "{outcome:?}");
+        }
     }
 }
 
