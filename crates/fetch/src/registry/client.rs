@@ -1,9 +1,10 @@
 //! Requests to one repository: authenticated, redirected, repeated.
 
+use std::collections::HashMap;
 use std::error::Error as _;
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use http::header::{
@@ -44,6 +45,8 @@ pub(super) struct Client {
     pub(super) pass: Pass,
     /// What the registry said last of how often it may be asked.
     rate: Mutex<Option<RateLimit>>,
+    /// Where the registry sent us for blobs of which parts are read.
+    led_to: Mutex<HashMap<Digest, Url>>,
     pub(super) options: RegistryOptions,
     pub(super) limits: Limits,
     pub(super) progress: Option<Arc<dyn Progress>>,
@@ -173,6 +176,7 @@ impl Client {
             is_shy: AtomicBool::new(true),
             pass: Pass::default(),
             rate: Mutex::default(),
+            led_to: Mutex::default(),
             options: options.registry.clone(),
             limits: options.limits.clone(),
             progress: options.progress.clone(),
@@ -295,7 +299,26 @@ impl Client {
     /// Starts to read the wanted bytes of a blob, which the answer may ignore.
     pub(super) async fn blob(&self, digest: &Digest, wanted: Bytes, what: &str) -> Result<Response, RegistryError> {
         let ask = Ask { range: wanted.range(), ..Ask::get(format!("blobs/{digest}")) };
-        self.repeatedly(what, || self.send(&ask, what)).await
+        if wanted.end.is_none() {
+            return self.repeatedly(what, || self.send(&ask, what)).await;
+        }
+        let led_to = self.led_to().get(digest).cloned();
+        if let Some(url) = led_to {
+            match self.follow(url, &ask, what).await {
+                Ok(response) if response.status() == StatusCode::PARTIAL_CONTENT => return Ok(response),
+                // Such addresses are good for some minutes: the registry knows another.
+                _ => drop(self.led_to().remove(digest)),
+            }
+        }
+        let response = self.repeatedly(what, || self.send(&ask, what)).await?;
+        if !address::is_same_origin(response.url(), &self.base) {
+            self.led_to().insert(digest.clone(), response.url().clone());
+        }
+        Ok(response)
+    }
+
+    fn led_to(&self) -> MutexGuard<'_, HashMap<Digest, Url>> {
+        self.led_to.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Starts to read from elsewhere, as a stranger: a URL that a manifest names.

@@ -117,6 +117,26 @@ async fn parts_go_on_where_they_broke_off() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn where_the_registry_led_is_gone_to_again_while_it_is_good() {
+    for (uses, asked) in [(9, 1), (1, 2)] {
+        let blob = image().blob;
+        let storage = Fake::start(move |seen| match range(seen) {
+            Some((first, last)) if seen.before < uses => part(&blob, first, last),
+            _ => reply(403, &[], ""),
+        })
+        .await;
+        let (image, host) = (image(), storage.host.clone());
+        let fake = Fake::start(move |seen| match range(seen) {
+            Some(_) => reply(307, &[("location", &format!("http://{host}/{}", seen.before))], ""),
+            None => serve(&image, seen),
+        })
+        .await;
+        assert!(read(&fake).await.unwrap() == content());
+        assert_eq!(fake.log().iter().filter(|line| line.contains(" bytes=")).count(), asked);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn more_than_was_asked_for_is_cut_off() {
     let fake =
         registry(|image, _, (first, _)| part(&image.blob, first.saturating_sub(100), image.blob.len() - 1)).await;
