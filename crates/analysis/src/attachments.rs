@@ -49,6 +49,10 @@ pub(crate) fn read(image: &StagedImage, limits: &Limits) -> Read {
     about.extend(image.index.iter().map(|(digest, _)| digest.clone()));
     let mut read = Read::default();
     let mut left = limits.attachment_bytes.saturating_mul(TOTAL);
+    // The same document is often attached in several formats.
+    let (mut seen, mut claimed) = (HashSet::new(), Vec::new());
+    // One more than an image may have is enough to tell that there are too many.
+    let most = limits.packages.saturating_add(1);
     for StagedAttachment { attachment, sources } in &image.surroundings.attachments {
         let mut attachment = attachment.clone();
         let artifact_type = attachment.artifact_type.clone();
@@ -58,7 +62,12 @@ pub(crate) fn read(image: &StagedImage, limits: &Limits) -> Read {
             if form.is_read() {
                 match fetch(document, source.as_ref(), limits, &mut left) {
                     Ok(bytes) => {
-                        describe(document, form, &bytes, &about, limits, &mut read.packages, &mut read.problems);
+                        describe(document, form, &bytes, &about, limits, &mut claimed, &mut read.problems);
+                        for package in claimed.drain(..) {
+                            if read.packages.len() < most && seen.insert(purl(&package, None)) {
+                                read.packages.push(package);
+                            }
+                        }
                     }
                     Err(problem) => read.problems.push(problem),
                 }
@@ -67,9 +76,6 @@ pub(crate) fn read(image: &StagedImage, limits: &Limits) -> Read {
         read.attachments.push(attachment);
     }
     let layer = u32::try_from(image.layers.len().saturating_sub(1)).unwrap_or(u32::MAX);
-    // The same document is often attached in several formats.
-    let mut seen = HashSet::new();
-    read.packages.retain(|package| seen.insert(purl(package, None)));
     for package in &mut read.packages {
         package.layer = layer;
         NAME.clone_into(&mut package.cataloger);

@@ -1,19 +1,21 @@
 //! Who an attached document is about, and what kind of thing it says.
 
 use std::borrow::Cow;
+use std::fmt;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE, URL_SAFE_NO_PAD};
 use killick_model::attachment::DocumentKind;
 use killick_model::digest::Digest;
-use serde::Deserialize;
+use serde::de::{SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 
 use super::Form;
 use super::kinds::SIGN_PREDICATE;
 
 /// Bytes of a predicate type that is told.
 const TYPE_BYTES: usize = 1024;
-/// Subjects of a statement that are looked at.
+/// Subjects of a statement that are kept; the others cost no memory.
 const SUBJECTS: usize = 10_000;
 
 /// The media type of what an envelope holds.
@@ -63,8 +65,12 @@ struct InToto {
     #[serde(default, rename = "predicateType")]
     predicate_type: String,
     #[serde(default)]
-    subject: Vec<InTotoSubject>,
+    subject: InTotoSubjects,
 }
+
+/// The digests that subjects are named by; nothing if there is no subject.
+#[derive(Default)]
+struct InTotoSubjects(Option<Vec<Digest>>);
 
 #[derive(Deserialize)]
 struct InTotoSubject {
@@ -159,17 +165,38 @@ impl<'a> Statement<'a> {
         if statement.predicate_type.is_empty() {
             return Err("an in-toto statement of no type");
         }
-        let named = statement.subject.iter().take(SUBJECTS).filter_map(|subject| subject.digest.sha256.as_deref());
-        let subjects = named.filter_map(|hex| format!("sha256:{hex}").parse().ok()).collect();
-        // Some builders leave it out, and say what they mean where they attach it.
-        let subjects = Some(subjects).filter(|_| !statement.subject.is_empty());
         let is_signature = statement.predicate_type == SIGN_PREDICATE;
         Ok(Self {
             kind: if is_signature { DocumentKind::Signature } else { DocumentKind::Attestation },
-            subjects,
+            // Some builders leave it out, and say what they mean where they attach it.
+            subjects: statement.subject.0,
             predicate_type: Some(statement.predicate_type).filter(|text| text.len() <= TYPE_BYTES),
             payload,
         })
+    }
+}
+
+impl<'de> Deserialize<'de> for InTotoSubjects {
+    fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
+        struct Visit;
+        impl<'de> Visitor<'de> for Visit {
+            type Value = InTotoSubjects;
+
+            fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+                out.write_str("a list of subjects")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<InTotoSubjects, A::Error> {
+                let mut subjects = InTotoSubjects::default();
+                while let Some(subject) = list.next_element::<InTotoSubject>()? {
+                    let digests = subjects.0.get_or_insert_default();
+                    let digest = subject.digest.sha256.and_then(|hex| format!("sha256:{hex}").parse().ok());
+                    digests.extend(digest.filter(|_| digests.len() < SUBJECTS));
+                }
+                Ok(subjects)
+            }
+        }
+        input.deserialize_seq(Visit)
     }
 }
 

@@ -207,6 +207,19 @@ fn attached_sboms_are_read_in_every_form() {
 }
 
 #[test]
+fn no_more_packages_are_kept_than_show_that_there_are_too_many() {
+    let document = |names: std::ops::Range<u32>| {
+        let components: Vec<_> = names.map(|name| json!({"purl": format!("pkg:npm/a{name}@1")})).collect();
+        bytes(&json!({"bomFormat": "CycloneDX", "components": components}))
+    };
+    let media_type = "application/vnd.cyclonedx+json";
+    for (second, want) in [(0..2, 2), (1..3, 3), (1..9, 3)] {
+        let image = image(&[(media_type, document(0..2)), (media_type, document(second))]);
+        assert_eq!(read(&image, &Limits { packages: 2, ..Limits::default() }).packages.len(), want);
+    }
+}
+
+#[test]
 fn what_is_said_of_something_else_is_no_fact() {
     let (document, read) = read_one(IN_TOTO, statement(b"another", "https://cyclonedx.org/bom", &cyclonedx()));
     assert_eq!((document.subject, document.predicate_type, document.sbom), (Subject::Other, None, None));
@@ -216,6 +229,13 @@ fn what_is_said_of_something_else_is_no_fact() {
     let unusable = json!({"predicateType": SLSA, "subject": [{"digest": {"sha256": "../etc"}}]});
     assert_eq!(read_one(IN_TOTO, bytes(&unusable)).0.subject, Subject::Other);
     // What is said of nothing in particular is told as that.
+    // Of a statement about everything, not all is looked at.
+    let mut named = vec![json!({"digest": {"sha256": "00".repeat(32)}}); 10_000];
+    named.push(json!({"digest": {"sha256": Digest::of(b"manifest").hex()}}));
+    for (subjects, want) in [(&named[..], Subject::Other), (&named[1..], Subject::Image)] {
+        let statement = json!({"predicateType": SLSA, "subject": subjects});
+        assert_eq!(read_one(IN_TOTO, bytes(&statement)).0.subject, want);
+    }
     let nothing = json!({"predicateType": SLSA, "subject": []});
     let (document, read) = read_one(IN_TOTO, bytes(&nothing));
     assert_eq!((document.subject, document.predicate_type.as_deref()), (Subject::Unnamed, Some(SLSA)));
