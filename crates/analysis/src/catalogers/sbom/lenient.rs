@@ -1,16 +1,52 @@
 //! Values of documents that others wrote: what is of another type than it should be is as good as absent.
 //!
 //! So one odd field costs that field, and a file that is something else altogether is no error. What is skipped is not
-//! kept in memory.
+//! kept in memory, and lists of more objects than a document can have (`{}` is a hundred times its size in memory) are
+//! errors.
 
+use std::cell::Cell;
 use std::fmt;
 use std::marker::PhantomData;
 
 use serde::de::value::MapAccessDeserializer;
-use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 /// Bytes of a text that is kept; nothing that is longer is a name or a version.
 const TEXT_BYTES: usize = 8 << 10;
+
+/// Bytes that the elements of a list take, with those of lists within it, besides their texts.
+const LIST_BYTES: usize = 128 << 20;
+
+thread_local! {
+    /// How many lists within each other are being read, and how many bytes their elements may yet take.
+    static LISTS: Cell<(usize, usize)> = const { Cell::new((0, 0)) };
+}
+
+/// A list that is being read, and how many bytes each of its elements takes.
+struct Keeping(usize);
+
+impl Keeping {
+    fn begin<T>() -> Self {
+        let (depth, left) = LISTS.get();
+        LISTS.set((depth.saturating_add(1), if depth == 0 { LIST_BYTES } else { left }));
+        Self(size_of::<T>())
+    }
+
+    /// Fails if there is no room for one more element.
+    fn make_room<E: Error>(&self) -> Result<(), E> {
+        let (depth, left) = LISTS.get();
+        let left = left.checked_sub(self.0).ok_or_else(|| E::custom("too many objects in lists"))?;
+        LISTS.set((depth, left));
+        Ok(())
+    }
+}
+
+impl Drop for Keeping {
+    fn drop(&mut self) {
+        let (depth, left) = LISTS.get();
+        LISTS.set((depth.saturating_sub(1), left));
+    }
+}
 
 /// A text, if it is one and not too long.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
@@ -143,9 +179,12 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for List<T> {
             }
 
             fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<List<T>, A::Error> {
-                let mut values = Vec::new();
+                let (mut values, keeping) = (Vec::new(), Keeping::begin::<T>());
                 while let Some(value) = list.next_element::<Maybe<T>>()? {
-                    values.extend(value.0);
+                    if let Some(value) = value.0 {
+                        keeping.make_room::<A::Error>()?;
+                        values.push(value);
+                    }
                 }
                 Ok(List(values))
             }
@@ -200,9 +239,12 @@ impl<'de> Deserialize<'de> for Words {
             }
 
             fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Words, A::Error> {
-                let mut words = Vec::new();
+                let (mut words, keeping) = (Vec::new(), Keeping::begin::<String>());
                 while let Some(Word(word)) = list.next_element()? {
-                    words.extend(word.0);
+                    if let Some(word) = word.0 {
+                        keeping.make_room::<A::Error>()?;
+                        words.push(word);
+                    }
                 }
                 Ok(Words(words))
             }
@@ -239,6 +281,33 @@ mod tests {
             ("null", &[]),
         ] {
             assert_eq!(serde_json::from_str::<Words>(text).unwrap().0, want, "{text}");
+        }
+    }
+
+    #[test]
+    fn lists_are_bounded_with_those_within_them() {
+        struct Room([u8; 16 << 10]);
+        impl Default for Room {
+            fn default() -> Self {
+                Self([0; 16 << 10])
+            }
+        }
+        #[derive(Deserialize)]
+        struct Large {
+            #[serde(skip)]
+            room: Room,
+        }
+        #[derive(Deserialize)]
+        struct Outer {
+            list: List<Large>,
+        }
+        let inner = format!("{{\"list\": [{}{{}}]}}", "{},".repeat(3999));
+        for (outer, fits) in [(2, true), (3, false), (2, true)] {
+            let text = format!("[{}]", vec![inner.as_str(); outer].join(","));
+            let list = serde_json::from_str::<List<Outer>>(&text);
+            assert_eq!(list.is_ok(), fits);
+            let rooms = list.iter().flat_map(|list| &list.0).flat_map(|outer| &outer.list.0);
+            assert_eq!(rooms.filter(|large| large.room.0[0] == 0).count(), if fits { 8000 } else { 0 });
         }
     }
 
