@@ -26,7 +26,7 @@ impl Cataloger for LinuxKernel {
     }
 
     fn revision(&self) -> u32 {
-        1
+        2
     }
 
     fn kinds(&self) -> &'static [PackageKind] {

@@ -63,7 +63,7 @@ fn banner(bytes: &[u8]) -> Result<Said, String> {
         Some(reader) => reader,
         None => Box::new(Cursor::new(inner)),
     };
-    let mut reader = reader.take(KERNEL_BYTES);
+    let mut reader = reader.take(packed::likely(inner.len() as u64).min(KERNEL_BYTES));
     let mut window = Vec::new();
     loop {
         let read = (&mut reader).take(STEP as u64).read_to_end(&mut window);
@@ -134,6 +134,29 @@ mod tests {
         ] {
             assert_eq!(upstream(release, build), want);
         }
+    }
+
+    #[test]
+    fn packed_kernels_are_searched_as_far_as_kernels_go() {
+        let banner_text = b"Linux version 6.12.1 (a@b) #1\n".as_slice();
+        for (zeros, is_found) in [(1000, true), (4 << 20, false)] {
+            let kernel = [vec![0; zeros], banner_text.to_vec()].concat();
+            let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+            std::io::Write::write_all(&mut gzip, &kernel).unwrap();
+            assert_eq!(banner(&gzip.finish().unwrap()).is_ok(), is_found);
+        }
+    }
+
+    #[test]
+    fn the_window_that_linux_asks_of_xz_is_granted() {
+        let mut options = liblzma::stream::LzmaOptions::new_preset(0).unwrap();
+        options.dict_size(128 << 20);
+        let mut filters = liblzma::stream::Filters::new();
+        filters.lzma2(&options);
+        let stream = liblzma::stream::Stream::new_stream_encoder(&filters, liblzma::stream::Check::Crc32).unwrap();
+        let mut packed = liblzma::write::XzEncoder::new_stream(Vec::new(), stream);
+        std::io::Write::write_all(&mut packed, b"Linux version 6.12.1 (a@b) #1\n").unwrap();
+        assert_eq!(banner(&packed.finish().unwrap()), Ok(("6.12.1".to_owned(), "(a@b) #1".to_owned())));
     }
 
     #[test]
