@@ -43,7 +43,7 @@ impl Cataloger for ElfNote {
     }
 
     fn revision(&self) -> u32 {
-        1
+        2
     }
 
     fn kinds(&self) -> &'static [PackageKind] {
@@ -166,7 +166,7 @@ fn distribution(id: Option<String>, version: Option<String>, cpe: Option<String>
     let cpe = cpe.unwrap_or_default();
     let mut parts =
         cpe.strip_prefix("cpe:/o:").or_else(|| cpe.strip_prefix("cpe:2.3:o:")).unwrap_or_default().split(':');
-    let (vendor, product, release) = (parts.next(), parts.next(), parts.next());
+    let (vendor, product, release, update) = (parts.next(), parts.next(), parts.next(), parts.next());
     let id = id.or_else(|| {
         Some(match (vendor?, product?) {
             ("redhat", "enterprise_linux") => "rhel".to_owned(),
@@ -177,10 +177,14 @@ fn distribution(id: Option<String>, version: Option<String>, cpe: Option<String>
             ("opensuse", "leap") => "opensuse-leap".to_owned(),
             ("opensuse", "tumbleweed") => "opensuse-tumbleweed".to_owned(),
             ("debian", _) => "debian".to_owned(),
+            ("canonical", _) => "ubuntu".to_owned(),
             (_, product) => product.to_owned(),
         })
     })?;
-    let release = release.filter(|release| !matches!(*release, "" | "*" | "-")).map(str::to_owned);
+    // SUSE's service packs: `15:sp5` is 15.5.
+    let pack = update.and_then(|update| update.strip_prefix("sp"));
+    let release = release.filter(|release| !matches!(*release, "" | "*" | "-"));
+    let release = release.map(|release| pack.map_or(release.to_owned(), |pack| format!("{release}.{pack}")));
     Some(Distribution { id: id.to_lowercase(), version: version.or(release), ..Distribution::default() })
 }
 
@@ -198,6 +202,9 @@ mod tests {
             (label(None, None, Some("cpe:/o:fedoraproject:fedora:40")), Some("fedora:40")),
             (label(None, None, Some("cpe:/o:redhat:enterprise_linux:9")), Some("rhel:9")),
             (label(None, None, Some("cpe:2.3:o:opensuse:leap:15.6:*:*:*:*:*:*:*")), Some("opensuse-leap:15.6")),
+            (label(None, None, Some("cpe:/o:suse:sles:15:sp5")), Some("sles:15.5")),
+            (label(None, None, Some("cpe:/o:suse:sles:15")), Some("sles:15")),
+            (label(None, None, Some("cpe:2.3:o:canonical:ubuntu_linux:24.04:*:*:*:lts:*:*:*")), Some("ubuntu:24.04")),
             (label(Some("Debian"), Some("13"), None), Some("debian:13")),
             (label(Some("debian"), None, None), Some("debian")),
             (label(None, Some("13"), None), None),
