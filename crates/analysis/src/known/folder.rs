@@ -184,6 +184,16 @@ mod tests {
     }
 
     #[test]
+    fn a_folder_that_cannot_be_written_to_costs_what_was_learnt() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let in_the_way = folder.path().join("file");
+        fs::write(&in_the_way, b"").expect("written");
+        let files = FolderFiles::new(&in_the_way);
+        files.learn(vec![package("a", &[1])]);
+        assert_eq!(files.find(&[[1; 32]]), []);
+    }
+
+    #[test]
     fn a_damaged_file_is_none() {
         let folder = tempfile::tempdir().expect("a folder");
         let files = FolderFiles::new(folder.path());
