@@ -70,8 +70,9 @@ pub struct IndexedReport<'a> {
 /// How old the vulnerability data is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Knowledge {
-    /// When the advisory index was built.
-    pub built_at: Timestamp,
+    /// The newest date in the data, if any has one: an index that was built today of old files knows nothing new.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub newest_data: Option<Timestamp>,
     /// Its sources.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub sources: Vec<DataSource>,

@@ -96,7 +96,7 @@ impl Judgement {
             Ok(Judged { analysis, matches, evaluation })
         };
         let subject = image::analyse(image, inspections).await?.try_map(judge)?;
-        Ok(Self { subject, knowledge: knowledge::describe(&status, now), now })
+        Ok(Self { subject, knowledge: knowledge::describe(&status), now })
     }
 
     /// The document with everything.

@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use clap::Args;
 use etcetera::BaseStrategy as _;
-use jiff::Timestamp;
 use killick_policy::FeedGroup;
 use killick_report::formats::{DataSource, Knowledge};
 use killick_vulns::{Index, Status};
@@ -54,11 +53,35 @@ pub(super) fn feed_groups(status: &Status) -> Vec<FeedGroup> {
 }
 
 /// The index as reports tell of it.
-pub(super) fn describe(status: &Status, now: Timestamp) -> Knowledge {
+pub(super) fn describe(status: &Status) -> Knowledge {
     let sources = status.sources.iter().map(|source| DataSource {
         provider: source.provider.clone(),
         updated_at: source.data_instant,
         advisories: source.advisories,
     });
-    Knowledge { built_at: status.built.unwrap_or(now), sources: sources.collect() }
+    Knowledge { newest_data: status.newest_data, sources: sources.collect() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An index that is built today of files of last month knows nothing of this month.
+    #[test]
+    fn reports_tell_the_age_of_the_data_not_of_the_index() {
+        let work = tempfile::tempdir().unwrap();
+        let folder = work.path().join("feeds/osv/npm/records");
+        fs_err::create_dir_all(&folder).unwrap();
+        let record = r#"{"id":"GHSA-aaaa-bbbb-cccc","modified":"2024-04-19T12:00:00Z","affected":[{"package":
+            {"ecosystem":"npm","name":"p"},"ranges":[{"type":"SEMVER","events":[{"introduced":"0"}]}]}]}"#;
+        fs_err::write(folder.join("GHSA-aaaa-bbbb-cccc.json"), record).unwrap();
+        let out = work.path().join("index");
+        let built: jiff::Timestamp = "2024-05-20T00:00:00Z".parse().unwrap();
+        let options = killick_vulns::BuildOptions { instant: Some(built), ..killick_vulns::BuildOptions::default() };
+        killick_vulns::build(&[work.path().join("feeds")], &out, &options).unwrap();
+        let status = killick_vulns::status(&Index::open(&out).unwrap(), built);
+        assert_eq!(status.built, Some(built));
+        let newest = describe(&status).newest_data.map(|newest| newest.to_string());
+        assert_eq!(newest.as_deref(), Some("2024-04-19T12:00:00Z"));
+    }
 }

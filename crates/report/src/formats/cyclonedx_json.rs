@@ -176,7 +176,8 @@ fn image(report: &Report<'_>, name: &str, source: &str) -> Component {
 
 /// How old the data is.
 fn data(report: &Report<'_>) -> impl Iterator<Item = Property> {
-    report.knowledge.into_iter().map(|knowledge| property("killick:data:built-at", knowledge.built_at))
+    let newest = report.knowledge.and_then(|knowledge| knowledge.newest_data);
+    newest.into_iter().map(|newest| property("killick:data:newest", newest))
 }
 
 fn problems(report: &Report<'_>) -> impl Iterator<Item = Property> {

@@ -188,8 +188,8 @@ fn run_properties(report: &Report<'_>) -> PropertyBag {
         ("image".to_owned(), json!(report.source)),
         ("imageDigest".to_owned(), json!(report.analysis.manifest_digest)),
     ]);
-    if let Some(knowledge) = report.knowledge {
-        more.insert("dataBuiltAt".to_owned(), json!(knowledge.built_at));
+    if let Some(newest) = report.knowledge.and_then(|knowledge| knowledge.newest_data) {
+        more.insert("newestData".to_owned(), json!(newest));
     }
     if let Some(evaluation) = report.evaluation {
         more.insert("finalAction".to_owned(), json!(evaluation.final_action));

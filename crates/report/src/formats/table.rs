@@ -185,19 +185,22 @@ fn summary(report: &Report<'_>, matches: &Matches) -> String {
     text
 }
 
-/// How old the data is. Old data finds little, which must not look like good news.
+/// How old the newest data is, whenever the index was built. Old data finds little, which must not look like good news.
 fn age(report: &Report<'_>) -> String {
-    let Some(Knowledge { built_at, sources }) = report.knowledge else {
+    let Some(Knowledge { newest_data, sources }) = report.knowledge else {
         return "vulnerability data of unknown age\n".to_owned();
     };
-    let days = report.now.duration_since(*built_at).as_hours() / 24;
+    let advisories: u64 = sources.iter().map(|source| source.advisories).sum();
+    let Some(newest) = newest_data else {
+        return format!("vulnerability data of unknown age, {advisories} advisories\n");
+    };
+    let days = report.now.duration_since(*newest).as_hours() / 24;
     let age = match days {
         i64::MIN..=0 => "today".to_owned(),
         1 => "1 day old".to_owned(),
         days => format!("{days} days old"),
     };
-    let advisories: u64 = sources.iter().map(|source| source.advisories).sum();
-    let mut text = format!("vulnerability data of {} ({age}), {advisories} advisories", built_at.strftime("%Y-%m-%d"));
+    let mut text = format!("vulnerability data of {} ({age}), {advisories} advisories", newest.strftime("%Y-%m-%d"));
     if days > OLD_DAYS {
         text.push_str("; `killick db build` makes an index of newer data");
     }
