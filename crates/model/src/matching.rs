@@ -131,6 +131,9 @@ pub struct Evidence {
     pub affected: String,
     /// How sure the way of matching is.
     pub confidence: Confidence,
+    /// Whether the program links what the statement says is flawed, where it says what of a module is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub linkage: Option<Linkage>,
     /// The severity this source gives.
     pub severity: Severity,
     /// When upstream published or last changed the statement, as it says.
@@ -139,6 +142,18 @@ pub struct Evidence {
     /// When our index first knew it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub known_since: Option<Timestamp>,
+}
+
+/// Whether a program links the packages and functions that a statement names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Linkage {
+    /// At least one of them.
+    Linked,
+    /// None of them.
+    NotLinked,
+    /// What it links is not known.
+    Unknown,
 }
 
 /// How a package was tied to a statement.
@@ -184,6 +199,8 @@ pub enum SuppressionReason {
     OwnedByDistribution,
     /// Headers or documentation only: the flaw is in code that is not here.
     NoAffectedCode,
+    /// The program does not link the flawed functions.
+    NotLinked,
 }
 
 #[cfg(test)]

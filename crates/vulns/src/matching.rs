@@ -1,6 +1,6 @@
 //! Matching: packages by the index, to matches that carry their evidence.
 //!
-//! 1. Packages that cannot be told apart by any advisory are judged once ([`identity`]).
+//! 1. Packages that cannot be told apart by any advisory are judged once ([`identity`], [`linkage`]).
 //! 2. Everything the index says about their names becomes an opinion with an outcome ([`opinion`], [`outcome`]).
 //! 3. Opinions about the same vulnerability under different names become one class ([`class`]); who is most
 //!    competent decides it.
@@ -27,6 +27,7 @@ pub(crate) mod class;
 pub(crate) mod finding;
 mod identity;
 mod knowledge;
+mod linkage;
 pub(crate) mod opinion;
 pub(crate) mod outcome;
 mod ownership;
@@ -91,7 +92,7 @@ pub(crate) struct Judged<'a> {
 
 pub(crate) fn judge<'a>(index: &Index, subject: Subject<'a>) -> Result<Judged<'a>, IndexError> {
     let vendors = Vendors::new(index, subject);
-    let identities = group(subject.packages);
+    let identities = linkage::split(index, subject.packages, group(subject.packages))?;
     let opinions: Result<Vec<_>, IndexError> = identities
         .par_iter()
         .map_init(

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use clap::Args;
 use killick_analysis::inspectors::Inspections;
 use killick_model::analysis::Analysis;
+use killick_model::matching::Linkage;
 use killick_model::package::PackageEvidence;
 use killick_model::printable::printable;
 use killick_vulns::{Explanation, Outcome, PackageExplanation, Subject};
@@ -108,6 +109,9 @@ fn render_package(text: &mut String, explained: &PackageExplanation, analysis: &
             evidence.scheme,
             outcome(statement.outcome),
         );
+        if evidence.linkage == Some(Linkage::Unknown) && statement.outcome == Outcome::Affected {
+            text.push_str("    only some functions are flawed; whether the program links them is not known\n");
+        }
         if !statement.fixed_versions.is_empty() {
             let _ = writeln!(text, "    fixed in {}", statement.fixed_versions.join(", "));
         }
@@ -123,6 +127,7 @@ const fn outcome(outcome: Outcome) -> &'static str {
         Outcome::Withdrawn => "inside the range, but the advisory was withdrawn",
         Outcome::UnderInvestigation => "not decided yet",
         Outcome::NoAffectedCode => "named, but without the affected code",
+        Outcome::NotLinked => "inside the range, but the flawed functions are not linked",
         Outcome::NotAVulnerability => "not about a vulnerability",
         Outcome::Unjudged => "cannot be compared",
     }
@@ -137,5 +142,6 @@ fn reason(reason: killick_model::matching::SuppressionReason) -> &'static str {
         Reason::Withdrawn => "the advisory was withdrawn",
         Reason::OwnedByDistribution => "the distribution built this package and does not list it",
         Reason::NoAffectedCode => "the package holds headers or documentation, not the flawed code",
+        Reason::NotLinked => "not linked: the program has none of the flawed functions",
     }
 }

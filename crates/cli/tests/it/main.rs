@@ -9,6 +9,7 @@ mod copied;
 mod documents;
 mod errors;
 mod example;
+mod go_symbols;
 mod image;
 mod images;
 mod lazy;

@@ -19,7 +19,7 @@ const MAX_NAMES: usize = 1 << 20;
 /// A set that can be asked, not listed: names of functions are the greater part of what a program says of itself, and
 /// nobody asks for another than those of some thousand advisories, which are not known when the program is read. It takes
 /// two bytes for a name. A wrong yes, once in 8192, keeps a finding that could be left out; there is no wrong no.
-#[derive(Clone, PartialEq, Eq, Default)]
+#[derive(Clone, PartialEq, Eq, Hash, Default)]
 pub struct Symbols {
     /// The number of names, then the hashes in their order as differences, all as varints.
     packed: Vec<u8>,

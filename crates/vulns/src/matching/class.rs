@@ -125,13 +125,14 @@ fn precedence(outcome: Outcome) -> u8 {
     match outcome {
         Outcome::Affected => 0,
         Outcome::NoAffectedCode => 1,
-        Outcome::NotAffected => 2,
-        Outcome::Fixed => 3,
-        Outcome::Withdrawn => 4,
-        Outcome::UnderInvestigation => 5,
-        Outcome::OutsideRange => 6,
-        Outcome::NotAVulnerability => 7,
-        Outcome::Unjudged => 8,
+        Outcome::NotLinked => 2,
+        Outcome::NotAffected => 3,
+        Outcome::Fixed => 4,
+        Outcome::Withdrawn => 5,
+        Outcome::UnderInvestigation => 6,
+        Outcome::OutsideRange => 7,
+        Outcome::NotAVulnerability => 8,
+        Outcome::Unjudged => 9,
     }
 }
 
@@ -187,6 +188,7 @@ mod tests {
             matched_name: "p".to_owned(),
             compared_version: "1.0.0".to_owned(),
             confidence: Confidence::Exact,
+            linkage: None,
             outcome: Outcome::Affected,
         }
     }

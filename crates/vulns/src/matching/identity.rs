@@ -1,4 +1,7 @@
 //! What advisories can tell apart: packages with equal identity get equal matches.
+//!
+//! Which functions programs link is not among it: few advisories ask, and [`linkage`](super::linkage) tells apart
+//! what those can.
 
 use std::collections::HashMap;
 

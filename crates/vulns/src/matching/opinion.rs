@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use killick_model::advisory::{Advisory, AdvisoryKind, Level, Statement};
-use killick_model::matching::{Confidence, Evidence};
+use killick_model::matching::{Confidence, Evidence, Linkage};
 use killick_model::package::{Package, PackageDetails, PackageKind};
 use killick_model::version::range::Epoch;
 
 use super::identity::Identity;
+use super::linkage;
 use super::outcome::{self, Outcome};
 use super::query::{self, Query};
 use super::recent::Recent;
@@ -25,6 +26,7 @@ pub(crate) struct Opinion {
     pub(crate) matched_name: String,
     pub(crate) compared_version: String,
     pub(crate) confidence: Confidence,
+    pub(crate) linkage: Option<Linkage>,
     pub(crate) outcome: Outcome,
 }
 
@@ -95,7 +97,14 @@ fn opinion(
     package: &Package,
 ) -> Opinion {
     let info = &index.manifest().segments[segment];
-    let outcome = outcome::outcome(statement, advisory.map(Arc::as_ref), &query.version, query.epoch, package);
+    let mut outcome = outcome::outcome(statement, advisory.map(Arc::as_ref), &query.version, query.epoch, package);
+    let mut linkage = None;
+    if outcome == Outcome::Affected {
+        linkage = linkage::of(statement, package, &query.name);
+        if linkage == Some(Linkage::NotLinked) {
+            outcome = Outcome::NotLinked;
+        }
+    }
     Opinion {
         provider: info.provider.clone(),
         namespace: info.namespace.clone(),
@@ -104,6 +113,7 @@ fn opinion(
         matched_name: query.name.clone().into_owned(),
         compared_version: query.version.clone().into_owned(),
         confidence: query.confidence,
+        linkage,
         outcome,
     }
 }
@@ -223,6 +233,7 @@ impl Opinion {
             scheme: self.statement.versions.scheme.name().to_owned(),
             affected: self.statement.versions.to_string(),
             confidence: self.confidence,
+            linkage: self.linkage,
             severity: severity.unwrap_or_default(),
             published: dates.and_then(|date| Some(date.timestamp()?.to_string())),
             known_since: self.statement.known_since.timestamp(),

@@ -30,6 +30,8 @@ pub enum Outcome {
     UnderInvestigation,
     /// It is affected by name, but holds none of the affected code.
     NoAffectedCode,
+    /// A program links none of what is flawed in a module.
+    NotLinked,
     /// The advisory is about something other than a vulnerability.
     NotAVulnerability,
     /// The version cannot be compared.
@@ -44,6 +46,7 @@ impl Outcome {
             Self::NotAffected => Some(SuppressionReason::NotAffected),
             Self::Withdrawn => Some(SuppressionReason::Withdrawn),
             Self::NoAffectedCode => Some(SuppressionReason::NoAffectedCode),
+            Self::NotLinked => Some(SuppressionReason::NotLinked),
             Self::Affected
             | Self::OutsideRange
             | Self::UnderInvestigation
@@ -100,7 +103,7 @@ fn qualifies(statement: &Statement, package: &Package) -> bool {
         Qualifier::RunningOn(cpes) => cpes.iter().any(|cpe| may_be_in_an_image(cpe)),
         Qualifier::Slots { among, names } => is_in_slot(package, *among, names),
         Qualifier::Build(mark) => has_mark(&package.version, mark),
-        // Which symbols a binary links, which repository a package is from: not known yet.
+        // Which repository a package is from is not known. What a program links is asked last.
         Qualifier::Repository(_) | Qualifier::GoImport { .. } => true,
     })
 }

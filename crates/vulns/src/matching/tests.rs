@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use killick_model::distribution::Distribution;
 use killick_model::matching::{Evidence, Match, Suppressed};
+use killick_model::package::symbols::Symbols;
 use killick_model::package::{Package, PackageDetails, PackageId, PackageKind, SourcePackage};
 use killick_model::path::ImagePath;
 
@@ -52,7 +53,7 @@ fn package(words: &[&str]) -> Package {
             toolchain: value("toolchain"),
             checksum: None,
             version_from: value("version-from"),
-            symbols: None,
+            symbols: value("symbols").map(|list| linked(&list)),
         },
         PackageKind::Portage => {
             PackageDetails::Portage { slot: value("slot"), repository: None, use_flags: Vec::new() }
@@ -88,6 +89,13 @@ fn package(words: &[&str]) -> Package {
         details,
         ..Package::new(kind, words[1], words[2], ImagePath::new(b"somewhere").unwrap())
     }
+}
+
+/// Functions, `path:Function` or `path:Type.Method`, with their packages, between commas; `-` for none.
+fn linked(list: &str) -> Symbols {
+    let functions = || list.split(',').filter_map(|function| function.split_once(':'));
+    let packages = functions().map(|(path, _)| (path, None));
+    Symbols::new(packages.chain(functions().map(|(path, name)| (path, Some(name)))))
 }
 
 fn cases() -> Vec<PathBuf> {
@@ -139,8 +147,9 @@ fn line(found: &Match) -> String {
 }
 
 fn reason(evidence: &Evidence) -> String {
+    let linkage = evidence.linkage.map(|linkage| format!(", {linkage:?}")).unwrap_or_default();
     format!(
-        "{}/{} {}: {} {} {} in {} ({:?}{})",
+        "{}/{} {}: {} {} {} in {} ({:?}{}{linkage})",
         evidence.provider,
         evidence.namespace,
         evidence.advisory,
@@ -212,5 +221,22 @@ fn explain_follows_aliases() {
         assert_eq!(told.aliases, ["GHSA-gogo-gogo-gogo", "GO-2099-0001"], "{name}");
         assert_eq!(told.packages.len(), 2, "{name}");
         assert_eq!(told.advisories.len(), 2, "{name}");
+    }
+}
+
+#[test]
+fn only_what_an_advisory_asks_about_is_told_apart_by_what_it_links() {
+    let case = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/matching/go-symbols");
+    let index = index(&case);
+    for (lines, expected) in [
+        ("go example.org/lib v1.1.0 symbols=a:B\ngo example.org/lib v1.1.0 symbols=a:C\ngo example.org/lib v1.1.0", 3),
+        ("go example.org/lib v1.1.0 symbols=a:B\ngo example.org/lib v1.1.0 symbols=a:B", 1),
+        ("go example.org/quiet v1.1.0 symbols=a:B\ngo example.org/quiet v1.1.0 symbols=a:C", 1),
+    ] {
+        let (_, packages) = packages(lines);
+        let judged = super::judge(&index, Subject { distribution: None, packages: &packages }).unwrap();
+        assert_eq!(judged.identities.len(), expected, "{lines}");
+        let members: usize = judged.identities.iter().map(|(_, members)| members.len()).sum();
+        assert_eq!(members, packages.len(), "{lines}");
     }
 }
