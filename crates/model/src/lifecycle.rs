@@ -1,8 +1,10 @@
 //! How long something is supported: releases of distributions, lines of runtimes, packages within a release.
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::advisory::Instant;
+use crate::package::PackageId;
 
 /// What one source says about the support of one release, line or package.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -42,6 +44,41 @@ pub enum Support {
     /// Nobody says.
     #[default]
     Unknown,
+}
+
+/// Something in an image that is past the end of its support: what is found in it from then on is told to nobody.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unsupported {
+    /// What it is part of, as the source calls it: `debian`, `python`.
+    pub product: String,
+    /// Which part: `9`, `2.7`.
+    pub cycle: String,
+    /// [`Support::Ended`], or [`Support::Extended`] where some go on for those who pay or ask for it.
+    pub support: Support,
+    /// When support ended, if that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended: Option<Timestamp>,
+    /// Until when it is extended, or was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub extended_until: Option<Timestamp>,
+    /// The packages it is about; none where it is the distribution of the image.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub packages: Vec<PackageId>,
+}
+
+impl Unsupported {
+    /// What is past its end at `now`, packages apart; `None` while it is supported or nobody says.
+    pub fn at(now: Instant, lifecycle: &Lifecycle) -> Option<Self> {
+        let support = lifecycle.support_at(now);
+        matches!(support, Support::Ended | Support::Extended).then(|| Self {
+            product: lifecycle.product.clone(),
+            cycle: lifecycle.cycle.clone(),
+            support,
+            ended: lifecycle.ends.and_then(Instant::timestamp),
+            extended_until: lifecycle.extended_ends.and_then(Instant::timestamp),
+            packages: Vec::new(),
+        })
+    }
 }
 
 impl Lifecycle {

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use killick_model::analysis::Analysis;
 use killick_model::digest::Digest;
 use killick_model::evaluation::Evaluation;
+use killick_model::lifecycle::Unsupported;
 use killick_model::matching::Matches;
 use killick_model::problem::Problem;
 use serde::{Deserialize, Serialize};
@@ -26,6 +27,8 @@ pub struct Report<'a> {
     pub matches: Option<&'a Matches>,
     /// Whether policy lets it through, if that was asked.
     pub evaluation: Option<&'a Evaluation>,
+    /// What of it is past the end of its support, if that was asked.
+    pub unsupported: &'a [Unsupported],
     /// What the matches rest on.
     pub knowledge: Option<&'a Knowledge>,
     /// Version of Killick.

@@ -6,6 +6,7 @@ use jsonschema::Registry;
 use killick_model::analysis::Analysis;
 use killick_model::digest::Digest;
 use killick_model::evaluation::Evaluation;
+use killick_model::lifecycle::Unsupported;
 use killick_model::matching::Matches;
 use killick_report::content::{ARTIFACT_TYPES, CONTENT_TYPES, METADATA_TYPES, Subject};
 use killick_report::formats::{FORMATS, Format, IndexReport, IndexedReport, Knowledge, Report, Style};
@@ -22,6 +23,8 @@ struct Input {
     analysis: Analysis,
     matches: Option<Matches>,
     evaluation: Option<Evaluation>,
+    #[serde(default)]
+    unsupported: Vec<Unsupported>,
     knowledge: Option<Knowledge>,
 }
 
@@ -48,6 +51,7 @@ impl Input {
             analysis: &self.analysis,
             matches: self.matches.as_ref(),
             evaluation: self.evaluation.as_ref(),
+            unsupported: &self.unsupported,
             knowledge: self.knowledge.as_ref(),
             tool_version: "0.0.0",
             now: "2024-05-06T07:08:09Z".parse().expect("an instant"),

@@ -3,12 +3,16 @@
 //! A matcher by [`Lifecycle`]s would be none: that something is no longer supported is no vulnerability, but tells why
 //! nothing is heard of any.
 
+use std::collections::BTreeMap;
+
+use killick_model::advisory::Instant;
 use killick_model::distribution::Distribution;
-use killick_model::lifecycle::Lifecycle;
-use killick_model::package::{Package, PackageKind};
+use killick_model::lifecycle::{Lifecycle, Support, Unsupported};
+use killick_model::package::{Package, PackageId, PackageKind};
 use killick_model::version::compare;
 
 use crate::index::{Index, IndexError};
+use crate::matching::Subject;
 use crate::namespaces;
 
 /// Distributions that have another name on endoflife.date than in os-release(5).
@@ -85,6 +89,39 @@ pub fn of_package(
     Ok(None)
 }
 
+/// What of `subject` is past the end of its support at `now`: its distribution first, then programs that no
+/// distribution answers for, each line once, by name.
+pub fn unsupported(index: &Index, subject: Subject<'_>, now: Instant) -> Result<Vec<Unsupported>, IndexError> {
+    let mut found = Vec::new();
+    if let Some(distribution) = subject.distribution {
+        let lifecycle = of_distribution(index, distribution)?;
+        found.extend(lifecycle.and_then(|lifecycle| Unsupported::at(now, &lifecycle)));
+    }
+    let mut programs: BTreeMap<(&str, &str), Vec<PackageId>> = BTreeMap::new();
+    for (at, package) in subject.packages.iter().enumerate() {
+        if package.kind == PackageKind::Binary && package.owner.is_none() && package.evidence.is_installed() {
+            let id = PackageId(u32::try_from(at).unwrap_or(u32::MAX));
+            programs.entry((&package.name, &package.version)).or_default().push(id);
+        }
+    }
+    let mut lines: BTreeMap<(String, String), Unsupported> = BTreeMap::new();
+    for ids in programs.into_values() {
+        let Some(package) = ids.first().and_then(|id| subject.packages.get(id.0 as usize)) else { continue };
+        let lifecycle = of_package(index, subject.distribution, package)?;
+        // What is extended for those who pay is no promise to anybody else, but no end either.
+        let ended = lifecycle.and_then(|lifecycle| Unsupported::at(now, &lifecycle));
+        if let Some(ended) = ended.filter(|ended| ended.support == Support::Ended) {
+            let key = (ended.product.clone(), ended.cycle.clone());
+            lines.entry(key).or_insert(ended).packages.extend(ids);
+        }
+    }
+    for line in lines.values_mut() {
+        line.packages.sort_unstable();
+    }
+    found.extend(lines.into_values());
+    Ok(found)
+}
+
 fn all(index: &Index, product: &str) -> Result<Vec<Lifecycle>, IndexError> {
     let mut found = Vec::new();
     for segment in 0..index.manifest().segments.len() {
@@ -102,9 +139,7 @@ fn is_of_line(version: &str, line: &str) -> bool {
 mod tests {
     use std::path::Path;
 
-    use killick_model::advisory::Instant;
-    use killick_model::lifecycle::Support;
-    use killick_model::package::SourcePackage;
+    use killick_model::package::{PackageEvidence, SourcePackage};
     use killick_model::path::ImagePath;
 
     use super::*;
@@ -169,5 +204,40 @@ mod tests {
             let found = found.as_ref().map(|lifecycle| (lifecycle.cycle.as_str(), lifecycle.support_at(now)));
             assert_eq!(found, expected, "{kind} {name} {version}");
         }
+    }
+
+    #[test]
+    fn what_is_past_its_end_is_told_once() {
+        let index = index();
+        let now = Instant::parse("2026-07-01").unwrap();
+        let program = |name: &str, version: &str, path: &[u8]| {
+            Package::new(PackageKind::Binary, name, version, ImagePath::new(path).unwrap())
+        };
+        let packages = [
+            program("python", "2.7.18", b"usr/bin/python2"),
+            program("python", "3.11.4", b"usr/bin/python3"),
+            program("python", "2.7.3", b"opt/python"),
+            // The distribution answers for it.
+            Package { owner: Some(PackageId(1)), ..program("python", "2.7.18", b"bin/python") },
+            Package { evidence: PackageEvidence::Claimed, ..program("python", "2.7.18", b"sbom.json") },
+            program("unheard-of", "2.7.18", b"bin/unheard-of"),
+        ];
+        let told = |id: &str, version: &str| -> Vec<String> {
+            let distribution = distribution(id, version);
+            let subject = Subject { distribution: Some(&distribution), packages: &packages };
+            let found = unsupported(&index, subject, now).unwrap();
+            found
+                .iter()
+                .map(|ended| {
+                    let ids: Vec<u32> = ended.packages.iter().map(|id| id.0).collect();
+                    format!("{} {} {:?} {ids:?}", ended.product, ended.cycle, ended.support)
+                })
+                .collect()
+        };
+        let python = "python 2.7 Ended [0, 2]";
+        assert_eq!(told("ubuntu", "18.04"), ["ubuntu 18.04 Ended []", python]);
+        assert_eq!(told("debian", "12"), ["debian 12 Extended []", python]);
+        assert_eq!(told("ubuntu", "24.04"), [python]);
+        assert_eq!(told("unheard-of", "1"), [python]);
     }
 }

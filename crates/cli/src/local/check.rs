@@ -7,6 +7,7 @@ use clap::Args;
 use jiff::Timestamp;
 use killick_model::analysis::Analysis;
 use killick_model::evaluation::Evaluation;
+use killick_model::lifecycle::Unsupported;
 use killick_model::matching::Matches;
 use killick_policy::{Bundle, Evidence, ProblemSeverity};
 use killick_report::formats::{Knowledge, Report};
@@ -49,6 +50,7 @@ pub(super) struct Judged {
     analysis: Analysis,
     pub(super) matches: Matches,
     evaluation: Option<Evaluation>,
+    unsupported: Vec<Unsupported>,
 }
 
 impl Judged {
@@ -93,7 +95,9 @@ impl Judgement {
                 let options = killick_policy::Options::default();
                 killick_policy::evaluate(bundle, &evidence, &reference(&image.source), &options)
             });
-            Ok(Judged { analysis, matches, evaluation })
+            let unsupported =
+                killick_vulns::lifecycle::unsupported(&index, Subject::from(&analysis), now.into()).map_err(hinted)?;
+            Ok(Judged { analysis, matches, evaluation, unsupported })
         };
         let subject = image::analyse(image, inspections).await?.try_map(judge)?;
         Ok(Self { subject, knowledge: knowledge::describe(&status), now })
@@ -110,6 +114,7 @@ impl Judgement {
             analysis: &image.analysis,
             matches: Some(&image.matches),
             evaluation: image.evaluation.as_ref(),
+            unsupported: &image.unsupported,
             knowledge: Some(&self.knowledge),
             tool_version: env!("CARGO_PKG_VERSION"),
             now: self.now,

@@ -27,6 +27,7 @@ pub(super) async fn run(args: Sbom) -> anyhow::Result<Exit> {
         analysis,
         matches: None,
         evaluation: None,
+        unsupported: &[],
         knowledge: None,
         tool_version: env!("CARGO_PKG_VERSION"),
         now,

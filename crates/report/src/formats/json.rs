@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use killick_model::analysis::Analysis;
 use killick_model::digest::Digest;
 use killick_model::evaluation::Evaluation;
+use killick_model::lifecycle::Unsupported;
 use killick_model::matching::Matches;
 use killick_model::purl::purl;
 use serde::{Serialize, Serializer};
@@ -31,6 +32,8 @@ struct Document<'a> {
     matches: Option<&'a Matches>,
     #[serde(skip_serializing_if = "Option::is_none")]
     evaluation: Option<&'a Evaluation>,
+    #[serde(skip_serializing_if = "<[Unsupported]>::is_empty")]
+    unsupported: &'a [Unsupported],
     #[serde(skip_serializing_if = "Option::is_none")]
     knowledge: Option<&'a Knowledge>,
 }
@@ -112,6 +115,7 @@ fn document<'a>(report: &Report<'a>) -> Document<'a> {
         purls: Purls(report.analysis),
         matches: report.matches,
         evaluation: report.evaluation,
+        unsupported: report.unsupported,
         knowledge: report.knowledge,
     }
 }

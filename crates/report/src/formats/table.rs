@@ -14,6 +14,7 @@ mod attached;
 mod inspected;
 mod layout;
 mod problems;
+mod support;
 mod verdict;
 
 pub(super) fn render(report: &Report<'_>, style: Style, out: &mut dyn io::Write) -> io::Result<()> {
@@ -91,6 +92,7 @@ fn packages(text: &mut String, analysis: &Analysis, style: Style) {
 }
 
 fn vulnerabilities(text: &mut String, report: &Report<'_>, matches: &Matches, style: Style) {
+    support::write(text, report, style);
     let mut sorted: Vec<&Match> = matches.matches.iter().collect();
     sorted.sort_by(|a, b| {
         b.severity.cmp(&a.severity).then_with(|| a.vulnerability.cmp(&b.vulnerability)).then(a.package.cmp(&b.package))
