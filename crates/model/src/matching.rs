@@ -7,6 +7,10 @@ use crate::package::{Package, PackageId};
 use crate::problem::Problem;
 use crate::severity::{Cvss, Severity};
 
+/// Kind of the problem that there are no data for packages of which none is there: documents claim them, or lock files
+/// ask for them.
+pub const NO_DATA_FOR_CLAIMS: &str = "no-data-for-claims";
+
 /// The outcome of comparing an image's packages with the advisory index.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Matches {

@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 
 use killick_model::analysis::Analysis;
 use killick_model::distribution::Distribution;
-use killick_model::matching::Matches;
+use killick_model::matching::{Matches, NO_DATA_FOR_CLAIMS};
 use killick_model::package::{Package, PackageKind};
 use killick_model::problem::Problem;
 use rayon::prelude::*;
@@ -112,15 +112,20 @@ pub(crate) fn judge<'a>(index: &Index, subject: Subject<'a>) -> Result<Judged<'a
 
 /// Packages about which nothing is known because there are no data of their kind.
 fn silence(index: &Index, vendors: &Vendors<'_>, subject: Subject<'_>) -> Vec<Problem> {
-    let count = |belongs: &dyn Fn(&Package) -> bool| subject.packages.iter().filter(|package| belongs(package)).count();
-    let no_data = |subject: String, what: String, count: usize| {
-        Problem::new("no-data", subject, format!("no vulnerability data for {what}: {count} packages are not judged"))
+    let count = |belongs: &dyn Fn(&Package) -> bool| {
+        let those = subject.packages.iter().filter(|package| belongs(package));
+        let (there, claimed): (Vec<_>, Vec<_>) = those.partition(|package| package.evidence.is_there());
+        let kind = if there.is_empty() { NO_DATA_FOR_CLAIMS } else { "no-data" };
+        (there.len() + claimed.len(), kind)
+    };
+    let no_data = |subject: String, what: String, (count, kind): (usize, &str)| {
+        Problem::new(kind, subject, format!("no vulnerability data for {what}: {count} packages are not judged"))
     };
     let mut problems = Vec::new();
     for (distribution, vendor) in vendors.all().filter(|(_, vendor)| vendor.segments.is_empty()) {
         let of_vendor = |package: &Package| package.kind.is_os() && std::ptr::eq(vendors.of(package), vendor);
         let os = count(&of_vendor);
-        if os > 0 {
+        if os.0 > 0 {
             problems.push(match distribution {
                 Some(distribution) => {
                     let label = distribution.label();

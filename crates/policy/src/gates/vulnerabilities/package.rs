@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use killick_model::matching::Match;
+use killick_model::matching::{Match, NO_DATA_FOR_CLAIMS};
 use killick_model::package::{Package, PackageKind};
 use killick_model::severity::Severity;
 
@@ -50,6 +50,9 @@ struct Candidate<'a> {
 pub(super) fn package(check: &mut Check<'_, '_>) -> Result<(), TriggerError> {
     let (shared, params, evidence) = (check.shared, check.params, check.evidence);
     for problem in &evidence.matches.problems {
+        if problem.kind == NO_DATA_FOR_CLAIMS && !evidence.declared_packages {
+            continue;
+        }
         // A scan that could not be made must not look like a clean one.
         check.warn("VulnerabilityScanWarning", format!("{}: {}", problem.subject, problem.message));
     }
