@@ -6,7 +6,7 @@ use std::path::Path;
 
 use fs_err as fs;
 use killick_model::analysis::Analysis;
-use killick_model::package::{Package, PackageKind};
+use killick_model::package::{Package, PackageDetails, PackageKind};
 use serde_json::Value;
 
 use super::word;
@@ -183,6 +183,14 @@ fn jars(text: &str) -> Vec<Row> {
     rows
 }
 
+/// The version as native tools have it: `go version -m` says `(devel)` where the linker was told the version.
+fn listed_version(package: &Package) -> String {
+    match &package.details {
+        PackageDetails::Go { version_from: Some(_), .. } => "(devel)".to_owned(),
+        _ => package.version.clone(),
+    }
+}
+
 /// Differences of one image from its truth.
 pub(super) fn differences(analysis: &Analysis, truth: &Path) -> Vec<String> {
     let mut differences = Vec::new();
@@ -196,7 +204,7 @@ pub(super) fn differences(analysis: &Analysis, truth: &Path) -> Vec<String> {
         let of_kind = analysis.packages.iter().filter(|package| package.kind == list.kind);
         let installed = of_kind.filter(|package| package.evidence.is_installed());
         let found: BTreeSet<Row> =
-            installed.map(|package| (package.name.clone(), package.version.clone(), (list.place)(package))).collect();
+            installed.map(|package| (package.name.clone(), listed_version(package), (list.place)(package))).collect();
         // A row without a name is a place only.
         let missing: Vec<_> = want.difference(&found).filter(|(name, ..)| !name.is_empty()).collect();
         let unexpected: Vec<_> = found.difference(&want).filter(|row| !(list.is_beyond)(row, &want)).collect();
