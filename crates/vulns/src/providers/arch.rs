@@ -4,7 +4,7 @@
 
 use std::path::{Path, PathBuf};
 
-use killick_model::advisory::{Advisory, AdvisoryKind, AdvisoryStatus, Level, License, StatedFix, Statement, Verdict};
+use killick_model::advisory::{Advisory, Level, License, StatedFix, Statement, Verdict};
 use killick_model::matching::FixState;
 use killick_model::severity::Severity;
 use killick_model::version::Scheme;
@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use super::json::{array, or_default};
 use super::sink::UNDATED;
-use super::{Input, Namespace, Provider, ReadError, Sink, existing};
+use super::{Input, Namespace, Provider, ReadError, Sink, existing, said};
 use crate::index::Coverage;
 
 pub(super) const PROVIDER: Provider = Provider {
@@ -95,18 +95,9 @@ fn file(group: &Group, sink: &mut Sink) {
         });
     }
     filing.advisory(&Advisory {
-        id: group.name.clone(),
-        aliases: Vec::new(),
         upstream: group.issues.clone(),
-        kind: AdvisoryKind::Vulnerability,
-        status: AdvisoryStatus::Active,
-        published: None,
-        modified: None,
-        ratings: Vec::new(),
-        cwes: Vec::new(),
         url: Some(format!("https://security.archlinux.org/{}", group.name)),
-        license: License::Public,
-        known_since: UNDATED,
+        ..said::advisory(&group.name, License::Public)
     });
 }
 

@@ -10,11 +10,11 @@
 
 use std::path::{Path, PathBuf};
 
-use killick_model::advisory::{Advisory, AdvisoryKind, AdvisoryStatus, License, Statement};
+use killick_model::advisory::{Advisory, License, Statement};
 
 use self::bulletins::Bulletins;
-use super::sink::{Filing, UNDATED};
-use super::{Input, Namespace, Provider, ReadError, Sink, existing};
+use super::sink::Filing;
+use super::{Input, Namespace, Provider, ReadError, Sink, existing, said};
 use crate::index::Coverage;
 use crate::namespaces;
 
@@ -113,18 +113,5 @@ fn is_told(codename: &str, source: &str, id: &str, sink: &Sink) -> bool {
 }
 
 fn vulnerability(id: &str, terms: &Terms) -> Advisory {
-    Advisory {
-        id: id.to_owned(),
-        aliases: Vec::new(),
-        upstream: Vec::new(),
-        kind: AdvisoryKind::Vulnerability,
-        status: AdvisoryStatus::Active,
-        published: None,
-        modified: None,
-        ratings: Vec::new(),
-        cwes: Vec::new(),
-        url: None,
-        license: terms.license,
-        known_since: UNDATED,
-    }
+    said::advisory(id, terms.license)
 }

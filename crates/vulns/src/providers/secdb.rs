@@ -9,9 +9,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use killick_model::advisory::{
-    Advisory, AdvisoryKind, AdvisoryStatus, Level, License, Qualifier, StatedFix, Statement, Verdict,
-};
+use killick_model::advisory::{Advisory, Level, License, Qualifier, StatedFix, Statement, Verdict};
 use killick_model::matching::FixState;
 use killick_model::version::Scheme;
 use killick_model::version::range::{Interval, Range};
@@ -20,7 +18,7 @@ use serde_json::Value;
 
 use super::json::{elements, or_default};
 use super::sink::UNDATED;
-use super::{Filing, Input, Namespace, Provider, ReadError, Sink};
+use super::{Filing, Input, Namespace, Provider, ReadError, Sink, said};
 use crate::index::Coverage;
 
 pub(super) const PROVIDER: Provider = Provider {
@@ -184,20 +182,7 @@ pub(super) fn file_fix(
 
 /// The advisory about a vulnerability, of which nothing but its names is known.
 pub(super) fn advisory(id: &str, aliases: &[String], license: License) -> Advisory {
-    Advisory {
-        id: id.to_owned(),
-        aliases: aliases.to_vec(),
-        upstream: Vec::new(),
-        kind: AdvisoryKind::Vulnerability,
-        status: AdvisoryStatus::Active,
-        published: None,
-        modified: None,
-        ratings: Vec::new(),
-        cwes: Vec::new(),
-        url: None,
-        license,
-        known_since: UNDATED,
-    }
+    Advisory { aliases: aliases.to_vec(), ..said::advisory(id, license) }
 }
 
 #[cfg(test)]
