@@ -181,7 +181,7 @@ write("bundle/image/app/linked", with_sections(bundle(6, FILES)))
 write("bundle/image/app/libexample.so", b"\x7fELF placeholder")
 write("bundle/image/app/host", b"\x7fELF".ljust(0x100, b"\0") + bytes(8) + SIGNATURE)
 
-write("folder/image/root/.nuget/packages/newtonsoft.json/13.0.1/lib/net45/Newtonsoft.Json.dll",
+write("folder/image/home/builder/.nuget/packages/newtonsoft.json/13.0.1/lib/net45/Newtonsoft.Json.dll",
       assembly("Newtonsoft.Json", "13.0.1+ae9fe44", "13.0.1.25517", (13, 0, 0, 0)))
 
 BAD = "broken/image/"
