@@ -28,7 +28,7 @@ use crate::layer::{Reading, read_layer, read_listed};
 use crate::limits::Limits;
 use crate::matcher::Matcher;
 use crate::squash::{self, Plan};
-use crate::{attachments, claims, cpe, evidence, known, owners};
+use crate::{attachments, claims, evidence, known, owners};
 
 /// How an analysis is done.
 pub struct Options {
@@ -202,7 +202,6 @@ pub fn analyze(
     }
     owners::leave_out_known_programs(&mut packages, &files);
     sort(&mut packages);
-    problems.extend(cpe::assign(&mut packages));
     owners::assign(&mut packages, &files, &found);
     let inspection = seen.join(inspections, &found, &files, &packages, clamd_run.as_ref(), &mut problems);
     problems.extend(image.surroundings.problems.iter().cloned());

@@ -12,7 +12,6 @@ pub mod catalogers;
 mod claims;
 pub mod clamd;
 pub mod content;
-mod cpe;
 pub mod deadline;
 mod distribution;
 pub mod error;

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::distribution::Distribution;
 use crate::path::ImagePath;
 
+pub mod cpe;
 mod kind;
 pub mod symbols;
 
@@ -52,7 +53,7 @@ pub struct Package {
     pub layer: u32,
     /// Name of the cataloger that found it.
     pub cataloger: String,
-    /// CPE 2.3 names it may go by, best first.
+    /// CPE 2.3 names that whatever tells of it gives it, best first; see [`Package::cpe_names`].
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub cpes: Vec<String>,
     /// Files the package database lists as belonging to it.

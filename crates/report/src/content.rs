@@ -100,7 +100,7 @@ fn language_record(package: &Package, kind: &str, location: &str) -> Value {
     let licenses: Vec<&str> =
         if package.licenses.is_empty() { vec![UNKNOWN] } else { package.licenses.iter().map(String::as_str).collect() };
     json!({
-        "cpes": package.cpes,
+        "cpes": package.cpe_names(),
         "license": license,
         "licenses": licenses,
         "location": location,

@@ -84,7 +84,7 @@ fn record(found: &Match, package: &Package) -> Value {
     let deciding = found.evidence.first();
     let namespace = deciding.map_or("", |evidence| evidence.namespace.as_str());
     let by_cpe = deciding.is_some_and(|evidence| evidence.confidence == Confidence::Cpe);
-    let cpe = package.cpes.first().filter(|_| by_cpe).map_or(NONE, String::as_str);
+    let cpe = by_cpe.then(|| package.cpe_names().first().cloned()).flatten();
     let fix = if found.fix.versions.is_empty() { NONE.to_owned() } else { found.fix.versions.join(",") };
     let (nvd, vendor) = scores(found, found.anchore_id(package));
     json!({
@@ -94,7 +94,7 @@ fn record(found: &Match, package: &Package) -> Value {
         "nvd_data": nvd,
         "package": format!("{}-{}", package.name, package.version),
         "package_cpe": NONE,
-        "package_cpe23": cpe,
+        "package_cpe23": cpe.as_deref().unwrap_or(NONE),
         "package_name": package.name,
         "package_path": path(package),
         "package_type": os::type_name(package.kind),

@@ -16,9 +16,9 @@ use killick_model::tree;
 
 use self::programs::{Evidence, PROGRAMS, Program, REVISION};
 use crate::catalogers::{Cataloger, Found, Image, Joined, WantedFile, Wants};
-use crate::cpe;
 use crate::inspectors::rules::Rule;
 use crate::inspectors::{Hit, SeenFile};
+use killick_model::package::cpe;
 
 /// Bytes of a text file that are looked at.
 const TEXT_BYTES: usize = 64 << 10;

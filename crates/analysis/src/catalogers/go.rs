@@ -47,7 +47,7 @@ impl Cataloger for Go {
     }
 
     fn revision(&self) -> u32 {
-        2
+        3
     }
 
     fn kinds(&self) -> &'static [PackageKind] {
@@ -221,13 +221,16 @@ impl<'a> Modules<'a> {
                 Some((version, from)) => (version, Some(from)),
                 None => (module.version.to_owned(), None),
             };
+            // The packages of a module that stands in for another (`replace`) go by the path of the other, by which no
+            // advisory about it names them.
+            let symbols = symbols.next().filter(|_| module.name == module.path);
             let mut package = package(PackageKind::Go, module.name, &version, path);
             package.details = PackageDetails::Go {
                 main: module.is_main,
                 toolchain: Some(self.toolchain.to_owned()),
                 checksum: module.checksum.map(str::to_owned),
                 version_from,
-                symbols: symbols.next(),
+                symbols,
             };
             packages.push(package);
         }

@@ -12,7 +12,7 @@ use killick_model::problem::Problem;
 
 use crate::catalogers::deb822::{self, Paragraph};
 use crate::catalogers::{Cataloger, Found, Image, Introduced, Joined, WantedFile, Wants, dpkg, package};
-use crate::cpe;
+use killick_model::package::cpe;
 
 const FIELDS: &[&str] = &[
     "package",

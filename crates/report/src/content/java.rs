@@ -20,7 +20,7 @@ fn record(package: &Package) -> Value {
     } = &package.details
     else {
         return json!({
-            "cpes": package.cpes,
+            "cpes": package.cpe_names(),
             "implementation-version": NOT_AVAILABLE,
             "location": package.virtual_path(),
             "maven-version": NOT_AVAILABLE,
@@ -35,7 +35,7 @@ fn record(package: &Package) -> Value {
     let known = |text: &Option<String>| text.clone().unwrap_or_else(|| NOT_AVAILABLE.to_owned());
     let pom = pom_properties.as_deref().unwrap_or_default();
     json!({
-        "cpes": package.cpes,
+        "cpes": package.cpe_names(),
         "implementation-version": known(implementation_version),
         "location": package.virtual_path(),
         "maven-version": known(maven_version),

@@ -13,7 +13,7 @@ fn record(package: &Package) -> Value {
     let licenses = licenses(package);
     let license = if licenses.is_empty() { UNKNOWN_LICENSE.to_owned() } else { licenses.join(" ") };
     json!({
-        "cpes": package.cpes,
+        "cpes": package.cpe_names(),
         "license": license,
         "licenses": license.split_whitespace().collect::<Vec<_>>(),
         "origin": origin(package),

@@ -220,7 +220,8 @@ fn component(scoped: &Scoped<'_>, at: usize, package: &Package) -> Component {
         properties.push(property("killick:package:development", true));
     }
     properties.extend(package.owner.map(|owner| property("killick:package:owner", scoped.package_ref(owner))));
-    properties.extend(package.cpes.iter().skip(1).map(|cpe| property("killick:package:cpe", cpe)));
+    let cpes = package.cpe_names();
+    properties.extend(cpes.iter().skip(1).map(|cpe| property("killick:package:cpe", cpe)));
     let group = match &package.details {
         PackageDetails::Java { group, .. } => group.clone(),
         _ => None,
@@ -231,7 +232,7 @@ fn component(scoped: &Scoped<'_>, at: usize, package: &Package) -> Component {
         version: Some(package.version.clone()).filter(|version| !version.is_empty()),
         publisher: package.origin.clone(),
         licenses: licenses(&package.licenses),
-        cpe: package.cpes.first().cloned(),
+        cpe: cpes.first().cloned(),
         purl: Some(purl(package, report.analysis.distribution.as_ref())),
         evidence: Some(Evidence { occurrences: occurrences(package) }),
         properties,

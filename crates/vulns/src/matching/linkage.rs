@@ -17,9 +17,6 @@ use crate::names;
 /// The standard library, as advisories call it.
 const STDLIB: &str = "stdlib";
 
-/// Modules under this path stand in for none of another path.
-const OWN_PATH: &str = "golang.org/x/";
-
 /// Whether the program links what `statement` names, which was found under `name`; `None` where it names nothing.
 pub(super) fn of(statement: &Statement, package: &Package, name: &str) -> Option<Linkage> {
     let mut imports = imports(statement).peekable();
@@ -27,36 +24,11 @@ pub(super) fn of(statement: &Statement, package: &Package, name: &str) -> Option
     // By its toolchain a program is judged for the standard library, while its symbols are those of its own module.
     let symbols = symbols(package).filter(|_| (name == STDLIB) == (package.name == STDLIB));
     let Some(symbols) = symbols else { return Some(Linkage::Unknown) };
-    let mut is_known = is_own_path(symbols, &package.name);
-    for (path, functions) in imports {
-        if symbols.has_package(path) {
-            if functions.is_empty() || functions.iter().any(|function| symbols.has(path, function)) {
-                return Some(Linkage::Linked);
-            }
-            is_known = true;
-        } else {
-            is_known |= has_package_above(symbols, path, &package.name);
-        }
-    }
-    Some(if is_known { Linkage::NotLinked } else { Linkage::Unknown })
-}
-
-/// Whether the packages of the module certainly go by its name. A module that stands in for another (`replace` in
-/// `go.mod`) keeps the import paths of the other, so that none of what an advisory names is found though it is there.
-fn is_own_path(symbols: &Symbols, module: &str) -> bool {
-    module == STDLIB || module.starts_with(OWN_PATH) || symbols.has_package(module)
-}
-
-/// Whether a package of the module between `path` and the module's own path is there.
-fn has_package_above(symbols: &Symbols, path: &str, module: &str) -> bool {
-    let mut above = path;
-    while let Some((rest, _)) = above.rsplit_once('/').filter(|(rest, _)| rest.len() > module.len()) {
-        if symbols.has_package(rest) {
-            return true;
-        }
-        above = rest;
-    }
-    false
+    let is_linked = imports.any(|(path, functions)| {
+        symbols.has_package(path)
+            && (functions.is_empty() || functions.iter().any(|function| symbols.has(path, function)))
+    });
+    Some(if is_linked { Linkage::Linked } else { Linkage::NotLinked })
 }
 
 fn imports(statement: &Statement) -> impl Iterator<Item = (&str, &[String])> {

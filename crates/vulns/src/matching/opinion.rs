@@ -155,7 +155,7 @@ fn by_cpe(index: &Index, package: &Package, found: &mut Vec<Opinion>) -> Result<
         if !is_legacy && package.kind != PackageKind::Binary {
             continue;
         }
-        for cpe in &package.cpes {
+        for cpe in package.cpe_names().iter() {
             let Some(attributes) = names::cpe_attributes(cpe) else { continue };
             let version = names::cpe_version(&attributes).unwrap_or_else(|| package.version.clone());
             let product = attributes[2].to_lowercase();

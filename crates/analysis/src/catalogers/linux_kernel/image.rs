@@ -10,7 +10,7 @@ use regex::Regex;
 
 use super::packed;
 use crate::catalogers::package;
-use crate::cpe;
+use killick_model::package::cpe;
 
 /// Bytes of an unpacked kernel that are searched; large ones have some hundred million.
 const KERNEL_BYTES: u64 = 512 << 20;

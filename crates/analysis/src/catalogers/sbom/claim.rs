@@ -5,7 +5,7 @@ use killick_model::path::ImagePath;
 use killick_model::purl::parse;
 
 use super::CLAIMED;
-use crate::cpe;
+use killick_model::package::cpe;
 
 /// Licences and CPE names kept of one package.
 const MAX_NAMES: usize = 100;

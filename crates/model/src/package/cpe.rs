@@ -1,9 +1,11 @@
 //! The CPE 2.3 names a package may go by (NISTIR 7695, formatted string binding).
 //!
-//! Guesses: nobody tells a package its CPE. Vendor and product are the name with its usual variants.
+//! Mostly guesses: hardly anybody tells a package its CPE. Vendor and product are the name with its usual variants. They
+//! are made where they are asked for, because they are a multiple of what they are made of.
 
-use killick_model::package::{Package, PackageDetails, PackageKind};
-use killick_model::problem::Problem;
+use std::borrow::Cow;
+
+use super::{Package, PackageDetails, PackageKind};
 
 /// Bytes of a name that others wrote: no dictionary has longer ones.
 const NAME_BYTES: usize = 1000;
@@ -11,32 +13,13 @@ const NAME_BYTES: usize = 1000;
 /// Candidates at most.
 const MAX_CANDIDATES: usize = 24;
 
-/// Bytes of all candidates of an image: that of ten thousand packages has a tenth.
-const TOTAL_BYTES: usize = 24 << 20;
-
-/// Gives packages that have none the names they may go by. What they take is bounded, because they are a multiple of
-/// what they are made of; a problem tells of packages that got none.
-pub(crate) fn assign(packages: &mut [Package]) -> Option<Problem> {
-    assign_within(packages, TOTAL_BYTES)
-}
-
-fn assign_within(packages: &mut [Package], mut left: usize) -> Option<Problem> {
-    let mut nameless = 0_usize;
-    for package in packages.iter_mut().filter(|package| package.cpes.is_empty()) {
-        let cpes = if left > 0 { candidates(package) } else { Vec::new() };
-        let bytes: usize = cpes.iter().map(|cpe| cpe.len() + size_of::<String>()).sum();
-        if bytes > left || left == 0 {
-            (left, nameless) = (0, nameless + 1);
-            continue;
-        }
-        left -= bytes;
-        package.cpes = cpes;
+impl Package {
+    /// The CPE names that were found with the package; where there are none, those it may go by, likeliest first.
+    pub fn cpe_names(&self) -> Cow<'_, [String]> {
+        if self.cpes.is_empty() { Cow::Owned(candidates(self)) } else { Cow::Borrowed(&self.cpes) }
     }
-    let message = format!("the names of {nameless} packages in the form of CPE are left out: there are too many");
-    (nameless > 0).then(|| Problem::new("limit-cpe-bytes", "image", message))
 }
 
-/// Candidates for a package, likeliest first.
 fn candidates(package: &Package) -> Vec<String> {
     let length = package.name.len() + package.version.len();
     if package.name.is_empty() || package.version.is_empty() || length > NAME_BYTES {
@@ -62,7 +45,7 @@ fn candidates(package: &Package) -> Vec<String> {
 
 /// A name in the older form (NISTIR 7695, URI binding), `cpe:/a:VENDOR:PRODUCT[:VERSION]`, for a package of this
 /// version. Where the name has a version of its own, that holds.
-pub(crate) fn from_uri(uri: &str, version: Option<&str>) -> Option<String> {
+pub fn from_uri(uri: &str, version: Option<&str>) -> Option<String> {
     let mut parts = uri.trim().strip_prefix("cpe:/")?.split(':');
     let (part, vendor, product) = (parts.next()?, parts.next()?, parts.next()?);
     if !matches!(part, "a" | "o" | "h") || vendor.is_empty() || product.is_empty() {
@@ -77,13 +60,13 @@ pub(crate) fn from_uri(uri: &str, version: Option<&str>) -> Option<String> {
 }
 
 /// The name of a version of `vendor:product`.
-pub(crate) fn of(product: &str, version: &str) -> Option<String> {
+pub fn of(product: &str, version: &str) -> Option<String> {
     let (vendor, product) = product.split_once(':')?;
     Some(format!("cpe:2.3:a:{}:{}:{}:*:*:*:*:*:*:*", escape(vendor), escape(product), escape(version)))
 }
 
 /// A name as a document of somebody else has it, in either form.
-pub(crate) fn written(name: &str) -> Option<String> {
+pub fn written(name: &str) -> Option<String> {
     let name = name.trim();
     let Some(rest) = name.strip_prefix("cpe:2.3:") else { return from_uri(name, None) };
     let (part, rest) = rest.split_once(':')?;
@@ -191,24 +174,11 @@ fn escape(value: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use killick_model::path::ImagePath;
-
     use super::*;
+    use crate::path::ImagePath;
 
     fn package(kind: PackageKind, name: &str, version: &str) -> Package {
-        crate::catalogers::package(kind, name, version, &ImagePath::default())
-    }
-
-    #[test]
-    fn names_of_all_packages_are_bounded() {
-        let of = |count: usize| vec![package(PackageKind::Deb, "apt", "1"); count];
-        let bytes = "cpe:2.3:a:apt:apt:1:*:*:*:*:*:*:*".len() + size_of::<String>();
-        for (count, left, named) in [(3, 3 * bytes, 3), (3, 3 * bytes - 1, 2), (3, 0, 0), (0, 0, 0)] {
-            let mut packages = of(count);
-            let problem = assign_within(&mut packages, left);
-            assert_eq!(packages.iter().filter(|package| !package.cpes.is_empty()).count(), named);
-            assert_eq!(problem.is_some(), named < count);
-        }
+        Package::new(kind, name, version, ImagePath::default())
     }
 
     #[test]
