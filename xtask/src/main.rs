@@ -19,6 +19,7 @@ const TASKS: &[Task] = &[
     ("check", "formatting, lints, crate arrows, documentation, licences", check),
     ("test", "setup, then every test", || setup::run().and_then(|()| test::run())),
     ("tidy", "crate arrows and file sizes", tidy::run),
+    ("quality", "precision and recall of matching on lists whose findings are known", test::quality),
     ("examples", "build the example image in examples/ anew", test::examples),
 ];
 

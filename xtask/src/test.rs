@@ -37,6 +37,12 @@ pub(crate) fn run() -> Result<(), String> {
     }
 }
 
+/// Prints precision and recall of matching; the same test holds them in CI.
+pub(crate) fn quality() -> Result<(), String> {
+    let test = "matching::tests::quality::quality";
+    command::run("cargo", &["test", "--quiet", "-p", "killick-vulns", "--lib", "--", "--nocapture", "--exact", test])
+}
+
 /// Passed, failed and ignored of `test result: ok. 3 passed; 0 failed; 0 ignored; …`.
 fn counts(line: &str) -> Option<[u64; 3]> {
     let rest = line.strip_prefix("test result: ")?.split_once(". ")?.1;

@@ -102,9 +102,11 @@ pub(super) fn toml<T: DeserializeOwned>(file: &WantedFile<'_>, found: &mut Found
 /// Reads YAML, its first document. Aliases, nodes and depth are bounded by the parser's budget.
 pub(super) fn yaml<T: DeserializeOwned>(file: &WantedFile<'_>, found: &mut Found) -> Option<T> {
     let text = bounded_text(file, DOCUMENT_BYTES, found)?;
-    // The parser's own bounds but for two, which the lock files of large monorepos reach.
+    // The parser's own bounds but for two, which the lock files of large monorepos reach. No text has more than two
+    // nodes a letter; aliases may multiply them a little.
+    let nodes = YAML_NODES.min(4 * text.len() + 1000);
     let options = serde_saphyr::options! {
-        budget: serde_saphyr::budget! { max_events: YAML_NODES * 3, max_nodes: YAML_NODES },
+        budget: serde_saphyr::budget! { max_events: nodes * 3, max_nodes: nodes },
     };
     let outcome = serde_saphyr::from_str_with_options(&text, options);
     read(file, "YAML", outcome.map_err(|error| error.without_snippet().to_string()), found)

@@ -1,3 +1,5 @@
+mod quality;
+
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
