@@ -4,6 +4,8 @@
 //! same bytes for the same knowledge, small enough to ship in the repository, and made of segments that can be
 //! fetched one by one. Every number in the file is hostile until its digest has been checked, and bounded after.
 
+use std::collections::HashMap;
+use std::ops::Range;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
@@ -16,8 +18,8 @@ use sha2::{Digest as _, Sha256};
 use self::cache::Cache;
 use self::entries::Entries;
 pub use self::error::IndexError;
-use self::format::{Block, Directory, FORMAT, HEADER_BYTES, MAGIC, MAX_BLOCK_BYTES, MAX_MANIFEST_BYTES, TRAILER_BYTES};
-pub use self::format::{Coverage, Manifest, Segment, Table};
+use self::format::{Block, Directory, HEADER_BYTES, MAGIC, MAX_BLOCK_BYTES, MAX_MANIFEST_BYTES, TRAILER_BYTES};
+pub use self::format::{Coverage, FORMAT, Manifest, Segment, Table};
 use self::source::Source;
 
 mod cache;
@@ -35,6 +37,8 @@ pub struct Index {
     name: String,
     source: Source,
     manifest: Manifest,
+    /// Where the manifest lies in the file.
+    manifest_range: Range<u64>,
     directories: Vec<OnceLock<Directory>>,
     cache: Cache,
 }
@@ -58,9 +62,9 @@ impl Index {
     }
 
     fn new(name: String, source: Source) -> Result<Self, IndexError> {
-        let manifest = read_manifest(&name, &source)?;
+        let (manifest, manifest_range) = read_manifest(&name, &source)?;
         let directories = manifest.segments.iter().map(|_| OnceLock::new()).collect();
-        Ok(Self { name, source, manifest, directories, cache: Cache::default() })
+        Ok(Self { name, source, manifest, manifest_range, directories, cache: Cache::default() })
     }
 
     /// Path of the file, or `built-in index`.
@@ -71,6 +75,28 @@ impl Index {
     /// What it consists of.
     pub fn manifest(&self) -> &Manifest {
         &self.manifest
+    }
+
+    /// Bytes of the file as they are.
+    pub fn bytes(&self, range: Range<u64>) -> Result<Vec<u8>, IndexError> {
+        let len = range.end.saturating_sub(range.start);
+        self.source.read(range.start, len).map_err(|source| IndexError::Read { index: self.name.clone(), source })
+    }
+
+    /// Where the manifest lies in the file.
+    pub(crate) fn manifest_range(&self) -> Range<u64> {
+        self.manifest_range.clone()
+    }
+
+    /// Where the blocks of a segment lie in the file, by their digests.
+    pub(crate) fn blocks(&self, segment: usize) -> Result<HashMap<[u8; 32], Range<u64>>, IndexError> {
+        let directory = self.directory(segment)?;
+        let begin = self.manifest.segments.get(segment).map_or(0, |info| info.offset);
+        let place = |block: &Block| {
+            let start = begin.saturating_add(block.offset);
+            (block.digest, start..start.saturating_add(u64::from(block.stored_bytes)))
+        };
+        Ok(directory.tables.iter().flat_map(|table| &table.blocks).map(place).collect())
     }
 
     /// Positions and descriptions of the segments in which packages of `ecosystem` are looked up.
@@ -245,7 +271,8 @@ pub(crate) fn encode<T: Serialize>(record: &T) -> Vec<u8> {
     postcard::to_stdvec(record).expect("records contain nothing that postcard cannot write, and memory does not fail")
 }
 
-fn read_manifest(name: &str, source: &Source) -> Result<Manifest, IndexError> {
+/// The manifest, and where it lies.
+fn read_manifest(name: &str, source: &Source) -> Result<(Manifest, Range<u64>), IndexError> {
     let index = || name.to_owned();
     let read = |offset, len| source.read(offset, len).map_err(|source| IndexError::Read { index: index(), source });
     let corrupt =
@@ -279,5 +306,6 @@ fn read_manifest(name: &str, source: &Source) -> Result<Manifest, IndexError> {
     if Sha256::digest(&bytes)[..] != *digest {
         return Err(corrupt("wrong checksum"));
     }
-    postcard::from_bytes(&bytes).map_err(|error| corrupt(&error.to_string()))
+    let manifest = postcard::from_bytes(&bytes).map_err(|error| corrupt(&error.to_string()))?;
+    Ok((manifest, offset..offset.saturating_add(len)))
 }

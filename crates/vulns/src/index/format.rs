@@ -10,7 +10,9 @@
 //! The trailer vouches for the manifest, the manifest for each directory, a directory for each of its blocks: so
 //! whoever trusts the manifest's digest trusts every byte, although only the blocks asked for are ever read. The
 //! digest of a directory names its segment: it is the same in every index that contains the same knowledge, and a
-//! client fetches only the segments it lacks.
+//! client fetches only the blocks it lacks (`publication`). Which entry is the last of a block depends on its key and
+//! its length, not on what came before it, so that a new entry changes its own block and leaves the others as they
+//! were.
 
 use killick_model::advisory::{Instant, License};
 use serde::{Deserialize, Serialize};
@@ -19,7 +21,7 @@ use serde::{Deserialize, Serialize};
 pub(crate) const MAGIC: [u8; 8] = *b"KILLICKX";
 
 /// Version of everything below, and of the records. A reader takes its own only.
-pub(crate) const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 2;
 
 /// Bytes of the header.
 pub(crate) const HEADER_BYTES: usize = 12;
@@ -33,8 +35,14 @@ pub(crate) const MAX_MANIFEST_BYTES: u64 = 64 << 20;
 /// Largest block, compressed or not. One key with all its records must fit.
 pub(crate) const MAX_BLOCK_BYTES: u32 = 32 << 20;
 
-/// Size at which a block is closed. Larger compresses better and costs more per look-up.
+/// Bytes of entries in a block, on average. Larger compresses better, and costs more per look-up and per change.
 pub(crate) const BLOCK_BYTES: usize = 48 << 10;
+
+/// No block is closed before.
+pub(crate) const SMALL_BLOCK_BYTES: usize = 16 << 10;
+
+/// No entry is added that would make a block larger.
+pub(crate) const LARGE_BLOCK_BYTES: usize = 128 << 10;
 
 /// What an index consists of.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -81,6 +89,11 @@ pub struct Segment {
 }
 
 impl Segment {
+    /// Where it ends in the file; nothing if its numbers make no sense.
+    pub(crate) fn end(&self) -> Option<u64> {
+        self.offset.checked_add(self.blocks_bytes)?.checked_add(self.directory_bytes)
+    }
+
     /// `provider/namespace`, for people.
     pub fn label(&self) -> String {
         format!("{}/{}", self.provider, self.namespace)

@@ -147,6 +147,24 @@ fn an_unchanged_segment_keeps_its_name_across_builds() {
     assert_ne!(old.manifest().built, new.manifest().built);
 }
 
+/// So that little need be fetched for a little change.
+#[test]
+fn a_new_entry_leaves_other_blocks_as_they_are() {
+    let folder = tempfile::tempdir().unwrap();
+    let (old, new) = (folder.path().join("old"), folder.path().join("new"));
+    write(&old, 100, records(20_000, |at| at, "1.0"), None);
+    let old = Index::open(&old).unwrap();
+    for name in ["a-first-package", "package-5000x", "zz-last-package"] {
+        let mut changed = records(20_000, |at| at, "1.0");
+        changed.statement(name, &statement("CVE-2025-1", "p", "2.0"));
+        write(&new, 100, changed, None);
+        let new = Index::open(&new).unwrap();
+        let (before, after) = (old.blocks(0).unwrap(), new.blocks(0).unwrap());
+        let lacking = after.keys().filter(|digest| !before.contains_key(*digest)).count();
+        assert!(after.len() > 20 && (1..=2).contains(&lacking), "{name}: {lacking} of {}", after.len());
+    }
+}
+
 #[test]
 fn every_flipped_byte_is_found_on_first_touch() {
     let folder = tempfile::tempdir().unwrap();
@@ -181,7 +199,7 @@ fn corruption_is_named() {
     fs_err::write(&out, &bytes).unwrap();
     assert!(matches!(Index::open(&out), Err(IndexError::Format { found: 99, .. })));
     bytes.truncate(bytes.len() - 1);
-    bytes[8] = 1;
+    bytes[8] = 2;
     fs_err::write(&out, &bytes).unwrap();
     assert!(matches!(Index::open(&out), Err(IndexError::Corrupt { .. })), "cut off");
 }

@@ -1,6 +1,6 @@
 //! Writing an index: records in any order in, the same bytes out for the same records.
 
-use std::io::Write;
+use std::io::{self, Write};
 use std::path::Path;
 
 use killick_model::advisory::{Advisory, Enrichment, Instant, Statement};
@@ -10,7 +10,10 @@ use serde::de::DeserializeOwned;
 use sha2::{Digest as _, Sha256};
 
 use super::entries::{append, append_len};
-use super::format::{BLOCK_BYTES, Block, Directory, FORMAT, HEADER_BYTES, MAGIC, MAX_BLOCK_BYTES, TableBlocks};
+use super::format::{
+    BLOCK_BYTES, Block, Directory, FORMAT, HEADER_BYTES, LARGE_BLOCK_BYTES, MAGIC, MAX_BLOCK_BYTES, SMALL_BLOCK_BYTES,
+    TableBlocks,
+};
 use super::{Index, IndexError, Manifest, Segment, Table, decode, encode};
 
 /// Compression of blocks. Indexes are built once and fetched often.
@@ -126,11 +129,14 @@ struct BlockWriter<'a> {
 
 impl BlockWriter<'_> {
     fn entry(&mut self, label: &str, key: &str, value: &[u8]) -> Result<(), IndexError> {
-        if !self.open.is_empty() && self.open.len().saturating_add(value.len()) > BLOCK_BYTES {
+        if !self.open.is_empty() && self.open.len().saturating_add(value.len()) > LARGE_BLOCK_BYTES {
             self.close(label)?;
         }
         self.first_key.get_or_insert_with(|| key.to_owned());
         append(&mut self.open, key, value);
+        if self.open.len() >= SMALL_BLOCK_BYTES && is_last(key, value.len()) {
+            self.close(label)?;
+        }
         Ok(())
     }
 
@@ -148,6 +154,15 @@ impl BlockWriter<'_> {
         self.blocks.push(Block { first_key, offset, stored_bytes, raw_bytes, digest });
         Ok(())
     }
+}
+
+/// Whether an entry is the last of its block: by chance, the more likely the longer it is, but the same chance in every
+/// build.
+fn is_last(key: &str, value_bytes: usize) -> bool {
+    let hash = Sha256::digest(key);
+    let chance = hash.first_chunk::<4>().map_or(0, |bytes| u64::from(u32::from_be_bytes(*bytes)));
+    let rest = (BLOCK_BYTES - SMALL_BLOCK_BYTES) as u64;
+    (chance * rest) >> 32 < (key.len() + value_bytes) as u64
 }
 
 /// A record that remembers since when it is known.
@@ -224,35 +239,42 @@ pub(crate) fn write_file(
     segments: Vec<(Segment, Vec<u8>)>,
 ) -> Result<Manifest, IndexError> {
     let write = |source| IndexError::Write { index: out.display().to_string(), source };
-    let folder = match out.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    };
-    let mut file = tempfile::Builder::new()
-        .prefix(".index-")
-        .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644))
-        .tempfile_in(folder)
-        .map_err(write)?;
+    let mut file = beside(out).map_err(write)?;
     let mut manifest = Manifest { built, segments: Vec::with_capacity(segments.len()) };
     let mut offset = HEADER_BYTES as u64;
     let out_file = file.as_file_mut();
-    out_file.write_all(&MAGIC).map_err(write)?;
-    out_file.write_all(&FORMAT.to_le_bytes()).map_err(write)?;
+    out_file.write_all(&beginning()).map_err(write)?;
     for (mut segment, bytes) in segments {
         segment.offset = offset;
         out_file.write_all(&bytes).map_err(write)?;
         offset += bytes.len() as u64;
         manifest.segments.push(segment);
     }
-    out_file.write_all(&ending(offset, &manifest)).map_err(write)?;
+    out_file.write_all(&ending(offset, encode(&manifest))).map_err(write)?;
     out_file.sync_all().map_err(write)?;
     file.persist(out).map_err(|error| write(error.error))?;
     Ok(manifest)
 }
 
-/// The manifest and the trailer that points to it at `offset`.
-fn ending(offset: u64, manifest: &Manifest) -> Vec<u8> {
-    let mut bytes = encode(manifest);
+/// A file in the folder of `out` that will take its place.
+pub(crate) fn beside(out: &Path) -> io::Result<tempfile::NamedTempFile> {
+    let folder = match out.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    tempfile::Builder::new()
+        .prefix(".index-")
+        .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644))
+        .tempfile_in(folder)
+}
+
+/// The header.
+pub(crate) fn beginning() -> Vec<u8> {
+    [&MAGIC[..], &FORMAT.to_le_bytes()].concat()
+}
+
+/// The manifest, given encoded, and the trailer that points to it at `offset`.
+pub(crate) fn ending(offset: u64, mut bytes: Vec<u8>) -> Vec<u8> {
     let (len, digest) = (bytes.len() as u64, Sha256::digest(&bytes));
     bytes.extend_from_slice(&offset.to_le_bytes());
     bytes.extend_from_slice(&len.to_le_bytes());
@@ -265,8 +287,8 @@ fn ending(offset: u64, manifest: &Manifest) -> Vec<u8> {
 /// Writes any manifest over any segments.
 #[cfg(test)]
 pub(crate) fn write_raw(out: &Path, segments: &[u8], manifest: &Manifest) {
-    let mut bytes = [&MAGIC[..], &FORMAT.to_le_bytes(), segments].concat();
+    let mut bytes = [beginning(), segments.to_vec()].concat();
     let offset = bytes.len() as u64;
-    bytes.extend_from_slice(&ending(offset, manifest));
+    bytes.extend_from_slice(&ending(offset, encode(manifest)));
     fs_err::write(out, bytes).unwrap();
 }
