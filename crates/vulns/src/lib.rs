@@ -3,7 +3,7 @@
 //! Three steps, none of which knows the next: [`build()`] reads feeds through [`PROVIDERS`] into an [`Index`] file;
 //! [`Index`] answers what is known about a name; [`match_packages`] judges packages by it and keeps the evidence.
 //! [`explain()`] tells the same judgement about one vulnerability, including why it does not apply.
-//! Nothing here fetches anything.
+//! [`publication`] is how an index is handed on. Nothing here fetches anything.
 
 pub use self::build::{Audience, BuildError, BuildOptions, BuildReport, InputReport, build};
 pub use self::explain::{Explanation, Outcome, PackageExplanation, StatementExplanation, explain};
@@ -21,6 +21,7 @@ mod matching;
 pub mod names;
 mod namespaces;
 pub mod providers;
+pub mod publication;
 mod scores;
 mod starter;
 mod status;

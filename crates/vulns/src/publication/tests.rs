@@ -1,0 +1,484 @@
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::io::{self, Cursor, Read};
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+use killick_model::digest::Digest;
+use proptest::prelude::*;
+
+use super::{
+    Accepted, Allowed, Assembly, Blob, Contents, Depot, PrivateKey, PublicKey, Publication, PublicationError, Seen,
+    Trust, accept, assemble, peek, sign,
+};
+use crate::index::{Index, Manifest};
+use crate::{BuildOptions, build};
+
+/// Feeds of a day: a tracker of many packages, of which those in `changed` were fixed since, and scores.
+fn feeds(root: &Path, packages: u32, changed: &[u32], day: &str) {
+    let mut tracker = serde_json::Map::new();
+    for package in 0..packages {
+        let mut issues = serde_json::Map::new();
+        for issue in 0..3 {
+            let number = package * 3 + issue;
+            // Numbers that a compressor cannot guess.
+            let noise = Digest::of(&number.to_be_bytes()).hex();
+            let is_fixed = number % 2 == 0 || changed.contains(&package);
+            let release = if is_fixed {
+                serde_json::json!({"status": "resolved", "fixed_version": format!("{}.{}-1", number % 7, &noise[..12])})
+            } else {
+                serde_json::json!({"status": "open", "urgency": "low"})
+            };
+            issues.insert(format!("CVE-2024-{number:05}"), serde_json::json!({"releases": {"bookworm": release}}));
+        }
+        tracker.insert(format!("package-{package:05}"), issues.into());
+    }
+    fs_err::create_dir_all(root.join("debian")).unwrap();
+    fs_err::create_dir_all(root.join("epss")).unwrap();
+    fs_err::write(root.join("debian/tracker.json"), serde_json::to_vec(&tracker).unwrap()).unwrap();
+    let mut scores = format!("#model_version:v1,score_date:{day}T00:00:00Z\ncve,epss,percentile\n");
+    for number in 0..500 {
+        writeln!(scores, "CVE-2024-{number:05},0.{number:04},0.5").unwrap();
+    }
+    fs_err::write(root.join("epss/epss_scores-2024-06-01.csv"), scores).unwrap();
+}
+
+/// An index, and what a depot of it holds.
+struct Published {
+    path: PathBuf,
+    index: Index,
+    bytes: Vec<u8>,
+    publication: Publication,
+    blobs: BTreeMap<Digest, Vec<u8>>,
+}
+
+fn publish(path: PathBuf) -> Published {
+    let index = Index::open(&path).unwrap();
+    let bytes = fs_err::read(&path).unwrap();
+    let contents = Contents::of(&index).unwrap();
+    let part =
+        |range: Range<u64>| bytes[usize::try_from(range.start).unwrap()..usize::try_from(range.end).unwrap()].to_vec();
+    let blobs = contents.blobs().map(|(blob, range)| (blob.digest.clone(), part(range))).collect();
+    let publication = contents.publish("test", None, at(1000), Some(at(2000)));
+    Published { path, index, bytes, publication, blobs }
+}
+
+fn built(folder: &Path, name: &str, changed: &[u32], previous: Option<&Published>) -> Published {
+    built_of(1000, folder, name, changed, previous)
+}
+
+fn built_of(packages: u32, folder: &Path, name: &str, changed: &[u32], previous: Option<&Published>) -> Published {
+    let root = folder.join(format!("feeds-{name}"));
+    feeds(&root, packages, changed, "2024-06-01");
+    let out = folder.join(name);
+    let options = BuildOptions { previous: previous.map(|old| &old.index), ..BuildOptions::default() };
+    build(&[root], &out, &options).unwrap();
+    publish(out)
+}
+
+fn at(second: i64) -> Timestamp {
+    Timestamp::from_second(second).unwrap()
+}
+
+impl Depot for Published {
+    fn open(&self, blob: &Blob, part: Option<Range<u64>>) -> io::Result<Box<dyn Read + Send>> {
+        let bytes = self.blobs.get(&blob.digest).ok_or_else(|| io::Error::other("not here"))?;
+        let part = part.unwrap_or(0..blob.bytes);
+        let part = usize::try_from(part.start).unwrap()..usize::try_from(part.end).unwrap();
+        Ok(Box::new(Cursor::new(bytes[part].to_vec())))
+    }
+}
+
+/// Does something to what a depot gives: the blob, whether it is a part, its bytes.
+struct Meddling<'a>(&'a Published, Meddle);
+
+type Meddle = fn(&Published, &Blob, bool, Vec<u8>) -> io::Result<Vec<u8>>;
+
+impl Depot for Meddling<'_> {
+    fn open(&self, blob: &Blob, part: Option<Range<u64>>) -> io::Result<Box<dyn Read + Send>> {
+        let is_part = part.is_some();
+        let mut bytes = Vec::new();
+        self.0.open(blob, part)?.read_to_end(&mut bytes)?;
+        Ok(Box::new(Cursor::new((self.1)(self.0, blob, is_part, bytes)?)))
+    }
+}
+
+fn assembled(
+    publication: &Publication,
+    out: &Path,
+    old: Option<&Index>,
+    depot: &dyn Depot,
+) -> Result<Assembly, PublicationError> {
+    assemble(publication, out, old, depot, &mut |_, _| {})
+}
+
+#[test]
+fn an_old_index_and_a_days_change_are_the_new_index() {
+    let folder = tempfile::tempdir().unwrap();
+    let old = built_of(4000, folder.path(), "old", &[], None);
+    let new = built_of(4000, folder.path(), "new", &[77, 1234, 3999], Some(&old));
+    let again = built_of(4000, folder.path(), "again", &[77, 1234, 3999], Some(&old));
+    assert!(new.bytes == again.bytes, "the same inputs give the same bytes");
+    assert_ne!(old.bytes, new.bytes);
+
+    let out = folder.path().join("out");
+    let fresh = assembled(&new.publication, &out, None, &new).unwrap();
+    assert!(fs_err::read(&out).unwrap() == new.bytes);
+    assert_eq!((fresh.kept_segments, fresh.patched_segments, fresh.fetched_segments), (0, 0, 2));
+    assert_eq!(fresh.bytes, new.bytes.len() as u64);
+
+    let delta = assembled(&new.publication, &out, Some(&old.index), &new).unwrap();
+    assert!(fs_err::read(&out).unwrap() == new.bytes, "byte for byte");
+    assert_eq!((delta.kept_segments, delta.patched_segments, delta.fetched_segments), (1, 1, 0));
+    // Three packages in blocks of tens of kilobytes, and as many advisories; the directory and the manifest.
+    assert!(delta.fetched_bytes * 4 < fresh.fetched_bytes, "{delta:?} {fresh:?}");
+    let same = assembled(&new.publication, &out, Some(&new.index), &new).unwrap();
+    assert_eq!((same.kept_segments, same.requests, same.fetched_bytes), (2, 1, new.publication.manifest.bytes));
+}
+
+#[test]
+fn an_index_replaces_the_one_it_is_made_of_under_its_readers() {
+    let folder = tempfile::tempdir().unwrap();
+    let old = built(folder.path(), "old", &[], None);
+    let new = built(folder.path(), "new", &[5], Some(&old));
+    let segment = old.index.manifest().segments.iter().position(|segment| segment.provider == "debian").unwrap();
+    let before = old.index.statements(segment, "package-00005").unwrap();
+    assembled(&new.publication, &old.path, Some(&old.index), &new).unwrap();
+    assert_eq!(old.index.statements(segment, "package-00005").unwrap(), before, "who has it open keeps it");
+    let replaced = Index::open(&old.path).unwrap();
+    assert_ne!(replaced.statements(segment, "package-00005").unwrap(), before);
+    replaced.verify().unwrap();
+    let left = fs_err::read_dir(folder.path())
+        .unwrap()
+        .filter(|entry| entry.as_ref().unwrap().file_name().to_string_lossy().starts_with(".index-"));
+    assert_eq!(left.count(), 0, "nothing is left behind");
+}
+
+#[test]
+fn damage_of_the_old_index_is_fetched() {
+    let folder = tempfile::tempdir().unwrap();
+    let old = built(folder.path(), "old", &[], None);
+    let new = built(folder.path(), "new", &[5], Some(&old));
+    let out = folder.path().join("out");
+    for (share, kept, patched) in [(50, 1, 0), (99, 0, 1)] {
+        // In a block of the tracker, which comes first; in the scores.
+        let mut damaged = old.bytes.clone();
+        let segment = &old.index.manifest().segments[usize::from(share == 99)];
+        let place = segment.offset + segment.blocks_bytes * share / 100;
+        damaged[usize::try_from(place).unwrap()] ^= 1;
+        let path = folder.path().join("damaged");
+        fs_err::write(&path, damaged).unwrap();
+        let assembly = assembled(&new.publication, &out, Some(&Index::open(&path).unwrap()), &new).unwrap();
+        assert!(fs_err::read(&out).unwrap() == new.bytes);
+        assert_eq!((assembly.kept_segments, assembly.patched_segments), (kept, patched), "{share}");
+    }
+}
+
+#[test]
+fn a_depot_without_parts_is_asked_for_the_whole() {
+    let folder = tempfile::tempdir().unwrap();
+    let old = built(folder.path(), "old", &[], None);
+    let new = built(folder.path(), "new", &[5], Some(&old));
+    let out = folder.path().join("out");
+    let no_parts = |_: &Published, _: &Blob, is_part: bool, bytes| {
+        if is_part { Err(io::Error::other("no parts")) } else { Ok(bytes) }
+    };
+    let rotten_parts = |_: &Published, _: &Blob, is_part: bool, mut bytes: Vec<u8>| {
+        bytes[0] ^= u8::from(is_part);
+        Ok(bytes)
+    };
+    for meddle in [no_parts, rotten_parts] {
+        let assembly = assembled(&new.publication, &out, Some(&old.index), &Meddling(&new, meddle)).unwrap();
+        assert!(fs_err::read(&out).unwrap() == new.bytes);
+        assert_eq!((assembly.kept_segments, assembly.fetched_segments), (1, 1));
+    }
+}
+
+#[test]
+fn what_is_not_as_promised_is_refused_by_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let new = built(folder.path(), "new", &[], None);
+    let out = folder.path().join("out");
+    fs_err::write(&out, "what was there").unwrap();
+    let cases: [(Meddle, &str); 6] = [
+        (|_, _, _, bytes| Ok(bytes[..bytes.len() - 1].to_vec()), "the index's manifest: it ends after"),
+        (
+            |published, blob, _, mut bytes| {
+                let is_segment = *blob != published.publication.manifest;
+                bytes.truncate(if is_segment { bytes.len() / 2 } else { bytes.len() });
+                Ok(bytes)
+            },
+            "segment debian/debian:12: it ends after",
+        ),
+        (
+            |published, blob, _, mut bytes| {
+                bytes.extend((*blob != published.publication.manifest).then_some(0));
+                Ok(bytes)
+            },
+            "segment debian/debian:12: it has more than",
+        ),
+        (
+            |published, blob, _, mut bytes| {
+                bytes[100] ^= u8::from(*blob == published.publication.segments[1].blob);
+                Ok(bytes)
+            },
+            "segment epss/epss: wrong checksum",
+        ),
+        (
+            |published, blob, _, mut bytes| {
+                bytes[10] ^= u8::from(*blob == published.publication.manifest);
+                Ok(bytes)
+            },
+            "the index's manifest: wrong checksum",
+        ),
+        (
+            |published, blob, _, bytes| {
+                let is_manifest = published.publication.manifest == *blob;
+                if is_manifest { Ok(bytes) } else { Err(io::Error::other("gone")) }
+            },
+            "cannot fetch segment debian/debian:12",
+        ),
+    ];
+    for (meddle, want) in cases {
+        let error = assembled(&new.publication, &out, None, &Meddling(&new, meddle)).unwrap_err().to_string();
+        assert!(error.contains(want), "{error}");
+        assert_eq!(fs_err::read(&out).unwrap(), b"what was there", "{want}");
+    }
+    // Segments that are others, or in another order, than the index's own manifest says.
+    let mut swapped = new.publication.clone();
+    swapped.segments.swap(0, 1);
+    let mut fewer = new.publication.clone();
+    fewer.segments.pop();
+    let mut longer = new.publication.clone();
+    longer.segments[0].blob.bytes += 1;
+    for publication in [swapped, fewer, longer] {
+        let error = assembled(&publication, &out, None, &new).unwrap_err().to_string();
+        assert!(error.contains("corrupt publication: the index's manifest"), "{error}");
+    }
+    assert_eq!(fs_err::read(&out).unwrap(), b"what was there");
+}
+
+#[test]
+fn hostile_numbers_are_refused() {
+    fn new_bytes(manifest: &Manifest) -> u64 {
+        manifest.segments[1].offset - manifest.segments[0].offset
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let new = built(folder.path(), "new", &[], None);
+    let out = folder.path().join("out");
+    let changes: [fn(&mut Manifest); 4] = [
+        |manifest| manifest.segments[0].blocks_bytes = u64::MAX,
+        |manifest| manifest.segments[1].offset = u64::MAX,
+        |manifest| manifest.segments[1].directory_bytes = u64::MAX - 5,
+        |manifest| {
+            manifest.segments[0].blocks_bytes = 0;
+            manifest.segments[0].directory_bytes = new_bytes(manifest);
+        },
+    ];
+    for (number, change) in changes.into_iter().enumerate() {
+        let mut manifest = new.index.manifest().clone();
+        change(&mut manifest);
+        let encoded = crate::index::encode(&manifest);
+        let blob = Blob { digest: Digest::of(&encoded), bytes: encoded.len() as u64 };
+        let publication = Publication { manifest: blob.clone(), ..new.publication.clone() };
+        let mut blobs = new.blobs.clone();
+        blobs.insert(blob.digest, encoded);
+        let depot = Published { blobs, ..publish(new.path.clone()) };
+        // An old index that has other blocks, so that directories are read.
+        let old = Index::open(&new.path).unwrap();
+        let outcome = assembled(&publication, &out, Some(&old), &depot);
+        let is_found = || Index::open(&out).unwrap().verify().is_err();
+        assert!(outcome.is_err() || is_found(), "{number}: {outcome:?}");
+    }
+}
+
+fn key(number: u8) -> PrivateKey {
+    PrivateKey::of_seed(&[number; 32]).unwrap().0
+}
+
+fn publication(version: u64) -> Publication {
+    let blob = Blob { digest: Digest::of(b"x"), bytes: 1 };
+    Publication {
+        format: 1,
+        name: "test".to_owned(),
+        version,
+        built: at(0),
+        published: at(1000),
+        expires: Some(at(2000)),
+        index_format: crate::index::FORMAT,
+        manifest: blob,
+        segments: Vec::new(),
+    }
+}
+
+fn judge(envelope: &[u8], keys: &[u8], now: i64, seen: &Seen, allowed: Allowed) -> Result<Accepted, String> {
+    let keys: Vec<PublicKey> = keys.iter().map(|number| key(*number).public()).collect();
+    accept(envelope, &Trust { keys: &keys, now: at(now), seen, allowed }).map_err(|error| error.to_string())
+}
+
+#[test]
+fn only_signed_current_and_newer_publications_are_taken() {
+    let (none, strict) = (Seen::default(), Allowed::default());
+    let signed = sign(&publication(7), &[key(1), key(2)]);
+    let taken = judge(&signed, &[1], 1500, &none, strict).unwrap();
+    assert_eq!(taken.publication, publication(7));
+    assert_eq!(taken.signers, [key(1).public().id()]);
+    assert_eq!(judge(&signed, &[3, 2, 1], 1500, &none, strict).unwrap().signers.len(), 2);
+
+    let refused = |envelope: &[u8], keys: &[u8], now: i64, seen: &Seen, allowed: Allowed, want: &str| {
+        let error = judge(envelope, keys, now, seen, allowed).unwrap_err();
+        assert!(error.contains(want), "{error}");
+    };
+    refused(&signed, &[3], 1500, &none, strict, "not signed by a trusted key; it names");
+    refused(&sign(&publication(7), &[]), &[1], 1500, &none, strict, "it has no signature");
+    // That nothing need be signed does not count where keys are given.
+    let unsigned = Allowed { unsigned: true, ..strict };
+    refused(&sign(&publication(7), &[]), &[1], 1500, &none, unsigned, "it has no signature");
+    refused(&signed, &[], 1500, &none, strict, "no key is given");
+    assert_eq!(judge(&signed, &[], 1500, &none, unsigned).unwrap().signers, []);
+
+    refused(&signed, &[1], 2000, &none, strict, "expired at 1970-01-01T00:33:20Z");
+    assert!(judge(&signed, &[1], 2000, &none, Allowed { expired: true, ..strict }).is_ok());
+
+    let mut seen = Seen::default();
+    seen.remember(&taken);
+    let seen = Seen::parse(seen.to_json().as_bytes()).unwrap();
+    assert!(judge(&signed, &[1], 1500, &seen, strict).is_ok(), "the same again");
+    let older = sign(&publication(6), &[key(1), key(2)]);
+    refused(&older, &[1], 1500, &seen, strict, "has version 6, but version 7 was taken before");
+    let other = Publication { built: at(3), ..publication(7) };
+    refused(&sign(&other, &[key(1)]), &[1], 1500, &seen, strict, "differs from what was taken before");
+    assert!(judge(&older, &[2], 1500, &seen, strict).is_ok(), "of another key nothing was taken");
+    let renamed = Publication { name: "another".to_owned(), ..publication(1) };
+    assert!(judge(&sign(&renamed, &[key(1)]), &[1], 1500, &seen, strict).is_ok(), "nor under another name");
+
+    // Going back on purpose begins anew there.
+    let back = judge(&older, &[1], 1500, &seen, Allowed { rollback: true, ..strict }).unwrap();
+    let mut seen = seen;
+    seen.remember(&back);
+    assert!(judge(&older, &[1], 1500, &seen, strict).is_ok());
+}
+
+/// A publisher who changes his key signs with both for a while.
+#[test]
+fn keys_are_changed_without_a_gap() {
+    let mut seen = Seen::default();
+    let strict = Allowed::default();
+    for (version, signers, trusted) in
+        [(1, &[1][..], &[1][..]), (2, &[1, 2], &[1, 2]), (3, &[2], &[1, 2]), (4, &[2], &[2])]
+    {
+        let keys: Vec<PrivateKey> = signers.iter().map(|number| key(*number)).collect();
+        let taken = judge(&sign(&publication(version), &keys), trusted, 1500, &seen, strict).unwrap();
+        seen.remember(&taken);
+    }
+    let replayed = sign(&publication(2), &[key(1), key(2)]);
+    assert!(judge(&replayed, &[2], 1500, &seen, strict).unwrap_err().contains("but version 4"));
+}
+
+#[test]
+fn every_changed_byte_of_the_payload_is_noticed() {
+    let signed = String::from_utf8(sign(&publication(7), &[key(1)])).unwrap();
+    let begin = signed.find("\"payload\": \"").unwrap() + 12;
+    for place in (begin..begin + 200).step_by(3) {
+        let mut bytes = signed.clone().into_bytes();
+        bytes[place] = if bytes[place] == b'A' { b'B' } else { b'A' };
+        let error = judge(&bytes, &[1], 1500, &Seen::default(), Allowed::default()).unwrap_err();
+        assert!(error.contains("wrong signature"), "{error}");
+    }
+    let other_type = signed.replace("vnd.killick.publication+json", "vnd.in-toto+json");
+    let error = judge(other_type.as_bytes(), &[1], 1500, &Seen::default(), Allowed::default()).unwrap_err();
+    assert!(error.contains("application/vnd.in-toto+json"), "{error}");
+}
+
+#[test]
+fn documents_of_other_forms_and_sizes_are_refused() {
+    let too_many = vec![
+        super::PublishedSegment {
+            provider: "p".to_owned(),
+            namespace: "n".to_owned(),
+            blob: Blob { digest: Digest::of(b"x"), bytes: 1 }
+        };
+        10_001
+    ];
+    let large = |bytes| Blob { digest: Digest::of(b"x"), bytes };
+    let segment =
+        |bytes| super::PublishedSegment { provider: "p".to_owned(), namespace: "n".to_owned(), blob: large(bytes) };
+    for (publication, want) in [
+        (Publication { format: 9, ..publication(1) }, "the publication that is published has format 9"),
+        (
+            Publication { index_format: 1, ..publication(1) },
+            "the index that is published has format 1, this program reads",
+        ),
+        (Publication { segments: too_many, ..publication(1) }, "10001 segments are more"),
+        (Publication { manifest: large(1 << 40), ..publication(1) }, "is larger than"),
+        (Publication { segments: vec![segment(1 << 40)], ..publication(1) }, "is larger than"),
+        (Publication { segments: vec![segment(4 << 30); 5], ..publication(1) }, "bytes are more than"),
+        (Publication { name: "n".repeat(300), ..publication(1) }, "its name is too long"),
+    ] {
+        let error = peek(&sign(&publication, &[])).unwrap_err().to_string();
+        assert!(error.contains(want), "{error}");
+    }
+    for bytes in [&b""[..], b"{}", b"[]", b"\xff", br#"{"payloadType":1}"#] {
+        assert!(matches!(peek(bytes), Err(PublicationError::Malformed { .. })), "{}", String::from_utf8_lossy(bytes));
+    }
+}
+
+#[test]
+fn versions_grow_even_if_the_clock_goes_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let new = built(folder.path(), "new", &[], None);
+    let contents = Contents::of(&new.index).unwrap();
+    let first = contents.publish("test", None, at(5000), None);
+    assert_eq!(first.version, 5000);
+    assert_eq!(contents.publish("test", Some(&first), at(4000), None).version, 5001);
+    assert_eq!(contents.publish("test", Some(&first), at(9000), None).version, 9000);
+    assert!(contents.is_of(&first));
+}
+
+#[test]
+fn keys_have_the_forms_of_openssl() {
+    // RFC 8410, section 10: examples of a private key and of a public key, which do not belong together.
+    let private = "-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEINTuctv5E1hK1bbY8fdp+K06/nwoy/HU++CXqI9EdVhC\n\
+                   -----END PRIVATE KEY-----\n";
+    let public = "-----BEGIN PUBLIC KEY-----\nMCowBQYDK2VwAyEAGb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE=\n-----END PUBLIC KEY-----\n";
+    let private: PrivateKey = private.parse().unwrap();
+    let public: PublicKey = public.parse().unwrap();
+    assert_eq!(public.to_string(), "ed25519:Gb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE=");
+    assert_eq!(private.public(), public);
+    assert_eq!(public.to_string().parse(), Ok(public));
+    assert!(!format!("{private:?}").contains("1O5y2"), "a key is not shown");
+
+    let (made, text) = PrivateKey::generate().unwrap();
+    assert_eq!(text.parse::<PrivateKey>().unwrap().public(), made.public());
+    assert_ne!(PrivateKey::generate().unwrap().0.public(), made.public());
+    for text in
+        ["", "ed25519:", "ed25519:AAAA", "-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----", "ssh-ed25519 A"]
+    {
+        assert!(text.parse::<PublicKey>().is_err(), "{text}");
+        assert!(text.parse::<PrivateKey>().is_err(), "{text}");
+    }
+    // RFC 8032, section 7.1, test 1.
+    let seed: [u8; 32] =
+        hex::decode("9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60").unwrap().try_into().unwrap();
+    let signature = PrivateKey::of_seed(&seed).unwrap().0.sign(b"");
+    assert!(hex::encode(signature).starts_with("e5564300c360ac729086e2cc806e828a84877f1eb8e5d974d873e06522490155"));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(256))]
+
+    /// Whatever the bytes are, there is an answer.
+    #[test]
+    fn no_bytes_panic(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
+        let _ = peek(&bytes);
+        let _ = Seen::parse(&bytes);
+        let _ = String::from_utf8_lossy(&bytes).parse::<PublicKey>();
+        let _ = String::from_utf8_lossy(&bytes).parse::<PrivateKey>();
+        let envelope = serde_json::json!({
+            "payloadType": "application/vnd.killick.publication+json",
+            "payload": base64::Engine::encode(&base64::engine::general_purpose::STANDARD, &bytes),
+        });
+        let _ = peek(envelope.to_string().as_bytes());
+    }
+}
