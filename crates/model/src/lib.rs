@@ -10,6 +10,7 @@ pub mod digest;
 pub mod distribution;
 pub mod dockerfile;
 pub mod evaluation;
+pub mod feed;
 pub mod file;
 pub mod hint;
 pub mod image;

@@ -10,6 +10,8 @@
 
 use std::path::{Path, PathBuf};
 
+use killick_model::feed::Upstream;
+
 pub(crate) use self::input::tree;
 pub use self::input::{Input, ReadError};
 pub use self::sink::{Filing, Namespace, Sink};
@@ -95,6 +97,8 @@ pub struct Provider {
     pub name: &'static str,
     /// What it is, for people.
     pub title: &'static str,
+    /// Where its files are fetched from. Whoever fetches goes by this; nothing here does.
+    pub upstreams: &'static [Upstream],
     /// Finds its files under a root folder: units that are read together, each a list of relative paths.
     pub find: fn(&Path) -> Vec<Vec<PathBuf>>,
     /// Reads one file.

@@ -7,6 +7,7 @@
 use std::path::{Path, PathBuf};
 
 use killick_model::advisory::{Instant, License};
+use killick_model::feed::{Each, File, Form, Upstream};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -15,7 +16,21 @@ use super::said::{self, evr};
 use super::updateinfo::{self, Build, Update, Vendor};
 use super::{Input, Provider, ReadError, Sink, folders_in};
 
-pub(super) const PROVIDER: Provider = Provider { name: "almalinux", title: "AlmaLinux errata", find, read };
+pub(super) const PROVIDER: Provider =
+    Provider { name: "almalinux", title: "AlmaLinux errata", upstreams: UPSTREAMS, find, read };
+
+const UPSTREAMS: &[Upstream] = &[Upstream {
+    name: "errata",
+    base: "https://errata.almalinux.org/",
+    folder: "almalinux/errata",
+    is_default: true,
+    max_bytes: 256 << 20,
+    notes_date: false,
+    form: Form::Files {
+        each: Each::Number { first: 8, known: 10 },
+        files: &[File::new("{}/errata.full.json", "{}/errata.full.json")],
+    },
+}];
 
 const ERRATA: &str = "almalinux/errata";
 

@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use killick_model::advisory::{Level, License, Qualifier, StatedFix, Statement, Verdict};
+use killick_model::feed::{Each, File, Form, Upstream};
 use killick_model::matching::FixState;
 use killick_model::version::Scheme;
 use killick_model::version::range::{Bound, Interval, Range};
@@ -24,6 +25,7 @@ use super::{Input, Provider, ReadError, Sink, files_in, folders_in, has_extensio
 pub(super) const PROVIDER: Provider = Provider {
     name: "alpine",
     title: "Alpine secdb",
+    upstreams: UPSTREAMS,
     find: |root| -> Vec<Vec<PathBuf>> {
         let of_branch =
             |branch: String| files_in(root, &format!("{FOLDER}/{branch}"), |name| has_extension(name, "json"));
@@ -39,6 +41,51 @@ pub(super) const PROVIDER: Provider = Provider {
     },
     read,
 };
+
+const UPSTREAMS: &[Upstream] = &[
+    Upstream {
+        name: "secdb",
+        base: "https://secdb.alpinelinux.org/",
+        folder: "alpine-secdb",
+        is_default: true,
+        max_bytes: 32 << 20,
+        notes_date: true,
+        form: Form::Files {
+            each: Each::Number { first: 3, known: 24 },
+            files: &[
+                File::new("v3.{}/main.json", "v3.{}/main.json"),
+                File::new("v3.{}/community.json", "v3.{}/community.json").optional(),
+            ],
+        },
+    },
+    Upstream {
+        name: "edge",
+        base: "https://secdb.alpinelinux.org/edge/",
+        folder: "alpine-secdb/edge",
+        is_default: true,
+        max_bytes: 32 << 20,
+        notes_date: true,
+        form: Form::Files {
+            each: Each::Once,
+            files: &[File::new("main.json", "main.json"), File::new("community.json", "community.json").optional()],
+        },
+    },
+    Upstream {
+        name: "rejections",
+        base: "https://gitlab.alpinelinux.org/alpine/security/security-rejections/-/raw/master/",
+        folder: "security-rejections",
+        is_default: true,
+        max_bytes: 8 << 20,
+        notes_date: false,
+        form: Form::Files {
+            each: Each::Once,
+            files: &[
+                File::new("main.yaml", "main.yaml").optional(),
+                File::new("community.yaml", "community.yaml").optional(),
+            ],
+        },
+    },
+];
 
 const FOLDER: &str = "alpine-secdb";
 

@@ -8,12 +8,51 @@
 use std::path::{Path, PathBuf};
 
 use killick_model::advisory::License;
+use killick_model::feed::{Each, Form, Upstream};
 
 use super::updateinfo::{self, Update, Vendor};
 use super::{Input, Provider, ReadError, Sink};
 
 pub(super) const PROVIDER: Provider =
-    Provider { name: "amazon", title: "Amazon Linux security advisories", find, read };
+    Provider { name: "amazon", title: "Amazon Linux security advisories", upstreams: UPSTREAMS, find, read };
+
+const UPSTREAMS: &[Upstream] = &[
+    Upstream {
+        name: "al2",
+        base: "https://cdn.amazonlinux.com/2/",
+        folder: "amazon/2",
+        is_default: true,
+        max_bytes: 128 << 20,
+        notes_date: false,
+        form: Form::Repositories { each: Each::Once, paths: &["core/latest/x86_64"], mirrors: Some("mirror.list") },
+    },
+    Upstream {
+        name: "al2-extras",
+        base: "https://cdn.amazonlinux.com/2/",
+        folder: "amazon/2",
+        is_default: true,
+        max_bytes: 128 << 20,
+        notes_date: false,
+        form: Form::Repositories {
+            each: Each::Topic("extras-catalog.json"),
+            paths: &["extras/{}/latest/x86_64"],
+            mirrors: Some("mirror.list"),
+        },
+    },
+    Upstream {
+        name: "al2023",
+        base: "https://cdn.amazonlinux.com/al2023/",
+        folder: "amazon/2023",
+        is_default: true,
+        max_bytes: 128 << 20,
+        notes_date: false,
+        form: Form::Repositories {
+            each: Each::Once,
+            paths: &["core/mirrors/latest/x86_64", "kernel-livepatch/mirrors/latest/x86_64"],
+            mirrors: Some("mirror.list"),
+        },
+    },
+];
 
 fn find(root: &Path) -> Vec<Vec<PathBuf>> {
     updateinfo::find(root, "amazon").into_iter().map(|path| vec![path]).collect()

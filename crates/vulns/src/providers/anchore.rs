@@ -19,6 +19,7 @@ mod nvdv2;
 pub(super) const PROVIDER: Provider = Provider {
     name: "anchore",
     title: "Legacy Anchore feed service",
+    upstreams: &[],
     find: |root| -> Vec<Vec<PathBuf>> {
         let folders = ["", "anchore/", "feed-data/"];
         let feeds = ["vulnerabilities", "github", "nvdv2"];

@@ -5,6 +5,7 @@
 use std::path::{Path, PathBuf};
 
 use killick_model::advisory::{Advisory, Level, License, StatedFix, Statement, Verdict};
+use killick_model::feed::{Each, File, Form, Upstream};
 use killick_model::matching::FixState;
 use killick_model::severity::Severity;
 use killick_model::version::Scheme;
@@ -20,9 +21,20 @@ use crate::index::Coverage;
 pub(super) const PROVIDER: Provider = Provider {
     name: "arch",
     title: "Arch Linux security tracker",
+    upstreams: UPSTREAMS,
     find: |root: &Path| -> Vec<Vec<PathBuf>> { existing(root, &["arch/all.json", "security.archlinux.org/all.json"]) },
     read,
 };
+
+const UPSTREAMS: &[Upstream] = &[Upstream {
+    name: "tracker",
+    base: "https://security.archlinux.org/",
+    folder: "arch",
+    is_default: true,
+    max_bytes: 64 << 20,
+    notes_date: true,
+    form: Form::Files { each: Each::Once, files: &[File::new("all.json", "all.json")] },
+}];
 
 #[derive(Deserialize)]
 struct Group {

@@ -6,6 +6,7 @@
 use std::path::{Path, PathBuf};
 
 use killick_model::advisory::{Level, License, Verdict};
+use killick_model::feed::{Each, File, Form, Upstream};
 use killick_model::matching::FixState;
 use killick_model::version::Scheme;
 
@@ -13,8 +14,30 @@ use super::oval::{Definition, Oval};
 use super::{Input, Namespace, Provider, ReadError, Sink, files_in, said};
 use crate::index::Coverage;
 
-pub(super) const PROVIDER: Provider =
-    Provider { name: "azurelinux", title: "Azure Linux and CBL-Mariner vulnerability data", find, read };
+pub(super) const PROVIDER: Provider = Provider {
+    name: "azurelinux",
+    title: "Azure Linux and CBL-Mariner vulnerability data",
+    upstreams: UPSTREAMS,
+    find,
+    read,
+};
+
+const UPSTREAMS: &[Upstream] = &[Upstream {
+    name: "oval",
+    base: "https://raw.githubusercontent.com/microsoft/AzureLinuxVulnerabilityData/main/",
+    folder: "azurelinux",
+    is_default: true,
+    max_bytes: 256 << 20,
+    notes_date: false,
+    form: Form::Files {
+        each: Each::Once,
+        files: &[
+            File::new("azurelinux-3.0-oval.xml", "azurelinux-3.0-oval.xml"),
+            File::new("cbl-mariner-2.0-oval.xml", "cbl-mariner-2.0-oval.xml").optional(),
+            File::new("cbl-mariner-1.0-oval.xml", "cbl-mariner-1.0-oval.xml").optional(),
+        ],
+    },
+}];
 
 const FOLDER: &str = "azurelinux";
 

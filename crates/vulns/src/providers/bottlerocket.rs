@@ -6,6 +6,7 @@
 use std::path::{Path, PathBuf};
 
 use killick_model::advisory::License;
+use killick_model::feed::{Each, File, Form, Upstream};
 
 use super::updateinfo::{self, Vendor};
 use super::{Input, Provider, ReadError, Sink};
@@ -13,11 +14,22 @@ use super::{Input, Provider, ReadError, Sink};
 pub(super) const PROVIDER: Provider = Provider {
     name: "bottlerocket",
     title: "Bottlerocket security advisories",
+    upstreams: UPSTREAMS,
     find: |root: &Path| -> Vec<Vec<PathBuf>> {
         updateinfo::find(root, "bottlerocket").into_iter().map(|path| vec![path]).collect()
     },
     read,
 };
+
+const UPSTREAMS: &[Upstream] = &[Upstream {
+    name: "updateinfo",
+    base: "https://advisories.bottlerocket.aws/",
+    folder: "bottlerocket",
+    is_default: true,
+    max_bytes: 32 << 20,
+    notes_date: false,
+    form: Form::Files { each: Each::Once, files: &[File::new("updateinfo.xml.gz", "updateinfo.xml.gz")] },
+}];
 
 fn read(input: &Input<'_>, sink: &mut Sink) -> Result<(), ReadError> {
     updateinfo::updates(input, sink, |update, sink| {

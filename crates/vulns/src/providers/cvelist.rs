@@ -7,6 +7,7 @@
 use std::path::PathBuf;
 
 use killick_model::advisory::{AdvisoryStatus, Enrichment, Instant, License, Rating, RatingValue};
+use killick_model::feed::{Form, Upstream};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -18,6 +19,7 @@ use crate::index::Coverage;
 pub(super) const PROVIDER: Provider = Provider {
     name: "cvelist",
     title: "CVE list with CISA's additions",
+    upstreams: UPSTREAMS,
     find: |root| -> Vec<Vec<PathBuf>> {
         let mut files = files_in(root, "cvelist-v5", |name| has_extension(name, "zip") || name.ends_with(".tar.gz"));
         // What changed since goes before everything, the latest first.
@@ -30,6 +32,16 @@ pub(super) const PROVIDER: Provider = Provider {
     },
     read,
 };
+
+const UPSTREAMS: &[Upstream] = &[Upstream {
+    name: "releases",
+    base: "https://api.github.com/repos/CVEProject/cvelistV5/",
+    folder: "cvelist-v5",
+    is_default: false,
+    max_bytes: 4 << 30,
+    notes_date: false,
+    form: Form::Releases,
+}];
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]

@@ -11,6 +11,7 @@
 use std::path::{Path, PathBuf};
 
 use killick_model::advisory::{Advisory, License, Statement};
+use killick_model::feed::{Each, File, Form, Upstream};
 
 use self::bulletins::Bulletins;
 use super::sink::Filing;
@@ -26,6 +27,7 @@ mod tracker;
 pub(super) const PROVIDER: Provider = Provider {
     name: "debian",
     title: "Debian security tracker",
+    upstreams: UPSTREAMS,
     find: |root| -> Vec<Vec<PathBuf>> {
         // In this order: what comes first is not contradicted by what comes later.
         let tracker = existing(root, &["debian/tracker.json", "debian/tracker.json.zst", "tracker/data/json"]);
@@ -38,6 +40,34 @@ pub(super) const PROVIDER: Provider = Provider {
     },
     read,
 };
+
+const UPSTREAMS: &[Upstream] = &[
+    Upstream {
+        name: "tracker",
+        base: "https://security-tracker.debian.org/tracker/data/",
+        folder: "debian",
+        is_default: true,
+        max_bytes: 512 << 20,
+        notes_date: true,
+        form: Form::Files { each: Each::Once, files: &[File::new("json", "tracker.json")] },
+    },
+    Upstream {
+        name: "lists",
+        base: "https://salsa.debian.org/security-tracker-team/security-tracker/-/raw/master/data/",
+        folder: "debian",
+        is_default: true,
+        max_bytes: 256 << 20,
+        notes_date: false,
+        form: Form::Files {
+            each: Each::Once,
+            files: &[
+                File::new("CVE/list", "CVE/list"),
+                File::new("DSA/list", "DSA/list"),
+                File::new("DLA/list", "DLA/list"),
+            ],
+        },
+    },
+];
 
 /// The folder of the lists: `data` of the tracker's repository, wherever it was checked out.
 fn lists(root: &Path) -> Option<PathBuf> {

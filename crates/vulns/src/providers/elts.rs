@@ -8,6 +8,7 @@
 use std::path::{Path, PathBuf};
 
 use killick_model::advisory::License;
+use killick_model::feed::{Each, File, Form, Upstream};
 
 use super::debian::{self, Terms};
 use super::osv::{self, Publisher};
@@ -18,6 +19,7 @@ const TERMS: Terms = Terms { license: License::Unknown, attribution: "Freexian E
 pub(super) const PROVIDER: Provider = Provider {
     name: "elts",
     title: "Debian extended long-term support",
+    upstreams: UPSTREAMS,
     find: |root: &Path| -> Vec<Vec<PathBuf>> {
         let tracker = existing(
             root,
@@ -31,6 +33,16 @@ pub(super) const PROVIDER: Provider = Provider {
     },
     read,
 };
+
+const UPSTREAMS: &[Upstream] = &[Upstream {
+    name: "tracker",
+    base: "https://deb.freexian.com/extended-lts/tracker/data/",
+    folder: "debian-elts",
+    is_default: false,
+    max_bytes: 512 << 20,
+    notes_date: true,
+    form: Form::Files { each: Each::Once, files: &[File::new("json", "tracker.json")] },
+}];
 
 fn read(input: &Input<'_>, sink: &mut Sink) -> Result<(), ReadError> {
     if input.path.to_str().is_some_and(|path| has_extension(path, "zip")) {

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use killick_model::advisory::{Instant, License};
+use killick_model::feed::{Each, File, Form, Upstream};
 use killick_model::lifecycle::{Lifecycle, Support};
 use serde::Deserialize;
 use serde_json::Value;
@@ -19,6 +20,7 @@ use crate::index::Coverage;
 pub(super) const PROVIDER: Provider = Provider {
     name: "eol",
     title: "endoflife.date",
+    upstreams: UPSTREAMS,
     find: |root: &Path| -> Vec<Vec<PathBuf>> {
         // The API knows more products, and every end: where it is, the days of release add nothing.
         let api = existing(root, &["eol/api/v1/products/full", "eol/full", "eol/full.json"]);
@@ -26,6 +28,16 @@ pub(super) const PROVIDER: Provider = Provider {
     },
     read,
 };
+
+const UPSTREAMS: &[Upstream] = &[Upstream {
+    name: "api",
+    base: "https://endoflife.date/api/v1/products/",
+    folder: "eol",
+    is_default: true,
+    max_bytes: 64 << 20,
+    notes_date: true,
+    form: Form::Files { each: Each::Once, files: &[File::new("full", "full")] },
+}];
 
 /// Products and releases that are read.
 const MAX_RELEASES: usize = 100_000;

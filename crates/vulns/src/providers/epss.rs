@@ -6,6 +6,7 @@
 use std::path::{Path, PathBuf};
 
 use killick_model::advisory::{AdvisoryStatus, Enrichment, Instant, License};
+use killick_model::feed::{Form, Upstream};
 
 use super::sink::UNDATED;
 use super::{Input, Namespace, Provider, ReadError, Sink, files_in};
@@ -14,12 +15,23 @@ use crate::index::Coverage;
 pub(super) const PROVIDER: Provider = Provider {
     name: "epss",
     title: "FIRST exploit prediction scores",
+    upstreams: UPSTREAMS,
     find: |root| -> Vec<Vec<PathBuf>> {
         let files = files_in(root, "epss", |name| name.starts_with("epss_scores-") && name.contains(".csv"));
         files.into_iter().next_back().map(|newest| vec![newest]).into_iter().collect()
     },
     read,
 };
+
+const UPSTREAMS: &[Upstream] = &[Upstream {
+    name: "scores",
+    base: "https://epss.empiricalsecurity.com/",
+    folder: "epss",
+    is_default: true,
+    max_bytes: 64 << 20,
+    notes_date: false,
+    form: Form::Dated { file: "epss_scores-current.csv.gz", prefix: "epss_scores-" },
+}];
 
 fn read(input: &Input<'_>, sink: &mut Sink) -> Result<(), ReadError> {
     let mut instant = day_of_name(input.path);

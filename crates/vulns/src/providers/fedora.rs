@@ -7,6 +7,7 @@
 use std::path::{Path, PathBuf};
 
 use killick_model::advisory::{Instant, License};
+use killick_model::feed::{Each, Form, Upstream};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -15,7 +16,37 @@ use super::said::{self, nevr};
 use super::updateinfo::{self, Build, Update, Vendor, cves};
 use super::{Input, Provider, ReadError, Sink, files_in, has_extension};
 
-pub(super) const PROVIDER: Provider = Provider { name: "fedora", title: "Fedora and EPEL updates", find, read };
+pub(super) const PROVIDER: Provider =
+    Provider { name: "fedora", title: "Fedora and EPEL updates", upstreams: UPSTREAMS, find, read };
+
+const UPSTREAMS: &[Upstream] = &[
+    Upstream {
+        name: "updates",
+        base: "https://dl.fedoraproject.org/pub/fedora/linux/updates/",
+        folder: "fedora/updates",
+        is_default: true,
+        max_bytes: 256 << 20,
+        notes_date: false,
+        form: Form::Repositories {
+            each: Each::Number { first: 42, known: 44 },
+            paths: &["{}/Everything/x86_64"],
+            mirrors: None,
+        },
+    },
+    Upstream {
+        name: "epel",
+        base: "https://dl.fedoraproject.org/pub/epel/",
+        folder: "fedora/epel",
+        is_default: true,
+        max_bytes: 256 << 20,
+        notes_date: false,
+        form: Form::Repositories {
+            each: Each::Number { first: 8, known: 10 },
+            paths: &["{}/Everything/x86_64"],
+            mirrors: None,
+        },
+    },
+];
 
 const BODHI: &str = "fedora/bodhi";
 

@@ -1,4 +1,5 @@
-//! Gentoo's security advisories, one XML file each, `glsa-202305-28.xml`, as their repository has them.
+//! Gentoo's security advisories, one XML file each, `glsa-202305-28.xml`, as their repository has them, checked out or
+//! packed.
 //!
 //! <https://gitweb.gentoo.org/data/glsa.git>, `glsa.dtd`: of each package the vulnerable and the unaffected versions. A
 //! version is vulnerable if it is among the former and not among the latter. Ranges that begin with `r` compare the
@@ -9,6 +10,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use killick_model::advisory::{Instant, Level, License, Qualifier, StatedFix, Verdict};
+use killick_model::feed::{Each, File, Form, Upstream};
 use killick_model::matching::FixState;
 use killick_model::severity::Severity;
 use killick_model::version::Scheme;
@@ -16,44 +18,55 @@ use killick_model::version::range::{Bound, Interval, Range};
 
 use super::said::{self, Said};
 use super::updateinfo::cves;
-use super::xml::{Element, records};
-use super::{Input, Namespace, Provider, ReadError, Sink, has_extension, tree};
+use super::xml::{Element, records_of};
+use super::{Input, Namespace, Provider, ReadError, Sink, has_extension};
 use crate::index::Coverage;
 
 pub(super) const PROVIDER: Provider = Provider {
     name: "gentoo",
     title: "Gentoo Linux security advisories",
+    upstreams: UPSTREAMS,
     find: |root: &Path| -> Vec<Vec<PathBuf>> {
         let folder = ["gentoo/glsa", "glsa"].map(PathBuf::from).into_iter().find(|path| root.join(path).is_dir());
-        folder.map(|path| vec![path]).into_iter().collect()
+        // The repository as one archive, as its server packs it.
+        let archive = || Some(PathBuf::from("gentoo/glsa.tar.gz")).filter(|path| root.join(path).is_file());
+        folder.or_else(archive).map(|path| vec![path]).into_iter().collect()
     },
     read,
 };
 
+const UPSTREAMS: &[Upstream] = &[Upstream {
+    name: "glsa",
+    base: "https://gitweb.gentoo.org/data/glsa.git/snapshot/",
+    folder: "gentoo",
+    is_default: true,
+    max_bytes: 256 << 20,
+    notes_date: false,
+    form: Form::Files { each: Each::Once, files: &[File::new("glsa-master.tar.gz", "glsa.tar.gz")] },
+}];
+
 fn read(input: &Input<'_>, sink: &mut Sink) -> Result<(), ReadError> {
-    let folder = input.root.join(input.path);
-    for path in tree(&folder).map_err(|error| input.unreadable(error))? {
-        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        if !(name.starts_with("glsa-") && has_extension(name, "xml")) {
-            continue;
-        }
-        let path = path.strip_prefix(input.root).unwrap_or(&path);
+    let is_advisory = |name: &str| {
+        let name = name.rsplit('/').next().unwrap_or_default();
+        name.starts_with("glsa-") && has_extension(name, "xml")
+    };
+    // One advisory a file: what is wrong with one says nothing about the others.
+    let each = |name: &str, bytes: &[u8], sink: &mut Sink| {
         let mut found = Vec::new();
-        let one = Input { root: input.root, path };
-        // One advisory a file: what is wrong with one says nothing about the others.
-        let outcome = records(&one, |name| name == "glsa", |record| found.push(record));
-        if let Err(error) = outcome {
+        if let Err(error) = records_of(bytes, |name| name == "glsa", |record| found.push(record)) {
             sink.skip(name, error);
-            continue;
+            return;
         }
         for record in found {
-            match record.and_then(|element| file(&element, sink)) {
-                Ok(()) => {}
-                Err(detail) => sink.skip(name, detail),
+            if let Err(detail) = record.and_then(|element| file(&element, sink)) {
+                sink.skip(name, detail);
             }
         }
+    };
+    if input.root.join(input.path).is_dir() {
+        return input.tree_files(sink, is_advisory, each);
     }
-    Ok(())
+    input.tar_members(sink, is_advisory, each)
 }
 
 fn file(glsa: &Element, sink: &mut Sink) -> Result<(), String> {

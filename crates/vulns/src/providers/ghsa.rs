@@ -6,6 +6,7 @@
 use std::path::{Path, PathBuf};
 
 use killick_model::advisory::License;
+use killick_model::feed::{Each, File, Form, Upstream};
 
 use super::osv::{self, Publisher};
 use super::{Input, Provider, ReadError, Sink};
@@ -13,6 +14,7 @@ use super::{Input, Provider, ReadError, Sink};
 pub(super) const PROVIDER: Provider = Provider {
     name: "ghsa",
     title: "GitHub Advisory Database",
+    upstreams: UPSTREAMS,
     find: |root: &Path| -> Vec<Vec<PathBuf>> {
         let folders = ["advisory-database", "advisory-database-main"];
         let mut candidates = folders.map(|folder| PathBuf::from(folder).join("advisories/github-reviewed")).to_vec();
@@ -22,6 +24,16 @@ pub(super) const PROVIDER: Provider = Provider {
     },
     read,
 };
+
+const UPSTREAMS: &[Upstream] = &[Upstream {
+    name: "repository",
+    base: "https://codeload.github.com/github/advisory-database/tar.gz/refs/heads/",
+    folder: "",
+    is_default: false,
+    max_bytes: 2 << 30,
+    notes_date: false,
+    form: Form::Files { each: Each::Once, files: &[File::new("main", "advisory-database.tar.gz")] },
+}];
 
 fn read(input: &Input<'_>, sink: &mut Sink) -> Result<(), ReadError> {
     let terms = (License::Attribution, "GitHub Advisory Database, CC-BY-4.0");

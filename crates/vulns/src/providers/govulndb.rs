@@ -6,6 +6,7 @@
 use std::path::{Path, PathBuf};
 
 use killick_model::advisory::License;
+use killick_model::feed::{Each, File, Form, Upstream};
 
 use super::osv::{self, Publisher};
 use super::{Input, Provider, ReadError, Sink};
@@ -13,6 +14,7 @@ use super::{Input, Provider, ReadError, Sink};
 pub(super) const PROVIDER: Provider = Provider {
     name: "govulndb",
     title: "Go vulnerability database",
+    upstreams: UPSTREAMS,
     find: |root: &Path| -> Vec<Vec<PathBuf>> {
         let folder = PathBuf::from("govulndb");
         // Single records are newer than the archive.
@@ -24,6 +26,16 @@ pub(super) const PROVIDER: Provider = Provider {
     },
     read,
 };
+
+const UPSTREAMS: &[Upstream] = &[Upstream {
+    name: "archive",
+    base: "https://vuln.go.dev/",
+    folder: "govulndb",
+    is_default: false,
+    max_bytes: 256 << 20,
+    notes_date: false,
+    form: Form::Files { each: Each::Once, files: &[File::new("vulndb.zip", "vulndb.zip")] },
+}];
 
 fn read(input: &Input<'_>, sink: &mut Sink) -> Result<(), ReadError> {
     let terms = (License::Attribution, "Go vulnerability database, CC-BY-4.0");

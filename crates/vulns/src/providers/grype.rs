@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use killick_model::advisory::{
     AdvisoryStatus, Enrichment, Exploited, Instant, Level, License, Qualifier, RatingValue, Statement, Verdict,
 };
+use killick_model::feed::{Form, Upstream};
 
 use self::blobs::{Affected, GoImport, Known, Vulnerability};
 use self::sqlite::{Database, Row};
@@ -27,6 +28,7 @@ mod sqlite;
 pub(super) const PROVIDER: Provider = Provider {
     name: "grype",
     title: "Grype database, version 6",
+    upstreams: UPSTREAMS,
     find: |root: &Path| -> Vec<Vec<PathBuf>> {
         let unpacked = existing(root, &["grype/vulnerability.db", "grype/6/vulnerability.db"]);
         if !unpacked.is_empty() {
@@ -38,6 +40,16 @@ pub(super) const PROVIDER: Provider = Provider {
     },
     read,
 };
+
+const UPSTREAMS: &[Upstream] = &[Upstream {
+    name: "archive",
+    base: "https://grype.anchore.io/databases/v6/",
+    folder: "grype",
+    is_default: false,
+    max_bytes: 2 << 30,
+    notes_date: false,
+    form: Form::Pointer { file: "latest.json", prefix: "vulnerability-db_v6" },
+}];
 
 /// The version of the model that is read, whatever was added to it.
 const MODEL: i64 = 6;

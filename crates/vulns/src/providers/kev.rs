@@ -5,6 +5,7 @@
 use std::path::PathBuf;
 
 use killick_model::advisory::{AdvisoryStatus, Enrichment, Exploited, Instant, License};
+use killick_model::feed::{Each, File, Form, Upstream};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -16,9 +17,23 @@ use crate::index::Coverage;
 pub(super) const PROVIDER: Provider = Provider {
     name: "kev",
     title: "CISA known exploited vulnerabilities",
+    upstreams: UPSTREAMS,
     find: |root| -> Vec<Vec<PathBuf>> { existing(root, &["kev/known_exploited_vulnerabilities.json"]) },
     read,
 };
+
+const UPSTREAMS: &[Upstream] = &[Upstream {
+    name: "catalogue",
+    base: "https://www.cisa.gov/sites/default/files/feeds/",
+    folder: "kev",
+    is_default: true,
+    max_bytes: 64 << 20,
+    notes_date: false,
+    form: Form::Files {
+        each: Each::Once,
+        files: &[File::new("known_exploited_vulnerabilities.json", "known_exploited_vulnerabilities.json")],
+    },
+}];
 
 #[derive(Deserialize)]
 struct Catalog {

@@ -10,6 +10,7 @@
 use std::path::PathBuf;
 
 use killick_model::advisory::{AdvisoryStatus, Enrichment, Instant, License, Rating, RatingValue};
+use killick_model::feed::{Each, File, Form, Proof, Upstream};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -26,6 +27,7 @@ mod configurations;
 pub(super) const PROVIDER: Provider = Provider {
     name: "nvd",
     title: "NIST National Vulnerability Database",
+    upstreams: UPSTREAMS,
     find: |root| -> Vec<Vec<PathBuf>> {
         let mut unit = files_in(root, "nvd/pages", |name| name.contains(".json"));
         unit.reverse();
@@ -36,6 +38,42 @@ pub(super) const PROVIDER: Provider = Provider {
     },
     read,
 };
+
+const UPSTREAMS: &[Upstream] = &[
+    Upstream {
+        name: "years",
+        base: "https://nvd.nist.gov/feeds/json/cve/2.0/",
+        folder: "nvd",
+        is_default: true,
+        max_bytes: 512 << 20,
+        notes_date: false,
+        form: Form::Files {
+            each: Each::Year { first: 2002 },
+            files: &[File::new("nvdcve-2.0-{}.json.gz", "nvdcve-2.0-{}.json.gz").proved(Proof::Meta)],
+        },
+    },
+    Upstream {
+        name: "modified",
+        base: "https://nvd.nist.gov/feeds/json/cve/2.0/",
+        folder: "nvd",
+        is_default: true,
+        max_bytes: 512 << 20,
+        notes_date: false,
+        form: Form::Files {
+            each: Each::Once,
+            files: &[File::new("nvdcve-2.0-modified.json.gz", "nvdcve-2.0-modified.json.gz").proved(Proof::Meta)],
+        },
+    },
+    Upstream {
+        name: "api",
+        base: "https://services.nvd.nist.gov/rest/json/cves/",
+        folder: "nvd/pages",
+        is_default: false,
+        max_bytes: 64 << 20,
+        notes_date: false,
+        form: Form::Windows,
+    },
+];
 
 const FEED: &str = "nvdcve-2.0-";
 

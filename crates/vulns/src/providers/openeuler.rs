@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use killick_model::advisory::{Instant, Level, License};
+use killick_model::feed::{Form, Upstream};
 use killick_model::severity::Severity;
 use killick_model::version::Scheme;
 
@@ -21,12 +22,23 @@ use crate::index::Coverage;
 pub(super) const PROVIDER: Provider = Provider {
     name: "openeuler",
     title: "openEuler security advisories",
+    upstreams: UPSTREAMS,
     find: |root: &Path| -> Vec<Vec<PathBuf>> {
         let folder = PathBuf::from("openeuler/cvrf");
         if root.join(&folder).is_dir() { vec![vec![folder]] } else { Vec::new() }
     },
     read,
 };
+
+const UPSTREAMS: &[Upstream] = &[Upstream {
+    name: "cvrf",
+    base: "https://repo.openeuler.org/security/data/cvrf/",
+    folder: "openeuler/cvrf/cvrf",
+    is_default: false,
+    max_bytes: 16 << 20,
+    notes_date: false,
+    form: Form::Listing { index: "index.txt", prefix: "cvrf-openEuler-SA-" },
+}];
 
 fn read(input: &Input<'_>, sink: &mut Sink) -> Result<(), ReadError> {
     let folder = input.root.join(input.path);

@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use killick_model::advisory::{Level, License, Rating, RatingValue, Statement};
+use killick_model::feed::{Each, File, Form, Upstream};
 use killick_model::version::Scheme;
 use killick_model::version::range::{Bound, Interval, Range};
 
@@ -19,7 +20,21 @@ use super::xml::Element;
 use super::{Input, Namespace, Provider, ReadError, Sink, files_in, has_extension, said};
 use crate::index::Coverage;
 
-pub(super) const PROVIDER: Provider = Provider { name: "oracle", title: "Oracle Linux errata", find, read };
+pub(super) const PROVIDER: Provider =
+    Provider { name: "oracle", title: "Oracle Linux errata", upstreams: UPSTREAMS, find, read };
+
+const UPSTREAMS: &[Upstream] = &[Upstream {
+    name: "oval",
+    base: "https://linux.oracle.com/security/oval/",
+    folder: "oracle/oval",
+    is_default: true,
+    max_bytes: 512 << 20,
+    notes_date: false,
+    form: Form::Files {
+        each: Each::Once,
+        files: &[File::new("com.oracle.elsa-all.xml.bz2", "com.oracle.elsa-all.xml.bz2")],
+    },
+}];
 
 const FOLDER: &str = "oracle/oval";
 

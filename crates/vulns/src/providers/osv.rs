@@ -10,6 +10,7 @@
 use std::path::{Path, PathBuf};
 
 use killick_model::advisory::{Advisory, AdvisoryKind, AdvisoryStatus, Instant, License, Rating, RatingValue};
+use killick_model::feed::{Form, Upstream};
 use killick_model::severity::Severity;
 use serde::Deserialize;
 use serde_json::Value;
@@ -29,6 +30,7 @@ use self::affected::Affected;
 pub(super) const PROVIDER: Provider = Provider {
     name: "osv",
     title: "OSV, the open source vulnerability databases",
+    upstreams: UPSTREAMS,
     find: |root| -> Vec<Vec<PathBuf>> {
         let unit = |ecosystem: String| -> Vec<PathBuf> {
             let folder = PathBuf::from("osv").join(ecosystem);
@@ -43,6 +45,36 @@ pub(super) const PROVIDER: Provider = Provider {
     },
     read,
 };
+
+/// The ecosystems of languages and tools. Those of distributions repeat what the distributions' own providers read.
+const UPSTREAMS: &[Upstream] = &[
+    bucket("npm", "https://osv-vulnerabilities.storage.googleapis.com/npm/", "osv/npm"),
+    bucket("pypi", "https://osv-vulnerabilities.storage.googleapis.com/PyPI/", "osv/PyPI"),
+    bucket("maven", "https://osv-vulnerabilities.storage.googleapis.com/Maven/", "osv/Maven"),
+    bucket("go", "https://osv-vulnerabilities.storage.googleapis.com/Go/", "osv/Go"),
+    bucket("crates.io", "https://osv-vulnerabilities.storage.googleapis.com/crates.io/", "osv/crates.io"),
+    bucket("rubygems", "https://osv-vulnerabilities.storage.googleapis.com/RubyGems/", "osv/RubyGems"),
+    bucket("packagist", "https://osv-vulnerabilities.storage.googleapis.com/Packagist/", "osv/Packagist"),
+    bucket("nuget", "https://osv-vulnerabilities.storage.googleapis.com/NuGet/", "osv/NuGet"),
+    bucket("hex", "https://osv-vulnerabilities.storage.googleapis.com/Hex/", "osv/Hex"),
+    bucket("pub", "https://osv-vulnerabilities.storage.googleapis.com/Pub/", "osv/Pub"),
+    bucket("swifturl", "https://osv-vulnerabilities.storage.googleapis.com/SwiftURL/", "osv/SwiftURL"),
+    bucket(
+        "github-actions",
+        "https://osv-vulnerabilities.storage.googleapis.com/GitHub%20Actions/",
+        "osv/GitHub Actions",
+    ),
+    bucket("hackage", "https://osv-vulnerabilities.storage.googleapis.com/Hackage/", "osv/Hackage"),
+    bucket("opam", "https://osv-vulnerabilities.storage.googleapis.com/opam/", "osv/opam"),
+    bucket("cran", "https://osv-vulnerabilities.storage.googleapis.com/CRAN/", "osv/CRAN"),
+    bucket("bitnami", "https://osv-vulnerabilities.storage.googleapis.com/Bitnami/", "osv/Bitnami"),
+    bucket("julia", "https://osv-vulnerabilities.storage.googleapis.com/Julia/", "osv/Julia"),
+    bucket("drupal", "https://osv-vulnerabilities.storage.googleapis.com/Drupal/", "osv/Drupal"),
+];
+
+const fn bucket(name: &'static str, base: &'static str, folder: &'static str) -> Upstream {
+    Upstream { name, base, folder, is_default: true, max_bytes: 4 << 30, notes_date: false, form: Form::Bucket }
+}
 
 #[derive(Deserialize)]
 struct Record {

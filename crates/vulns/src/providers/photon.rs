@@ -6,6 +6,7 @@
 use std::path::{Path, PathBuf};
 
 use killick_model::advisory::{Level, License, Rating, RatingValue};
+use killick_model::feed::{Each, File, Form, Upstream};
 use killick_model::version::Scheme;
 use serde::Deserialize;
 
@@ -15,7 +16,21 @@ use super::{Input, Namespace, Provider, ReadError, Sink, files_in};
 use crate::index::Coverage;
 use crate::scores::tenths;
 
-pub(super) const PROVIDER: Provider = Provider { name: "photon", title: "Photon OS CVE metadata", find, read };
+pub(super) const PROVIDER: Provider =
+    Provider { name: "photon", title: "Photon OS CVE metadata", upstreams: UPSTREAMS, find, read };
+
+const UPSTREAMS: &[Upstream] = &[Upstream {
+    name: "metadata",
+    base: "https://packages.broadcom.com/photon/photon_cve_metadata/",
+    folder: "photon",
+    is_default: true,
+    max_bytes: 128 << 20,
+    notes_date: true,
+    form: Form::Files {
+        each: Each::Number { first: 1, known: 5 },
+        files: &[File::new("cve_data_photon{}.0.json", "cve_data_photon{}.0.json")],
+    },
+}];
 
 fn find(root: &Path) -> Vec<Vec<PathBuf>> {
     files_in(root, "photon", |name| release(name).is_some()).into_iter().map(|path| vec![path]).collect()

@@ -13,6 +13,7 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use killick_model::advisory::License;
+use killick_model::feed::{Archive, Form, Upstream};
 
 use super::csaf::Document;
 use super::{Input, Namespace, Provider, ReadError, Sink, files_in, folders_in, has_extension};
@@ -24,7 +25,18 @@ mod vex;
 
 pub(crate) use self::product::release;
 
-pub(super) const PROVIDER: Provider = Provider { name: "rhel", title: "Red Hat security data", find, read };
+pub(super) const PROVIDER: Provider =
+    Provider { name: "rhel", title: "Red Hat security data", upstreams: UPSTREAMS, find, read };
+
+const UPSTREAMS: &[Upstream] = &[Upstream {
+    name: "vex",
+    base: "https://security.access.redhat.com/data/csaf/v2/vex/",
+    folder: "rhel/csaf/v2/vex",
+    is_default: true,
+    max_bytes: 2 << 30,
+    notes_date: false,
+    form: Form::Changes { archive: Archive::Latest("archive_latest.txt"), documents: "", has_deletions: true },
+}];
 
 const VEX: &str = "rhel/csaf/v2/vex";
 const ADVISORIES: &str = "rhel/csaf/v2/advisories";

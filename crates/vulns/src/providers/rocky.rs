@@ -6,6 +6,7 @@
 use std::path::{Path, PathBuf};
 
 use killick_model::advisory::{Instant, License};
+use killick_model::feed::{Each, Form, Upstream};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -14,7 +15,22 @@ use super::said::{self, nevr};
 use super::updateinfo::{self, Build, Update, Vendor};
 use super::{Input, Provider, ReadError, Sink, files_in, has_extension};
 
-pub(super) const PROVIDER: Provider = Provider { name: "rocky", title: "Rocky Linux errata", find, read };
+pub(super) const PROVIDER: Provider =
+    Provider { name: "rocky", title: "Rocky Linux errata", upstreams: UPSTREAMS, find, read };
+
+const UPSTREAMS: &[Upstream] = &[Upstream {
+    name: "updateinfo",
+    base: "https://dl.rockylinux.org/pub/rocky/",
+    folder: "rocky",
+    is_default: true,
+    max_bytes: 256 << 20,
+    notes_date: false,
+    form: Form::Repositories {
+        each: Each::Number { first: 8, known: 10 },
+        paths: &["{}/BaseOS/x86_64/os", "{}/AppStream/x86_64/os", "{}/extras/x86_64/os"],
+        mirrors: None,
+    },
+}];
 
 const PAGES: &str = "rocky/api/v3/advisories";
 

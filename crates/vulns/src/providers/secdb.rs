@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use killick_model::advisory::{Advisory, Level, License, Qualifier, StatedFix, Statement, Verdict};
+use killick_model::feed::{Each, File, Form, Upstream};
 use killick_model::matching::FixState;
 use killick_model::version::Scheme;
 use killick_model::version::range::{Interval, Range};
@@ -24,6 +25,7 @@ use crate::index::Coverage;
 pub(super) const PROVIDER: Provider = Provider {
     name: "secdb",
     title: "Wolfi, Chainguard, MinimOS and SecureOS security databases",
+    upstreams: UPSTREAMS,
     find: |root: &Path| -> Vec<Vec<PathBuf>> {
         let files = |distribution: &str| {
             let paths = ["security.json", "os/security.json", "secdb.json", "secdb.json.gz"];
@@ -33,6 +35,45 @@ pub(super) const PROVIDER: Provider = Provider {
     },
     read,
 };
+
+const UPSTREAMS: &[Upstream] = &[
+    Upstream {
+        name: "wolfi",
+        base: "https://packages.wolfi.dev/os/",
+        folder: "wolfi/os",
+        is_default: false,
+        max_bytes: 256 << 20,
+        notes_date: true,
+        form: Form::Files { each: Each::Once, files: &[File::new("security.json", "security.json")] },
+    },
+    Upstream {
+        name: "chainguard",
+        base: "https://packages.cgr.dev/chainguard/",
+        folder: "chainguard",
+        is_default: false,
+        max_bytes: 256 << 20,
+        notes_date: true,
+        form: Form::Files { each: Each::Once, files: &[File::new("security.json", "security.json")] },
+    },
+    Upstream {
+        name: "minimos",
+        base: "https://packages.mini.dev/advisories/secdb/",
+        folder: "minimos",
+        is_default: false,
+        max_bytes: 256 << 20,
+        notes_date: true,
+        form: Form::Files { each: Each::Once, files: &[File::new("security.json", "security.json")] },
+    },
+    Upstream {
+        name: "secureos",
+        base: "https://security.secureos.io/v1/",
+        folder: "secureos",
+        is_default: false,
+        max_bytes: 256 << 20,
+        notes_date: true,
+        form: Form::Files { each: Each::Once, files: &[File::new("secdb.json.gz", "secdb.json.gz")] },
+    },
+];
 
 /// Who publishes in this form, and on which terms.
 pub(super) struct Publisher<'a> {

@@ -8,6 +8,7 @@
 use std::path::{Path, PathBuf};
 
 use killick_model::advisory::{Instant, License};
+use killick_model::feed::{Each, File, Form, Upstream};
 use killick_model::lifecycle::{Lifecycle, Support};
 
 use super::sink::UNDATED;
@@ -17,6 +18,7 @@ use crate::index::Coverage;
 pub(super) const PROVIDER: Provider = Provider {
     name: "support",
     title: "Debian security support status",
+    upstreams: UPSTREAMS,
     find: |root: &Path| -> Vec<Vec<PathBuf>> {
         let folder = |folder| files_in(root, folder, |name| name.starts_with(ENDED) || name.starts_with(LIMITED));
         let found = ["debian/support", "debian-security-support"].map(folder);
@@ -24,6 +26,22 @@ pub(super) const PROVIDER: Provider = Provider {
     },
     read,
 };
+
+const UPSTREAMS: &[Upstream] = &[Upstream {
+    name: "lists",
+    base: "https://salsa.debian.org/debian/debian-security-support/-/raw/master/",
+    folder: "debian/support",
+    is_default: true,
+    max_bytes: 4 << 20,
+    notes_date: false,
+    form: Form::Files {
+        each: Each::Number { first: 8, known: 13 },
+        files: &[
+            File::new("security-support-ended.deb{}", "security-support-ended.deb{}"),
+            File::new("security-support-limited.deb{}", "security-support-limited.deb{}").optional(),
+        ],
+    },
+}];
 
 const ENDED: &str = "security-support-ended";
 

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use killick_model::advisory::{Level, License, Statement};
+use killick_model::feed::{Archive, Form, Upstream};
 use killick_model::severity::Severity;
 use killick_model::version::Scheme;
 
@@ -22,7 +23,18 @@ mod product;
 
 pub(crate) use self::product::release;
 
-pub(super) const PROVIDER: Provider = Provider { name: "suse", title: "SUSE and openSUSE security data", find, read };
+pub(super) const PROVIDER: Provider =
+    Provider { name: "suse", title: "SUSE and openSUSE security data", upstreams: UPSTREAMS, find, read };
+
+const UPSTREAMS: &[Upstream] = &[Upstream {
+    name: "vex",
+    base: "https://ftp.suse.com/pub/projects/security/",
+    folder: "suse",
+    is_default: true,
+    max_bytes: 4 << 30,
+    notes_date: false,
+    form: Form::Changes { archive: Archive::Fixed("csaf-vex.tar.bz2"), documents: "csaf-vex/", has_deletions: false },
+}];
 
 const VEX: &str = "suse/csaf-vex";
 const OVAL: &str = "suse/oval";

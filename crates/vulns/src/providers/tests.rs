@@ -10,6 +10,8 @@ use super::{Input, PROVIDERS, Sink};
 use crate::index::{Index, Table};
 use crate::{BuildOptions, BuildReport, build};
 
+mod upstreams;
+
 /// Copies a feeds folder, packing every folder of records that upstreams publish as an archive.
 pub(crate) fn pack(from: &Path, to: &Path) {
     for entry in fs_err::read_dir(from).unwrap() {
@@ -36,7 +38,7 @@ pub(crate) fn pack(from: &Path, to: &Path) {
     }
 }
 
-/// Packs a folder named `….tar.zst`, `….tar.xz` or `….tar.bz2`, members in name order.
+/// Packs a folder named `….tar.zst`, `.gz`, `.xz` or `.bz2`, members in name order.
 fn pack_tar(from: &Path, to: &Path) {
     let mut archive = tar::Builder::new(Vec::new());
     let mut open = vec![from.to_owned()];
@@ -58,6 +60,13 @@ fn pack_tar(from: &Path, to: &Path) {
     let bytes = archive.into_inner().unwrap();
     let packed = match to.extension().and_then(|extension| extension.to_str()).unwrap() {
         "zst" => zstd::encode_all(bytes.as_slice(), 1).unwrap(),
+        "gz" => {
+            let mut packed = Vec::new();
+            flate2::read::GzEncoder::new(bytes.as_slice(), flate2::Compression::fast())
+                .read_to_end(&mut packed)
+                .unwrap();
+            packed
+        }
         "xz" => {
             let mut packed = Vec::new();
             liblzma::read::XzEncoder::new(bytes.as_slice(), 1).read_to_end(&mut packed).unwrap();

@@ -12,6 +12,7 @@
 use std::path::{Path, PathBuf};
 
 use killick_model::advisory::License;
+use killick_model::feed::{Each, File, Form, Upstream};
 
 use super::{Input, Namespace, Provider, ReadError, Sink, files_in, folders_in, has_extension};
 use crate::index::Coverage;
@@ -21,7 +22,24 @@ mod pocket;
 mod records;
 mod vex;
 
-pub(super) const PROVIDER: Provider = Provider { name: "ubuntu", title: "Ubuntu security data", find, read };
+pub(super) const PROVIDER: Provider =
+    Provider { name: "ubuntu", title: "Ubuntu security data", upstreams: UPSTREAMS, find, read };
+
+const UPSTREAMS: &[Upstream] = &[Upstream {
+    name: "records",
+    base: "https://security-metadata.canonical.com/",
+    folder: "ubuntu",
+    is_default: true,
+    max_bytes: 2 << 30,
+    notes_date: false,
+    form: Form::Files {
+        each: Each::Once,
+        files: &[
+            File::new("osv/osv-all.tar.xz", "osv/osv-all.tar.xz"),
+            File::new("vex/vex-all.tar.xz", "vex/vex-all.tar.xz"),
+        ],
+    },
+}];
 
 const OSV: &str = "ubuntu/osv";
 const VEX: &str = "ubuntu/vex";

@@ -77,10 +77,19 @@ impl Element {
 pub(super) fn records(
     input: &Input<'_>,
     wanted: impl Fn(&str) -> bool,
-    mut each: impl FnMut(Result<Element, String>),
+    each: impl FnMut(Result<Element, String>),
 ) -> Result<(), ReadError> {
+    records_of(input.reader()?, wanted, each).map_err(|detail| input.malformed(detail))
+}
+
+/// [`records`] of a document that is here; the error says what is wrong with it.
+pub(super) fn records_of(
+    document: impl BufRead,
+    wanted: impl Fn(&str) -> bool,
+    mut each: impl FnMut(Result<Element, String>),
+) -> Result<(), String> {
     let budget = Rc::new(Cell::new(TOKEN_BYTES));
-    let mut reader = Reader::from_reader(Metered { inner: input.reader()?, budget: Rc::clone(&budget) });
+    let mut reader = Reader::from_reader(Metered { inner: document, budget: Rc::clone(&budget) });
     reader.config_mut().allow_dangling_amp = true;
     let (mut buffer, mut depth, mut record) = (Vec::new(), 0_usize, Record::default());
     let mut has_root = false;
@@ -88,9 +97,7 @@ pub(super) fn records(
         buffer.clear();
         budget.set(TOKEN_BYTES);
         let position = reader.buffer_position();
-        let event = reader
-            .read_event_into(&mut buffer)
-            .map_err(|error| input.malformed(format!("{error} after byte {position}")))?;
+        let event = reader.read_event_into(&mut buffer).map_err(|error| format!("{error} after byte {position}"))?;
         let is_empty = matches!(event, Event::Empty(_));
         match event {
             Event::Start(start) | Event::Empty(start) => {
@@ -106,7 +113,7 @@ pub(super) fn records(
                 }
                 depth += usize::from(!is_empty);
                 if depth > MAX_DEPTH {
-                    return Err(input.malformed(format!("more than {MAX_DEPTH} elements in one another")));
+                    return Err(format!("more than {MAX_DEPTH} elements in one another"));
                 }
             }
             Event::End(_) => {
@@ -123,7 +130,7 @@ pub(super) fn records(
                 _ => {}
             },
             Event::Eof if depth == 0 && has_root => return Ok(()),
-            Event::Eof => return Err(input.malformed("it ends before its root element does")),
+            Event::Eof => return Err("it ends before its root element does".to_owned()),
             Event::Comment(_) | Event::Decl(_) | Event::PI(_) | Event::DocType(_) => {}
         }
     }
