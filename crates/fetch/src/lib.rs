@@ -17,6 +17,7 @@ pub mod documents;
 pub mod egress;
 pub mod engine;
 pub mod environment;
+pub mod feeds;
 pub mod http;
 pub mod index;
 pub mod layer;

@@ -72,6 +72,29 @@ pub enum Event<'a> {
         /// What it said.
         rate: RateLimit,
     },
+    /// The files of a provider of advisories are being fetched.
+    FeedStarted {
+        /// The provider.
+        provider: &'a str,
+    },
+    /// Bytes of one of its files arrived.
+    FeedBytes {
+        /// The provider.
+        provider: &'a str,
+        /// How many since the last report.
+        bytes: u64,
+    },
+    /// All that can be fetched of a provider is here.
+    FeedDone {
+        /// The provider.
+        provider: &'a str,
+        /// Whether any of its files changed.
+        changed: bool,
+        /// Bytes that were fetched.
+        bytes: u64,
+        /// Why not everything is here, if so.
+        error: Option<&'a str>,
+    },
     /// Something could not be read and was left out.
     Problem(&'a Problem),
 }

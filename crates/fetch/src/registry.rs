@@ -26,6 +26,7 @@ use std::time::Duration;
 use killick_model::reference::Reference;
 use secrecy::SecretSlice;
 
+pub(crate) use auth::retry_after;
 pub use certificates::usual_certificate_folders;
 pub use error::RegistryError;
 pub use rate::RateLimit;

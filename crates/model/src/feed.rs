@@ -18,6 +18,8 @@ pub struct Upstream {
     pub is_default: bool,
     /// Most bytes of one of its files.
     pub max_bytes: u64,
+    /// Hours in which it is not asked for again: for what is large and changes a little every time.
+    pub hours: u32,
     /// Whether the date that the server gives a file is noted beside it: for data that carry none of their own.
     pub notes_date: bool,
     /// How it is kept up to date.
@@ -59,13 +61,6 @@ pub enum Form {
         /// The list.
         index: &'static str,
         /// What names of wanted documents begin with, after their folders.
-        prefix: &'static str,
-    },
-    /// A file that a redirect leads to, under whose name it is kept.
-    Dated {
-        /// What is asked for.
-        file: &'static str,
-        /// What its name begins with; older files of that beginning are deleted.
         prefix: &'static str,
     },
     /// A JSON document that names a file and its checksum (`path`, `checksum`).

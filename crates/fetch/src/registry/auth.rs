@@ -219,7 +219,7 @@ fn life(expires_in: Option<u64>) -> Duration {
 }
 
 /// What `Retry-After` says (RFC 9110, section 10.2.3): seconds, or a date, which is measured from the answer's own date.
-pub(super) fn retry_after(headers: &http::HeaderMap) -> Option<Duration> {
+pub(crate) fn retry_after(headers: &http::HeaderMap) -> Option<Duration> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     if let Ok(seconds) = text.parse() {
         return Some(Duration::from_secs(seconds));

@@ -7,6 +7,7 @@ mod cloud;
 mod egress;
 mod engine;
 mod fake;
+mod feeds;
 mod hostile;
 mod indexes;
 mod local;

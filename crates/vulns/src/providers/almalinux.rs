@@ -25,6 +25,7 @@ const UPSTREAMS: &[Upstream] = &[Upstream {
     folder: "almalinux/errata",
     is_default: true,
     max_bytes: 256 << 20,
+    hours: 0,
     notes_date: false,
     form: Form::Files {
         each: Each::Number { first: 8, known: 10 },

@@ -49,6 +49,7 @@ const UPSTREAMS: &[Upstream] = &[
         folder: "alpine-secdb",
         is_default: true,
         max_bytes: 32 << 20,
+        hours: 0,
         notes_date: true,
         form: Form::Files {
             each: Each::Number { first: 3, known: 24 },
@@ -64,6 +65,7 @@ const UPSTREAMS: &[Upstream] = &[
         folder: "alpine-secdb/edge",
         is_default: true,
         max_bytes: 32 << 20,
+        hours: 0,
         notes_date: true,
         form: Form::Files {
             each: Each::Once,
@@ -76,6 +78,7 @@ const UPSTREAMS: &[Upstream] = &[
         folder: "security-rejections",
         is_default: true,
         max_bytes: 8 << 20,
+        hours: 0,
         notes_date: false,
         form: Form::Files {
             each: Each::Once,

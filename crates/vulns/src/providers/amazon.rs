@@ -23,6 +23,7 @@ const UPSTREAMS: &[Upstream] = &[
         folder: "amazon/2",
         is_default: true,
         max_bytes: 128 << 20,
+        hours: 0,
         notes_date: false,
         form: Form::Repositories { each: Each::Once, paths: &["core/latest/x86_64"], mirrors: Some("mirror.list") },
     },
@@ -32,6 +33,7 @@ const UPSTREAMS: &[Upstream] = &[
         folder: "amazon/2",
         is_default: true,
         max_bytes: 128 << 20,
+        hours: 0,
         notes_date: false,
         form: Form::Repositories {
             each: Each::Topic("extras-catalog.json"),
@@ -45,6 +47,7 @@ const UPSTREAMS: &[Upstream] = &[
         folder: "amazon/2023",
         is_default: true,
         max_bytes: 128 << 20,
+        hours: 0,
         notes_date: false,
         form: Form::Repositories {
             each: Each::Once,

@@ -32,6 +32,7 @@ const UPSTREAMS: &[Upstream] = &[Upstream {
     folder: "arch",
     is_default: true,
     max_bytes: 64 << 20,
+    hours: 0,
     notes_date: true,
     form: Form::Files { each: Each::Once, files: &[File::new("all.json", "all.json")] },
 }];

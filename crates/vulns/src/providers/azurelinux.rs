@@ -28,6 +28,7 @@ const UPSTREAMS: &[Upstream] = &[Upstream {
     folder: "azurelinux",
     is_default: true,
     max_bytes: 256 << 20,
+    hours: 0,
     notes_date: false,
     form: Form::Files {
         each: Each::Once,

@@ -27,6 +27,7 @@ const UPSTREAMS: &[Upstream] = &[Upstream {
     folder: "bottlerocket",
     is_default: true,
     max_bytes: 32 << 20,
+    hours: 0,
     notes_date: false,
     form: Form::Files { each: Each::Once, files: &[File::new("updateinfo.xml.gz", "updateinfo.xml.gz")] },
 }];

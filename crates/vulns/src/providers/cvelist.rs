@@ -39,6 +39,7 @@ const UPSTREAMS: &[Upstream] = &[Upstream {
     folder: "cvelist-v5",
     is_default: false,
     max_bytes: 4 << 30,
+    hours: 0,
     notes_date: false,
     form: Form::Releases,
 }];

@@ -48,6 +48,7 @@ const UPSTREAMS: &[Upstream] = &[
         folder: "debian",
         is_default: true,
         max_bytes: 512 << 20,
+        hours: 0,
         notes_date: true,
         form: Form::Files { each: Each::Once, files: &[File::new("json", "tracker.json")] },
     },
@@ -57,6 +58,7 @@ const UPSTREAMS: &[Upstream] = &[
         folder: "debian",
         is_default: true,
         max_bytes: 256 << 20,
+        hours: 0,
         notes_date: false,
         form: Form::Files {
             each: Each::Once,

@@ -40,6 +40,7 @@ const UPSTREAMS: &[Upstream] = &[Upstream {
     folder: "debian-elts",
     is_default: false,
     max_bytes: 512 << 20,
+    hours: 0,
     notes_date: true,
     form: Form::Files { each: Each::Once, files: &[File::new("json", "tracker.json")] },
 }];

@@ -35,6 +35,7 @@ const UPSTREAMS: &[Upstream] = &[Upstream {
     folder: "eol",
     is_default: true,
     max_bytes: 64 << 20,
+    hours: 0,
     notes_date: true,
     form: Form::Files { each: Each::Once, files: &[File::new("full", "full")] },
 }];

@@ -6,7 +6,7 @@
 use std::path::{Path, PathBuf};
 
 use killick_model::advisory::{AdvisoryStatus, Enrichment, Instant, License};
-use killick_model::feed::{Form, Upstream};
+use killick_model::feed::{Each, File, Form, Upstream};
 
 use super::sink::UNDATED;
 use super::{Input, Namespace, Provider, ReadError, Sink, files_in};
@@ -29,8 +29,12 @@ const UPSTREAMS: &[Upstream] = &[Upstream {
     folder: "epss",
     is_default: true,
     max_bytes: 64 << 20,
+    hours: 0,
     notes_date: false,
-    form: Form::Dated { file: "epss_scores-current.csv.gz", prefix: "epss_scores-" },
+    form: Form::Files {
+        each: Each::Once,
+        files: &[File::new("epss_scores-current.csv.gz", "epss_scores-current.csv.gz")],
+    },
 }];
 
 fn read(input: &Input<'_>, sink: &mut Sink) -> Result<(), ReadError> {

@@ -26,6 +26,7 @@ const UPSTREAMS: &[Upstream] = &[
         folder: "fedora/updates",
         is_default: true,
         max_bytes: 256 << 20,
+        hours: 0,
         notes_date: false,
         form: Form::Repositories {
             each: Each::Number { first: 42, known: 44 },
@@ -39,6 +40,7 @@ const UPSTREAMS: &[Upstream] = &[
         folder: "fedora/epel",
         is_default: true,
         max_bytes: 256 << 20,
+        hours: 0,
         notes_date: false,
         form: Form::Repositories {
             each: Each::Number { first: 8, known: 10 },

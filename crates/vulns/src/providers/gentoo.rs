@@ -41,6 +41,7 @@ const UPSTREAMS: &[Upstream] = &[Upstream {
     folder: "gentoo",
     is_default: true,
     max_bytes: 256 << 20,
+    hours: 0,
     notes_date: false,
     form: Form::Files { each: Each::Once, files: &[File::new("glsa-master.tar.gz", "glsa.tar.gz")] },
 }];

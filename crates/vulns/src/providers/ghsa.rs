@@ -31,6 +31,7 @@ const UPSTREAMS: &[Upstream] = &[Upstream {
     folder: "",
     is_default: false,
     max_bytes: 2 << 30,
+    hours: 0,
     notes_date: false,
     form: Form::Files { each: Each::Once, files: &[File::new("main", "advisory-database.tar.gz")] },
 }];

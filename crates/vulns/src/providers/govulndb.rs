@@ -33,6 +33,7 @@ const UPSTREAMS: &[Upstream] = &[Upstream {
     folder: "govulndb",
     is_default: false,
     max_bytes: 256 << 20,
+    hours: 0,
     notes_date: false,
     form: Form::Files { each: Each::Once, files: &[File::new("vulndb.zip", "vulndb.zip")] },
 }];

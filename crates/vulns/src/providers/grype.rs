@@ -47,6 +47,7 @@ const UPSTREAMS: &[Upstream] = &[Upstream {
     folder: "grype",
     is_default: false,
     max_bytes: 2 << 30,
+    hours: 0,
     notes_date: false,
     form: Form::Pointer { file: "latest.json", prefix: "vulnerability-db_v6" },
 }];

@@ -28,6 +28,7 @@ const UPSTREAMS: &[Upstream] = &[Upstream {
     folder: "kev",
     is_default: true,
     max_bytes: 64 << 20,
+    hours: 0,
     notes_date: false,
     form: Form::Files {
         each: Each::Once,

@@ -46,6 +46,7 @@ const UPSTREAMS: &[Upstream] = &[
         folder: "nvd",
         is_default: true,
         max_bytes: 512 << 20,
+        hours: 6 * 24,
         notes_date: false,
         form: Form::Files {
             each: Each::Year { first: 2002 },
@@ -58,6 +59,7 @@ const UPSTREAMS: &[Upstream] = &[
         folder: "nvd",
         is_default: true,
         max_bytes: 512 << 20,
+        hours: 0,
         notes_date: false,
         form: Form::Files {
             each: Each::Once,
@@ -70,6 +72,7 @@ const UPSTREAMS: &[Upstream] = &[
         folder: "nvd/pages",
         is_default: false,
         max_bytes: 64 << 20,
+        hours: 0,
         notes_date: false,
         form: Form::Windows,
     },

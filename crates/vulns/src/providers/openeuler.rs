@@ -36,6 +36,7 @@ const UPSTREAMS: &[Upstream] = &[Upstream {
     folder: "openeuler/cvrf/cvrf",
     is_default: false,
     max_bytes: 16 << 20,
+    hours: 0,
     notes_date: false,
     form: Form::Listing { index: "index.txt", prefix: "cvrf-openEuler-SA-" },
 }];

@@ -29,6 +29,7 @@ const UPSTREAMS: &[Upstream] = &[Upstream {
     folder: "oracle/oval",
     is_default: true,
     max_bytes: 512 << 20,
+    hours: 0,
     notes_date: false,
     form: Form::Files {
         each: Each::Once,

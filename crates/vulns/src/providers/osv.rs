@@ -73,7 +73,16 @@ const UPSTREAMS: &[Upstream] = &[
 ];
 
 const fn bucket(name: &'static str, base: &'static str, folder: &'static str) -> Upstream {
-    Upstream { name, base, folder, is_default: true, max_bytes: 4 << 30, notes_date: false, form: Form::Bucket }
+    Upstream {
+        name,
+        base,
+        folder,
+        is_default: true,
+        max_bytes: 4 << 30,
+        hours: 0,
+        notes_date: false,
+        form: Form::Bucket,
+    }
 }
 
 #[derive(Deserialize)]

@@ -25,6 +25,7 @@ const UPSTREAMS: &[Upstream] = &[Upstream {
     folder: "photon",
     is_default: true,
     max_bytes: 128 << 20,
+    hours: 0,
     notes_date: true,
     form: Form::Files {
         each: Each::Number { first: 1, known: 5 },

@@ -34,6 +34,7 @@ const UPSTREAMS: &[Upstream] = &[Upstream {
     folder: "rhel/csaf/v2/vex",
     is_default: true,
     max_bytes: 2 << 30,
+    hours: 0,
     notes_date: false,
     form: Form::Changes { archive: Archive::Latest("archive_latest.txt"), documents: "", has_deletions: true },
 }];

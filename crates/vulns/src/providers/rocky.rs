@@ -24,6 +24,7 @@ const UPSTREAMS: &[Upstream] = &[Upstream {
     folder: "rocky",
     is_default: true,
     max_bytes: 256 << 20,
+    hours: 0,
     notes_date: false,
     form: Form::Repositories {
         each: Each::Number { first: 8, known: 10 },

@@ -33,6 +33,7 @@ const UPSTREAMS: &[Upstream] = &[Upstream {
     folder: "debian/support",
     is_default: true,
     max_bytes: 4 << 20,
+    hours: 0,
     notes_date: false,
     form: Form::Files {
         each: Each::Number { first: 8, known: 13 },

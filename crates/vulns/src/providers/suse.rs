@@ -32,6 +32,7 @@ const UPSTREAMS: &[Upstream] = &[Upstream {
     folder: "suse",
     is_default: true,
     max_bytes: 4 << 30,
+    hours: 0,
     notes_date: false,
     form: Form::Changes { archive: Archive::Fixed("csaf-vex.tar.bz2"), documents: "csaf-vex/", has_deletions: false },
 }];

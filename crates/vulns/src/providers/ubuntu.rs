@@ -31,6 +31,7 @@ const UPSTREAMS: &[Upstream] = &[Upstream {
     folder: "ubuntu",
     is_default: true,
     max_bytes: 2 << 30,
+    hours: 0,
     notes_date: false,
     form: Form::Files {
         each: Each::Once,

@@ -46,9 +46,6 @@ fn fetched(upstream: &Upstream) -> Vec<Vec<(String, String)>> {
         }
         Form::Bucket => vec![vec![file("all.zip"), file("records/X-1.json")]],
         Form::Listing { prefix, .. } => vec![vec![file(&format!("2026/{prefix}2026-1001.xml"))]],
-        Form::Dated { prefix, .. } => {
-            ["2026-11-28", "current"].map(|day| vec![file(&format!("{prefix}{day}.csv.gz"))]).to_vec()
-        }
         Form::Pointer { prefix, .. } => {
             vec![vec![file(&format!("{prefix}.1.9_2026-11-28T00:00:00Z_1790000000.tar.zst"))]]
         }
@@ -57,7 +54,7 @@ fn fetched(upstream: &Upstream) -> Vec<Vec<(String, String)>> {
                 .map(|name| file(&format!("2026-11-{name}")))
                 .to_vec(),
         ],
-        Form::Windows => vec![vec![file("2026-11-28T100000Z-00000.json")]],
+        Form::Windows => vec![vec![file("20261128T100000Z-0000000.json")]],
     }
 }
 
