@@ -23,6 +23,7 @@ pub use self::format::{Coverage, FORMAT, Manifest, Segment, Table};
 use self::source::Source;
 
 mod cache;
+pub(crate) mod difference;
 pub(crate) mod entries;
 mod error;
 pub(crate) mod format;
@@ -44,7 +45,7 @@ pub struct Index {
 }
 
 /// Takes the key and the encoded records of one entry.
-type Visit<'a> = dyn FnMut(&str, &[u8]) -> Result<(), IndexError> + 'a;
+pub(crate) type Visit<'a> = dyn FnMut(&str, &[u8]) -> Result<(), IndexError> + 'a;
 
 impl Index {
     /// Opens the index file at `path`, reading nothing but its manifest.
@@ -166,7 +167,8 @@ impl Index {
         Ok(())
     }
 
-    fn visit_entries(&self, segment: usize, table: Table, visit: &mut Visit<'_>) -> Result<(), IndexError> {
+    /// Calls `visit` with key and encoded records of every entry of a table, ascending.
+    pub(crate) fn visit_entries(&self, segment: usize, table: Table, visit: &mut Visit<'_>) -> Result<(), IndexError> {
         let directory = self.directory(segment)?;
         for (at, blocks) in directory.tables.iter().enumerate().filter(|(_, blocks)| blocks.table == table) {
             for (number, block) in blocks.blocks.iter().enumerate() {
@@ -255,7 +257,7 @@ impl Index {
         Ok(bytes)
     }
 
-    fn corrupt(&self, segment: usize, part: &str, detail: &str) -> IndexError {
+    pub(crate) fn corrupt(&self, segment: usize, part: &str, detail: &str) -> IndexError {
         let label = self.manifest.segments.get(segment).map(Segment::label).unwrap_or_default();
         IndexError::Corrupt { index: self.name.clone(), part: format!("{part} of {label}"), detail: detail.to_owned() }
     }

@@ -15,6 +15,7 @@ pub use self::status::{SourceStatus, Status, status};
 
 mod build;
 mod explain;
+pub mod fleet;
 pub mod index;
 pub mod lifecycle;
 mod matching;

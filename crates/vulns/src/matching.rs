@@ -25,13 +25,13 @@ use crate::namespaces;
 
 pub(crate) mod class;
 pub(crate) mod finding;
-mod identity;
+pub(crate) mod identity;
 mod knowledge;
 mod linkage;
 pub(crate) mod opinion;
 pub(crate) mod outcome;
 mod ownership;
-mod query;
+pub(crate) mod query;
 mod recent;
 #[cfg(test)]
 mod tests;

@@ -2,6 +2,8 @@
 //!
 //! A value is the postcard encoding of a list of records.
 
+use std::ops::Range;
+
 /// Appends one entry.
 pub(crate) fn append(block: &mut Vec<u8>, key: &str, value: &[u8]) {
     append_len(block, key.len());
@@ -20,6 +22,9 @@ pub(crate) fn append_len(block: &mut Vec<u8>, mut len: usize) {
     block.push((len & 0x7f) as u8);
 }
 
+/// Where a key and its value are.
+pub(crate) type Place = (Range<usize>, Range<usize>);
+
 /// Walks over the entries of a block; ends with an error where the bytes make no sense.
 pub(crate) struct Entries<'a> {
     rest: &'a [u8],
@@ -28,6 +33,20 @@ pub(crate) struct Entries<'a> {
 impl<'a> Entries<'a> {
     pub(crate) fn new(block: &'a [u8]) -> Self {
         Self { rest: block }
+    }
+
+    /// Where key and value of the next entry are in a block of `block_bytes`.
+    pub(crate) fn next_place(&mut self, block_bytes: usize) -> Option<Result<Place, Malformed>> {
+        if self.rest.is_empty() {
+            return None;
+        }
+        let mut place = || {
+            let bytes = self.take()?.len();
+            let end = block_bytes.checked_sub(self.rest.len())?;
+            Some(end.checked_sub(bytes)?..end)
+        };
+        let found = place().and_then(|key| Some((key, place()?)));
+        Some(found.ok_or(Malformed))
     }
 
     fn take(&mut self) -> Option<&'a [u8]> {

@@ -166,7 +166,7 @@ fn is_last(key: &str, value_bytes: usize) -> bool {
 }
 
 /// A record that remembers since when it is known.
-trait Dated: Serialize + DeserializeOwned + PartialEq {
+pub(crate) trait Dated: Serialize + DeserializeOwned + PartialEq {
     fn known_since(&mut self) -> &mut Instant;
 }
 

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 
 use killick_model::package::{Package, PackageDetails, PackageKind};
 
-use super::opinion;
+use super::{opinion, outcome};
 
 /// One package standing for all that are equal to it.
 #[derive(Debug, Clone, Copy)]
@@ -28,6 +28,7 @@ struct Key<'a> {
     group: Option<&'a str>,
     named: bool,
     private: bool,
+    unknown_base: bool,
     toolchain: Option<&'a str>,
     cpes: &'a [String],
     /// Of a package that is of another distribution than the image.
@@ -36,9 +37,7 @@ struct Key<'a> {
 
 /// Distinct identities with the positions of their packages, in an order that keeps look-ups close together.
 pub(crate) fn group(packages: &[Package]) -> Vec<(Identity<'_>, Vec<usize>)> {
-    // One that somebody only claims stands for no program that is there.
-    let is_stdlib = |package: &Package| package.kind == PackageKind::Go && package.name == "stdlib";
-    let has_stdlib = packages.iter().any(|package| is_stdlib(package) && package.evidence.is_installed());
+    let has_stdlib = has_stdlib(packages);
     let mut found: HashMap<Key<'_>, (Identity<'_>, Vec<usize>)> = HashMap::with_capacity(packages.len());
     for (at, package) in packages.iter().enumerate() {
         let toolchain = toolchain(package).filter(|_| !has_stdlib);
@@ -53,11 +52,21 @@ pub(crate) fn group(packages: &[Package]) -> Vec<(Identity<'_>, Vec<usize>)> {
     groups.into_iter().map(|(_, group)| group).collect()
 }
 
+/// Whether a package stands for the standard library of Go. One that somebody only claims stands for no program that is
+/// there.
+pub(crate) fn has_stdlib(packages: &[Package]) -> bool {
+    let is_stdlib = |package: &Package| package.kind == PackageKind::Go && package.name == "stdlib";
+    packages.iter().any(|package| is_stdlib(package) && package.evidence.is_installed())
+}
+
 fn key<'a>(package: &'a Package, toolchain: Option<&'a str>) -> Key<'a> {
     let (group, named) = match &package.details {
         PackageDetails::Java { group, pom_properties, .. } => (group.as_deref(), pom_properties.is_some()),
         PackageDetails::Rpm { module, .. } => (module.as_deref(), false),
         PackageDetails::Portage { slot, .. } => (slot.as_deref(), false),
+        PackageDetails::Published { namespace, .. } if package.kind == PackageKind::Hex => {
+            (namespace.as_deref(), false)
+        }
         _ => (None, false),
     };
     Key {
@@ -70,6 +79,7 @@ fn key<'a>(package: &'a Package, toolchain: Option<&'a str>) -> Key<'a> {
         group,
         named,
         private: opinion::is_private(package),
+        unknown_base: outcome::is_of_unknown_base(package),
         toolchain,
         cpes: if package.kind.is_os() { &[] } else { &package.cpes },
         distribution: package.distribution.as_ref().map(|distribution| {
@@ -78,7 +88,7 @@ fn key<'a>(package: &'a Package, toolchain: Option<&'a str>) -> Key<'a> {
     }
 }
 
-fn toolchain(package: &Package) -> Option<&str> {
+pub(crate) fn toolchain(package: &Package) -> Option<&str> {
     match &package.details {
         PackageDetails::Go { main: true, toolchain, .. } => toolchain.as_deref(),
         _ => None,

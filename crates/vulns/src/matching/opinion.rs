@@ -68,7 +68,7 @@ pub(crate) fn opinions(
 }
 
 /// Never published: whoever has the name in a registry, it is another package.
-pub(super) fn is_private(package: &Package) -> bool {
+pub(crate) fn is_private(package: &Package) -> bool {
     matches!(package.details, PackageDetails::Npm { is_private: true, .. })
 }
 

@@ -89,7 +89,7 @@ pub(crate) fn outcome(
 
 /// Whether the version of a main module of Go is a revision that comes after nobody knows which version: it would be
 /// before every fix. The toolchain writes so too, where it sees no tags.
-fn is_of_unknown_base(package: &Package) -> bool {
+pub(super) fn is_of_unknown_base(package: &Package) -> bool {
     let PackageDetails::Go { main: true, version_from, .. } = &package.details else { return false };
     version_from.as_deref() == Some("vcs.revision") || package.version.starts_with("v0.0.0-")
 }

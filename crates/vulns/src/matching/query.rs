@@ -11,8 +11,8 @@ use super::identity::Identity;
 use crate::names;
 
 /// A name to look up, and the version to hold against what is found.
-pub(super) struct Query<'a> {
-    pub(super) name: Cow<'a, str>,
+pub(crate) struct Query<'a> {
+    pub(crate) name: Cow<'a, str>,
     pub(super) version: Cow<'a, str>,
     pub(super) confidence: Confidence,
     pub(super) epoch: Epoch,
@@ -21,7 +21,7 @@ pub(super) struct Query<'a> {
 }
 
 /// The names of a distribution package: its source package, and itself.
-pub(super) fn os(package: &Package) -> Vec<Query<'_>> {
+pub(crate) fn os(package: &Package) -> Vec<Query<'_>> {
     let (name, version) = (package.name.as_str(), package.version.as_str());
     let source = package.source_name();
     let source_version = match &package.source {
@@ -107,7 +107,7 @@ fn latest(version: &str) -> Cow<'_, str> {
 }
 
 /// The names of a language package.
-pub(super) fn language<'a>(ecosystem: &str, identity: &Identity<'a>) -> Vec<Query<'a>> {
+pub(crate) fn language<'a>(ecosystem: &str, identity: &Identity<'a>) -> Vec<Query<'a>> {
     let package = identity.package;
     let query = |name: Cow<'a, str>, version: Cow<'a, str>| Query {
         name,
