@@ -25,8 +25,13 @@ pub struct BuildOptions<'a> {
     pub audience: Audience,
     /// Relative paths, or beginnings of them, that are left out, such as `osv/Wolfi`.
     pub exclude: &'a [String],
+    /// Names of providers that are left out.
+    pub without: &'a [String],
     /// The index to be replaced: what it knew already stays known since then.
     pub previous: Option<&'a Index>,
+    /// Names of providers of which not every file is here. Given them, sources of the index to be replaced are taken
+    /// over as they are where nothing new is here: those of providers that have no file at all, and of these.
+    pub keep: Option<&'a [String]>,
 }
 
 /// Who will get an index.
@@ -101,6 +106,9 @@ impl Hint for BuildError {
     }
 }
 
+/// Kind of the problem that a file, and all its unit, was left out.
+const UNREADABLE: &str = "unreadable-feed";
+
 /// Files that one provider reads together.
 struct Unit {
     provider: &'static Provider,
@@ -112,7 +120,7 @@ struct Unit {
 ///
 /// A feed that breaks off is left out, with what it would replace staying out too; the report says so.
 pub fn build(roots: &[PathBuf], out: &Path, options: &BuildOptions<'_>) -> Result<BuildReport, BuildError> {
-    let units = find(roots, options.exclude);
+    let units = find(roots, options);
     let shown = || roots.iter().map(|root| format!("`{}`", root.display())).collect::<Vec<_>>().join(", ");
     if units.is_empty() {
         return Err(BuildError::NothingFound { roots: shown() });
@@ -151,17 +159,20 @@ pub fn build(roots: &[PathBuf], out: &Path, options: &BuildOptions<'_>) -> Resul
             Ok((segment, bytes))
         })
         .collect();
-    let manifest = write_file(out, built, finished?)?;
+    let mut finished = finished?;
+    finished.extend(kept(&finished, &inputs, options)?);
+    finished.sort_by(|(a, _), (b, _)| (&a.provider, &a.namespace).cmp(&(&b.provider, &b.namespace)));
+    let manifest = write_file(out, built, finished)?;
     let size_bytes =
         fs_err::metadata(out).map_err(|source| IndexError::Write { index: out.display().to_string(), source })?.len();
     Ok(BuildReport { built, size_bytes, segments: manifest.segments, inputs })
 }
 
-fn find(roots: &[PathBuf], exclude: &[String]) -> Vec<Unit> {
-    let wanted = |path: &Path| !exclude.iter().any(|prefix| path.starts_with(prefix));
+fn find(roots: &[PathBuf], options: &BuildOptions<'_>) -> Vec<Unit> {
+    let wanted = |path: &Path| !options.exclude.iter().any(|prefix| path.starts_with(prefix));
     let mut units = Vec::new();
     for root in roots {
-        for provider in PROVIDERS {
+        for provider in PROVIDERS.iter().filter(|provider| !is_named(options.without, provider.name)) {
             for mut paths in (provider.find)(root) {
                 paths.retain(|path| wanted(path));
                 if !paths.is_empty() {
@@ -171,6 +182,34 @@ fn find(roots: &[PathBuf], exclude: &[String]) -> Vec<Unit> {
         }
     }
     units
+}
+
+fn is_named(names: &[String], name: &str) -> bool {
+    names.iter().any(|named| named == name)
+}
+
+/// Segments of the index to be replaced that nothing here replaces.
+fn kept(
+    new: &[(Segment, Vec<u8>)],
+    inputs: &[InputReport],
+    options: &BuildOptions<'_>,
+) -> Result<Vec<(Segment, Vec<u8>)>, IndexError> {
+    let (Some(previous), Some(incomplete)) = (options.previous, options.keep) else { return Ok(Vec::new()) };
+    let is_broken = |name: &str| {
+        let of_it = inputs.iter().filter(|input| input.provider == name);
+        of_it.flat_map(|input| &input.problems).any(|problem| problem.kind == UNREADABLE)
+    };
+    let is_wanted = |segment: &Segment| {
+        let mine = || new.iter().map(|(segment, _)| segment).filter(|other| other.provider == segment.provider);
+        let is_replaced = mine().any(|other| other.namespace == segment.namespace);
+        let is_incomplete = is_named(incomplete, &segment.provider) || is_broken(&segment.provider);
+        !is_replaced
+            && (mine().next().is_none() || is_incomplete)
+            && !is_named(options.without, &segment.provider)
+            && (options.audience == Audience::Own || segment.license.may_ship())
+    };
+    let segments = previous.manifest().segments.iter().enumerate().filter(|(_, segment)| is_wanted(segment));
+    segments.map(|(at, segment)| Ok((segment.clone(), previous.segment_bytes(at)?))).collect()
 }
 
 struct UnitResult {
@@ -206,7 +245,7 @@ fn read_unit(unit: &Unit, audience: Audience) -> UnitResult {
         if let Err(error) = outcome {
             tracing::warn!(feed.name = unit.provider.name, "left out: {error}");
             let message = with_causes(&error);
-            report.problems.push(Problem::new("unreadable-feed", input.label(), message));
+            report.problems.push(Problem::new(UNREADABLE, input.label(), message));
             inputs.push(report);
             return UnitResult { segments: Vec::new(), inputs };
         }
@@ -278,17 +317,4 @@ fn digest(path: &Path) -> io::Result<[u8; 32]> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::join;
-
-    #[test]
-    fn many_inputs_are_one_entry() {
-        let inputs = |count: u8| (0..count).map(|at| (format!("x/y/{at}.json"), [at; 32])).collect::<Vec<_>>();
-        assert_eq!(join(inputs(3)), inputs(3));
-        let joined = join(inputs(100));
-        assert_eq!(joined.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), ["x/y and 100 files"]);
-        let mut other = inputs(100);
-        other[50].1 = [0; 32];
-        assert_ne!(join(other), joined, "each file counts");
-    }
-}
+mod tests;

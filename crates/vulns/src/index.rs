@@ -167,6 +167,19 @@ impl Index {
         Ok(())
     }
 
+    /// The bytes of segment number `segment` as they are in the file, after checking every block of them.
+    pub(crate) fn segment_bytes(&self, segment: usize) -> Result<Vec<u8>, IndexError> {
+        for (at, blocks) in self.directory(segment)?.tables.iter().enumerate() {
+            for (number, block) in blocks.blocks.iter().enumerate() {
+                self.block(segment, at, number, block)?;
+            }
+        }
+        let Some(info) = self.manifest.segments.get(segment) else { return Ok(Vec::new()) };
+        let corrupt = |detail: &str| self.corrupt(segment, "bytes", detail);
+        let len = info.end().and_then(|end| end.checked_sub(info.offset)).ok_or_else(|| corrupt("it lies nowhere"))?;
+        self.source.read(info.offset, len).map_err(|error| corrupt(&error.to_string()))
+    }
+
     /// Calls `visit` with key and encoded records of every entry of a table, ascending.
     pub(crate) fn visit_entries(&self, segment: usize, table: Table, visit: &mut Visit<'_>) -> Result<(), IndexError> {
         let directory = self.directory(segment)?;
