@@ -1,4 +1,4 @@
-//! What is attached to an image: SBOMs, attestations and signatures are read, and what they say is told as theirs.
+//! What is attached to an image: SBOMs, VEX documents, attestations and signatures are read, and what they say is told as theirs.
 //!
 //! Forms: in-toto statements (attestation/spec/v1/statement.md), bare as `BuildKit` attaches them, in DSSE envelopes
 //! (secure-systems-lab/dsse, envelope.md) as cosign does, or in Sigstore bundles (sigstore/protobuf-specs,
@@ -33,6 +33,12 @@ const TOTAL: u64 = 4;
 
 /// Package URLs that are told of one SBOM.
 const TOLD: usize = 20_000;
+
+/// Bytes of one VEX document that is told. It goes into every report of the image.
+const VEX_BYTES: usize = 1 << 20;
+
+/// VEX documents that are told of one image.
+const VEX_DOCUMENTS: usize = 32;
 
 /// What was read.
 #[derive(Debug, Default)]
@@ -74,6 +80,12 @@ pub(crate) fn read(image: &StagedImage, limits: &Limits) -> Read {
             }
         }
         read.attachments.push(attachment);
+    }
+    let documents = read.attachments.iter_mut().flat_map(|attachment| &mut attachment.documents);
+    for document in documents.filter(|document| document.vex.is_some()).skip(VEX_DOCUMENTS) {
+        let message = format!("more than {VEX_DOCUMENTS} attached VEX documents: it is not told");
+        read.problems.push(Problem::new("limit-attachments", document.digest.to_string(), message));
+        document.vex = None;
     }
     let layer = u32::try_from(image.layers.len().saturating_sub(1)).unwrap_or(u32::MAX);
     for package in &mut read.packages {
@@ -133,6 +145,20 @@ pub fn describe(
         return problem("attachment-subject", message.to_owned());
     }
     document.predicate_type = statement.predicate_type;
+    if form == Form::Vex || document.predicate_type.as_deref().is_some_and(kinds::is_vex_predicate) {
+        match std::str::from_utf8(&statement.payload) {
+            Ok(text) if text.len() <= VEX_BYTES => document.vex = Some(text.to_owned()),
+            Ok(text) => {
+                let message = format!(
+                    "the attached VEX document has {} bytes, more than {VEX_BYTES}: it is not told",
+                    text.len()
+                );
+                problem("limit-attachment-bytes", message);
+            }
+            Err(_) => problem("malformed-attachment", "the attached VEX document is no text".to_owned()),
+        }
+        return;
+    }
     let Some(location) = ImagePath::new(format!("attached:{}", document.digest).as_bytes()) else { return };
     let sbom = match form {
         Form::Sbom => attached::read(bytes, &location, limits),

@@ -5,6 +5,7 @@
 
 mod check;
 mod db;
+mod decisions;
 mod explain;
 mod image;
 mod inspections;

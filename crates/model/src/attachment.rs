@@ -71,6 +71,8 @@ pub enum DocumentKind {
     Attestation,
     /// A list of what is in the image.
     Sbom,
+    /// What somebody says about vulnerabilities of the image.
+    Vex,
     /// Anything else; it is not read.
     #[default]
     Other,
@@ -138,6 +140,9 @@ pub struct Document {
     /// URLs of the packages that this SBOM claims.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub packages: Vec<String>,
+    /// The VEX document that it is or attests, as it is: whether it counts is decided where vulnerabilities are judged.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vex: Option<String>,
     /// As written, but for long ones.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub annotations: BTreeMap<String, String>,
@@ -155,6 +160,7 @@ impl Document {
             predicate_type: None,
             sbom: None,
             packages: Vec::new(),
+            vex: None,
             annotations: BTreeMap::new(),
         }
     }

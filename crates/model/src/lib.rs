@@ -29,3 +29,4 @@ pub mod severity;
 pub mod tree;
 pub mod verification;
 pub mod version;
+pub mod vex;

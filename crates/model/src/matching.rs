@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::package::{Package, PackageId};
 use crate::problem::Problem;
 use crate::severity::{Cvss, Severity};
+use crate::vex::{VexClaim, VexDocument};
 
 /// Kind of the problem that there are no data for packages of which none is there: documents claim them, or lock files
 /// ask for them.
@@ -19,6 +20,9 @@ pub struct Matches {
     /// What was considered and does not apply although some source says it might, with the reason.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub suppressed: Vec<Suppressed>,
+    /// The VEX documents that were held against them, trusted or not.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub vex: Vec<VexDocument>,
     /// What could not be judged: a version that cannot be compared, a distribution without data.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub problems: Vec<Problem>,
@@ -42,6 +46,9 @@ pub struct Match {
     /// All CVSS ratings, the vendor's first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub cvss: Vec<Cvss>,
+    /// The severity by each source, in the order in which they count: the first is the rating that counts.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ratings: Vec<SourceRating>,
     /// Whether, and with which version, it is fixed.
     pub fix: Fix,
     /// Where to read about it.
@@ -53,8 +60,32 @@ pub struct Match {
     /// Probability of exploitation in the next 30 days, 0 to 1 (EPSS).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub epss: Option<f64>,
+    /// The package does harm on purpose.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub malicious: bool,
+    /// How urgent it is, 0 to 100: the order in which people look at matches.
+    #[serde(default)]
+    pub risk: f64,
+    /// What VEX documents say of it, the deciding one first. Those that are not trusted change nothing.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub claims: Vec<VexClaim>,
     /// Why it matched: one entry per statement that says affected, the deciding one first; never empty.
     pub evidence: Vec<Evidence>,
+}
+
+/// The severity of a vulnerability by one source.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SourceRating {
+    /// Who rated: `nvd`, `ghsa`, `debian`, … .
+    pub source: String,
+    /// How bad it is, as the source says, or as follows from its score.
+    pub severity: Severity,
+    /// Version of the CVSS that it follows from; `None` for a word.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cvss_version: Option<String>,
+    /// Base score, 0 to 10.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base: Option<f64>,
 }
 
 impl Match {
@@ -185,6 +216,9 @@ pub struct Suppressed {
     pub reason: SuppressionReason,
     /// The statement that decided, and what was compared.
     pub evidence: Evidence,
+    /// The VEX document's word, where that is the reason.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub claim: Option<VexClaim>,
 }
 
 /// Why a statement does not count.
@@ -205,6 +239,8 @@ pub enum SuppressionReason {
     NoAffectedCode,
     /// The program does not link the flawed functions.
     NotLinked,
+    /// A trusted VEX document says that it is not affected, or fixed.
+    Vex,
 }
 
 #[cfg(test)]

@@ -11,8 +11,10 @@ use killick_model::matching::Matches;
 use killick_model::problem::Problem;
 use serde::{Deserialize, Serialize};
 
+mod csaf_vex_json;
 mod cyclonedx_json;
 mod json;
+mod openvex_json;
 mod sarif;
 mod table;
 
@@ -31,6 +33,8 @@ pub struct Report<'a> {
     pub unsupported: &'a [Unsupported],
     /// What the matches rest on.
     pub knowledge: Option<&'a Knowledge>,
+    /// Who issues VEX documents made of it: a name, and in angle brackets an address that is theirs.
+    pub author: Option<&'a str>,
     /// Version of Killick.
     pub tool_version: &'a str,
     /// The instant the report speaks for.
@@ -136,7 +140,7 @@ pub const FORMATS: &[Format] = &[
     },
     Format {
         name: "cyclonedx-json",
-        description: "CycloneDX 1.6, with vulnerabilities where they were asked for",
+        description: "CycloneDX 1.6, with vulnerabilities and their analysis (VEX) where they were asked for",
         media_type: "application/vnd.cyclonedx+json; version=1.6",
         render: cyclonedx_json::render,
         render_index: cyclonedx_json::render_index,
@@ -147,6 +151,20 @@ pub const FORMATS: &[Format] = &[
         media_type: "application/sarif+json",
         render: sarif::render,
         render_index: sarif::render_index,
+    },
+    Format {
+        name: "openvex-json",
+        description: "OpenVEX 0.2.0: what is known of each vulnerability of each package",
+        media_type: "application/vnd.openvex+json",
+        render: openvex_json::render,
+        render_index: openvex_json::render_index,
+    },
+    Format {
+        name: "csaf-vex-json",
+        description: "CSAF 2.0, profile VEX",
+        media_type: "application/vnd.oasis.csaf+json; version=2.0",
+        render: csaf_vex_json::render,
+        render_index: csaf_vex_json::render_index,
     },
 ];
 
@@ -162,6 +180,16 @@ const HOME: &str = "https://github.com/killick-project/killick";
 fn pretty(document: &impl Serialize, out: &mut dyn Write) -> io::Result<()> {
     serde_json::to_writer_pretty(&mut *out, document)?;
     out.write_all(b"\n")
+}
+
+/// A UUID of version 8 (RFC 9562, section 5.8) out of a digest.
+fn content_uuid(digest: &Digest) -> String {
+    let mut raw = [0; 16];
+    raw.copy_from_slice(&digest.as_bytes()[..16]);
+    raw[6] = (raw[6] & 0x0f) | 0x80;
+    raw[8] = (raw[8] & 0x3f) | 0x80;
+    let hex = Digest::from_sha256(std::array::from_fn(|at| raw.get(at).copied().unwrap_or(0))).hex();
+    format!("urn:uuid:{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..32])
 }
 
 /// A fix for people: the versions, or what is known instead.

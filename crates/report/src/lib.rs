@@ -7,4 +7,5 @@ pub mod content;
 pub mod evaluation;
 pub mod formats;
 mod python_json;
+mod vex;
 pub mod vulnerabilities;

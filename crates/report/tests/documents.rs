@@ -53,6 +53,7 @@ impl Input {
             evaluation: self.evaluation.as_ref(),
             unsupported: &self.unsupported,
             knowledge: self.knowledge.as_ref(),
+            author: Some("Example Team <https://team.example>"),
             tool_version: "0.0.0",
             now: "2024-05-06T07:08:09Z".parse().expect("an instant"),
         }

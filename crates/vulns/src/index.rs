@@ -4,7 +4,7 @@
 //! same bytes for the same knowledge, small enough to ship in the repository, and made of segments that can be
 //! fetched one by one. Every number in the file is hostile until its digest has been checked, and bounded after.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::ops::Range;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
@@ -144,6 +144,30 @@ impl Index {
     pub fn visit_keys(&self, segment: usize, table: Table, visit: &mut dyn FnMut(&str)) -> Result<(), IndexError> {
         self.visit_entries(segment, table, &mut |key, _| {
             visit(key);
+            Ok(())
+        })
+    }
+
+    /// Calls `visit` with every statement of a table in whose entry one of `ids` is written, and the entry's key. Others
+    /// may be among them: an entry has many statements.
+    pub(crate) fn visit_statements(
+        &self,
+        segment: usize,
+        table: Table,
+        ids: &BTreeSet<String>,
+        visit: &mut dyn FnMut(&str, &Statement),
+    ) -> Result<(), IndexError> {
+        let finders: Vec<&[u8]> = ids.iter().map(String::as_bytes).filter(|id| !id.is_empty()).collect();
+        self.visit_entries(segment, table, &mut |key, value| {
+            // Texts stand in records as they are: most entries need not be decoded.
+            if !finders.iter().any(|id| value.windows(id.len()).any(|window| window == *id)) {
+                return Ok(());
+            }
+            let records: Vec<Statement> = decode(value)
+                .map_err(|error| self.corrupt(segment, table.name(), &format!("records of `{key}`: {error}")))?;
+            for statement in &records {
+                visit(key, statement);
+            }
             Ok(())
         })
     }

@@ -6,11 +6,14 @@
 //! [`publication`] is how an index is handed on. Nothing here fetches anything.
 
 pub use self::build::{Audience, BuildError, BuildOptions, BuildReport, InputReport, build};
-pub use self::explain::{Explanation, Outcome, PackageExplanation, StatementExplanation, explain};
+pub use self::explain::{
+    AdvisorySummary, Explanation, Outcome, PackageExplanation, Question, Remark, RemarkKind, StatementExplanation,
+    Verdict, Why, explain,
+};
 pub use self::index::{Coverage, Index, IndexError, Manifest, Segment, Table};
-pub use self::matching::{MatchOptions, Subject, Suppressions, match_packages};
+pub use self::matching::{CpeUse, MatchOptions, Subject, Suppressions, match_packages};
 pub use self::providers::{PROVIDERS, Provider};
-pub use self::scores::SEVERITY_ORDER;
+pub use self::scores::{SEVERITY_ORDER, SeverityOrder};
 pub use self::status::{SourceStatus, Status, status};
 
 mod build;
@@ -23,6 +26,9 @@ pub mod names;
 mod namespaces;
 pub mod providers;
 pub mod publication;
+mod purl;
+pub mod risk;
 mod scores;
 mod starter;
 mod status;
+pub mod vex;

@@ -22,11 +22,14 @@ use self::recent::Recent;
 use self::vendor::Vendors;
 use crate::index::{Index, IndexError};
 use crate::namespaces;
+use crate::scores::SeverityOrder;
 
 pub(crate) mod class;
+mod codeless;
+mod cpe;
 pub(crate) mod finding;
 pub(crate) mod identity;
-mod knowledge;
+pub(crate) mod knowledge;
 mod linkage;
 pub(crate) mod opinion;
 pub(crate) mod outcome;
@@ -34,7 +37,7 @@ mod ownership;
 pub(crate) mod query;
 mod recent;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod vendor;
 
 /// What is judged: packages, and the distribution that answers for some of them.
@@ -53,10 +56,24 @@ impl<'a> From<&'a Analysis> for Subject<'a> {
 }
 
 /// How to match.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct MatchOptions {
     /// Whether to keep what does not count.
     pub suppressed: Suppressions,
+    /// Whose severity counts.
+    pub severity_order: SeverityOrder,
+    /// Which packages are looked up by CPE.
+    pub cpe: CpeUse,
+}
+
+/// Which packages are looked up by CPE. What is found so is a guess by names, and says so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum CpeUse {
+    /// Software that was recognised by its content, of which nobody knows better.
+    #[default]
+    Binaries,
+    /// Every package that has a CPE. A vendor's statement, or one of the ecosystem's database, goes before.
+    All,
 }
 
 /// What to keep of what does not count.
@@ -73,8 +90,8 @@ pub enum Suppressions {
 ///
 /// Packages nobody can judge are named in the problems, so that no matches is not mistaken for no vulnerabilities.
 pub fn match_packages(index: &Index, subject: Subject<'_>, options: &MatchOptions) -> Result<Matches, IndexError> {
-    let judged = judge(index, subject)?;
-    let mut matches = finding::report(index, subject, &judged, *options)?;
+    let judged = judge(index, subject, options.cpe)?;
+    let mut matches = finding::report(index, subject, &judged, options)?;
     matches.problems.extend(judged.problems);
     matches.problems.sort();
     matches.problems.dedup();
@@ -90,14 +107,14 @@ pub(crate) struct Judged<'a> {
     pub(crate) problems: Vec<Problem>,
 }
 
-pub(crate) fn judge<'a>(index: &Index, subject: Subject<'a>) -> Result<Judged<'a>, IndexError> {
+pub(crate) fn judge<'a>(index: &Index, subject: Subject<'a>, cpe: CpeUse) -> Result<Judged<'a>, IndexError> {
     let vendors = Vendors::new(index, subject);
-    let identities = linkage::split(index, subject.packages, group(subject.packages))?;
+    let identities = linkage::split(index, subject.packages, group(subject.packages, cpe))?;
     let opinions: Result<Vec<_>, IndexError> = identities
         .par_iter()
         .map_init(
             || Recent::new(index),
-            |recent, (identity, _)| opinion::opinions(recent, vendors.of(identity.package), identity),
+            |recent, (identity, _)| opinion::opinions(recent, vendors.of(identity.package), identity, cpe),
         )
         .collect();
     let opinions = opinions?;

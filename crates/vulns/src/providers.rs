@@ -35,7 +35,7 @@ mod ghsa;
 mod govulndb;
 mod grype;
 mod input;
-mod json;
+pub(crate) mod json;
 mod kev;
 mod nvd;
 mod openeuler;

@@ -1,6 +1,7 @@
 //! Ratings: scores out of CVSS vectors, and which rating counts.
 
 use killick_model::advisory::{Rating, RatingValue};
+use killick_model::matching::SourceRating;
 use killick_model::severity::{Cvss, Severity};
 
 /// Whose rating counts, first one first, after the vendor's word for a distribution package. Raters not listed come
@@ -12,28 +13,86 @@ pub const SEVERITY_ORDER: &[&str] = &[
     "jlsec",
 ];
 
+/// How the distribution whose package it is is called in a [`SeverityOrder`], whatever its name.
+pub(crate) const VENDOR: &str = "vendor";
+
+/// Whose rating counts. Raters that are not listed come after those that are, in the order of [`SEVERITY_ORDER`].
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct SeverityOrder(Vec<String>);
+
+impl SeverityOrder {
+    /// These first, in this order; `vendor` is the distribution's word about its own package, which is first where it is
+    /// not among them.
+    pub fn new(first: impl IntoIterator<Item = String>) -> Self {
+        Self(first.into_iter().collect())
+    }
+
+    /// Position of a rater, the lowest counting first.
+    pub(crate) fn rank(&self, source: &str) -> (usize, usize) {
+        let usual = SEVERITY_ORDER.iter().position(|known| *known == source);
+        let wanted = self.0.iter().position(|known| known == source);
+        (wanted.unwrap_or(self.0.len()), usual.unwrap_or(SEVERITY_ORDER.len()))
+    }
+
+    /// Whether the distribution's word goes before what `source` says.
+    fn vendor_goes_before(&self, source: &str) -> bool {
+        let at = |name: &str| self.0.iter().position(|known| known == name);
+        match (at(VENDOR), at(source)) {
+            (Some(vendor), Some(other)) => vendor < other,
+            _ => true,
+        }
+    }
+
+    /// The rating of each source, those that count first in front: its word, else its newest CVSS. `vendor` is the
+    /// distribution's word, under its name.
+    pub(crate) fn ratings(&self, vendor: Option<(&str, Severity)>, ratings: &[Rating]) -> Vec<SourceRating> {
+        let mut found: Vec<(&Rating, SourceRating)> = Vec::new();
+        let mut sorted: Vec<&Rating> = ratings.iter().collect();
+        sorted.sort_by_key(|rating| (self.rank(&rating.source), newest(rating)));
+        for rating in sorted {
+            let known = |(other, _): &(&Rating, SourceRating)| other.source == rating.source;
+            if found.iter().any(known) {
+                continue;
+            }
+            let Some(severity) = severity(rating) else { continue };
+            let cvss = cvss(rating);
+            let rated = SourceRating {
+                source: rating.source.clone(),
+                severity,
+                cvss_version: cvss.as_ref().map(|cvss| cvss.version.clone()),
+                base: cvss.map(|cvss| cvss.base),
+            };
+            found.push((rating, rated));
+        }
+        let mut found: Vec<SourceRating> = found.into_iter().map(|(_, rated)| rated).collect();
+        if let Some((name, severity)) = vendor {
+            let at = found.iter().position(|rated| self.vendor_goes_before(&rated.source)).unwrap_or(found.len());
+            let source = name.to_owned();
+            found.insert(at, SourceRating { source, severity, cvss_version: None, base: None });
+        }
+        found
+    }
+}
+
 /// A score in tenths, as CVSS publishes them.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped to 0..=100 before")]
 pub(crate) fn tenths(score: f64) -> u8 {
     (score * 10.0).round().clamp(0.0, 100.0) as u8
 }
 
-/// Position of a rater in [`SEVERITY_ORDER`].
-pub(crate) fn rank(source: &str) -> usize {
-    SEVERITY_ORDER.iter().position(|known| *known == source).unwrap_or(SEVERITY_ORDER.len())
+/// The first rating that gives a severity, in [`SEVERITY_ORDER`].
+pub(crate) fn choose(ratings: &[Rating]) -> Option<Severity> {
+    SeverityOrder::default().ratings(None, ratings).first().map(|rated| rated.severity)
 }
 
-/// The first rating that gives a severity, in [`SEVERITY_ORDER`]; of one rater its word, then its newest CVSS.
-pub(crate) fn choose(ratings: &[Rating]) -> Option<(Severity, &str)> {
-    let newest = |rating: &Rating| match &rating.value {
+/// Of one rater a word counts before a score, and a new CVSS before an old one.
+fn newest(rating: &Rating) -> u8 {
+    match &rating.value {
         RatingValue::Word(_) => 0,
-        value => 10 - version(value).map_or(0, |version| version.bytes().next().unwrap_or(b'0') - b'0'),
-    };
-    ratings
-        .iter()
-        .filter_map(|rating| Some((rank(&rating.source), newest(rating), severity(rating)?, rating.source.as_str())))
-        .min_by_key(|(rank, newest, ..)| (*rank, *newest))
-        .map(|(_, _, severity, source)| (severity, source))
+        value => {
+            10 - version(value).map_or(0, |version| version.bytes().next().unwrap_or(b'0').saturating_sub(b'0')).min(9)
+        }
+    }
 }
 
 /// The severity a rating means; `None` where it means nothing.
@@ -147,9 +206,34 @@ mod tests {
             vector("ghsa", "CVSS:3.1/AV:L/AC:H/PR:L/UI:R/S:U/C:L/I:N/A:N"),
             Rating { source: "ghsa".to_owned(), value: RatingValue::Word(Severity::Medium) },
         ];
-        assert_eq!(choose(&ratings), Some((Severity::Medium, "ghsa")));
-        assert_eq!(choose(&ratings[..2]), Some((Severity::Low, "ghsa")));
-        assert_eq!(choose(&ratings[..1]), Some((Severity::Critical, "nvd")));
-        assert_eq!(choose(&[vector("nvd", "nonsense")]), None);
+        let chosen = |order: &SeverityOrder, ratings: &[Rating]| {
+            order.ratings(None, ratings).first().map(|rated| (rated.severity, rated.source.clone(), rated.base))
+        };
+        let usual = SeverityOrder::default();
+        assert_eq!(chosen(&usual, &ratings), Some((Severity::Medium, "ghsa".to_owned(), None)));
+        assert_eq!(chosen(&usual, &ratings[..2]), Some((Severity::Low, "ghsa".to_owned(), Some(2.2))));
+        assert_eq!(chosen(&usual, &ratings[..1]), Some((Severity::Critical, "nvd".to_owned(), Some(9.8))));
+        assert_eq!(chosen(&usual, &[vector("nvd", "nonsense")]), None);
+        let other = SeverityOrder::new(["nvd".to_owned()]);
+        assert_eq!(chosen(&other, &ratings), Some((Severity::Critical, "nvd".to_owned(), Some(9.8))));
+    }
+
+    #[test]
+    fn the_distribution_counts_first_unless_somebody_is_put_before_it() {
+        let ratings = [
+            vector("nvd", "CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H"),
+            vector("ghsa", "CVSS:3.1/AV:L/AC:H/PR:L/UI:R/S:U/C:L/I:N/A:N"),
+        ];
+        for (order, want) in [
+            (&[][..], ["debian", "ghsa", "nvd"]),
+            (&["nvd"], ["debian", "nvd", "ghsa"]),
+            (&["nvd", "vendor"], ["nvd", "debian", "ghsa"]),
+            (&["nvd", "ghsa", "vendor"], ["nvd", "ghsa", "debian"]),
+        ] {
+            let order = SeverityOrder::new(order.iter().map(|word| (*word).to_owned()));
+            let found = order.ratings(Some(("debian", Severity::Low)), &ratings);
+            let found: Vec<&str> = found.iter().map(|rated| rated.source.as_str()).collect();
+            assert_eq!(found, want);
+        }
     }
 }

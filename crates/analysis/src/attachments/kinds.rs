@@ -19,6 +19,8 @@ pub enum Form {
     Signature,
     /// An SBOM, in JSON, in XML, or as tags and values.
     Sbom,
+    /// A VEX document.
+    Vex,
     /// Anything else, which is not read.
     Other,
 }
@@ -51,6 +53,12 @@ impl Form {
             | "text/spdx+json"
             | "application/vnd.syft+json"
             | "application/vnd.spdx+json" => Self::Sbom,
+            "application/vnd.openvex+json"
+            | "application/openvex+json"
+            | "text/openvex+json"
+            | "application/vnd.oasis.csaf+json"
+            | "application/csaf+json"
+            | "application/vnd.cyclonedx.vex+json" => Self::Vex,
             bundle if bundle.starts_with("application/vnd.dev.sigstore.bundle") => Self::Bundle,
             _ => Self::Other,
         }
@@ -62,6 +70,7 @@ impl Form {
             Self::Statement | Self::Envelope | Self::Bundle => DocumentKind::Attestation,
             Self::SimpleSigning | Self::Jws | Self::Signature => DocumentKind::Signature,
             Self::Sbom => DocumentKind::Sbom,
+            Self::Vex => DocumentKind::Vex,
             Self::Other => DocumentKind::Other,
         }
     }
@@ -84,4 +93,14 @@ pub(super) fn is_sbom_predicate(predicate_type: &str) -> bool {
         || address.starts_with("https://cyclonedx.org/bom/")
         || address == "https://cyclonedx.org/schema"
         || address == "https://syft.dev/bom"
+}
+
+/// Whether an attestation of this type says something about vulnerabilities of its subject: `OpenVEX` (ATTESTING.md of its
+/// specification), and what cosign calls `vex` and `csaf`.
+pub(super) fn is_vex_predicate(predicate_type: &str) -> bool {
+    let address = predicate_type.trim_end_matches('/');
+    address == "https://openvex.dev/ns"
+        || address.starts_with("https://openvex.dev/ns/")
+        || address == "https://cyclonedx.org/vex"
+        || address.starts_with("https://docs.oasis-open.org/csaf/")
 }

@@ -143,7 +143,7 @@ impl<'a> Statement<'a> {
                 Ok(Self::signature(Some(notary.target.digest.parse().into_iter().collect())))
             }
             Form::Signature => Ok(Self::signature(None)),
-            Form::Sbom | Form::Other => {
+            Form::Sbom | Form::Vex | Form::Other => {
                 Ok(Self { kind: form.kind(), subjects: None, predicate_type: None, payload: Cow::Borrowed(bytes) })
             }
         }

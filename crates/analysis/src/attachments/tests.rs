@@ -303,3 +303,39 @@ proptest! {
         read_one(IN_TOTO, text.into_bytes());
     }
 }
+
+#[test]
+fn vex_documents_are_told_as_they_are() {
+    let openvex = json!({"@context": "https://openvex.dev/ns/v0.2.0", "author": "somebody", "statements": []});
+    let attested = statement(b"manifest", "https://openvex.dev/ns/v0.2.0", &openvex);
+    for (media_type, document, kind) in [
+        ("application/vnd.openvex+json", bytes(&openvex), DocumentKind::Vex),
+        ("application/vnd.oasis.csaf+json; version=2.0", bytes(&json!({"document": {}})), DocumentKind::Vex),
+        (IN_TOTO, attested.clone(), DocumentKind::Attestation),
+        (DSSE, bytes(&envelope(&attested)), DocumentKind::Attestation),
+    ] {
+        let (document, read) = read_one(media_type, document);
+        assert_eq!((document.kind, document.vex.is_some()), (kind, true), "{media_type}: {:?}", read.problems);
+        assert_eq!(read.problems, []);
+    }
+    // About another image, too large, no text: nothing of it is told.
+    let huge = format!("{{\"@context\": \"https://openvex.dev/ns\", \"author\": \"{}\"}}", "a".repeat(VEX_BYTES));
+    for (media_type, document, problem) in [
+        (IN_TOTO, statement(b"other", "https://openvex.dev/ns", &openvex), "attachment-subject"),
+        ("application/vnd.openvex+json", huge.into_bytes(), "limit-attachment-bytes"),
+        ("application/vnd.openvex+json", vec![0xff, 0xfe], "malformed-attachment"),
+    ] {
+        let (document, read) = read_one(media_type, document);
+        assert_eq!(document.vex, None, "{media_type}");
+        assert_eq!(read.problems.iter().map(|problem| problem.kind.as_str()).collect::<Vec<_>>(), [problem]);
+    }
+}
+
+#[test]
+fn not_every_vex_document_of_many_is_told() {
+    let texts: Vec<(&str, Vec<u8>)> =
+        (0..VEX_DOCUMENTS + 2).map(|at| ("application/vnd.openvex+json", bytes(&json!({"author": at})))).collect();
+    let read = read(&image(&texts), &Limits::default());
+    let told = read.attachments[0].documents.iter().filter(|document| document.vex.is_some()).count();
+    assert_eq!((told, read.problems.len()), (VEX_DOCUMENTS, 2));
+}

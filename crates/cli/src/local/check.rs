@@ -11,8 +11,9 @@ use killick_model::lifecycle::Unsupported;
 use killick_model::matching::Matches;
 use killick_policy::{Bundle, Evidence, ProblemSeverity};
 use killick_report::formats::{Knowledge, Report};
-use killick_vulns::{MatchOptions, Subject};
+use killick_vulns::Subject;
 
+use super::decisions::{DecisionArgs, Decisions};
 use super::image::{self, ImageArgs};
 use super::inspections::{self, InspectionArgs};
 use super::knowledge::{self, KnowledgeArgs};
@@ -33,11 +34,14 @@ pub(crate) struct Check {
     #[command(flatten)]
     knowledge: KnowledgeArgs,
     #[command(flatten)]
+    decisions: DecisionArgs,
+    #[command(flatten)]
     output: OutputArgs,
 }
 
 pub(super) async fn run(args: Check) -> anyhow::Result<Exit> {
-    let judgement = Judgement::of(&args.image, &args.inspections, &args.knowledge, Some(&args.policy)).await?;
+    let judgement =
+        Judgement::of(&args.image, &args.inspections, &args.knowledge, &args.decisions, Some(&args.policy)).await?;
     let source = &args.image.source;
     // The verdict alone: the vulnerabilities are its evidence, and `scan` shows them.
     let verdict = |image| Report { matches: None, ..judgement.report(source, image) };
@@ -64,6 +68,7 @@ impl Judged {
 pub(super) struct Judgement {
     pub(super) subject: super::subject::Subject<Judged>,
     knowledge: Knowledge,
+    author: Option<String>,
     now: Timestamp,
 }
 
@@ -73,6 +78,7 @@ impl Judgement {
         image: &ImageArgs,
         inspections: &InspectionArgs,
         knowledge: &KnowledgeArgs,
+        decisions: &DecisionArgs,
         policy: Option<&Path>,
     ) -> anyhow::Result<Self> {
         let bundle = policy.map(read_bundle).transpose()?;
@@ -80,11 +86,11 @@ impl Judgement {
         let inspections = inspections::compile(inspections, needs.as_ref())?;
         let index = knowledge::open(knowledge)?;
         let now = crate::clock::now();
+        let decisions = Decisions::of(decisions, &image.source, now)?;
         let status = killick_vulns::status(&index, now);
         let feeds = knowledge::feed_groups(&status);
         let judge = |analysis: Analysis| {
-            let matches = killick_vulns::match_packages(&index, Subject::from(&analysis), &MatchOptions::default())
-                .map_err(hinted)?;
+            let matches = decisions.judge(&index, &analysis)?;
             let evaluation = bundle.as_ref().map(|bundle| {
                 let evidence = Evidence {
                     feeds: &feeds,
@@ -100,7 +106,7 @@ impl Judgement {
             Ok(Judged { analysis, matches, evaluation, unsupported })
         };
         let subject = image::analyse(image, inspections).await?.try_map(judge)?;
-        Ok(Self { subject, knowledge: knowledge::describe(&status), now })
+        Ok(Self { subject, knowledge: knowledge::describe(&status), author: decisions.author, now })
     }
 
     /// The document with everything.
@@ -116,6 +122,7 @@ impl Judgement {
             evaluation: image.evaluation.as_ref(),
             unsupported: &image.unsupported,
             knowledge: Some(&self.knowledge),
+            author: self.author.as_deref(),
             tool_version: env!("CARGO_PKG_VERSION"),
             now: self.now,
         }

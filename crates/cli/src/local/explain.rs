@@ -4,12 +4,14 @@ use std::fmt::Write as _;
 
 use clap::Args;
 use killick_analysis::inspectors::Inspections;
+use killick_model::advisory::AdvisoryStatus;
 use killick_model::analysis::Analysis;
-use killick_model::matching::Linkage;
+use killick_model::matching::{Confidence, Linkage, Match};
 use killick_model::package::PackageEvidence;
 use killick_model::printable::printable;
-use killick_vulns::{Explanation, Outcome, PackageExplanation, Subject};
+use killick_vulns::{Explanation, Outcome, PackageExplanation, Question, Subject, Verdict};
 
+use super::decisions::{DecisionArgs, Decisions};
 use super::image::{self, ImageArgs};
 use super::knowledge::{self, KnowledgeArgs};
 use super::output::{self, TextOrJson};
@@ -28,6 +30,8 @@ pub(crate) struct Explain {
     vulnerability: String,
     #[command(flatten)]
     knowledge: KnowledgeArgs,
+    #[command(flatten)]
+    decisions: DecisionArgs,
     /// How to print it
     #[arg(short, long = "output", value_enum, default_value = "text", value_name = "FORMAT")]
     output: TextOrJson,
@@ -35,12 +39,22 @@ pub(crate) struct Explain {
 
 pub(super) async fn run(args: Explain) -> anyhow::Result<Exit> {
     let index = knowledge::open(&args.knowledge)?;
+    let now = crate::clock::now();
+    let decisions = Decisions::of(&args.decisions, &args.image.source, now)?;
     let analysis = image::analyse_one(&args.image, Inspections::none()).await?;
-    let explanation = killick_vulns::explain(&index, Subject::from(&analysis), &args.vulnerability).map_err(hinted)?;
-    if args.output == TextOrJson::Json {
-        output::print(&format!("{}\n", serde_json::to_string_pretty(&explanation)?))?;
-    } else {
-        output::print(&printable(&render(&explanation, &analysis)))?;
+    let vex = decisions.vex.with_attached(&analysis);
+    let question = Question {
+        subject: Subject::from(&analysis),
+        vulnerability: &args.vulnerability,
+        options: &decisions.options,
+        vex: Some((&vex, &decisions.image(&analysis))),
+        problems: &analysis.problems,
+        now: now.into(),
+    };
+    let explanation = killick_vulns::explain(&index, &question).map_err(hinted)?;
+    match args.output {
+        TextOrJson::Json => output::print(&format!("{}\n", serde_json::to_string_pretty(&explanation)?))?,
+        TextOrJson::Text => output::print(&printable(&render(&explanation, &analysis)))?,
     }
     Ok(Exit::Success)
 }
@@ -50,22 +64,33 @@ fn render(explanation: &Explanation, analysis: &Analysis) -> String {
     if !explanation.aliases.is_empty() {
         let _ = write!(text, " ({})", explanation.aliases.join(", "));
     }
-    text.push('\n');
-    if explanation.advisories.is_empty() {
-        text.push_str("\nThe advisory index does not know it: that is no proof that the image is safe from it.\n");
+    let verdict = match explanation.verdict {
+        Verdict::Applies => "applies to this image",
+        Verdict::DoesNotApply => "does not apply to this image",
+        Verdict::NotKnown => "was not found in this image, but the answer is incomplete",
+    };
+    let _ = writeln!(text, " {verdict}");
+    for remark in &explanation.remarks {
+        let _ = writeln!(text, "  {}", remark.text);
     }
     for advisory in &explanation.advisories {
         let _ = write!(text, "  advisory {} of {} ({})", advisory.id, advisory.provider, advisory.namespace);
         if let Some(modified) = &advisory.modified {
             let _ = write!(text, ", last changed {modified}");
         }
-        text.push('\n');
-    }
-    if !explanation.advisories.is_empty() && explanation.packages.is_empty() {
-        text.push_str("\nNo package of this image is named by any of these advisories: it does not apply.\n");
+        text.push_str(match advisory.status {
+            AdvisoryStatus::Active => "\n",
+            AdvisoryStatus::Disputed => ", disputed\n",
+            AdvisoryStatus::Rejected => ", rejected\n",
+            AdvisoryStatus::Withdrawn => ", withdrawn\n",
+        });
     }
     for package in &explanation.packages {
         render_package(&mut text, package, analysis);
+    }
+    for document in &explanation.vex {
+        let trust = if document.trusted { "trusted" } else { "not trusted" };
+        let _ = writeln!(text, "\nVEX document {} of `{}`: {trust}", document.id, document.issuer);
     }
     for problem in &explanation.problems {
         let _ = writeln!(text, "\nnot judged: {}: {}", problem.subject, problem.message);
@@ -76,12 +101,7 @@ fn render(explanation: &Explanation, analysis: &Analysis) -> String {
 fn render_package(text: &mut String, explained: &PackageExplanation, analysis: &Analysis) {
     let package = analysis.package(explained.package);
     let _ = writeln!(text, "\n{} {}, {}", package.name, package.version, package.described_kind());
-    let verdict = match (&explained.matched, &explained.suppressed) {
-        (Some(found), _) => format!("applies, severity {}", found.severity),
-        (None, Some(suppressed)) => format!("does not apply: {}", reason(suppressed.reason)),
-        (None, None) => "does not apply".to_owned(),
-    };
-    let _ = writeln!(text, "  {verdict}");
+    let _ = writeln!(text, "  {}", explained.text);
     let _ = writeln!(text, "  found in {}, layer {}", package.virtual_path(), package.layer + 1);
     if package.evidence == PackageEvidence::Copied {
         let others: Vec<String> =
@@ -92,6 +112,12 @@ fn render_package(text: &mut String, explained: &PackageExplanation, analysis: &
             let _ = writeln!(text, "  and in {}{more}", others.join(", "));
         }
     }
+    if let Some(found) = &explained.matched {
+        render_match(text, found);
+    }
+    if let Some(sources) = &explained.sources {
+        let _ = writeln!(text, "  {sources}");
+    }
     for statement in &explained.statements {
         let evidence = &statement.evidence;
         let name = if evidence.via_source {
@@ -101,20 +127,59 @@ fn render_package(text: &mut String, explained: &PackageExplanation, analysis: &
         };
         let _ = writeln!(
             text,
-            "  {} ({}) says of {name}: affected {}; compared {} by {} order: {}",
+            "  {} ({}) says of {name}: affected {}; compared {} by {} order{}: {}",
             evidence.advisory,
             evidence.provider,
             evidence.affected,
             evidence.compared_version,
             evidence.scheme,
+            confidence(evidence.confidence),
             outcome(statement.outcome),
         );
         if evidence.linkage == Some(Linkage::Unknown) && statement.outcome == Outcome::Affected {
             text.push_str("    only some functions are flawed; whether the program links them is not known\n");
         }
+        if let Some(condition) = &statement.condition {
+            let _ = writeln!(text, "    it is about {condition}");
+        }
         if !statement.fixed_versions.is_empty() {
             let _ = writeln!(text, "    fixed in {}", statement.fixed_versions.join(", "));
         }
+    }
+}
+
+/// Ratings, risk, and what documents say.
+fn render_match(text: &mut String, found: &Match) {
+    for rating in &found.ratings {
+        let _ = write!(text, "  severity {} by {}", rating.severity, rating.source);
+        if let (Some(version), Some(base)) = (&rating.cvss_version, rating.base) {
+            let _ = write!(text, " (CVSS {version}: {base:.1})");
+        }
+        text.push('\n');
+    }
+    let mut risk = format!("  risk {:.1} of 100", found.risk);
+    if found.malicious {
+        risk.push_str(", malicious");
+    }
+    if found.known_exploited {
+        risk.push_str(", known to be exploited");
+    }
+    if let Some(epss) = found.epss {
+        let _ = write!(risk, ", exploited within 30 days with a probability of {:.1}% (EPSS)", epss * 100.0);
+    }
+    let _ = writeln!(text, "{risk}");
+    for claim in &found.claims {
+        let trust = if claim.trusted { "" } else { "; not trusted, so that it changes nothing" };
+        let (issuer, document) = (&claim.issuer, &claim.document);
+        let _ = writeln!(text, "  `{issuer}` says in {document} of {}: {}{trust}", claim.product, claim.describe());
+    }
+}
+
+const fn confidence(confidence: Confidence) -> &'static str {
+    match confidence {
+        Confidence::Exact | Confidence::Source => "",
+        Confidence::Name => ", by its name alone",
+        Confidence::Cpe => ", by CPE: a guess by names",
     }
 }
 
@@ -124,24 +189,12 @@ const fn outcome(outcome: Outcome) -> &'static str {
         Outcome::Fixed => "has the fix",
         Outcome::NotAffected => "not affected",
         Outcome::OutsideRange => "outside the range",
+        Outcome::OtherArchitecture | Outcome::OtherModule | Outcome::OtherBuild => "about other builds",
         Outcome::Withdrawn => "inside the range, but the advisory was withdrawn",
         Outcome::UnderInvestigation => "not decided yet",
         Outcome::NoAffectedCode => "named, but without the affected code",
         Outcome::NotLinked => "inside the range, but the flawed functions are not linked",
         Outcome::NotAVulnerability => "not about a vulnerability",
         Outcome::Unjudged => "cannot be compared",
-    }
-}
-
-fn reason(reason: killick_model::matching::SuppressionReason) -> &'static str {
-    use killick_model::matching::SuppressionReason as Reason;
-    match reason {
-        Reason::Fixed => "the installed version has the fix",
-        Reason::NotAffected => "the vendor says the package is not affected",
-        Reason::OutsideRange => "the version is in no affected range",
-        Reason::Withdrawn => "the advisory was withdrawn",
-        Reason::OwnedByDistribution => "the distribution built this package and does not list it",
-        Reason::NoAffectedCode => "the package holds headers or documentation, not the flawed code",
-        Reason::NotLinked => "not linked: the program has none of the flawed functions",
     }
 }

@@ -11,7 +11,7 @@ use killick_report::formats::{self, Format, IndexReport, Report, Style};
 #[derive(Debug, Args)]
 pub(crate) struct OutputArgs {
     /// Format, and the file to write to instead of stdout; may be repeated. Formats: table, json, cyclonedx-json,
-    /// sarif
+    /// sarif, openvex-json, csaf-vex-json
     #[arg(short, long = "output", value_name = "FORMAT[=FILE]", default_value = "table")]
     output: Vec<Target>,
 }

@@ -29,6 +29,7 @@ pub(super) async fn run(args: Sbom) -> anyhow::Result<Exit> {
         evaluation: None,
         unsupported: &[],
         knowledge: None,
+        author: None,
         tool_version: env!("CARGO_PKG_VERSION"),
         now,
     };

@@ -6,6 +6,7 @@ use clap::Args;
 use killick_model::severity::Severity;
 
 use super::check::{Judged, Judgement};
+use super::decisions::DecisionArgs;
 use super::image::ImageArgs;
 use super::inspections::InspectionArgs;
 use super::knowledge::KnowledgeArgs;
@@ -28,11 +29,14 @@ pub(crate) struct Scan {
     #[command(flatten)]
     knowledge: KnowledgeArgs,
     #[command(flatten)]
+    decisions: DecisionArgs,
+    #[command(flatten)]
     output: OutputArgs,
 }
 
 pub(super) async fn run(args: Scan) -> anyhow::Result<Exit> {
-    let judgement = Judgement::of(&args.image, &args.inspections, &args.knowledge, args.policy.as_deref()).await?;
+    let policy = args.policy.as_deref();
+    let judgement = Judgement::of(&args.image, &args.inspections, &args.knowledge, &args.decisions, policy).await?;
     output::write(&args.output, &judgement.document(&args.image.source))?;
     let is_too_severe = |image: &Judged| {
         args.fail_on.is_some_and(|limit| image.matches.matches.iter().any(|found| found.severity >= limit))

@@ -5,12 +5,12 @@
 
 use std::io::{self, Write};
 
-use killick_model::digest::{Digest, Digester};
+use killick_model::digest::Digester;
 use killick_model::package::{Package, PackageDetails, PackageEvidence, PackageId};
 use killick_model::purl::purl;
 use serde::Serialize;
 
-use super::{HOME, IndexReport, Report, Style, pretty};
+use super::{HOME, IndexReport, Report, Style, content_uuid, pretty};
 use document::{
     Bom, Component, Dependency, Each, Evidence, Hash, License, LicenseChoice, Metadata, Occurrence, Property,
     Reference, Tools,
@@ -127,18 +127,8 @@ where
     // The serial number follows from the content, so that the same input has the same one.
     let mut digester = Digester::default();
     pretty(&bom, &mut digester)?;
-    bom.serial_number = serial_number(&digester.digest());
+    bom.serial_number = content_uuid(&digester.digest());
     pretty(&bom, out)
-}
-
-/// A UUID of version 8 (RFC 9562, section 5.8) out of a digest.
-fn serial_number(digest: &Digest) -> String {
-    let mut raw = [0; 16];
-    raw.copy_from_slice(&digest.as_bytes()[..16]);
-    raw[6] = (raw[6] & 0x0f) | 0x80;
-    raw[8] = (raw[8] & 0x3f) | 0x80;
-    let hex = Digest::from_sha256(std::array::from_fn(|at| raw.get(at).copied().unwrap_or(0))).hex();
-    format!("urn:uuid:{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..32])
 }
 
 fn tools(version: &str) -> Tools {

@@ -4,13 +4,14 @@ use std::fmt::Write as _;
 use std::io;
 
 use killick_model::analysis::Analysis;
-use killick_model::matching::{Match, Matches};
+use killick_model::matching::{Confidence, Match, Matches};
 use killick_model::severity::Severity;
 
 use super::{IndexReport, Knowledge, Report, Style, fix_text};
 use layout::{Colour, paint, plain, table};
 
 mod attached;
+mod decided;
 mod inspected;
 mod layout;
 mod problems;
@@ -95,7 +96,8 @@ fn vulnerabilities(text: &mut String, report: &Report<'_>, matches: &Matches, st
     support::write(text, report, style);
     let mut sorted: Vec<&Match> = matches.matches.iter().collect();
     sorted.sort_by(|a, b| {
-        b.severity.cmp(&a.severity).then_with(|| a.vulnerability.cmp(&b.vulnerability)).then(a.package.cmp(&b.package))
+        let by_risk = b.risk.total_cmp(&a.risk).then(b.severity.cmp(&a.severity));
+        by_risk.then_with(|| a.vulnerability.cmp(&b.vulnerability)).then(a.package.cmp(&b.package))
     });
     if !sorted.is_empty() {
         let rows = sorted.iter().map(|found| row(report.analysis, found)).collect();
@@ -108,6 +110,7 @@ fn vulnerabilities(text: &mut String, report: &Report<'_>, matches: &Matches, st
         text.push('\n');
     }
     text.push_str(&summary(report, matches));
+    decided::write(text, matches);
     text.push_str(&age(report));
 }
 
@@ -126,13 +129,20 @@ fn row(analysis: &Analysis, found: &Match) -> Vec<String> {
     .to_vec()
 }
 
-/// `exploited` for what is known to be used, and the chance of exploitation where it is at least one in a hundred.
+/// The risk, `exploited` for what is known to be used, and the chance of exploitation where it is at least one in a
+/// hundred; `guess` for what was found by CPE.
 fn risk(found: &Match) -> String {
-    let mut marks = Vec::new();
+    let mut marks = vec![format!("{:.0}", found.risk)];
+    if found.evidence.first().is_some_and(|evidence| evidence.confidence == Confidence::Cpe) {
+        marks.push("guess".to_owned());
+    }
+    if found.malicious {
+        marks.push("malicious".to_owned());
+    }
     if found.known_exploited {
         marks.push("exploited".to_owned());
     }
-    marks.extend(found.epss.filter(|epss| *epss >= 0.01).map(|epss| format!("{:.0}%", epss * 100.0)));
+    marks.extend(found.epss.filter(|epss| *epss >= 0.01).map(|epss| format!("EPSS {:.0}%", epss * 100.0)));
     marks.join(", ")
 }
 

@@ -142,7 +142,8 @@ fn judge(index: &Index, identities: &[PackageIdentity]) -> Result<Vec<Vec<Match>
         identity_of.push(Some(at));
     }
     let subject = Subject { distribution: None, packages: &packages };
-    let found = match_packages(index, subject, &MatchOptions { suppressed: Suppressions::Drop })?;
+    let found =
+        match_packages(index, subject, &MatchOptions { suppressed: Suppressions::Drop, ..MatchOptions::default() })?;
     let mut matches = vec![Vec::new(); identities.len()];
     for found in found.matches {
         let at = identity_of.get(found.package.0 as usize).copied().flatten();

@@ -104,7 +104,7 @@ fn authority(kind: PackageKind, opinion: &Opinion) -> u8 {
         return competence(&opinion.provider);
     }
     if opinion.confidence == Confidence::Cpe {
-        return 2;
+        return u8::MAX;
     }
     u8::from(kind == PackageKind::Go && !opinion.statement.advisory.starts_with("GO-"))
 }
@@ -130,7 +130,7 @@ fn precedence(outcome: Outcome) -> u8 {
         Outcome::Fixed => 4,
         Outcome::Withdrawn => 5,
         Outcome::UnderInvestigation => 6,
-        Outcome::OutsideRange => 7,
+        Outcome::OutsideRange | Outcome::OtherArchitecture | Outcome::OtherModule | Outcome::OtherBuild => 7,
         Outcome::NotAVulnerability => 8,
         Outcome::Unjudged => 9,
     }

@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 use std::collections::HashMap;
 
 use killick_model::advisory::Rating;
-use killick_model::matching::{Fix, FixState, Match, Matches, Suppressed, SuppressionReason};
+use killick_model::matching::{Fix, FixState, Match, Matches, SourceRating, Suppressed, SuppressionReason};
 use killick_model::package::PackageId;
 use killick_model::severity::{Cvss, Severity};
 use killick_model::version::compare;
@@ -15,19 +15,20 @@ use super::opinion::Opinion;
 use super::outcome::Outcome;
 use super::{Judged, MatchOptions, Subject, Suppressions, ownership};
 use crate::index::{Index, IndexError};
-use crate::{names, scores};
+use crate::scores::{self, SeverityOrder};
+use crate::{names, risk};
 
 pub(crate) fn report(
     index: &Index,
     subject: Subject<'_>,
     judged: &Judged<'_>,
-    options: MatchOptions,
+    options: &MatchOptions,
 ) -> Result<Matches, IndexError> {
     let known = knowledge::gather(index, affected_names(judged))?;
     let identity_of = identities(subject, judged);
     let mut report = Matches::default();
     for (classes, (_, packages)) in judged.classes.iter().zip(&judged.identities) {
-        let drafts: Vec<Option<Match>> = classes.iter().map(|class| draft(class, &known)).collect();
+        let drafts: Vec<Option<Match>> = classes.iter().map(|class| draft(class, &known, options)).collect();
         for &at in packages {
             let id = PackageId(u32::try_from(at).unwrap_or(u32::MAX));
             let owner = subject.packages[at].owner.map(|owner| owner.0 as usize);
@@ -83,7 +84,7 @@ fn identities(subject: Subject<'_>, judged: &Judged<'_>) -> Vec<usize> {
 
 fn suppress(
     report: &mut Matches,
-    options: MatchOptions,
+    options: &MatchOptions,
     package: PackageId,
     class: &Class,
     reason: SuppressionReason,
@@ -94,12 +95,13 @@ fn suppress(
     }
     if let Some(opinion) = said.opinions.first() {
         let evidence = opinion.evidence();
-        report.suppressed.push(Suppressed { package, vulnerability: class.name().to_owned(), reason, evidence });
+        let vulnerability = class.name().to_owned();
+        report.suppressed.push(Suppressed { package, vulnerability, reason, evidence, claim: None });
     }
 }
 
 /// The match a class comes to, package apart; `None` where it comes to none.
-fn draft(class: &Class, known: &HashMap<String, Knowledge>) -> Option<Match> {
+fn draft(class: &Class, known: &HashMap<String, Knowledge>, options: &MatchOptions) -> Option<Match> {
     let first = class.opinions.first().filter(|_| class.outcome == Outcome::Affected)?;
     let affected: Vec<&Opinion> =
         class.opinions.iter().filter(|opinion| opinion.outcome == Outcome::Affected).collect();
@@ -108,6 +110,7 @@ fn draft(class: &Class, known: &HashMap<String, Knowledge>) -> Option<Match> {
     if known.iter().any(|known| known.is_rejected) && !first.is_vendors() {
         return None;
     }
+    let order = &options.severity_order;
     let mut ratings: Vec<Rating> = affected
         .iter()
         .filter_map(|opinion| opinion.advisory.as_ref())
@@ -115,43 +118,47 @@ fn draft(class: &Class, known: &HashMap<String, Knowledge>) -> Option<Match> {
         .flat_map(|advisory| advisory.ratings.iter().cloned())
         .collect();
     ratings.extend(known.iter().flat_map(|known| known.ratings.iter().cloned()));
-    ratings.sort_by(|a, b| scores::rank(&a.source).cmp(&scores::rank(&b.source)).then_with(|| a.cmp(b)));
+    ratings.sort_by(|a, b| order.rank(&a.source).cmp(&order.rank(&b.source)).then_with(|| a.cmp(b)));
     ratings.dedup();
-    let (severity, severity_source) = severity(first, &ratings);
+    let rated = rated(first, &ratings, order);
+    let malicious = first.is_malware();
+    let (severity, severity_source) = match rated.first() {
+        Some(rated) => (rated.severity, Some(rated.source.clone())),
+        // Nobody rates malware, because there is nothing to weigh.
+        None if malicious => (Severity::Critical, Some(first.provider.clone())),
+        None => (Severity::Unknown, None),
+    };
     let url = first.advisory.as_ref().and_then(|advisory| advisory.url.clone());
-    Some(Match {
+    let mut found = Match {
         package: PackageId(0),
         vulnerability: class.name().to_owned(),
         aliases: class.names.iter().skip(1).cloned().collect(),
         severity,
         severity_source,
         cvss: cvss(&ratings),
+        ratings: rated,
         fix: fix(&affected),
         url: url.or_else(|| names::url(&first.statement.advisory, &first.provider)),
         known_exploited: known.iter().any(|known| known.is_exploited),
         epss: known.iter().find_map(|known| known.epss),
+        malicious,
+        risk: 0.0,
+        claims: Vec::new(),
         evidence: affected.iter().map(|opinion| opinion.evidence()).collect(),
-    })
+    };
+    found.risk = risk::score(&found);
+    Some(found)
 }
 
-/// The distribution's own word, else the first rating in the visible order.
-fn severity(first: &Opinion, ratings: &[Rating]) -> (Severity, Option<String>) {
-    match first.statement.severity.filter(|severity| *severity != Severity::Unknown) {
-        Some(severity) => {
-            // `debian` of `debian:12`: whoever brought the word here, it is the distribution's.
-            let vendor = first.namespace.split(':').next().unwrap_or(&first.namespace);
-            (severity, Some(vendor.to_owned()))
-        }
-        None => match scores::choose(ratings) {
-            Some((severity, source)) => (severity, Some(source.to_owned())),
-            // Nobody rates malware, because there is nothing to weigh.
-            None if first.is_malware() => (Severity::Critical, Some(first.provider.clone())),
-            None => (Severity::Unknown, None),
-        },
-    }
+/// The severity by each source; whoever brought the distribution's own word here, it is the distribution's: `debian` of
+/// `debian:12`.
+fn rated(first: &Opinion, ratings: &[Rating], order: &SeverityOrder) -> Vec<SourceRating> {
+    let name = first.namespace.split(':').next().unwrap_or(&first.namespace);
+    let word = first.statement.severity.filter(|severity| *severity != Severity::Unknown);
+    order.ratings(word.map(|severity| (name, severity)), ratings)
 }
 
-fn cvss(ratings: &[Rating]) -> Vec<Cvss> {
+pub(crate) fn cvss(ratings: &[Rating]) -> Vec<Cvss> {
     let mut found: Vec<Cvss> = Vec::new();
     for cvss in ratings.iter().filter_map(scores::cvss) {
         let same =

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 
 use killick_model::package::{Package, PackageDetails, PackageKind};
 
-use super::{opinion, outcome};
+use super::{CpeUse, opinion, outcome};
 
 /// One package standing for all that are equal to it.
 #[derive(Debug, Clone, Copy)]
@@ -36,13 +36,13 @@ struct Key<'a> {
 }
 
 /// Distinct identities with the positions of their packages, in an order that keeps look-ups close together.
-pub(crate) fn group(packages: &[Package]) -> Vec<(Identity<'_>, Vec<usize>)> {
+pub(crate) fn group(packages: &[Package], cpe: CpeUse) -> Vec<(Identity<'_>, Vec<usize>)> {
     let has_stdlib = has_stdlib(packages);
     let mut found: HashMap<Key<'_>, (Identity<'_>, Vec<usize>)> = HashMap::with_capacity(packages.len());
     for (at, package) in packages.iter().enumerate() {
         let toolchain = toolchain(package).filter(|_| !has_stdlib);
         found
-            .entry(key(package, toolchain))
+            .entry(key(package, toolchain, cpe))
             .or_insert_with(|| (Identity { package, toolchain }, Vec::new()))
             .1
             .push(at);
@@ -59,7 +59,7 @@ pub(crate) fn has_stdlib(packages: &[Package]) -> bool {
     packages.iter().any(|package| is_stdlib(package) && package.evidence.is_installed())
 }
 
-fn key<'a>(package: &'a Package, toolchain: Option<&'a str>) -> Key<'a> {
+fn key<'a>(package: &'a Package, toolchain: Option<&'a str>, cpe: CpeUse) -> Key<'a> {
     let (group, named) = match &package.details {
         PackageDetails::Java { group, pom_properties, .. } => (group.as_deref(), pom_properties.is_some()),
         PackageDetails::Rpm { module, .. } => (module.as_deref(), false),
@@ -81,7 +81,7 @@ fn key<'a>(package: &'a Package, toolchain: Option<&'a str>) -> Key<'a> {
         private: opinion::is_private(package),
         unknown_base: outcome::is_of_unknown_base(package),
         toolchain,
-        cpes: if package.kind.is_os() { &[] } else { &package.cpes },
+        cpes: if package.kind.is_os() && cpe != CpeUse::All { &[] } else { &package.cpes },
         distribution: package.distribution.as_ref().map(|distribution| {
             (distribution.id.as_str(), distribution.version.as_deref(), distribution.codename.as_deref())
         }),
@@ -118,7 +118,7 @@ mod tests {
         for (evidence, toolchain) in [(PackageEvidence::Claimed, Some("go1.20.1")), (PackageEvidence::Installed, None)]
         {
             let packages = [program.clone(), Package { evidence, ..go("stdlib", "go1.99.0") }];
-            let groups = group(&packages);
+            let groups = group(&packages, CpeUse::default());
             let found = groups.iter().find(|(identity, _)| identity.package.name == "example.com/app");
             assert_eq!(found.and_then(|(identity, _)| identity.toolchain), toolchain);
         }

@@ -4,17 +4,16 @@ use std::sync::Arc;
 
 use killick_model::advisory::{Advisory, AdvisoryKind, Level, Statement};
 use killick_model::matching::{Confidence, Evidence, Linkage};
-use killick_model::package::{Package, PackageDetails, PackageKind};
+use killick_model::package::{Package, PackageDetails};
 use killick_model::version::range::Epoch;
 
 use super::identity::Identity;
-use super::linkage;
 use super::outcome::{self, Outcome};
 use super::query::{self, Query};
 use super::recent::Recent;
 use super::vendor::Vendor;
+use super::{CpeUse, cpe, linkage};
 use crate::index::{Index, IndexError};
-use crate::{names, namespaces};
 
 /// One statement of one source, held against one package.
 #[derive(Debug, Clone)]
@@ -35,6 +34,7 @@ pub(crate) fn opinions(
     recent: &mut Recent<'_>,
     vendor: &Vendor,
     identity: &Identity<'_>,
+    usage: CpeUse,
 ) -> Result<Vec<Opinion>, IndexError> {
     let package = identity.package;
     let index = recent.index;
@@ -60,9 +60,7 @@ pub(crate) fn opinions(
             by_artifact(recent, ecosystem, package, &mut found)?;
         }
     }
-    if !package.kind.is_os() {
-        by_cpe(index, package, &mut found)?;
-    }
+    cpe::opinions(index, package, usage, &mut found)?;
     outcome::settle_builds(&mut found);
     Ok(found)
 }
@@ -88,7 +86,7 @@ fn look_up(
     Ok(())
 }
 
-fn opinion(
+pub(super) fn opinion(
     index: &Index,
     segment: usize,
     statement: &Arc<Statement>,
@@ -147,57 +145,6 @@ fn by_artifact(
     Ok(())
 }
 
-fn by_cpe(index: &Index, package: &Package, found: &mut Vec<Opinion>) -> Result<(), IndexError> {
-    for (segment, info) in index.segments_of(namespaces::CPE) {
-        // Guesses are worth something only where nobody knows better: software that was recognised by its content. The
-        // legacy service judged everything by them, and by product alone.
-        let is_legacy = info.provider == "anchore";
-        if !is_legacy && package.kind != PackageKind::Binary {
-            continue;
-        }
-        for cpe in package.cpe_names().iter() {
-            let Some(attributes) = names::cpe_attributes(cpe) else { continue };
-            let version = names::cpe_version(&attributes).unwrap_or_else(|| package.version.clone());
-            let product = attributes[2].to_lowercase();
-            for statement in index.cpes(segment, &product)? {
-                if !is_legacy && !is_product(&attributes, &statement.name) {
-                    continue;
-                }
-                // A package has many guessed CPEs; the best one that finds a vulnerability stands for all.
-                let known = |opinion: &Opinion| {
-                    opinion.confidence == Confidence::Cpe && opinion.statement.advisory == statement.advisory
-                };
-                if found.iter().any(known) {
-                    continue;
-                }
-                let query = Query {
-                    name: cpe.as_str().into(),
-                    version: version.as_str().into(),
-                    confidence: Confidence::Cpe,
-                    epoch: Epoch::Zero,
-                    levels: &[Level::Cpe],
-                };
-                let advisory = index.advisories(segment, &statement.advisory)?.into_iter().next().map(Arc::new);
-                let opinion = opinion(index, segment, &Arc::new(statement), advisory.as_ref(), &query, package);
-                if opinion.outcome == Outcome::Affected {
-                    found.push(opinion);
-                }
-            }
-        }
-    }
-    Ok(())
-}
-
-/// Whether a criterion speaks of the package with these attributes: of the same vendor, and made for Linux or for
-/// anything.
-fn is_product(attributes: &[String], criterion: &str) -> bool {
-    let Some(wanted) = names::cpe_attributes(criterion) else { return false };
-    let vendor = |attributes: &[String]| attributes.get(1).map(|vendor| vendor.to_lowercase());
-    let target = wanted.get(8).map_or("*", String::as_str);
-    vendor(attributes) == vendor(&wanted)
-        && matches!(target, "*" | "-" | "" | "linux" | "linux_kernel" | "unix" | "docker")
-}
-
 impl Opinion {
     /// The names under which this opinion speaks of vulnerabilities, each a vulnerability of its own; with aliases.
     pub(crate) fn vulnerabilities(&self) -> Vec<Vec<String>> {
@@ -221,7 +168,7 @@ impl Opinion {
         let dates = self.advisory.as_ref().and_then(|advisory| advisory.modified.or(advisory.published));
         let severity = self.statement.severity.or_else(|| {
             let ratings = self.advisory.as_ref().map(|advisory| advisory.ratings.as_slice());
-            crate::scores::choose(ratings.unwrap_or_default()).map(|(severity, _)| severity)
+            crate::scores::choose(ratings.unwrap_or_default())
         });
         Evidence {
             provider: self.provider.clone(),

@@ -2,12 +2,13 @@
 
 use killick_model::advisory::{Advisory, AdvisoryKind, Level, Qualifier, Statement, Verdict};
 use killick_model::matching::{FixState, SuppressionReason};
-use killick_model::package::{Package, PackageDetails, PackageKind};
+use killick_model::package::{Package, PackageDetails};
 use killick_model::problem::Problem;
 use killick_model::version::Scheme;
 use killick_model::version::range::Epoch;
 use serde::Serialize;
 
+use super::codeless;
 use super::identity::Identity;
 use super::opinion::Opinion;
 use crate::names;
@@ -24,6 +25,12 @@ pub enum Outcome {
     NotAffected,
     /// No affected range contains it.
     OutsideRange,
+    /// It is about builds for another architecture.
+    OtherArchitecture,
+    /// It is about another stream of a module.
+    OtherModule,
+    /// It is about other builds, slots or platforms, or its fix is of a line of versions that this one is not of.
+    OtherBuild,
     /// It would be affected, but the advisory was taken back.
     Withdrawn,
     /// Nobody has decided yet.
@@ -49,6 +56,9 @@ impl Outcome {
             Self::NotLinked => Some(SuppressionReason::NotLinked),
             Self::Affected
             | Self::OutsideRange
+            | Self::OtherArchitecture
+            | Self::OtherModule
+            | Self::OtherBuild
             | Self::UnderInvestigation
             | Self::NotAVulnerability
             | Self::Unjudged => None,
@@ -63,9 +73,16 @@ pub(crate) fn outcome(
     epoch: Epoch,
     package: &Package,
 ) -> Outcome {
+    if let Some(qualifier) = unmet(statement, package) {
+        return match qualifier {
+            Qualifier::Architectures(_) => Outcome::OtherArchitecture,
+            Qualifier::Module(_) => Outcome::OtherModule,
+            _ => Outcome::OtherBuild,
+        };
+    }
     let has_lines = matches!(statement.versions.scheme, Scheme::Rpm | Scheme::Dpkg);
-    if !qualifies(statement, package) || (has_lines && other_build(statement, version)) {
-        return Outcome::OutsideRange;
+    if has_lines && other_build(statement, version) {
+        return Outcome::OtherBuild;
     }
     match (statement.versions.contains_with(version, epoch), statement.verdict) {
         (None, _) => Outcome::Unjudged,
@@ -81,7 +98,7 @@ pub(crate) fn outcome(
             Some(advisory) if matches!(advisory.kind, AdvisoryKind::Unmaintained | AdvisoryKind::Notice) => {
                 Outcome::NotAVulnerability
             }
-            _ if holds_no_code(package) => Outcome::NoAffectedCode,
+            _ if codeless::is_codeless(statement, package) => Outcome::NoAffectedCode,
             _ => Outcome::Affected,
         },
     }
@@ -94,8 +111,13 @@ pub(super) fn is_of_unknown_base(package: &Package) -> bool {
     version_from.as_deref() == Some("vcs.revision") || package.version.starts_with("v0.0.0-")
 }
 
-fn qualifies(statement: &Statement, package: &Package) -> bool {
-    statement.qualifiers.iter().all(|qualifier| match qualifier {
+/// The first condition of a statement that a package does not fulfil.
+pub(crate) fn unmet<'a>(statement: &'a Statement, package: &Package) -> Option<&'a Qualifier> {
+    statement.qualifiers.iter().find(|qualifier| !is_met(qualifier, package))
+}
+
+fn is_met(qualifier: &Qualifier, package: &Package) -> bool {
+    match qualifier {
         Qualifier::Architectures(wanted) => {
             package.architecture.as_ref().is_none_or(|architecture| wanted.contains(architecture))
         }
@@ -105,7 +127,7 @@ fn qualifies(statement: &Statement, package: &Package) -> bool {
         Qualifier::Build(mark) => has_mark(&package.version, mark),
         // Which repository a package is from is not known. What a program links is asked last.
         Qualifier::Repository(_) | Qualifier::GoImport { .. } => true,
-    })
+    }
 }
 
 /// Whether a package is of the module stream `name:stream`. Rebuilds of modules lose their label at times; that they
@@ -169,23 +191,6 @@ fn is_after_a_fix(statement: &Statement, version: &str, epoch: Epoch) -> bool {
         let before = Range::new(statement.versions.scheme, vec![Interval::before(fixed.as_str())], Vec::new());
         before.contains_with(version, epoch) == Some(false)
     })
-}
-
-/// Kernel headers are not the kernel, and documentation and debugging symbols do not run.
-fn holds_no_code(package: &Package) -> bool {
-    if !package.kind.is_os() {
-        return false;
-    }
-    let (name, source) = (package.name.as_str(), package.source_name());
-    let kernel =
-        source == "linux" || source.starts_with("linux-") || source == "kernel" || source.starts_with("kernel-");
-    let headers = ["linux-libc-dev", "linux-headers", "linux-kbuild", "linux-compiler", "kernel-headers"];
-    let suffixes: &[&str] = match package.kind {
-        PackageKind::Rpm => &["-debuginfo", "-debugsource", "-doc"],
-        _ => &["-dbg", "-dbgsym", "-doc", "-locale"],
-    };
-    (kernel && headers.iter().any(|prefix| name.starts_with(prefix)))
-        || (source != name && suffixes.iter().any(|suffix| name.ends_with(suffix)))
 }
 
 /// What one advisory says in several rows about one package.

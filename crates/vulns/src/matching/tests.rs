@@ -4,18 +4,20 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
+use killick_model::advisory::Instant;
 use killick_model::distribution::Distribution;
 use killick_model::matching::{Evidence, Match, Suppressed};
 use killick_model::package::symbols::Symbols;
 use killick_model::package::{Package, PackageDetails, PackageId, PackageKind, SourcePackage};
 use killick_model::path::ImagePath;
+use killick_model::vex::VexClaim;
 
-use super::{MatchOptions, Subject, Suppressions, match_packages};
+use super::{CpeUse, MatchOptions, Subject, Suppressions, match_packages};
 use crate::index::Index;
-use crate::{BuildOptions, build, explain};
+use crate::{BuildOptions, Explanation, Question, build, explain};
 
 /// Reads `packages.txt`: a line a package.
-fn packages(text: &str) -> (Option<Distribution>, Vec<Package>) {
+pub(crate) fn packages(text: &str) -> (Option<Distribution>, Vec<Package>) {
     let mut distribution = None;
     let mut packages = Vec::new();
     for line in text.lines().filter(|line| !line.starts_with('#')) {
@@ -89,7 +91,12 @@ fn package(words: &[&str]) -> Package {
         cpes: values("cpe"),
         owner: value("owner").map(|owner| PackageId(owner.parse().unwrap())),
         details,
-        ..Package::new(kind, words[1], words[2], ImagePath::new(b"somewhere").unwrap())
+        ..Package::new(
+            kind,
+            words[1],
+            words[2],
+            ImagePath::new(value("at").as_deref().unwrap_or("somewhere").as_bytes()).unwrap(),
+        )
     }
 }
 
@@ -108,7 +115,7 @@ fn cases() -> Vec<PathBuf> {
     found
 }
 
-fn index(case: &Path) -> Index {
+pub(crate) fn index(case: &Path) -> Index {
     let work = tempfile::tempdir().unwrap();
     let feeds = work.path().join("feeds");
     fs_err::create_dir(&feeds).unwrap();
@@ -118,12 +125,12 @@ fn index(case: &Path) -> Index {
     Index::open(&out).unwrap()
 }
 
-fn shown(package: &Package) -> String {
+pub(crate) fn shown(package: &Package) -> String {
     let of = package.distribution.as_ref().map(|distribution| format!(" of {}", distribution.label()));
     format!("{} {} {}{}", package.kind, package.name, package.version, of.unwrap_or_default())
 }
 
-fn line(found: &Match) -> String {
+pub(crate) fn line(found: &Match) -> String {
     let mut line = format!(
         "  {} {:?} {}({}) {:?} {:?}",
         found.vulnerability,
@@ -141,6 +148,13 @@ fn line(found: &Match) -> String {
     }
     if let Some(epss) = found.epss {
         write!(line, " epss={epss}").unwrap();
+    }
+    write!(line, " risk={:.1}", found.risk).unwrap();
+    if found.malicious {
+        line.push_str(" malicious");
+    }
+    for claim in &found.claims {
+        write!(line, "\n    {}", said(claim)).unwrap();
     }
     for evidence in &found.evidence {
         write!(line, "\n    {}", reason(evidence)).unwrap();
@@ -164,8 +178,21 @@ fn reason(evidence: &Evidence) -> String {
     )
 }
 
-fn suppressed(found: &Suppressed) -> String {
-    format!("  not {}: {:?}\n    {}", found.vulnerability, found.reason, reason(&found.evidence))
+pub(crate) fn suppressed(found: &Suppressed) -> String {
+    let claim = found.claim.as_ref().map(|claim| format!("\n    {}", said(claim))).unwrap_or_default();
+    format!("  not {}: {:?}{claim}\n    {}", found.vulnerability, found.reason, reason(&found.evidence))
+}
+
+fn said(claim: &VexClaim) -> String {
+    format!(
+        "{} `{}` ({:?}) of {} in {}: {}",
+        if claim.trusted { "trusted" } else { "untrusted" },
+        claim.issuer,
+        claim.origin,
+        claim.product,
+        claim.document,
+        claim.describe(),
+    )
 }
 
 #[test]
@@ -194,9 +221,21 @@ fn testdata() {
             snapshot_path => &case, prepend_module_to_snapshot => false, omit_expression => true
         }, { insta::assert_snapshot!("expected", text) });
 
-        let again = match_packages(&index, subject, &MatchOptions { suppressed: Suppressions::Drop }).unwrap();
+        let again = match_packages(
+            &index,
+            subject,
+            &MatchOptions { suppressed: Suppressions::Drop, ..MatchOptions::default() },
+        )
+        .unwrap();
         assert_eq!(again.matches, found.matches, "what is dropped changes no match");
     }
+}
+
+pub(crate) fn explained(index: &Index, subject: Subject<'_>, vulnerability: &str) -> Explanation {
+    let options = MatchOptions::default();
+    let question =
+        Question { subject, vulnerability, options: &options, vex: None, problems: &[], now: Instant(1_700_000_000) };
+    explain(index, &question).unwrap()
 }
 
 #[test]
@@ -205,9 +244,9 @@ fn explain_tells_why_and_why_not() {
     let index = index(&case);
     let (distribution, packages) = packages(&fs_err::read_to_string(case.join("packages.txt")).unwrap());
     let subject = Subject { distribution: distribution.as_ref(), packages: &packages };
-    let told = explain(&index, subject, "CVE-2014-0160").unwrap();
+    let told = explained(&index, subject, "CVE-2014-0160");
     insta::assert_json_snapshot!("explain_heartbleed", told);
-    let told = explain(&index, subject, "CVE-1999-0001").unwrap();
+    let told = explained(&index, subject, "CVE-1999-0001");
     assert!(told.advisories.is_empty() && told.packages.is_empty(), "{told:?}");
 }
 
@@ -218,7 +257,7 @@ fn explain_follows_aliases() {
     let (distribution, packages) = packages(&fs_err::read_to_string(case.join("packages.txt")).unwrap());
     let subject = Subject { distribution: distribution.as_ref(), packages: &packages };
     for name in ["CVE-2099-1005", "GO-2099-0001", "GHSA-gogo-gogo-gogo"] {
-        let told = explain(&index, subject, name).unwrap();
+        let told = explained(&index, subject, name);
         assert_eq!(told.vulnerability, "CVE-2099-1005", "{name}");
         assert_eq!(told.aliases, ["GHSA-gogo-gogo-gogo", "GO-2099-0001"], "{name}");
         assert_eq!(told.packages.len(), 2, "{name}");
@@ -236,7 +275,8 @@ fn only_what_an_advisory_asks_about_is_told_apart_by_what_it_links() {
         ("go example.org/quiet v1.1.0 symbols=a:B\ngo example.org/quiet v1.1.0 symbols=a:C", 1),
     ] {
         let (_, packages) = packages(lines);
-        let judged = super::judge(&index, Subject { distribution: None, packages: &packages }).unwrap();
+        let judged =
+            super::judge(&index, Subject { distribution: None, packages: &packages }, CpeUse::default()).unwrap();
         assert_eq!(judged.identities.len(), expected, "{lines}");
         let members: usize = judged.identities.iter().map(|(_, members)| members.len()).sum();
         assert_eq!(members, packages.len(), "{lines}");

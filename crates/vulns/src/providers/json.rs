@@ -105,7 +105,7 @@ impl<'de, F: FnMut(Value)> Visitor<'de> for Elements<'_, F, ()> {
 }
 
 /// For fields that some writers give as `null` where others leave them out.
-pub(super) fn or_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
+pub(crate) fn or_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
 where
     D: Deserializer<'de>,
     T: Deserialize<'de> + Default,

@@ -146,14 +146,28 @@ pub(super) struct Vulnerability {
     pub(super) source: Option<Source>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) references: Vec<Alias>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) ratings: Vec<Rating>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) recommendation: Option<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) advisories: Vec<Advisory>,
+    pub(super) analysis: Analysis,
     pub(super) affects: Vec<Affects>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) properties: Vec<Property>,
+}
+
+/// What was found out about it.
+#[derive(Serialize)]
+pub(super) struct Analysis {
+    pub(super) state: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) justification: Option<&'static str>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) response: Vec<&'static str>,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub(super) detail: String,
 }
 
 #[derive(Serialize)]

@@ -30,6 +30,7 @@ pub(super) fn write(text: &mut String, analysis: &Analysis) {
                 DocumentKind::Signature => counted(*count, "signature"),
                 DocumentKind::Attestation => counted(*count, "attestation"),
                 DocumentKind::Sbom => counted_as(*count, "SBOM", "SBOMs"),
+                DocumentKind::Vex => counted(*count, "VEX document"),
                 DocumentKind::Other => counted(*count, "other document"),
             };
             if what.is_empty() { number } else { format!("{number} ({what})") }

@@ -1,0 +1,140 @@
+//! `--vex` and how vulnerabilities are judged: whose word counts.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use clap::{Args, ValueEnum};
+use jiff::Timestamp;
+use killick_model::analysis::Analysis;
+use killick_model::matching::Matches;
+use killick_model::reference::Reference;
+use killick_model::vex::VexOrigin;
+use killick_vulns::vex::{self, Image, MAX_BYTES, Vex, VexSettings, Voice};
+use killick_vulns::{CpeUse, Index, MatchOptions, SeverityOrder, Subject};
+
+use crate::report_error::hinted;
+
+/// Files of a folder of documents.
+const MAX_FILES: usize = 10_000;
+
+/// How vulnerabilities are judged.
+#[derive(Debug, Args)]
+pub(crate) struct DecisionArgs {
+    /// VEX document (OpenVEX, CSAF, CycloneDX), or a folder of them; what it says counts. May be repeated
+    #[arg(long, value_name = "FILE")]
+    vex: Vec<PathBuf>,
+    /// Issuer whose VEX documents count when they are attached to the image. May be repeated
+    #[arg(long, value_name = "NAME", env = "KILLICK_VEX_ISSUERS", value_delimiter = ';')]
+    vex_issuer: Vec<String>,
+    /// Who is heard first: the documents of --vex, the vendor's data, attached documents
+    #[arg(long, value_name = "VOICES", value_delimiter = ',', default_value = "user,vendor,attached")]
+    vex_order: Vec<VoiceName>,
+    /// Do not believe VEX statements that are older than this
+    #[arg(long, value_name = "DAYS")]
+    vex_max_age: Option<u32>,
+    /// Who issues the VEX documents that are written: `NAME`, or `NAME <https://address>`
+    #[arg(long, value_name = "NAME", env = "KILLICK_VEX_AUTHOR")]
+    vex_author: Option<String>,
+    /// Whose severity counts first: `vendor` for the distribution, nvd, ghsa, cna and others
+    #[arg(long, value_name = "SOURCES", env = "KILLICK_SEVERITY_ORDER", value_delimiter = ',')]
+    severity_order: Vec<String>,
+    /// Look every package up by CPE as well, with names made of what it says of itself: finds more, and more that is wrong
+    #[arg(long)]
+    cpe: bool,
+}
+
+/// The words of `--vex-order`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum VoiceName {
+    /// The documents of `--vex`.
+    User,
+    /// The vendor's data in the advisory index.
+    Vendor,
+    /// Documents that are attached to the image.
+    Attached,
+}
+
+/// Documents and options, ready to judge images.
+pub(super) struct Decisions {
+    pub(super) options: MatchOptions,
+    pub(super) vex: Vex,
+    pub(super) author: Option<String>,
+    reference: Option<Reference>,
+}
+
+impl Decisions {
+    /// Reads the documents; `source` is what the user calls the image.
+    pub(super) fn of(args: &DecisionArgs, source: &str, now: Timestamp) -> anyhow::Result<Self> {
+        let voice = |name: &VoiceName| match name {
+            VoiceName::User => Voice::User,
+            VoiceName::Vendor => Voice::Vendor,
+            VoiceName::Attached => Voice::Attached,
+        };
+        let settings = VexSettings {
+            issuers: args.vex_issuer.clone(),
+            order: args.vex_order.iter().map(voice).collect(),
+            max_age_days: args.vex_max_age,
+            ..VexSettings::at(now)
+        };
+        let mut vex = Vex::new(settings);
+        for path in &args.vex {
+            for file in files(path)? {
+                vex.add(&file.display().to_string(), &read(&file)?, VexOrigin::User);
+            }
+        }
+        let reference = match killick_fetch::Source::parse(source) {
+            Ok(killick_fetch::Source::Registry(reference)) => Some(reference),
+            _ => None,
+        };
+        let options = MatchOptions {
+            severity_order: SeverityOrder::new(args.severity_order.iter().map(|name| name.trim().to_owned())),
+            cpe: if args.cpe { CpeUse::All } else { CpeUse::default() },
+            ..MatchOptions::default()
+        };
+        Ok(Self { options, vex, author: args.vex_author.clone(), reference })
+    }
+
+    /// The image as documents may speak of it.
+    pub(super) fn image<'a>(&'a self, analysis: &'a Analysis) -> Image<'a> {
+        Image::new(analysis, self.reference.as_ref())
+    }
+
+    /// The matches of an image, with what the documents make of them.
+    pub(super) fn judge(&self, index: &Index, analysis: &Analysis) -> anyhow::Result<Matches> {
+        let mut matches =
+            killick_vulns::match_packages(index, Subject::from(analysis), &self.options).map_err(hinted)?;
+        let vex = self.vex.with_attached(analysis);
+        if !vex.is_empty() {
+            let order = &self.options.severity_order;
+            vex::apply(index, &self.image(analysis), &vex, order, &mut matches).map_err(hinted)?;
+        }
+        Ok(matches)
+    }
+}
+
+/// The file itself, or the `.json` files of the folder, by name.
+fn files(path: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    if !fs_err::metadata(path).context("a VEX document cannot be read")?.is_dir() {
+        return Ok(vec![path.to_owned()]);
+    }
+    let mut found = Vec::new();
+    for entry in fs_err::read_dir(path)? {
+        let file = entry?.path();
+        let is_json = file.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("json"));
+        if is_json && file.is_file() {
+            found.push(file);
+        }
+    }
+    anyhow::ensure!(!found.is_empty(), "the folder `{}` has no `.json` files with VEX documents", path.display());
+    anyhow::ensure!(found.len() <= MAX_FILES, "the folder `{}` has more than {MAX_FILES} files", path.display());
+    found.sort();
+    Ok(found)
+}
+
+/// At most one byte more than a document may have: that it is too large is told where it is read.
+fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
+    use std::io::Read as _;
+    let mut bytes = Vec::new();
+    fs_err::File::open(path)?.take(MAX_BYTES as u64 + 1).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
