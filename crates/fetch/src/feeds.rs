@@ -4,6 +4,7 @@
 //! only if it changed, goes on where it broke off, is bounded, is held against the checksum its publisher gives, and
 //! appears when it is complete. What fails leaves what was there; no upstream waits for another.
 
+mod argument;
 mod error;
 mod folder;
 mod forms;
@@ -24,6 +25,7 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use url::Url;
 
+pub use self::argument::{NoUrl, UrlArgument};
 pub use self::error::FeedError;
 use self::folder::{Folder, State};
 use self::work::{Shared, Work};
@@ -34,12 +36,12 @@ use crate::registry::Retry;
 use crate::registry::timer::{Timer, TokioTimer};
 
 /// A provider as far as fetching goes.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Source {
     /// Its name.
     pub provider: &'static str,
-    /// Where it is fetched from.
-    pub upstreams: &'static [Upstream],
+    /// Where it is fetched from: its upstreams, or some of them.
+    pub upstreams: Vec<Upstream>,
 }
 
 /// How feeds are fetched.
@@ -116,17 +118,25 @@ pub struct Outcome {
     pub health: Health,
 }
 
-/// Fetches the upstreams of all `sources`, side by side. What came of each, in the order of `sources`.
+/// A feeds folder that nobody else changes.
+pub struct Lock(#[expect(dead_code, reason = "it is held")] folder::Lock);
+
+/// Keeps everybody else away from a feeds folder, until the lock is dropped or the process ends.
+pub fn lock(folder: &Path) -> Result<Lock, FeedError> {
+    Folder::new(folder).lock().map(Lock)
+}
+
+/// Fetches the upstreams of all `sources`, side by side, to the folder that is locked. What came of each, in the order
+/// of `sources`.
 ///
-/// Fails as a whole only where nothing can be done: somebody else is at it, or the folder cannot be written.
-pub async fn fetch(sources: &[Source], options: &FeedOptions) -> Result<Vec<Outcome>, FeedError> {
+/// Fails as a whole only where nothing can be done, such as when the folder cannot be written.
+pub async fn fetch(sources: &[Source], options: &FeedOptions, _lock: &Lock) -> Result<Vec<Outcome>, FeedError> {
     let folder = Folder::new(&options.folder);
-    let _lock = folder.lock()?;
     check_names(sources, &options.urls)?;
     let shared = Arc::new(Shared::new(options.clone(), folder));
     let turns = Arc::new(Semaphore::new(options.providers.max(1)));
     let mut running = JoinSet::new();
-    for (at, source) in sources.iter().copied().enumerate() {
+    for (at, source) in sources.iter().cloned().enumerate() {
         let (shared, turns) = (Arc::clone(&shared), Arc::clone(&turns));
         running.spawn(async move {
             let _turn = turns.acquire().await;

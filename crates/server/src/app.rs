@@ -74,9 +74,9 @@ pub enum OpenError {
     /// Nobody can log in.
     #[error(transparent)]
     Logins(#[from] auth::LoginsError),
-    /// The advisory index cannot be read.
-    #[error("cannot open the advisory index")]
-    Knowledge(#[source] killick_vulns::IndexError),
+    /// The advisory index cannot be read, or not be kept up to date as the settings say.
+    #[error(transparent)]
+    Knowledge(#[from] crate::knowledge::KnowledgeError),
     /// The threads that read layers cannot be started.
     #[error("cannot start the threads that read layers")]
     Threads(#[source] rayon::ThreadPoolBuildError),
@@ -100,8 +100,8 @@ impl App {
         };
         let store = Store::open(&settings).await;
         let store = store.map_err(|source| OpenError::Store { path: config.storage.data_dir.clone(), source })?;
-        let knowledge = Knowledge::open(&config).map_err(OpenError::Knowledge)?;
         let ways = Ways::new(&config).map_err(OpenError::Ways)?;
+        let knowledge = Knowledge::open(&config, &ways)?;
         let app = Self(Arc::new(Inner {
             ways,
             records: Records::new(store),

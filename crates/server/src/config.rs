@@ -13,6 +13,7 @@ use killick_analysis::inspectors::settings::Pattern;
 use killick_analysis::limits::Limits as AnalysisLimits;
 use killick_fetch::cloud::Provider;
 use killick_fetch::egress::HostPattern;
+use killick_fetch::feeds::UrlArgument;
 use killick_fetch::registry::mirrors::MirrorArgument;
 use killick_fetch::{Environment, Limits as FetchLimits};
 use serde::{Deserialize, Serialize};
@@ -206,15 +207,54 @@ pub struct KnowledgeConfig {
     /// The advisory index; empty for `advisories.db` in the data folder. While there is no such file, the one that
     /// ships with the program is used.
     pub index: PathBuf,
-    /// Folder of upstream files from which `POST /system/feeds` builds the index; empty for none.
+    /// Whether the files of upstreams are fetched, and the index built of them, every now and then and on request.
+    pub update: Keeping,
+    /// How often.
+    pub update_seconds: u64,
+    /// Folder of upstream files; empty for `feeds` in the data folder. If `update` is off, the index is built of what is
+    /// in it when that is asked for, and without a folder never.
     pub feeds_dir: PathBuf,
+    /// Providers, or upstreams of them (`nvd/api`), that are fetched; empty for the usual ones.
+    pub providers: Vec<String>,
+    /// Those that are fetched as well.
+    pub also: Vec<String>,
+    /// Those that are not fetched, and left out of the index.
+    pub exclude: Vec<String>,
+    /// Where upstreams are instead: `debian/tracker=https://mirror.example.com/debian/`.
+    pub urls: Vec<UrlArgument>,
+    /// Where everything else is, by host and path: `https://mirror.example.com/feeds/`; empty for where it is.
+    pub mirror: String,
+    /// Key of the NVD's API.
+    pub nvd_api_key: Secret,
     /// How often to look whether the index was replaced.
     pub reload_seconds: u64,
 }
 
+/// Who keeps the advisory index up to date.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Keeping {
+    /// The service, from the upstreams.
+    Auto,
+    /// Somebody else.
+    Off,
+}
+
 impl Default for KnowledgeConfig {
     fn default() -> Self {
-        Self { index: PathBuf::new(), feeds_dir: PathBuf::new(), reload_seconds: 10 }
+        Self {
+            index: PathBuf::new(),
+            update: Keeping::Auto,
+            update_seconds: 6 * 60 * 60,
+            feeds_dir: PathBuf::new(),
+            providers: Vec::new(),
+            also: Vec::new(),
+            exclude: Vec::new(),
+            urls: Vec::new(),
+            mirror: String::new(),
+            nvd_api_key: Secret::default(),
+            reload_seconds: 10,
+        }
     }
 }
 
@@ -340,7 +380,7 @@ impl Default for RegistriesConfig {
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct EgressConfig {
-    /// The only hosts that registries and webhooks may be at (`host`, `host:port`, `*.domain`); empty for any.
+    /// The only hosts that registries, webhooks and upstreams of advisories may be at (`host`, `host:port`, `*.domain`); empty for any.
     pub allowed_hosts: Vec<HostPattern>,
     /// Hosts on a private network that a public registry may send us to.
     pub private_hosts: Vec<HostPattern>,

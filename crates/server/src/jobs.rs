@@ -5,6 +5,7 @@
 
 pub(crate) mod analysis;
 mod blobs;
+mod feeds;
 mod index;
 mod leases;
 mod retention;
@@ -42,7 +43,7 @@ pub(crate) struct Job {
 }
 
 /// Every job.
-pub(crate) const JOBS: &[Job] = &[analysis::JOB, blobs::JOB, index::JOB, leases::JOB, retention::JOB];
+pub(crate) const JOBS: &[Job] = &[analysis::JOB, blobs::JOB, feeds::JOB, index::JOB, leases::JOB, retention::JOB];
 
 /// Starts the jobs of this process; they end when `stop` turns true.
 pub(crate) fn start(app: &App, stop: &watch::Receiver<bool>) -> JoinSet<()> {

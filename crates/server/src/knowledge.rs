@@ -8,21 +8,56 @@ use std::time::SystemTime;
 
 use jiff::Timestamp;
 use killick_model::digest::Digest;
+use killick_model::feed::Health;
 use killick_vulns::{BuildError, BuildOptions, Index, IndexError, Status, build, status};
+use secrecy::SecretString;
 use tokio::sync::Mutex;
+use url::Url;
 
-use crate::config::Config;
+use crate::config::{Config, Keeping};
+use crate::registry::Ways;
+use crate::update::{self, Selection, UnknownFeed, Update, UpdateError, Updated};
 use crate::{clock, cpu};
 
 /// Name of the index in the data folder.
 const INDEX_FILE: &str = "advisories.db";
 
+/// Folder of upstream files in the data folder.
+const FEEDS_FOLDER: &str = "feeds";
+
 /// The advisories this process judges by.
 pub(crate) struct Knowledge {
     path: PathBuf,
-    feeds_dir: Option<PathBuf>,
+    feeds: Feeds,
     current: RwLock<Option<Arc<Current>>>,
     syncing: Mutex<()>,
+}
+
+/// What the index is built of.
+enum Feeds {
+    /// What is fetched.
+    Fetched(Box<Update>),
+    /// What is in a folder.
+    Folder(PathBuf),
+    /// Nothing.
+    None,
+}
+
+/// Why the settings of advisories cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum KnowledgeError {
+    /// The index cannot be opened.
+    #[error("cannot open the advisory index")]
+    Index(#[from] IndexError),
+    /// A name is none of a provider.
+    #[error("a setting of advisories cannot be used")]
+    Selection(#[from] UnknownFeed),
+    /// The mirror is none.
+    #[error("`knowledge.mirror` is no address: `{text}`")]
+    Mirror {
+        /// What it is.
+        text: String,
+    },
 }
 
 /// One open index.
@@ -49,11 +84,16 @@ pub(crate) enum SyncError {
     #[error("an update of the advisories is running already")]
     Running,
     /// There is nothing to update from.
-    #[error("no feeds to update from: set `knowledge.feeds_dir` to a folder of upstream files")]
+    #[error(
+        "no feeds to update from: set `knowledge.feeds_dir` to a folder of upstream files, or `knowledge.update` to \"auto\""
+    )]
     NotConfigured,
     /// The index was not built.
     #[error("the advisory index could not be built")]
     Build(#[source] BuildError),
+    /// Nothing could be fetched.
+    #[error("the advisories could not be updated")]
+    Update(#[source] UpdateError),
     /// The index was built and cannot be opened.
     #[error("the advisory index cannot be opened")]
     Open(#[source] IndexError),
@@ -61,14 +101,19 @@ pub(crate) enum SyncError {
 
 impl Knowledge {
     /// Opens the index of the configuration, or the one that ships with the program while there is none.
-    pub(crate) fn open(config: &Config) -> Result<Self, IndexError> {
+    pub(crate) fn open(config: &Config, ways: &Ways) -> Result<Self, KnowledgeError> {
+        let settings = &config.knowledge;
         let some = |path: &PathBuf| Some(path.clone()).filter(|path| !path.as_os_str().is_empty());
-        let knowledge = Self {
-            path: some(&config.knowledge.index).unwrap_or_else(|| config.storage.data_dir.join(INDEX_FILE)),
-            feeds_dir: some(&config.knowledge.feeds_dir),
-            current: RwLock::default(),
-            syncing: Mutex::default(),
+        let path = some(&settings.index).unwrap_or_else(|| config.storage.data_dir.join(INDEX_FILE));
+        let feeds = match (settings.update, some(&settings.feeds_dir)) {
+            (Keeping::Auto, folder) => {
+                let folder = folder.unwrap_or_else(|| config.storage.data_dir.join(FEEDS_FOLDER));
+                Feeds::Fetched(Box::new(upstreams(config, ways, folder, path.clone())?))
+            }
+            (Keeping::Off, Some(folder)) => Feeds::Folder(folder),
+            (Keeping::Off, None) => Feeds::None,
         };
+        let knowledge = Self { path, feeds, current: RwLock::default(), syncing: Mutex::default() };
         knowledge.reload()?;
         Ok(knowledge)
     }
@@ -95,10 +140,27 @@ impl Knowledge {
         Ok(true)
     }
 
-    /// Builds the index anew from the feeds folder and opens it.
+    /// Fetches what changed at the upstreams, if that is wanted, builds the index anew and opens it.
     pub(crate) async fn sync(&self) -> Result<(), SyncError> {
         let Ok(_only) = self.syncing.try_lock() else { return Err(SyncError::Running) };
-        let feeds_dir = self.feeds_dir.clone().ok_or(SyncError::NotConfigured)?;
+        match &self.feeds {
+            Feeds::Fetched(update) => self.update(update).await?,
+            Feeds::Folder(folder) => self.build(folder.clone()).await?,
+            Feeds::None => return Err(SyncError::NotConfigured),
+        }
+        self.reload().map(|_| ()).map_err(SyncError::Open)
+    }
+
+    async fn update(&self, update: &Update) -> Result<(), SyncError> {
+        let updated = update::update(update, clock::now()).await.map_err(|error| match error {
+            UpdateError::Fetch(killick_fetch::feeds::FeedError::Locked { .. }) => SyncError::Running,
+            error => SyncError::Update(error),
+        })?;
+        tell(&updated);
+        Ok(())
+    }
+
+    async fn build(&self, folder: PathBuf) -> Result<(), SyncError> {
         let (path, previous) = (self.path.clone(), self.current());
         cpu::run(move || {
             let options = BuildOptions {
@@ -106,11 +168,19 @@ impl Knowledge {
                 previous: previous.as_ref().map(|current| &current.index),
                 ..BuildOptions::default()
             };
-            build(&[feeds_dir], &path, &options)
+            build(&[folder], &path, &options)
         })
         .await
         .map_err(SyncError::Build)?;
-        self.reload().map(|_| ()).map_err(SyncError::Open)
+        Ok(())
+    }
+
+    /// How the fetched files of each provider are; nothing where none are fetched.
+    pub(crate) fn health(&self) -> Vec<Health> {
+        match &self.feeds {
+            Feeds::Fetched(update) => update::health(&update.feeds.folder, Some(&update.selection), clock::now()),
+            Feeds::Folder(_) | Feeds::None => Vec::new(),
+        }
     }
 
     /// What the index consists of.
@@ -121,6 +191,41 @@ impl Knowledge {
     /// When the index was built.
     pub(crate) fn built(&self) -> Option<Timestamp> {
         self.current()?.index.manifest().built.timestamp()
+    }
+}
+
+/// Where advisories are fetched from, by the settings.
+fn upstreams(config: &Config, ways: &Ways, folder: PathBuf, index: PathBuf) -> Result<Update, KnowledgeError> {
+    let settings = &config.knowledge;
+    let mirror = match settings.mirror.as_str() {
+        "" => None,
+        text => Some(Url::parse(text).map_err(|_| KnowledgeError::Mirror { text: text.to_owned() })?),
+    };
+    let selection =
+        Selection { only: settings.providers.clone(), also: settings.also.clone(), exclude: settings.exclude.clone() };
+    selection.sources()?;
+    let mut feeds = ways.feed_options(config, folder);
+    feeds.urls = settings.urls.iter().map(|argument| (argument.name.clone(), argument.url.clone())).collect();
+    feeds.mirror = mirror;
+    feeds.nvd_api_key = settings.nvd_api_key.get().map(SecretString::from);
+    Ok(Update { feeds, selection, index, is_offline: false })
+}
+
+/// Writes down what came of an update.
+fn tell(updated: &Updated) {
+    for outcome in updated.failed() {
+        let (provider, health) = (outcome.provider, &outcome.health);
+        let error = health.last_error.as_deref().unwrap_or_default();
+        tracing::warn!(feed.name = provider, "the advisories of `{provider}` stay those of before: {error}");
+    }
+    let changed = updated.outcomes.iter().filter(|outcome| outcome.changed).count();
+    match &updated.built {
+        Some(report) => tracing::info!(
+            "the advisory index was built anew, {changed} of {} providers changed, {} bytes",
+            updated.outcomes.len(),
+            report.size_bytes
+        ),
+        None => tracing::info!("the advisory index stays, nothing changed at {} providers", updated.outcomes.len()),
     }
 }
 

@@ -16,6 +16,7 @@ mod judge;
 mod knowledge;
 mod records;
 mod registry;
+pub mod update;
 
 use std::future::Future;
 use std::net::SocketAddr;
@@ -28,11 +29,12 @@ use tokio::sync::watch;
 pub use app::{App, OpenError};
 pub use auth::LoginsError;
 pub use config::{
-    AccountsConfig, AnalysisConfig, Config, ConfigError, DEFAULT_FILE, EgressConfig, InspectionsConfig,
+    AccountsConfig, AnalysisConfig, Config, ConfigError, DEFAULT_FILE, EgressConfig, InspectionsConfig, Keeping,
     KnowledgeConfig, LoginsConfig, Network, RegistriesConfig, RetentionConfig, Role, Secret, ServerConfig,
     StorageConfig,
 };
 pub use inspections::InspectionsError;
+pub use knowledge::KnowledgeError;
 
 /// Why the service ended.
 #[derive(Debug, thiserror::Error)]

@@ -83,6 +83,7 @@ fn spawn(folder: &Path, address: &str, variables: &[(&'static str, String)], rol
         .arg(folder.join("data"))
         .args(roles.iter().flat_map(|role| ["--role", role]))
         .env("KILLICK_ADMIN_PASSWORD", PASSWORD)
+        .env("KILLICK__KNOWLEDGE__UPDATE", "off")
         .envs(variables.iter().cloned())
         .stdout(Stdio::null())
         .stderr(log.into_file())

@@ -64,6 +64,7 @@ fn serve(folder: &Path, address: &str) -> Child {
         .args(["serve", "--listen", address, "--data"])
         .arg(folder.join("data"))
         .env("KILLICK_ADMIN_PASSWORD", PASSWORD)
+        .env("KILLICK__KNOWLEDGE__UPDATE", "off")
         .env("KILLICK__ANALYSIS__LEASE_SECONDS", "3")
         .stdout(Stdio::null())
         .stderr(Stdio::null())

@@ -85,7 +85,7 @@ impl Work {
         Self { provider, shared, state: Arc::new(Mutex::new(state)), changed, bytes }
     }
 
-    pub(super) fn of(&self, upstream: &'static Upstream) -> Task {
+    pub(super) fn of(&self, upstream: Upstream) -> Task {
         Task { work: self.clone(), upstream }
     }
 
@@ -119,7 +119,7 @@ impl Work {
 #[derive(Clone)]
 pub(super) struct Task {
     pub(super) work: Work,
-    pub(super) upstream: &'static Upstream,
+    pub(super) upstream: Upstream,
 }
 
 impl Task {

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use jiff::Timestamp;
-use killick_fetch::feeds::{FeedError, FeedOptions, Outcome, Source, fetch};
+use killick_fetch::feeds::{FeedError, FeedOptions, Outcome, Source, fetch, lock};
 use killick_model::feed::{Each, File, Form, Upstream};
 use sha2::{Digest as _, Sha256};
 
@@ -69,7 +69,7 @@ pub(crate) fn made(form: Form) -> Source {
         notes_date: false,
         form,
     };
-    Source { provider: "made", upstreams: Box::leak(Box::new([upstream])) }
+    Source { provider: "made", upstreams: vec![upstream] }
 }
 
 /// The same of one file.
@@ -105,7 +105,11 @@ impl Feeds {
     }
 
     pub(crate) async fn fetch(&self, source: Source) -> Outcome {
-        fetch(&[source], &self.options).await.unwrap().remove(0)
+        self.fetch_all(&[source]).await.unwrap().remove(0)
+    }
+
+    pub(crate) async fn fetch_all(&self, sources: &[Source]) -> Result<Vec<Outcome>, FeedError> {
+        fetch(sources, &self.options, &lock(&self.options.folder)?).await
     }
 
     /// The error of fetching, with addresses taken out.
@@ -168,21 +172,21 @@ async fn what_did_not_change_is_not_fetched_again() {
     };
     let mut feeds = Feeds::from(&server);
     let source = file(File::new("a.json", "sub/b.json"));
-    let first = feeds.fetch(source).await;
+    let first = feeds.fetch(source.clone()).await;
     assert!(first.changed && first.fetched_bytes == 7, "{first:?}");
     assert_eq!(feeds.read("made/sub/b.json").as_deref(), Some("{\"a\":1}"));
     assert_eq!((first.health.files, first.health.bytes), (1, 7));
     feeds.later("2026-11-28T11:00:00Z");
-    let second = feeds.fetch(source).await;
+    let second = feeds.fetch(source.clone()).await;
     assert!(!second.changed && second.fetched_bytes == 0, "{second:?}");
     assert_eq!(second.health.last_success.unwrap().to_string(), "2026-11-28T11:00:00Z");
     assert_eq!(second.health.last_change.unwrap().to_string(), "2026-11-28T10:00:00Z");
     site.put("/a.json", "{\"a\":2}");
-    assert!(feeds.fetch(source).await.changed);
+    assert!(feeds.fetch(source.clone()).await.changed);
     assert_eq!(feeds.read("made/sub/b.json").as_deref(), Some("{\"a\":2}"));
     // Somebody took the file away, or changed it: what is known of it counts no more.
     fs_err::write(feeds.work.path().join("feeds/made/sub/b.json"), "{}").unwrap();
-    feeds.fetch(source).await;
+    feeds.fetch(source.clone()).await;
     assert_eq!(feeds.read("made/sub/b.json").as_deref(), Some("{\"a\":2}"));
     assert_eq!(*answers.lock().unwrap(), [200, 304, 200, 200]);
 }
@@ -196,8 +200,8 @@ async fn a_server_that_knows_only_dates_is_asked_by_date() {
     .await;
     let feeds = Feeds::from(&server);
     let source = file(File::new("a.json", "a.json"));
-    assert!(feeds.fetch(source).await.changed);
-    assert!(!feeds.fetch(source).await.changed);
+    assert!(feeds.fetch(source.clone()).await.changed);
+    assert!(!feeds.fetch(source.clone()).await.changed);
 }
 
 #[tokio::test]
@@ -207,7 +211,7 @@ async fn dates_are_noted_for_data_that_have_none() {
     let feeds = Feeds::from(&server);
     let mut upstream = file(File::new("a.json", "a.json")).upstreams[0];
     upstream.notes_date = true;
-    feeds.fetch(Source { provider: "made", upstreams: Box::leak(Box::new([upstream])) }).await;
+    feeds.fetch(Source { provider: "made", upstreams: vec![upstream] }).await;
     assert_eq!(feeds.files(), ["made/a.json", "made/a.json.date"]);
     assert_eq!(feeds.read("made/a.json.date").as_deref(), Some("2026-11-28T06:00:00Z"));
 }
@@ -219,20 +223,20 @@ async fn what_was_asked_lately_is_left_alone() {
     let mut feeds = Feeds::from(&server);
     let mut upstream = file(File::new("a.json", "a.json")).upstreams[0];
     upstream.hours = 24;
-    let source = Source { provider: "made", upstreams: Box::leak(Box::new([upstream])) };
-    feeds.fetch(source).await;
+    let source = Source { provider: "made", upstreams: vec![upstream] };
+    feeds.fetch(source.clone()).await;
     feeds.later("2026-11-29T09:00:00Z");
-    feeds.fetch(source).await;
+    feeds.fetch(source.clone()).await;
     assert_eq!(asked(&server).len(), 1);
     feeds.options.is_forced = true;
-    feeds.fetch(source).await;
+    feeds.fetch(source.clone()).await;
     assert_eq!(asked(&server).len(), 1);
     feeds.options.is_forced = false;
     feeds.later("2026-11-30T10:00:00Z");
-    feeds.fetch(source).await;
+    feeds.fetch(source.clone()).await;
     assert_eq!(asked(&server).len(), 1);
     fs_err::remove_file(feeds.work.path().join("feeds/made/a.json")).unwrap();
-    feeds.fetch(source).await;
+    feeds.fetch(source.clone()).await;
     assert_eq!(asked(&server).len(), 1, "it is not here");
 }
 
@@ -251,7 +255,7 @@ async fn only_upstreams_can_be_elsewhere() {
     let server = Fake::start(|_| reply(200, &[], "[]")).await;
     let mut feeds = Feeds::from(&server);
     feeds.options.urls.insert("made/other".to_owned(), "http://example.com/".parse().unwrap());
-    let found = fetch(&[file(File::new("a.json", "a.json"))], &feeds.options).await;
+    let found = feeds.fetch_all(&[file(File::new("a.json", "a.json"))]).await;
     assert!(matches!(found, Err(FeedError::Unknown { name }) if name == "made/other"));
 }
 
@@ -264,7 +268,7 @@ async fn one_that_fails_blocks_no_other() {
     let (bad, good) = (Source { provider: "bad", ..bad }, Source { provider: "good", ..good });
     let url = |below: &str| format!("http://{}/{below}/", server.host).parse().unwrap();
     feeds.options.urls = BTreeMap::from([("bad".to_owned(), url("a")), ("good".to_owned(), url("b"))]);
-    let found = fetch(&[bad, good], &feeds.options).await.unwrap();
+    let found = feeds.fetch_all(&[bad, good]).await.unwrap();
     let told: Vec<_> = found.iter().map(|outcome| (outcome.provider, outcome.health.last_error.is_some())).collect();
     assert_eq!(told, [("bad", true), ("good", false)]);
     assert_eq!(feeds.files(), ["made/b.json"]);

@@ -1,11 +1,13 @@
 //! How registries are reached by the settings: clouds, mirrors, proxy, certificates; and by the records of an account.
 
 use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use killick_fetch::cloud::{AwsIdentity, CloudOptions, Provider};
 use killick_fetch::egress::Egress;
+use killick_fetch::feeds::FeedOptions;
 use killick_fetch::http::Proxy;
 use killick_fetch::registry::mirrors::{self, ConfError, MirrorRule};
 use killick_fetch::registry::{RegistryOptions, Retry, Timeouts};
@@ -62,6 +64,16 @@ impl Ways {
             ..CloudOptions::new(config.environment.clone(), Arc::new(clock::now))
         });
         Ok(Self { cloud, mirrors: rules, proxy, extra_ca: Some(extra_ca).filter(|pem| !pem.is_empty()) })
+    }
+
+    /// How the files of advisory providers are fetched.
+    pub(crate) fn feed_options(&self, config: &Config, folder: PathBuf) -> FeedOptions {
+        FeedOptions {
+            proxy: self.proxy.clone(),
+            extra_ca_pem: self.extra_ca.clone(),
+            egress: egress(config),
+            ..FeedOptions::new(folder, Arc::new(clock::now))
+        }
     }
 
     /// How an image is staged.

@@ -9,7 +9,7 @@ use axum::http::{Request as HttpRequest, header};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use killick_analysis::inspectors::settings::Pattern;
-use killick_server::{App, Config};
+use killick_server::{App, Config, Keeping};
 use serde_json::Value;
 use tower::ServiceExt as _;
 
@@ -48,6 +48,7 @@ impl Service {
         inspections.content_search =
             vec![pattern("FOOBAR", "(?i).*foo=bar.*"), pattern("EXPRESS", r".*require\('express'\).*")];
         // The provider of these records looks into the folder `feed-data`.
+        config.knowledge.update = Keeping::Off;
         config.knowledge.feeds_dir = folder.to_owned();
         // Until a step asks for it, nothing is known: the index that ships with the program knows of the world.
         let index = data.path().join("advisories.db");

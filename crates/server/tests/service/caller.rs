@@ -5,7 +5,7 @@ use axum::body::{Body, to_bytes};
 use axum::http::{Request, header};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use killick_server::{App, Config};
+use killick_server::{App, Config, Keeping};
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
 
@@ -26,6 +26,7 @@ impl Service {
         let mut config = Config::default();
         config.storage.data_dir = data.path().to_owned();
         config.accounts.admin_password = "foobar".into();
+        config.knowledge.update = Keeping::Off;
         change(&mut config);
         let app = App::open(config).await.unwrap();
         Self { router: killick_server::app(app.clone()), app, _data: data }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use killick_fetch::feeds::{FeedError, fetch};
+use killick_fetch::feeds::FeedError;
 use killick_model::feed::{Each, File, Form};
 
 use super::{Feeds, Site, asked, file, made, sha256};
@@ -221,7 +221,7 @@ async fn two_runs_keep_apart() {
     fs_err::create_dir_all(&state).unwrap();
     let lock = std::fs::File::create(state.join("lock")).unwrap();
     lock.lock().unwrap();
-    assert!(matches!(fetch(&[file(A)], &feeds.options).await, Err(FeedError::Locked { .. })));
+    assert!(matches!(feeds.fetch_all(&[file(A)]).await, Err(FeedError::Locked { .. })));
     lock.unlock().unwrap();
     assert!(feeds.fetch(file(A)).await.changed);
 }

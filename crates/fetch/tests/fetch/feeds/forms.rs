@@ -53,12 +53,12 @@ async fn the_nvd_is_held_against_its_meta_files() {
     let server = serve(&site).await;
     let feeds = Feeds::from(&server);
     let source = made(Form::Files { each: Each::Year { first: 2026 }, files: YEARS });
-    assert!(feeds.fetch(source).await.changed);
-    assert!(!feeds.fetch(source).await.changed);
+    assert!(feeds.fetch(source.clone()).await.changed);
+    assert!(!feeds.fetch(source.clone()).await.changed);
     assert_eq!(asked(&server), ["/n-2026.meta", "/n-2026.json.gz", "/n-2026.meta"]);
     put("{\"a\":2}", &sha256("another"));
     assert_eq!(
-        feeds.error(source, &server).await,
+        feeds.error(source.clone(), &server).await,
         "`http://HOST/n-2026.json.gz` does not have the checksum that is published for it"
     );
     let packed = fs_err::read(feeds.work.path().join("feeds/made/n-2026.json.gz")).unwrap();
@@ -113,7 +113,7 @@ async fn topics_are_read_from_a_catalogue() {
     let server = serve(&site).await;
     let feeds = Feeds::from(&server);
     let source = made(Form::Repositories { each: Each::Topic("catalogue.json"), paths: &["x/{}"], mirrors: None });
-    assert_eq!(feeds.error(source, &server).await, "");
+    assert_eq!(feeds.error(source.clone(), &server).await, "");
     assert_eq!(feeds.files(), ["made/x/docker/repodata/repomd.xml", "made/x/docker/repodata/updateinfo.xml"]);
 }
 
@@ -148,7 +148,7 @@ async fn documents_that_changed_after_the_archive_are_fetched_one_by_one() {
     let mut feeds = Feeds::from(&server);
     let source =
         made(Form::Changes { archive: Archive::Latest("archive_latest.txt"), documents: "", has_deletions: true });
-    assert_eq!(feeds.error(source, &server).await, "");
+    assert_eq!(feeds.error(source.clone(), &server).await, "");
     let lists = ["made/archive_latest.txt", "made/changes.csv", "made/deletions.csv"].map(str::to_owned);
     let with = |more: &[&str]| {
         let mut all = [lists.to_vec(), more.iter().map(|name| format!("made/{name}")).collect()].concat();
@@ -158,7 +158,7 @@ async fn documents_that_changed_after_the_archive_are_fetched_one_by_one() {
     assert_eq!(feeds.files(), with(&["2026/c.json", "vex_2026-11-20.tar.zst"]));
     asked(&server);
     // Nothing changed: lists and the pointer are asked for, no document, no archive. One that vanished may come back.
-    assert!(!feeds.fetch(source).await.changed);
+    assert!(!feeds.fetch(source.clone()).await.changed);
     let mut again = asked(&server);
     again.sort();
     assert_eq!(again, ["/2026/gone.json", "/archive_latest.txt", "/changes.csv", "/deletions.csv"]);
@@ -169,10 +169,10 @@ async fn documents_that_changed_after_the_archive_are_fetched_one_by_one() {
     site.put("/2026/e.json", "{\"e\":1}");
     site.put("/deletions.csv", "");
     feeds.later("2026-11-29T13:00:00Z");
-    assert_eq!(feeds.error(source, &server).await, "");
+    assert_eq!(feeds.error(source.clone(), &server).await, "");
     assert_eq!(feeds.files(), with(&["2026/c.json", "2026/e.json", "vex_2026-11-29.tar.zst"]));
     site.put("/deletions.csv", csv(&[("2026/c.json", "2026-11-29T01:00:00+00:00")]));
-    assert_eq!(feeds.error(source, &server).await, "");
+    assert_eq!(feeds.error(source.clone(), &server).await, "");
     assert_eq!(feeds.files(), with(&["2026/e.json", "vex_2026-11-29.tar.zst"]));
 }
 
@@ -185,17 +185,17 @@ async fn an_archive_that_is_made_every_day_is_kept_while_few_documents_changed()
     let feeds = Feeds::from(&server);
     let source =
         made(Form::Changes { archive: Archive::Fixed("vex.tar.bz2"), documents: "vex/", has_deletions: false });
-    assert_eq!(feeds.error(source, &server).await, "");
+    assert_eq!(feeds.error(source.clone(), &server).await, "");
     assert_eq!(feeds.files(), ["made/vex.tar.bz2", "made/vex/b.json", "made/vex/changes.csv"]);
     asked(&server);
     site.put("/vex.tar.bz2", "BZh2");
-    feeds.fetch(source).await;
+    feeds.fetch(source.clone()).await;
     assert_eq!(asked(&server), ["/vex/changes.csv"]);
     // Very many changed: the archive is the shorter way.
     let names: Vec<String> = (0..2001).map(|at| format!("x{at}.json")).collect();
     let rows: Vec<(&str, &str)> = names.iter().map(|name| (name.as_str(), "2026-11-28T01:00:00Z")).collect();
     site.put("/vex/changes.csv", csv(&rows));
-    feeds.fetch(source).await;
+    feeds.fetch(source.clone()).await;
     assert_eq!(feeds.read("made/vex.tar.bz2").as_deref(), Some("BZh2"));
 }
 
@@ -266,12 +266,12 @@ async fn listed_documents_are_fetched_once() {
     let server = serve(&site).await;
     let feeds = Feeds::from(&server);
     let source = made(Form::Listing { index: "index.txt", prefix: "sa-" });
-    assert_eq!(feeds.error(source, &server).await, "");
+    assert_eq!(feeds.error(source.clone(), &server).await, "");
     assert_eq!(feeds.files(), ["made/2025/sa-1.xml", "made/2026/sa-2.xml", "made/index.txt"]);
     asked(&server);
     site.put("/index.txt", "2026/sa-2.xml\n2026/sa-4.xml\n");
     site.put("/2026/sa-4.xml", "<a/>");
-    feeds.fetch(source).await;
+    feeds.fetch(source.clone()).await;
     assert_eq!(asked(&server), ["/index.txt", "/2026/sa-4.xml"]);
     assert_eq!(feeds.files(), ["made/2026/sa-2.xml", "made/2026/sa-4.xml", "made/index.txt"]);
 }
@@ -290,18 +290,18 @@ async fn a_pointer_names_file_and_checksum() {
     let server = serve(&site).await;
     let feeds = Feeds::from(&server);
     let source = made(Form::Pointer { file: "latest.json", prefix: "db_" });
-    assert!(feeds.fetch(source).await.changed);
+    assert!(feeds.fetch(source.clone()).await.changed);
     asked(&server);
-    assert!(!feeds.fetch(source).await.changed);
+    assert!(!feeds.fetch(source.clone()).await.changed);
     assert_eq!(asked(&server), ["/latest.json"]);
     put("db_2.tar.zst", &zstd("2"), &sha256("other"));
-    assert!(feeds.error(source, &server).await.contains("checksum"));
+    assert!(feeds.error(source.clone(), &server).await.contains("checksum"));
     assert_eq!(feeds.files(), ["made/db_1.tar.zst"]);
     put("db_2.tar.zst", &zstd("2"), &sha256(zstd("2")));
-    feeds.fetch(source).await;
+    feeds.fetch(source.clone()).await;
     assert_eq!(feeds.files(), ["made/db_2.tar.zst"]);
     put("../up_2.tar.zst", &zstd("2"), &sha256(zstd("2")));
-    assert!(feeds.error(source, &server).await.contains("is not the name of a file it should name"));
+    assert!(feeds.error(source.clone(), &server).await.contains("is not the name of a file it should name"));
 }
 
 #[tokio::test]
@@ -393,10 +393,10 @@ async fn a_walk_that_broke_off_goes_on_at_its_page() {
     let source: Source = made(Form::Windows);
     // Whoever does not wait is refused; the pages before stay.
     feeds.options.total_bytes = 150;
-    assert!(feeds.error(source, &server).await.contains("together"), "{:?}", log.lock().unwrap());
+    assert!(feeds.error(source.clone(), &server).await.contains("together"), "{:?}", log.lock().unwrap());
     feeds.options.total_bytes = 1 << 20;
     feeds.later("2026-11-28T11:00:00Z");
-    assert_eq!(feeds.error(source, &server).await, "");
+    assert_eq!(feeds.error(source.clone(), &server).await, "");
     let all: Vec<String> = log.lock().unwrap().iter().map(|line| line.trim_end().to_owned()).collect();
     assert_eq!(all.iter().filter(|line| *line == "all 0").count(), 1, "{all:?}");
     assert_eq!(all.last().unwrap(), "2026-11-28T06:00:00Z 0", "{all:?}");
@@ -408,8 +408,8 @@ async fn files_that_upstream_gave_up_stay() {
     let server = serve(&site).await;
     let feeds = Feeds::from(&server);
     let source = made(Form::Files { each: Each::Number { first: 1, known: 2 }, files: NUMBERS });
-    feeds.fetch(source).await;
+    feeds.fetch(source.clone()).await;
     site.delete("/1.json");
-    assert_eq!(feeds.error(source, &server).await, "");
+    assert_eq!(feeds.error(source.clone(), &server).await, "");
     assert_eq!(feeds.files(), ["made/1.json", "made/2.json"]);
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use axum::Json;
 use axum::extract::Path;
 use axum::http::StatusCode;
+use jiff::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
@@ -40,7 +41,11 @@ async fn sync(require: Permission<UpdateFeeds>, query: Query) -> Result<Json<Vec
     query.flag("flush")?;
     query.flag("sync")?;
     let started = clock::now();
-    require.app.knowledge().sync().await.map_err(|error| match error {
+    let app = require.app.clone();
+    // A client that does not wait for the end does not stop it.
+    let running = tokio::spawn(async move { app.knowledge().sync().await });
+    let synced = running.await.map_err(|error| ApiError::internal(&error))?;
+    synced.map_err(|error| match error {
         SyncError::Running => {
             ApiError::conflict("the advisories are being updated already").with_code(FEED_SYNC_ALREADY_IN_PROGRESS)
         }
@@ -131,16 +136,35 @@ fn counts(app: &App) -> BTreeMap<String, u64> {
     counts
 }
 
+/// When the provider of each namespace was last found to be as it is here; of several, the latest.
+fn syncs(app: &App) -> BTreeMap<String, Timestamp> {
+    let health: BTreeMap<String, Timestamp> = app
+        .knowledge()
+        .health()
+        .into_iter()
+        .filter_map(|health| Some((health.provider, health.last_success?)))
+        .collect();
+    let mut syncs = BTreeMap::new();
+    for source in app.knowledge().status().into_iter().flat_map(|status| status.sources) {
+        if let Some(at) = health.get(&source.provider) {
+            let last = syncs.entry(source.namespace).or_insert(*at);
+            *last = (*at).max(*last);
+        }
+    }
+    syncs
+}
+
 fn feed(app: &App) -> FeedMetadata {
     let built = app.knowledge().built().map(seconds);
+    let syncs = syncs(app);
     let groups = counts(app)
         .into_iter()
         .map(|(name, record_count)| FeedGroupMetadata {
-            name,
             enabled: true,
             created_at: built.clone(),
             updated_at: built.clone(),
-            last_sync: built.clone(),
+            last_sync: syncs.get(&name).copied().map(seconds).or_else(|| built.clone()),
+            name,
             record_count,
         })
         .collect();
