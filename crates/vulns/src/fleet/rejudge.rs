@@ -190,6 +190,10 @@ fn told(found: &Match, options: ChangeOptions) -> Match {
     let mut told = found.clone();
     told.fix.observed_at = None;
     told.epss = told.epss.filter(|_| options.epss);
+    if !options.epss {
+        // It follows from the EPSS, and else from what is compared anyway.
+        told.risk = 0.0;
+    }
     for evidence in &mut told.evidence {
         evidence.known_since = None;
     }

@@ -351,6 +351,9 @@ fn told(found: &Match, options: ChangeOptions) -> String {
     let mut found = Match { package: PackageId(0), ..found.clone() };
     found.fix.observed_at = None;
     found.epss = found.epss.filter(|_| options.epss);
+    if !options.epss {
+        found.risk = 0.0;
+    }
     found.evidence.iter_mut().for_each(|evidence| evidence.known_since = None);
     serde_json::to_string(&found).unwrap()
 }
@@ -365,7 +368,7 @@ fn all_over(
     let mut found = BTreeMap::new();
     for (at, (distribution, packages)) in images.iter().enumerate() {
         let subject = Subject { distribution: distribution.as_ref(), packages };
-        let drop = MatchOptions { suppressed: Suppressions::Drop };
+        let drop = MatchOptions { suppressed: Suppressions::Drop, ..MatchOptions::default() };
         let by_package = |index: &Index| {
             let mut all: BTreeMap<u32, BTreeSet<String>> = BTreeMap::new();
             for found in match_packages(index, subject, &drop).unwrap().matches {

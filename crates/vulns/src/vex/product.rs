@@ -323,7 +323,7 @@ fn is_distribution(distribution: &Distribution, label: &str) -> bool {
     is_version || distribution.codename.as_deref().is_some_and(|codename| codename == rest)
 }
 
-/// Whether a package goes by this CPE.
+/// Whether a package goes by this CPE: one that was found with it. Guesses must not hide anything.
 fn is_product(wanted: &[String], package: &Package) -> bool {
     let same = |a: &[String], b: &[String], at: usize| match (a.get(at), b.get(at)) {
         (Some(a), Some(b)) => a.eq_ignore_ascii_case(b),
@@ -334,7 +334,7 @@ fn is_product(wanted: &[String], package: &Package) -> bool {
     if !is_named(1) || !is_named(2) || package.kind == PackageKind::LinuxKernelModule {
         return false;
     }
-    package.cpe_names().iter().filter_map(|cpe| names::cpe_attributes(cpe)).any(|own| {
+    package.cpes.iter().filter_map(|cpe| names::cpe_attributes(cpe)).any(|own| {
         let version = names::cpe_version(wanted);
         let own_version = names::cpe_version(&own).unwrap_or_else(|| package.version.clone());
         (0..3).all(|at| same(wanted, &own, at)) && version.is_none_or(|version| version == own_version)
