@@ -90,6 +90,7 @@ fn build(args: &Build) -> anyhow::Result<Exit> {
         audience: if args.public { Audience::Public } else { Audience::Own },
         exclude: &args.exclude,
         previous: previous.as_ref(),
+        ..BuildOptions::default()
     };
     knowledge::make_parent(&args.out)?;
     let report = killick_vulns::build(&args.from, &args.out, &options).map_err(hinted)?;

@@ -21,3 +21,4 @@ mod recordings;
 mod registry;
 mod service;
 mod survives;
+mod vex;
