@@ -9,6 +9,7 @@ mod member;
 
 use std::collections::HashMap;
 use std::io::{self, BufReader, Read, Seek, SeekFrom};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -261,6 +262,13 @@ impl Blob for Slice {
         let mut file = fs_err::File::open(&self.path)?;
         file.seek(SeekFrom::Start(self.offset))?;
         Ok(Box::new(file.take(self.size)))
+    }
+
+    fn open_part(&self, part: Range<u64>) -> io::Result<Box<dyn Read + Send>> {
+        let mut file = fs_err::File::open(&self.path)?;
+        let end = part.end.min(self.size);
+        file.seek(SeekFrom::Start(self.offset.saturating_add(part.start)))?;
+        Ok(Box::new(file.take(end.saturating_sub(part.start))))
     }
 }
 

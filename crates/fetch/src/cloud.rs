@@ -32,6 +32,7 @@ use crate::environment::Environment;
 use crate::http::{HttpError, Proxy};
 use exchange::Exchange;
 use host::Registry;
+pub(crate) use sigv4::{Keys, Signed};
 
 /// A cloud.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -332,6 +333,20 @@ impl Cloud {
             Registry::Acr => azure::log_in(host, &exchange).await?,
         };
         Ok(login.map(|login| self.remember(name, login)))
+    }
+
+    /// The keys of whoever we are at Amazon, if we are anybody there.
+    pub(crate) async fn aws_keys(&self, region: &str) -> Result<Option<Keys>, CloudError> {
+        if self.aws.is_none() && !self.is_for(Provider::Aws) {
+            return Ok(None);
+        }
+        let domain = if region.starts_with("cn-") { "amazonaws.com.cn" } else { "amazonaws.com" };
+        aws::keys::of(self.aws.as_ref(), &Exchange::new(Provider::Aws, &self.options), region, domain).await
+    }
+
+    /// What requests are dated with.
+    pub(crate) fn now(&self) -> Timestamp {
+        (self.options.clock)()
     }
 
     fn remembered(&self, name: &str) -> Option<Credentials> {

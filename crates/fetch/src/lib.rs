@@ -25,6 +25,7 @@ mod layout;
 pub mod limits;
 pub mod platform;
 pub mod progress;
+pub mod publication;
 pub mod registry;
 pub mod source;
 pub mod stage;

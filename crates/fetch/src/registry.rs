@@ -1,10 +1,11 @@
 //! Registries, by the OCI distribution specification and Docker's token protocol.
 //!
-//! Four read-only requests, made by our own client on [`crate::http`]: `oci-client` 0.18 reads manifests and token
+//! Four requests to read, and two to publish an index of advisories, made by our own client on [`crate::http`]: `oci-client` 0.18 reads manifests and token
 //! answers into memory without a bound, retries and resumes nothing, drops the headers of refusals (`Retry-After`) and
 //! decides by itself where redirects and credentials go.
 
 mod address;
+mod artifact;
 mod auth;
 mod certificates;
 mod challenge;
@@ -12,6 +13,7 @@ mod client;
 mod download;
 mod error;
 pub mod mirrors;
+mod push;
 mod rate;
 mod referrers;
 mod staging;
@@ -26,8 +28,10 @@ use std::time::Duration;
 use killick_model::reference::Reference;
 use secrecy::SecretSlice;
 
-pub(crate) use auth::retry_after;
+pub(crate) use artifact::Artifact;
+pub(crate) use auth::{basic, retry_after};
 pub use certificates::usual_certificate_folders;
+pub(crate) use download::begin as range_begin;
 pub use error::RegistryError;
 pub use rate::RateLimit;
 pub(crate) use staging::{stage, stage_several};

@@ -1,6 +1,6 @@
 //! Amazon: `GetAuthorizationToken` of ECR, signed with the keys that Amazon's own tools would find.
 
-mod keys;
+pub(super) mod keys;
 mod profile;
 
 use base64::Engine as _;

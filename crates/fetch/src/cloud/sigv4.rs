@@ -7,27 +7,27 @@ use sha2::{Digest as _, Sha256};
 use url::Url;
 
 /// Keys of an Amazon identity.
-pub(super) struct Keys {
-    pub(super) id: String,
-    pub(super) secret: SecretString,
+pub(crate) struct Keys {
+    pub(crate) id: String,
+    pub(crate) secret: SecretString,
     /// With keys that are good for a while only.
-    pub(super) session: Option<SecretString>,
+    pub(crate) session: Option<SecretString>,
 }
 
 /// What is signed.
-pub(super) struct Signed<'a> {
-    pub(super) method: &'static str,
-    pub(super) url: &'a Url,
+pub(crate) struct Signed<'a> {
+    pub(crate) method: &'static str,
+    pub(crate) url: &'a Url,
     /// In lower case and in order, without those that signing adds.
-    pub(super) headers: &'a [(&'static str, &'a str)],
-    pub(super) body: &'a [u8],
-    pub(super) region: &'a str,
-    pub(super) service: &'static str,
+    pub(crate) headers: &'a [(&'static str, &'a str)],
+    pub(crate) body: &'a [u8],
+    pub(crate) region: &'a str,
+    pub(crate) service: &'static str,
 }
 
 impl Signed<'_> {
     /// The headers that the request needs besides its own.
-    pub(super) fn sign(&self, keys: &Keys, now: Timestamp) -> Vec<(&'static str, String)> {
+    pub(crate) fn sign(&self, keys: &Keys, now: Timestamp) -> Vec<(&'static str, String)> {
         let (date, time) = (now.strftime("%Y%m%d").to_string(), now.strftime("%Y%m%dT%H%M%SZ").to_string());
         let session = keys.session.as_ref().map(|token| token.expose_secret().to_owned());
         let mut headers: Vec<(&str, String)> =

@@ -229,7 +229,7 @@ pub(crate) fn retry_after(headers: &http::HeaderMap) -> Option<Duration> {
     Duration::try_from(at.duration_since(now).max(SignedDuration::ZERO)).ok()
 }
 
-fn basic(user: &str, password: &str) -> HeaderValue {
+pub(crate) fn basic(user: &str, password: &str) -> HeaderValue {
     let text = base64::engine::general_purpose::STANDARD.encode(format!("{user}:{password}"));
     let mut header = HeaderValue::try_from(format!("Basic {text}")).expect("base64 is visible ASCII");
     header.set_sensitive(true);

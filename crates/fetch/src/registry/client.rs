@@ -18,6 +18,7 @@ use url::Url;
 
 use super::auth::{Pass, retry_after};
 use super::error::RegistryError;
+use super::push::Body;
 use super::rate::RateLimit;
 use super::{RegistryOptions, address, certificates, challenge};
 use crate::credentials::Keychain;
@@ -99,22 +100,23 @@ impl Bytes {
 
 /// What is asked for.
 pub(super) struct Ask<'a> {
-    method: Method,
+    pub(super) method: Method,
     /// Below the repository.
-    path: String,
-    /// Of the registry itself, instead of what is below the repository.
-    page: Option<Url>,
+    pub(super) path: String,
+    /// Where the registry led, instead of what is below the repository.
+    pub(super) page: Option<Url>,
+    pub(super) body: Option<Body>,
     /// Which bytes, in the form of the header.
-    range: Option<String>,
+    pub(super) range: Option<String>,
     /// Nothing is wanted if it is this one.
-    etag: Option<&'a str>,
+    pub(super) etag: Option<&'a str>,
     /// Where there is none, that is no reason to say who we are.
-    is_optional: bool,
+    pub(super) is_optional: bool,
 }
 
 impl Ask<'_> {
-    fn get(path: String) -> Self {
-        Self { method: Method::GET, path, page: None, range: None, etag: None, is_optional: false }
+    pub(super) fn get(path: String) -> Self {
+        Self { method: Method::GET, path, page: None, body: None, range: None, etag: None, is_optional: false }
     }
 
     fn optional(path: String) -> Self {
@@ -399,7 +401,7 @@ impl Client {
 
     /// Sends one request about the repository, or without one to the registry, authenticating if asked to: once, or once
     /// more where being a stranger was not enough.
-    async fn send(&self, ask: &Ask<'_>, what: &str) -> Try<Response> {
+    pub(super) async fn send(&self, ask: &Ask<'_>, what: &str) -> Try<Response> {
         let path = &ask.path;
         let url = match (&ask.page, self.repository.as_str()) {
             (Some(page), _) => page.to_string(),
@@ -469,13 +471,18 @@ impl Client {
                     request = request.header(AUTHORIZATION, header);
                 }
             }
+            if let Some(Body { kind, bytes }) = &ask.body {
+                request = request.header(CONTENT_TYPE, *kind).body(bytes.clone());
+            }
             if let Some(range) = &ask.range {
                 request = request.header(RANGE, range);
             }
             if let Some(etag) = ask.etag {
                 request = request.header(IF_NONE_MATCH, etag);
             }
-            let Ok(sent) = tokio::time::timeout(self.options.timeouts.read, request.send()).await else {
+            // What is sent takes as long as it takes.
+            let limit = if ask.body.is_some() { self.options.timeouts.layer } else { self.options.timeouts.read };
+            let Ok(sent) = tokio::time::timeout(limit, request.send()).await else {
                 return Err(self.too_slow(what).into());
             };
             let response = sent.map_err(|error| self.broken(what, error))?;

@@ -270,7 +270,7 @@ impl Download {
 }
 
 /// The first byte of `bytes FIRST-LAST/SIZE`.
-fn begin(range: &str) -> Option<u64> {
+pub(crate) fn begin(range: &str) -> Option<u64> {
     range.trim().strip_prefix("bytes ")?.split_once('-')?.0.trim().parse().ok()
 }
 

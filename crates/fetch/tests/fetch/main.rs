@@ -13,6 +13,7 @@ mod indexes;
 mod local;
 mod made_images;
 mod parts;
+mod publication;
 mod registry;
 mod tls;
 mod upstreams;

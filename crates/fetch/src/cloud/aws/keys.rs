@@ -62,7 +62,7 @@ impl From<Answer> for Keys {
 }
 
 /// The keys of `identity`, or of whoever we are by the environment, if we are anybody.
-pub(super) async fn of(
+pub(in crate::cloud) async fn of(
     identity: Option<&AwsIdentity>,
     exchange: &Exchange<'_>,
     region: &str,
