@@ -8,6 +8,7 @@ pub(crate) mod error;
 pub(crate) mod input;
 pub(crate) mod permission;
 mod v1;
+mod v2;
 
 use std::any::Any;
 use std::time::Duration;

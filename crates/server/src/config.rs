@@ -2,6 +2,7 @@
 //!
 //! No other code of the service reads the environment. The commented default file is [`DEFAULT_FILE`].
 
+mod key;
 mod load;
 mod network;
 mod secret;
@@ -18,6 +19,7 @@ use killick_fetch::registry::mirrors::MirrorArgument;
 use killick_fetch::{Environment, Limits as FetchLimits};
 use serde::{Deserialize, Serialize};
 
+pub use key::PublicationKey;
 pub use load::ConfigError;
 pub use network::Network;
 pub use secret::Secret;
@@ -226,6 +228,13 @@ pub struct KnowledgeConfig {
     pub mirror: String,
     /// Key of the NVD's API.
     pub nvd_api_key: Secret,
+    /// Where the index is published that this service takes over, instead of building one of its own:
+    /// `https://HOST/PATH`, `s3://BUCKET/PREFIX`, `oci://REGISTRY/REPOSITORY:TAG`, a folder; empty for none.
+    pub from: String,
+    /// Public keys (`ed25519:…`), any of which must have signed it.
+    pub keys: Vec<PublicationKey>,
+    /// How often to look there.
+    pub refresh_seconds: u64,
     /// How often to look whether the index was replaced.
     pub reload_seconds: u64,
 }
@@ -253,6 +262,9 @@ impl Default for KnowledgeConfig {
             urls: Vec::new(),
             mirror: String::new(),
             nvd_api_key: Secret::default(),
+            from: String::new(),
+            keys: Vec::new(),
+            refresh_seconds: 3600,
             reload_seconds: 10,
         }
     }

@@ -8,6 +8,7 @@ mod blobs;
 mod feeds;
 mod index;
 mod leases;
+mod publication;
 mod retention;
 
 use std::future::Future;
@@ -43,7 +44,8 @@ pub(crate) struct Job {
 }
 
 /// Every job.
-pub(crate) const JOBS: &[Job] = &[analysis::JOB, blobs::JOB, feeds::JOB, index::JOB, leases::JOB, retention::JOB];
+pub(crate) const JOBS: &[Job] =
+    &[analysis::JOB, blobs::JOB, feeds::JOB, index::JOB, leases::JOB, publication::JOB, retention::JOB];
 
 /// Starts the jobs of this process; they end when `stop` turns true.
 pub(crate) fn start(app: &App, stop: &watch::Receiver<bool>) -> JoinSet<()> {

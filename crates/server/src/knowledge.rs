@@ -7,14 +7,18 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::SystemTime;
 
 use jiff::Timestamp;
+use killick_fetch::publication::{Place, PlaceError};
 use killick_model::digest::Digest;
 use killick_model::feed::Health;
+use killick_vulns::publication::{Allowed, Contents, sign};
 use killick_vulns::{BuildError, BuildOptions, Index, IndexError, Status, build, status};
 use secrecy::SecretString;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, OnceCell};
 use url::Url;
 
+use crate::api::error::ApiError;
 use crate::config::{Config, Keeping};
+use crate::publications::{self, Taking, TransferError};
 use crate::registry::Ways;
 use crate::update::{self, Selection, UnknownFeed, Update, UpdateError, Updated};
 use crate::{clock, cpu};
@@ -30,15 +34,19 @@ pub(crate) struct Knowledge {
     path: PathBuf,
     feeds: Feeds,
     current: RwLock<Option<Arc<Current>>>,
+    /// The one before, while somebody may be fetching it.
+    previous: RwLock<Option<Arc<Current>>>,
     syncing: Mutex<()>,
 }
 
-/// What the index is built of.
+/// What the index is built of, or where it is taken from.
 enum Feeds {
     /// What is fetched.
     Fetched(Box<Update>),
     /// What is in a folder.
     Folder(PathBuf),
+    /// What somebody publishes.
+    Published(Box<Taking>),
     /// Nothing.
     None,
 }
@@ -58,6 +66,15 @@ pub enum KnowledgeError {
         /// What it is.
         text: String,
     },
+    /// An index is to be built and to be taken over.
+    #[error("`knowledge.feeds_dir` and `knowledge.from` are both set: use one")]
+    Two,
+    /// Anybody could publish.
+    #[error("`knowledge.from` needs `knowledge.keys`: the public keys that the publication must be signed with")]
+    NoKeys,
+    /// It is no place.
+    #[error("`knowledge.from` cannot be used")]
+    Place(#[source] PlaceError),
 }
 
 /// One open index.
@@ -68,6 +85,8 @@ pub(crate) struct Current {
     pub(crate) digest: Digest,
     /// The file it is from; none for the index that ships with the program.
     stamp: Option<Stamp>,
+    /// Where the blobs lie that others fetch; only known once somebody asked.
+    contents: OnceCell<Contents>,
 }
 
 /// What tells one file from the next under the same name.
@@ -85,7 +104,8 @@ pub(crate) enum SyncError {
     Running,
     /// There is nothing to update from.
     #[error(
-        "no feeds to update from: set `knowledge.feeds_dir` to a folder of upstream files, or `knowledge.update` to \"auto\""
+        "nothing to update from: set `knowledge.update` to \"auto\", `knowledge.feeds_dir` to a folder of upstream files, or \
+         `knowledge.from` to where an index is published"
     )]
     NotConfigured,
     /// The index was not built.
@@ -94,6 +114,9 @@ pub(crate) enum SyncError {
     /// Nothing could be fetched.
     #[error("the advisories could not be updated")]
     Update(#[source] UpdateError),
+    /// What was published was not taken.
+    #[error("the published advisories are not taken")]
+    Take(#[source] TransferError),
     /// The index was built and cannot be opened.
     #[error("the advisory index cannot be opened")]
     Open(#[source] IndexError),
@@ -106,6 +129,12 @@ impl Knowledge {
         let some = |path: &PathBuf| Some(path.clone()).filter(|path| !path.as_os_str().is_empty());
         let path = some(&settings.index).unwrap_or_else(|| config.storage.data_dir.join(INDEX_FILE));
         let feeds = match (settings.update, some(&settings.feeds_dir)) {
+            (_, folder) if !settings.from.is_empty() => {
+                if folder.is_some() {
+                    return Err(KnowledgeError::Two);
+                }
+                Feeds::Published(Box::new(published(config, ways, path.clone())?))
+            }
             (Keeping::Auto, folder) => {
                 let folder = folder.unwrap_or_else(|| config.storage.data_dir.join(FEEDS_FOLDER));
                 Feeds::Fetched(Box::new(upstreams(config, ways, folder, path.clone())?))
@@ -113,7 +142,8 @@ impl Knowledge {
             (Keeping::Off, Some(folder)) => Feeds::Folder(folder),
             (Keeping::Off, None) => Feeds::None,
         };
-        let knowledge = Self { path, feeds, current: RwLock::default(), syncing: Mutex::default() };
+        let knowledge =
+            Self { path, feeds, current: RwLock::default(), previous: RwLock::default(), syncing: Mutex::default() };
         knowledge.reload()?;
         Ok(knowledge)
     }
@@ -135,17 +165,48 @@ impl Knowledge {
         };
         let digest = digest(&index);
         tracing::info!(index.digest = %digest, "opened the advisory index `{}`", index.name());
-        let current = Arc::new(Current { index, digest, stamp });
-        *self.current.write().unwrap_or_else(PoisonError::into_inner) = Some(current);
+        let current = Arc::new(Current { index, digest, stamp, contents: OnceCell::new() });
+        let replaced = self.current.write().unwrap_or_else(PoisonError::into_inner).replace(current);
+        let handed_out = replaced.filter(|replaced| replaced.contents.initialized());
+        *self.previous.write().unwrap_or_else(PoisonError::into_inner) = handed_out;
         Ok(true)
     }
 
-    /// Fetches what changed at the upstreams, if that is wanted, builds the index anew and opens it.
+    /// The index before the current one, if somebody fetched it.
+    pub(crate) fn previous(&self) -> Option<Arc<Current>> {
+        self.previous.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The blobs of an index. The first to ask waits until all of it was read once.
+    pub(crate) async fn contents<'a>(&self, current: &'a Arc<Current>) -> Result<&'a Contents, ApiError> {
+        let read = || async {
+            let current = Arc::clone(current);
+            let contents = cpu::run(move || Contents::of(&current.index)).await;
+            contents.map_err(|error| ApiError::internal(&error))
+        };
+        current.contents.get_or_try_init(read).await
+    }
+
+    /// The signed document of an index: the one it came with, which may be signed anew from time to time; or else one
+    /// that nobody signed.
+    pub(crate) async fn envelope(&self, current: &Arc<Current>) -> Result<Vec<u8>, ApiError> {
+        let contents = self.contents(current).await?.clone();
+        let (path, current) = (self.path.clone(), Arc::clone(current));
+        let envelope = cpu::run(move || match publications::envelope_of(&path, &current.index) {
+            Some((envelope, _)) => envelope,
+            None => sign(&contents.publish(publications::DEFAULT_NAME, None, contents.built(), None), &[]),
+        });
+        Ok(envelope.await)
+    }
+
+    /// Takes over what was published; or fetches what changed at the upstreams, if that is wanted, and builds the index
+    /// anew. Opens it.
     pub(crate) async fn sync(&self) -> Result<(), SyncError> {
         let Ok(_only) = self.syncing.try_lock() else { return Err(SyncError::Running) };
         match &self.feeds {
             Feeds::Fetched(update) => self.update(update).await?,
             Feeds::Folder(folder) => self.build(folder.clone()).await?,
+            Feeds::Published(taking) => self.take(taking).await?,
             Feeds::None => return Err(SyncError::NotConfigured),
         }
         self.reload().map(|_| ()).map_err(SyncError::Open)
@@ -157,6 +218,20 @@ impl Knowledge {
             error => SyncError::Update(error),
         })?;
         tell(&updated);
+        Ok(())
+    }
+
+    async fn take(&self, taking: &Taking) -> Result<(), SyncError> {
+        let taking = Taking { now: clock::now(), ..taking.clone() };
+        let taken = publications::take(taking).await.map_err(SyncError::Take)?;
+        if let Some(assembly) = taken.assembly {
+            let version = taken.accepted.publication.version;
+            tracing::info!(
+                publication.version = version,
+                fetched_bytes = assembly.fetched_bytes,
+                "took over version {version} of the published advisories"
+            );
+        }
         Ok(())
     }
 
@@ -179,7 +254,7 @@ impl Knowledge {
     pub(crate) fn health(&self) -> Vec<Health> {
         match &self.feeds {
             Feeds::Fetched(update) => update::health(&update.feeds.folder, Some(&update.selection), clock::now()),
-            Feeds::Folder(_) | Feeds::None => Vec::new(),
+            Feeds::Folder(_) | Feeds::Published(_) | Feeds::None => Vec::new(),
         }
     }
 
@@ -192,6 +267,23 @@ impl Knowledge {
     pub(crate) fn built(&self) -> Option<Timestamp> {
         self.current()?.index.manifest().built.timestamp()
     }
+}
+
+/// What is taken over, by the settings.
+fn published(config: &Config, ways: &Ways, target: PathBuf) -> Result<Taking, KnowledgeError> {
+    let settings = &config.knowledge;
+    if settings.keys.is_empty() {
+        return Err(KnowledgeError::NoKeys);
+    }
+    Ok(Taking {
+        place: Place::parse(&settings.from).map_err(KnowledgeError::Place)?,
+        options: ways.place_options(config),
+        keys: settings.keys.iter().map(|key| key.0.clone()).collect(),
+        allowed: Allowed::default(),
+        now: clock::now(),
+        target,
+        progress: None,
+    })
 }
 
 /// Where advisories are fetched from, by the settings.

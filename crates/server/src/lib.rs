@@ -14,6 +14,7 @@ mod inspections;
 mod jobs;
 mod judge;
 mod knowledge;
+pub mod publications;
 mod records;
 mod registry;
 pub mod update;
@@ -30,8 +31,8 @@ pub use app::{App, OpenError};
 pub use auth::LoginsError;
 pub use config::{
     AccountsConfig, AnalysisConfig, Config, ConfigError, DEFAULT_FILE, EgressConfig, InspectionsConfig, Keeping,
-    KnowledgeConfig, LoginsConfig, Network, RegistriesConfig, RetentionConfig, Role, Secret, ServerConfig,
-    StorageConfig,
+    KnowledgeConfig, LoginsConfig, Network, PublicationKey, RegistriesConfig, RetentionConfig, Role, Secret,
+    ServerConfig, StorageConfig,
 };
 pub use inspections::InspectionsError;
 pub use knowledge::KnowledgeError;

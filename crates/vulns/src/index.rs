@@ -10,6 +10,7 @@ use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
 use killick_model::advisory::{Advisory, Enrichment, Statement};
+use killick_model::digest::Digest;
 use killick_model::lifecycle::Lifecycle;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -82,6 +83,11 @@ impl Index {
     pub fn bytes(&self, range: Range<u64>) -> Result<Vec<u8>, IndexError> {
         let len = range.end.saturating_sub(range.start);
         self.source.read(range.start, len).map_err(|source| IndexError::Read { index: self.name.clone(), source })
+    }
+
+    /// Digest of the manifest, which names everything in the file.
+    pub fn digest(&self) -> Result<Digest, IndexError> {
+        Ok(Digest::of(&self.bytes(self.manifest_range())?))
     }
 
     /// Where the manifest lies in the file.

@@ -74,6 +74,7 @@ fn described() -> OpenApiRouter<Guarded> {
         .merge(checks::router())
         .merge(policies::router())
         .merge(registries::router())
+        .merge(super::v2::router())
 }
 
 async fn served_document() -> Json<Value> {

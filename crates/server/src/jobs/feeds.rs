@@ -17,7 +17,7 @@ const LOOK_SECONDS: u64 = 600;
 pub(super) const JOB: Job = Job {
     name: "feeds",
     role: Role::Scheduler,
-    copies: |config| usize::from(config.knowledge.update == Keeping::Auto),
+    copies: |config| usize::from(config.knowledge.update == Keeping::Auto && config.knowledge.from.is_empty()),
     every: |config| Duration::from_secs(config.knowledge.update_seconds.clamp(1, LOOK_SECONDS)),
     nudge: None,
     run: |app| {

@@ -9,6 +9,7 @@ use killick_fetch::cloud::{AwsIdentity, CloudOptions, Provider};
 use killick_fetch::egress::Egress;
 use killick_fetch::feeds::FeedOptions;
 use killick_fetch::http::Proxy;
+use killick_fetch::publication::PlaceOptions;
 use killick_fetch::registry::mirrors::{self, ConfError, MirrorRule};
 use killick_fetch::registry::{RegistryOptions, Retry, Timeouts};
 use killick_fetch::{Cloud, Credentials, StageOptions};
@@ -91,6 +92,12 @@ impl Ways {
             attachments: config.analysis.attachments && purpose == Purpose::Analysis,
             ..StageOptions::default()
         }
+    }
+
+    /// How the place is reached where advisories are published.
+    pub(crate) fn place_options(&self, config: &Config) -> PlaceOptions {
+        let registry = RegistryOptions { retry: Retry::default(), ..self.options(config, None, Transport::Verified) };
+        PlaceOptions { registry, environment: config.environment.clone(), ..PlaceOptions::default() }
     }
 
     /// How a registry is spoken to.

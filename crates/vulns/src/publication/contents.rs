@@ -65,12 +65,17 @@ impl Contents {
             name: name.to_owned(),
             version: second.max(next),
             built: self.built,
-            published,
-            expires,
+            published: whole(published),
+            expires: expires.map(whole),
             index_format: crate::index::FORMAT,
             manifest: self.manifest.0.clone(),
             segments: self.segments.iter().map(|(segment, _)| segment.clone()).collect(),
         }
+    }
+
+    /// When the index was built.
+    pub fn built(&self) -> Timestamp {
+        self.built
     }
 
     /// Every blob with its place in the file.
@@ -88,6 +93,11 @@ impl Contents {
     pub fn is_of(&self, publication: &Publication) -> bool {
         publication.manifest == self.manifest.0
     }
+}
+
+/// Nobody needs more than seconds.
+fn whole(instant: Timestamp) -> Timestamp {
+    Timestamp::from_second(instant.as_second()).unwrap_or(instant)
 }
 
 /// The digest of a part of the file, which is read piece by piece.
