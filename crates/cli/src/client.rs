@@ -76,6 +76,22 @@ pub(crate) async fn run(command: ClientCommand, args: &ClientArgs) -> anyhow::Re
     Ok(exit)
 }
 
+/// Where the server is, for commands of another kind.
+pub(crate) struct Server {
+    pub(crate) url: String,
+    pub(crate) user: Option<String>,
+    pub(crate) password: Option<String>,
+    pub(crate) verify_tls: bool,
+}
+
+impl Server {
+    /// As flags, environment and credentials file say.
+    pub(crate) fn of(args: &ClientArgs) -> anyhow::Result<Self> {
+        let settings::Settings { url, user, password, verify_tls, .. } = settings::Settings::load(args)?;
+        Ok(Self { url, user, password, verify_tls })
+    }
+}
+
 /// What a command prints on success, and its exit code.
 struct Done {
     text: String,

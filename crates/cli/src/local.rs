@@ -19,6 +19,7 @@ mod subject;
 
 use clap::Subcommand;
 
+use crate::client::ClientArgs;
 use crate::exit::Exit;
 
 /// Commands on one image.
@@ -37,12 +38,19 @@ pub(crate) enum LocalCommand {
     Db(db::DbCommand),
 }
 
-pub(crate) async fn run(command: LocalCommand) -> anyhow::Result<Exit> {
+impl LocalCommand {
+    /// Whether it speaks to a server of ours all the same.
+    pub(crate) fn needs_server(&self) -> bool {
+        matches!(self, Self::Db(command) if command.needs_server())
+    }
+}
+
+pub(crate) async fn run(command: LocalCommand, client: &ClientArgs) -> anyhow::Result<Exit> {
     match command {
         LocalCommand::Scan(args) => scan::run(args).await,
         LocalCommand::Sbom(args) => sbom::run(args).await,
         LocalCommand::Check(args) => check::run(args).await,
         LocalCommand::Explain(args) => explain::run(args).await,
-        LocalCommand::Db(command) => db::run(command),
+        LocalCommand::Db(command) => db::run(command, client).await,
     }
 }

@@ -53,12 +53,17 @@ fn main() -> Exit {
         Err(error) => return report_error::report(&anyhow::Error::new(error).context("cannot start the runtime")),
     };
     let outcome = runtime.block_on(async {
+        let needs_server = match &arguments.command {
+            Command::Local(command) => command.needs_server(),
+            Command::Serve(_) => false,
+            Command::Client(_) => true,
+        };
         match arguments.command {
-            Command::Local(_) | Command::Serve(_) if arguments.client.is_given() => Err(report_error::with_hint(
+            Command::Local(_) | Command::Serve(_) if arguments.client.is_given() && !needs_server => Err(report_error::with_hint(
                 "`--u`, `--p`, `--url`, `--insecure`, `--json`, `--as-account` are for commands that speak to a server",
                 "leave them out; `--output json` prints JSON",
             )),
-            Command::Local(command) => local::run(*command).await,
+            Command::Local(command) => local::run(*command, &arguments.client).await,
             Command::Serve(command) => serve::run(command).await,
             Command::Client(command) => client::run(command, &arguments.client).await,
         }

@@ -1,5 +1,9 @@
 //! `killick db`: the advisory index.
 
+mod export;
+mod import;
+mod key;
+
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
@@ -8,6 +12,7 @@ use killick_vulns::{Audience, BuildOptions, BuildReport, Index, Status};
 
 use super::knowledge::{self, KnowledgeArgs};
 use super::output::{self, TextOrJson};
+use crate::client::ClientArgs;
 use crate::exit::Exit;
 use crate::report_error::hinted;
 
@@ -18,8 +23,21 @@ pub(crate) enum DbCommand {
     Status(StatusArgs),
     /// Build an index from folders of upstream files
     Build(Build),
-    /// Use this index from now on, after checking every block of it
-    Import(Import),
+    /// Use an index from now on: a file, or what was published in a folder, a bundle, on a web server, in a bucket, in a
+    /// registry, or by a server of ours
+    Import(Box<import::Import>),
+    /// Publish the index, or pack it into one file
+    Export(Box<export::Export>),
+    /// Keys that publications are signed with
+    #[command(subcommand)]
+    Key(key::KeyCommand),
+}
+
+impl DbCommand {
+    /// Whether it speaks to a server of ours.
+    pub(super) fn needs_server(&self) -> bool {
+        matches!(self, Self::Import(args) if args.is_from_server())
+    }
 }
 
 /// Arguments of `db status`.
@@ -56,18 +74,13 @@ pub(crate) struct Build {
     previous: Option<PathBuf>,
 }
 
-/// Arguments of `db import`.
-#[derive(Debug, Args)]
-pub(crate) struct Import {
-    /// The index
-    file: PathBuf,
-}
-
-pub(super) fn run(command: DbCommand) -> anyhow::Result<Exit> {
+pub(super) async fn run(command: DbCommand, client: &ClientArgs) -> anyhow::Result<Exit> {
     match command {
         DbCommand::Status(args) => status(&args),
         DbCommand::Build(args) => build(&args),
-        DbCommand::Import(args) => import(&args),
+        DbCommand::Import(args) => import::run(*args, client).await,
+        DbCommand::Export(args) => export::run(*args).await,
+        DbCommand::Key(command) => key::run(&command),
     }
 }
 
@@ -95,18 +108,6 @@ fn build(args: &Build) -> anyhow::Result<Exit> {
     knowledge::make_parent(&args.out)?;
     let report = killick_vulns::build(&args.from, &args.out, &options).map_err(hinted)?;
     output::print(&render_build(&report, &args.out))?;
-    Ok(Exit::Success)
-}
-
-fn import(args: &Import) -> anyhow::Result<Exit> {
-    let index = Index::open(&args.file).map_err(hinted)?;
-    index.verify().map_err(hinted)?;
-    let target = knowledge::installed_path()?;
-    knowledge::make_parent(&target)?;
-    let beside = target.with_extension("new");
-    fs_err::copy(&args.file, &beside)?;
-    fs_err::rename(&beside, &target)?;
-    output::print(&format!("{} is in use\n", target.display()))?;
     Ok(Exit::Success)
 }
 
