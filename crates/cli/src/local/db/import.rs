@@ -36,6 +36,18 @@ pub(crate) struct Import {
     /// Public key that must have signed the publication, `ed25519:…` or a file; if repeated, any of them
     #[arg(long = "key", value_name = "KEY", env = "KILLICK_DB_KEYS", value_delimiter = ',')]
     keys: Vec<KeyArgument>,
+    #[command(flatten)]
+    allow: AllowArgs,
+    /// Write the index here, instead of using it from now on
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+    #[command(flatten)]
+    registry: RegistryArgs,
+}
+
+/// What is overlooked on purpose.
+#[derive(Debug, Args)]
+struct AllowArgs {
     /// Take a publication that nobody who is trusted signed
     #[arg(long, conflicts_with = "keys")]
     allow_unsigned: bool,
@@ -45,11 +57,6 @@ pub(crate) struct Import {
     /// Take a publication that is older than one that was taken before
     #[arg(long)]
     allow_rollback: bool,
-    /// Write the index here, instead of using it from now on
-    #[arg(long, value_name = "FILE")]
-    out: Option<PathBuf>,
-    #[command(flatten)]
-    registry: RegistryArgs,
 }
 
 impl Import {
@@ -70,18 +77,20 @@ pub(super) async fn run(args: Import, client: &ClientArgs) -> anyhow::Result<Exi
     let environment = crate::environment::read();
     let mut options =
         PlaceOptions { registry: args.registry.options(&environment)?, environment, ..PlaceOptions::default() };
-    let mut allowed =
-        Allowed { unsigned: args.allow_unsigned, expired: args.allow_expired, rollback: args.allow_rollback };
-    let place = match &args.source {
-        Some(source) => Place::parse(source),
-        None => {
-            let server = Server::of(client)?;
-            options.login = server.user.map(|user| (user, SecretString::from(server.password.unwrap_or_default())));
-            options.registry.skip_tls_verify |= !server.verify_tls;
-            // Who logs in there believes its verdicts too.
-            allowed.unsigned |= args.keys.is_empty();
-            Place::parse(&format!("{}/v2/knowledge", server.url.trim_end_matches('/')))
-        }
+    let mut allowed = Allowed {
+        unsigned: args.allow.allow_unsigned,
+        expired: args.allow.allow_expired,
+        rollback: args.allow.allow_rollback,
+    };
+    let place = if let Some(source) = &args.source {
+        Place::parse(source)
+    } else {
+        let server = Server::of(client)?;
+        options.login = server.user.map(|user| (user, SecretString::from(server.password.unwrap_or_default())));
+        options.registry.skip_tls_verify |= !server.verify_tls;
+        // Who logs in there believes its verdicts too.
+        allowed.unsigned |= args.keys.is_empty();
+        Place::parse(&format!("{}/v2/knowledge", server.url.trim_end_matches('/')))
     };
     let bar = std::io::stderr().is_terminal().then(bar);
     let shown = bar.clone();
