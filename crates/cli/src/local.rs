@@ -7,6 +7,7 @@ mod check;
 mod db;
 mod decisions;
 mod explain;
+mod feeds;
 mod image;
 mod inspections;
 mod knowledge;
@@ -16,6 +17,7 @@ mod registry;
 mod sbom;
 mod scan;
 mod subject;
+mod update;
 
 use clap::Subcommand;
 

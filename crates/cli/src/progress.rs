@@ -1,5 +1,6 @@
-//! Progress of a pull and analysis: a bar on a terminal, a line per step elsewhere.
+//! Progress of a pull and analysis, or of fetching feeds: a bar on a terminal, a line per step elsewhere.
 
+use std::collections::BTreeSet;
 use std::io::IsTerminal as _;
 use std::sync::Mutex;
 
@@ -10,6 +11,8 @@ use killick_fetch::progress::{Event, Progress};
 pub(crate) struct Display {
     bar: Option<ProgressBar>,
     layers: Mutex<(usize, usize)>,
+    /// Providers whose feeds are being fetched.
+    feeds: Mutex<BTreeSet<String>>,
 }
 
 impl Display {
@@ -21,7 +24,34 @@ impl Display {
                     .expect("the template is right");
             ProgressBar::new(0).with_style(style)
         });
-        Self { bar, layers: Mutex::new((0, 0)) }
+        Self { bar, layers: Mutex::new((0, 0)), feeds: Mutex::default() }
+    }
+
+    /// The same for feeds, of which nobody says beforehand how large they are.
+    pub(crate) fn of_feeds() -> Self {
+        let display = Self::new();
+        if let Some(bar) = &display.bar {
+            let style = ProgressStyle::with_template("{spinner} {bytes} {bytes_per_sec} {wide_msg}");
+            bar.set_style(style.expect("the template is right"));
+        }
+        display
+    }
+
+    /// Shows whose feeds are being fetched.
+    fn show_feeds(&self, change: impl FnOnce(&mut BTreeSet<String>)) {
+        let Ok(mut feeds) = self.feeds.lock() else { return };
+        change(&mut feeds);
+        if let Some(bar) = &self.bar {
+            bar.set_message(feeds.iter().map(String::as_str).collect::<Vec<_>>().join(", "));
+        }
+    }
+
+    /// A line of its own, above the bar where there is one.
+    fn line(&self, text: &str) {
+        match &self.bar {
+            Some(bar) => bar.println(text),
+            None => tracing::info!("{text}"),
+        }
     }
 
     /// Clears the bar.
@@ -56,7 +86,20 @@ impl Progress for Display {
                 }
                 self.message(format!("reading {layers} layers of {digest}"));
             }
-            Event::LayerBytes { bytes, .. } => {
+            Event::FeedStarted { provider } => self.show_feeds(|feeds| {
+                feeds.insert(provider.to_owned());
+            }),
+            Event::FeedDone { provider, changed, bytes, error } => {
+                self.show_feeds(|feeds| {
+                    feeds.remove(provider);
+                });
+                match (error, changed) {
+                    (Some(error), _) => self.line(&format!("{provider}: {error}")),
+                    (None, true) => self.line(&format!("{provider}: {bytes} bytes fetched")),
+                    (None, false) => tracing::debug!("{provider}: nothing changed"),
+                }
+            }
+            Event::LayerBytes { bytes, .. } | Event::FeedBytes { bytes, .. } => {
                 if let Some(bar) = &self.bar {
                     bar.inc(bytes);
                 }

@@ -123,6 +123,7 @@ fn build(
         .filter(|health| health.last_error.is_some())
         .map(|health| health.provider)
         .collect();
+    tracing::info!("building the advisory index anew");
     let options = BuildOptions {
         instant: Some(now),
         without,

@@ -8,10 +8,14 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
+use killick_model::feed::Health;
 use killick_vulns::{Audience, BuildOptions, BuildReport, Index, Status};
+use serde::Serialize;
 
+use super::feeds::FeedArgs;
 use super::knowledge::{self, KnowledgeArgs};
 use super::output::{self, TextOrJson};
+use super::update::{self, UpdateArgs};
 use crate::client::ClientArgs;
 use crate::exit::Exit;
 use crate::report_error::hinted;
@@ -19,8 +23,10 @@ use crate::report_error::hinted;
 /// What can be done with the advisory index.
 #[derive(Debug, Subcommand)]
 pub(crate) enum DbCommand {
-    /// What the index is made of, and how old it is
-    Status(StatusArgs),
+    /// What the index is made of, how old it is, and how its feeds are
+    Status(Box<StatusArgs>),
+    /// Fetch what changed at the upstreams of advisories, and build the index of it
+    Update(Box<UpdateArgs>),
     /// Build an index from folders of upstream files
     Build(Build),
     /// Use an index from now on: a file, or what was published in a folder, a bundle, on a web server, in a bucket, in a
@@ -45,6 +51,8 @@ impl DbCommand {
 pub(crate) struct StatusArgs {
     #[command(flatten)]
     knowledge: KnowledgeArgs,
+    #[command(flatten)]
+    feeds: FeedArgs,
     /// How to print it
     #[arg(short, long = "output", value_enum, default_value = "text", value_name = "FORMAT")]
     output: TextOrJson,
@@ -77,6 +85,7 @@ pub(crate) struct Build {
 pub(super) async fn run(command: DbCommand, client: &ClientArgs) -> anyhow::Result<Exit> {
     match command {
         DbCommand::Status(args) => status(&args),
+        DbCommand::Update(args) => update::run(*args).await,
         DbCommand::Build(args) => build(&args),
         DbCommand::Import(args) => import::run(*args, client).await,
         DbCommand::Export(args) => export::run(*args).await,
@@ -84,13 +93,25 @@ pub(super) async fn run(command: DbCommand, client: &ClientArgs) -> anyhow::Resu
     }
 }
 
+/// The state of the index and of what it is made of.
+#[derive(Serialize)]
+struct StatusDocument {
+    #[serde(flatten)]
+    status: Status,
+    feeds: Vec<Health>,
+}
+
 fn status(args: &StatusArgs) -> anyhow::Result<Exit> {
     let index = knowledge::open(&args.knowledge)?;
-    let status = killick_vulns::status(&index, crate::clock::now());
+    let now = crate::clock::now();
+    let status = killick_vulns::status(&index, now);
+    let selection = args.feeds.selection();
+    selection.sources().map_err(hinted)?;
+    let feeds = killick_server::update::health(&args.feeds.folder()?, Some(&selection), now);
     let text = if args.output == TextOrJson::Json {
-        format!("{}\n", serde_json::to_string_pretty(&status)?)
+        format!("{}\n", serde_json::to_string_pretty(&StatusDocument { status, feeds })?)
     } else {
-        render(&status)
+        format!("{}{}", render(&status), update::render_health(&feeds))
     };
     output::print(&text)?;
     Ok(Exit::Success)

@@ -22,3 +22,4 @@ mod recordings;
 mod registry;
 mod service;
 mod survives;
+mod update;

@@ -102,25 +102,29 @@ pub fn topics(document: &[u8]) -> Result<Vec<String>, serde_json::Error> {
     Ok(catalogue.topics.into_iter().map(|topic| topic.n).filter(|name| is_name(name)).take(1000).collect())
 }
 
-/// The SHA-256 and the path of the file of updates that `repomd.xml` names; `None` if the repository has none.
+/// The SHA-256 and the path of the file of updates that `repomd.xml` names; `None` if the repository has none. The
+/// error says what is wrong with how it is named.
 ///
 /// <https://github.com/rpm-software-management/createrepo_c>, `repomd.xml`. Looks for `data` elements of the type
 /// `updateinfo`, and in them for `checksum` and `location`, wherever else the document goes.
-pub fn updateinfo(document: &str) -> Option<(String, String)> {
-    document.split("<data").skip(1).find_map(|data| {
-        let data = data.split("</data").next()?;
-        let (head, rest) = data.split_once('>')?;
-        if attribute(head, "type")? != "updateinfo" {
-            return None;
-        }
-        let sum = rest.split("<checksum").skip(1).find_map(|sum| {
-            let (head, text) = sum.split_once('>')?;
-            (attribute(head, "type")? == "sha256").then(|| checksum(text.split('<').next()?))?
-        })?;
-        let path = attribute(rest.split("<location").nth(1)?.split('>').next()?, "href")?;
-        let path = path.strip_prefix("./").unwrap_or(path);
-        (is_document(path) && path.contains("updateinfo.xml")).then(|| (sum, path.to_owned()))
-    })
+pub fn updateinfo(document: &str) -> Result<Option<(String, String)>, String> {
+    let entry = document.split("<data").skip(1).find_map(|data| {
+        let (head, rest) = data.split("</data").next()?.split_once('>')?;
+        (attribute(head, "type")? == "updateinfo").then_some(rest)
+    });
+    let Some(entry) = entry else { return Ok(None) };
+    let sum = entry.split("<checksum").skip(1).find_map(|sum| {
+        let (head, text) = sum.split_once('>')?;
+        (attribute(head, "type")? == "sha256").then(|| checksum(text.split('<').next()?))?
+    });
+    let location = entry.split("<location").nth(1).and_then(|location| location.split('>').next());
+    let path = location.and_then(|location| attribute(location, "href")).unwrap_or_default();
+    let path = path.strip_prefix("./").unwrap_or(path);
+    if !is_document(path) || !path.contains("updateinfo.xml") {
+        return Err(format!("`{path}` is no path of a file of updates"));
+    }
+    let sum = sum.ok_or_else(|| format!("`{path}` has no SHA-256"))?;
+    Ok(Some((sum, path.to_owned())))
 }
 
 /// The value of an attribute of a tag.
@@ -200,14 +204,16 @@ mod tests {
             )
         };
         let found = updateinfo(&document("updateinfo", "repodata/x-updateinfo.xml.gz"));
-        assert_eq!(found, Some((sum.clone(), "repodata/x-updateinfo.xml.gz".to_owned())));
+        assert_eq!(found, Ok(Some((sum.clone(), "repodata/x-updateinfo.xml.gz".to_owned()))));
+        assert_eq!(updateinfo(&document("modules", "repodata/x-updateinfo.xml.gz")), Ok(None));
+        let other = document("updateinfo", "repodata/x-updateinfo.xml.gz").replace("sha256", "sha1");
+        assert_eq!(updateinfo(&other).unwrap_err(), "`repodata/x-updateinfo.xml.gz` has no SHA-256");
         for (kind, path) in [
-            ("modules", "repodata/x-updateinfo.xml.gz"),
             ("updateinfo", "../../x-updateinfo.xml.gz"),
             ("updateinfo", "https://example.com/updateinfo.xml.gz"),
             ("updateinfo", "repodata/primary.xml.gz"),
         ] {
-            assert_eq!(updateinfo(&document(kind, path)), None, "{kind} {path}");
+            assert!(updateinfo(&document(kind, path)).is_err(), "{kind} {path}");
         }
     }
 

@@ -57,7 +57,8 @@ async fn repository(task: &Task, path: &str, mirrors: Option<&str>) -> Result<bo
         return Err(FeedError::Malformed { url: index.to_string(), detail: "it is no `repomd.xml`".to_owned() });
     }
     // Repositories of packages that never had a flaw have no such file.
-    let Some((sum, file)) = lists::updateinfo(&text) else { return Ok(true) };
+    let malformed = |detail| FeedError::Malformed { url: index.to_string(), detail };
+    let Some((sum, file)) = lists::updateinfo(&text).map_err(malformed)? else { return Ok(true) };
     let folder = task.place(&format!("{path}/repodata/"));
     let wanted = Wanted {
         url: below(&file)?,
