@@ -226,6 +226,95 @@ fn documents_obey_their_schemas() {
     }
 }
 
+/// The official schemas of `OpenVEX` and CSAF are not under terms that let us keep them here: what they demand of what we
+/// write is checked by hand.
+#[test]
+fn vex_documents_are_sound() {
+    let keys = |value: &Value, required: &[&str], allowed: &[&str]| {
+        let object = value.as_object().unwrap_or_else(|| panic!("no object: {value}"));
+        assert!(required.iter().all(|key| object.contains_key(*key)), "{required:?} of {value}");
+        assert!(
+            object.keys().all(|key| required.contains(&key.as_str()) || allowed.contains(&key.as_str())),
+            "{value}"
+        );
+    };
+    let list = |value: &Value| value.as_array().cloned().unwrap_or_default();
+    for input in inputs() {
+        let format = |name: &str| formats::find(name).expect("registered");
+        let read = |text: String| -> Value { serde_json::from_str(&text).expect("JSON") };
+        let report = input.report();
+        for document in [
+            read(written(format("openvex-json"), &report, Style::default())),
+            read(written_index(format("openvex-json"), &input)),
+        ] {
+            let all = ["@context", "@id", "author", "timestamp", "version", "tooling", "statements"];
+            keys(&document, &all, &[]);
+            for said in list(&document["statements"]) {
+                let reasons = ["justification", "impact_statement", "action_statement", "status_notes", "timestamp"];
+                keys(&said, &["vulnerability", "products", "status"], &reasons);
+                keys(&said["vulnerability"], &["name"], &["aliases"]);
+                let given = |key: &str| !said[key].is_null();
+                match said["status"].as_str() {
+                    Some("not_affected") => assert!(given("justification") != given("impact_statement"), "{said}"),
+                    Some("affected") => assert!(given("action_statement"), "{said}"),
+                    Some("fixed" | "under_investigation") => assert!(!given("justification"), "{said}"),
+                    other => panic!("{other:?} is no status"),
+                }
+                for product in list(&said["products"]) {
+                    keys(&product, &["@id", "subcomponents"], &[]);
+                    let mut parts: Vec<String> = list(&product["subcomponents"]).iter().map(Value::to_string).collect();
+                    let count = parts.len();
+                    parts.sort();
+                    parts.dedup();
+                    assert!(count == parts.len() && count > 0, "{product}");
+                }
+            }
+        }
+        for document in [
+            read(written(format("csaf-vex-json"), &report, Style::default())),
+            read(written_index(format("csaf-vex-json"), &input)),
+        ] {
+            keys(&document, &["document", "product_tree"], &["vulnerabilities"]);
+            let mut ids: Vec<String> = list(&document["product_tree"]["full_product_names"])
+                .iter()
+                .chain(&list(&document["product_tree"]["relationships"]))
+                .map(|item| item.get("full_product_name").unwrap_or(item)["product_id"].to_string())
+                .collect();
+            let count = ids.len();
+            ids.sort();
+            ids.dedup();
+            assert_eq!(ids.len(), count, "product ids are unique");
+            for said in list(&document["vulnerabilities"]) {
+                let known = ["cve", "ids", "flags", "remediations", "threats"];
+                keys(&said, &["notes", "product_status"], &known);
+                assert!(!said["cve"].is_null() || !list(&said["ids"]).is_empty(), "{said}");
+                let of = |key: &str| -> Vec<String> {
+                    list(&said[key])
+                        .iter()
+                        .flat_map(|remark| list(&remark["product_ids"]))
+                        .map(|id| id.to_string())
+                        .collect()
+                };
+                let status = said["product_status"].as_object().expect("an object");
+                let (mut seen, explained, actions) =
+                    (Vec::new(), [of("flags"), of("threats")].concat(), of("remediations"));
+                for (status, products) in status {
+                    for id in list(products).iter().map(Value::to_string) {
+                        assert!(ids.contains(&id) && !seen.contains(&id), "{id} of {said}");
+                        match status.as_str() {
+                            "known_not_affected" => assert!(explained.contains(&id), "{id} of {said}"),
+                            "known_affected" => assert!(actions.contains(&id), "{id} of {said}"),
+                            "fixed" | "under_investigation" => {}
+                            other => panic!("{other} is no status"),
+                        }
+                        seen.push(id);
+                    }
+                }
+            }
+        }
+    }
+}
+
 #[test]
 fn vulnerability_records() {
     for input in inputs() {

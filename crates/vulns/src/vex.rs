@@ -238,7 +238,7 @@ fn read(bytes: &[u8]) -> Result<Document, String> {
         return Err("neither OpenVEX nor CSAF nor CycloneDX".to_owned());
     };
     let document = result.map_err(|error| format!("malformed ({error})"))?;
-    Ok(Document { digest, format, ..document })
+    Ok(Document { format, digest, ..document })
 }
 
 /// Reads a document and forgets it: for the fuzz target.

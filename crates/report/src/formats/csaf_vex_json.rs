@@ -60,8 +60,11 @@ fn write<'r, 'a: 'r>(
             },
         },
         "product_tree": tree,
-        "vulnerabilities": vulnerabilities,
     });
+    // An empty list is none by the schema.
+    if !vulnerabilities.is_empty() {
+        document["vulnerabilities"] = vulnerabilities.into();
+    }
     // The id follows from the content, so that the same input has the same one.
     let mut digester = Digester::default();
     pretty(&document, &mut digester)?;

@@ -38,10 +38,10 @@ struct Statement<'a> {
     status_notes: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     justification: Option<&'static str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    impact_statement: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    action_statement: Option<String>,
+    #[serde(rename = "impact_statement", skip_serializing_if = "Option::is_none")]
+    impact: Option<String>,
+    #[serde(rename = "action_statement", skip_serializing_if = "Option::is_none")]
+    action: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -129,8 +129,8 @@ fn statements<'a>(report: &Report<'a>) -> Vec<Statement<'a>> {
             status: said.status.name(),
             status_notes: notes,
             justification: label.filter(|_| said.status == VexStatus::NotAffected),
-            impact_statement: impact,
-            action_statement: action,
+            impact,
+            action,
         });
     }
     found

@@ -164,9 +164,10 @@ fn not_installed(index: &Index, question: &Question<'_>, wanted: &BTreeSet<Strin
         .map(|package| package.name.as_str())
         .collect();
     if !names.is_empty() {
-        text.push_str(&match like.is_empty() {
-            true => ", and no package of the image has a name like it".to_owned(),
-            false => format!("; the nearest names in the image are {}", shown(like)),
+        text.push_str(&if like.is_empty() {
+            ", and no package of the image has a name like it".to_owned()
+        } else {
+            format!("; the nearest names in the image are {}", shown(like))
         });
     }
     Ok(Remark { kind: RemarkKind::NotInstalled, text, names: names.into_iter().take(MAX_NAMES).collect(), nearest })

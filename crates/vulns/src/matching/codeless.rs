@@ -22,7 +22,7 @@ use killick_model::package::{Package, PackageKind};
 const KERNEL_PREFIXES: &[&str] =
     &["linux-libc-dev", "linux-headers", "linux-kbuild", "linux-compiler", "kernel-headers", "kernel-doc", "linux-doc"];
 
-/// Endings of packages without programs, of Debian, Alpine, Arch and OpenWrt.
+/// Endings of packages without programs, of Debian, Alpine, Arch and `OpenWrt`.
 const SUFFIXES: &[&str] = &["-dbg", "-dbgsym", "-doc", "-docs", "-locale"];
 
 /// The same of RPM.

@@ -10,7 +10,7 @@
 //!
 //! The vendor's voice is heard where the distribution's own data decided, and for everything that matching suppressed.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use killick_model::matching::{Confidence, Evidence, Fix, Match, Matches, Suppressed, SuppressionReason};
 use killick_model::package::PackageId;
@@ -66,13 +66,10 @@ pub fn apply(
         }
         match decided {
             Some((_, claim)) if claim.status.clears() => {
-                suppressed.extend(found.evidence.into_iter().next().map(|evidence| Suppressed {
-                    package: found.package,
-                    vulnerability: found.vulnerability,
-                    reason: SuppressionReason::Vex,
-                    evidence,
-                    claim: Some(claim),
-                }))
+                let Match { package, vulnerability, evidence, .. } = found;
+                let Some(evidence) = evidence.into_iter().next() else { continue };
+                let reason = SuppressionReason::Vex;
+                suppressed.push(Suppressed { package, vulnerability, reason, evidence, claim: Some(claim) });
             }
             decided => {
                 let first = decided.map(|(_, claim)| claim);
@@ -100,13 +97,13 @@ pub fn apply(
             _ => suppressed.push(found),
         }
     }
-    let known = |package: PackageId, names: &[String]| {
-        let same = |vulnerability: &String| names.contains(vulnerability);
-        kept.iter()
-            .any(|found| found.package == package && (same(&found.vulnerability) || found.aliases.iter().any(same)))
-            || suppressed.iter().any(|found| found.package == package && same(&found.vulnerability))
-    };
-    said.unheard(image, &known, &mut raised);
+    let of_found = kept.iter().flat_map(|found| {
+        std::iter::once(&found.vulnerability).chain(&found.aliases).map(|name| (found.package, name.clone()))
+    });
+    let of_suppressed = suppressed.iter().map(|found| (found.package, found.vulnerability.clone()));
+    let of_raised = raised.iter().flat_map(|raised| raised.names.iter().map(|name| (raised.package, name.clone())));
+    let known = of_found.chain(of_suppressed).chain(of_raised).collect();
+    said.unheard(image, known, &mut raised);
     let names = raised.iter().flat_map(|raised| raised.names.iter().cloned()).collect();
     let ratings = knowledge::gather(index, names)?;
     for raised in raised {
@@ -191,14 +188,17 @@ impl<'v> Said<'v> {
                 let meant = |product: &'v Product| {
                     image
                         .meant(product, package.0 as usize)
-                        .map(|part| (product.describe(part), product.is_versioned()))
+                        .map(|part| (product.describe(&part), product.is_versioned()))
                 };
                 let Some((product, is_versioned)) = statement.products.iter().find_map(meant) else { continue };
                 let newer = |(known_at, known, ..): &(usize, &Statement, String, bool)| {
                     // In one document the later statement counts, of two documents of one instant the one that clears nothing.
-                    statement.said_at.cmp(&known.said_at).then_with(|| match at == *known_at {
-                        true => std::cmp::Ordering::Greater,
-                        false => known.status.clears().cmp(&statement.status.clears()),
+                    statement.said_at.cmp(&known.said_at).then_with(|| {
+                        if at == *known_at {
+                            std::cmp::Ordering::Greater
+                        } else {
+                            known.status.clears().cmp(&statement.status.clears())
+                        }
                     })
                 };
                 let key = (*origin, document.issuer.as_str());
@@ -232,9 +232,7 @@ impl<'v> Said<'v> {
 
     /// Packages that trusted documents call affected by what nobody else connects with them. The image as a whole is no
     /// package that could be affected.
-    fn unheard(&self, image: &Image<'_>, known: &dyn Fn(PackageId, &[String]) -> bool, raised: &mut Vec<Raised>) {
-        let mut seen: Vec<(PackageId, String)> =
-            raised.iter().flat_map(|raised| raised.names.iter().map(|name| (raised.package, name.clone()))).collect();
+    fn unheard(&self, image: &Image<'_>, mut known: HashSet<(PackageId, String)>, raised: &mut Vec<Raised>) {
         for (document, origin) in &self.vex.documents {
             if !self.vex.settings.is_trusted(document, *origin) {
                 continue;
@@ -243,14 +241,12 @@ impl<'v> Said<'v> {
                 let is_about_packages =
                     |product: &&Product| !product.parts.is_empty() || !image.is_image(&product.component);
                 let products: Vec<&Product> = statement.products.iter().filter(is_about_packages).collect();
-                for at in 0..image.subject.packages.len() {
+                let packages: BTreeSet<usize> = products.iter().flat_map(|product| image.candidates(product)).collect();
+                for at in packages {
                     let id = PackageId(u32::try_from(at).unwrap_or(u32::MAX));
-                    if raised.len() >= MAX_RAISED || !products.iter().any(|product| image.meant(product, at).is_some())
-                    {
-                        continue;
-                    }
-                    let Some(name) = statement.names.first() else { continue };
-                    if known(id, &statement.names) || seen.contains(&(id, name.clone())) {
+                    let is_known = statement.names.iter().any(|name| known.contains(&(id, name.clone())));
+                    let is_meant = || products.iter().any(|product| image.meant(product, at).is_some());
+                    if is_known || raised.len() >= MAX_RAISED || !is_meant() {
                         continue;
                     }
                     // Its issuer, or somebody who is heard first, may have said otherwise since.
@@ -258,14 +254,9 @@ impl<'v> Said<'v> {
                     if let Some((at, claim)) = decide(self.vex, &claims, false)
                         && claim.status == VexStatus::Affected
                     {
-                        seen.push((id, name.clone()));
-                        raised.push(Raised {
-                            at,
-                            package: id,
-                            names: statement.names.clone(),
-                            claim: claim.clone(),
-                            evidence: None,
-                        });
+                        known.extend(statement.names.iter().map(|name| (id, name.clone())));
+                        let names = statement.names.clone();
+                        raised.push(Raised { at, package: id, names, claim: claim.clone(), evidence: None });
                     }
                 }
             }

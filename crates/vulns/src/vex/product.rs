@@ -9,7 +9,7 @@
 //! A product with parts means those parts within it: packages of the image, files that belong to the package, or what is in
 //! the same file as the package.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use killick_model::analysis::Analysis;
 use killick_model::digest::Digest;
@@ -59,6 +59,14 @@ pub(super) enum Identifier {
     Digest(Digest),
 }
 
+/// What of a product a package is.
+pub(super) enum Meant<'p> {
+    /// The product, or anything in it.
+    Whole,
+    /// This part of it.
+    Part(&'p Component),
+}
+
 impl Product {
     pub(super) fn of(component: Component) -> Self {
         Self { component, parts: Vec::new() }
@@ -87,10 +95,10 @@ impl Product {
     }
 
     /// What it is called, with its parts.
-    pub(super) fn describe(&self, part: Option<&Component>) -> String {
-        match part {
-            Some(part) => format!("{} in {}", part.name, self.component.name),
-            None => self.component.name.clone(),
+    pub(super) fn describe(&self, meant: &Meant<'_>) -> String {
+        match meant {
+            Meant::Part(part) => format!("{} in {}", part.name, self.component.name),
+            Meant::Whole => self.component.name.clone(),
         }
     }
 }
@@ -161,6 +169,8 @@ pub struct Image<'a> {
     purls: Vec<Option<Purl>>,
     /// Packages of languages by the file that they are in.
     by_file: HashMap<&'a ImagePath, Vec<usize>>,
+    /// Packages by their names in package URLs, and by those of their sources.
+    by_name: HashMap<String, Vec<usize>>,
 }
 
 /// Packages in the file of another that are looked at.
@@ -176,26 +186,51 @@ impl<'a> Image<'a> {
 
     /// Packages of an image that is known by these digests.
     pub fn of_packages(subject: Subject<'a>, digests: Vec<Digest>, reference: Option<&'a Reference>) -> Self {
-        let purls = subject.packages.iter().map(|package| Purl::parse(&purl(package, subject.distribution))).collect();
+        let purls: Vec<Option<Purl>> =
+            subject.packages.iter().map(|package| Purl::parse(&purl(package, subject.distribution))).collect();
         let mut by_file: HashMap<&ImagePath, Vec<usize>> = HashMap::new();
         for (at, package) in subject.packages.iter().enumerate().filter(|(_, package)| !package.kind.is_os()) {
             by_file.entry(&package.location).or_default().push(at);
         }
-        Self { subject, digests, reference, purls, by_file }
+        let mut by_name: HashMap<String, Vec<usize>> = HashMap::new();
+        for (at, (package, purl)) in subject.packages.iter().zip(&purls).enumerate() {
+            let own = purl.as_ref().map(|purl| key(&purl.name));
+            let source = Some(key(package.source_name())).filter(|source| own.as_ref() != Some(source));
+            for name in own.into_iter().chain(source) {
+                by_name.entry(name).or_default().push(at);
+            }
+        }
+        Self { subject, digests, reference, purls, by_file, by_name }
     }
 
-    /// The part of `product` that the package at `at` is, or nothing where it is the product or anything in it; `None`
-    /// where it is not meant at all.
-    pub(super) fn meant<'p>(&self, product: &'p Product, at: usize) -> Option<Option<&'p Component>> {
+    /// The packages that may be what a product means, apart from the image as a whole.
+    pub(super) fn candidates(&self, product: &Product) -> BTreeSet<usize> {
+        let meant = if product.parts.is_empty() { std::slice::from_ref(&product.component) } else { &product.parts };
+        let mut found = BTreeSet::new();
+        for identifier in meant.iter().flat_map(|component| &component.identifiers) {
+            match identifier {
+                Identifier::Purl(purl) => found.extend(self.by_name.get(&key(&purl.name)).into_iter().flatten()),
+                Identifier::Cpe { .. } => {
+                    let packages = self.subject.packages.iter().enumerate();
+                    found.extend(packages.filter(|(_, package)| !package.cpes.is_empty()).map(|(at, _)| at));
+                }
+                Identifier::Digest(_) => {}
+            }
+        }
+        found
+    }
+
+    /// What of `product` the package at `at` is; `None` where it is not meant at all.
+    pub(super) fn meant<'p>(&self, product: &'p Product, at: usize) -> Option<Meant<'p>> {
         let part = || product.parts.iter().find(|part| self.is_package(part, at));
         if self.is_image(&product.component) {
-            return if product.parts.is_empty() { Some(None) } else { part().map(Some) };
+            return if product.parts.is_empty() { Some(Meant::Whole) } else { part().map(Meant::Part) };
         }
         if product.parts.is_empty() {
-            return self.is_package(&product.component, at).then_some(None);
+            return self.is_package(&product.component, at).then_some(Meant::Whole);
         }
         let part = part()?;
-        self.near(at).any(|near| self.is_package(&product.component, near)).then_some(Some(part))
+        self.near(at).any(|near| self.is_package(&product.component, near)).then_some(Meant::Part(part))
     }
 
     /// Whether a component is this image.
@@ -303,6 +338,11 @@ impl<'a> Image<'a> {
     fn distribution_of<'s>(&'s self, package: &'s Package) -> Option<&'s Distribution> {
         package.distribution.as_ref().or(self.subject.distribution)
     }
+}
+
+/// Names that are the same in some type have the same key.
+fn key(name: &str) -> String {
+    python_name(name)
 }
 
 fn same_name(kind: &str, wanted: &str, own: &str) -> bool {
