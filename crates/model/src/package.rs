@@ -360,6 +360,20 @@ pub struct RpmSignature {
 }
 
 impl Package {
+    /// The licences of a distribution package as the v1 contract tells them, once each. It separates them by spaces, so
+    /// of Debian's (`GPL-3+ with Bison exception`) it has the first word, and nothing of `none`.
+    pub fn license_words(&self) -> Vec<&str> {
+        let mut words: Vec<&str> = Vec::new();
+        for license in &self.licenses {
+            let word = match self.kind {
+                PackageKind::Deb => license.split_whitespace().next().filter(|word| *word != "none"),
+                _ => Some(license.as_str()),
+            };
+            words.extend(word.filter(|word| !words.contains(word)));
+        }
+        words
+    }
+
     /// An installed package with nothing but the fields that all have.
     pub fn new(kind: PackageKind, name: &str, version: &str, location: ImagePath) -> Self {
         Self {

@@ -10,7 +10,7 @@ pub(super) fn render(subject: &Subject<'_>) -> Value {
 }
 
 fn record(package: &Package) -> Value {
-    let licenses = licenses(package);
+    let licenses = package.license_words();
     let license = if licenses.is_empty() { UNKNOWN_LICENSE.to_owned() } else { licenses.join(" ") };
     json!({
         "cpes": package.cpe_names(),
@@ -26,20 +26,6 @@ fn record(package: &Package) -> Value {
 }
 
 const UNKNOWN_LICENSE: &str = super::UNKNOWN;
-
-/// The licences, once each. Version 1 separates them by spaces, so of Debian's (`GPL-3+ with Bison exception`) it has
-/// the first word, and nothing of `none`.
-fn licenses(package: &Package) -> Vec<&str> {
-    let mut words: Vec<&str> = Vec::new();
-    for license in &package.licenses {
-        let word = match package.kind {
-            PackageKind::Deb => license.split_whitespace().next().filter(|word| *word != "none"),
-            _ => Some(license.as_str()),
-        };
-        words.extend(word.filter(|word| !words.contains(word)));
-    }
-    words
-}
 
 /// The type words of v1, of which one is in capitals.
 pub(crate) const fn type_name(kind: PackageKind) -> &'static str {
