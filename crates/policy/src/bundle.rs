@@ -160,7 +160,8 @@ impl Bundle {
         for rule in self.mappings.iter().filter_map(|mapping| mapping.rule.as_ref().ok()) {
             let selected = self.select(rule);
             let mut found = selected.problems;
-            found.extend(selected.policies.iter().flat_map(|policy| policy.retired.iter().cloned()));
+            let refused = selected.policies.iter().flat_map(|policy| policy.retired.iter().chain(&policy.bad_patterns));
+            found.extend(refused.cloned());
             for problem in found {
                 if !problems.contains(&problem) {
                     problems.push(problem);

@@ -4,6 +4,8 @@ use std::cell::OnceCell;
 use std::collections::BTreeSet;
 
 use killick_model::evaluation::EvaluationProblem;
+use killick_model::file::FileEntry;
+use killick_model::inspection::RetrievedFile;
 use killick_model::package::Package;
 use md5::{Digest as _, Md5};
 
@@ -46,6 +48,7 @@ pub(crate) struct Check<'s, 'e> {
     pub(crate) repaired: BTreeSet<&'static str>,
     pub(crate) gate: &'static str,
     pub(crate) trigger: &'static str,
+    pub(crate) rule_id: Option<&'s str>,
 }
 
 impl Check<'_, '_> {
@@ -83,6 +86,18 @@ impl Check<'_, '_> {
         }
     }
 
+    /// Says that the rule could not see what it asks about, because nobody looked for it. The original is silent.
+    pub(crate) fn warn_unseen(&mut self, what: &str) {
+        if self.compatibility == Compatibility::Repaired {
+            self.warn("EvidenceWarning", format!("{}.{}: {what}", self.gate, self.trigger));
+        }
+    }
+
+    /// The compiled regular expression of a parameter that is tried on so many texts, if the parameter is given.
+    pub(crate) fn regex_for(&self, parameter: &str, texts: usize) -> Result<Option<StartRegex>, PatternError> {
+        self.regex(parameter)?.map(|regex| regex.for_texts(texts)).transpose()
+    }
+
     /// The compiled regular expression of a parameter, if the parameter is given.
     pub(crate) fn regex(&self, parameter: &str) -> Result<Option<StartRegex>, PatternError> {
         self.params.text(parameter).map(|pattern| self.shared.regexes.get(pattern)).transpose()
@@ -104,6 +119,7 @@ pub(crate) struct Shared<'e> {
     pub(crate) regexes: &'e RegexCache,
     packages: OnceCell<Vec<&'e Package>>,
     matches: OnceCell<Vec<usize>>,
+    files: OnceCell<Vec<&'e FileEntry>>,
     repaired_dockerfile: OnceCell<Instructions>,
     original_dockerfile: OnceCell<Instructions>,
 }
@@ -115,6 +131,7 @@ impl<'e> Shared<'e> {
             regexes,
             packages: OnceCell::new(),
             matches: OnceCell::new(),
+            files: OnceCell::new(),
             repaired_dockerfile: OnceCell::new(),
             original_dockerfile: OnceCell::new(),
         }
@@ -158,6 +175,27 @@ impl<'e> Shared<'e> {
             order.sort_by(|a, b| key(a).cmp(&key(b)));
             order
         })
+    }
+
+    /// Files of the image, by path.
+    pub(crate) fn files(&self) -> &[&'e FileEntry] {
+        self.files.get_or_init(|| {
+            let mut files: Vec<_> = self.evidence.analysis.files.iter().collect();
+            if !files.is_sorted_by_key(|file| &file.path) {
+                files.sort_by_key(|file| &file.path);
+            }
+            files
+        })
+    }
+
+    /// The files that were kept whole; none if none were asked for.
+    pub(crate) fn retrieved(&self) -> &'e [RetrievedFile] {
+        self.evidence.analysis.inspection.retrieved_files.as_deref().unwrap_or_default()
+    }
+
+    /// The kept file at `path`, written as rules write it, with the leading `/`.
+    pub(crate) fn retrieved_file(&self, path: &str) -> Option<&'e RetrievedFile> {
+        self.retrieved().iter().find(|file| file.path.to_string() == path)
     }
 
     /// Where the Dockerfile comes from.

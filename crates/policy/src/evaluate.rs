@@ -288,6 +288,7 @@ fn attempt<'s, 'e>(
         repaired: std::collections::BTreeSet::new(),
         gate: rule.gate.name,
         trigger: rule.trigger.name,
+        rule_id: rule.id.as_deref(),
     };
     ((rule.trigger.check)(&mut check), check)
 }

@@ -1,5 +1,7 @@
 //! What an evaluation judges: borrowed facts and knowledge, and the instant it speaks for.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use killick_model::analysis::Analysis;
 use killick_model::matching::Matches;
@@ -21,6 +23,10 @@ pub struct Evidence<'a> {
     pub image_size_bytes: Option<u64>,
     /// The feeds there are, and how fresh.
     pub feeds: &'a [FeedGroup],
+    /// What the npm registry says of packages, if that is known.
+    pub npm_feed: Option<&'a PackageFeed>,
+    /// What RubyGems says of gems, if that is known.
+    pub gem_feed: Option<&'a PackageFeed>,
     /// Whether packages that a lock file, a manifest or a document declares count like installed ones: of a source
     /// folder, where nothing is installed yet. Of an image they do not count in the contract of version 1.
     pub declared_packages: bool,
@@ -38,6 +44,8 @@ impl<'a> Evidence<'a> {
             dockerfile: None,
             image_size_bytes: None,
             feeds: &[],
+            npm_feed: None,
+            gem_feed: None,
             declared_packages: false,
             now,
         }
@@ -89,4 +97,20 @@ pub struct FeedGroup {
     pub records: u64,
     /// When it was last brought up to date.
     pub last_sync: Option<Timestamp>,
+}
+
+/// What a registry of packages says of the names it knows; only those of the image are needed.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct PackageFeed {
+    /// By name.
+    pub packages: BTreeMap<String, PublishedPackage>,
+}
+
+/// A package of a registry.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct PublishedPackage {
+    /// The version its authors call the latest.
+    pub latest: String,
+    /// All versions, in the order of the feed.
+    pub versions: Vec<String>,
 }

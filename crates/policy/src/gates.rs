@@ -11,16 +11,33 @@ use crate::params::Parameter;
 mod always;
 mod dockerfile;
 mod eol;
+pub(crate) mod files;
+mod licenses;
+mod malware;
 mod metadata;
+mod npms;
 mod packages;
+pub(crate) mod passwd_file;
+mod published;
+mod retrieved_files;
+mod ruby_gems;
+mod secret_scans;
 mod vulnerabilities;
 
 /// Every gate, in the order the policy specification shows them.
 pub const GATES: &[&Gate] = &[
     &always::GATE,
     &dockerfile::GATE,
+    &files::GATE,
+    &ruby_gems::GATE,
     &metadata::GATE,
+    &licenses::GATE,
+    &malware::GATE,
+    &npms::GATE,
     &packages::GATE,
+    &passwd_file::GATE,
+    &retrieved_files::GATE,
+    &secret_scans::GATE,
     &vulnerabilities::GATE,
     &eol::SUIDDIFF,
     &eol::IMAGECHECK,

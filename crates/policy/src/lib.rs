@@ -28,7 +28,7 @@ pub mod v1;
 
 pub use bundle::{Bundle, BundleError, default_bundle};
 pub use evaluate::{Compatibility, Options, evaluate};
-pub use evidence::{Dockerfile, DockerfileMode, Evidence, FeedGroup};
+pub use evidence::{Dockerfile, DockerfileMode, Evidence, FeedGroup, PackageFeed, PublishedPackage};
 pub use gates::spec;
 pub use needs::Needs;
 pub use problem::{BundleProblem, Layer, ProblemSeverity};

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use crate::bundle::Bundle;
+use crate::gates::passwd_file;
 
 /// Evidence that has to be asked for.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -15,6 +16,8 @@ pub struct Needs {
     pub secrets: bool,
     /// Paths of files to be kept whole (`retrieved_files`, `passwd_file`).
     pub retrieved_files: BTreeSet<String>,
+    /// Regular expressions to look for in the contents of files (`files.content_regex_match`).
+    pub content_search: BTreeSet<String>,
     /// A malware scan (`malware`).
     pub malware: bool,
 }
@@ -32,22 +35,31 @@ impl Bundle {
                 ("secret_scans", _) => needs.secrets = true,
                 ("malware", _) => needs.malware = true,
                 ("passwd_file", _) => {
-                    needs.retrieved_files.insert("/etc/passwd".to_owned());
+                    needs.retrieved_files.insert(passwd_file::PATH.to_owned());
                 }
-                ("retrieved_files", _) => {
-                    let params = rule.get("params").and_then(Value::as_array).into_iter().flatten();
-                    let is_path = |param: &&Value| {
-                        let name = param.get("name").and_then(Value::as_str);
-                        name.is_some_and(|name| name.eq_ignore_ascii_case("path"))
-                    };
-                    let paths = params.filter(is_path).filter_map(|param| param.get("value")?.as_str());
-                    needs.retrieved_files.extend(paths.map(str::to_owned));
+                ("retrieved_files", _) => needs.retrieved_files.extend(values(rule, "path")),
+                ("files", "content_regex_match") => {
+                    needs.content_search.extend(values(rule, "regex_name").filter(|name| is_expression(name)));
                 }
                 _ => {}
             }
         }
         needs
     }
+}
+
+/// The values that a rule gives to a parameter.
+fn values(rule: &Value, parameter: &str) -> impl Iterator<Item = String> {
+    let params = rule.get("params").and_then(Value::as_array).into_iter().flatten();
+    let is_it = move |param: &&Value| {
+        param.get("name").and_then(Value::as_str).is_some_and(|name| name.eq_ignore_ascii_case(parameter))
+    };
+    params.filter(is_it).filter_map(|param| param.get("value")?.as_str().map(str::to_owned))
+}
+
+/// Whether it is a regular expression rather than the name of one: it has something that names have not.
+fn is_expression(text: &str) -> bool {
+    text.contains(['.', '*', '+', '?', '[', '(', '|', '\\', '^', '$'])
 }
 
 #[cfg(test)]
@@ -71,8 +83,11 @@ mod tests {
             rule("malware", "scans", json!(null)),
             rule("passwd_file", "content_not_available", json!([])),
             rule("retrieved_files", "content_regex", path),
+            rule("files", "content_regex_match", json!([{"name": "regex_name", "value": ".*password.*"}])),
+            rule("files", "content_regex_match", json!([{"name": "REGEX_NAME", "value": "MY_PATTERN"}])),
         ]);
         assert!(needs.secrets && needs.malware && !needs.package_files);
+        assert_eq!(needs.content_search.into_iter().collect::<Vec<_>>(), [".*password.*"]);
         assert_eq!(needs.retrieved_files.into_iter().collect::<Vec<_>>(), ["/etc/passwd", "/etc/ssh/sshd_config"]);
     }
 }

@@ -54,6 +54,11 @@ impl Parameter {
         Self { is_regex: true, ..self }
     }
 
+    /// The same, known by other names too.
+    pub(crate) const fn also_named(self, aliases: &'static [&'static str]) -> Self {
+        Self { aliases, ..self }
+    }
+
     /// The entry of the policy specification.
     pub(crate) fn spec(&self) -> Value {
         json!({

@@ -3,6 +3,7 @@
 use killick_model::evaluation::Action;
 use serde_json::Value;
 
+use crate::gates::files::octal;
 use crate::gates::{self, Gate, State, Trigger};
 use crate::params::{self, Site, Values};
 use crate::problem::BundleProblem;
@@ -19,6 +20,8 @@ pub(crate) struct Policy {
     pub(crate) problems: Vec<BundleProblem>,
     /// Rules of retired gates: refused on saving, reported on evaluation.
     pub(crate) retired: Vec<BundleProblem>,
+    /// Regular expressions that are none: refused on saving; of stored bundles only their rules fail.
+    pub(crate) bad_patterns: Vec<BundleProblem>,
 }
 
 /// A rule.
@@ -84,7 +87,8 @@ impl Policy {
     /// Builds a policy; whatever is wrong is in its problems.
     pub(crate) fn build(document: &Value, path: &str, regexes: &RegexCache) -> Self {
         let id = document.get("id").and_then(Value::as_str).unwrap_or_default().to_owned();
-        let mut policy = Self { id, rules: Vec::new(), problems: Vec::new(), retired: Vec::new() };
+        let mut policy =
+            Self { id, rules: Vec::new(), problems: Vec::new(), retired: Vec::new(), bad_patterns: Vec::new() };
         if let Some(problem) = version_problem(document.get("version"), path) {
             policy.problems.push(problem);
             return policy;
@@ -159,7 +163,7 @@ impl Policy {
         self.rules.push(Rule { id: id.map(str::to_owned), gate, trigger, action, values, path });
     }
 
-    /// A bad regular expression is accepted, as it was by the original, but not in silence.
+    /// Regular expressions are compiled when the bundle is read. The original does so when it judges, and fails then.
     fn check_patterns(&mut self, trigger: &Trigger, values: &Values, path: &str, regexes: &RegexCache) {
         let condition_is_pattern = matches!(values.text("check"), Some("like" | "not_like"));
         for parameter in trigger.params {
@@ -169,14 +173,14 @@ impl Policy {
             }
             let Some(pattern) = values.text(parameter.name) else { continue };
             if let Err(error) = regexes.get(pattern) {
-                self.problems.push(
+                self.bad_patterns.push(
                     BundleProblem::engine(
-                        "PatternWarning",
+                        "ParameterValueInvalidError",
                         format!("{path}.params.{}", parameter.name),
-                        format!("{error}; the rule will be reported as failed on every image"),
+                        format!("Parameter validation failed: {error}"),
                     )
-                    .remedy("patterns match at the start of the text: write `.*\\.pem`, not `*.pem`")
-                    .warning(),
+                    .because(format!("parameter `{}`: {error}", parameter.name))
+                    .remedy("patterns match from the start of the text: write `.*\\.pem`, not `*.pem`"),
                 );
             }
         }
@@ -184,6 +188,19 @@ impl Policy {
 
     /// Combinations that each parameter allows and nothing can answer.
     fn check_sense(&mut self, gate: &Gate, values: &Values, rule_id: &str, path: &str) {
+        if gate.name == "files"
+            && let Some(mode) = values.text("mode").filter(|mode| !mode.is_empty() && octal(mode).is_none())
+        {
+            self.problems.push(
+                BundleProblem::engine(
+                    "ParameterWarning",
+                    format!("{path}.params.mode"),
+                    format!("`{mode}` is no octal number; the rule will be reported as failed where the file is"),
+                )
+                .remedy("write permissions like `0644`")
+                .warning(),
+            );
+        }
         let numeric = matches!(values.text("attribute"), Some("size" | "layer_count"));
         let Some(check @ ("like" | "not_like" | "in" | "not_in")) = values.text("check") else { return };
         if gate.name == "metadata" && numeric {

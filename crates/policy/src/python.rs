@@ -62,6 +62,29 @@ pub(crate) fn float(number: f64) -> String {
     format!("{number:?}")
 }
 
+/// `str.split()`: what stands between blanks.
+pub(crate) fn words(text: &str) -> impl Iterator<Item = &str> {
+    let is_blank = |letter: char| letter.is_whitespace() || ('\u{1c}'..='\u{1f}').contains(&letter);
+    text.split(is_blank).filter(|word| !word.is_empty())
+}
+
+/// `str.splitlines()`.
+pub(crate) fn lines(text: &str) -> impl Iterator<Item = &str> {
+    let mut rest = text;
+    std::iter::from_fn(move || {
+        if rest.is_empty() {
+            return None;
+        }
+        let is_break = |letter: char| {
+            matches!(letter, '\n' | '\r' | '\u{b}' | '\u{c}' | '\u{1c}'..='\u{1e}' | '\u{85}' | '\u{2028}' | '\u{2029}')
+        };
+        let Some((line, after)) = rest.split_once(is_break) else { return Some(std::mem::take(&mut rest)) };
+        let is_pair = rest.get(line.len()..).is_some_and(|end| end.starts_with("\r\n"));
+        rest = if is_pair { after.strip_prefix('\n').unwrap_or(after) } else { after };
+        Some(line)
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -81,5 +104,12 @@ mod tests {
         }
         assert_eq!(value(&json!({"a": [1, null, true, "x"]})), "{'a': [1, None, True, 'x']}");
         assert_eq!((float(7.0), float(-1.0), float(9.8)), ("7.0".into(), "-1.0".into(), "9.8".into()));
+    }
+
+    #[test]
+    fn texts_are_split_as_python_splits_them() {
+        assert_eq!(lines("a\r\nb\rc\n\nd\u{2028}e\n").collect::<Vec<_>>(), ["a", "b", "c", "", "d", "e"]);
+        assert_eq!((lines("").count(), lines("\n").count()), (0, 1));
+        assert_eq!(words(" a\u{1f}b\u{a0}c\n").collect::<Vec<_>>(), ["a", "b", "c"]);
     }
 }

@@ -20,6 +20,10 @@ const MAX_PROGRAM: usize = 256 * 1024;
 const MAX_PATTERNS: usize = 400;
 /// Most backtracking steps for one text.
 const MAX_STEPS: usize = 200_000;
+/// Most backtracking steps for all the texts that one rule tries a pattern on.
+const MAX_STEPS_OF_RULE: usize = 2_000_000_000;
+/// Backtracking steps for one text, however many there are.
+const MIN_STEPS: usize = 2_000;
 
 /// A pattern that cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -56,6 +60,16 @@ pub struct StartRegex {
 impl StartRegex {
     /// Compiles a Python pattern.
     pub fn new(pattern: &str) -> Result<Self, PatternError> {
+        Self::with_steps(pattern, MAX_STEPS)
+    }
+
+    /// The same for a rule that tries it on so many texts: the more there are, the fewer steps each may take.
+    pub(crate) fn for_texts(self, texts: usize) -> Result<Self, PatternError> {
+        let steps = MAX_STEPS_OF_RULE.checked_div(texts).unwrap_or(MAX_STEPS).clamp(MIN_STEPS, MAX_STEPS);
+        if steps == MAX_STEPS { Ok(self) } else { Self::with_steps(&self.source, steps) }
+    }
+
+    fn with_steps(pattern: &str, steps: usize) -> Result<Self, PatternError> {
         let malformed = |reason: String| PatternError::Malformed { pattern: shorten(pattern), reason };
         if pattern.len() > MAX_PATTERN {
             return Err(malformed(format!("it is longer than {MAX_PATTERN} bytes")));
@@ -63,7 +77,7 @@ impl StartRegex {
         let translated = translate(pattern);
         let compile = |text: &str| {
             RegexBuilder::new(text)
-                .backtrack_limit(MAX_STEPS)
+                .backtrack_limit(steps)
                 .delegate_size_limit(MAX_PROGRAM)
                 .delegate_dfa_size_limit(MAX_PROGRAM)
                 .build()

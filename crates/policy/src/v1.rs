@@ -32,6 +32,12 @@ pub fn package_path(package: &Package) -> String {
     }
 }
 
+/// The text in which the v1 contract has all licences of a package, one word each where it can.
+pub(crate) fn license(package: &Package) -> String {
+    let licenses = if package.kind.is_os() { package.license_words().join(" ") } else { package.licenses.join(" ") };
+    if licenses.is_empty() { "N/A".to_owned() } else { licenses }
+}
+
 /// Whether the vendor said it will not fix it.
 pub(crate) fn will_not_fix(found: &Match) -> bool {
     found.fix.state == FixState::WontFix

@@ -69,13 +69,18 @@ pub(super) fn compile(args: &InspectionArgs, needs: Option<&Needs>) -> anyhow::R
         Ok(HashList { name, text: fs_err::read_to_string(path)? })
     };
     let hash_lists = args.hash_list.iter().map(hash_list).collect::<anyhow::Result<_>>()?;
+    let mut content_search: Vec<Pattern> = args.search.iter().map(|search| search.0.clone()).collect();
+    // A rule names a pattern by its name or its text. What names none of those given is searched for as it is.
+    let is_given = |text: &String| args.search.iter().any(|search| [&search.0.name, &search.0.regex].contains(&text));
+    let of_rules = needs.content_search.iter().filter(|text| !is_given(text));
+    content_search.extend(of_rules.map(|text| Pattern { name: String::new(), regex: text.clone() }));
     let settings = Settings {
         licenses: args.licenses,
         malware: MalwareSettings { clamd: args.clamd.clone().map(ClamdSettings::new), hash_lists },
         secrets: SecretSettings { enabled: args.secrets || needs.secrets, ..SecretSettings::default() },
         package_files: args.verify_packages || needs.package_files,
         retrieve_files: RetrieveFiles { paths, ..RetrieveFiles::default() },
-        content_search: args.search.iter().map(|search| search.0.clone()).collect(),
+        content_search,
     };
     Inspections::new(settings).map(Arc::new).map_err(hinted)
 }

@@ -2,8 +2,9 @@
 
 use jiff::Timestamp;
 use killick_model::analysis::Analysis;
+use killick_model::inspection::RetrievedFile;
 use killick_model::matching::Matches;
-use killick_policy::{Dockerfile, DockerfileMode, Evidence, FeedGroup};
+use killick_policy::{Dockerfile, DockerfileMode, Evidence, FeedGroup, PackageFeed, PublishedPackage};
 use serde_json::{Map, Value, json};
 
 /// The evidence of one case, owned.
@@ -14,6 +15,8 @@ pub(crate) struct Facts {
     dockerfile: Option<(String, DockerfileMode)>,
     size: Option<u64>,
     feeds: Vec<FeedGroup>,
+    npm_feed: Option<PackageFeed>,
+    gem_feed: Option<PackageFeed>,
     now: Timestamp,
 }
 
@@ -44,7 +47,27 @@ impl Facts {
                 "kind": "file", "mode": 0o644, "uid": 0, "gid": 0, "size": 1, "layer": 0
             }),
         );
+        let mut inspection = with(&facts["inspection"], &json!({}));
+        if let Some(found) = facts.get("secrets") {
+            inspection["secrets"] = secrets(found);
+        }
+        if let Some(searched) = facts.get("searched") {
+            let files = searched.as_object().into_iter().flatten().map(|(path, patterns)| {
+                let patterns = patterns.as_array().into_iter().flatten();
+                let found = patterns.map(|pattern| json!({"name": pattern[0], "regex": pattern[1], "lines": [1]}));
+                json!({"path": path, "layer": 0, "matches": found.collect::<Vec<_>>()})
+            });
+            inspection["content_search"] = files.collect();
+        }
+        if let Some(scans) = facts.get("malware") {
+            let scans = each(scans, &json!({"is_complete": true, "findings": []})).into_iter().map(|mut scan| {
+                scan["findings"] = each(&scan["findings"], &json!({"layer": 0})).into();
+                scan
+            });
+            inspection["malware"] = scans.collect();
+        }
         let analysis = json!({
+            "inspection": inspection,
             "manifest_digest": facts.get("manifest_digest").cloned().unwrap_or_else(|| DIGEST.into()),
             "config_digest": facts.get("config_digest").cloned().unwrap_or_else(|| format!("sha256:{ID}").into()),
             "config": with(&facts["config"], &json!({"architecture": "amd64", "os": "linux"})),
@@ -56,9 +79,21 @@ impl Facts {
         });
         let listed: Vec<Value> = facts["matches"].as_array().cloned().unwrap_or_default();
         let matches: Vec<Value> = listed.iter().map(one_match).collect();
+        let mut analysis: Analysis = serde_json::from_value(analysis).expect("facts of an image");
+        if let Some(kept) = facts["retrieved"].as_object() {
+            let file = |(path, content): (&String, &Value)| RetrievedFile {
+                path: path.as_str().into(),
+                layer: 0,
+                content: content.as_str().map_or_else(
+                    || serde_json::from_value(content.clone()).expect("a text or a list of bytes"),
+                    |text| text.as_bytes().to_vec(),
+                ),
+            };
+            analysis.inspection.retrieved_files = Some(kept.iter().map(file).collect());
+        }
         let instant = |value: &Value| value.as_str().map(|text| text.parse().expect("an instant"));
         Self {
-            analysis: serde_json::from_value(analysis).expect("facts of an image"),
+            analysis,
             matches: serde_json::from_value(json!({"matches": matches})).expect("facts of matches"),
             first_seen: listed.iter().map(|found| instant(&found["first_seen"])).collect(),
             dockerfile: facts["dockerfile"].as_str().map(|text| {
@@ -71,6 +106,8 @@ impl Facts {
             }),
             size: facts["size"].as_u64(),
             feeds: facts["feeds"].as_object().map(feeds).unwrap_or_default(),
+            npm_feed: facts["npm_feed"].as_object().map(package_feed),
+            gem_feed: facts["gem_feed"].as_object().map(package_feed),
             now: facts["now"].as_str().unwrap_or(NOW).parse().expect("an instant"),
         }
     }
@@ -82,6 +119,8 @@ impl Facts {
             dockerfile: self.dockerfile.as_ref().map(|(text, mode)| Dockerfile { text, mode: *mode }),
             image_size_bytes: self.size,
             feeds: &self.feeds,
+            npm_feed: self.npm_feed.as_ref(),
+            gem_feed: self.gem_feed.as_ref(),
             ..Evidence::new(&self.analysis, &self.matches, self.now)
         }
     }
@@ -96,6 +135,27 @@ fn feeds(feeds: &Map<String, Value>) -> Vec<FeedGroup> {
             last_sync: synced.as_str().map(|text| text.parse().expect("an instant")),
         })
         .collect()
+}
+
+/// Latest version and all versions, by name.
+fn package_feed(packages: &Map<String, Value>) -> PackageFeed {
+    let published = |package: &Value| PublishedPackage {
+        latest: package["latest"].as_str().expect("a version").to_owned(),
+        versions: serde_json::from_value(package["versions"].clone()).expect("versions"),
+    };
+    PackageFeed { packages: packages.iter().map(|(name, package)| (name.clone(), published(package))).collect() }
+}
+
+/// Rule and path of each finding, with `about` for a rule that came with the search and `hidden` for what upper layers
+/// deleted; and the patterns.
+fn secrets(found: &Value) -> Value {
+    let findings = found["findings"].as_array().into_iter().flatten().enumerate().map(|(line, found)| {
+        json!({
+            "rule": found[0], "path": found[1], "layer": 0, "line": line + 1, "preview": "…", "fingerprint": "0",
+            "about": if found[2] == "about" { "a token" } else { "" }, "is_hidden": found[2] == "hidden",
+        })
+    });
+    json!({"findings": findings.collect::<Vec<_>>(), "patterns": with(&found["patterns"], &json!({}))})
 }
 
 fn one_match(given: &Value) -> Value {
