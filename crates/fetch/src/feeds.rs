@@ -35,6 +35,9 @@ use crate::progress::{Event, Progress, report};
 use crate::registry::Retry;
 use crate::registry::timer::{Timer, TokioTimer};
 
+/// Days that an incomplete file is kept which nobody goes on with.
+const PART_DAYS: i64 = 14;
+
 /// A provider as far as fetching goes.
 #[derive(Debug, Clone)]
 pub struct Source {
@@ -133,6 +136,7 @@ pub fn lock(folder: &Path) -> Result<Lock, FeedError> {
 pub async fn fetch(sources: &[Source], options: &FeedOptions, _lock: &Lock) -> Result<Vec<Outcome>, FeedError> {
     let folder = Folder::new(&options.folder);
     check_names(sources, &options.urls)?;
+    folder.clean(PART_DAYS, (options.now)());
     let shared = Arc::new(Shared::new(options.clone(), folder));
     let turns = Arc::new(Semaphore::new(options.providers.max(1)));
     let mut running = JoinSet::new();

@@ -311,13 +311,12 @@ fn tell(updated: &Updated) {
         tracing::warn!(feed.name = provider, "the advisories of `{provider}` stay those of before: {error}");
     }
     let changed = updated.outcomes.iter().filter(|outcome| outcome.changed).count();
-    match &updated.built {
-        Some(report) => tracing::info!(
-            "the advisory index was built anew, {changed} of {} providers changed, {} bytes",
-            updated.outcomes.len(),
-            report.size_bytes
-        ),
-        None => tracing::info!("the advisory index stays, nothing changed at {} providers", updated.outcomes.len()),
+    let all = updated.outcomes.len();
+    if let Some(report) = &updated.built {
+        let bytes = report.size_bytes;
+        tracing::info!("the advisory index was built anew, {changed} of {all} providers changed, {bytes} bytes");
+    } else {
+        tracing::info!("the advisory index stays, nothing changed at {all} providers");
     }
 }
 

@@ -14,7 +14,7 @@ use crate::report_error::hinted;
 /// Which advisory index.
 #[derive(Debug, Args)]
 pub(crate) struct KnowledgeArgs {
-    /// Advisory index to use (default: the one installed with `killick db import`, else the built-in starter)
+    /// Advisory index to use (default: that of `killick db update` or `db import`, else the built-in starter)
     #[arg(long, value_name = "FILE", env = "KILLICK_DB")]
     pub(super) db: Option<PathBuf>,
 }

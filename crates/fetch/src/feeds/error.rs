@@ -147,6 +147,11 @@ impl FeedError {
         }
     }
 
+    /// Whether the server does not let us see it: so object stores answer for what does not exist.
+    pub(super) fn is_forbidden(&self) -> bool {
+        matches!(self, Self::Status { status: 403, .. })
+    }
+
     /// When to try again, if the server said that.
     pub(super) fn after(&self) -> Option<Duration> {
         if let Self::Status { after, .. } = self { *after } else { None }

@@ -8,7 +8,7 @@ use std::fs::{self, TryLockError};
 use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
@@ -75,6 +75,18 @@ impl Folder {
 
     fn state(&self) -> PathBuf {
         self.0.join(".state")
+    }
+
+    /// Removes incomplete files that nobody went on with for this many days.
+    pub(super) fn clean(&self, days: i64, now: Timestamp) {
+        for entry in fs_err::read_dir(self.state().join("parts")).into_iter().flatten().flatten() {
+            let changed = entry.metadata().and_then(|metadata| metadata.modified()).ok();
+            let age = changed.and_then(|at| Timestamp::try_from(at).ok()).map(|at| now.duration_since(at));
+            if age.is_some_and(|age| age > SignedDuration::from_hours(24 * days)) {
+                // What stays is tried again next time.
+                let _ = fs_err::remove_file(entry.path());
+            }
+        }
     }
 
     /// Keeps everybody else away.
@@ -192,6 +204,20 @@ mod tests {
         assert!(matches!(folder.lock(), Err(FeedError::Locked { .. })));
         drop(lock);
         assert!(folder.lock().is_ok());
+    }
+
+    #[test]
+    fn old_parts_are_removed() {
+        let work = tempfile::tempdir().unwrap();
+        let folder = Folder::new(work.path());
+        let part = folder.part("a");
+        make_parent(&part).unwrap();
+        fs_err::write(&part, "x").unwrap();
+        let now = Timestamp::try_from(fs_err::metadata(&part).unwrap().modified().unwrap()).unwrap();
+        folder.clean(3, now + SignedDuration::from_hours(71));
+        assert!(part.exists());
+        folder.clean(3, now + SignedDuration::from_hours(73));
+        assert!(!part.exists());
     }
 
     #[test]

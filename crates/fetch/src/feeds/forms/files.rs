@@ -20,6 +20,7 @@ pub(super) async fn fetch(task: &Task, each: Each, files: &'static [File]) -> Ve
             let is_optional = file.is_optional || each != Each::Once;
             match fetch_one(task, file, &word.text, is_optional).await {
                 Ok(Got::Missing) => {}
+                Err(error) if word.is_guess && error.is_forbidden() => {}
                 Ok(Got::Same | Got::Changed) => here += 1,
                 Err(error) => {
                     failed += 1;

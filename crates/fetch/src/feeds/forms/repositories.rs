@@ -29,6 +29,7 @@ pub(super) async fn fetch(
         for path in paths {
             match repository(task, &path.replace("{}", &word.text), mirrors).await {
                 Ok(is_here) => here += usize::from(is_here),
+                Err(error) if (word.is_guess || is_topic) && error.is_forbidden() => {}
                 Err(error) => {
                     failed += 1;
                     errors.push(error);

@@ -36,6 +36,21 @@ async fn series_go_on_while_there_are_any() {
     assert_eq!(feeds.files(), ["made/v2026.json"]);
 }
 
+/// Object stores say so of what does not exist.
+#[tokio::test]
+async fn a_number_that_is_forbidden_is_none() {
+    let site = Site::of(&[("/1.json", "[1]")]);
+    let server = Fake::start(move |seen| match seen.path.as_str() {
+        "/1.json" => site.answer(seen),
+        _ => reply(403, &[], ""),
+    })
+    .await;
+    let feeds = Feeds::from(&server);
+    let series = |known| made(Form::Files { each: Each::Number { first: 1, known }, files: NUMBERS });
+    assert_eq!(feeds.error(series(1), &server).await, "");
+    assert_eq!(feeds.error(series(2), &server).await, "`http://HOST/2.json` answers 403", "it was there once");
+}
+
 fn gzip(text: &str) -> Vec<u8> {
     let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     packed.write_all(text.as_bytes()).unwrap();
