@@ -48,9 +48,10 @@ impl Display {
 
     /// A line of its own, above the bar where there is one.
     fn line(&self, text: &str) {
-        match &self.bar {
-            Some(bar) => bar.println(text),
-            None => tracing::info!("{text}"),
+        if let Some(bar) = &self.bar {
+            bar.println(text);
+        } else {
+            tracing::info!("{text}");
         }
     }
 

@@ -253,7 +253,7 @@ mod tests {
             (url.expose_secret(), except.as_slice()),
             ("http://me:secret@proxy.example:3128", &[".corp.example".to_owned()][..])
         );
-        assert_eq!(registry.certificate_folders, [std::path::PathBuf::from("/etc/docker/certs.d")]);
+        assert_eq!(registry.certificate_folders, [PathBuf::from("/etc/docker/certs.d")]);
         assert_eq!(registry.extra_ca_pem.as_deref(), Some(&b"PEM\n"[..]));
         assert_eq!(registry.timeouts.read, Duration::from_secs(7));
         assert_eq!(registry.egress.allowed.len(), 1);
