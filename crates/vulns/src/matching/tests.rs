@@ -282,3 +282,24 @@ fn only_what_an_advisory_asks_about_is_told_apart_by_what_it_links() {
         assert_eq!(members, packages.len(), "{lines}");
     }
 }
+
+#[test]
+fn every_package_is_looked_up_by_cpe_if_that_is_asked_for() {
+    let index = index(&Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/matching/cpe"));
+    let (distribution, packages) = packages(
+        "distribution frobnix 1\npython frob 1.2\nnpm @other/frob 2.2\ndeb libfrob1 1:1.2-3 source=frob\ndeb frob 1.3-1\npython unheard 1.2",
+    );
+    let subject = Subject { distribution: distribution.as_ref(), packages: &packages };
+    let found = |cpe| {
+        let matches =
+            match_packages(&index, subject, &MatchOptions { cpe, ..MatchOptions::default() }).unwrap().matches;
+        let told = matches
+            .iter()
+            .filter(|found| found.vulnerability == "CVE-2099-0001")
+            .map(|found| format!("{} {:?}", packages[found.package.0 as usize].name, found.evidence[0].confidence));
+        told.collect::<Vec<_>>()
+    };
+    assert!(found(CpeUse::Binaries).is_empty());
+    // By vendor and version: 1.3 has the fix, and every version of the other vendor's product is affected.
+    assert_eq!(found(CpeUse::All), ["frob Cpe", "@other/frob Cpe", "libfrob1 Cpe"]);
+}

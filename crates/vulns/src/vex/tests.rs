@@ -161,6 +161,43 @@ fn many_documents_are_not_all_read() {
     assert_eq!(vex.problems.first().map(|problem| problem.kind.as_str()), Some("limit-vex"));
 }
 
+/// Red Hat names its products by CPE; that of a stream that is maintained apart is none of everybody's.
+#[test]
+fn a_platform_is_the_distribution() {
+    let index = index(&testdata("vex"));
+    let (distribution, packages) =
+        packages("distribution rhel 9.3\nrpm openssl-libs 1:3.0.7-24.el9 arch=x86_64 source=openssl");
+    let subject = Subject { distribution: distribution.as_ref(), packages: &packages };
+    for (platform, want) in [
+        ("cpe:/o:redhat:enterprise_linux:9", true),
+        ("cpe:/a:redhat:enterprise_linux:9::appstream", true),
+        ("cpe:/o:redhat:enterprise_linux:8", false),
+        ("cpe:/o:redhat:rhel_eus:9.2::baseos", false),
+        ("cpe:/o:somebody:else:9", false),
+    ] {
+        let named =
+            |id: &str, helper: Value| json!({"name": id, "product_id": id, "product_identification_helper": helper});
+        let document = json!({
+            "document": {"category": "csaf_vex", "publisher": {"name": "Red Hat"}, "tracking": {"id": "x", "status": "final"}},
+            "product_tree": {
+                "full_product_names": [
+                    named("PLATFORM", json!({"cpe": platform})),
+                    named("OPENSSL", json!({"purl": "pkg:rpm/redhat/openssl?arch=src"})),
+                ],
+                "relationships": [{"category": "default_component_of", "full_product_name": named("BOTH", json!({})),
+                    "product_reference": "OPENSSL", "relates_to_product_reference": "PLATFORM"}],
+            },
+            "vulnerabilities": [{"cve": "CVE-2099-0500", "product_status": {"known_affected": ["BOTH"]}}],
+        });
+        let mut vex = Vex::new(settings(Given::default()));
+        vex.add("document", document.to_string().as_bytes(), VexOrigin::User);
+        let image = Image::of_packages(subject, Vec::new(), None);
+        let mut matches = Matches::default();
+        apply(&index, &image, &vex, &SeverityOrder::default(), &mut matches).unwrap();
+        assert_eq!(matches.matches.len(), usize::from(want), "{platform} {:?}", matches.problems);
+    }
+}
+
 /// Words that documents have, in any place.
 fn value() -> impl Strategy<Value = Value> {
     let word = prop::sample::select(vec![
