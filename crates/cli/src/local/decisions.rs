@@ -20,7 +20,7 @@ const MAX_FILES: usize = 10_000;
 /// How vulnerabilities are judged.
 #[derive(Debug, Args)]
 pub(crate) struct DecisionArgs {
-    /// VEX document (OpenVEX, CSAF, CycloneDX), or a folder of them; what it says counts. May be repeated
+    /// VEX document (`OpenVEX`, CSAF, CycloneDX), or a folder of them; what it says counts. May be repeated
     #[arg(long, value_name = "FILE")]
     vex: Vec<PathBuf>,
     /// Issuer whose VEX documents count when they are attached to the image. May be repeated
