@@ -1,18 +1,66 @@
-//! Policy bundles: parsed, checked, and evaluated on a small image.
+//! Policy bundles: parsed, checked, and evaluated, in both ways, on a small image that has something for every gate.
 #![no_main]
 
 use std::sync::LazyLock;
 
 use jiff::Timestamp;
 use killick_model::analysis::Analysis;
+use killick_model::inspection::{
+    Inspection, MalwareFinding, MalwareScan, PatternMatch, RetrievedFile, SearchedFile, Secret, SecretScan,
+};
 use killick_model::matching::Matches;
-use killick_policy::{Bundle, Evidence, Options, evaluate};
+use killick_policy::{Bundle, Compatibility, Evidence, Options, PackageFeed, PublishedPackage, evaluate};
 
-/// `killick_fuzz` makes it from two files.
+/// `killick_fuzz` makes it from a few files; what inspectors would find is made up.
 static ANALYSIS: LazyLock<Analysis> = LazyLock::new(|| {
     let status = b"Package: openssl\nStatus: install ok installed\nVersion: 1.1.1-1\nArchitecture: amd64\n";
-    let files = [("etc/os-release", b"ID=debian\nVERSION_ID=12\n".as_slice()), ("var/lib/dpkg/status", status)];
-    killick_fuzz::analysis(killick_fuzz::tar(&files)).expect("a good image")
+    let package = br#"{"name": "yarn", "version": "1.22.10", "license": "MIT"}"#;
+    let files = [
+        ("etc/os-release", b"ID=debian\nVERSION_ID=12\n".as_slice()),
+        ("var/lib/dpkg/status", status),
+        ("app/node_modules/yarn/package.json", package),
+        ("etc/passwd", b"root:x:0:0:root:/root:/bin/bash\n"),
+    ];
+    let mut analysis = killick_fuzz::analysis(killick_fuzz::tar(&files)).expect("a good image");
+    let retrieved = |path: &str, content: &[u8]| RetrievedFile { path: path.into(), layer: 0, content: content.into() };
+    let secret = |rule: &str, is_hidden: bool| Secret {
+        rule: rule.into(),
+        about: String::new(),
+        path: "/app/key".into(),
+        layer: 0,
+        line: 1,
+        preview: String::new(),
+        fingerprint: String::new(),
+        is_hidden,
+    };
+    let pattern = PatternMatch { name: "NAME".into(), regex: ".*password.*".into(), lines: vec![1] };
+    let malware = MalwareFinding { path: "/app/x".into(), layer: 0, signature: "Eicar".into(), is_hidden: true };
+    analysis.inspection = Inspection {
+        retrieved_files: Some(vec![
+            retrieved("/etc/httpd.conf", b"SSLEnabled yes \xff\n"),
+            retrieved("/etc/passwd", b"root:x:0:0:root:/root:/bin/bash\n\nftp:x:14\n"),
+        ]),
+        content_search: Some(vec![SearchedFile { path: "/app/x".into(), layer: 0, matches: vec![pattern] }]),
+        secrets: Some(SecretScan {
+            findings: vec![secret("AWS_ACCESS_KEY", false), secret("KEY", true)],
+            patterns: [("KEY".into(), "k".into())].into(),
+        }),
+        malware: Some(vec![MalwareScan {
+            scanner: "clamav".into(),
+            engine_version: None,
+            database_version: None,
+            database_date: None,
+            is_complete: false,
+            findings: vec![malware],
+        }]),
+        ..Inspection::default()
+    };
+    analysis
+});
+
+static NPM: LazyLock<PackageFeed> = LazyLock::new(|| {
+    let published = PublishedPackage { latest: "1.22.11".into(), versions: vec!["1.22.11".into()] };
+    PackageFeed { packages: [("yarn".into(), published)].into() }
 });
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| {
@@ -20,7 +68,11 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
     Bundle::check_schema(&document);
     let Ok(bundle) = Bundle::parse(&document) else { return };
     bundle.validate();
+    bundle.needs();
     let matches = Matches::default();
-    let evidence = Evidence::new(&ANALYSIS, &matches, Timestamp::UNIX_EPOCH);
-    evaluate(&bundle, &evidence, "docker.io/library/debian:12", &Options::default());
+    let mut evidence = Evidence::new(&ANALYSIS, &matches, Timestamp::UNIX_EPOCH);
+    evidence.npm_feed = Some(&NPM);
+    for compatibility in [Compatibility::Repaired, Compatibility::Engine11] {
+        evaluate(&bundle, &evidence, "docker.io/library/debian:12", &Options { compatibility });
+    }
 });

@@ -1,6 +1,10 @@
 //! From bundle and evidence to verdict.
 
+use std::fmt;
+use std::str::FromStr;
+
 use killick_model::evaluation::{Action, Evaluation, EvaluationProblem, FinalActionReason, Finding};
+use serde::{Deserialize, Serialize};
 
 use crate::allowlist::Allowlist;
 use crate::bundle::{Bundle, ListedImage, Mapping, is_error};
@@ -13,13 +17,41 @@ use crate::reference::Target;
 use crate::regexes::PatternError;
 
 /// Which outcome is wanted where the original engine has a defect.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 pub enum Compatibility {
     /// The right one, with a warning where it differs.
     #[default]
+    #[serde(rename = "repaired")]
     Repaired,
     /// The one of Anchore Engine 1.1.
+    #[serde(rename = "engine-1.1")]
     Engine11,
+}
+
+/// A word that is no [`Compatibility`].
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("write `repaired` or `engine-1.1`")]
+pub struct CompatibilityError;
+
+impl FromStr for Compatibility {
+    type Err = CompatibilityError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "repaired" => Ok(Self::Repaired),
+            "engine-1.1" => Ok(Self::Engine11),
+            _ => Err(CompatibilityError),
+        }
+    }
+}
+
+impl fmt::Display for Compatibility {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(match self {
+            Self::Repaired => "repaired",
+            Self::Engine11 => "engine-1.1",
+        })
+    }
 }
 
 /// How to evaluate.

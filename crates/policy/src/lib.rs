@@ -27,7 +27,7 @@ mod schema;
 pub mod v1;
 
 pub use bundle::{Bundle, BundleError, default_bundle};
-pub use evaluate::{Compatibility, Options, evaluate};
+pub use evaluate::{Compatibility, CompatibilityError, Options, evaluate};
 pub use evidence::{Dockerfile, DockerfileMode, Evidence, FeedGroup, PackageFeed, PublishedPackage};
 pub use gates::spec;
 pub use needs::Needs;

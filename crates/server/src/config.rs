@@ -17,6 +17,7 @@ use killick_fetch::egress::HostPattern;
 use killick_fetch::feeds::UrlArgument;
 use killick_fetch::registry::mirrors::MirrorArgument;
 use killick_fetch::{Environment, Limits as FetchLimits};
+use killick_policy::Compatibility;
 use serde::{Deserialize, Serialize};
 
 pub use key::PublicationKey;
@@ -49,6 +50,8 @@ pub struct Config {
     pub fetch_limits: FetchLimits,
     /// What inspectors look for in images.
     pub inspections: InspectionsConfig,
+    /// How policies are evaluated.
+    pub policies: PoliciesConfig,
     /// Registries.
     pub registries: RegistriesConfig,
     /// Where the service may go.
@@ -339,6 +342,14 @@ impl Default for InspectionsConfig {
             hash_lists: Vec::new(),
         }
     }
+}
+
+/// How policies are evaluated.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct PoliciesConfig {
+    /// Which outcome is wanted where the original has a defect.
+    pub compatibility: Compatibility,
 }
 
 /// Registries.

@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use killick_model::analysis::Analysis;
 use killick_model::evaluation::Evaluation;
 use killick_model::matching::{Match, Matches};
-use killick_policy::{Bundle, Dockerfile, DockerfileMode, Evidence, FeedGroup, ProblemSeverity};
+use killick_policy::{Bundle, Dockerfile, DockerfileMode, Evidence, FeedGroup, Options, ProblemSeverity};
 use killick_report::content::{ContentType, Subject};
 use killick_report::vulnerabilities::{Kind, WontFix, records as vulnerability_records};
 use killick_vulns::{MatchOptions, match_packages};
@@ -109,10 +109,11 @@ pub(crate) async fn evaluate(
     let first_seen: Vec<Option<Timestamp>> =
         seen(&analysis, &matches).iter().map(|found| known.get(found).copied()).collect();
     let (image_copy, bundle, tag_text) = (image.clone(), policy.bundle.clone(), tag.to_owned());
+    let options = Options { compatibility: app.config().policies.compatibility };
     let evaluation = cpu::run(move || {
         let mut evidence = Evidence::new(&analysis, &matches, clock::now());
         (evidence.feeds, evidence.first_seen) = (&feeds, &first_seen);
-        judge(&image_copy, evidence, &bundle, &tag_text)
+        judge(&image_copy, evidence, &bundle, &tag_text, &options)
     })
     .await?;
     let verdict = Verdict { evaluation, bundle: policy.bundle.clone() };
@@ -122,11 +123,17 @@ pub(crate) async fn evaluate(
     Ok(verdict)
 }
 
-fn judge<'a>(image: &'a Image, mut evidence: Evidence<'a>, bundle: &Value, tag: &str) -> Result<Evaluation, ApiError> {
+fn judge<'a>(
+    image: &'a Image,
+    mut evidence: Evidence<'a>,
+    bundle: &Value,
+    tag: &str,
+    options: &Options,
+) -> Result<Evaluation, ApiError> {
     let bundle = Bundle::parse(bundle).map_err(|error| ApiError::internal(&error))?;
     evidence.image_size_bytes = image.summary.as_ref().map(|summary| summary.size_bytes);
     evidence.dockerfile = image.dockerfile.as_deref().map(|text| Dockerfile { text, mode: DockerfileMode::Actual });
-    Ok(killick_policy::evaluate(&bundle, &evidence, tag, &killick_policy::Options::default()))
+    Ok(killick_policy::evaluate(&bundle, &evidence, tag, options))
 }
 
 fn feeds(app: &App) -> Vec<FeedGroup> {

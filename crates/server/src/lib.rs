@@ -31,8 +31,8 @@ pub use app::{App, OpenError};
 pub use auth::LoginsError;
 pub use config::{
     AccountsConfig, AnalysisConfig, Config, ConfigError, DEFAULT_FILE, EgressConfig, InspectionsConfig, Keeping,
-    KnowledgeConfig, LoginsConfig, Network, PublicationKey, RegistriesConfig, RetentionConfig, Role, Secret,
-    ServerConfig, StorageConfig,
+    KnowledgeConfig, LoginsConfig, Network, PoliciesConfig, PublicationKey, RegistriesConfig, RetentionConfig, Role,
+    Secret, ServerConfig, StorageConfig,
 };
 pub use inspections::InspectionsError;
 pub use knowledge::KnowledgeError;

@@ -9,7 +9,7 @@ use killick_model::analysis::Analysis;
 use killick_model::evaluation::Evaluation;
 use killick_model::lifecycle::Unsupported;
 use killick_model::matching::Matches;
-use killick_policy::{Bundle, Evidence, ProblemSeverity};
+use killick_policy::{Bundle, Compatibility, Evidence, Options, ProblemSeverity};
 use killick_report::formats::{Knowledge, Report};
 use killick_vulns::Subject;
 
@@ -32,6 +32,8 @@ pub(crate) struct Check {
     #[arg(long, value_name = "FILE")]
     policy: PathBuf,
     #[command(flatten)]
+    judging: JudgingArgs,
+    #[command(flatten)]
     knowledge: KnowledgeArgs,
     #[command(flatten)]
     decisions: DecisionArgs,
@@ -39,9 +41,17 @@ pub(crate) struct Check {
     output: OutputArgs,
 }
 
+/// How to judge.
+#[derive(Debug, Args)]
+pub(super) struct JudgingArgs {
+    /// Where Anchore Engine 1.1 has a defect that changes a verdict: `repaired` is right and warns, `engine-1.1` does as it did
+    #[arg(long, value_name = "PROFILE", default_value_t)]
+    compatibility: Compatibility,
+}
+
 pub(super) async fn run(args: Check) -> anyhow::Result<Exit> {
-    let judgement =
-        Judgement::of(&args.image, &args.inspections, &args.knowledge, &args.decisions, Some(&args.policy)).await?;
+    let policy = Some((args.policy.as_path(), &args.judging));
+    let judgement = Judgement::of(&args.image, &args.inspections, &args.knowledge, &args.decisions, policy).await?;
     let source = &args.image.source;
     // The verdict alone: the vulnerabilities are its evidence, and `scan` shows them.
     let verdict = |image| Report { matches: None, ..judgement.report(source, image) };
@@ -79,9 +89,10 @@ impl Judgement {
         inspections: &InspectionArgs,
         knowledge: &KnowledgeArgs,
         decisions: &DecisionArgs,
-        policy: Option<&Path>,
+        policy: Option<(&Path, &JudgingArgs)>,
     ) -> anyhow::Result<Self> {
-        let bundle = policy.map(read_bundle).transpose()?;
+        let bundle = policy.map(|(path, _)| read_bundle(path)).transpose()?;
+        let options = policy.map(|(_, judging)| Options { compatibility: judging.compatibility }).unwrap_or_default();
         let needs = bundle.as_ref().map(Bundle::needs);
         let inspections = inspections::compile(inspections, needs.as_ref())?;
         let index = knowledge::open(knowledge)?;
@@ -98,7 +109,6 @@ impl Judgement {
                     declared_packages: is_folder(&image.source),
                     ..Evidence::new(&analysis, &matches, now)
                 };
-                let options = killick_policy::Options::default();
                 killick_policy::evaluate(bundle, &evidence, &reference(&image.source), &options)
             });
             let unsupported =

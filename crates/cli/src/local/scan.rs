@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use killick_model::severity::Severity;
 
-use super::check::{Judged, Judgement};
+use super::check::{Judged, Judgement, JudgingArgs};
 use super::decisions::DecisionArgs;
 use super::image::ImageArgs;
 use super::inspections::InspectionArgs;
@@ -23,6 +23,8 @@ pub(crate) struct Scan {
     /// Policy bundle to judge by
     #[arg(long, value_name = "FILE")]
     policy: Option<PathBuf>,
+    #[command(flatten)]
+    judging: JudgingArgs,
     /// Exit with 1 if a vulnerability is at least this severe
     #[arg(long, value_name = "SEVERITY")]
     fail_on: Option<Severity>,
@@ -35,7 +37,7 @@ pub(crate) struct Scan {
 }
 
 pub(super) async fn run(args: Scan) -> anyhow::Result<Exit> {
-    let policy = args.policy.as_deref();
+    let policy = args.policy.as_deref().map(|path| (path, &args.judging));
     let judgement = Judgement::of(&args.image, &args.inspections, &args.knowledge, &args.decisions, policy).await?;
     output::write(&args.output, &judgement.document(&args.image.source))?;
     let is_too_severe = |image: &Judged| {

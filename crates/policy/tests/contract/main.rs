@@ -3,6 +3,7 @@
 
 #[path = "../bundle_of/mod.rs"]
 mod bundle_of;
+mod examples;
 #[path = "../facts/mod.rs"]
 mod facts;
 mod judging;

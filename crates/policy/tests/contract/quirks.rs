@@ -157,6 +157,20 @@ fn every_example_of_the_specification_is_valid() {
 }
 
 #[test]
+fn a_bundle_may_use_every_trigger() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/testdata/bundles/every-trigger.json");
+    let bundle: Value = serde_json::from_slice(&fs_err::read(path).expect("a bundle")).expect("JSON");
+    assert!(Bundle::check_schema(&bundle).is_empty() && refusals(&bundle).is_empty());
+    let rules = bundle["policies"][0]["rules"].as_array().expect("a list");
+    for gate in spec().as_array().expect("a list").iter().filter(|gate| gate["state"] == "active") {
+        for trigger in gate["triggers"].as_array().expect("a list") {
+            let is_used = rules.iter().any(|rule| rule["gate"] == gate["name"] && rule["trigger"] == trigger["name"]);
+            assert!(is_used, "{}.{}", gate["name"], trigger["name"]);
+        }
+    }
+}
+
+#[test]
 fn q45_kept_an_evaluation_without_a_tag_is_one_of_docker_io() {
     let of = |registry: &str| {
         let bundle = changed(|bundle| bundle["mappings"][0]["registry"] = registry.into());
