@@ -2,7 +2,7 @@
 
 use axum::Router;
 use axum::body::{Body, to_bytes};
-use axum::http::{Request, header};
+use axum::http::{HeaderMap, Request, header};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use killick_server::{App, Config, Keeping};
@@ -44,6 +44,18 @@ impl Service {
         let status = response.status().as_u16();
         let bytes = to_bytes(response.into_body(), 16 << 20).await.unwrap();
         (status, serde_json::from_slice(&bytes).unwrap_or_default())
+    }
+
+    /// Status, headers and bytes of what is read with these headers.
+    pub(crate) async fn read(&self, path: &str, headers: &[(&str, &str)]) -> (u16, HeaderMap, Vec<u8>) {
+        let mut request =
+            Request::builder().uri(path).header(header::AUTHORIZATION, format!("Basic {}", STANDARD.encode(ADMIN)));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let response = self.router.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        (status, headers, to_bytes(response.into_body(), 16 << 20).await.unwrap().to_vec())
     }
 
     /// The body of an answer that must be a good one.

@@ -1,0 +1,67 @@
+//! The index as the service hands it to its command lines.
+
+use killick_model::digest::Digest;
+use killick_server::{App, Config, KnowledgeError, OpenError};
+use killick_vulns::publication::peek;
+
+use crate::caller::Service;
+
+const MANIFEST: &str = "/v2/knowledge/manifest.json";
+
+#[tokio::test]
+async fn documents_and_blobs_are_read_whole_in_parts_and_only_if_new() {
+    let service = Service::start(|_| {}).await;
+    let (status, headers, document) = service.read(MANIFEST, &[]).await;
+    let etag = headers["etag"].to_str().unwrap().to_owned();
+    assert_eq!((status, headers["content-type"].to_str().unwrap()), (200, "application/json"));
+    for (known, want) in [(etag.as_str(), 304), ("*", 304), (&format!("\"a\", W/{etag}"), 304), ("\"a\"", 200)] {
+        assert_eq!(service.read(MANIFEST, &[("if-none-match", known)]).await.0, want, "{known}");
+    }
+    let publication = peek(&document).unwrap();
+    for blob in publication.blobs() {
+        let (status, _, bytes) = service.read(&format!("/v2/knowledge/{}", blob.path()), &[]).await;
+        assert_eq!((status, bytes.len() as u64), (200, blob.bytes));
+        assert_eq!(Digest::of(&bytes), blob.digest);
+    }
+
+    let blob = &publication.segments[0].blob;
+    let path = format!("/v2/knowledge/{}", blob.path());
+    let (_, headers, all) = service.read(&path, &[]).await;
+    assert_eq!(headers["accept-ranges"], "bytes");
+    let etag = headers["etag"].to_str().unwrap().to_owned();
+    assert_eq!(service.read(&path, &[("if-none-match", &etag)]).await.0, 304);
+    let (status, headers, part) = service.read(&path, &[("range", "bytes=5-9")]).await;
+    assert_eq!((status, part.as_slice()), (206, &all[5..10]));
+    assert_eq!(headers["content-range"].to_str().unwrap(), format!("bytes 5-9/{}", blob.bytes));
+    assert_eq!(headers["content-length"], "5");
+    let current = [("range", "bytes=5-9"), ("if-range", etag.as_str())];
+    assert_eq!(service.read(&path, &current).await.0, 206);
+    let other = [("range", "bytes=5-9"), ("if-range", "\"another\"")];
+    assert_eq!(service.read(&path, &other).await.2, all, "of another state all is needed");
+    let (status, headers, _) = service.read(&path, &[("range", &format!("bytes={}-", blob.bytes))]).await;
+    assert_eq!((status, headers["content-range"].to_str().unwrap()), (416, format!("bytes */{}", blob.bytes).as_str()));
+    for (name, want) in [(Digest::of(b"x").hex(), 404), ("x".repeat(64), 400), ("..%2F..%2Fetc".to_owned(), 400)] {
+        assert_eq!(service.read(&format!("/v2/knowledge/blobs/sha256/{name}"), &[]).await.0, want, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn settings_that_take_an_index_over_are_checked_at_the_start() {
+    let key = "ed25519:11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=";
+    for (settings, want) in [
+        ("from = 'https://example.org/a'", "`knowledge.from` needs `knowledge.keys`"),
+        (&format!("from = 'ftp://example.org/a'\nkeys = ['{key}']"), "`knowledge.from` cannot be used"),
+        (&format!("from = '/a'\nkeys = ['{key}']\nfeeds_dir = '/b'"), "are both set"),
+    ] {
+        let data = tempfile::tempdir().unwrap();
+        let file = data.path().join("killick.toml");
+        fs_err::write(&file, format!("[knowledge]\n{settings}\n")).unwrap();
+        let mut config = Config::load(Some(&file), Vec::new()).unwrap();
+        config.storage.data_dir = data.path().join("data");
+        let Err(OpenError::Knowledge(error)) = App::open(config).await else { panic!("{settings}") };
+        assert!(!matches!(error, KnowledgeError::Index(_)) && error.to_string().contains(want), "{error}");
+    }
+    let variables = vec![("KILLICK__KNOWLEDGE__KEYS".to_owned(), "['rubbish']".to_owned())];
+    let error = Config::load(None, variables).unwrap_err();
+    assert!(format!("{error:?}").contains("not an Ed25519 public key"), "{error:?}");
+}
