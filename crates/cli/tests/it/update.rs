@@ -1,5 +1,7 @@
 //! `killick db update`, and the service that does the same by itself, against a server with the files of four providers.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
@@ -54,7 +56,7 @@ impl Mirror {
         let url = format!("http://{}/", listener.local_addr().unwrap());
         tokio::spawn(async move { axum::serve(listener, Router::new().fallback(service)).await });
         let mirror = Self { url, files, sent };
-        mirror.put(TRACKER, &tracker(json!({"status": "open", "urgency": "high"})));
+        mirror.put(TRACKER, &tracker(&json!({"status": "open", "urgency": "high"})));
         mirror.put(
             "/www.cisa.gov/sites/default/files/feeds/known_exploited_vulnerabilities.json",
             &json!({"dateReleased": "2026-09-01", "vulnerabilities": [{"cveID": "CVE-2099-0001"}]}).to_string(),
@@ -77,7 +79,7 @@ impl Mirror {
     }
 }
 
-fn tracker(state: Value) -> String {
+fn tracker(state: &Value) -> String {
     json!({"curl": {"CVE-2099-0001": {"releases": {"bookworm": state}}}}).to_string()
 }
 
@@ -127,7 +129,7 @@ async fn an_update_brings_what_is_new_and_keeps_what_is_not() {
     assert_eq!(mirror.sent(), [""; 0], "nothing is sent twice");
     assert!(second.stdout.contains("stays: nothing changed"), "{}", second.stdout);
 
-    mirror.put(TRACKER, &tracker(json!({"status": "resolved", "fixed_version": "99.0-1", "urgency": "high"})));
+    mirror.put(TRACKER, &tracker(&json!({"status": "resolved", "fixed_version": "99.0-1", "urgency": "high"})));
     let third = update(&["--exclude", "epss", "-o", "json"]);
     assert_eq!(third.code, 0, "{}", third.transcript());
     let report: Value = serde_json::from_str(&third.stdout).unwrap();
