@@ -23,3 +23,4 @@ mod registry;
 mod service;
 mod survives;
 mod update;
+mod vex;

@@ -105,12 +105,11 @@ pub(super) fn remarks(
         );
         found.push(Remark::new(RemarkKind::EndOfLife, text));
     }
-    if let [first, ..] = question.problems {
+    if let [first, rest @ ..] = question.problems {
+        let more = if rest.is_empty() { String::new() } else { format!(", and {} more", rest.len()) };
         let text = format!(
-            "the analysis of the image is incomplete ({} problems, the first is {}: {}): what was not read is not judged",
-            question.problems.len(),
-            first.subject,
-            first.message
+            "the analysis of the image is incomplete ({}: {}{more}): what was not read is not judged",
+            first.subject, first.message
         );
         found.push(Remark::new(RemarkKind::Incomplete, text));
     }

@@ -376,7 +376,7 @@ fn the_analysis_is_incomplete() {
         verdict: Verdict::NotKnown,
         why: None,
         remarks: &[RemarkKind::NotInstalled, RemarkKind::Incomplete],
-        words: "1 problems, the first is /var/lib/rpm/Packages: the database ends within page 3",
+        words: "is incomplete (/var/lib/rpm/Packages: the database ends within page 3)",
     };
     let problem = Problem::new("malformed-database", "/var/lib/rpm/Packages", "the database ends within page 3");
     check(&case, &told(&case, None, &[problem]));
