@@ -107,8 +107,13 @@ fn record(found: &Match, package: &Package) -> Value {
     })
 }
 
+/// The word of version 1 for a kind of packages, of which one is in capitals.
+pub const fn package_type(kind: PackageKind) -> &'static str {
+    os::type_name(kind)
+}
+
 /// The group of the v1 feeds that holds what our namespace holds.
-fn feed_group(namespace: &str) -> &str {
+pub fn feed_group(namespace: &str) -> &str {
     match namespace {
         "PyPI" => "github:python",
         "npm" => "github:npm",

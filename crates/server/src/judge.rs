@@ -3,6 +3,7 @@
 //! Everything here is computed on demand by pure functions; [`cache`] only keeps what it would compute again.
 
 pub(crate) mod cache;
+mod query;
 
 use std::sync::Arc;
 
@@ -21,6 +22,8 @@ use crate::api::error::ApiError;
 use crate::app::App;
 use crate::records::{Image, Policy, Verdict};
 use crate::{clock, cpu};
+
+pub(crate) use query::{Wanted, known, vulnerable};
 
 /// Whether kept matches will do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

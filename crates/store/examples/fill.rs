@@ -98,6 +98,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         distro_version: "12".to_owned(),
         layer_count: 2,
         packages: vec![package("openssl", "deb"), package("zlib", "deb")],
+        names: Vec::new(),
     };
     store.finish_analysis(&lease, "team", &digest, &done, start + 5).await?;
     let (failed, _) = store.add_image(&image("failed", "2"), start).await?;

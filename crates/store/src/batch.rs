@@ -4,6 +4,12 @@
 
 /// Rows of one batch.
 pub(crate) const ROWS: usize = 50;
+/// Columns of a name that a package is looked up under: the identity, the ecosystem, the name.
+pub(crate) const NAME_COLUMNS: usize = 10;
+/// Columns of a name to look up, and of nothing but a number.
+pub(crate) const WANTED_COLUMNS: usize = 2;
+/// Columns of a number.
+pub(crate) const NUMBER_COLUMN: usize = 1;
 /// Columns of a package identity.
 pub(crate) const PACKAGE_COLUMNS: usize = 8;
 /// A digest.

@@ -7,8 +7,11 @@ use crate::sql::Pool;
 use crate::statements::{CREATE_SCHEMA_VERSION, LOCK_MIGRATIONS_POSTGRES, SCHEMA_VERSION, SET_SCHEMA_VERSION};
 
 /// Every migration, oldest first; its place is its version.
-const MIGRATIONS: &[&str] =
-    &[include_str!("../migrations/0001_first.sql"), include_str!("../migrations/0002_retention_and_known_files.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("../migrations/0001_first.sql"),
+    include_str!("../migrations/0002_retention_and_known_files.sql"),
+    include_str!("../migrations/0003_package_names.sql"),
+];
 
 pub(crate) async fn run(pool: &Pool) -> Result<(), StoreError> {
     const DOING: &str = "migrating the schema";

@@ -1,9 +1,11 @@
 //! Distinct package identities and the images that carry them: the inverted index.
 
 use killick_model::analysis::Analysis;
+use killick_model::digest::Digest;
 use killick_model::distribution::Distribution;
 use killick_model::package::Package;
 
+use crate::batch::batches;
 use crate::error::During as _;
 use crate::images::Image;
 use crate::sql::Pool;
@@ -39,31 +41,54 @@ row! {
 pub struct PackageIdentity(pub [String; 8]);
 
 impl PackageIdentity {
-    /// The distinct identities of an image, sorted, so that concurrent writers lock in one order.
+    /// The identity of a package of an image with this distribution.
+    pub fn of(package: &Package, distribution: Option<&Distribution>) -> Self {
+        let distribution = package.distribution.as_ref().or(distribution);
+        Self([
+            package.kind.name().to_owned(),
+            package.name.clone(),
+            package.version.clone(),
+            package.architecture.clone().unwrap_or_default(),
+            package.source_name().to_owned(),
+            package.source_version().to_owned(),
+            distribution.filter(|_| package.kind.is_os()).map(Distribution::label).unwrap_or_default(),
+            package.origin.clone().unwrap_or_default(),
+        ])
+    }
+
+    /// The distinct identities of what is there in an image, sorted, so that concurrent writers lock in one order.
+    /// What the image is only said to have is found in its analysis alone.
     pub fn all(analysis: &Analysis) -> Vec<Self> {
-        let release = |package: &Package| {
-            let distribution = package.distribution.as_ref().or(analysis.distribution.as_ref());
-            distribution.filter(|_| package.kind.is_os()).map(Distribution::label).unwrap_or_default()
-        };
-        let mut all: Vec<_> = analysis
-            .packages
-            .iter()
-            .map(|package| {
-                Self([
-                    package.kind.name().to_owned(),
-                    package.name.clone(),
-                    package.version.clone(),
-                    package.architecture.clone().unwrap_or_default(),
-                    package.source_name().to_owned(),
-                    package.source_version().to_owned(),
-                    release(package),
-                    package.origin.clone().unwrap_or_default(),
-                ])
-            })
-            .collect();
+        let there = analysis.packages.iter().filter(|package| package.evidence.is_there());
+        let mut all: Vec<_> = there.map(|package| Self::of(package, analysis.distribution.as_ref())).collect();
         all.sort();
         all.dedup();
         all
+    }
+}
+
+/// A name that a package is looked up under.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct PackageName {
+    /// The package, one of those of the same image.
+    pub package: PackageIdentity,
+    /// The ecosystem, or the release of a distribution.
+    pub ecosystem: String,
+    /// The name, as it is written there.
+    pub name: String,
+}
+
+row! {
+    /// An image that carries a package.
+    pub struct Carrier {
+        /// The manifest digest of the image.
+        pub digest: Digest,
+        /// The image id of container runtimes.
+        pub config_digest: Digest,
+        /// When it was analyzed.
+        pub analyzed_at: Option<i64>,
+        /// The number of the package.
+        pub package_id: i64,
     }
 }
 
@@ -108,6 +133,45 @@ impl Store {
     pub async fn packages_named(&self, name: &str) -> Result<Vec<PackageRow>> {
         read!(self.pool, db => sqlx::query_as(sql::PACKAGES_NAMED).bind(name).fetch_all(db).await)
             .during("listing packages")
+    }
+
+    /// The numbers of all identities that are looked up under any of these names of ecosystems, of whatever account.
+    pub async fn packages_looked_up(&self, names: &[(String, String)]) -> Result<Vec<i64>> {
+        let mut found = Vec::new();
+        for batch in batches(names) {
+            let wanted: Vec<&(String, String)> = batch.collect();
+            let ids: Vec<i64> = read!(self.pool, db => {
+                let mut query = sqlx::query_scalar(sql::PACKAGES_LOOKED_UP);
+                for (ecosystem, name) in wanted {
+                    query = query.bind(ecosystem).bind(name);
+                }
+                query.fetch_all(db).await
+            })
+            .during("looking packages up")?;
+            found.extend(ids);
+        }
+        found.sort_unstable();
+        found.dedup();
+        Ok(found)
+    }
+
+    /// The account's analyzed images that carry any of these packages, by digest, one row for each package of theirs.
+    pub async fn carriers(&self, account: &str, packages: &[i64]) -> Result<Vec<Carrier>> {
+        let mut found: Vec<Carrier> = Vec::new();
+        for batch in batches(packages) {
+            let wanted: Vec<String> = batch.map(i64::to_string).collect();
+            let carriers: Vec<Carrier> = read!(self.pool, db => {
+                let mut query = sqlx::query_as(sql::CARRIERS);
+                for package in &wanted {
+                    query = query.bind(package);
+                }
+                query.bind(account).fetch_all(db).await
+            })
+            .during("listing images of packages")?;
+            found.extend(carriers);
+        }
+        found.sort_by_cached_key(|carrier| (carrier.digest.hex(), carrier.package_id));
+        Ok(found)
     }
 
     /// The account's active images that carry a package.

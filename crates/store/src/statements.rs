@@ -2,7 +2,10 @@
 //!
 //! A test prepares all of [`STATEMENTS`] on both engines; names that end in an engine are prepared there only.
 
-use crate::batch::{DIGEST_COLUMN, PACKAGE_COLUMNS, ROWS, SEEN_COLUMNS, filled, filled_length};
+use crate::batch::{
+    DIGEST_COLUMN, NAME_COLUMNS, NUMBER_COLUMN, PACKAGE_COLUMNS, ROWS, SEEN_COLUMNS, WANTED_COLUMNS, filled,
+    filled_length,
+};
 
 /// The queued tasks that may run, one for each kind and account: the head of its lane. Reads as many index entries
 /// as there are lanes, however long they are.
@@ -100,6 +103,9 @@ statements! {
 
     ADD_PACKAGES = filled!(PACKAGE_COLUMNS, "insert into package (kind, name, version, architecture, source_name, source_version, release, origin) values ", " on conflict do nothing");
     LINK_PACKAGES = filled!(PACKAGE_COLUMNS, "with v as (values ", ") insert into image_package (image_id, package_id) select cast($401 as bigint), p.id from v join package p on p.name = v.column2 and p.version = v.column3 and p.kind = v.column1 and p.architecture = v.column4 and p.source_name = v.column5 and p.source_version = v.column6 and p.release = v.column7 and p.origin = v.column8 where true on conflict do nothing");
+    ADD_PACKAGE_NAMES = filled!(NAME_COLUMNS, "with v as (values ", ") insert into package_name (ecosystem, name, package_id) select v.column9, v.column10, p.id from v join package p on p.name = v.column2 and p.version = v.column3 and p.kind = v.column1 and p.architecture = v.column4 and p.source_name = v.column5 and p.source_version = v.column6 and p.release = v.column7 and p.origin = v.column8 where true on conflict do nothing");
+    PACKAGES_LOOKED_UP = filled!(WANTED_COLUMNS, "with v as (values ", ") select distinct n.package_id from v join package_name n on n.ecosystem = v.column1 and n.name = v.column2 order by n.package_id");
+    CARRIERS = filled!(NUMBER_COLUMN, "with v as (values ", ") select distinct i.digest, i.config_digest, i.analyzed_at, l.package_id from v join image_package l on l.package_id = cast(v.column1 as bigint) join image i on i.id = l.image_id where i.account = $51 and i.image_status = 'active' and i.analysis_status = 'analyzed' order by i.digest, l.package_id");
     SHARE_PACKAGES_POSTGRES = "select pg_advisory_xact_lock_shared(7245532)";
     LOCK_PACKAGES_POSTGRES = "select pg_advisory_xact_lock(7245532)";
     LAST_OF_PACKAGES = "select max(id) from (select id from package where id > $1 order by id limit $2) batch";

@@ -13,10 +13,13 @@ mod feeds;
 mod images;
 mod later;
 mod metadata;
+mod page;
 mod policies;
 mod pull_string;
+mod query;
 mod registries;
 mod service;
+mod standalone;
 mod system;
 mod users;
 mod vulnerabilities;
@@ -74,6 +77,7 @@ fn described() -> OpenApiRouter<Guarded> {
         .merge(checks::router())
         .merge(policies::router())
         .merge(registries::router())
+        .merge(query::router())
         .merge(super::v2::router())
 }
 

@@ -3,6 +3,7 @@
 //! A worker that dies leaves a lease that runs out; the next one begins anew, and known layers cost it nothing. A
 //! worker that lost its lease stops, and could not write if it did not.
 
+use std::collections::BTreeSet;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +15,7 @@ use killick_model::analysis::Analysis;
 use killick_model::reference::Reference;
 use killick_store::StoreError;
 use killick_store::images::FinishedAnalysis;
-use killick_store::packages::PackageIdentity;
+use killick_store::packages::{PackageIdentity, PackageName};
 use killick_store::tasks::{Lease, Task, back_off};
 use serde::{Deserialize, Serialize};
 use tracing::Instrument as _;
@@ -187,7 +188,25 @@ fn finished(analysis: &Analysis, blob: killick_model::digest::Digest) -> Finishe
             .unwrap_or_else(|| "0".to_owned()),
         layer_count: i64::try_from(analysis.layers.len()).unwrap_or(i64::MAX),
         packages: PackageIdentity::all(analysis),
+        names: package_names(analysis),
     }
+}
+
+/// The names by which advisories find the packages of an image, each once.
+fn package_names(analysis: &Analysis) -> Vec<PackageName> {
+    let identities = killick_vulns::fleet::PackageIdentity::all(analysis.into());
+    let there = analysis.packages.iter().zip(identities).filter(|(package, _)| package.evidence.is_there());
+    let names: BTreeSet<PackageName> = there
+        .flat_map(|(package, identity)| {
+            let package = PackageIdentity::of(package, analysis.distribution.as_ref());
+            identity.lookup_names().into_iter().map(move |found| PackageName {
+                package: package.clone(),
+                ecosystem: found.ecosystem,
+                name: found.name,
+            })
+        })
+        .collect();
+    names.into_iter().collect()
 }
 
 /// Renews the lease until it is lost.

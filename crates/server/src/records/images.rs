@@ -258,7 +258,7 @@ impl Records {
 
 /// The tags as version 1 lists them: each once, by when it was last seen, the oldest first. They come newest first, and
 /// one that was added again comes again.
-fn told(tags: Vec<Tag>) -> Vec<Tag> {
+pub(super) fn told(tags: Vec<Tag>) -> Vec<Tag> {
     let mut told: Vec<Tag> = Vec::new();
     for tag in tags {
         if told.iter().all(|newer| newer.full() != tag.full()) {

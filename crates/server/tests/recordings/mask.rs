@@ -21,15 +21,19 @@ const VOLATILE: &[&str] = &[
 
 /// Members whose items have no order.
 const SETS: &[&str] = &[
+    "affected_packages",
     "content",
     "cpes",
     "groups",
     "image_detail",
+    "images",
     "nvd_data",
+    "packages",
     "rows",
     "service_states",
     "vendor_data",
     "vulnerabilities",
+    "vulnerable_packages",
 ];
 
 /// What an item of a set is known by: the members of the first row of which it has the first.
@@ -44,7 +48,7 @@ const IDENTITIES: &[&[&str]] = &[
     &["registry"],
     &["imageDigest"],
     &["name"],
-    &["id"],
+    &["id", "namespace"],
 ];
 
 /// The value with volatile members replaced by their type. A set becomes an object of its items by what they are
@@ -92,6 +96,8 @@ fn by_identity(items: Vec<Value>) -> Map<String, Value> {
 
 fn identity(item: &Value) -> Option<String> {
     let known: Vec<&str> = match item {
+        // An image that was asked for, with what it was asked for.
+        Value::Object(members) if members.contains_key("image") => return identity(&members["image"]),
         Value::Object(members) => {
             let names = IDENTITIES.iter().find(|names| members.contains_key(names[0]))?;
             names.iter().filter_map(|name| members.get(*name)?.as_str()).collect()

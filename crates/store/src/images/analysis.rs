@@ -5,7 +5,7 @@ use killick_model::digest::Digest;
 use super::AnalysisStatus;
 use crate::batch::batches;
 use crate::error::{During as _, StoreError};
-use crate::packages::PackageIdentity;
+use crate::packages::{PackageIdentity, PackageName};
 use crate::sql::Pool;
 use crate::statements as sql;
 use crate::tasks::{Lease, Task, TaskState};
@@ -28,6 +28,8 @@ pub struct FinishedAnalysis {
     pub layer_count: i64,
     /// See [`PackageIdentity::all`].
     pub packages: Vec<PackageIdentity>,
+    /// Under which names the packages are looked up.
+    pub names: Vec<PackageName>,
 }
 
 impl Store {
@@ -73,6 +75,15 @@ impl Store {
                     }
                     add.execute(&mut *tx).await.during(DOING)?;
                     link.bind(id).execute(&mut *tx).await.during(DOING)?;
+                }
+                for batch in batches(&done.names) {
+                    let mut add = sqlx::query(sql::ADD_PACKAGE_NAMES);
+                    for PackageName { package: PackageIdentity(parts), ecosystem, name } in batch {
+                        for part in parts.iter().chain([ecosystem, name]) {
+                            add = add.bind(part);
+                        }
+                    }
+                    add.execute(&mut *tx).await.during(DOING)?;
                 }
                 sqlx::query(sql::FORGET_MATCHES).bind(account).bind(digest).execute(&mut *tx).await.during(DOING)?;
             }

@@ -37,7 +37,11 @@ async fn all(store: &Store, digest: &str, task: i64) -> String {
         (
             (store.users("a").await, store.policies("a").await, store.active_policy("a").await),
             (store.images("a", ImageFilter::default()).await, store.tags("a").await),
-            (store.packages_of_image("a", digest).await, store.images_with_package("a", package.id).await),
+            (
+                store.packages_of_image("a", digest).await,
+                store.images_with_package("a", package.id).await,
+                store.carriers("a", &[package.id]).await
+            ),
             (store.matches("a", digest, &Digest::of(b"index")).await, store.first_detected("a", digest).await),
             (store.evaluations("a", digest, TAG, None).await, store.registries("a").await),
             (store.subscriptions("a", None, None).await, store.events("a", i64::MAX, 99).await),

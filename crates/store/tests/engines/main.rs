@@ -26,7 +26,7 @@ use std::collections::BTreeMap;
 use killick_model::digest::Digest;
 use killick_store::accounts::AccountType;
 use killick_store::images::{FinishedAnalysis, NewImage, TagName};
-use killick_store::packages::PackageIdentity;
+use killick_store::packages::{PackageIdentity, PackageName};
 use killick_store::tasks::NewTask;
 use killick_store::{Settings, Store};
 
@@ -92,7 +92,8 @@ on_both_engines! {
         matches_belong_to_an_index, first_detection_stays, a_new_analysis_forgets_matches;
     known_files: what_an_account_learns_is_its_own, what_was_not_seen_for_longest_is_forgotten,
         two_who_learn_the_same_do_not_meet;
-    packages: packages_of_no_image_go, pruning_goes_round_in_steps;
+    packages: packages_of_no_image_go, pruning_goes_round_in_steps,
+        packages_are_looked_up_by_name_and_carried_by_images;
     policies: one_policy_is_active, the_active_policy_stays;
     registries: passwords_are_sealed, another_secret_does_not_open, longest_registry_first;
     small: settings_are_kept, events_page_backwards, subscriptions_switch, opening_again_finds_everything;
@@ -143,6 +144,12 @@ fn analysis(blob: &str, packages: usize) -> FinishedAnalysis {
         let name = format!("package-{number:06}");
         PackageIdentity(["deb", &name, "1.0-1", "amd64", "source", "1.0-1", "debian:12", ""].map(str::to_owned))
     };
+    let packages: Vec<PackageIdentity> = (0..packages).map(identity).collect();
+    let name = |package: &PackageIdentity, name: &str| PackageName {
+        package: package.clone(),
+        ecosystem: "debian:12".to_owned(),
+        name: name.to_owned(),
+    };
     FinishedAnalysis {
         analysis: Digest::of(blob.as_bytes()),
         size_bytes: 9,
@@ -150,7 +157,8 @@ fn analysis(blob: &str, packages: usize) -> FinishedAnalysis {
         distro: "debian".to_owned(),
         distro_version: "12".to_owned(),
         layer_count: 3,
-        packages: (0..packages).map(identity).collect(),
+        names: packages.iter().flat_map(|package| [name(package, &package.0[1]), name(package, "source")]).collect(),
+        packages,
     }
 }
 

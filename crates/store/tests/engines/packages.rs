@@ -42,6 +42,41 @@ pub(crate) async fn pruning_goes_round_in_steps(Opened { store, .. }: &Opened) {
     assert_eq!(store.prune_packages(4).await.unwrap(), 2);
 }
 
+pub(crate) async fn packages_are_looked_up_by_name_and_carried_by_images(Opened { store, .. }: &Opened) {
+    let names = |names: &[&str]| -> Vec<(String, String)> {
+        names.iter().map(|name| ("debian:12".to_owned(), (*name).to_owned())).collect()
+    };
+    let one = analyzed(store, &image("a", "one"), 60).await;
+    let two = analyzed(store, &image("a", "two"), 2).await;
+    analyzed(store, &image("b", "other"), 2).await;
+    let found = async |wanted: &[&str]| store.packages_looked_up(&names(wanted)).await.unwrap();
+    assert!(found(&[]).await.is_empty());
+    assert_eq!(found(&["package-000059", "no-such"]).await.len(), 1);
+    assert_eq!(found(&["package-000001", "source", "source"]).await.len(), 60, "each once");
+    let elsewhere = [("debian:13".to_owned(), "source".to_owned())];
+    assert!(store.packages_looked_up(&elsewhere).await.unwrap().is_empty());
+
+    let carriers = async |wanted: &[&str]| {
+        let packages = found(wanted).await;
+        let carriers = store.carriers("a", &packages).await.unwrap();
+        assert!(carriers.is_sorted_by_key(|carrier| (carrier.digest.hex(), carrier.package_id)));
+        carriers.into_iter().map(|carrier| carrier.digest.to_string()).collect::<Vec<_>>()
+    };
+    assert_eq!(carriers(&["package-000059"]).await, std::slice::from_ref(&one));
+    let mut both = [one.clone(), two.clone()];
+    both.sort();
+    assert_eq!(carriers(&["package-000001"]).await, both);
+    assert_eq!(carriers(&["source"]).await.len(), 62);
+    assert!(carriers(&[]).await.is_empty());
+
+    // What is going away is not told, and what nobody carries is forgotten with its names.
+    store.delete_image("a", &one, true, 9).await.unwrap();
+    assert_eq!(carriers(&["package-000001"]).await, [two]);
+    store.purge_image("a", &one).await.unwrap();
+    assert_eq!(store.prune_packages(100).await.unwrap(), 58);
+    assert_eq!(found(&["source"]).await.len(), 2);
+}
+
 /// What is being written must not be pruned between its insertion and its link. SQLite has one writer; in PostgreSQL a
 /// trigger holds the writer there until the pruner waits for it, or is through.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
