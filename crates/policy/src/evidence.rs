@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use killick_model::analysis::Analysis;
+use killick_model::lifecycle::Unsupported;
 use killick_model::matching::Matches;
 use killick_model::package::Package;
 
@@ -23,6 +24,8 @@ pub struct Evidence<'a> {
     pub image_size_bytes: Option<u64>,
     /// The feeds there are, and how fresh.
     pub feeds: &'a [FeedGroup],
+    /// What of the image is past the end of its support.
+    pub unsupported: &'a [Unsupported],
     /// What the npm registry says of packages, if that is known.
     pub npm_feed: Option<&'a PackageFeed>,
     /// What RubyGems says of gems, if that is known.
@@ -44,6 +47,7 @@ impl<'a> Evidence<'a> {
             dockerfile: None,
             image_size_bytes: None,
             feeds: &[],
+            unsupported: &[],
             npm_feed: None,
             gem_feed: None,
             declared_packages: false,

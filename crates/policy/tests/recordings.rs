@@ -374,7 +374,8 @@ fn the_specification_equals_the_recorded_one() {
         json!([gate["name"], gate["state"], triggers.collect::<Vec<_>>()])
     };
     let ours = spec();
-    let ours: Vec<_> = ours.as_array().expect("as the case is written").iter().map(essence).collect();
+    let is_theirs = |gate: &&Value| !["threats", "lifecycle", "completeness"].iter().any(|name| gate["name"] == *name);
+    let ours: Vec<_> = ours.as_array().expect("as the case is written").iter().filter(is_theirs).map(essence).collect();
     let theirs: Vec<_> =
         recorded["response_body"].as_array().expect("as the case is written").iter().map(essence).collect();
     assert_eq!(ours, theirs);

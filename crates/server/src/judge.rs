@@ -15,6 +15,7 @@ use killick_model::matching::{Match, Matches};
 use killick_policy::{Bundle, Dockerfile, DockerfileMode, Evidence, FeedGroup, Options, ProblemSeverity};
 use killick_report::content::{ContentType, Subject};
 use killick_report::vulnerabilities::{Kind, WontFix, records as vulnerability_records};
+use killick_vulns::lifecycle::unsupported;
 use killick_vulns::{MatchOptions, match_packages};
 use serde_json::Value;
 
@@ -113,9 +114,16 @@ pub(crate) async fn evaluate(
         seen(&analysis, &matches).iter().map(|found| known.get(found).copied()).collect();
     let (image_copy, bundle, tag_text) = (image.clone(), policy.bundle.clone(), tag.to_owned());
     let options = Options { compatibility: app.config().policies.compatibility };
+    let knowledge = app.knowledge().current();
     let evaluation = cpu::run(move || {
-        let mut evidence = Evidence::new(&analysis, &matches, clock::now());
-        (evidence.feeds, evidence.first_seen) = (&feeds, &first_seen);
+        let now = clock::now();
+        let unsupported = match &knowledge {
+            Some(knowledge) => unsupported(&knowledge.index, (&*analysis).into(), now.into()),
+            None => Ok(Vec::new()),
+        };
+        let unsupported = unsupported.map_err(|error| ApiError::internal(&error))?;
+        let mut evidence = Evidence::new(&analysis, &matches, now);
+        (evidence.feeds, evidence.first_seen, evidence.unsupported) = (&feeds, &first_seen, &unsupported);
         judge(&image_copy, evidence, &bundle, &tag_text, &options)
     })
     .await?;

@@ -102,17 +102,18 @@ impl Judgement {
         let feeds = knowledge::feed_groups(&status);
         let judge = |analysis: Analysis| {
             let matches = decisions.judge(&index, &analysis)?;
+            let unsupported =
+                killick_vulns::lifecycle::unsupported(&index, Subject::from(&analysis), now.into()).map_err(hinted)?;
             let evaluation = bundle.as_ref().map(|bundle| {
                 let evidence = Evidence {
                     feeds: &feeds,
+                    unsupported: &unsupported,
                     image_size_bytes: Some(analysis.size_bytes()),
                     declared_packages: is_folder(&image.source),
                     ..Evidence::new(&analysis, &matches, now)
                 };
                 killick_policy::evaluate(bundle, &evidence, &reference(&image.source), &options)
             });
-            let unsupported =
-                killick_vulns::lifecycle::unsupported(&index, Subject::from(&analysis), now.into()).map_err(hinted)?;
             Ok(Judged { analysis, matches, evaluation, unsupported })
         };
         let subject = image::analyse(image, inspections).await?.try_map(judge)?;

@@ -13,6 +13,8 @@ use crate::v1;
 mod package;
 mod scores;
 
+pub(super) use package::trigger_ids;
+
 const COMPARISONS: Validator = Validator::OneOf(&["=", "!=", "<", ">", "<=", ">="]);
 
 const VENDOR_ONLY: Parameter = Parameter::optional(

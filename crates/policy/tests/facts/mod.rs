@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use killick_model::analysis::Analysis;
 use killick_model::inspection::RetrievedFile;
+use killick_model::lifecycle::Unsupported;
 use killick_model::matching::Matches;
 use killick_policy::{Dockerfile, DockerfileMode, Evidence, FeedGroup, PackageFeed, PublishedPackage};
 use serde_json::{Map, Value, json};
@@ -15,6 +16,7 @@ pub(crate) struct Facts {
     dockerfile: Option<(String, DockerfileMode)>,
     size: Option<u64>,
     feeds: Vec<FeedGroup>,
+    unsupported: Vec<Unsupported>,
     npm_feed: Option<PackageFeed>,
     gem_feed: Option<PackageFeed>,
     now: Timestamp,
@@ -94,7 +96,10 @@ impl Facts {
         let instant = |value: &Value| value.as_str().map(|text| text.parse().expect("an instant"));
         Self {
             analysis,
-            matches: serde_json::from_value(json!({"matches": matches})).expect("facts of matches"),
+            matches: serde_json::from_value(
+                json!({"matches": matches, "problems": facts.get("match_problems").unwrap_or(&json!([]))}),
+            )
+            .expect("facts of matches"),
             first_seen: listed.iter().map(|found| instant(&found["first_seen"])).collect(),
             dockerfile: facts["dockerfile"].as_str().map(|text| {
                 let mode = match facts["mode"].as_str() {
@@ -106,6 +111,10 @@ impl Facts {
             }),
             size: facts["size"].as_u64(),
             feeds: facts["feeds"].as_object().map(feeds).unwrap_or_default(),
+            unsupported: each(&facts["unsupported"], &json!({"support": "ended"}))
+                .into_iter()
+                .map(|found| serde_json::from_value(found).expect("what is not supported"))
+                .collect(),
             npm_feed: facts["npm_feed"].as_object().map(package_feed),
             gem_feed: facts["gem_feed"].as_object().map(package_feed),
             now: facts["now"].as_str().unwrap_or(NOW).parse().expect("an instant"),
@@ -119,6 +128,7 @@ impl Facts {
             dockerfile: self.dockerfile.as_ref().map(|(text, mode)| Dockerfile { text, mode: *mode }),
             image_size_bytes: self.size,
             feeds: &self.feeds,
+            unsupported: &self.unsupported,
             npm_feed: self.npm_feed.as_ref(),
             gem_feed: self.gem_feed.as_ref(),
             ..Evidence::new(&self.analysis, &self.matches, self.now)

@@ -149,7 +149,6 @@ fn fix_seen(check: &Check<'_, '_>, candidate: &Candidate<'_>) -> Option<Timestam
 
 fn report(check: &mut Check<'_, '_>, candidate: &Candidate<'_>, nvd: &str, vendor: &str) {
     let Candidate { found, package, is_os, path, first_seen, fixes } = candidate;
-    let part = id_part(package, *is_os, path);
     let id = found.anchore_id(package);
     let mut dates = Vec::new();
     if check.params.integer("max_days_since_creation").is_some() {
@@ -174,9 +173,16 @@ fn report(check: &mut Check<'_, '_>, candidate: &Candidate<'_>, nvd: &str, vendo
         Some((fix, _)) => format!("upgrade `{}` from `{}` to `{fix}`", package.name, package.version),
         None => format!("no fix is known: remove `{}`, or accept the risk in an allowlist", package.name),
     };
+    let (trigger_id, aliases) = trigger_ids(found, package, *is_os);
+    check.fire_as(trigger_id, aliases, message, Some(remedy));
+}
+
+/// The id of a finding about the vulnerability of a package, and those by its other names.
+pub(in crate::gates) fn trigger_ids(found: &Match, package: &Package, is_os: bool) -> (String, Vec<String>) {
+    let part = id_part(package, is_os, &v1::package_path(package));
+    let id = found.anchore_id(package);
     let names = std::iter::once(&found.vulnerability).chain(&found.aliases).filter(|name| *name != id);
-    let ids = names.map(|name| format!("{name}+{part}")).collect();
-    check.fire_as(format!("{id}+{part}"), ids, message, Some(remedy));
+    (format!("{id}+{part}"), names.map(|name| format!("{name}+{part}")).collect())
 }
 
 fn bracketed(label: &str, text: &str) -> String {
