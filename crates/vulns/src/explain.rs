@@ -256,7 +256,7 @@ fn by_document(subject: Subject<'_>, found: &Match) -> Option<PackageExplanation
 }
 
 /// Follows aliases in both directions through all sources.
-fn all_names(index: &Index, vulnerability: &str) -> Result<BTreeSet<String>, IndexError> {
+pub(crate) fn all_names(index: &Index, vulnerability: &str) -> Result<BTreeSet<String>, IndexError> {
     let mut names = BTreeSet::from([vulnerability.to_owned()]);
     let mut next = vec![vulnerability.to_owned()];
     while let Some(name) = next.pop() {

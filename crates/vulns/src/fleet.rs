@@ -16,7 +16,7 @@ pub use self::inventory::{Fleet, Inventory};
 pub use self::rejudge::{ChangeKind, MatchChange, Rejudged, Totals, rejudge};
 pub use crate::index::difference::Effort;
 
-mod changes;
+pub(crate) mod changes;
 mod identity;
 mod inventory;
 mod rejudge;

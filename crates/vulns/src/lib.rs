@@ -11,6 +11,7 @@ pub use self::explain::{
     Verdict, Why, explain,
 };
 pub use self::index::{Coverage, Index, IndexError, Manifest, Segment, Table};
+pub use self::lookup::{Affected, Told, look_up, packages_of};
 pub use self::matching::{CpeUse, MatchOptions, Subject, Suppressions, match_packages};
 pub use self::providers::{PROVIDERS, Provider};
 pub use self::scores::{SEVERITY_ORDER, SeverityOrder};
@@ -21,6 +22,7 @@ mod explain;
 pub mod fleet;
 pub mod index;
 pub mod lifecycle;
+mod lookup;
 mod matching;
 pub mod names;
 mod namespaces;

@@ -38,7 +38,7 @@ pub(crate) mod query;
 mod recent;
 #[cfg(test)]
 pub(crate) mod tests;
-mod vendor;
+pub(crate) mod vendor;
 
 /// What is judged: packages, and the distribution that answers for some of them.
 #[derive(Debug, Clone, Copy)]

@@ -140,6 +140,21 @@ impl Changes {
     }
 }
 
+/// The names, by ecosystem, under which an index speaks of any of these vulnerabilities.
+pub(crate) fn speaking_of(
+    index: &Index,
+    vulnerabilities: &BTreeSet<String>,
+) -> Result<BTreeMap<String, BTreeSet<String>>, IndexError> {
+    let segments = 0..index.manifest().segments.len();
+    let parts: Result<Vec<Changes>, IndexError> = segments
+        .into_par_iter()
+        .map(|segment| Pair { old: None, new: Some((index, segment)) }.concerned(vulnerabilities, &|_, _| true))
+        .collect();
+    let mut found = Changes::default();
+    parts?.into_iter().for_each(|part| found.absorb(part));
+    Ok(found.names)
+}
+
 fn pairs<'a>(old: &'a Index, new: &'a Index) -> Vec<Pair<'a>> {
     let mut pairs: BTreeMap<(&str, &str), Pair<'_>> = BTreeMap::new();
     let none = Pair { old: None, new: None };
@@ -204,20 +219,9 @@ impl<'a> Pair<'a> {
         after: Option<&[u8]>,
         said: impl Fn(Vec<T>) -> Vec<T>,
     ) -> Result<bool, IndexError> {
-        let before: Vec<T> = self.decode(self.old, table, key, before)?;
-        let after: Vec<T> = self.decode(self.new, table, key, after)?;
+        let before: Vec<T> = decode_at(self.old, table, key, before)?;
+        let after: Vec<T> = decode_at(self.new, table, key, after)?;
         Ok(said(before) == said(after))
-    }
-
-    fn decode<T: DeserializeOwned>(
-        &self,
-        place: Option<Place<'a>>,
-        table: Table,
-        key: &str,
-        value: Option<&[u8]>,
-    ) -> Result<Vec<T>, IndexError> {
-        let (Some((index, segment)), Some(value)) = (place, value) else { return Ok(Vec::new()) };
-        decode(value).map_err(|error| index.corrupt(segment, table.name(), &format!("records of `{key}`: {error}")))
     }
 
     fn changes(&self, options: ChangeOptions) -> Result<Changes, IndexError> {
@@ -235,8 +239,8 @@ impl<'a> Pair<'a> {
                 Table::Packages | Table::Cpes => changes.name(ecosystem, key),
                 Table::Advisories => {
                     for advisory in [
-                        self.decode::<Advisory>(self.old, table, key, before)?,
-                        self.decode::<Advisory>(self.new, table, key, after)?,
+                        decode_at::<Advisory>(self.old, table, key, before)?,
+                        decode_at::<Advisory>(self.new, table, key, after)?,
                     ]
                     .into_iter()
                     .flatten()
@@ -270,16 +274,15 @@ impl<'a> Pair<'a> {
         let Some((index, segment)) = self.new else { return Ok(changes) };
         let ecosystem = self.info().map_or("", |segment| segment.ecosystem.as_str());
         let mut advisories: HashSet<String> = HashSet::new();
-        for place in [self.old, self.new].into_iter().flatten() {
-            visit_wanted(place, Table::Aliases, vulnerabilities, &mut |key, value| {
-                advisories.extend(self.decode::<String>(Some(place), Table::Aliases, key, Some(value))?);
-                Ok(())
-            })?;
-        }
+        // An advisory that had one of these names in the old index only is one of these vulnerabilities itself.
+        visit_wanted((index, segment), Table::Aliases, vulnerabilities, &mut |key, value| {
+            advisories.extend(decode_at::<String>(self.new, Table::Aliases, key, Some(value))?);
+            Ok(())
+        })?;
         for table in [Table::Packages, Table::Cpes] {
             index.visit_entries(segment, table, &mut |key, value| {
                 if wanted(ecosystem, key) {
-                    let statements: Vec<Statement> = self.decode(self.new, table, key, Some(value))?;
+                    let statements: Vec<Statement> = decode_at(self.new, table, key, Some(value))?;
                     let is_about = |id: &String| vulnerabilities.contains(id) || advisories.contains(id);
                     if statements.iter().any(|statement| is_about(&statement.advisory)) {
                         changes.name(ecosystem, key);
@@ -290,6 +293,17 @@ impl<'a> Pair<'a> {
         }
         Ok(changes)
     }
+}
+
+/// The records of an entry; none where there is none.
+fn decode_at<T: DeserializeOwned>(
+    place: Option<Place<'_>>,
+    table: Table,
+    key: &str,
+    value: Option<&[u8]>,
+) -> Result<Vec<T>, IndexError> {
+    let (Some((index, segment)), Some(value)) = (place, value) else { return Ok(Vec::new()) };
+    decode(value).map_err(|error| index.corrupt(segment, table.name(), &format!("records of `{key}`: {error}")))
 }
 
 /// Records without the instant from which they are known.

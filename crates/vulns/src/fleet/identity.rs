@@ -60,6 +60,10 @@ impl PackageIdentity {
     }
 
     /// The identity as a document: equal ones are equal bytes, to be kept or hashed.
+    ///
+    /// # Panics
+    ///
+    /// Without memory to write it to.
     pub fn to_document(&self) -> Vec<u8> {
         serde_json::to_vec(self).expect("packages contain nothing that JSON cannot say, and memory does not fail")
     }
@@ -106,13 +110,17 @@ fn add_names(package: &Package, found: &mut BTreeSet<LookupName>) {
         None if package.kind.is_os() => {
             let queries = query::os(package);
             for release in releases(package) {
-                queries.iter().for_each(|query| add(&release, &query.name));
+                for query in &queries {
+                    add(&release, &query.name);
+                }
             }
         }
         None => {}
         Some(ecosystem) => {
             let identity = identity::Identity { package, toolchain: identity::toolchain(package) };
-            query::language(ecosystem, &identity).iter().for_each(|query| add(ecosystem, &query.name));
+            for query in query::language(ecosystem, &identity) {
+                add(ecosystem, &query.name);
+            }
             if matches!(package.details, PackageDetails::Java { .. }) {
                 add(ecosystem, &format!(":{}", package.name));
             }

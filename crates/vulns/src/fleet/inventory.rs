@@ -24,8 +24,8 @@ pub trait Inventory: Sync {
     /// The same for all identities that are looked up in an ecosystem or a release of a distribution.
     fn of_ecosystem(&self, ecosystem: &str, visit: &mut dyn FnMut(u64)) -> Result<(), Self::Error>;
 
-    /// The identity with this number.
-    fn identity(&self, number: u64) -> Result<PackageIdentity, Self::Error>;
+    /// The identity with this number, unless it is gone meanwhile.
+    fn identity(&self, number: u64) -> Result<Option<PackageIdentity>, Self::Error>;
 }
 
 /// An inventory in memory.
@@ -121,7 +121,9 @@ impl Fleet {
         let sets = usize::try_from(identity).ok().and_then(|at| self.sets_of.get(at)).map_or(&[][..], Vec::as_slice);
         let images_of = |set: &u32| self.images_of.get(*set as usize).map_or(&[][..], Vec::as_slice);
         if let [set] = sets {
-            images_of(set).iter().for_each(|image| visit(*image));
+            for image in images_of(set) {
+                visit(*image);
+            }
             return;
         }
         // Two layers of an image may have the same package.
@@ -151,10 +153,9 @@ impl Inventory for Fleet {
         Ok(())
     }
 
-    fn identity(&self, number: u64) -> Result<PackageIdentity, IndexError> {
+    fn identity(&self, number: u64) -> Result<Option<PackageIdentity>, IndexError> {
         let document = usize::try_from(number).ok().and_then(|at| self.documents.get(at));
-        let identity = document.and_then(|document| PackageIdentity::from_document(document).ok());
-        Ok(identity.expect("numbers are those that were given out, documents those that were written"))
+        Ok(document.and_then(|document| PackageIdentity::from_document(document).ok()))
     }
 }
 

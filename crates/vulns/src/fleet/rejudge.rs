@@ -89,17 +89,22 @@ pub fn rejudge<I: Inventory>(
 ) -> Result<Totals, I::Error> {
     let mut totals = Totals::default();
     for numbers in concerned(changes, inventory)?.chunks(BATCH) {
-        let identities: Result<Vec<PackageIdentity>, I::Error> =
-            numbers.iter().map(|number| inventory.identity(*number)).collect();
-        let identities = identities?;
+        let mut there = Vec::with_capacity(numbers.len());
+        let mut identities = Vec::with_capacity(numbers.len());
+        for number in numbers {
+            if let Some(identity) = inventory.identity(*number)? {
+                there.push(*number);
+                identities.push(identity);
+            }
+        }
         let (before, after) = (judge(old, &identities)?, judge(new, &identities)?);
-        totals.judged += numbers.len() as u64;
-        let judged = numbers.iter().zip(identities).zip(before.into_iter().zip(after));
+        totals.judged += there.len() as u64;
+        let judged = there.into_iter().zip(identities).zip(before.into_iter().zip(after));
         for ((number, identity), (before, after)) in judged {
             let changes = differences(before, after, options);
             if !changes.is_empty() {
                 totals.changed += 1;
-                visit(Rejudged { number: *number, identity, changes })?;
+                visit(Rejudged { number, identity, changes })?;
             }
         }
     }

@@ -26,7 +26,7 @@ pub(crate) fn gather(index: &Index, ids: Vec<String>) -> Result<HashMap<String, 
         .collect()
 }
 
-fn of(index: &Index, id: &str) -> Result<Knowledge, IndexError> {
+pub(crate) fn of(index: &Index, id: &str) -> Result<Knowledge, IndexError> {
     let mut known = Knowledge::default();
     for segment in 0..index.manifest().segments.len() {
         for enrichment in index.enrichment(segment, id)? {
