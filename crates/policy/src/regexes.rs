@@ -254,6 +254,18 @@ mod tests {
         assert!(matches!(regex.is_match(&"a".repeat(200)), Ok(false) | Err(PatternError::TooSlow { .. })));
     }
 
+    #[test]
+    fn the_more_texts_the_fewer_steps() {
+        // Backtracks over every way to split the text.
+        let pattern = "(?:a|a)*(?!b)c";
+        let text = "a".repeat(14);
+        let regex = StartRegex::new(pattern).unwrap();
+        assert_eq!(regex.clone().for_texts(10).unwrap().is_match(&text), Ok(false));
+        assert!(matches!(regex.for_texts(10_000_000).unwrap().is_match(&text), Err(PatternError::TooSlow { .. })));
+        let linear = StartRegex::new("(?:a|a)*c").unwrap().for_texts(10_000_000).unwrap();
+        assert_eq!(linear.is_match(&text), Ok(false), "without look-around there is nothing to try again");
+    }
+
     proptest! {
         #[test]
         fn no_pattern_panics(pattern in "[\\[\\](){}*+?|^$.,a-c0-9&~Z<\\\\-]{0,24}", text in "[a-c]{0,12}") {

@@ -15,6 +15,15 @@ fn types(bundle: &Value) -> Vec<String> {
 }
 
 #[test]
+fn the_profiles_have_names() {
+    for profile in [Compatibility::Repaired, Compatibility::Engine11] {
+        assert_eq!(profile.to_string().parse(), Ok(profile));
+        assert_eq!(serde_json::to_value(profile).expect("a word"), profile.to_string());
+    }
+    assert!("engine".parse::<Compatibility>().is_err());
+}
+
+#[test]
 fn q01_repaired_mappings_by_digest_match() {
     let bundle = changed(|bundle| bundle["mappings"][0]["image"] = json!({"type": "digest", "value": DIGEST}));
     let (ours, theirs) = judge_twice(&bundle, &json!({}));
