@@ -149,7 +149,7 @@ fn follow(fleet: &Fleet, old: &Index, new: &Index) -> anyhow::Result<Duration> {
 /// What the same takes otherwise.
 fn compare(fleet: &Synthetic, new: &Index, images: u32, followed: Duration) -> anyhow::Result<()> {
     let ratio = |seconds: f64| seconds / followed.as_secs_f64();
-    let drop = MatchOptions { suppressed: Suppressions::Drop };
+    let drop = MatchOptions { suppressed: Suppressions::Drop, ..MatchOptions::default() };
     let begun = Instant::now();
     for sample in 0..SAMPLE {
         let packages = fleet.packages(sample * images as usize / SAMPLE);
