@@ -124,7 +124,7 @@ pub(crate) async fn evaluate(
         let unsupported = unsupported.map_err(|error| ApiError::internal(&error))?;
         let mut evidence = Evidence::new(&analysis, &matches, now);
         (evidence.feeds, evidence.first_seen, evidence.unsupported) = (&feeds, &first_seen, &unsupported);
-        judge(&image_copy, evidence, &bundle, &tag_text, &options)
+        judge(&image_copy, evidence, &bundle, &tag_text, options)
     })
     .await?;
     let verdict = Verdict { evaluation, bundle: policy.bundle.clone() };
@@ -139,12 +139,12 @@ fn judge<'a>(
     mut evidence: Evidence<'a>,
     bundle: &Value,
     tag: &str,
-    options: &Options,
+    options: Options,
 ) -> Result<Evaluation, ApiError> {
     let bundle = Bundle::parse(bundle).map_err(|error| ApiError::internal(&error))?;
     evidence.image_size_bytes = image.summary.as_ref().map(|summary| summary.size_bytes);
     evidence.dockerfile = image.dockerfile.as_deref().map(|text| Dockerfile { text, mode: DockerfileMode::Actual });
-    Ok(killick_policy::evaluate(&bundle, &evidence, tag, options))
+    Ok(killick_policy::evaluate(&bundle, &evidence, tag, &options))
 }
 
 fn feeds(app: &App) -> Vec<FeedGroup> {
