@@ -13,7 +13,7 @@ use crate::matching::{MatchOptions, Subject, Suppressions, match_packages};
 
 /// Identities that are judged at once: enough for all cores, and so few that their matches fit into memory whatever
 /// changed.
-const BATCH: usize = 4_096;
+const BATCH: usize = 1_024;
 
 /// An identity whose matches changed.
 #[derive(Debug, Clone, PartialEq)]
