@@ -1,7 +1,7 @@
 use std::path::Path;
 
 use super::{Audience, BuildOptions, build, join};
-use crate::index::Index;
+use crate::index::{Index, Segment};
 
 #[test]
 fn many_inputs_are_one_entry() {
@@ -30,7 +30,7 @@ const KEV: &str = r#"{"dateReleased":"2099-01-01","vulnerabilities":[{"cveID":"C
 fn segments(index: &Path) -> Vec<String> {
     let index = Index::open(index).unwrap();
     index.verify().unwrap();
-    index.manifest().segments.iter().map(|segment| segment.label()).collect()
+    index.manifest().segments.iter().map(Segment::label).collect()
 }
 
 #[test]
@@ -56,7 +56,7 @@ fn what_is_not_here_is_taken_over_where_that_is_wanted() {
     write(&new, &[("alpine-secdb/v3.21/main.json", SECDB)]);
     options.previous = Some(&previous);
     let built = |options: &BuildOptions<'_>| {
-        build(&[new.clone()], &later, options).unwrap();
+        build(std::slice::from_ref(&new), &later, options).unwrap();
         segments(&later)
     };
     assert_eq!(built(&options), ["alpine/alpine:3.21"], "nobody wants more");
