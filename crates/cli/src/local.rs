@@ -7,7 +7,6 @@ mod check;
 mod db;
 mod decisions;
 mod explain;
-mod feeds;
 mod image;
 mod inspections;
 mod knowledge;
@@ -17,7 +16,6 @@ mod registry;
 mod sbom;
 mod scan;
 mod subject;
-mod update;
 
 use clap::Subcommand;
 

@@ -1,8 +1,10 @@
 //! `killick db`: the advisory index.
 
 mod export;
+mod feeds;
 mod import;
 mod key;
+mod update;
 
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -12,10 +14,10 @@ use killick_model::feed::Health;
 use killick_vulns::{Audience, BuildOptions, BuildReport, Index, Status};
 use serde::Serialize;
 
-use super::feeds::FeedArgs;
+use self::feeds::FeedArgs;
+use self::update::UpdateArgs;
 use super::knowledge::{self, KnowledgeArgs};
 use super::output::{self, TextOrJson};
-use super::update::{self, UpdateArgs};
 use crate::client::ClientArgs;
 use crate::exit::Exit;
 use crate::report_error::hinted;

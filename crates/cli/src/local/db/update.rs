@@ -10,9 +10,9 @@ use killick_model::feed::Health;
 use killick_server::update::{self, Update, Updated};
 use serde_json::json;
 
+use super::super::knowledge::{self, KnowledgeArgs};
+use super::super::output::{self, TextOrJson};
 use super::feeds::{FeedArgs, FetchArgs};
-use super::knowledge::{self, KnowledgeArgs};
-use super::output::{self, TextOrJson};
 use crate::exit::Exit;
 use crate::progress::Display;
 use crate::report_error::hinted;
