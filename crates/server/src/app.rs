@@ -6,6 +6,7 @@ use std::time::Duration;
 use killick_analysis::analyze::Options;
 use killick_analysis::budget::Budget;
 use killick_analysis::inspectors::Inspections;
+use killick_policy::Needs;
 use killick_store::{Settings, Store, StoreError};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
@@ -148,10 +149,19 @@ impl App {
         &self.0.cache
     }
 
-    /// How an image is analysed, beginning now.
-    pub(crate) fn analysis_options(&self) -> Options {
+    /// How an image is analysed, beginning now, for rules that need this.
+    pub(crate) fn analysis_options(&self, needs: &Needs) -> Options {
         let (limits, budget) = (self.config().limits.clone(), Arc::clone(&self.0.budget));
-        let inspections = Arc::clone(&self.0.inspections);
+        let wider = crate::inspections::with_needs(&self.config().inspections, needs);
+        let inspections = wider.and_then(|wider| {
+            let compiled = crate::inspections::compile(&wider);
+            compiled
+                .inspect_err(
+                    |error| tracing::warn!(error = %error, "the policy asks for what cannot be looked for: {error}"),
+                )
+                .ok()
+        });
+        let inspections = inspections.unwrap_or_else(|| Arc::clone(&self.0.inspections));
         Options { limits, budget, inspections, elapsed: Some(clock::stopwatch()), ..Options::default() }
     }
 

@@ -345,11 +345,19 @@ impl Default for InspectionsConfig {
 }
 
 /// How policies are evaluated.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct PoliciesConfig {
     /// Which outcome is wanted where the original has a defect.
     pub compatibility: Compatibility,
+    /// The rules of the active policy of an account add to what inspectors look for in its images.
+    pub extend_inspections: bool,
+}
+
+impl Default for PoliciesConfig {
+    fn default() -> Self {
+        Self { compatibility: Compatibility::default(), extend_inspections: true }
+    }
 }
 
 /// Registries.

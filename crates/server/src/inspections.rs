@@ -6,10 +6,16 @@ use std::sync::Arc;
 use killick_analysis::clamd::{AddressError, ClamdSettings};
 use killick_analysis::inspectors::Inspections;
 use killick_analysis::inspectors::settings::{
-    HashList, MalwareSettings, RetrieveFiles, SecretSettings, Settings, SettingsError,
+    HashList, MalwareSettings, Pattern, RetrieveFiles, SecretSettings, Settings, SettingsError,
 };
 
+use killick_model::path::ImagePath;
+use killick_policy::Needs;
+
 use crate::config::InspectionsConfig;
+
+/// Most paths, and most patterns, that the rules of a policy may add.
+const MAX_NEEDS: usize = 50;
 
 /// Why the inspectors cannot be set up.
 #[derive(Debug, thiserror::Error)]
@@ -62,9 +68,47 @@ pub(crate) fn compile(config: &InspectionsConfig) -> Result<Arc<Inspections>, In
     Ok(Arc::new(Inspections::new(settings)?))
 }
 
+/// The settings with what the rules of a policy look at besides; `None` where they have it all.
+pub(crate) fn with_needs(config: &InspectionsConfig, needs: &Needs) -> Option<InspectionsConfig> {
+    let mut wider = config.clone();
+    wider.secrets |= needs.secrets;
+    wider.verify_packages |= needs.package_files;
+    // A rule may name what is no path of a file, or no pattern of ours; it finds nothing then.
+    let is_path = |path: &&String| ImagePath::new(path.as_bytes()).is_some_and(|path| !path.file_name().is_empty());
+    for path in needs.retrieved_files.iter().filter(is_path).take(MAX_NEEDS) {
+        if !wider.retrieve_files.contains(path) {
+            wider.retrieve_files.push(path.clone());
+        }
+    }
+    for regex in needs.content_search.iter().take(MAX_NEEDS) {
+        if !config.content_search.iter().any(|known| [&known.name, &known.regex].contains(&regex)) {
+            wider.content_search.push(Pattern { name: String::new(), regex: regex.clone() });
+        }
+    }
+    (wider != *config).then_some(wider)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn rules_widen_what_is_looked_for() {
+        let config = InspectionsConfig { secrets: false, ..InspectionsConfig::default() };
+        let texts = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();
+        let needs = Needs {
+            secrets: true,
+            retrieved_files: texts(&["/", "/etc/passwd", "/etc/ssh/sshd_config"]),
+            content_search: texts(&[".*password.*"]),
+            ..Needs::default()
+        };
+        let wider = with_needs(&config, &needs).unwrap();
+        assert!(wider.secrets && compile(&wider).is_ok());
+        assert_eq!(wider.retrieve_files, ["/etc/passwd", "/etc/ssh/sshd_config"]);
+        assert_eq!(wider.content_search, [Pattern { name: String::new(), regex: ".*password.*".to_owned() }]);
+        assert_eq!(with_needs(&wider, &needs), None);
+        assert_eq!(with_needs(&config, &Needs::default()), None);
+    }
 
     #[test]
     fn mistakes_are_told() {

@@ -13,6 +13,7 @@ use killick_analysis::analyze::analyze;
 use killick_analysis::error::AnalysisError;
 use killick_model::analysis::Analysis;
 use killick_model::reference::Reference;
+use killick_policy::{Bundle, Needs};
 use killick_store::StoreError;
 use killick_store::images::FinishedAnalysis;
 use killick_store::packages::{PackageIdentity, PackageName};
@@ -148,7 +149,7 @@ async fn attempt(app: &App, task: &Task, lease: &Lease) -> Result<(), WorkError>
         registry::fetch(app, &task.account, &payload.reference, Purpose::Analysis).await.map_err(WorkError::Fetch)?;
     let cache = StoredFacts::new(app.records().clone());
     let max_known = app.config().retention.known_files;
-    let mut options = app.analysis_options();
+    let mut options = app.analysis_options(&needs(app, &task.account).await?);
     if max_known > 0 {
         options.known_files = Some(Arc::new(StoredFiles::new(app.records().clone(), &task.account)));
     }
@@ -164,6 +165,16 @@ async fn attempt(app: &App, task: &Task, lease: &Lease) -> Result<(), WorkError>
     store.finish_analysis(lease, &task.account, &payload.digest, &done, now()).await?;
     tracing::info!(image.digest = %payload.digest, "analyzed image {}", payload.digest);
     Ok(())
+}
+
+/// What the active policy of the account looks at.
+async fn needs(app: &App, account: &str) -> Result<Needs, StoreError> {
+    if !app.config().policies.extend_inspections {
+        return Ok(Needs::default());
+    }
+    let policy = app.records().active_policy(account).await?;
+    let bundle = policy.and_then(|policy| Bundle::parse(&policy.bundle).ok());
+    Ok(bundle.map(|bundle| bundle.needs()).unwrap_or_default())
 }
 
 /// Remembers which files the packages of an image contain. A failure costs only that.

@@ -9,6 +9,7 @@ mod database;
 mod knowledge;
 mod logins;
 mod passwords;
+mod policies;
 mod queries;
 #[path = "../support/registry.rs"]
 mod registry;
