@@ -16,7 +16,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sha2::{Digest as _, Sha256};
 
-use self::cache::Cache;
+use self::cache::{Cache, Unpacked};
 use self::entries::Entries;
 pub use self::error::IndexError;
 use self::format::{Block, Directory, HEADER_BYTES, MAGIC, MAX_BLOCK_BYTES, MAX_MANIFEST_BYTES, TRAILER_BYTES};
@@ -237,18 +237,16 @@ impl Index {
             return Ok(Vec::new());
         };
         let bytes = self.block(segment, at, number, block)?;
-        for entry in Entries::new(&bytes) {
-            let (found, value) =
-                entry.map_err(|_| self.corrupt(segment, table.name(), &format!("block {number}: malformed entry")))?;
-            if found == key.as_bytes() {
-                return decode(value)
-                    .map_err(|error| self.corrupt(segment, table.name(), &format!("records of `{key}`: {error}")));
-            }
-            if found > key.as_bytes() {
-                break;
-            }
-        }
-        Ok(Vec::new())
+        let value = bytes
+            .find(key.as_bytes())
+            .map_err(|_| self.corrupt(segment, table.name(), &format!("block {number}: malformed entry")))?;
+        value.map_or_else(
+            || Ok(Vec::new()),
+            |value| {
+                decode(value)
+                    .map_err(|error| self.corrupt(segment, table.name(), &format!("records of `{key}`: {error}")))
+            },
+        )
     }
 
     fn directory(&self, segment: usize) -> Result<&Directory, IndexError> {
@@ -276,7 +274,7 @@ impl Index {
         Ok(slot.get_or_init(|| directory))
     }
 
-    fn block(&self, segment: usize, table: usize, number: usize, block: &Block) -> Result<Arc<[u8]>, IndexError> {
+    fn block(&self, segment: usize, table: usize, number: usize, block: &Block) -> Result<Arc<Unpacked>, IndexError> {
         let id = (segment, table, number);
         if let Some(bytes) = self.cache.get(id) {
             return Ok(bytes);
@@ -295,7 +293,7 @@ impl Index {
         }
         let raw =
             zstd::bulk::decompress(&stored, block.raw_bytes as usize).map_err(|error| corrupt(&error.to_string()))?;
-        let bytes: Arc<[u8]> = raw.into();
+        let bytes = Arc::new(Unpacked::new(raw));
         self.cache.put(id, &bytes);
         Ok(bytes)
     }

@@ -8,6 +8,7 @@ use std::collections::{BTreeSet, HashSet};
 use std::ops::Bound;
 use std::sync::Arc;
 
+use super::cache::Unpacked;
 use super::entries::{self, Entries};
 use super::format::Block;
 use super::{Index, IndexError, Table};
@@ -127,7 +128,7 @@ struct Run<'a> {
     table: Table,
     blocks: std::vec::IntoIter<BlockAt<'a>>,
     /// The block that is open.
-    bytes: Arc<[u8]>,
+    bytes: Arc<Unpacked>,
     entries: std::vec::IntoIter<entries::Place>,
     /// Where key and value of the present entry are in it.
     present: Option<entries::Place>,
@@ -149,7 +150,7 @@ impl<'a> Run<'a> {
             place,
             table,
             blocks: blocks.into_iter(),
-            bytes: Arc::from([]),
+            bytes: Arc::new(Unpacked::new(Vec::new())),
             entries: Vec::new().into_iter(),
             present: None,
             last_key: None,
