@@ -96,7 +96,7 @@ fn stale_feed_data(check: &mut Check<'_, '_>) -> Result<(), TriggerError> {
     if synced.is_none_or(|synced| synced < oldest) {
         check.fire(
             format!("The vulnerability feed for this image distro is older than MAXAGE ({days}) days"),
-            "judge by newer vulnerability data: `killick db build`".to_owned(),
+            "judge by newer vulnerability data: `killick db update`".to_owned(),
         );
     }
     Ok(())

@@ -214,7 +214,7 @@ fn age(report: &Report<'_>) -> String {
     };
     let mut text = format!("vulnerability data of {} ({age}), {advisories} advisories", newest.strftime("%Y-%m-%d"));
     if days > OLD_DAYS {
-        text.push_str("; `killick db build` makes an index of newer data");
+        text.push_str("; `killick db update` fetches newer data");
     }
     text.push('\n');
     text

@@ -67,7 +67,7 @@ impl Hint for IndexError {
     fn hint(&self) -> Option<String> {
         match self {
             Self::NotAnIndex { .. } | Self::Format { .. } | Self::Corrupt { .. } => {
-                Some("build one with `killick db build`".to_owned())
+                Some("make one with `killick db update`".to_owned())
             }
             Self::Read { .. } | Self::Write { .. } | Self::TooLarge { .. } => None,
         }
