@@ -1,7 +1,7 @@
 //! VEX documents: decisions of their issuers, held against matches.
 //!
-//! Three formats are read into one shape: `OpenVEX` ([`openvex`]), CSAF 2.0 ([`csaf`]) and CycloneDX ([`cyclonedx`]), each
-//! also as the predicate of an in-toto statement. [`product`] tells whether what a document speaks of is the image or a
+//! Three formats are read into one shape: `OpenVEX` (`openvex`), CSAF 2.0 (`csaf`) and CycloneDX (`cyclonedx`), each
+//! also as the predicate of an in-toto statement. `product` tells whether what a document speaks of is the image or a
 //! package of it, [`apply()`] what follows. The providers of the index read VEX documents too, as the data of
 //! distributions; here they are anybody's, about any product, and somebody decides whether they count:
 //!
