@@ -6,7 +6,7 @@ use killick_fetch::feeds::FeedError;
 use killick_model::feed::{Each, File, Form};
 
 use super::{Feeds, Site, asked, file, made, sha256};
-use crate::fake::{Fake, cut, reply, ticking};
+use crate::fake::{Answer, Fake, cut, reply, ticking};
 
 const A: File = File::new("a.json", "a.json");
 
@@ -17,21 +17,22 @@ fn document() -> String {
     format!("[\"{}\"]", "x".repeat(200_000))
 }
 
+/// The first thousand bytes of a content, which the server names.
+fn broken_off(content: &str) -> Answer {
+    let etag = format!("\"{}\"", &sha256(content)[..8]);
+    cut(200, &[("etag", &etag)], &content.as_bytes()[..1000], content.len())
+}
+
 #[tokio::test]
 async fn a_broken_transfer_goes_on_where_it_was() {
     let content = document();
     let site = Site::of(&[("/a.json", &content)]);
-    let server = {
-        let content = content.clone();
-        Fake::start(move |seen| match seen.before {
-            0 => {
-                let etag = format!("\"{}\"", &sha256(&content)[..8]);
-                cut(200, &[("etag", &etag)], &content.as_bytes()[..1000], content.len())
-            }
-            _ => site.answer(seen),
-        })
-        .await
-    };
+    let begun = content.clone();
+    let server = Fake::start(move |seen| match seen.before {
+        0 => broken_off(&begun),
+        _ => site.answer(seen),
+    })
+    .await;
     let feeds = Feeds::from(&server);
     assert!(feeds.fetch(file(A)).await.changed);
     assert_eq!(feeds.read("made/a.json"), Some(content));
@@ -43,18 +44,13 @@ async fn a_broken_transfer_goes_on_where_it_was() {
 async fn a_later_run_goes_on_as_well() {
     let content = document();
     let site = Site::of(&[("/a.json", &content)]);
-    let server = {
-        let content = content.clone();
-        Fake::start(move |seen| match seen.before {
-            0 => {
-                let etag = format!("\"{}\"", &sha256(&content)[..8]);
-                cut(200, &[("etag", &etag)], &content.as_bytes()[..1000], content.len())
-            }
-            1 => reply(500, &[], ""),
-            _ => site.answer(seen),
-        })
-        .await
-    };
+    let begun = content.clone();
+    let server = Fake::start(move |seen| match seen.before {
+        0 => broken_off(&begun),
+        1 => reply(500, &[], ""),
+        _ => site.answer(seen),
+    })
+    .await;
     let mut feeds = Feeds::from(&server);
     feeds.options.retry.attempts = 1;
     assert!(feeds.error(file(A), &server).await.starts_with("`http://HOST/a.json` answers 500"));
