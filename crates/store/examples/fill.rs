@@ -12,6 +12,7 @@ use killick_store::accounts::{AccountState, AccountType, UserType};
 use killick_store::evaluations::NewEvaluation;
 use killick_store::images::{FinishedAnalysis, NewImage, TagName};
 use killick_store::knowledge::{FeedGroup, Knowledge, NewMatches};
+use killick_store::news::{NewEvent, News};
 use killick_store::packages::PackageIdentity;
 use killick_store::registries::NewRegistry;
 use killick_store::tasks::NewTask;
@@ -19,6 +20,21 @@ use killick_store::{Settings, Store};
 
 /// What registry passwords are sealed with. `tests/engines/previous.rs` knows it too.
 const SECRET: &str = "the secret of stores that are only there to be read by tests";
+
+fn news() -> News {
+    let event = NewEvent {
+        uuid: "0123456789abcdef0123456789abcdef".to_owned(),
+        account: "team".to_owned(),
+        kind: "user.image.analysis.completed".to_owned(),
+        level: "info".to_owned(),
+        service: "analyzer".to_owned(),
+        host: "killick".to_owned(),
+        resource_type: Some("image_tag".to_owned()),
+        resource: Some("registry.example.com/shop/web:1".to_owned()),
+        document: "{}".to_owned(),
+    };
+    News { events: vec![event], notices: Vec::new() }
+}
 
 fn image(name: &str, tag: &str) -> NewImage {
     NewImage {
@@ -136,9 +152,10 @@ async fn main() -> Result<(), Box<dyn Error>> {
         policy_digest: Digest::of(b"{\"id\":\"shop\"}"),
         action: "stop".to_owned(),
         result: Digest::of(b"a verdict"),
+        follows: None,
     };
     store.record_evaluation(&verdict, start + 8).await?;
-    store.add_event("team", "user.image.analysis.completed", "info", "{}", start + 9).await?;
+    store.tell(&news(), start + 9).await?;
     store.set_setting("a.setting", "its value").await?;
     store.close().await;
     Ok(())

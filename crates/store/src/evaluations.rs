@@ -2,7 +2,8 @@
 
 use killick_model::digest::Digest;
 
-use crate::error::During as _;
+use crate::error::{During as _, StoreError};
+use crate::news::News;
 use crate::sql::Pool;
 use crate::statements as sql;
 use crate::{Result, Store};
@@ -50,11 +51,23 @@ pub struct NewEvaluation {
     pub action: String,
     /// The blob of the evaluation.
     pub result: Digest,
+    /// What is told if its action is another than that of the verdict before.
+    pub follows: Option<Follows>,
+}
+
+/// What is told of a verdict, which holds it against the one before.
+#[derive(Debug, Clone)]
+pub struct Follows {
+    /// The number of the verdict before on this image and tag, of whatever policy.
+    pub before: Option<i64>,
+    /// What is told.
+    pub news: News,
 }
 
 impl Store {
     /// Stores a verdict. One like the newest of the same policy moves that row forward, else there is a new one.
-    /// Answers also the row it follows, of whatever policy, when policy or action changed.
+    /// Answers also the row it follows, of whatever policy, when policy or action changed. Refused, when another verdict
+    /// was stored since the one that the news speak of.
     pub async fn record_evaluation(
         &self,
         new: &NewEvaluation,
@@ -64,7 +77,7 @@ impl Store {
         let digest = new.digest.to_string();
         let policy_digest = new.policy_digest.to_string();
         let result = new.result.to_string();
-        Ok(transaction!(self.pool, tx => {
+        let (recorded, sends) = transaction!(self.pool, tx => {
             if let Pool::Postgres(_) = &self.pool {
                 // Two of the same verdict at once would each see no row to move.
                 let key = format!("{} {digest} {}", new.account, new.tag);
@@ -72,6 +85,14 @@ impl Store {
             }
             let before: Option<EvaluationRow> = sqlx::query_as(sql::NEWEST_EVALUATION).bind(&new.account).bind(&digest)
                 .bind(&new.tag).fetch_optional(&mut *tx).await.during(DOING)?;
+            let news = match &new.follows {
+                Some(follows) if follows.before != before.as_ref().map(|before| before.id) => {
+                    let reason = "another verdict was stored meanwhile";
+                    return Err(StoreError::Refused { entity: "evaluation", name: digest, reason });
+                }
+                Some(follows) if before.as_ref().is_some_and(|before| before.action != new.action) => &follows.news,
+                _ => &News::default(),
+            };
             let same: Option<EvaluationRow> = sqlx::query_as(sql::NEWEST_EVALUATION_OF_POLICY).bind(&new.account).bind(&digest)
                 .bind(&new.tag).bind(&new.policy_id).fetch_optional(&mut *tx).await.during(DOING)?;
             let row = match same {
@@ -91,8 +112,18 @@ impl Store {
             let changed = |before: &EvaluationRow| {
                 before.policy_id != new.policy_id || before.policy_digest != new.policy_digest || before.action != new.action
             };
-            (row, before.filter(changed))
-        }))
+            let sends = tell_in!(tx, news, now);
+            ((row, before.filter(changed)), sends)
+        });
+        self.nudge_notices(sends);
+        Ok(recorded)
+    }
+
+    /// The newest verdict on an image under a tag, of whatever policy.
+    pub async fn newest_evaluation(&self, account: &str, digest: &str, tag: &str) -> Result<Option<EvaluationRow>> {
+        read!(self.pool, db => sqlx::query_as(sql::NEWEST_EVALUATION).bind(account).bind(digest).bind(tag)
+            .fetch_optional(db).await)
+        .during("reading an evaluation")
     }
 
     /// The history of an image under a tag, newest first; of one bundle or of all.

@@ -1,14 +1,14 @@
-//! What happened, for people to read.
+//! What happened, for people to read. Events are written by [`crate::news`].
 
-use crate::error::During as _;
+use crate::error::{During as _, found};
 use crate::statements as sql;
 use crate::{Result, Store};
 
 row! {
     /// An event.
     pub struct EventRow {
-        /// Its number.
-        pub id: i64,
+        /// What it is known by.
+        pub uuid: String,
         /// Whose.
         pub account: String,
         /// Which of the known types.
@@ -22,23 +22,98 @@ row! {
     }
 }
 
+/// Which events; without anything, all of them.
+#[derive(Debug, Clone, Default)]
+pub struct EventFilter {
+    /// Of this type; `*` stands for any characters.
+    pub kind: Option<String>,
+    /// Of this level.
+    pub level: Option<String>,
+    /// From this service.
+    pub service: Option<String>,
+    /// From this process.
+    pub host: Option<String>,
+    /// About this kind of thing.
+    pub resource_type: Option<String>,
+    /// About this thing.
+    pub resource: Option<String>,
+    /// After this instant.
+    pub since: Option<i64>,
+    /// Before this instant.
+    pub before: Option<i64>,
+}
+
+/// Binds a filter to the parameters after the account.
+macro_rules! filtered {
+    ($query:expr, $account:expr, $filter:expr) => {{
+        let filter: &EventFilter = $filter;
+        $query
+            .bind($account)
+            .bind(filter.kind.as_deref().map(pattern))
+            .bind(filter.level.as_deref())
+            .bind(filter.service.as_deref())
+            .bind(filter.host.as_deref())
+            .bind(filter.resource_type.as_deref())
+            .bind(filter.resource.as_deref())
+            .bind(filter.since)
+            .bind(filter.before)
+    }};
+}
+
 impl Store {
-    /// Records an event.
-    pub async fn add_event(&self, account: &str, kind: &str, level: &str, document: &str, now: i64) -> Result<i64> {
-        write!(self.pool, db => sqlx::query_scalar(sql::ADD_EVENT).bind(account).bind(kind).bind(level).bind(document)
-            .bind(now).fetch_one(db).await)
-        .during("recording an event")
+    /// Events of the account, newest first, without the first so many.
+    pub async fn events(&self, account: &str, filter: &EventFilter, limit: i64, offset: i64) -> Result<Vec<EventRow>> {
+        read!(self.pool, db => filtered!(sqlx::query_as(sql::EVENTS), account, filter).bind(limit).bind(offset)
+            .fetch_all(db).await)
+        .during("listing events")
     }
 
-    /// Events numbered below a bound (`i64::MAX` for the newest), newest first.
-    pub async fn events(&self, account: &str, below: i64, limit: i64) -> Result<Vec<EventRow>> {
-        read!(self.pool, db => sqlx::query_as(sql::EVENTS).bind(account).bind(below).bind(limit).fetch_all(db).await)
-            .during("listing events")
+    /// One event.
+    pub async fn event(&self, account: &str, uuid: &str) -> Result<EventRow> {
+        let row = read!(self.pool, db => sqlx::query_as(sql::EVENT).bind(account).bind(uuid).fetch_optional(db).await);
+        found(row.during("reading an event")?, "event", uuid)
+    }
+
+    /// Removes events of the account; answers which.
+    pub async fn delete_events(&self, account: &str, filter: &EventFilter) -> Result<Vec<String>> {
+        write!(self.pool, db => filtered!(sqlx::query_scalar(sql::DELETE_SOME_EVENTS), account, filter).fetch_all(db).await)
+            .during("removing events")
+    }
+
+    /// Removes one event.
+    pub async fn delete_event(&self, account: &str, uuid: &str) -> Result<()> {
+        let gone = write!(self.pool, db => sqlx::query(sql::DELETE_EVENT).bind(account).bind(uuid).execute(db).await.map(|done| done.rows_affected()));
+        found((gone.during("removing an event")? > 0).then_some(()), "event", uuid)
     }
 
     /// Removes events from before an instant; answers how many.
     pub async fn delete_old_events(&self, before: i64) -> Result<u64> {
         write!(self.pool, db => sqlx::query(sql::DELETE_OLD_EVENTS).bind(before).execute(db).await.map(|done| done.rows_affected()))
             .during("removing old events")
+    }
+}
+
+/// The `like` pattern of a type with `*`.
+fn pattern(kind: &str) -> String {
+    let mut pattern = String::with_capacity(kind.len() + 8);
+    for letter in kind.chars() {
+        match letter {
+            '*' => pattern.push('%'),
+            '%' | '_' | '\\' => pattern.extend(['\\', letter]),
+            other => pattern.push(other),
+        }
+    }
+    pattern
+}
+
+#[cfg(test)]
+mod tests {
+    use super::pattern;
+
+    #[test]
+    fn only_stars_are_wild() {
+        for (kind, want) in [("user.*", "user.%"), ("a_b", "a\\_b"), ("*.50%", "%.50\\%"), ("a\\", "a\\\\")] {
+            assert_eq!(pattern(kind), want);
+        }
     }
 }

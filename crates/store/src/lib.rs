@@ -8,6 +8,8 @@
 mod sql;
 #[macro_use]
 mod batch;
+#[macro_use]
+pub mod news;
 
 pub mod accounts;
 pub mod blobs;
@@ -18,6 +20,7 @@ pub mod images;
 pub mod knowledge;
 pub mod known_files;
 mod migrate;
+pub mod notifications;
 pub mod packages;
 pub mod policies;
 #[cfg(test)]
@@ -30,6 +33,7 @@ pub mod settings;
 mod statements;
 pub mod subscriptions;
 pub mod tasks;
+pub mod watches;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -40,6 +44,7 @@ use tokio::sync::Notify;
 
 use crate::blobs::Blobs;
 use crate::error::During as _;
+use crate::news::Reporter;
 use crate::seal::Seal;
 use crate::sql::Pool;
 
@@ -70,6 +75,8 @@ pub struct Store {
     blobs: Blobs,
     seal: Seal,
     nudge: Arc<Notify>,
+    notices: Arc<Notify>,
+    reporter: Option<Arc<dyn Reporter>>,
 }
 
 impl Store {
@@ -81,7 +88,14 @@ impl Store {
         let blobs = Blobs::local(&dir.join("blobs"))?;
         let pool = Pool::open(settings).await?;
         migrate::run(&pool).await?;
-        Ok(Self { pool, blobs, seal, nudge: Arc::new(Notify::new()) })
+        let (nudge, notices) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+        Ok(Self { pool, blobs, seal, nudge, notices, reporter: None })
+    }
+
+    /// Lets changes be told in the words of a reporter. Without one, nothing is told.
+    #[must_use]
+    pub fn told_by(self, reporter: Arc<dyn Reporter>) -> Self {
+        Self { reporter: Some(reporter), ..self }
     }
 
     /// The content-addressed documents.

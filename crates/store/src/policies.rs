@@ -3,6 +3,7 @@
 use killick_model::digest::Digest;
 
 use crate::error::{During as _, StoreError, found};
+use crate::news::{Change, News};
 use crate::statements as sql;
 use crate::{Result, Store};
 
@@ -38,9 +39,24 @@ impl Store {
         source: &str,
         now: i64,
     ) -> Result<PolicyRow> {
+        const DOING: &str = "storing a policy";
         let digest = Digest::of(document.as_bytes()).to_string();
-        write!(self.pool, db => sqlx::query_as(sql::PUT_POLICY).bind(account).bind(id).bind(document).bind(digest)
-            .bind(source).bind(now).fetch_one(db).await.creating("policy", id))
+        let (row, sends) = transaction!(self.pool, tx => {
+            let before: Option<PolicyRow> =
+                sqlx::query_as(sql::POLICY).bind(account).bind(id).fetch_optional(&mut *tx).await.during(DOING)?;
+            let row: PolicyRow = sqlx::query_as(sql::PUT_POLICY).bind(account).bind(id).bind(document).bind(&digest)
+                .bind(source).bind(now).fetch_one(&mut *tx).await.creating("policy", id)?;
+            let news = match &before {
+                Some(before) if row.active && before.digest != row.digest => {
+                    self.news(&Change::PolicyChanged { before, now: &row }, now)
+                }
+                _ => News::default(),
+            };
+            let sends = tell_in!(tx, &news, now);
+            (row, sends)
+        });
+        self.nudge_notices(sends);
+        Ok(row)
     }
 
     /// One bundle.
@@ -64,12 +80,22 @@ impl Store {
     /// Makes one bundle the active one.
     pub async fn activate_policy(&self, account: &str, id: &str, now: i64) -> Result<PolicyRow> {
         const DOING: &str = "activating a policy";
-        Ok(transaction!(self.pool, tx => {
+        let (row, sends) = transaction!(self.pool, tx => {
+            let before: Option<PolicyRow> =
+                sqlx::query_as(sql::ACTIVE_POLICY).bind(account).fetch_optional(&mut *tx).await.during(DOING)?;
             sqlx::query(sql::DEACTIVATE_POLICIES).bind(account).bind(id).execute(&mut *tx).await.during(DOING)?;
-            let row = sqlx::query_as(sql::ACTIVATE_POLICY).bind(account).bind(id).bind(now)
+            let row: Option<PolicyRow> = sqlx::query_as(sql::ACTIVATE_POLICY).bind(account).bind(id).bind(now)
                 .fetch_optional(&mut *tx).await.during(DOING)?;
-            found(row, "policy", id)?
-        }))
+            let row = found(row, "policy", id)?;
+            let news = match &before {
+                Some(before) if before.id == row.id => News::default(),
+                before => self.news(&Change::PolicyActivated { before: before.as_ref(), now: &row }, now),
+            };
+            let sends = tell_in!(tx, &news, now);
+            (row, sends)
+        });
+        self.nudge_notices(sends);
+        Ok(row)
     }
 
     /// Removes a bundle, unless it is the active one.

@@ -50,6 +50,16 @@ macro_rules! enqueue {
     };
 }
 
+/// The events of an account that a filter lets through.
+macro_rules! events {
+    () => {
+        " where account = $1 and (cast($2 as text) is null or type like $2 escape '\\') and (cast($3 as text) is null or level = $3) \
+        and (cast($4 as text) is null or service = $4) and (cast($5 as text) is null or host = $5) \
+        and (cast($6 as text) is null or resource_type = $6) and (cast($7 as text) is null or resource = $7) \
+        and (cast($8 as bigint) is null or created_at > $8) and (cast($9 as bigint) is null or created_at < $9)"
+    };
+}
+
 macro_rules! statements {
     ($($name:ident = $sql:expr;)*) => {
         $(pub(crate) const $name: &str = $sql;)*
@@ -94,6 +104,7 @@ statements! {
     TAGS_OF_IMAGE = "select digest, registry, repository, tag, detected_at from image_tag where account = $1 and digest = $2 order by detected_at desc, id desc";
     LATEST_OF_TAG = "select digest, registry, repository, tag, detected_at from image_tag where account = $1 and registry = $2 and repository = $3 and tag = $4 order by detected_at desc, id desc limit 1";
     TAG_AT = "select digest, registry, repository, tag, detected_at from image_tag where account = $1 and registry = $2 and repository = $3 and tag = $4 and detected_at <= $5 order by detected_at desc, id desc limit 1";
+    OTHERS_OF_TAG = "select digest from image_tag where account = $1 and registry = $2 and repository = $3 and tag = $4 and digest <> $5 group by digest order by max(detected_at) desc, max(id) desc";
     ADD_TAG = "insert into image_tag (account, digest, registry, repository, tag, detected_at) values ($1, $2, $3, $4, $5, $6)";
     SET_IMAGE_STATUS = "update image set image_status = $3, updated_at = $4 where account = $1 and digest = $2";
     START_ANALYSIS = "update image set analysis_status = 'analyzing', failure = null, updated_at = $3 where account = $1 and digest = $2 and image_status = 'active' and exists (select 1 from task where id = $4 and lease = $5 and state = 'running')";
@@ -160,15 +171,33 @@ statements! {
 
     ADD_SUBSCRIPTION = "insert into subscription (account, id, key, type, value, active, created_at, updated_at) values ($1, $2, $3, $4, $5, $6, $7, $7) on conflict do nothing";
     SUBSCRIPTION = "select * from subscription where account = $1 and id = $2";
-    SUBSCRIPTIONS = "select * from subscription where account = $1 and (cast($2 as text) is null or key = $2) and (cast($3 as text) is null or type = $3) order by type, key";
-    SET_SUBSCRIPTION = "update subscription set active = $3, updated_at = $4 where account = $1 and id = $2 returning *";
+    SUBSCRIPTIONS = "select * from subscription where account = $1 and (cast($2 as text) is null or key = $2) and (cast($3 as text) is null or type = $3) order by created_at, key, type";
+    SET_SUBSCRIPTION = "update subscription set active = $3, updated_at = $4 where account = $1 and id = $2 and active <> $3";
+    CHANGE_SUBSCRIPTION = "update subscription set active = coalesce(cast($3 as boolean), active), value = case when $4 then $5 else value end, updated_at = $6 where account = $1 and id = $2 returning *";
+    SET_SUBSCRIPTION_VALUE = "update subscription set value = $3, updated_at = $4 where account = $1 and id = $2 and coalesce(value, '') = $5";
     DELETE_SUBSCRIPTION = "delete from subscription where account = $1 and id = $2";
     DEACTIVATE_SUBSCRIPTIONS = "update subscription set active = false, updated_at = $3 where account = $1 and key = $2 and active and type <> 'repo_update'";
     ACTIVE_SUBSCRIPTIONS = "select count(*) from subscription where account = $1 and key = $2 and active";
 
-    ADD_EVENT = "insert into event (account, type, level, document, created_at) values ($1, $2, $3, $4, $5) returning id";
-    EVENTS = "select * from event where account = $1 and id < $2 order by id desc limit $3";
+    DUE_WATCHES = "select s.account, s.id, s.key, s.value, coalesce(w.state, '') as state, coalesce(w.failures, 0) as failures, coalesce(w.due_at, 0) as due_at from subscription s join account a on a.name = s.account left join watch w on w.account = s.account and w.subscription = s.id where s.type = $1 and s.active and a.state = 'enabled' and coalesce(w.due_at, 0) <= $2 order by coalesce(w.due_at, 0), s.account, s.id limit $3";
+    CLAIM_WATCH = "insert into watch (account, subscription, due_at, state, failures) values ($1, $2, $3, '', 0) on conflict (account, subscription) do update set due_at = excluded.due_at where watch.due_at = $4";
+    FINISH_WATCH = "update watch set due_at = case when due_at = $3 then $4 else due_at end, state = $5, failures = $6 where account = $1 and subscription = $2";
+    HASTEN_WATCHES = "update watch set due_at = $3 where due_at > $3 and exists (select 1 from subscription s where s.account = watch.account and s.id = watch.subscription and s.type = $1 and (cast($2 as text) is null or s.account = $2))";
+    WATCH_RESULT = "select basis, result from watch_result where account = $1 and subscription = $2 and subject = $3";
+    PUT_WATCH_RESULT = "insert into watch_result (account, subscription, subject, basis, result, seen_at) select account, id, cast($3 as text), cast($4 as text), cast($5 as text), cast($6 as bigint) from subscription where account = $1 and id = $2 on conflict (account, subscription, subject) do update set basis = excluded.basis, result = excluded.result, seen_at = excluded.seen_at where watch_result.basis = cast($7 as text)";
+
+    ADD_EVENT = "insert into event (account, type, level, document, created_at, uuid, service, host, resource_type, resource) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
+    EVENTS = concat!("select uuid, account, type, level, document, created_at from event", events!(), " order by created_at desc, id desc limit $10 offset $11");
+    EVENT = "select uuid, account, type, level, document, created_at from event where account = $1 and uuid = $2";
+    DELETE_EVENT = "delete from event where account = $1 and uuid = $2";
+    DELETE_SOME_EVENTS = concat!("delete from event", events!(), " returning uuid");
     DELETE_OLD_EVENTS = "delete from event where created_at < $1";
+    ADD_NOTICE = "insert into notification (uuid, account, type, payload, attempts, due_at, created_at) select cast($1 as text), cast($2 as text), cast($3 as text), cast($4 as text), 0, cast($6 as bigint), cast($6 as bigint) where cast($5 as text) is null or exists (select 1 from subscription s where s.account = $2 and s.key = $5 and s.type = $3 and s.active)";
+    DUE_NOTICES = "select n.id, n.uuid, n.account, a.email, n.type, n.payload, n.attempts, n.due_at, n.created_at from notification n join account a on a.name = n.account where n.due_at <= $1 order by n.due_at, n.id limit $2";
+    CLAIM_NOTICE = "update notification set due_at = $3, attempts = attempts + 1 where id = $1 and due_at = $2";
+    DELETE_NOTICE = "delete from notification where id = $1 and due_at = $2";
+    PUT_OFF_NOTICE = "update notification set due_at = $3, last_error = $4 where id = $1 and due_at = $2";
+    WAITING_NOTICES = "select count(*) from notification";
     SETTING = "select value from setting where key = $1";
     SET_SETTING = "insert into setting (key, value) values ($1, $2) on conflict (key) do update set value = excluded.value";
 
@@ -188,7 +217,7 @@ statements! {
     DELETE_TASKS = "delete from task where account = $1";
     DELETE_OLD_TASKS = "delete from task where state in ('done', 'failed') and updated_at < $1";
 
-    BLOB_NAMED = "select count(*) from (select 1 as one from image where analysis = $1 union all select 1 from image where manifest = $1 union all select 1 from layer_fact where blob = $1 union all select 1 from match_cache where blob = $1 union all select 1 from evaluation where result = $1 limit 1) named";
+    BLOB_NAMED = "select count(*) from (select 1 as one from image where analysis = $1 union all select 1 from image where manifest = $1 union all select 1 from layer_fact where blob = $1 union all select 1 from match_cache where blob = $1 union all select 1 from evaluation where result = $1 union all select 1 from watch_result where result = $1 limit 1) named";
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use md5::{Digest as _, Md5};
 
-use crate::error::{During as _, found};
+use crate::error::{During as _, StoreError, found};
 use crate::statements as sql;
 use crate::{Result, Store};
 
@@ -34,7 +34,7 @@ pub fn subscription_id(account: &str, key: &str, kind: &str) -> String {
 }
 
 impl Store {
-    /// Adds a subscription; one that exists is answered unchanged.
+    /// Adds a subscription.
     pub async fn add_subscription(
         &self,
         account: &str,
@@ -45,8 +45,11 @@ impl Store {
         now: i64,
     ) -> Result<Subscription> {
         let id = subscription_id(account, key, kind);
-        write!(self.pool, db => sqlx::query(sql::ADD_SUBSCRIPTION).bind(account).bind(&id).bind(key).bind(kind).bind(value)
-            .bind(active).bind(now).execute(db).await.map(drop)).creating("subscription", key)?;
+        let added = write!(self.pool, db => sqlx::query(sql::ADD_SUBSCRIPTION).bind(account).bind(&id).bind(key).bind(kind).bind(value)
+            .bind(active).bind(now).execute(db).await.map(|done| done.rows_affected())).creating("subscription", key)?;
+        if added == 0 {
+            return Err(StoreError::AlreadyExists { entity: "subscription", name: id });
+        }
         self.subscription(account, &id).await
     }
 
@@ -68,11 +71,32 @@ impl Store {
             .during("listing subscriptions")
     }
 
-    /// Switches a subscription on or off.
-    pub async fn set_subscription(&self, account: &str, id: &str, active: bool, now: i64) -> Result<Subscription> {
-        let row = write!(self.pool, db => sqlx::query_as(sql::SET_SUBSCRIPTION).bind(account).bind(id).bind(active).bind(now)
-            .fetch_optional(db).await);
+    /// Changes a subscription: switches it, or gives it another text, or none.
+    pub async fn change_subscription(
+        &self,
+        account: &str,
+        id: &str,
+        active: Option<bool>,
+        value: Option<Option<&str>>,
+        now: i64,
+    ) -> Result<Subscription> {
+        let row = write!(self.pool, db => sqlx::query_as(sql::CHANGE_SUBSCRIPTION).bind(account).bind(id).bind(active)
+            .bind(value.is_some()).bind(value.flatten()).bind(now).fetch_optional(db).await);
         found(row.during("changing a subscription")?, "subscription", id)
+    }
+
+    /// Gives a subscription another text, if it still has the one of before; whether it did.
+    pub async fn replace_subscription_value(
+        &self,
+        account: &str,
+        id: &str,
+        before: Option<&str>,
+        value: &str,
+        now: i64,
+    ) -> Result<bool> {
+        let rows = write!(self.pool, db => sqlx::query(sql::SET_SUBSCRIPTION_VALUE).bind(account).bind(id).bind(value).bind(now)
+            .bind(before.unwrap_or_default()).execute(db).await.map(|done| done.rows_affected()));
+        Ok(rows.during("changing a subscription")? > 0)
     }
 
     /// Removes a subscription.

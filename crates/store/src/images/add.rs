@@ -6,6 +6,7 @@ use killick_model::digest::Digest;
 
 use super::{AnalysisStatus, Image, ImageStatus, ImageTag, TagName};
 use crate::error::During as _;
+use crate::news::{Change, News};
 use crate::statements as sql;
 use crate::subscriptions::subscription_id;
 use crate::tasks::NewTask;
@@ -86,7 +87,10 @@ impl Store {
             let TagName { registry, repository, tag } = &new.tag;
             let pointed: Option<ImageTag> = sqlx::query_as(sql::TAG_AT).bind(account).bind(registry).bind(repository).bind(tag)
                 .bind(new.detected_at).fetch_optional(&mut *tx).await.during(DOING)?;
-            if pointed.is_none_or(|pointed| pointed.digest != new.digest) {
+            let latest: Option<ImageTag> = sqlx::query_as(sql::LATEST_OF_TAG).bind(account).bind(registry).bind(repository).bind(tag)
+                .fetch_optional(&mut *tx).await.during(DOING)?;
+            let is_new = pointed.is_none_or(|pointed| pointed.digest != new.digest);
+            if is_new {
                 sqlx::query(sql::ADD_TAG).bind(account).bind(&digest).bind(registry).bind(repository).bind(tag).bind(new.detected_at)
                     .execute(&mut *tx).await.during(DOING)?;
             }
@@ -99,13 +103,25 @@ impl Store {
                     sqlx::query(sql::SET_SUBSCRIPTION).bind(account).bind(&id).bind(true).bind(now).execute(&mut *tx).await.during(DOING)?;
                 }
             }
-            let image = sqlx::query_as(sql::IMAGE).bind(account).bind(&digest).fetch_one(&mut *tx).await.during(DOING)?;
-            (image, queued)
+            let image: Image = sqlx::query_as(sql::IMAGE).bind(account).bind(&digest).fetch_one(&mut *tx).await.during(DOING)?;
+            let mut news = News::default();
+            if is_new && image.analysis_status == AnalysisStatus::Analyzed {
+                news = news.and(self.news(&Change::TagAdded { image: &image, tag: &new.tag }, now));
+            }
+            if is_new && latest.is_some_and(|latest| latest.digest != new.digest && latest.detected_at <= new.detected_at) {
+                let before: Vec<String> = sqlx::query_scalar(sql::OTHERS_OF_TAG).bind(account).bind(registry).bind(repository)
+                    .bind(tag).bind(&digest).fetch_all(&mut *tx).await.during(DOING)?;
+                news = news.and(self.news(&Change::TagMoved { image: &image, tag: &new.tag, before: &before }, now));
+            }
+            let sends = tell_in!(tx, &news, now);
+            (image, queued, sends)
         });
-        if added.1.is_some() {
+        let (image, queued, sends) = added;
+        if queued.is_some() {
             self.nudge.notify_one();
         }
-        Ok(added)
+        self.nudge_notices(sends);
+        Ok((image, queued))
     }
 }
 

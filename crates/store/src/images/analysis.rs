@@ -5,6 +5,7 @@ use killick_model::digest::Digest;
 use super::AnalysisStatus;
 use crate::batch::batches;
 use crate::error::{During as _, StoreError};
+use crate::news::{Change, News};
 use crate::packages::{PackageIdentity, PackageName};
 use crate::sql::Pool;
 use crate::statements as sql;
@@ -87,9 +88,17 @@ impl Store {
                 }
                 sqlx::query(sql::FORGET_MATCHES).bind(account).bind(digest).execute(&mut *tx).await.during(DOING)?;
             }
-            state
+            let news = if id.is_some() && !again {
+                news_of_image!(self, tx, account, digest, now, |image, tags| Change::Analyzed { image, tags })
+            } else {
+                News::default()
+            };
+            let sends = tell_in!(tx, &news, now);
+            (state, sends)
         });
+        let (state, sends) = state;
         self.nudge_if_queued(&state);
+        self.nudge_notices(sends);
         Ok(())
     }
 
@@ -105,14 +114,22 @@ impl Store {
         now: i64,
     ) -> Result<Task> {
         const DOING: &str = "failing an analysis";
-        Ok(transaction!(self.pool, tx => {
+        let (task, sends) = transaction!(self.pool, tx => {
             let task: Option<Task> = sqlx::query_as(sql::FAIL).bind(lease.task).bind(&lease.token).bind(cause)
                 .bind(retry_after_micros.map(|pause| now.saturating_add(pause))).bind(now).fetch_optional(&mut *tx).await.during(DOING)?;
             let task = task.ok_or(StoreError::LeaseLost { task: lease.task })?;
             let status = if task.state == TaskState::Failed { AnalysisStatus::AnalysisFailed } else { AnalysisStatus::NotAnalyzed };
             sqlx::query(sql::FAIL_IMAGE).bind(account).bind(digest).bind(status.as_str()).bind(cause).bind(now)
                 .execute(&mut *tx).await.during(DOING)?;
-            task
-        }))
+            let news = if task.state == TaskState::Failed {
+                news_of_image!(self, tx, account, digest, now, |image, tags| Change::AnalysisFailed { image, tags, cause })
+            } else {
+                News::default()
+            };
+            let sends = tell_in!(tx, &news, now);
+            (task, sends)
+        });
+        self.nudge_notices(sends);
+        Ok(task)
     }
 }

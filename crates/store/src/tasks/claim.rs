@@ -5,6 +5,7 @@ use uuid::Uuid;
 use super::{Lease, Task, TaskState};
 use crate::error::During as _;
 use crate::images::AnalysisStatus;
+use crate::news::{Change, News};
 use crate::sql::Pool;
 use crate::statements as sql;
 use crate::{Result, Store};
@@ -73,14 +74,23 @@ impl Store {
     pub async fn give_up_vanished(&self, now: i64) -> Result<Vec<Task>> {
         const DOING: &str = "giving up tasks";
         self.requeue_vanished(now).await?;
-        Ok(transaction!(self.pool, tx => {
+        let (tasks, sends) = transaction!(self.pool, tx => {
             let tasks: Vec<Task> = sqlx::query_as(sql::GIVE_UP).bind(now).fetch_all(&mut *tx).await.during(DOING)?;
             for (task, image) in about_images(&tasks) {
                 sqlx::query(sql::FAIL_IMAGE).bind(&task.account).bind(image).bind(AnalysisStatus::AnalysisFailed.as_str())
                     .bind(vanished_cause(task)).bind(now).execute(&mut *tx).await.during(DOING)?;
             }
-            tasks
-        }))
+            let mut news = News::default();
+            for (task, digest) in about_images(&tasks) {
+                let cause = &vanished_cause(task);
+                let told = news_of_image!(self, tx, &task.account, digest, now, |image, tags| Change::AnalysisFailed { image, tags, cause });
+                news = news.and(told);
+            }
+            let sends = tell_in!(tx, &news, now);
+            (tasks, sends)
+        });
+        self.nudge_notices(sends);
+        Ok(tasks)
     }
 
     async fn requeue_vanished(&self, now: i64) -> Result<()> {

@@ -2,8 +2,10 @@
 
 use killick_store::StoreError;
 use killick_store::accounts::{AccountState, AccountType, UserType};
+use killick_store::events::EventFilter;
+use killick_store::news::{NewNotice, News};
 
-use super::{Opened, analyzed, image, task};
+use super::{Opened, analyzed, image, news, task};
 
 pub(crate) async fn accounts_change_state(Opened { store, .. }: &Opened) {
     let again = store.create_account("a", AccountType::User, None, 2).await;
@@ -21,13 +23,23 @@ pub(crate) async fn accounts_change_state(Opened { store, .. }: &Opened) {
 pub(crate) async fn a_removed_account_leaves_nothing(Opened { store, .. }: &Opened) {
     let digest = analyzed(store, &image("a", "one"), 1).await;
     let id = store.enqueue(&task("a", None), 5).await.unwrap();
-    store.add_event("a", "t", "info", "{}", 5).await.unwrap();
+    store
+        .tell(
+            &News {
+                notices: vec![NewNotice { key: None, ..news("a", "e", "k").notices.remove(0) }],
+                ..news("a", "e", "k")
+            },
+            5,
+        )
+        .await
+        .unwrap();
     store.put_policy("a", "p", "{}", "local", 5).await.unwrap();
     store.purge_account("a").await.unwrap();
     store.create_account("a", AccountType::Admin, Some("mail@example.org"), 6).await.unwrap();
     assert!(store.image("a", &digest).await.is_err());
     assert!(store.task("a", id).await.is_err());
-    assert_eq!(store.events("a", i64::MAX, 9).await.unwrap(), []);
+    assert_eq!(store.events("a", &EventFilter::default(), 9, 0).await.unwrap(), []);
+    assert_eq!(store.waiting_notices().await.unwrap(), 0);
     assert_eq!(store.policies("a").await.unwrap(), []);
     assert_eq!(store.subscriptions("a", None, None).await.unwrap(), []);
     assert_eq!(store.claim(&[], 10, 7).await.unwrap(), None);

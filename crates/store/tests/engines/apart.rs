@@ -7,14 +7,17 @@ use killick_model::digest::Digest;
 use killick_store::Store;
 use killick_store::accounts::UserType;
 use killick_store::evaluations::NewEvaluation;
+use killick_store::events::EventFilter;
 use killick_store::images::{Deletion, ImageFilter};
 use killick_store::knowledge::NewMatches;
 use killick_store::known_files::NewKnownPackage;
+use killick_store::news::News;
 use killick_store::registries::NewRegistry;
 use killick_store::subscriptions::subscription_id;
 use killick_store::tasks::NewTask;
+use killick_store::watches::NewWatchResult;
 
-use super::{Opened, analysis, analyzed, image, tag, task};
+use super::{Opened, analysis, analyzed, image, news, tag, task};
 
 const TAG: &str = "r.io/x:1";
 
@@ -26,6 +29,17 @@ fn registry() -> NewRegistry {
         username: "u".to_owned(),
         password: "secret".into(),
         verify: true,
+    }
+}
+
+fn seen_now(account: &str, subscription: &str) -> NewWatchResult {
+    NewWatchResult {
+        account: account.to_owned(),
+        subscription: subscription.to_owned(),
+        subject: String::new(),
+        before: None,
+        basis: "index".to_owned(),
+        result: None,
     }
 }
 
@@ -44,8 +58,13 @@ async fn all(store: &Store, digest: &str, task: i64) -> String {
             ),
             (store.matches("a", digest, &Digest::of(b"index")).await, store.first_detected("a", digest).await),
             (store.evaluations("a", digest, TAG, None).await, store.registries("a").await),
-            (store.subscriptions("a", None, None).await, store.events("a", i64::MAX, 99).await),
+            (store.subscriptions("a", None, None).await, store.events("a", &EventFilter::default(), 99, 0).await),
             (store.task("a", task).await, store.known_files("a", &["00".to_owned()]).await),
+            (
+                store.event("a", "e").await,
+                store.newest_evaluation("a", digest, TAG).await,
+                store.watch_result("a", &subscription_id("a", TAG, "analysis_update"), "").await,
+            ),
         )
     )
 }
@@ -71,7 +90,7 @@ pub(crate) async fn accounts_are_apart(Opened { store, .. }: &Opened) {
     store.activate_policy("a", "p", 5).await.unwrap();
     store.put_matches(&matches("a", "matches"), &seen, 5).await.unwrap();
     store.add_registry("a", &registry(), 5).await.unwrap();
-    store.add_event("a", "t", "info", "{}", 5).await.unwrap();
+    store.tell(&news("a", "e", TAG), 5).await.unwrap();
     let verdict = NewEvaluation {
         account: "a".to_owned(),
         digest: Digest::of(b"one"),
@@ -80,12 +99,15 @@ pub(crate) async fn accounts_are_apart(Opened { store, .. }: &Opened) {
         policy_digest: Digest::of(b"{}"),
         action: "stop".to_owned(),
         result: Digest::of(b"verdict"),
+        follows: None,
     };
     store.record_evaluation(&verdict, 5).await.unwrap();
     let known = NewKnownPackage { document: "curl".to_owned(), files: vec!["00".to_owned()] };
     store.learn_files("a", &[known], 99, 5).await.unwrap();
     let package = store.packages_of_image("a", digest).await.unwrap()[0].id;
     let subscription = subscription_id("a", TAG, "analysis_update");
+    assert!(store.put_watch_result(&seen_now("a", &subscription), &News::default(), 5).await.unwrap());
+    assert_eq!(store.claim_watches("analysis_update", 9, 99, 5).await.unwrap().len(), 1);
     let before = all(store, digest, waiting).await;
 
     // `b` reads.
@@ -109,7 +131,10 @@ pub(crate) async fn accounts_are_apart(Opened { store, .. }: &Opened) {
     assert_eq!(store.registries("b").await.unwrap(), []);
     assert!(store.subscription("b", &subscription).await.is_err());
     assert_eq!(store.subscriptions("b", None, None).await.unwrap(), []);
-    assert_eq!(store.events("b", i64::MAX, 99).await.unwrap(), []);
+    assert_eq!(store.events("b", &EventFilter::default(), 99, 0).await.unwrap(), []);
+    assert!(store.event("b", "e").await.is_err());
+    assert_eq!(store.newest_evaluation("b", digest, TAG).await.unwrap(), None);
+    assert_eq!(store.watch_result("b", &subscription, "").await.unwrap(), None);
     assert!(store.task("b", waiting).await.is_err());
     assert_eq!(store.known_files("b", &["00".to_owned()]).await.unwrap(), []);
 
@@ -127,7 +152,12 @@ pub(crate) async fn accounts_are_apart(Opened { store, .. }: &Opened) {
     assert!(store.record_evaluation(&verdict, 6).await.is_err());
     assert!(store.update_registry("b", &registry(), 6).await.is_err());
     assert!(store.delete_registry("b", "r.io").await.is_err());
-    assert!(store.set_subscription("b", &subscription, false, 6).await.is_err());
+    assert!(store.change_subscription("b", &subscription, Some(false), None, 6).await.is_err());
+    assert!(!store.replace_subscription_value("b", &subscription, None, "v", 6).await.unwrap());
+    assert!(!store.put_watch_result(&seen_now("b", &subscription), &News::default(), 6).await.unwrap());
+    store.hasten_watches("analysis_update", Some("b"), 6).await.unwrap();
+    assert!(store.delete_event("b", "e").await.is_err());
+    assert_eq!(store.delete_events("b", &EventFilter::default()).await.unwrap(), Vec::<String>::new());
     assert!(store.delete_subscription("b", &subscription).await.is_err());
     for end in ["finish", "fail"] {
         store.enqueue(&task("b", None), 6).await.unwrap();
@@ -146,7 +176,7 @@ pub(crate) async fn accounts_are_apart(Opened { store, .. }: &Opened) {
     store.put_policy("b", "p", "[]", "local", 9).await.unwrap();
     store.add_registry("b", &registry(), 9).await.unwrap();
     store.add_subscription("b", TAG, "repo_update", None, true, 9).await.unwrap();
-    store.add_event("b", "t", "info", "{}", 9).await.unwrap();
+    store.tell(&news("b", "f", TAG), 9).await.unwrap();
     let known = NewKnownPackage { document: "wget".to_owned(), files: vec!["00".to_owned()] };
     store.learn_files("b", &[known], 0, 9).await.unwrap();
     store.set_account_state("b", killick_store::accounts::AccountState::Disabled, 9).await.unwrap();

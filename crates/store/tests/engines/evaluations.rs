@@ -15,6 +15,7 @@ fn verdict(policy: &str, document: &str, action: &str) -> NewEvaluation {
         policy_digest: Digest::of(document.as_bytes()),
         action: action.to_owned(),
         result: Digest::of(format!("{policy} {document} {action}").as_bytes()),
+        follows: None,
     }
 }
 

@@ -13,6 +13,8 @@ mod images;
 mod killed;
 mod knowledge;
 mod known_files;
+mod news;
+mod notifications;
 mod packages;
 mod policies;
 mod previous;
@@ -20,12 +22,14 @@ mod registries;
 mod small;
 mod tags;
 mod tasks;
+mod watches;
 
 use std::collections::BTreeMap;
 
 use killick_model::digest::Digest;
 use killick_store::accounts::AccountType;
 use killick_store::images::{FinishedAnalysis, NewImage, TagName};
+use killick_store::news::{NewEvent, NewNotice, News};
 use killick_store::packages::{PackageIdentity, PackageName};
 use killick_store::tasks::NewTask;
 use killick_store::{Settings, Store};
@@ -96,10 +100,13 @@ on_both_engines! {
         packages_are_looked_up_by_name_and_carried_by_images;
     policies: one_policy_is_active, the_active_policy_stays;
     registries: passwords_are_sealed, another_secret_does_not_open, longest_registry_first;
-    small: settings_are_kept, events_page_backwards, subscriptions_switch, opening_again_finds_everything;
+    news: analyses_are_told, moves_of_tags_are_told, policies_are_told, verdicts_are_told_once;
+    notifications: only_who_subscribed_is_told, what_was_not_received_comes_again;
+    small: settings_are_kept, events_are_filtered, subscriptions_switch, opening_again_finds_everything;
     tags: a_tag_moves_there_and_back, a_tag_learned_late_keeps_order, tags_at_once_are_one;
     tasks: tasks_are_leased, keys_belong_to_an_account, a_key_is_free_again, completing_twice_is_once, claims_are_fair,
         kinds_are_chosen, priority_and_time_count, workers_never_share, ended_tasks_go, what_cannot_be_mended_fails_at_once;
+    watches: watches_are_claimed, what_was_seen_is_told_once;
 }
 
 fn task(account: &str, dedupe: Option<&str>) -> NewTask {
@@ -132,6 +139,29 @@ fn image(account: &str, name: &str) -> NewImage {
         autosubscribe: false,
         task: task(account, None),
     }
+}
+
+/// An event of that identity, and a notification for who subscribed to `policy_eval` of a key.
+fn news(account: &str, uuid: &str, key: &str) -> News {
+    let event = NewEvent {
+        uuid: uuid.to_owned(),
+        account: account.to_owned(),
+        kind: "user.image.analysis.completed".to_owned(),
+        level: "info".to_owned(),
+        service: "catalog".to_owned(),
+        host: "here".to_owned(),
+        resource_type: Some("image_tag".to_owned()),
+        resource: Some(key.to_owned()),
+        document: format!("{{\"n\":\"{uuid}\"}}"),
+    };
+    let notice = NewNotice {
+        uuid: uuid.to_owned(),
+        account: account.to_owned(),
+        kind: "policy_eval".to_owned(),
+        key: Some(key.to_owned()),
+        payload: "{}".to_owned(),
+    };
+    News { events: vec![event], notices: vec![notice] }
 }
 
 fn tag(tag: &str) -> TagName {

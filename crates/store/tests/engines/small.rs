@@ -1,9 +1,10 @@
 //! Settings, events, subscriptions, and opening a store again.
 
-use killick_store::Store;
+use killick_store::events::EventFilter;
 use killick_store::subscriptions::subscription_id;
+use killick_store::{Store, StoreError};
 
-use super::{Opened, analyzed, image};
+use super::{Opened, analyzed, image, news};
 
 pub(crate) async fn settings_are_kept(Opened { store, .. }: &Opened) {
     assert_eq!(store.setting("k").await.unwrap(), None);
@@ -14,29 +15,65 @@ pub(crate) async fn settings_are_kept(Opened { store, .. }: &Opened) {
     store.ping().await.unwrap();
 }
 
-pub(crate) async fn events_page_backwards(Opened { store, .. }: &Opened) {
-    for number in 0..5 {
-        let account = if number == 2 { "b" } else { "a" };
-        store.add_event(account, "user.image.analysis.completed", "info", &number.to_string(), number).await.unwrap();
+pub(crate) async fn events_are_filtered(Opened { store, .. }: &Opened) {
+    for number in 0..6 {
+        let mut news = news(if number == 2 { "b" } else { "a" }, &number.to_string(), "r.io/x:1");
+        let event = &mut news.events[0];
+        if number > 3 {
+            event.kind = "system.feeds.sync.feed_failed".to_owned();
+            (event.level, event.resource) = ("error".to_owned(), None);
+            (event.service, event.host) = ("policy_engine".to_owned(), "there".to_owned());
+        }
+        store.tell(&news, number).await.unwrap();
     }
-    let documents = |rows: &[killick_store::events::EventRow]| {
-        rows.iter().map(|row| row.document.clone()).collect::<Vec<_>>().join(" ")
+    let told = async |filter: EventFilter| {
+        let rows = store.events("a", &filter, 9, 0).await.unwrap();
+        rows.iter().map(|row| row.uuid.clone()).collect::<Vec<_>>().join(" ")
     };
-    let page = store.events("a", i64::MAX, 2).await.unwrap();
-    assert_eq!(documents(&page), "4 3");
-    let page = store.events("a", page[1].id, 9).await.unwrap();
-    assert_eq!(documents(&page), "1 0");
-    assert_eq!(store.delete_old_events(3).await.unwrap(), 3);
-    assert_eq!(documents(&store.events("a", i64::MAX, 9).await.unwrap()), "4 3");
+    let some = |text: &str| Some(text.to_owned());
+    let all = EventFilter::default;
+    assert_eq!(told(all()).await, "5 4 3 1 0");
+    for (filter, want) in [
+        (EventFilter { kind: some("user.image.analysis.completed"), ..all() }, "3 1 0"),
+        (EventFilter { kind: some("system.*"), ..all() }, "5 4"),
+        (EventFilter { kind: some("system.feeds.sync.feed*failed"), ..all() }, "5 4"),
+        (EventFilter { kind: some("system_feeds*"), ..all() }, ""),
+        (EventFilter { kind: some("system"), ..all() }, ""),
+        (EventFilter { level: some("info"), ..all() }, "3 1 0"),
+        (EventFilter { service: some("policy_engine"), ..all() }, "5 4"),
+        (EventFilter { host: some("here"), ..all() }, "3 1 0"),
+        (EventFilter { resource_type: some("image_tag"), ..all() }, "5 4 3 1 0"),
+        (EventFilter { resource: some("r.io/x:1"), ..all() }, "3 1 0"),
+        (EventFilter { since: Some(1), before: Some(5), ..all() }, "4 3"),
+    ] {
+        assert_eq!(told(filter.clone()).await, want, "{filter:?}");
+    }
+    let page = store.events("a", &all(), 2, 2).await.unwrap();
+    assert_eq!(page.iter().map(|row| row.uuid.as_str()).collect::<Vec<_>>(), ["3", "1"]);
+
+    assert_eq!(store.event("a", "3").await.unwrap().document, "{\"n\":\"3\"}");
+    store.delete_event("a", "3").await.unwrap();
+    assert!(store.event("a", "3").await.is_err() && store.delete_event("a", "3").await.is_err());
+    let errors = EventFilter { level: some("error"), before: Some(5), ..all() };
+    assert_eq!(store.delete_events("a", &errors).await.unwrap(), ["4"]);
+    assert_eq!(store.delete_old_events(1).await.unwrap(), 1);
+    assert_eq!(told(all()).await, "5 1");
 }
 
 pub(crate) async fn subscriptions_switch(Opened { store, .. }: &Opened) {
     let id = subscription_id("a", "r.io/x:1", "policy_eval");
     let row = store.add_subscription("a", "r.io/x:1", "policy_eval", None, false, 1).await.unwrap();
     assert_eq!((row.id.as_str(), row.active), (id.as_str(), false));
-    assert!(store.set_subscription("a", &id, true, 2).await.unwrap().active);
-    let again = store.add_subscription("a", "r.io/x:1", "policy_eval", Some("v"), false, 3).await.unwrap();
-    assert_eq!((again.active, again.value), (true, None));
+    assert!(store.change_subscription("a", &id, Some(true), None, 2).await.unwrap().active);
+    let again = store.add_subscription("a", "r.io/x:1", "policy_eval", Some("v"), false, 3).await;
+    assert!(matches!(again, Err(StoreError::AlreadyExists { .. })));
+    for (value, want) in [(Some(Some("v")), Some("v")), (None, Some("v")), (Some(None), None)] {
+        let changed = store.change_subscription("a", &id, None, value, 3).await.unwrap();
+        assert_eq!((changed.active, changed.value.as_deref()), (true, want));
+    }
+    for (before, kept) in [(Some("x"), false), (None, true), (None, false), (Some("w"), true)] {
+        assert_eq!(store.replace_subscription_value("a", &id, before, "w", 3).await.unwrap(), kept, "{before:?}");
+    }
     store.add_subscription("a", "r.io/x", "repo_update", Some("{}"), true, 4).await.unwrap();
     assert_eq!(store.subscriptions("a", None, None).await.unwrap().len(), 2);
     assert_eq!(store.subscriptions("a", Some("r.io/x"), None).await.unwrap().len(), 1);

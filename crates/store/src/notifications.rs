@@ -1,0 +1,80 @@
+//! The outbox: what is to be sent, until it was received. Written by [`crate::news`].
+//!
+//! Whoever sends one claims it for a while first; one whose sender vanished is due again. So it is sent at least once,
+//! always with the same identity.
+
+use std::sync::Arc;
+
+use tokio::sync::Notify;
+
+use crate::error::During as _;
+use crate::statements as sql;
+use crate::{Result, Store};
+
+row! {
+    /// A notification to send.
+    pub struct Notice {
+        /// Its number.
+        pub id: i64,
+        /// Unique; the receiver tells by it that it has it already.
+        pub uuid: String,
+        /// Whose.
+        pub account: String,
+        /// The e-mail address of the account.
+        pub email: Option<String>,
+        /// That of a subscription, or `event_log`.
+        pub r#type: String,
+        /// What is said, as JSON.
+        pub payload: String,
+        /// How often it was begun to be sent, this time included.
+        pub attempts: i64,
+        /// Until when it is claimed.
+        pub due_at: i64,
+        /// Since when.
+        pub created_at: i64,
+    }
+}
+
+impl Store {
+    /// Claims up to so many notifications that are due, those that wait longest first, until an instant.
+    pub async fn claim_notices(&self, limit: i64, until: i64, now: i64) -> Result<Vec<Notice>> {
+        const DOING: &str = "claiming notifications";
+        let due: Vec<Notice> =
+            read!(self.pool, db => sqlx::query_as(sql::DUE_NOTICES).bind(now).bind(limit).fetch_all(db).await)
+                .during(DOING)?;
+        let mut claimed = Vec::with_capacity(due.len());
+        for notice in due {
+            let rows = write!(self.pool, db => sqlx::query(sql::CLAIM_NOTICE).bind(notice.id).bind(notice.due_at).bind(until)
+                .execute(db).await.map(|done| done.rows_affected()));
+            // Another sender may have been faster.
+            if rows.during(DOING)? > 0 {
+                claimed.push(Notice { attempts: notice.attempts.saturating_add(1), due_at: until, ..notice });
+            }
+        }
+        Ok(claimed)
+    }
+
+    /// Removes a notification that was received, or given up. Whoever claimed it since keeps it.
+    pub async fn finish_notice(&self, notice: &Notice) -> Result<()> {
+        write!(self.pool, db => sqlx::query(sql::DELETE_NOTICE).bind(notice.id).bind(notice.due_at).execute(db).await.map(drop))
+            .during("removing a notification")
+    }
+
+    /// Leaves a notification until an instant. Whoever claimed it since keeps it.
+    pub async fn put_off_notice(&self, notice: &Notice, error: &str, until: i64) -> Result<()> {
+        write!(self.pool, db => sqlx::query(sql::PUT_OFF_NOTICE).bind(notice.id).bind(notice.due_at).bind(until).bind(error)
+            .execute(db).await.map(drop))
+        .during("putting a notification off")
+    }
+
+    /// How many notifications wait to be sent.
+    pub async fn waiting_notices(&self) -> Result<i64> {
+        read!(self.pool, db => sqlx::query_scalar(sql::WAITING_NOTICES).fetch_one(db).await)
+            .during("counting notifications")
+    }
+
+    /// Told when this process has written something to send; what others write is found by polling.
+    pub fn notice_nudge(&self) -> Arc<Notify> {
+        Arc::clone(&self.notices)
+    }
+}

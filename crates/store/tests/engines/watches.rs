@@ -1,0 +1,73 @@
+//! Whose turn it is to be watched.
+
+use killick_model::digest::Digest;
+use killick_store::accounts::AccountState;
+use killick_store::events::EventFilter;
+use killick_store::news::News;
+use killick_store::watches::NewWatchResult;
+
+use super::{Opened, news};
+
+pub(crate) async fn watches_are_claimed(Opened { store, .. }: &Opened) {
+    let mut ids = Vec::new();
+    for (account, key, kind, active) in [
+        ("a", "1", "tag_update", true),
+        ("a", "2", "tag_update", false),
+        ("b", "3", "tag_update", true),
+        ("a", "4", "vuln_update", true),
+    ] {
+        ids.push(store.add_subscription(account, key, kind, None, active, 1).await.unwrap().id);
+    }
+    let claim = async |until: i64, now: i64| {
+        let watches = store.claim_watches("tag_update", 9, until, now).await.unwrap();
+        watches.into_iter().map(|watch| watch.key).collect::<Vec<_>>()
+    };
+    let claimed = store.claim_watches("tag_update", 9, 20, 10).await.unwrap();
+    assert_eq!(claimed.iter().map(|watch| watch.key.as_str()).collect::<Vec<_>>(), ["1", "3"]);
+    assert_eq!(claim(20, 11).await, Vec::<String>::new());
+    store.finish_watch(&claimed[0], "seen", 0, 100).await.unwrap();
+    // The watcher of the other one vanished.
+    assert_eq!(claim(30, 20).await, ["3"]);
+    store.finish_watch(&claimed[1], "late", 0, 500).await.unwrap();
+    store.set_account_state("b", AccountState::Disabled, 21).await.unwrap();
+    let again = store.claim_watches("tag_update", 9, 120, 100).await.unwrap();
+    assert_eq!(
+        again.iter().map(|watch| (watch.key.as_str(), watch.state.as_str())).collect::<Vec<_>>(),
+        [("1", "seen")]
+    );
+    // Hastened while it is watched: it is due again at once.
+    store.hasten_watches("tag_update", Some("a"), 101).await.unwrap();
+    store.finish_watch(&again[0], "seen", 3, 900).await.unwrap();
+    let hastened = store.claim_watches("tag_update", 9, 130, 101).await.unwrap();
+    assert_eq!(hastened.iter().map(|watch| watch.failures).collect::<Vec<_>>(), [3]);
+    store.change_subscription("a", &ids[0], Some(false), None, 102).await.unwrap();
+    assert_eq!(claim(2000, 1000).await, Vec::<String>::new());
+    store.delete_subscription("a", &ids[0]).await.unwrap();
+    store.finish_watch(&hastened[0], "gone", 0, 900).await.unwrap();
+}
+
+pub(crate) async fn what_was_seen_is_told_once(Opened { store, .. }: &Opened) {
+    let id = store.add_subscription("a", "r.io/x:1", "policy_eval", None, true, 1).await.unwrap().id;
+    let seen = |before: Option<&str>, basis: &str| NewWatchResult {
+        account: "a".to_owned(),
+        subscription: id.clone(),
+        subject: "sha256:1".to_owned(),
+        before: before.map(str::to_owned),
+        basis: basis.to_owned(),
+        result: Some(Digest::of(basis.as_bytes())),
+    };
+    let none = News::default();
+    assert!(store.put_watch_result(&seen(None, "1"), &none, 2).await.unwrap());
+    // Two saw the next at the same time: the second finds that it was told.
+    let next = seen(Some("1"), "2");
+    assert!(store.put_watch_result(&next, &news("a", "one", "r.io/x:1"), 3).await.unwrap());
+    assert!(!store.put_watch_result(&next, &news("a", "two", "r.io/x:1"), 3).await.unwrap());
+    assert!(!store.put_watch_result(&seen(None, "3"), &news("a", "three", "r.io/x:1"), 3).await.unwrap());
+    assert_eq!(store.events("a", &EventFilter::default(), 9, 0).await.unwrap().len(), 1);
+    assert_eq!(store.waiting_notices().await.unwrap(), 1);
+    let result = store.watch_result("a", &id, "sha256:1").await.unwrap().unwrap();
+    assert_eq!((result.basis.as_str(), result.result), ("2", Some(Digest::of(b"2"))));
+    store.delete_subscription("a", &id).await.unwrap();
+    assert_eq!(store.watch_result("a", &id, "sha256:1").await.unwrap(), None);
+    assert!(!store.put_watch_result(&seen(None, "4"), &none, 4).await.unwrap());
+}
