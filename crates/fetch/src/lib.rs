@@ -29,6 +29,7 @@ pub mod publication;
 pub mod registry;
 pub mod source;
 pub mod stage;
+pub mod webhook;
 
 pub use archive::ArchiveError;
 pub use cloud::Cloud;

@@ -1,6 +1,6 @@
 //! Registries, by the OCI distribution specification and Docker's token protocol.
 //!
-//! Four requests to read, and two to publish an index of advisories, made by our own client on [`crate::http`]: `oci-client` 0.18 reads manifests and token
+//! Five requests to read, and two to publish an index of advisories, made by our own client on [`crate::http`]: `oci-client` 0.18 reads manifests and token
 //! answers into memory without a bound, retries and resumes nothing, drops the headers of refusals (`Retry-After`) and
 //! decides by itself where redirects and credentials go.
 
@@ -17,6 +17,7 @@ mod push;
 mod rate;
 mod referrers;
 mod staging;
+mod tags;
 pub mod timer;
 mod upstreams;
 mod watch;
@@ -35,6 +36,7 @@ pub(crate) use download::begin as range_begin;
 pub use error::RegistryError;
 pub use rate::RateLimit;
 pub(crate) use staging::{stage, stage_several};
+pub use tags::list_tags;
 pub use watch::{Polled, TagState, poll};
 
 use crate::cloud::Cloud;

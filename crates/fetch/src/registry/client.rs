@@ -240,14 +240,14 @@ impl Client {
         self.document(&ask, &what).await
     }
 
-    /// The next page of what refers to `digest`, if it is the registry's.
-    pub(super) fn next_referrers(&self, digest: &Digest, target: &str) -> Option<Url> {
-        let first = self.base.join(&format!("v2/{}/referrers/{digest}", self.repository)).ok()?;
+    /// The next page of the list at `path`, if it is the registry's.
+    pub(super) fn next_page(&self, path: &str, target: &str) -> Option<Url> {
+        let first = self.base.join(&format!("v2/{}/{path}", self.repository)).ok()?;
         let url = first.join(target).ok()?;
         (address::is_same_origin(&url, &self.base) && url.path().starts_with("/v2/")).then_some(url)
     }
 
-    async fn document(&self, ask: &Ask<'_>, what: &str) -> Result<(Answer, HeaderMap), RegistryError> {
+    pub(super) async fn document(&self, ask: &Ask<'_>, what: &str) -> Result<(Answer, HeaderMap), RegistryError> {
         self.repeatedly(what, || async {
             let exchange = async {
                 let response = self.send(ask, what).await?;

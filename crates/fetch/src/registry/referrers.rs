@@ -59,7 +59,7 @@ pub(super) async fn list(client: &Client, digest: &Digest) -> Result<Listing, St
             return Ok(listing);
         }
         let Some(target) = next_page(&headers) else { return Ok(listing) };
-        page = client.next_referrers(digest, target);
+        page = client.next_page(&format!("referrers/{digest}"), target);
         if page.is_none() {
             listing.doubt = Some("the list goes on at an address that is not the registry's");
             return Ok(listing);
@@ -70,7 +70,7 @@ pub(super) async fn list(client: &Client, digest: &Digest) -> Result<Listing, St
 }
 
 /// What `Link` (RFC 8288) calls the next page.
-fn next_page(headers: &HeaderMap) -> Option<&str> {
+pub(super) fn next_page(headers: &HeaderMap) -> Option<&str> {
     let links = headers.get_all(LINK).iter().filter_map(|value| value.to_str().ok());
     links.flat_map(|value| value.split(',')).find_map(|link| {
         let (target, parameters) = link.trim().strip_prefix('<')?.split_once('>')?;

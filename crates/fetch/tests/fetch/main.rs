@@ -15,6 +15,8 @@ mod made_images;
 mod parts;
 mod publication;
 mod registry;
+mod tags;
 mod tls;
 mod upstreams;
 mod watch;
+mod webhook;
