@@ -3,12 +3,14 @@
 use std::cell::OnceCell;
 use std::collections::BTreeSet;
 
+use jiff::Timestamp;
 use killick_model::evaluation::EvaluationProblem;
 use killick_model::file::FileEntry;
 use killick_model::inspection::RetrievedFile;
 use killick_model::package::Package;
 use md5::{Digest as _, Md5};
 
+use crate::base::Base;
 use crate::dockerfile::Instructions;
 use crate::evaluate::Compatibility;
 use crate::evidence::{Dockerfile, DockerfileMode, Evidence};
@@ -69,6 +71,12 @@ impl Check<'_, '_> {
         self.found.push(Found { trigger_id, aliases, message, remedy });
     }
 
+    /// Whole days from an instant to the one that the evaluation speaks for; none if it is of the future.
+    pub(crate) fn days_since(&self, then: Timestamp) -> u64 {
+        const DAY: u64 = 86_400;
+        u64::try_from(self.evidence.now.as_second().saturating_sub(then.as_second())).unwrap_or(0) / DAY
+    }
+
     /// Whether to do the right thing where the original has a defect. Ask only where it makes a difference.
     pub(crate) fn repair(&mut self, quirk: &'static str) -> bool {
         if self.compatibility == Compatibility::Engine11 {
@@ -122,6 +130,7 @@ pub(crate) struct Shared<'e> {
     files: OnceCell<Vec<&'e FileEntry>>,
     repaired_dockerfile: OnceCell<Instructions>,
     original_dockerfile: OnceCell<Instructions>,
+    base: OnceCell<Base>,
 }
 
 impl<'e> Shared<'e> {
@@ -134,6 +143,7 @@ impl<'e> Shared<'e> {
             files: OnceCell::new(),
             repaired_dockerfile: OnceCell::new(),
             original_dockerfile: OnceCell::new(),
+            base: OnceCell::new(),
         }
     }
 
@@ -201,6 +211,15 @@ impl<'e> Shared<'e> {
     /// Where the Dockerfile comes from.
     pub(crate) fn dockerfile_mode(&self) -> DockerfileMode {
         self.evidence.dockerfile.map_or(DockerfileMode::Guessed, |dockerfile| dockerfile.mode)
+    }
+
+    /// What the image is built on.
+    pub(crate) fn base(&self) -> &Base {
+        self.base.get_or_init(|| {
+            let supplied = self.dockerfile_mode() == DockerfileMode::Actual;
+            let dockerfile = supplied.then(|| self.dockerfile(Compatibility::Repaired));
+            Base::of(dockerfile, &self.evidence.analysis.config)
+        })
     }
 
     /// The instructions of the Dockerfile, read as the original reads them or as Docker does.

@@ -70,6 +70,11 @@ impl Instructions {
         self.0.is_empty()
     }
 
+    /// Keywords and whole lines, in order.
+    pub(crate) fn lines(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(keyword, line)| (keyword.as_str(), line.as_str()))
+    }
+
     /// Whole lines of one keyword, in order.
     pub(crate) fn of<'a>(&'a self, keyword: &'a str) -> impl Iterator<Item = &'a str> {
         self.0.iter().filter(move |(known, _)| known == keyword).map(|(_, line)| line.as_str())

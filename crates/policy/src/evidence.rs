@@ -24,6 +24,8 @@ pub struct Evidence<'a> {
     pub image_size_bytes: Option<u64>,
     /// The feeds there are, and how fresh.
     pub feeds: &'a [FeedGroup],
+    /// The sources that judged packages of this image, and how new what they know is.
+    pub sources: &'a [JudgingSource],
     /// What of the image is past the end of its support.
     pub unsupported: &'a [Unsupported],
     /// What the npm registry says of packages, if that is known.
@@ -47,6 +49,7 @@ impl<'a> Evidence<'a> {
             dockerfile: None,
             image_size_bytes: None,
             feeds: &[],
+            sources: &[],
             unsupported: &[],
             npm_feed: None,
             gem_feed: None,
@@ -101,6 +104,17 @@ pub struct FeedGroup {
     pub records: u64,
     /// When it was last brought up to date.
     pub last_sync: Option<Timestamp>,
+}
+
+/// A source of vulnerability data that speaks of packages of the image.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JudgingSource {
+    /// Who provides it, such as `debian` or `osv`.
+    pub provider: String,
+    /// What of it, such as `debian:12` or `npm`.
+    pub namespace: String,
+    /// The newest date in its data, else when they were read; `None` where nobody knows.
+    pub newest_data: Option<Timestamp>,
 }
 
 /// What a registry of packages says of the names it knows; only those of the image are needed.

@@ -9,10 +9,14 @@ use crate::check::{Check, TriggerError};
 use crate::params::Parameter;
 
 mod always;
+mod attachments;
+mod base_image;
 mod completeness;
 mod dockerfile;
 mod eol;
 pub(crate) mod files;
+mod knowledge;
+mod layers;
 mod licenses;
 mod lifecycle;
 mod malware;
@@ -23,8 +27,10 @@ pub(crate) mod passwd_file;
 mod published;
 mod retrieved_files;
 mod ruby_gems;
+mod sbom;
 mod secret_scans;
 mod threats;
+mod vex;
 mod vulnerabilities;
 
 /// Every gate, in the order the policy specification shows them: the original's, then ours, then what it retired.
@@ -45,6 +51,12 @@ pub const GATES: &[&Gate] = &[
     &threats::GATE,
     &lifecycle::GATE,
     &completeness::GATE,
+    &knowledge::GATE,
+    &vex::GATE,
+    &attachments::GATE,
+    &base_image::GATE,
+    &layers::GATE,
+    &sbom::GATE,
     &eol::SUIDDIFF,
     &eol::IMAGECHECK,
     &eol::PKGDIFF,
@@ -207,7 +219,18 @@ mod tests {
                 let params: BTreeSet<_> = trigger.params.iter().map(|param| param.name).collect();
                 assert_eq!(params.len(), trigger.params.len(), "{}.{}", gate.name, trigger.name);
             }
-            let is_ours = ["threats", "lifecycle", "completeness"].contains(&gate.name);
+            let ours = [
+                "threats",
+                "lifecycle",
+                "completeness",
+                "knowledge",
+                "vex",
+                "attachments",
+                "base_image",
+                "layers",
+                "sbom",
+            ];
+            let is_ours = ours.contains(&gate.name);
             assert_ne!(NAMES_IN_ERRORS.contains(&gate.name), is_ours, "{}", gate.name);
         }
     }

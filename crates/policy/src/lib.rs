@@ -8,7 +8,9 @@
 //! changed carries a warning that names it; [`Compatibility::Engine11`] asks for the original's outcome.
 
 mod allowlist;
+mod base;
 mod bundle;
+mod certificate;
 mod check;
 mod dockerfile;
 mod evaluate;
@@ -28,7 +30,7 @@ pub mod v1;
 
 pub use bundle::{Bundle, BundleError, default_bundle};
 pub use evaluate::{Compatibility, CompatibilityError, Options, evaluate};
-pub use evidence::{Dockerfile, DockerfileMode, Evidence, FeedGroup, PackageFeed, PublishedPackage};
+pub use evidence::{Dockerfile, DockerfileMode, Evidence, FeedGroup, JudgingSource, PackageFeed, PublishedPackage};
 pub use gates::spec;
 pub use needs::Needs;
 pub use problem::{BundleProblem, Layer, ProblemSeverity};

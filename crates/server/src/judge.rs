@@ -12,11 +12,13 @@ use jiff::Timestamp;
 use killick_model::analysis::Analysis;
 use killick_model::evaluation::Evaluation;
 use killick_model::matching::{Match, Matches};
-use killick_policy::{Bundle, Dockerfile, DockerfileMode, Evidence, FeedGroup, Options, ProblemSeverity};
+use killick_policy::{
+    Bundle, Dockerfile, DockerfileMode, Evidence, FeedGroup, JudgingSource, Options, ProblemSeverity,
+};
 use killick_report::content::{ContentType, Subject};
 use killick_report::vulnerabilities::{Kind, WontFix, records as vulnerability_records};
 use killick_vulns::lifecycle::unsupported;
-use killick_vulns::{MatchOptions, match_packages};
+use killick_vulns::{Index, MatchOptions, SourceStatus, match_packages, sources};
 use serde_json::Value;
 
 use crate::api::error::ApiError;
@@ -122,8 +124,11 @@ pub(crate) async fn evaluate(
             None => Ok(Vec::new()),
         };
         let unsupported = unsupported.map_err(|error| ApiError::internal(&error))?;
+        let sources = knowledge.as_ref().map(|knowledge| judging_sources(&knowledge.index, &analysis));
+        let sources = sources.unwrap_or_default();
         let mut evidence = Evidence::new(&analysis, &matches, now);
         (evidence.feeds, evidence.first_seen, evidence.unsupported) = (&feeds, &first_seen, &unsupported);
+        evidence.sources = &sources;
         judge(&image_copy, evidence, &bundle, &tag_text, options)
     })
     .await?;
@@ -153,6 +158,17 @@ fn feeds(app: &App) -> Vec<FeedGroup> {
     sources
         .map(|source| FeedGroup { namespace: source.namespace, records: source.advisories, last_sync: built })
         .collect()
+}
+
+/// The sources that speak of packages of the image, as policies see them.
+fn judging_sources(index: &Index, analysis: &Analysis) -> Vec<JudgingSource> {
+    let built = index.manifest().built.timestamp();
+    let source = |source: SourceStatus| JudgingSource {
+        provider: source.provider,
+        namespace: source.namespace,
+        newest_data: source.data_instant.or(built),
+    };
+    sources(index, analysis.into()).into_iter().map(source).collect()
 }
 
 /// Vulnerability and package of each match, as first sights are kept.

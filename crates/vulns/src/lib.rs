@@ -15,6 +15,7 @@ pub use self::lookup::{Affected, Told, look_up, packages_of};
 pub use self::matching::{CpeUse, MatchOptions, Subject, Suppressions, match_packages};
 pub use self::providers::{PROVIDERS, Provider};
 pub use self::scores::{SEVERITY_ORDER, SeverityOrder};
+pub use self::sources::sources;
 pub use self::status::{SourceStatus, Status, status};
 
 mod build;
@@ -31,6 +32,7 @@ pub mod publication;
 mod purl;
 pub mod risk;
 mod scores;
+mod sources;
 mod starter;
 mod status;
 pub mod vex;

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use killick_model::advisory::{Instant, License};
 use serde::Serialize;
 
-use crate::index::{Coverage, Index};
+use crate::index::{Coverage, Index, Segment};
 
 /// The state of an index.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -55,23 +55,7 @@ pub struct SourceStatus {
 /// The state of `index` as of `now`. Reads no more than was read when it was opened.
 pub fn status(index: &Index, now: Timestamp) -> Status {
     let manifest = index.manifest();
-    let sources: Vec<SourceStatus> = manifest
-        .segments
-        .iter()
-        .map(|segment| SourceStatus {
-            provider: segment.provider.clone(),
-            namespace: segment.namespace.clone(),
-            digest: hex::encode(segment.digest),
-            coverage: segment.coverage,
-            license: segment.license,
-            attribution: segment.attribution.clone(),
-            data_instant: segment.data_instant.and_then(Instant::timestamp),
-            advisories: segment.advisories,
-            statements: segment.statements,
-            skipped: segment.skipped,
-            size_bytes: segment.blocks_bytes.saturating_add(segment.directory_bytes),
-        })
-        .collect();
+    let sources: Vec<SourceStatus> = manifest.segments.iter().map(source).collect();
     let newest_data = sources.iter().filter_map(|source| source.data_instant).max();
     Status {
         index: index.name().to_owned(),
@@ -82,5 +66,22 @@ pub fn status(index: &Index, now: Timestamp) -> Status {
         advisories: sources.iter().map(|source| source.advisories).fold(0, u64::saturating_add),
         statements: sources.iter().map(|source| source.statements).fold(0, u64::saturating_add),
         sources,
+    }
+}
+
+/// The state of one segment of an index.
+pub(crate) fn source(segment: &Segment) -> SourceStatus {
+    SourceStatus {
+        provider: segment.provider.clone(),
+        namespace: segment.namespace.clone(),
+        digest: hex::encode(segment.digest),
+        coverage: segment.coverage,
+        license: segment.license,
+        attribution: segment.attribution.clone(),
+        data_instant: segment.data_instant.and_then(Instant::timestamp),
+        advisories: segment.advisories,
+        statements: segment.statements,
+        skipped: segment.skipped,
+        size_bytes: segment.blocks_bytes.saturating_add(segment.directory_bytes),
     }
 }

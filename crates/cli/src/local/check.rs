@@ -105,8 +105,10 @@ impl Judgement {
             let unsupported =
                 killick_vulns::lifecycle::unsupported(&index, Subject::from(&analysis), now.into()).map_err(hinted)?;
             let evaluation = bundle.as_ref().map(|bundle| {
+                let sources = knowledge::judging_sources(&index, &analysis);
                 let evidence = Evidence {
                     feeds: &feeds,
+                    sources: &sources,
                     unsupported: &unsupported,
                     image_size_bytes: Some(analysis.size_bytes()),
                     declared_packages: is_folder(&image.source),

@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use clap::Args;
 use etcetera::BaseStrategy as _;
-use killick_policy::FeedGroup;
+use killick_model::analysis::Analysis;
+use killick_policy::{FeedGroup, JudgingSource};
 use killick_report::formats::{DataSource, Knowledge};
-use killick_vulns::{Index, Status};
+use killick_vulns::{Index, SourceStatus, Status};
 
 use crate::report_error::hinted;
 
@@ -50,6 +51,17 @@ pub(super) fn feed_groups(status: &Status) -> Vec<FeedGroup> {
     let group =
         |namespace: &String, records| FeedGroup { namespace: namespace.clone(), records, last_sync: status.built };
     status.sources.iter().map(|source| group(&source.namespace, source.advisories)).collect()
+}
+
+/// The sources that speak of packages of the image, as policies see them.
+pub(super) fn judging_sources(index: &Index, analysis: &Analysis) -> Vec<JudgingSource> {
+    let built = index.manifest().built.timestamp();
+    let source = |source: SourceStatus| JudgingSource {
+        provider: source.provider,
+        namespace: source.namespace,
+        newest_data: source.data_instant.or(built),
+    };
+    killick_vulns::sources(index, analysis.into()).into_iter().map(source).collect()
 }
 
 /// The index as reports tell of it.

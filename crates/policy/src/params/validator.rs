@@ -16,6 +16,8 @@ pub enum Validator {
     OneOf(&'static [&'static str]),
     /// Texts with commas between.
     List,
+    /// Some of these, with commas between.
+    SomeOf(&'static [&'static str]),
     /// Whole numbers with commas between.
     Numbers,
     /// A whole number.
@@ -54,7 +56,7 @@ impl Validator {
             Self::Text => "type",
             Self::Boolean => "BooleanString",
             Self::OneOf(_) => "EnumString",
-            Self::List => "CommaDelimitedStringList",
+            Self::List | Self::SomeOf(_) => "CommaDelimitedStringList",
             Self::Numbers => "CommaDelimitedStringOfNumbers",
             Self::Integer => "IntegerString",
             Self::Float => "FloatString",
@@ -78,6 +80,7 @@ impl Validator {
             Self::Boolean => "`true` or `false`, in any case".to_owned(),
             Self::OneOf(words) => format!("one of {}", words.join(", ")),
             Self::List => "texts separated by commas".to_owned(),
+            Self::SomeOf(words) => format!("some of {}, separated by commas", words.join(", ")),
             Self::Numbers => "whole numbers separated by commas".to_owned(),
             Self::Integer => "a whole number".to_owned(),
             Self::Float => "a number such as 7.5".to_owned(),
@@ -94,6 +97,7 @@ impl Validator {
             Self::Boolean => json!({"type": "string", "enum": ["true", "false"]}),
             Self::OneOf(words) => json!({"type": "string", "enum": words}),
             Self::List => pattern(LIST_PATTERN),
+            Self::SomeOf(words) => pattern(&some_of(words)),
             Self::Numbers => pattern(NUMBERS_PATTERN),
             Self::Integer => pattern(INTEGER_PATTERN),
             Self::Float => pattern(FLOAT_PATTERN),
@@ -146,6 +150,13 @@ impl Validator {
                 }
                 Ok(Bound::List(text.split(',').map(|item| item.trim().to_owned()).collect()))
             }
+            Self::SomeOf(words) => {
+                let items: Vec<_> = text.split(',').map(str::trim).collect();
+                if !items.iter().all(|item| words.contains(item)) {
+                    return Err(mismatch(&some_of(words)));
+                }
+                Ok(Bound::List(items.into_iter().map(str::to_owned).collect()))
+            }
             Self::Numbers => {
                 let numbers: Option<Vec<_>> = text.split(',').map(|item| number(item.trim())).collect();
                 numbers.map(Bound::List).ok_or_else(|| mismatch(NUMBERS_PATTERN))
@@ -159,6 +170,12 @@ impl Validator {
             Self::Size => size(text).map(Bound::Integer).ok_or_else(|| mismatch(SIZE_PATTERN)),
         }
     }
+}
+
+/// The pattern of a list of these words, which are plain.
+fn some_of(words: &[&str]) -> String {
+    let word = words.join("|");
+    format!(r"^\s*({word})\s*(,\s*({word})\s*)*$")
 }
 
 /// `allowlist` and `denylist` are understood where the contract says `whitelist` and `blacklist`.

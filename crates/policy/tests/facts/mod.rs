@@ -5,7 +5,7 @@ use killick_model::analysis::Analysis;
 use killick_model::inspection::RetrievedFile;
 use killick_model::lifecycle::Unsupported;
 use killick_model::matching::Matches;
-use killick_policy::{Dockerfile, DockerfileMode, Evidence, FeedGroup, PackageFeed, PublishedPackage};
+use killick_policy::{Dockerfile, DockerfileMode, Evidence, FeedGroup, JudgingSource, PackageFeed, PublishedPackage};
 use serde_json::{Map, Value, json};
 
 /// The evidence of one case, owned.
@@ -16,6 +16,7 @@ pub(crate) struct Facts {
     dockerfile: Option<(String, DockerfileMode)>,
     size: Option<u64>,
     feeds: Vec<FeedGroup>,
+    sources: Vec<JudgingSource>,
     unsupported: Vec<Unsupported>,
     npm_feed: Option<PackageFeed>,
     gem_feed: Option<PackageFeed>,
@@ -34,9 +35,11 @@ impl Facts {
             &facts["distribution"],
             &json!({"id": "debian", "version": "10", "codename": null, "like": [], "pretty_name": null}),
         );
-        let layers: Vec<_> = (0..facts["layers"].as_u64().unwrap_or(1))
-            .map(|_| json!({"diff_id": DIGEST, "digest": DIGEST, "media_type": "tar", "size": 1}))
-            .collect();
+        let layer = json!({"diff_id": DIGEST, "digest": DIGEST, "media_type": "tar", "size": 1});
+        let layers = match &facts["layers"] {
+            Value::Array(_) => each(&facts["layers"], &layer),
+            number => vec![layer; usize::try_from(number.as_u64().unwrap_or(1)).expect("a few layers")],
+        };
         let packages = each(
             &facts["packages"],
             &json!({
@@ -77,6 +80,13 @@ impl Facts {
             "distribution": if facts["distribution"] == json!(false) { Value::Null } else { distribution },
             "packages": packages,
             "files": files,
+            "attachments": each(&facts["attachments"], &attachment())
+                .into_iter()
+                .map(|mut attachment| {
+                    attachment["documents"] = each(&attachment["documents"], &document()).into();
+                    attachment
+                })
+                .collect::<Vec<_>>(),
             "problems": facts.get("problems").cloned().unwrap_or_else(|| json!([])),
         });
         let listed: Vec<Value> = facts["matches"].as_array().cloned().unwrap_or_default();
@@ -97,7 +107,7 @@ impl Facts {
         Self {
             analysis,
             matches: serde_json::from_value(
-                json!({"matches": matches, "problems": facts.get("match_problems").unwrap_or(&json!([]))}),
+                json!({"matches": matches, "suppressed": suppressed(&facts["suppressed"]), "problems": facts.get("match_problems").unwrap_or(&json!([]))}),
             )
             .expect("facts of matches"),
             first_seen: listed.iter().map(|found| instant(&found["first_seen"])).collect(),
@@ -111,6 +121,7 @@ impl Facts {
             }),
             size: facts["size"].as_u64(),
             feeds: facts["feeds"].as_object().map(feeds).unwrap_or_default(),
+            sources: facts["sources"].as_object().map(sources).unwrap_or_default(),
             unsupported: each(&facts["unsupported"], &json!({"support": "ended"}))
                 .into_iter()
                 .map(|found| serde_json::from_value(found).expect("what is not supported"))
@@ -128,6 +139,7 @@ impl Facts {
             dockerfile: self.dockerfile.as_ref().map(|(text, mode)| Dockerfile { text, mode: *mode }),
             image_size_bytes: self.size,
             feeds: &self.feeds,
+            sources: &self.sources,
             unsupported: &self.unsupported,
             npm_feed: self.npm_feed.as_ref(),
             gem_feed: self.gem_feed.as_ref(),
@@ -144,6 +156,47 @@ fn feeds(feeds: &Map<String, Value>) -> Vec<FeedGroup> {
             records: 1,
             last_sync: synced.as_str().map(|text| text.parse().expect("an instant")),
         })
+        .collect()
+}
+
+/// Newest date by `PROVIDER/NAMESPACE`.
+fn sources(sources: &Map<String, Value>) -> Vec<JudgingSource> {
+    let source = |(name, newest): (&String, &Value)| {
+        let (provider, namespace) = name.split_once('/').expect("provider and namespace");
+        JudgingSource {
+            provider: provider.to_owned(),
+            namespace: namespace.to_owned(),
+            newest_data: newest.as_str().map(|text| text.parse().expect("an instant")),
+        }
+    };
+    sources.iter().map(source).collect()
+}
+
+fn attachment() -> Value {
+    json!({"origin": "referrers", "about": DIGEST, "digest": DIGEST, "media_type": "m", "size": 1})
+}
+
+fn document() -> Value {
+    json!({"kind": "other", "subject": "image", "media_type": "m", "digest": DIGEST, "size": 1})
+}
+
+fn claim(given: &Value) -> Value {
+    with(
+        given,
+        &json!({
+            "product": "p", "issuer": "Example Inc", "document": "d", "digest": DIGEST, "origin": "user", "trusted": true
+        }),
+    )
+}
+
+fn suppressed(given: &Value) -> Value {
+    let one = |mut found: Value| {
+        found["claim"] = claim(&found["claim"]);
+        found
+    };
+    each(given, &json!({"package": 0, "reason": "vex", "evidence": statement(&json!({}))}))
+        .into_iter()
+        .map(one)
         .collect()
 }
 
@@ -168,12 +221,16 @@ fn secrets(found: &Value) -> Value {
     json!({"findings": findings.collect::<Vec<_>>(), "patterns": with(&found["patterns"], &json!({}))})
 }
 
+fn statement(given: &Value) -> Value {
+    json!({
+        "provider": "test", "namespace": given["namespace"].as_str().unwrap_or("debian:10"), "advisory": "x",
+        "matched_name": "x", "compared_version": "1", "scheme": "dpkg", "affected": "*", "confidence": "exact",
+        "severity": "unknown", "published": given["published"],
+    })
+}
+
 fn one_match(given: &Value) -> Value {
-    let namespace = given["namespace"].as_str().unwrap_or("debian:10");
-    let evidence = json!({
-        "provider": "test", "namespace": namespace, "advisory": "x", "matched_name": "x", "compared_version": "1",
-        "scheme": "dpkg", "affected": "*", "confidence": "exact", "severity": "unknown"
-    });
+    let evidence = statement(given);
     let mut found = with(
         given,
         &json!({
@@ -189,6 +246,7 @@ fn one_match(given: &Value) -> Value {
     if found.get("url").is_none() {
         found["url"] = format!("https://x/{}", given["vulnerability"].as_str().unwrap_or_default()).into();
     }
+    found["claims"] = given["claims"].as_array().into_iter().flatten().map(claim).collect();
     let ratings = given["cvss"].as_array().cloned().unwrap_or_default();
     found["cvss"] = ratings
         .iter()

@@ -179,10 +179,15 @@ fn report(check: &mut Check<'_, '_>, candidate: &Candidate<'_>, nvd: &str, vendo
 
 /// The id of a finding about the vulnerability of a package, and those by its other names.
 pub(in crate::gates) fn trigger_ids(found: &Match, package: &Package, is_os: bool) -> (String, Vec<String>) {
-    let part = id_part(package, is_os, &v1::package_path(package));
+    let part = package_part(package, is_os);
     let id = found.anchore_id(package);
     let names = std::iter::once(&found.vulnerability).chain(&found.aliases).filter(|name| *name != id);
     (format!("{id}+{part}"), names.map(|name| format!("{name}+{part}")).collect())
+}
+
+/// What ids of findings about vulnerabilities name beside the vulnerability.
+pub(in crate::gates) fn package_part(package: &Package, is_os: bool) -> String {
+    id_part(package, is_os, &v1::package_path(package))
 }
 
 fn bracketed(label: &str, text: &str) -> String {
