@@ -5,6 +5,10 @@ use std::fmt;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::matching::FixState;
+use crate::package::PackageKind;
+use crate::severity::Severity;
+
 /// What a policy wants done. In order: the lowest wins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -75,6 +79,9 @@ pub struct Evaluation {
     pub policy_action: Action,
     /// What triggers reported, in rule order.
     pub findings: Vec<Finding>,
+    /// The exceptions that speak of findings of this image, in the order in which they were given.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub exceptions: Vec<ExceptionUse>,
     /// What went wrong with the bundle or in a trigger.
     pub problems: Vec<EvaluationProblem>,
     /// The instant the evaluation speaks for.
@@ -99,11 +106,17 @@ pub struct Finding {
     pub trigger: String,
     /// What was found.
     pub message: String,
-    /// What the rule wants; [`Action::Go`] if allowlisted.
+    /// What the rule wants; [`Action::Go`] if allowlisted or excepted.
     pub action: Action,
     /// The allowlist item that excuses it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub allowlisted: Option<Allowlisted>,
+    /// Id of the exception that clears it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exception: Option<String>,
+    /// What it is about, as far as the trigger tells.
+    #[serde(default, skip_serializing_if = "FindingSubject::is_unknown")]
+    pub subject: FindingSubject,
     /// Policy within the bundle.
     pub policy_id: String,
     /// Rule within the policy.
@@ -112,6 +125,98 @@ pub struct Finding {
     /// What to do about it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub remedy: Option<String>,
+}
+
+/// What a finding is about: what exceptions select by. Findings about the image as a whole have none of it.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct FindingSubject {
+    /// The package.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub package: Option<SubjectPackage>,
+    /// The vulnerability.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vulnerability: Option<SubjectVulnerability>,
+    /// The file, or where the package is if it is in no package database.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
+}
+
+impl FindingSubject {
+    /// Whether nothing of it is known.
+    pub fn is_unknown(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// A package that a finding is about.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SubjectPackage {
+    /// Packaging system.
+    pub kind: PackageKind,
+    /// Name.
+    pub name: String,
+    /// Version.
+    pub version: String,
+    /// Package URL.
+    pub purl: String,
+}
+
+/// A vulnerability that a finding is about, with what may change about it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SubjectVulnerability {
+    /// The name it goes by.
+    pub id: String,
+    /// Its other names.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub aliases: Vec<String>,
+    /// The rating that counts.
+    pub severity: Severity,
+    /// State of the fix.
+    pub fix: FixState,
+    /// Known to be exploited (CISA KEV).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub known_exploited: bool,
+    /// The package does harm on purpose.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub malicious: bool,
+    /// The advisory that decided, and when upstream last changed it, as it says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub advisory: Option<String>,
+}
+
+/// What an exception does to the findings of one image.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExceptionUse {
+    /// Its id.
+    pub id: String,
+    /// How it stands.
+    pub state: ExceptionState,
+    /// Who answers for it.
+    pub owner: String,
+    /// From when it does not count any more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<Timestamp>,
+    /// Findings it clears.
+    pub cleared: u64,
+    /// Findings it speaks of and does not clear: it expired, or what it was granted for changed.
+    pub not_cleared: u64,
+    /// What changed since it was granted, at most a few of it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub changes: Vec<String>,
+}
+
+/// How an exception stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ExceptionState {
+    /// It clears what it speaks of.
+    Applied,
+    /// It does, but not for long any more.
+    Expiring,
+    /// What it was granted for changed: it has to be decided on again.
+    Reopened,
+    /// Its time is over.
+    Expired,
 }
 
 /// The allowlist item that excuses a finding.

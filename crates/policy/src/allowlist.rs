@@ -17,18 +17,22 @@ use crate::regexes::PatternError;
 pub(crate) struct Allowlist {
     pub(crate) id: String,
     name: Option<String>,
-    items: Vec<Item>,
+    pub(crate) items: Vec<Item>,
     pub(crate) problems: Vec<BundleProblem>,
 }
 
+/// An item of an allowlist.
 #[derive(Debug)]
-struct Item {
+pub(crate) struct Item {
     id: Option<String>,
-    gate: String,
-    trigger_id: String,
+    /// Lower case.
+    pub(crate) gate: String,
+    pub(crate) trigger_id: String,
     /// `None` where the id is literal.
-    pattern: Option<Result<Pattern, PatternError>>,
-    expires_on: Option<Timestamp>,
+    pub(crate) pattern: Option<Result<Pattern, PatternError>>,
+    pub(crate) expires_on: Option<Timestamp>,
+    /// Where it stands.
+    pub(crate) path: String,
 }
 
 impl Allowlist {
@@ -77,6 +81,7 @@ impl Allowlist {
                 trigger_id,
                 pattern,
                 expires_on,
+                path,
             });
         }
         allowlist
@@ -100,7 +105,7 @@ impl Allowlist {
 }
 
 impl Item {
-    fn names(&self, id: &str, problems: &mut Vec<EvaluationProblem>) -> bool {
+    pub(crate) fn names(&self, id: &str, problems: &mut Vec<EvaluationProblem>) -> bool {
         if self.trigger_id == id {
             return true;
         }

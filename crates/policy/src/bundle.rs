@@ -281,7 +281,7 @@ const ALIASES: &[(&str, &str)] = &[
 ];
 
 /// The document with historic names, at the top and in mappings. Where both names are given the historic one counts.
-fn canonical(document: &Value) -> Value {
+pub(crate) fn canonical(document: &Value) -> Value {
     let Value::Object(fields) = document else { return document.clone() };
     let mut fields = renamed(fields);
     if let Some(Value::Array(mappings)) = fields.get_mut("mappings") {

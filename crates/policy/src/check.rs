@@ -4,9 +4,10 @@ use std::cell::OnceCell;
 use std::collections::BTreeSet;
 
 use jiff::Timestamp;
-use killick_model::evaluation::EvaluationProblem;
+use killick_model::evaluation::{EvaluationProblem, FindingSubject};
 use killick_model::file::FileEntry;
 use killick_model::inspection::RetrievedFile;
+use killick_model::matching::Match;
 use killick_model::package::Package;
 use md5::{Digest as _, Md5};
 
@@ -16,6 +17,7 @@ use crate::evaluate::Compatibility;
 use crate::evidence::{Dockerfile, DockerfileMode, Evidence};
 use crate::params::Values;
 use crate::regexes::{PatternError, RegexCache, StartRegex};
+use crate::subject;
 
 /// Why a trigger could not be evaluated.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -36,6 +38,8 @@ pub(crate) struct Found {
     pub(crate) aliases: Vec<String>,
     pub(crate) message: String,
     pub(crate) remedy: Option<String>,
+    /// What it is about; see [`Check::about`].
+    pub(crate) subject: FindingSubject,
 }
 
 /// One rule being evaluated under one profile.
@@ -68,7 +72,35 @@ impl Check<'_, '_> {
         message: String,
         remedy: Option<String>,
     ) {
-        self.found.push(Found { trigger_id, aliases, message, remedy });
+        self.found.push(Found { trigger_id, aliases, message, remedy, subject: FindingSubject::default() });
+    }
+
+    /// Says what the finding that was reported last is about, so that exceptions can select it by that.
+    pub(crate) fn about(&mut self, subject: FindingSubject) {
+        if let Some(found) = self.found.last_mut() {
+            found.subject = subject;
+        }
+    }
+
+    /// The same, of a file.
+    pub(crate) fn about_path(&mut self, path: impl ToString) {
+        self.about(FindingSubject { path: Some(path.to_string()), ..FindingSubject::default() });
+    }
+
+    /// The same, of a package.
+    pub(crate) fn about_package(&mut self, package: &Package) {
+        self.about(subject::of_package(package, self.evidence.analysis));
+    }
+
+    /// The same, of a file of a package.
+    pub(crate) fn about_owned(&mut self, package: &Package, path: impl ToString) {
+        let subject = subject::of_package(package, self.evidence.analysis);
+        self.about(FindingSubject { path: Some(path.to_string()), ..subject });
+    }
+
+    /// The same, of a vulnerability of a package.
+    pub(crate) fn about_match(&mut self, found: &Match, package: &Package) {
+        self.about(subject::of_match(found, package, self.evidence.analysis));
     }
 
     /// Whole days from an instant to the one that the evaluation speaks for; none if it is of the future.

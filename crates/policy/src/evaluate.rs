@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use killick_model::evaluation::{Action, Evaluation, EvaluationProblem, FinalActionReason, Finding};
+use killick_model::evaluation::{Action, Evaluation, EvaluationProblem, FinalActionReason, Finding, FindingSubject};
 use serde::{Deserialize, Serialize};
 
 use crate::allowlist::Allowlist;
@@ -83,6 +83,7 @@ pub fn evaluate(bundle: &Bundle, evidence: &Evidence<'_>, reference: &str, optio
         final_action_reason: FinalActionReason::PolicyEvaluation,
         policy_action: Action::Stop,
         findings: Vec::new(),
+        exceptions: Vec::new(),
         problems: Vec::new(),
         evaluated_at: evidence.now,
     };
@@ -238,6 +239,8 @@ fn apply<'e>(
                 message: found.message,
                 action: if allowlisted.is_some() { Action::Go } else { rule.action },
                 allowlisted,
+                exception: None,
+                subject: found.subject,
                 policy_id: policy.id.clone(),
                 rule_id: rule.id.clone(),
                 remedy: found.remedy,
@@ -276,6 +279,7 @@ fn run<'e>(
             aliases: Vec::new(),
             message: problem.details,
             remedy: Some(format!("correct the rule `{place}`")),
+            subject: FindingSubject::default(),
         }]);
     }
     if !check.repaired.is_empty() {

@@ -31,11 +31,11 @@ pub(crate) enum Selector {
 /// Registry, repository, and tag, digest or id.
 #[derive(Debug)]
 pub(crate) struct ImageRule {
-    registry: Pattern,
-    repository: Pattern,
+    pub(crate) registry: Pattern,
+    pub(crate) repository: Pattern,
     pub(crate) selector: Selector,
-    value: String,
-    tag: Option<Pattern>,
+    pub(crate) value: String,
+    pub(crate) tag: Option<Pattern>,
 }
 
 impl ImageRule {

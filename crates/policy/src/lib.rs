@@ -10,13 +10,17 @@
 mod allowlist;
 mod base;
 mod bundle;
+pub mod cases;
 mod certificate;
 mod check;
+pub mod diff;
 mod dockerfile;
 mod evaluate;
 mod evidence;
+mod exceptions;
 pub mod gates;
 mod image_rule;
+pub mod lint;
 mod needs;
 pub mod params;
 mod pattern;
@@ -26,12 +30,18 @@ mod python;
 mod reference;
 mod regexes;
 mod schema;
+mod schema_document;
+mod subject;
 pub mod v1;
 
 pub use bundle::{Bundle, BundleError, default_bundle};
 pub use evaluate::{Compatibility, CompatibilityError, Options, evaluate};
 pub use evidence::{Dockerfile, DockerfileMode, Evidence, FeedGroup, JudgingSource, PackageFeed, PublishedPackage};
+pub use exceptions::{
+    DEFAULT_NOTICE_DAYS, Exception, ExceptionProblem, Exceptions, Facet, Granted, Selector as ExceptionSelector,
+};
 pub use gates::spec;
 pub use needs::Needs;
 pub use problem::{BundleProblem, Layer, ProblemSeverity};
 pub use regexes::{PatternError, StartRegex};
+pub use schema_document::bundle_schema;

@@ -22,6 +22,19 @@ pub struct Needs {
     pub malware: bool,
 }
 
+impl Needs {
+    /// What either needs.
+    #[must_use]
+    pub fn and(mut self, other: Self) -> Self {
+        self.package_files |= other.package_files;
+        self.secrets |= other.secrets;
+        self.malware |= other.malware;
+        self.retrieved_files.extend(other.retrieved_files);
+        self.content_search.extend(other.content_search);
+        self
+    }
+}
+
 impl Bundle {
     /// What its rules look at, whichever of them a mapping selects.
     pub fn needs(&self) -> Needs {

@@ -88,7 +88,7 @@ pub(crate) enum Bound {
 }
 
 /// The values of one rule, by parameter.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Values(Vec<(&'static str, Bound)>);
 
 impl Values {

@@ -132,7 +132,7 @@ fn shorten(pattern: &str) -> String {
 }
 
 /// Rewrites what Python reads differently.
-fn translate(pattern: &str) -> String {
+pub(crate) fn translate(pattern: &str) -> String {
     let mut out = String::with_capacity(pattern.len() + 8);
     let mut letters = pattern.chars().peekable();
     let mut in_class = false;

@@ -16,6 +16,9 @@ pub const HEADER: [&str; 9] = [
     "Policy_Id",
 ];
 
+/// The list that exceptions seem to be items of.
+const EXCEPTIONS: &str = "exceptions";
+
 /// `pass` or `fail`.
 pub fn status(evaluation: &Evaluation) -> &'static str {
     if evaluation.passes() { "pass" } else { "fail" }
@@ -71,13 +74,20 @@ pub fn table(evaluation: &Evaluation) -> Value {
 }
 
 fn row(evaluation: &Evaluation, finding: &Finding) -> Value {
-    let allowlisted = finding.allowlisted.as_ref().map_or(Value::Bool(false), |item| {
-        json!({
+    let allowlisted = match (&finding.allowlisted, &finding.exception) {
+        (Some(item), _) => json!({
             "matched_rule_id": item.item_id,
             "whitelist_id": item.allowlist_id,
             "whitelist_name": item.allowlist_name,
-        })
-    });
+        }),
+        // Version 1 knows no exceptions: to its clients they are items of one more list.
+        (None, Some(id)) => json!({
+            "matched_rule_id": id,
+            "whitelist_id": EXCEPTIONS,
+            "whitelist_name": EXCEPTIONS,
+        }),
+        (None, None) => Value::Bool(false),
+    };
     json!([
         evaluation.image_id,
         evaluation.reference,

@@ -192,6 +192,7 @@ fn blacklist(check: &mut Check<'_, '_>) -> Result<(), TriggerError> {
             }
         };
         check.fire(message, format!("remove `{name}` {} from the image", package.version));
+        check.about_package(package);
     }
     Ok(())
 }

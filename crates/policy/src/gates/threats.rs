@@ -157,6 +157,7 @@ fn each(check: &mut Check<'_, '_>, says: impl Fn(usize, &Match) -> Option<String
         let message = format!("{} of {} {} {what}", found.anchore_id(package), package.name, package.version);
         let remedy = remedy(found, package, fix.map(String::as_str));
         check.fire_as(id, aliases, message, Some(remedy));
+        check.about_match(found, package);
     }
 }
 

@@ -47,6 +47,7 @@ pub(super) fn verify(check: &mut Check<'_, '_>) -> Result<(), TriggerError> {
                     ),
                     format!("reinstall `{}`, or do not touch `{path}` after installing it", package.name),
                 );
+                check.about_owned(package, &path);
             }
         }
     }

@@ -175,6 +175,7 @@ fn report(check: &mut Check<'_, '_>, candidate: &Candidate<'_>, nvd: &str, vendo
     };
     let (trigger_id, aliases) = trigger_ids(found, package, *is_os);
     check.fire_as(trigger_id, aliases, message, Some(remedy));
+    check.about_match(found, package);
 }
 
 /// The id of a finding about the vulnerability of a package, and those by its other names.

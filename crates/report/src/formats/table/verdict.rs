@@ -42,7 +42,11 @@ pub(super) fn write(text: &mut String, evaluation: &Evaluation, style: Style) {
 
 fn write_finding(text: &mut String, finding: &Finding, style: Style) {
     let action = finding.action.to_string();
-    let allowed = if finding.allowlisted.is_some() { " (allowlisted)" } else { "" };
+    let allowed = match (&finding.allowlisted, &finding.exception) {
+        (Some(_), _) => " (allowlisted)".to_owned(),
+        (None, Some(id)) => format!(" (exception {})", plain(id)),
+        (None, None) => String::new(),
+    };
     let _ = writeln!(
         text,
         "  {} {} {}: {}{allowed}",
