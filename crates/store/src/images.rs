@@ -148,6 +148,12 @@ impl Store {
             .bind(filter.analysis_status.map(AnalysisStatus::as_str)).fetch_all(db).await).during("listing images")
     }
 
+    /// The account's images that can be judged, by digest: those after `after`, at most so many.
+    pub async fn analyzed_images(&self, account: &str, after: &str, limit: i64) -> Result<Vec<Image>> {
+        read!(self.pool, db => sqlx::query_as(sql::ANALYZED_IMAGES).bind(account).bind(after).bind(limit).fetch_all(db).await)
+            .during("listing analyzed images")
+    }
+
     /// Every image the tag has pointed to, latest first; the first is the present one.
     pub async fn images_by_tag(&self, account: &str, tag: &TagName, filter: ImageFilter) -> Result<Vec<Image>> {
         read!(self.pool, db => sqlx::query_as(sql::IMAGES_BY_TAG).bind(account).bind(&tag.registry).bind(&tag.repository).bind(&tag.tag)

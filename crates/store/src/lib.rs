@@ -16,6 +16,7 @@ pub mod blobs;
 pub mod error;
 pub mod evaluations;
 pub mod events;
+pub mod exceptions;
 pub mod images;
 pub mod knowledge;
 pub mod known_files;

@@ -11,6 +11,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/0001_first.sql"),
     include_str!("../migrations/0002_retention_and_known_files.sql"),
     include_str!("../migrations/0003_package_names.sql"),
+    include_str!("../migrations/0004_policy_exceptions.sql"),
     include_str!("../migrations/0005_events_watches_notifications.sql"),
 ];
 

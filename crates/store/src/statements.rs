@@ -99,6 +99,7 @@ statements! {
     IMAGE_BY_ANY_DIGEST = "select * from image where account = $1 and (digest = $2 or index_digest = $2) order by case when digest = $2 then 0 else 1 end, created_at desc limit 1";
     IMAGE_BY_CONFIG = "select * from image where account = $1 and config_digest = $2 order by created_at desc limit 1";
     IMAGES = "select * from image where account = $1 and (cast($2 as text) is null or image_status = $2) and (cast($3 as text) is null or analysis_status = $3) order by created_at desc, id desc";
+    ANALYZED_IMAGES = "select * from image where account = $1 and image_status = 'active' and analysis_status = 'analyzed' and digest > $2 order by digest limit $3";
     IMAGES_BY_TAG = "select i.* from image i join (select digest, max(detected_at) as seen, max(id) as last from image_tag where account = $1 and registry = $2 and repository = $3 and tag = $4 group by digest) t on t.digest = i.digest where i.account = $1 and (cast($5 as text) is null or i.image_status = $5) and (cast($6 as text) is null or i.analysis_status = $6) order by t.seen desc, t.last desc";
     TAGS_OF_ACCOUNT = "select digest, registry, repository, tag, detected_at from image_tag where account = $1 order by detected_at desc, id desc";
     TAGS_OF_IMAGE = "select digest, registry, repository, tag, detected_at from image_tag where account = $1 and digest = $2 order by detected_at desc, id desc";
@@ -153,6 +154,13 @@ statements! {
     DEACTIVATE_POLICIES = "update policy set active = false where account = $1 and active and id <> $2";
     ACTIVATE_POLICY = "update policy set active = true, updated_at = $3 where account = $1 and id = $2 returning *";
     DELETE_POLICY = "delete from policy where account = $1 and id = $2 and not active";
+
+    CREATE_EXCEPTION = "insert into policy_exception (account, id, document, created_by, created_at, updated_at) values ($1, $2, $3, $4, $5, $5) returning *";
+    UPDATE_EXCEPTION = "update policy_exception set document = $3, updated_at = $4 where account = $1 and id = $2 returning *";
+    EXCEPTION = "select * from policy_exception where account = $1 and id = $2";
+    EXCEPTIONS = "select * from policy_exception where account = $1 and id > $2 order by id limit $3";
+    EXCEPTIONS_STATE = "select count(*) as number, coalesce(max(updated_at), 0) as changed_at from policy_exception where account = $1";
+    DELETE_EXCEPTION = "delete from policy_exception where account = $1 and id = $2";
 
     ADD_EVALUATION = "insert into evaluation (account, digest, tag, policy_id, policy_digest, action, result, created_at, updated_at) values ($1, $2, $3, $4, $5, $6, $7, $8, $8) returning *";
     TOUCH_EVALUATION = "update evaluation set result = $3, updated_at = $4 where account = $1 and id = $2 returning *";

@@ -121,6 +121,23 @@ pub(crate) async fn filters_choose(Opened { store, .. }: &Opened) {
     }
 }
 
+pub(crate) async fn analyzed_images_page_by_digest(Opened { store, .. }: &Opened) {
+    let mut want = Vec::new();
+    for (name, number) in [("one", "1"), ("two", "2"), ("three", "3")] {
+        analyzed(store, &NewImage { tag: tag(number), ..image("a", name) }, 0).await;
+        want.push(Digest::of(name.as_bytes()));
+    }
+    store.add_image(&NewImage { tag: tag("4"), ..image("a", "waiting") }, 7).await.unwrap();
+    analyzed(store, &image("b", "other"), 0).await;
+    want.sort_by_key(ToString::to_string);
+    let page = async |after: String, limit| -> Vec<Digest> {
+        store.analyzed_images("a", &after, limit).await.unwrap().into_iter().map(|image| image.digest).collect()
+    };
+    assert_eq!(page(String::new(), 2).await, want[..2]);
+    assert_eq!(page(want[1].to_string(), 2).await, want[2..]);
+    assert_eq!(page(want[2].to_string(), 2).await, []);
+}
+
 pub(crate) async fn images_are_found(Opened { store, .. }: &Opened) {
     let index = Digest::of(b"index");
     let new = NewImage { index_digest: Some(index.clone()), ..image("a", "one") };

@@ -9,6 +9,7 @@ mod accounts;
 mod apart;
 mod blobs;
 mod evaluations;
+mod exceptions;
 mod images;
 mod killed;
 mod knowledge;
@@ -85,8 +86,9 @@ on_both_engines! {
     blobs: blobs_round_trip, orphans_are_removed, removal_and_writing_do_not_meet;
     evaluations: an_unchanged_verdict_moves_its_row, a_changed_verdict_follows_the_previous, equal_verdicts_at_once_are_one,
         old_verdicts_go;
+    exceptions: exceptions_come_and_go, exceptions_page_by_id, exceptions_are_apart;
     images: adding_again_changes_nothing, annotations_are_merged, a_failed_image_is_tried_again, analysis_is_atomic,
-        finishing_twice_is_once, many_packages_are_written, filters_choose, images_are_found,
+        finishing_twice_is_once, many_packages_are_written, filters_choose, images_are_found, analyzed_images_page_by_digest,
         force_during_analysis_analyzes_again, force_while_queued_is_one_task, deletion_follows_the_rules,
         a_deleted_image_comes_back, an_image_gone_ends_its_task, attempts_end_in_failure, writers_do_not_deadlock;
     killed: after_the_claim, during_the_blob, after_the_blob, inside_the_transaction, after_the_commit,
