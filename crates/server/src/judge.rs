@@ -13,7 +13,8 @@ use killick_model::analysis::Analysis;
 use killick_model::evaluation::Evaluation;
 use killick_model::matching::{Match, Matches};
 use killick_policy::{
-    Bundle, Dockerfile, DockerfileMode, Evidence, FeedGroup, JudgingSource, Options, ProblemSeverity,
+    Bundle, DEFAULT_NOTICE_DAYS, Dockerfile, DockerfileMode, Evidence, Exceptions, FeedGroup, JudgingSource, Options,
+    ProblemSeverity,
 };
 use killick_report::content::{ContentType, Subject};
 use killick_report::vulnerabilities::{Kind, WontFix, records as vulnerability_records};
@@ -108,16 +109,57 @@ pub(crate) async fn evaluate(
     policy: &Policy,
     keep: Keep,
 ) -> Result<Verdict, ApiError> {
+    let bundle = read(&policy.bundle)?;
+    let mut evaluation = under(app, image, tag, &[Arc::new(bundle)]).await?.pop().ok_or_else(nothing)?;
+    exceptions(app, &image.account).await?.apply(&mut evaluation, DEFAULT_NOTICE_DAYS);
+    let verdict = Verdict { evaluation, bundle: policy.bundle.clone() };
+    if keep == Keep::Verdict {
+        app.records().keep_verdict(image, policy, &verdict).await?;
+    }
+    Ok(verdict)
+}
+
+/// A bundle that was accepted before.
+pub(crate) fn read(document: &Value) -> Result<Bundle, ApiError> {
+    Bundle::parse(document).map_err(|error| ApiError::internal(&error))
+}
+
+fn nothing() -> ApiError {
+    ApiError::internal(&std::io::Error::other("no bundle was evaluated"))
+}
+
+/// The exceptions of an account.
+pub(crate) async fn exceptions(app: &App, account: &str) -> Result<Arc<Exceptions>, ApiError> {
+    let state = app.records().exceptions_state(account).await?;
+    if state.number == 0 {
+        return Ok(Arc::default());
+    }
+    let key = (account.to_owned(), state.number, state.changed_at);
+    if let Some(exceptions) = app.cache().exceptions(&key) {
+        return Ok(exceptions);
+    }
+    let exceptions = Arc::new(Exceptions::of(app.records().all_exceptions(account).await?));
+    app.cache().keep_exceptions(key, exceptions.clone());
+    Ok(exceptions)
+}
+
+/// What each of the bundles makes of an image under a tag, before exceptions.
+pub(crate) async fn under(
+    app: &App,
+    image: &Image,
+    tag: &str,
+    bundles: &[Arc<Bundle>],
+) -> Result<Vec<Evaluation>, ApiError> {
     let analysis = analysis(app, image).await?;
     let matches = matches(app, image, Freshness::Kept).await?;
     let feeds = feeds(app);
     let known = app.records().first_seen(image).await?;
     let first_seen: Vec<Option<Timestamp>> =
         seen(&analysis, &matches).iter().map(|found| known.get(found).copied()).collect();
-    let (image_copy, bundle, tag_text) = (image.clone(), policy.bundle.clone(), tag.to_owned());
+    let (image, bundles, tag) = (image.clone(), bundles.to_vec(), tag.to_owned());
     let options = Options { compatibility: app.config().policies.compatibility };
     let knowledge = app.knowledge().current();
-    let evaluation = cpu::run(move || {
+    cpu::run(move || {
         let now = clock::now();
         let unsupported = match &knowledge {
             Some(knowledge) => unsupported(&knowledge.index, (&*analysis).into(), now.into()),
@@ -129,27 +171,11 @@ pub(crate) async fn evaluate(
         let mut evidence = Evidence::new(&analysis, &matches, now);
         (evidence.feeds, evidence.first_seen, evidence.unsupported) = (&feeds, &first_seen, &unsupported);
         evidence.sources = &sources;
-        judge(&image_copy, evidence, &bundle, &tag_text, options)
+        evidence.image_size_bytes = image.summary.as_ref().map(|summary| summary.size_bytes);
+        evidence.dockerfile = image.dockerfile.as_deref().map(|text| Dockerfile { text, mode: DockerfileMode::Actual });
+        Ok(bundles.iter().map(|bundle| killick_policy::evaluate(bundle, &evidence, &tag, &options)).collect())
     })
-    .await?;
-    let verdict = Verdict { evaluation, bundle: policy.bundle.clone() };
-    if keep == Keep::Verdict {
-        app.records().keep_verdict(image, policy, &verdict).await?;
-    }
-    Ok(verdict)
-}
-
-fn judge<'a>(
-    image: &'a Image,
-    mut evidence: Evidence<'a>,
-    bundle: &Value,
-    tag: &str,
-    options: Options,
-) -> Result<Evaluation, ApiError> {
-    let bundle = Bundle::parse(bundle).map_err(|error| ApiError::internal(&error))?;
-    evidence.image_size_bytes = image.summary.as_ref().map(|summary| summary.size_bytes);
-    evidence.dockerfile = image.dockerfile.as_deref().map(|text| Dockerfile { text, mode: DockerfileMode::Actual });
-    Ok(killick_policy::evaluate(&bundle, &evidence, tag, &options))
+    .await
 }
 
 fn feeds(app: &App) -> Vec<FeedGroup> {

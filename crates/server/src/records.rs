@@ -2,6 +2,7 @@
 //! documents read from their blobs. Every function names the account whose things it touches.
 
 mod accounts;
+mod exceptions;
 mod images;
 mod known_files;
 mod layers;
@@ -14,6 +15,7 @@ use jiff::Timestamp;
 use killick_store::{Store, StoreError};
 
 pub(crate) use accounts::{Account, AccountKind, AccountState, User};
+pub(crate) use exceptions::StoredException;
 pub(crate) use images::{AnalysisStatus, Deletion, Image, NewImage, Tag, TagName};
 pub(crate) use known_files::StoredFiles;
 pub(crate) use layers::StoredFacts;

@@ -1,7 +1,11 @@
 //! What version 1 never had, under names of our own.
 //!
-//! So far the knowledge of this server, for its command lines: a publication as a web server would serve its folder
+//! Here the knowledge of this server, for its command lines: a publication as a web server would serve its folder
 //! (`killick-vulns`, `publication`), but behind a login.
+
+mod dry_run;
+mod exceptions;
+mod paging;
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -23,7 +27,8 @@ use crate::knowledge::Current;
 const PIECE_BYTES: u64 = 256 << 10;
 
 pub(super) fn router() -> OpenApiRouter<Guarded> {
-    OpenApiRouter::new().routes(routes!(manifest)).routes(routes!(blob))
+    let knowledge = OpenApiRouter::new().routes(routes!(manifest)).routes(routes!(blob));
+    knowledge.merge(exceptions::router()).merge(dry_run::router())
 }
 
 /// The signed document that says which blobs the index consists of.

@@ -8,12 +8,18 @@ use jiff::Timestamp;
 use killick_model::analysis::Analysis;
 use killick_model::digest::Digest;
 use killick_model::matching::Matches;
+use killick_policy::Exceptions;
 
 /// Images whose facts are kept.
 const ANALYSES: usize = 16;
 /// Images whose matches are kept.
 const MATCHES: usize = 64;
 
+/// Accounts whose exceptions are kept.
+const EXCEPTIONS: usize = 64;
+
+/// Account, number and last change of its exceptions.
+type ExceptionsKey = (String, i64, i64);
 /// Account, digest, and when it was analysed.
 type ImageKey = (String, String, Option<Timestamp>);
 /// The same, and the index.
@@ -24,6 +30,7 @@ type MatchKey = (String, String, Option<Timestamp>, Digest);
 pub(crate) struct Cache {
     analyses: Mutex<Recent<ImageKey, Arc<Analysis>>>,
     matches: Mutex<Recent<MatchKey, Arc<Matches>>>,
+    exceptions: Mutex<Recent<ExceptionsKey, Arc<Exceptions>>>,
 }
 
 impl Cache {
@@ -37,6 +44,14 @@ impl Cache {
 
     pub(crate) fn matches(&self, key: &MatchKey) -> Option<Arc<Matches>> {
         self.matches.lock().unwrap_or_else(PoisonError::into_inner).get(key)
+    }
+
+    pub(crate) fn exceptions(&self, key: &ExceptionsKey) -> Option<Arc<Exceptions>> {
+        self.exceptions.lock().unwrap_or_else(PoisonError::into_inner).get(key)
+    }
+
+    pub(crate) fn keep_exceptions(&self, key: ExceptionsKey, exceptions: Arc<Exceptions>) {
+        self.exceptions.lock().unwrap_or_else(PoisonError::into_inner).keep(key, exceptions, EXCEPTIONS);
     }
 
     pub(crate) fn keep_matches(&self, key: MatchKey, matches: Arc<Matches>) {

@@ -155,6 +155,15 @@ impl Records {
         Ok(images)
     }
 
+    /// Images that can be judged, by digest: those after `after`, at most so many.
+    pub(crate) async fn analyzed_images(&self, account: &str, after: &str, limit: usize) -> Result<Vec<Image>> {
+        let mut images = Vec::new();
+        for row in self.store.analyzed_images(account, after, i64::try_from(limit).unwrap_or(i64::MAX)).await? {
+            images.push(self.with_tags(row).await?);
+        }
+        Ok(images)
+    }
+
     /// The image of this manifest or index digest.
     pub(crate) async fn image(&self, account: &str, digest: &str) -> Result<Option<Image>> {
         match optional(self.store.image(account, digest).await)? {

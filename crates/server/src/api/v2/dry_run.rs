@@ -1,0 +1,162 @@
+//! What a bundle would change on everything an account has stored.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Json;
+use axum::http::StatusCode;
+use killick_policy::diff::{VerdictChange, verdicts};
+use killick_policy::{Bundle, DEFAULT_NOTICE_DAYS};
+use serde::Serialize;
+use serde_json::Value;
+use tokio::time::Instant;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::paging::{after, bad, cursor};
+use crate::api::error::ApiError;
+use crate::api::input::{Fields, JsonObject};
+use crate::api::permission::{Guarded, ListPolicies, Permission};
+use crate::app::App;
+use crate::judge;
+use crate::records::Image;
+
+/// Images that are judged for one answer, unless another number is asked for; and at most.
+const PAGE: usize = 100;
+const MAX_PAGE: usize = 1000;
+/// Tags under which one image is judged: the newest.
+const MAX_TAGS: usize = 20;
+/// Findings of each kind that are told of one image.
+const MAX_FINDINGS: usize = 50;
+/// Time after which an answer is given with what there is.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+pub(super) fn router() -> OpenApiRouter<Guarded> {
+    OpenApiRouter::new().routes(routes!(dry_run))
+}
+
+/// Judges stored images by the `bundle` of the body and by a stored policy (`against`; without it, the active one), and
+/// tells which verdicts differ and why. Nothing is stored. Follow `next_cursor`, sent back as `cursor`, to the end.
+#[utoipa::path(post, path = "/v2/policies/dry-run", tag = "Policies", request_body = Object,
+    responses((status = 200, body = DryRunPage), (status = 400), (status = 404)))]
+async fn dry_run(require: Permission<ListPolicies>, body: JsonObject) -> Result<Json<DryRunPage>, ApiError> {
+    let (app, account) = (&require.app, &require.account);
+    let fields = Fields::of(&body);
+    let document = fields.value("bundle").ok_or_else(|| bad("the body has no `bundle`"))?;
+    let limit = match fields.value("limit") {
+        None => PAGE,
+        Some(limit) => limit
+            .as_u64()
+            .and_then(|limit| usize::try_from(limit).ok())
+            .filter(|limit| (1..=MAX_PAGE).contains(limit))
+            .ok_or_else(|| bad(format!("`limit` must be a number from 1 to {MAX_PAGE}")))?,
+    };
+    let tells_findings = fields.flag("findings")?.unwrap_or(false);
+    let from = after(fields.text("cursor")?)?;
+    let bundle = accepted(document)?;
+    let against = fields.text("against")?;
+    let stored = match against {
+        Some(id) => app.records().policy(account, id).await?,
+        None => app.records().active_policy(account).await?,
+    };
+    let stored = stored.ok_or_else(|| {
+        let what = against.map_or_else(|| "no policy is active".to_owned(), |id| format!("there is no policy `{id}`"));
+        ApiError::problem(StatusCode::NOT_FOUND, what)
+    })?;
+    let bundles = [Arc::new(judge::read(&stored.bundle)?), Arc::new(bundle)];
+    let images = app.records().analyzed_images(account, &from, limit).await?;
+    let is_last = images.len() < limit;
+    let mut page =
+        DryRunPage { against: stored.id, items: Vec::new(), examined: 0, skipped: Vec::new(), next_cursor: None };
+    let began = Instant::now();
+    let mut reached = None;
+    let mut is_complete = true;
+    for image in &images {
+        if reached.is_some() && began.elapsed() > PATIENCE {
+            is_complete = false;
+            break;
+        }
+        compare(app, image, &bundles, tells_findings, &mut page).await?;
+        reached = Some(image.digest.as_str());
+    }
+    page.next_cursor = reached.filter(|_| !(is_last && is_complete)).map(cursor);
+    Ok(Json(page))
+}
+
+/// The bundle, or why it cannot be saved either.
+fn accepted(document: &Value) -> Result<Bundle, ApiError> {
+    judge::check_bundle(document)?;
+    judge::read(document)
+}
+
+/// One image under each of its tags.
+async fn compare(
+    app: &App,
+    image: &Image,
+    bundles: &[Arc<Bundle>; 2],
+    tells_findings: bool,
+    page: &mut DryRunPage,
+) -> Result<(), ApiError> {
+    let mut tags: Vec<String> = Vec::new();
+    for tag in &image.tags {
+        let tag = tag.full();
+        if !tags.contains(&tag) && tags.len() < MAX_TAGS {
+            tags.push(tag);
+        }
+    }
+    let exceptions = judge::exceptions(app, &image.account).await?;
+    for tag in tags {
+        page.examined += 1;
+        // One image whose documents cannot be read must not hide what happens to all others.
+        let Ok(mut evaluations) = judge::under(app, image, &tag, bundles).await else {
+            let reason = "what is known of the image cannot be read: analyze it anew";
+            page.skipped.push(Skipped { reference: tag, image_digest: image.digest.clone(), reason });
+            continue;
+        };
+        for evaluation in &mut evaluations {
+            exceptions.apply(evaluation, DEFAULT_NOTICE_DAYS);
+        }
+        let [before, after] = evaluations.as_slice() else { continue };
+        let change = verdicts(before, after).filter(|change| tells_findings || change.is_other_verdict());
+        page.items.extend(change.map(|change| wire(change)));
+    }
+    Ok(())
+}
+
+/// Not more of one image than anybody reads.
+fn wire(mut change: VerdictChange) -> Value {
+    let counts = [change.appeared.len(), change.disappeared.len(), change.changed.len()];
+    for findings in [&mut change.appeared, &mut change.disappeared, &mut change.changed] {
+        findings.truncate(MAX_FINDINGS);
+    }
+    let mut told = serde_json::to_value(&change).unwrap_or_default();
+    if let Some(members) = told.as_object_mut() {
+        for (name, count) in ["appeared_count", "disappeared_count", "changed_count"].into_iter().zip(counts) {
+            members.insert(name.to_owned(), count.into());
+        }
+    }
+    told
+}
+
+/// Part of the comparison.
+#[derive(Debug, Serialize, ToSchema)]
+struct DryRunPage {
+    /// The stored policy that the bundle was compared with.
+    against: String,
+    /// Images whose verdict changes; with `findings`, those of which only the findings do too.
+    #[schema(value_type = Vec<Object>)]
+    items: Vec<Value>,
+    /// Images, each under each of its tags, that were judged for this page.
+    examined: u64,
+    skipped: Vec<Skipped>,
+    next_cursor: Option<String>,
+}
+
+/// An image that could not be judged.
+#[derive(Debug, Serialize, ToSchema)]
+struct Skipped {
+    reference: String,
+    image_digest: String,
+    reason: &'static str,
+}

@@ -1,0 +1,52 @@
+//! Pages of lists: so many entries, and a cursor for those after them.
+
+use axum::http::StatusCode;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
+use crate::api::error::ApiError;
+use crate::api::input::Query;
+
+/// Most bytes of a cursor.
+const MAX_CURSOR: usize = 8192;
+
+/// `limit`, between 1 and `most`.
+pub(super) fn limit(query: &Query, usual: usize, most: usize) -> Result<usize, ApiError> {
+    let Some(text) = query.text("limit") else { return Ok(usual) };
+    let limit = text.parse::<usize>().ok().filter(|limit| (1..=most).contains(limit));
+    limit.ok_or_else(|| bad(format!("`limit` must be a number from 1 to {most}")))
+}
+
+/// What a cursor stands for: the last entry that was seen. Nothing for the first page.
+pub(super) fn after(cursor: Option<&str>) -> Result<String, ApiError> {
+    let Some(cursor) = cursor else { return Ok(String::new()) };
+    let decoded = (cursor.len() <= MAX_CURSOR).then(|| URL_SAFE_NO_PAD.decode(cursor).ok()).flatten();
+    let text = decoded.and_then(|bytes| String::from_utf8(bytes).ok());
+    text.ok_or_else(|| bad("`cursor` is not one of this server: begin without one"))
+}
+
+/// The cursor for what comes after an entry.
+pub(super) fn cursor(last: &str) -> String {
+    URL_SAFE_NO_PAD.encode(last)
+}
+
+/// A problem document: the request is wrong.
+pub(super) fn bad(detail: impl Into<String>) -> ApiError {
+    ApiError::problem(StatusCode::BAD_REQUEST, detail)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cursors_come_back_and_nothing_else_does() {
+        for text in ["", "a", "sha256:00", "ä/ö"] {
+            assert_eq!(after(Some(&cursor(text))).unwrap(), text);
+        }
+        assert_eq!(after(None).unwrap(), "");
+        for wrong in ["%", "_w", &"a".repeat(MAX_CURSOR + 1)] {
+            assert_eq!(after(Some(wrong)).unwrap_err().status(), StatusCode::BAD_REQUEST, "{wrong}");
+        }
+    }
+}
