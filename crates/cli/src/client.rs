@@ -23,6 +23,7 @@ use serde_json::Value;
 pub(crate) use settings::ClientArgs;
 
 use crate::exit::Exit;
+use crate::local::bundles::BundleCommand;
 use api::{Api, Failure, Reply};
 
 /// Commands that speak to a server.
@@ -43,6 +44,16 @@ pub(crate) enum ClientCommand {
     /// System operations
     #[command(subcommand)]
     System(system::SystemCommand),
+}
+
+impl ClientCommand {
+    /// The command under a client's word that works without a server, if it is one.
+    pub(crate) fn into_local(self) -> Result<BundleCommand, Self> {
+        match self {
+            Self::Policy(policy::PolicyCommand::Local(command)) => Ok(*command),
+            other => Err(other),
+        }
+    }
 }
 
 /// Runs one client command and prints its outcome.

@@ -3,9 +3,12 @@
 //! The same line as the server's: stage, analyse, match, evaluate, report. The only store is a folder of layer
 //! facts in the user's cache.
 
+pub(crate) mod bundles;
 mod check;
 mod db;
 mod decisions;
+mod documents;
+mod exceptions;
 mod explain;
 mod image;
 mod inspections;
@@ -15,6 +18,7 @@ mod output;
 mod registry;
 mod sbom;
 mod scan;
+mod several;
 mod subject;
 
 use clap::Subcommand;

@@ -19,6 +19,7 @@ use tracing_subscriber::EnvFilter;
 use crate::client::{ClientArgs, ClientCommand};
 use crate::exit::Exit;
 use crate::local::LocalCommand;
+use crate::local::bundles::BundleCommand;
 
 /// What is inside a container image, what is known to be wrong with it, and whether policy lets it through.
 #[derive(Debug, Parser)]
@@ -40,6 +41,12 @@ enum Command {
     Client(ClientCommand),
 }
 
+/// A command that needs no server although it stands among those that do.
+enum Work {
+    Bundles(BundleCommand),
+    Other(Command),
+}
+
 fn main() -> Exit {
     let arguments = Arguments::parse();
     let default_level = if arguments.client.debug { "killick=debug" } else { "warn,killick=info" };
@@ -53,19 +60,29 @@ fn main() -> Exit {
         Err(error) => return report_error::report(&anyhow::Error::new(error).context("cannot start the runtime")),
     };
     let outcome = runtime.block_on(async {
-        let needs_server = match &arguments.command {
-            Command::Local(command) => command.needs_server(),
-            Command::Serve(_) => false,
-            Command::Client(_) => true,
+        let work = match arguments.command {
+            Command::Client(command) => match command.into_local() {
+                Ok(command) => Work::Bundles(command),
+                Err(command) => Work::Other(Command::Client(command)),
+            },
+            other => Work::Other(other),
         };
-        match arguments.command {
-            Command::Local(_) | Command::Serve(_) if arguments.client.is_given() && !needs_server => Err(report_error::with_hint(
+        let needs_server = match &work {
+            Work::Other(Command::Local(command)) => command.needs_server(),
+            Work::Other(Command::Client(_)) => true,
+            Work::Other(Command::Serve(_)) | Work::Bundles(_) => false,
+        };
+        if arguments.client.is_given() && !needs_server {
+            return Err(report_error::with_hint(
                 "`--u`, `--p`, `--url`, `--insecure`, `--json`, `--as-account` are for commands that speak to a server",
                 "leave them out; `--output json` prints JSON",
-            )),
-            Command::Local(command) => local::run(*command, &arguments.client).await,
-            Command::Serve(command) => serve::run(command).await,
-            Command::Client(command) => client::run(command, &arguments.client).await,
+            ));
+        }
+        match work {
+            Work::Bundles(command) => local::bundles::run(command).await,
+            Work::Other(Command::Local(command)) => local::run(*command, &arguments.client).await,
+            Work::Other(Command::Serve(command)) => serve::run(command).await,
+            Work::Other(Command::Client(command)) => client::run(command, &arguments.client).await,
         }
     });
     // Blocking readers of a cancelled pull must not hold up the exit.

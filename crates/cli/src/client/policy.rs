@@ -1,5 +1,7 @@
 //! `killick policy`: bundles on the server, and the gates they may use.
 
+mod dry_run;
+
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
@@ -8,6 +10,7 @@ use serde_json::{Value, json};
 use super::api::{Api, Failure, percent_encode, python_bool};
 use super::columns::{Columns, fields};
 use super::{Done, Outcome, python};
+use crate::local::bundles::BundleCommand;
 
 /// What can be done with policy bundles.
 #[derive(Debug, Subcommand)]
@@ -24,6 +27,10 @@ pub(crate) enum PolicyCommand {
     Get(Get),
     /// List all policies
     List,
+    /// Which stored images would change their verdict under a bundle, and why
+    DryRun(dry_run::DryRun),
+    #[command(flatten)]
+    Local(Box<BundleCommand>),
 }
 
 /// A bundle by id.
@@ -89,6 +96,8 @@ pub(super) async fn run(api: &Api, command: PolicyCommand) -> Outcome {
             let reply = api.get("/policies", &[("detail", "False")]).await?;
             Ok(Done::render(api, &reply, render_list))
         }
+        PolicyCommand::DryRun(args) => dry_run::run(api, &args).await,
+        PolicyCommand::Local(_) => Err(Failure::local("this command needs no server")),
     }
 }
 

@@ -14,6 +14,7 @@ use killick_report::formats::{Knowledge, Report};
 use killick_vulns::Subject;
 
 use super::decisions::{DecisionArgs, Decisions};
+use super::exceptions::{self, ExceptionArgs};
 use super::image::{self, ImageArgs};
 use super::inspections::{self, InspectionArgs};
 use super::knowledge::{self, KnowledgeArgs};
@@ -46,7 +47,9 @@ pub(crate) struct Check {
 pub(super) struct JudgingArgs {
     /// Where Anchore Engine 1.1 has a defect that changes a verdict: `repaired` is right and warns, `engine-1.1` does as it did
     #[arg(long, value_name = "PROFILE", default_value_t)]
-    compatibility: Compatibility,
+    pub(super) compatibility: Compatibility,
+    #[command(flatten)]
+    exceptions: ExceptionArgs,
 }
 
 pub(super) async fn run(args: Check) -> anyhow::Result<Exit> {
@@ -93,6 +96,8 @@ impl Judgement {
     ) -> anyhow::Result<Self> {
         let bundle = policy.map(|(path, _)| read_bundle(path)).transpose()?;
         let options = policy.map(|(_, judging)| Options { compatibility: judging.compatibility }).unwrap_or_default();
+        let exceptions =
+            policy.map(|(_, judging)| exceptions::read(&judging.exceptions)).transpose()?.unwrap_or_default();
         let needs = bundle.as_ref().map(Bundle::needs);
         let inspections = inspections::compile(inspections, needs.as_ref())?;
         let index = knowledge::open(knowledge)?;
@@ -114,11 +119,14 @@ impl Judgement {
                     declared_packages: is_folder(&image.source),
                     ..Evidence::new(&analysis, &matches, now)
                 };
-                killick_policy::evaluate(bundle, &evidence, &reference(&image.source), &options)
+                let mut evaluation = killick_policy::evaluate(bundle, &evidence, &reference(&image.source), &options);
+                exceptions.apply(&mut evaluation);
+                evaluation
             });
             Ok(Judged { analysis, matches, evaluation, unsupported })
         };
         let subject = image::analyse(image, inspections).await?.try_map(judge)?;
+        exceptions.remember(subject.all().filter_map(|image| image.evaluation.as_ref()))?;
         Ok(Self { subject, knowledge: knowledge::describe(&status), author: decisions.author, now })
     }
 
@@ -143,7 +151,7 @@ impl Judgement {
 }
 
 /// The reference policy mappings see: the image's own, completed, or for files and folders the source as typed.
-fn reference(source: &str) -> String {
+pub(super) fn reference(source: &str) -> String {
     match killick_fetch::Source::parse(source) {
         Ok(killick_fetch::Source::Registry(reference)) => reference.to_string(),
         _ => source.to_owned(),
@@ -151,11 +159,11 @@ fn reference(source: &str) -> String {
 }
 
 /// Whether the source is a folder: of an application nobody has built yet, the lock files are what there is.
-fn is_folder(source: &str) -> bool {
+pub(super) fn is_folder(source: &str) -> bool {
     matches!(killick_fetch::Source::parse(source), Ok(killick_fetch::Source::Directory(_)))
 }
 
-fn read_bundle(path: &Path) -> anyhow::Result<Bundle> {
+pub(super) fn read_bundle(path: &Path) -> anyhow::Result<Bundle> {
     let text = fs_err::read_to_string(path)?;
     let document =
         serde_json::from_str(&text).with_context(|| format!("the policy bundle `{}` is not JSON", path.display()))?;

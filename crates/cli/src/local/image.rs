@@ -31,6 +31,13 @@ pub(crate) struct ImageArgs {
     /// docker-archive:FILE, oci-archive:FILE, oci:DIR or oci:DIR:TAG, dir:PATH
     #[arg(value_name = "IMAGE")]
     pub(super) source: String,
+    #[command(flatten)]
+    reading: ReadingArgs,
+}
+
+/// How to reach and read images.
+#[derive(Debug, Args)]
+pub(crate) struct ReadingArgs {
     /// Which image of a multi-platform index; several as one object with OS/ARCH,OS/ARCH or all
     #[arg(long, value_name = "OS/ARCH")]
     platform: Option<Wanted>,
@@ -83,7 +90,15 @@ impl FromStr for Wanted {
 
 /// Stages and analyses the image, or those images of the index that are wanted.
 pub(super) async fn analyse(args: &ImageArgs, inspections: Arc<Inspections>) -> anyhow::Result<Subject<Analysis>> {
-    let source = Source::parse(&args.source).map_err(hinted)?;
+    analyse_source(&args.source, &args.reading, inspections).await
+}
+
+async fn analyse_source(
+    source: &str,
+    args: &ReadingArgs,
+    inspections: Arc<Inspections>,
+) -> anyhow::Result<Subject<Analysis>> {
+    let source = Source::parse(source).map_err(hinted)?;
     let limits = args.limits.limits();
     let display = Arc::new(Display::new());
     let environment = crate::environment::read();
@@ -167,7 +182,16 @@ impl Reading {
 
 /// The one image that a command is about.
 pub(super) async fn analyse_one(args: &ImageArgs, inspections: Arc<Inspections>) -> anyhow::Result<Analysis> {
-    match analyse(args, inspections).await? {
+    analyse_one_source(&args.source, &args.reading, inspections).await
+}
+
+/// The same, of a source that is not the command's own.
+pub(super) async fn analyse_one_source(
+    source: &str,
+    args: &ReadingArgs,
+    inspections: Arc<Inspections>,
+) -> anyhow::Result<Analysis> {
+    match analyse_source(source, args, inspections).await? {
         Subject::Image(analysis) => Ok(*analysis),
         Subject::Index { .. } => {
             Err(with_hint("this command is about one image", "name one platform: `--platform OS/ARCHITECTURE`"))
@@ -190,7 +214,7 @@ struct Cache {
 }
 
 impl Cache {
-    fn of(args: &ImageArgs) -> Option<Self> {
+    fn of(args: &ReadingArgs) -> Option<Self> {
         if args.no_cache {
             return None;
         }

@@ -46,6 +46,15 @@ impl<T> Subject<T> {
         })
     }
 
+    /// Everything that could be had.
+    pub(super) fn all(&self) -> impl Iterator<Item = &T> {
+        let (one, several) = match self {
+            Self::Image(image) => (Some(&**image), &[][..]),
+            Self::Index { images, .. } => (None, images.as_slice()),
+        };
+        one.into_iter().chain(several.iter().filter_map(|image| image.outcome.as_ref().ok()))
+    }
+
     /// The document about all of it.
     pub(super) fn document<'a>(
         &'a self,

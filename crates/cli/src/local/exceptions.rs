@@ -1,0 +1,73 @@
+//! `--exceptions`: findings that somebody answers for.
+
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+use clap::Args;
+use killick_model::evaluation::Evaluation;
+use killick_policy::{DEFAULT_NOTICE_DAYS, Exceptions};
+use serde_json::json;
+
+use super::documents::{self, Language};
+use crate::report_error::with_hint;
+
+/// Which exceptions.
+#[derive(Debug, Args)]
+pub(crate) struct ExceptionArgs {
+    /// Exceptions (YAML or JSON): findings that they select are cleared
+    #[arg(long, value_name = "FILE")]
+    exceptions: Option<PathBuf>,
+    /// Days before its end from which an exception is reported
+    #[arg(long, value_name = "DAYS", default_value_t = DEFAULT_NOTICE_DAYS)]
+    exceptions_notice: u32,
+    /// Write into the file of --exceptions what those that do not say it yet are granted for: the findings of this image
+    /// that they select, as they are now. From then on they clear these alone, and only while nothing of them changes
+    #[arg(long, requires = "exceptions")]
+    grant: bool,
+}
+
+/// Exceptions, ready to be applied.
+#[derive(Debug, Default)]
+pub(super) struct Granting {
+    exceptions: Exceptions,
+    notice_days: u32,
+    remember_in: Option<PathBuf>,
+}
+
+/// Reads the file.
+pub(super) fn read(args: &ExceptionArgs) -> anyhow::Result<Granting> {
+    let exceptions = args.exceptions.as_ref().map(|path| read_file(path)).transpose()?.unwrap_or_default();
+    let remember_in = args.exceptions.clone().filter(|_| args.grant);
+    Ok(Granting { exceptions, notice_days: args.exceptions_notice, remember_in })
+}
+
+/// The exceptions of a file.
+pub(super) fn read_file(path: &std::path::Path) -> anyhow::Result<Exceptions> {
+    let document = documents::read(path)?;
+    Exceptions::parse(&document).map_err(|problems| {
+        let Some(first) = problems.first() else { return anyhow::anyhow!("`{}` has no exceptions", path.display()) };
+        let more = match problems.len() - 1 {
+            0 => String::new(),
+            more => format!(" (and {more} more)"),
+        };
+        let text = format!("the exceptions `{}` are not valid: {first}{more}", path.display());
+        with_hint(text, first.remedy.clone())
+    })
+}
+
+impl Granting {
+    pub(super) fn apply(&self, evaluation: &mut Evaluation) {
+        self.exceptions.apply(evaluation, self.notice_days);
+    }
+
+    /// Writes what the exceptions are granted for, if that was asked for.
+    pub(super) fn remember<'e>(&self, evaluations: impl Iterator<Item = &'e Evaluation>) -> anyhow::Result<()> {
+        let Some(path) = &self.remember_in else { return Ok(()) };
+        let document = json!({"exceptions": self.exceptions.granted_for(evaluations)});
+        let text = match Language::of(path).unwrap_or(Language::Json) {
+            Language::Json => serde_json::to_string_pretty(&document)? + "\n",
+            Language::Yaml => serde_saphyr::to_string(&document).context("the exceptions cannot be written as YAML")?,
+        };
+        Ok(fs_err::write(path, text)?)
+    }
+}

@@ -1,0 +1,111 @@
+//! Images that bundles are held against: sources, or reports that were stored with `-o json`.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use jiff::Timestamp;
+use killick_analysis::inspectors::Inspections;
+use killick_model::analysis::Analysis;
+use killick_model::evaluation::Evaluation;
+use killick_model::lifecycle::Unsupported;
+use killick_model::matching::Matches;
+use killick_policy::{Bundle, Evidence, FeedGroup, Options};
+use killick_vulns::{Index, MatchOptions, Subject};
+use serde::Deserialize as _;
+use serde_json::Value;
+
+use super::check::{is_folder, reference};
+use super::documents;
+use super::image::{ReadingArgs, analyse_one_source};
+use super::knowledge::{self, KnowledgeArgs};
+use crate::report_error::hinted;
+
+/// What is known of one image.
+pub(super) struct Facts {
+    source: String,
+    analysis: Analysis,
+    matches: Matches,
+    unsupported: Vec<Unsupported>,
+    feeds: Arc<Vec<FeedGroup>>,
+}
+
+impl Facts {
+    /// The verdict of a bundle.
+    pub(super) fn evaluate(&self, bundle: &Bundle, options: &Options, now: Timestamp) -> Evaluation {
+        let evidence = Evidence {
+            feeds: &self.feeds,
+            unsupported: &self.unsupported,
+            image_size_bytes: Some(self.analysis.size_bytes()),
+            declared_packages: is_folder(&self.source),
+            ..Evidence::new(&self.analysis, &self.matches, now)
+        };
+        killick_policy::evaluate(bundle, &evidence, &reference(&self.source), options)
+    }
+}
+
+/// Analyses the sources and reads the reports. The index is opened only if a source needs it.
+pub(super) async fn read(
+    sources: &[String],
+    reading: &ReadingArgs,
+    inspections: Arc<Inspections>,
+    knowledge: &KnowledgeArgs,
+    now: Timestamp,
+) -> anyhow::Result<Vec<Facts>> {
+    let mut index = None;
+    let mut all = Vec::new();
+    for source in sources {
+        if is_report(source) {
+            all.push(report(source)?);
+            continue;
+        }
+        if index.is_none() {
+            let opened = knowledge::open(knowledge)?;
+            let feeds = Arc::new(knowledge::feed_groups(&killick_vulns::status(&opened, now)));
+            index = Some((opened, feeds));
+        }
+        let Some((index, feeds)) = &index else { continue };
+        let analysis = analyse_one_source(source, reading, Arc::clone(&inspections)).await;
+        all.push(judged(source, analysis.with_context(|| format!("`{source}`"))?, index, feeds, now)?);
+    }
+    Ok(all)
+}
+
+fn judged(
+    source: &str,
+    analysis: Analysis,
+    index: &Index,
+    feeds: &Arc<Vec<FeedGroup>>,
+    now: Timestamp,
+) -> anyhow::Result<Facts> {
+    let subject = || Subject::from(&analysis);
+    let matches = killick_vulns::match_packages(index, subject(), &MatchOptions::default()).map_err(hinted)?;
+    let unsupported = killick_vulns::lifecycle::unsupported(index, subject(), now.into()).map_err(hinted)?;
+    Ok(Facts { source: source.to_owned(), matches, unsupported, feeds: Arc::clone(feeds), analysis })
+}
+
+fn is_report(source: &str) -> bool {
+    let path = Path::new(source);
+    documents::Language::of(path) == Some(documents::Language::Json) && path.is_file()
+}
+
+fn report(path: &str) -> anyhow::Result<Facts> {
+    let document = documents::read(Path::new(path))?;
+    let part = |name: &str| document.get(name).filter(|part| !part.is_null());
+    let wrong = |name: &str| format!("`{path}` is no report of `killick scan -o json`: `{name}` cannot be read");
+    let analysis = part("analysis").with_context(|| wrong("analysis"))?;
+    let analysis = Analysis::deserialize(analysis).with_context(|| wrong("analysis"))?;
+    let matches = part("matches").map(Matches::deserialize).transpose().with_context(|| wrong("matches"))?;
+    let unsupported = part("unsupported").map(Vec::<Unsupported>::deserialize).transpose();
+    let matches = matches.unwrap_or_default();
+    let packages = analysis.packages.len();
+    let is_sound = matches.matches.iter().all(|found| (found.package.0 as usize) < packages);
+    anyhow::ensure!(is_sound, "{}", wrong("matches"));
+    Ok(Facts {
+        source: part("source").and_then(Value::as_str).unwrap_or(path).to_owned(),
+        unsupported: unsupported.with_context(|| wrong("unsupported"))?.unwrap_or_default(),
+        analysis,
+        matches,
+        feeds: Arc::default(),
+    })
+}
