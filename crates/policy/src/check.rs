@@ -83,7 +83,7 @@ impl Check<'_, '_> {
     }
 
     /// The same, of a file.
-    pub(crate) fn about_path(&mut self, path: impl ToString) {
+    pub(crate) fn about_path(&mut self, path: &impl ToString) {
         self.about(FindingSubject { path: Some(path.to_string()), ..FindingSubject::default() });
     }
 
@@ -93,7 +93,7 @@ impl Check<'_, '_> {
     }
 
     /// The same, of a file of a package.
-    pub(crate) fn about_owned(&mut self, package: &Package, path: impl ToString) {
+    pub(crate) fn about_owned(&mut self, package: &Package, path: &impl ToString) {
         let subject = subject::of_package(package, self.evidence.analysis);
         self.about(FindingSubject { path: Some(path.to_string()), ..subject });
     }

@@ -63,7 +63,14 @@ impl Granting {
     /// Writes what the exceptions are granted for, if that was asked for.
     pub(super) fn remember<'e>(&self, evaluations: impl Iterator<Item = &'e Evaluation>) -> anyhow::Result<()> {
         let Some(path) = &self.remember_in else { return Ok(()) };
-        let document = json!({"exceptions": self.exceptions.granted_for(evaluations)});
+        let granted = self.exceptions.granted_for(evaluations);
+        for exception in granted.iter().filter(|exception| exception.granted_for.is_empty()) {
+            tracing::warn!(
+                "the exception `{}` selects nothing of this image: it is granted for nothing yet",
+                exception.id
+            );
+        }
+        let document = json!({"exceptions": granted});
         let text = match Language::of(path).unwrap_or(Language::Json) {
             Language::Json => serde_json::to_string_pretty(&document)? + "\n",
             Language::Yaml => serde_saphyr::to_string(&document).context("the exceptions cannot be written as YAML")?,

@@ -64,10 +64,10 @@ impl Expected {
         }
         Ok(Self {
             action: word("action")
-                .map(|word| serde_json::from_value(word))
+                .map(serde_json::from_value)
                 .transpose()
                 .map_err(|_| CaseError::at("expect.action", "write `stop`, `warn` or `go`"))?,
-            reason: word("reason").map(|word| serde_json::from_value(word)).transpose().map_err(|_| {
+            reason: word("reason").map(serde_json::from_value).transpose().map_err(|_| {
                 CaseError::at("expect.reason", "write `policy_evaluation`, `whitelisted` or `blacklisted`")
             })?,
             findings: wanted("findings")?,

@@ -50,7 +50,8 @@ pub fn bundles(first: &Value, second: &Value) -> Vec<Change> {
         }
     }
     let rules = Kind { name: "rule", list: "rules", title: rule_title, key: |rule| word(rule, "id"), ordered: false };
-    let items = Kind { name: "item", list: "items", title: item_title, key: item_title_of, ordered: false };
+    let items =
+        Kind { name: "item", list: "items", title: item_title, key: |item| Some(item_title(item)), ordered: false };
     for (list, name, inner) in [("policies", "policy", &rules), ("whitelists", "allowlist", &items)] {
         let outer = Kind {
             name,
@@ -83,6 +84,8 @@ pub fn bundles(first: &Value, second: &Value) -> Vec<Change> {
     changes
 }
 
+/// Whether two objects are the same one.
+type Alike<'t> = dyn Fn(&Value, &Value) -> bool + 't;
 type Entry<'v> = Option<(usize, &'v Value)>;
 
 /// A kind of object in lists.
@@ -105,7 +108,7 @@ impl Kind {
         let is_equal = |one: &Value, other: &Value| meaning(one) == meaning(other);
         let has_key = |one: &Value, other: &Value| (self.key)(one).is_some() && (self.key)(one) == (self.key)(other);
         let is_alike = |one: &Value, other: &Value| self.name == "rule" && (self.title)(one) == (self.title)(other);
-        let tests: [&dyn Fn(&Value, &Value) -> bool; 3] = [&is_equal, &has_key, &is_alike];
+        let tests: [&Alike<'_>; 3] = [&is_equal, &has_key, &is_alike];
         for test in tests {
             for (entry, partner) in right.iter().zip(&mut partners).filter(|(_, partner)| partner.is_none()) {
                 let found = left.iter_mut().find(|one| one.is_some_and(|(_, one)| test(one, entry)));
@@ -161,10 +164,6 @@ fn rule_title(rule: &Value) -> String {
 fn item_title(item: &Value) -> String {
     let text = |key: &str| word(item, key).unwrap_or_default();
     format!("{} `{}`", text("gate").to_lowercase(), text("trigger_id"))
-}
-
-fn item_title_of(item: &Value) -> Option<String> {
-    Some(item_title(item))
 }
 
 fn image_title(mapping: &Value) -> String {

@@ -110,7 +110,8 @@ impl OneOrMore {
 }
 
 /// Patterns with what they are held against.
-type Conditions<Of> = Vec<(fn(&Of) -> Option<&str>, Pattern)>;
+type Conditions<Of> = Vec<(Part<Of>, Pattern)>;
+type Part<Of> = fn(&Of) -> Option<&str>;
 
 /// A selector, compiled.
 #[derive(Debug)]
@@ -139,7 +140,7 @@ impl CompiledSelector {
             purl: None,
             vulnerabilities: selector.vulnerability.as_slice().to_vec(),
         };
-        let of_image: [(&str, Option<String>, fn(&(Target, String)) -> Option<&str>); 4] = [
+        let of_image: [(&str, Option<String>, Part<(Target, String)>); 4] = [
             ("image.registry", image.registry, |(target, _)| target.registry.as_deref()),
             ("image.repository", image.repository, |(target, _)| target.repository.as_deref()),
             ("image.tag", image.tag, |(target, _)| target.tag.as_deref()),
@@ -150,7 +151,7 @@ impl CompiledSelector {
                 compiled.image.push((part, compile(name, &text)?));
             }
         }
-        let of_finding: [(&str, Option<String>, fn(&Finding) -> Option<&str>); 7] = [
+        let of_finding: [(&str, Option<String>, Part<Finding>); 7] = [
             ("package.name", package.name, |finding| Some(&finding.subject.package.as_ref()?.name)),
             ("package.version", package.version, |finding| Some(&finding.subject.package.as_ref()?.version)),
             ("package.type", package.kind.map(|kind| kind.to_lowercase()), |finding| {

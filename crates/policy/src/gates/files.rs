@@ -110,7 +110,7 @@ fn content_regex_match(check: &mut Check<'_, '_>) -> Result<(), TriggerError> {
                 format!("File content analyzer found regexp match in container: file={path} regexp={pattern}"),
                 format!("remove from `{path}` what the pattern looks for, or the file from the image"),
             );
-            check.about_path(path);
+            check.about_path(&path);
         }
     }
     Ok(())
@@ -129,7 +129,7 @@ fn name_match(check: &mut Check<'_, '_>) -> Result<(), TriggerError> {
                 format!("Application of regex matched file found in container: file={path} regexp={regex}"),
                 format!("remove `{path}` from the image"),
             );
-            check.about_path(path);
+            check.about_path(&path);
         }
     }
     Ok(())
@@ -144,7 +144,7 @@ fn attribute_match(check: &mut Check<'_, '_>) -> Result<(), TriggerError> {
     let Some(file) = at.and_then(|at| files.get(at)) else {
         if params.flag("skip_missing") == Some(false) {
             check.fire(format!("filename={name} and skip_missing=False"), format!("add `{name}` to the image"));
-            check.about_path(name);
+            check.about_path(&name);
         }
         return Ok(());
     };
@@ -172,7 +172,7 @@ fn attribute_match(check: &mut Check<'_, '_>) -> Result<(), TriggerError> {
     // Without a condition nothing is asked.
     if !remedies.is_empty() {
         check.fire(pieces.join(" and "), format!("`{name}`: {}, or remove it", remedies.join(" or ")));
-        check.about_path(name);
+        check.about_path(&name);
     }
     Ok(())
 }
@@ -193,7 +193,7 @@ fn suid_or_guid_set(check: &mut Check<'_, '_>) -> Result<(), TriggerError> {
             format!("SUID or SGID found set on file {path}. Mode: {mode:#o}"),
             format!("`RUN chmod a-s {path}`, or remove it"),
         );
-        check.about_path(path);
+        check.about_path(&path);
     }
     Ok(())
 }

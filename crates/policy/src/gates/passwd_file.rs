@@ -146,7 +146,7 @@ fn field(
         };
         if listed.iter().any(|listed| listed == value) {
             check.fire(message(value, entry), remedy(entry));
-            check.about_path(PATH);
+            check.about_path(&PATH);
         }
     }
     Ok(())
@@ -160,7 +160,7 @@ fn full_entry(check: &mut Check<'_, '_>) -> Result<(), TriggerError> {
             format!("Blacklisted pentry '{wanted}' found in image's /etc/passwd: pentry={wanted}"),
             remedy(wanted),
         );
-        check.about_path(PATH);
+        check.about_path(&PATH);
     }
     Ok(())
 }

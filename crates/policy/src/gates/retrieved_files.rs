@@ -112,7 +112,7 @@ fn content_regex(check: &mut Check<'_, '_>) -> Result<(), TriggerError> {
                 format!("add to `{path}` what `{regex}` asks for")
             }),
         );
-        check.about_path(path);
+        check.about_path(&path);
     }
     Ok(())
 }

@@ -163,7 +163,7 @@ fn content_regex_checks(check: &mut Check<'_, '_>) -> Result<(), TriggerError> {
                 ),
                 hit.remedy(),
             );
-            check.about_path(hit.path);
+            check.about_path(&hit.path);
         }
     }
     if wants_none && !is_found {

@@ -70,9 +70,10 @@ fn suggestion(problem: &BundleProblem, document: &Value) -> Option<String> {
             Some(format!("did you mean the parameter `{name}`?"))
         }
         "ReferencedObjectNotFoundError" => {
-            let (kind, list) = match problem.details.contains("reference_type=policy") {
-                true => ("policy", "policies"),
-                false => ("allowlist", "whitelists"),
+            let (kind, list) = if problem.details.contains("reference_type=policy") {
+                ("policy", "policies")
+            } else {
+                ("allowlist", "whitelists")
             };
             let given = problem.details.rsplit_once("reference_id=")?.1.trim_end_matches(')');
             let ids = document.get(list)?.as_array()?.iter().filter_map(|object| object.get("id")?.as_str());

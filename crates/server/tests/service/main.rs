@@ -6,6 +6,7 @@ mod accounts;
 mod caller;
 mod copied;
 mod database;
+mod exceptions;
 mod knowledge;
 mod logins;
 mod passwords;

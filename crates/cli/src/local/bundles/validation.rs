@@ -17,8 +17,8 @@ use crate::local::output::{TextOrJson, print};
 /// Arguments of `policy validate`.
 #[derive(Debug, Args)]
 pub(crate) struct Validate {
-    /// Bundles (JSON) and exceptions (JSON or YAML, with a member `exceptions`), or folders of them; of a folder, other
-    /// YAML files are left out
+    /// Bundles (JSON) and exceptions (JSON or YAML, with a member `exceptions`), or folders of them; of a folder, test
+    /// cases and other YAML files are left out
     #[arg(value_name = "PATH", required = true)]
     paths: Vec<PathBuf>,
     /// Form of the results
@@ -106,6 +106,10 @@ fn check(file: &Path, is_named: bool, ids: &mut BTreeMap<String, PathBuf>) -> Op
             remedy: problem.remedy,
         };
         return Some(problems.into_iter().map(told).collect());
+    }
+    let is_case = document.get("expect").is_some() && document.get("policies").is_none();
+    if is_case && !is_named {
+        return None;
     }
     if is_yaml {
         let remedy = "write bundles as JSON, as servers take them";
