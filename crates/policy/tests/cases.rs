@@ -15,7 +15,7 @@ fn bundle() -> Bundle {
             "params": [{"name": "package_type", "value": "all"}]},
         {"id": "s", "gate": "files", "trigger": "suid_or_guid_set", "action": "WARN", "params": []},
         {"id": "u", "gate": "dockerfile", "trigger": "effective_user", "action": "WARN",
-            "params": [{"name": "users", "value": "root"}, {"name": "type", "value": "blacklist"}]},
+            "params": [{"name": "users", "value": "bad"}, {"name": "type", "value": "blacklist"}]},
         {"id": "c", "gate": "secret_scans", "trigger": "content_regex_checks", "action": "STOP", "params": []},
         {"id": "f", "gate": "retrieved_files", "trigger": "content_regex", "action": "WARN", "params": [
             {"name": "path", "value": "/etc/x"}, {"name": "regex", "value": "debug"}, {"name": "check", "value": "match"}]},
@@ -59,7 +59,7 @@ fn every_kind_of_fact_is_looked_at() {
         ),
         (fresh(json!({"packages": openssl})), vec![]),
         (fresh(json!({"files": [{"path": "/su", "mode": "4755"}, "/etc/passwd"]})), vec!["s"]),
-        (fresh(json!({"dockerfile": "FROM x\nUSER root\n"})), vec!["u"]),
+        (fresh(json!({"dockerfile": "FROM x\nUSER bad\n"})), vec!["u"]),
         (fresh(json!({"dockerfile": "FROM x\nUSER app\n"})), vec![]),
         (fresh(json!({"secrets": [{"rule": "AWS_ACCESS_KEY", "path": "/k"}]})), vec!["c"]),
         (fresh(json!({"retrieved_files": {"/etc/x": "debug = on\n"}})), vec!["f"]),

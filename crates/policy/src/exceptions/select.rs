@@ -109,6 +109,8 @@ impl OneOrMore {
     }
 }
 
+/// The reference and the digest of an image.
+type Image = (Target, String);
 /// Patterns with what they are held against.
 type Conditions<Of> = Vec<(Part<Of>, Pattern)>;
 type Part<Of> = fn(&Of) -> Option<&str>;
@@ -116,7 +118,7 @@ type Part<Of> = fn(&Of) -> Option<&str>;
 /// A selector, compiled.
 #[derive(Debug)]
 pub(super) struct CompiledSelector {
-    image: Conditions<(Target, String)>,
+    image: Conditions<Image>,
     finding: Conditions<Finding>,
     purl: Option<(String, Pattern)>,
     vulnerabilities: Vec<String>,
@@ -140,7 +142,7 @@ impl CompiledSelector {
             purl: None,
             vulnerabilities: selector.vulnerability.as_slice().to_vec(),
         };
-        let of_image: [(&str, Option<String>, Part<(Target, String)>); 4] = [
+        let of_image: [(&str, Option<String>, Part<Image>); 4] = [
             ("image.registry", image.registry, |(target, _)| target.registry.as_deref()),
             ("image.repository", image.repository, |(target, _)| target.repository.as_deref()),
             ("image.tag", image.tag, |(target, _)| target.tag.as_deref()),
@@ -186,7 +188,7 @@ impl CompiledSelector {
 
     /// Whether it speaks of the image at all.
     pub(super) fn names_image(&self, target: &Target, digest: &str) -> bool {
-        let image = (target.clone(), digest.to_owned());
+        let image: Image = (target.clone(), digest.to_owned());
         meets(&self.image, &image)
     }
 
