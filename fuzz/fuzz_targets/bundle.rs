@@ -1,4 +1,5 @@
-//! Policy bundles: parsed, checked, and evaluated, in both ways, on a small image that has something for every gate.
+//! Policy bundles: parsed, checked, and evaluated, in both ways, on a small image that has something for every gate. The
+//! same document as exceptions and as a case.
 #![no_main]
 
 use std::sync::LazyLock;
@@ -9,7 +10,12 @@ use killick_model::inspection::{
     Inspection, MalwareFinding, MalwareScan, PatternMatch, RetrievedFile, SearchedFile, Secret, SecretScan,
 };
 use killick_model::matching::Matches;
-use killick_policy::{Bundle, Compatibility, Evidence, Options, PackageFeed, PublishedPackage, evaluate};
+use killick_policy::cases::Case;
+use killick_policy::diff::bundles;
+use killick_policy::lint::{LintOptions, lint};
+use killick_policy::{
+    Bundle, Compatibility, DEFAULT_NOTICE_DAYS, Evidence, Exceptions, Options, PackageFeed, PublishedPackage, evaluate,
+};
 
 /// `killick_fuzz` makes it from a few files; what inspectors would find is made up.
 static ANALYSIS: LazyLock<Analysis> = LazyLock::new(|| {
@@ -73,6 +79,13 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
     let mut evidence = Evidence::new(&ANALYSIS, &matches, Timestamp::UNIX_EPOCH);
     evidence.npm_feed = Some(&NPM);
     for compatibility in [Compatibility::Repaired, Compatibility::Engine11] {
-        evaluate(&bundle, &evidence, "docker.io/library/debian:12", &Options { compatibility });
+        let mut evaluation = evaluate(&bundle, &evidence, "docker.io/library/debian:12", &Options { compatibility });
+        if let Ok(exceptions) = Exceptions::parse(&document) {
+            exceptions.apply(&mut evaluation, DEFAULT_NOTICE_DAYS);
+        }
+        let against = [evaluation];
+        lint(&bundle, &LintOptions { now: Timestamp::UNIX_EPOCH, notice_days: DEFAULT_NOTICE_DAYS, against: &against });
     }
+    bundles(&document, &serde_json::Value::Null);
+    let _ = Case::parse(&document, None);
 });

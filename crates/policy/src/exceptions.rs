@@ -28,6 +28,8 @@ use select::CompiledSelector;
 pub const DEFAULT_NOTICE_DAYS: u32 = 14;
 /// Most exceptions of one document.
 const MAX_EXCEPTIONS: usize = 10_000;
+/// Most regular expressions of all exceptions together: with the size of one a bound on the memory they take.
+const MAX_EXPRESSIONS: usize = 400;
 /// Longest text of one member, in bytes.
 const MAX_TEXT: usize = 4096;
 /// Most findings that one exception remembers.
@@ -175,16 +177,36 @@ impl Exceptions {
                 });
             }
         }
-        if problems.is_empty() { Ok(Self::of(read)) } else { Err(problems) }
+        if !problems.is_empty() {
+            return Err(problems);
+        }
+        let number = read.len();
+        let compiled = Self::of(read);
+        if compiled.all.len() < number {
+            let reason = format!("they have more than {MAX_EXPRESSIONS} regular expressions");
+            return Err(whole(reason, "write patterns with `*` in place of `regexp:`"));
+        }
+        Ok(compiled)
     }
 
-    /// Exceptions that were read before. What selects nothing that can be selected is left out: it clears nothing.
+    /// Exceptions that were read before. Those with more regular expressions than are allowed are left out: they clear
+    /// nothing.
     pub fn of(exceptions: impl IntoIterator<Item = Exception>) -> Self {
+        let mut left = MAX_EXPRESSIONS;
         let compile = |exception: Exception| {
             let selector = CompiledSelector::new(&exception.select, "select").ok()?;
+            left = left.checked_sub(selector.expressions())?;
             Some(Compiled { exception, selector })
         };
         Self { all: exceptions.into_iter().filter_map(compile).collect() }
+    }
+
+    /// Whether one more may be added without too many regular expressions.
+    pub fn has_room_for(&self, exception: &Exception) -> bool {
+        let selectors = self.all.iter().filter(|compiled| compiled.exception.id != exception.id);
+        let taken: usize = selectors.map(|compiled| compiled.selector.expressions()).sum();
+        let more = CompiledSelector::new(&exception.select, "select").map_or(0, |selector| selector.expressions());
+        taken + more <= MAX_EXPRESSIONS
     }
 
     /// Every exception, as given.

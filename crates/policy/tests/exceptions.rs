@@ -267,6 +267,17 @@ fn what_is_wrong_is_told_with_its_place() {
         assert!(!problems[0].remedy.is_empty());
     }
     assert!(Exceptions::parse(&json!([exception(&json!({"path": "/x"}))])).is_ok(), "a bare list will do");
+    let expressions = |count: usize| {
+        let one = |at| {
+            let mut exception = exception(&json!({"path": "regexp:/x"}));
+            exception["id"] = format!("x{at}").into();
+            exception
+        };
+        Value::Array((0..count).map(one).collect())
+    };
+    assert!(Exceptions::parse(&expressions(400)).is_ok());
+    let problems = Exceptions::parse(&expressions(401)).unwrap_err();
+    assert_eq!(problems[0].reason, "they have more than 400 regular expressions");
 }
 
 fn any_exception() -> impl Strategy<Value = Value> {

@@ -110,13 +110,23 @@ pub(crate) async fn evaluate(
     keep: Keep,
 ) -> Result<Verdict, ApiError> {
     let bundle = read(&policy.bundle)?;
-    let mut evaluation = under(app, image, tag, &[Arc::new(bundle)]).await?.pop().ok_or_else(nothing)?;
-    exceptions(app, &image.account).await?.apply(&mut evaluation, DEFAULT_NOTICE_DAYS);
+    let evaluation = under(app, image, tag, &[Arc::new(bundle)]).await?.pop().ok_or_else(nothing)?;
+    let exceptions = exceptions(app, &image.account).await?;
+    let evaluation = excepted(exceptions, evaluation).await;
     let verdict = Verdict { evaluation, bundle: policy.bundle.clone() };
     if keep == Keep::Verdict {
         app.records().keep_verdict(image, policy, &verdict).await?;
     }
     Ok(verdict)
+}
+
+/// The evaluation after exceptions.
+pub(crate) async fn excepted(exceptions: Arc<Exceptions>, mut evaluation: Evaluation) -> Evaluation {
+    cpu::run(move || {
+        exceptions.apply(&mut evaluation, DEFAULT_NOTICE_DAYS);
+        evaluation
+    })
+    .await
 }
 
 /// A bundle that was accepted before.

@@ -95,9 +95,9 @@ fn report(path: &str) -> anyhow::Result<Facts> {
     let wrong = |name: &str| format!("`{path}` is no report of `killick scan -o json`: `{name}` cannot be read");
     let analysis = part("analysis").with_context(|| wrong("analysis"))?;
     let analysis = Analysis::deserialize(analysis).with_context(|| wrong("analysis"))?;
-    let matches = part("matches").map(Matches::deserialize).transpose().with_context(|| wrong("matches"))?;
+    let matches = part("matches").with_context(|| wrong("matches"))?;
+    let matches = Matches::deserialize(matches).with_context(|| wrong("matches"))?;
     let unsupported = part("unsupported").map(Vec::<Unsupported>::deserialize).transpose();
-    let matches = matches.unwrap_or_default();
     let packages = analysis.packages.len();
     let is_sound = matches.matches.iter().all(|found| (found.package.0 as usize) < packages);
     anyhow::ensure!(is_sound, "{}", wrong("matches"));

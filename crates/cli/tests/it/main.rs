@@ -3,6 +3,7 @@
 #![expect(clippy::print_stdout, reason = "tests tell what they compared")]
 
 mod anchore_cli;
+mod bundles;
 mod command;
 mod composer;
 mod copied;

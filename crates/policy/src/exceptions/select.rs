@@ -186,6 +186,14 @@ impl CompiledSelector {
         Ok(compiled)
     }
 
+    /// Regular expressions in it, each of which takes memory.
+    pub(super) fn expressions(&self) -> usize {
+        let of_image = self.image.iter().map(|(_, pattern)| pattern);
+        let of_finding = self.finding.iter().map(|(_, pattern)| pattern);
+        let all = of_image.chain(of_finding).chain(self.purl.iter().map(|(_, pattern)| pattern));
+        all.filter(|pattern| matches!(pattern, Pattern::Regex(_))).count()
+    }
+
     /// Whether it speaks of the image at all.
     pub(super) fn names_image(&self, target: &Target, digest: &str) -> bool {
         let image: Image = (target.clone(), digest.to_owned());
@@ -203,8 +211,9 @@ impl CompiledSelector {
         let names_purl = |(text, pattern): &(String, Pattern)| {
             subject.package.as_ref().is_some_and(|package| is_purl_of(text, pattern, &package.purl))
         };
-        meets(&self.finding, finding)
-            && (self.vulnerabilities.is_empty() || names_vulnerability())
+        // What is cheap and rules out most comes first.
+        (self.vulnerabilities.is_empty() || names_vulnerability())
+            && meets(&self.finding, finding)
             && self.purl.as_ref().is_none_or(names_purl)
     }
 }

@@ -48,7 +48,11 @@ pub(super) fn of(bundle: &Bundle, options: &LintOptions<'_>) -> Vec<Remark> {
                     "allowlist-unused",
                     Level::Note,
                     &item.path,
-                    format!("`{}` excuses no finding of the {} images given", item.trigger_id, options.against.len()),
+                    format!(
+                        "`{}` excuses no finding of the images that were given ({})",
+                        item.trigger_id,
+                        options.against.len()
+                    ),
                     "remove it if no other image needs it",
                 )),
                 _ => {}

@@ -127,8 +127,8 @@ pub(crate) async fn analyzed_images_page_by_digest(Opened { store, .. }: &Opened
         analyzed(store, &NewImage { tag: tag(number), ..image("a", name) }, 0).await;
         want.push(Digest::of(name.as_bytes()));
     }
-    store.add_image(&NewImage { tag: tag("4"), ..image("a", "waiting") }, 7).await.unwrap();
     analyzed(store, &image("b", "other"), 0).await;
+    store.add_image(&NewImage { tag: tag("4"), ..image("a", "waiting") }, 7).await.unwrap();
     want.sort_by_key(ToString::to_string);
     let page = async |after: String, limit| -> Vec<Digest> {
         store.analyzed_images("a", &after, limit).await.unwrap().into_iter().map(|image| image.digest).collect()

@@ -70,7 +70,8 @@ pub(super) async fn run(api: &Api, args: &DryRun) -> Outcome {
         ));
     }
     text.push_str(&format!(
-        "{examined} images compared with the policy `{against}`: {other} change their verdict, {} only their findings",
+        "compared with the policy `{against}`: images: {examined}; with another verdict: {other}; with other findings \
+         only: {}",
         changes.len() - other
     ));
     Ok(Done { text, exit })

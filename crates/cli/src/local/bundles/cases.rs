@@ -87,10 +87,10 @@ pub(super) fn run(args: &Test) -> anyhow::Result<Exit> {
         }
         TextOrJson::Text => {
             let mut text = ran.iter().map(told).collect::<String>();
-            let _ = write!(text, "\n{} cases: {passed} passed, {failed} failed", ran.len());
-            for (count, word) in [(updated, "updated"), (broken, "cannot be run")] {
+            let _ = write!(text, "\ncases: {}; passed: {passed}; failed: {failed}", ran.len());
+            for (count, word) in [(updated, "updated"), (broken, "broken")] {
                 if count > 0 {
-                    let _ = write!(text, ", {count} {word}");
+                    let _ = write!(text, "; {word}: {count}");
                 }
             }
             text.push('\n');

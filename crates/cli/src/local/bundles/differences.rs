@@ -87,7 +87,7 @@ pub(super) async fn run(args: &Diff) -> anyhow::Result<Exit> {
                 let other = verdicts.iter().filter(|verdict| verdict.is_other_verdict()).count();
                 let _ = writeln!(
                     text,
-                    "{} images: {other} change their verdict, {} only their findings",
+                    "images: {}; with another verdict: {other}; with other findings only: {}",
                     images.len(),
                     verdicts.len() - other
                 );

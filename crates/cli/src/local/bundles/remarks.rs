@@ -118,6 +118,6 @@ fn text(files: &[(String, Vec<Remark>)]) -> String {
         }
     }
     let [errors, warnings, notes] = counts;
-    let _ = writeln!(text, "{errors} errors, {warnings} warnings, {notes} notes");
+    let _ = writeln!(text, "errors: {errors}; warnings: {warnings}; notes: {notes}");
     text
 }

@@ -79,7 +79,7 @@ pub(super) fn run(args: &Validate) -> anyhow::Result<Exit> {
                     }
                 }
             }
-            let _ = writeln!(text, "{} files, {refused} refused", results.len());
+            let _ = writeln!(text, "files: {}; refused: {refused}", results.len());
             printable(&text).into_owned()
         }
     })?;

@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::http::StatusCode;
+use killick_model::evaluation::Evaluation;
+use killick_policy::Bundle;
 use killick_policy::diff::{VerdictChange, verdicts};
-use killick_policy::{Bundle, DEFAULT_NOTICE_DAYS};
 use serde::Serialize;
 use serde_json::Value;
 use tokio::time::Instant;
@@ -109,16 +110,15 @@ async fn compare(
     for tag in tags {
         page.examined += 1;
         // One image whose documents cannot be read must not hide what happens to all others.
-        let Ok(mut evaluations) = judge::under(app, image, &tag, bundles).await else {
+        let Ok(evaluations) = judge::under(app, image, &tag, bundles).await else {
             let reason = "what is known of the image cannot be read: analyze it anew";
             page.skipped.push(Skipped { reference: tag, image_digest: image.digest.clone(), reason });
             continue;
         };
-        for evaluation in &mut evaluations {
-            exceptions.apply(evaluation, DEFAULT_NOTICE_DAYS);
-        }
-        let [before, after] = evaluations.as_slice() else { continue };
-        let change = verdicts(before, after).filter(|change| tells_findings || change.is_other_verdict());
+        let Ok([before, after]) = <[Evaluation; 2]>::try_from(evaluations) else { continue };
+        let before = judge::excepted(Arc::clone(&exceptions), before).await;
+        let after = judge::excepted(Arc::clone(&exceptions), after).await;
+        let change = verdicts(&before, &after).filter(|change| tells_findings || change.is_other_verdict());
         page.items.extend(change.map(|change| wire(change)));
     }
     Ok(())

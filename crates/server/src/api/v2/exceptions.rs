@@ -127,6 +127,9 @@ async fn read(app: &App, account: &str, mut members: Map<String, Value>) -> Resu
     }
     let exception =
         Exception::parse(&document, "exception").map_err(|problem| bad(format!("{problem}; {}", problem.remedy)))?;
+    if !judge::exceptions(app, account).await?.has_room_for(&exception) {
+        return Err(bad("the account has too many exceptions with regular expressions: write patterns with `*`"));
+    }
     let Some(grant_on) = grant_on else { return Ok(exception) };
     let evaluation = judged(app, account, &grant_on).await?;
     let granted = Exceptions::of([Exception { granted_for: Vec::new(), ..exception }]).granted_for([&evaluation]);
