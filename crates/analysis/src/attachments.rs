@@ -3,7 +3,7 @@
 //! Forms: in-toto statements (attestation/spec/v1/statement.md), bare as `BuildKit` attaches them, in DSSE envelopes
 //! (secure-systems-lab/dsse, envelope.md) as cosign does, or in Sigstore bundles (sigstore/protobuf-specs,
 //! `sigstore_bundle.proto`); cosign's simple signing (containers/image, `docs/containers-signature.5.md`); Notary
-//! Project's JWS (notaryproject/specifications, signature-envelope-jws.md). No signature is checked: anybody who may write
+//! Project's JWS (notaryproject/specifications, signature-envelope-jws.md). No signature is checked here: anybody who may write
 //! to the repository can have written all of it. So a document says something about the image only if it names it.
 
 use std::collections::HashSet;
@@ -15,6 +15,8 @@ use killick_model::package::Package;
 use killick_model::path::ImagePath;
 use killick_model::problem::Problem;
 use killick_model::purl::purl;
+use serde::Deserialize;
+use serde::de::IgnoredAny;
 
 use crate::catalogers::sbom::attached;
 use crate::limits::Limits;
@@ -145,18 +147,21 @@ pub fn describe(
         return problem("attachment-subject", message.to_owned());
     }
     document.predicate_type = statement.predicate_type;
-    if form == Form::Vex || document.predicate_type.as_deref().is_some_and(kinds::is_vex_predicate) {
-        match std::str::from_utf8(&statement.payload) {
+    let is_vex = form == Form::Vex || document.predicate_type.as_deref().is_some_and(kinds::is_vex_predicate);
+    if is_vex || judges(&statement.payload) {
+        // With its signatures, so that they can be checked where it is judged whether it counts.
+        match std::str::from_utf8(bytes) {
             Ok(text) if text.len() <= VEX_BYTES => document.vex = Some(text.to_owned()),
             Ok(text) => {
-                let message = format!(
-                    "the attached VEX document has {} bytes, more than {VEX_BYTES}: it is not told",
-                    text.len()
-                );
+                let what = if is_vex { "VEX document" } else { "SBOM, which judges vulnerabilities," };
+                let message =
+                    format!("the attached {what} has {} bytes, more than {VEX_BYTES}: it is not told", text.len());
                 problem("limit-attachment-bytes", message);
             }
             Err(_) => problem("malformed-attachment", "the attached VEX document is no text".to_owned()),
         }
+    }
+    if is_vex {
         return;
     }
     let Some(location) = ImagePath::new(format!("attached:{}", document.digest).as_bytes()) else { return };
@@ -182,6 +187,27 @@ pub fn describe(
     document.packages = sbom.packages.iter().take(TOLD).map(|package| purl(package, None)).collect();
     document.packages.sort();
     packages.extend(sbom.packages);
+}
+
+/// A CycloneDX document, or the statement that it is the predicate of, as far as it may judge vulnerabilities.
+#[derive(Deserialize)]
+struct Judging {
+    #[serde(default)]
+    vulnerabilities: Vec<Judged>,
+    #[serde(default)]
+    predicate: Option<Box<Self>>,
+}
+
+#[derive(Deserialize)]
+struct Judged {
+    analysis: Option<IgnoredAny>,
+}
+
+/// Whether an SBOM says of vulnerabilities what they mean to its product, as CycloneDX does in `analysis`.
+fn judges(payload: &[u8]) -> bool {
+    let Ok(judging) = serde_json::from_slice::<Judging>(payload) else { return false };
+    let all = [Some(&judging), judging.predicate.as_deref()].into_iter().flatten();
+    all.flat_map(|judging| &judging.vulnerabilities).any(|judged| judged.analysis.is_some())
 }
 
 #[cfg(test)]

@@ -178,7 +178,7 @@ pub struct VexClaim {
     pub action: Option<String>,
     /// The product that is spoken of, as the document names it.
     pub product: String,
-    /// Who says so, as the document says. No signature was checked.
+    /// Who says so, as the document says.
     pub issuer: String,
     /// The document's own id.
     pub document: String,
@@ -223,6 +223,9 @@ pub struct VexDocument {
     /// When it was last changed, as it says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub said_at: Option<Timestamp>,
+    /// Name of the key that signed it, if a signature was checked: SHA-256 of the public key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
     /// Whether it counts.
     pub trusted: bool,
     /// Statements it has.

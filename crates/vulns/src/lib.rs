@@ -35,4 +35,5 @@ mod scores;
 mod sources;
 mod starter;
 mod status;
+mod vers;
 pub mod vex;

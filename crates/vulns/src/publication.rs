@@ -31,6 +31,7 @@ mod trust;
 pub use self::assemble::{Assembly, Depot, assemble};
 pub use self::contents::Contents;
 pub use self::envelope::sign;
+pub(crate) use self::envelope::to_be_signed;
 pub use self::error::PublicationError;
 pub use self::keys::{KeyError, KeyId, PrivateKey, PublicKey};
 pub use self::trust::{Accepted, Allowed, Seen, Trust, accept, peek};

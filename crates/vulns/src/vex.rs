@@ -1,20 +1,19 @@
 //! VEX documents: decisions of their issuers, held against matches.
 //!
 //! Three formats are read into one shape: `OpenVEX` (`openvex`), CSAF 2.0 (`csaf`) and CycloneDX (`cyclonedx`), each
-//! also as the predicate of an in-toto statement. `product` tells whether what a document speaks of is the image or a
+//! also as the predicate of an in-toto statement and in a signed envelope (`envelope`). `product` tells whether what a document speaks of is the image or a
 //! package of it, [`apply()`] what follows. The providers of the index read VEX documents too, as the data of
 //! distributions; here they are anybody's, about any product, and somebody decides whether they count:
 //!
-//! - What the user gives counts. What is attached to an image counts if its issuer is one of [`VexSettings::issuers`]. The
-//!   issuer is what the document says; no signature is checked.
+//! - What the user gives counts, unless it is in an envelope whose signature is by none of [`VexSettings::keys`]. What is
+//!   attached to an image counts if its issuer is one of [`VexSettings::issuers`]; the issuer is what the document says.
+//! - Where there are keys, only what one of them signed counts, whoever gave it; issuers narrow that further.
 //! - A document that does not count never hides a finding. What it says is told as a claim beside the finding.
 //! - Of one issuer's statements the newest counts. Of several issuers heard at the same place of
 //!   [`VexSettings::order`], who says affected does.
 //! - Documents older than [`VexSettings::max_age_days`], drafts, and statements about nothing that can be identified count
 //!   for nothing, and are told as problems.
 
-use std::borrow::Cow;
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
@@ -26,12 +25,16 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 
 pub use self::apply::apply;
+use self::envelope::Signing;
+pub use self::keys::{VexKey, VexKeyError};
 pub use self::product::Image;
 use self::statement::Document;
 
 mod apply;
 mod csaf;
 mod cyclonedx;
+mod envelope;
+mod keys;
 mod openvex;
 mod product;
 mod statement;
@@ -74,6 +77,8 @@ impl Voice {
 pub struct VexSettings {
     /// Issuers whose attached documents count; upper and lower case are the same.
     pub issuers: Vec<String>,
+    /// Keys of which one must have signed what counts; none if no signature is asked for.
+    pub keys: Vec<VexKey>,
     /// Who is heard first. Who is not named comes last, in the usual order.
     pub order: Vec<Voice>,
     /// Age in days from which what a document says is no longer believed; `None` for never.
@@ -85,7 +90,7 @@ pub struct VexSettings {
 impl VexSettings {
     /// The usual settings at `now`.
     pub fn at(now: Timestamp) -> Self {
-        Self { issuers: Vec::new(), order: Vec::new(), max_age_days: None, now }
+        Self { issuers: Vec::new(), keys: Vec::new(), order: Vec::new(), max_age_days: None, now }
     }
 
     fn voices(&self) -> impl Iterator<Item = Voice> {
@@ -95,8 +100,27 @@ impl VexSettings {
 
     fn is_trusted(&self, document: &Document, origin: VexOrigin) -> bool {
         let issuer = document.issuer.trim();
-        let is_listed = || self.issuers.iter().any(|known| known.trim().eq_ignore_ascii_case(issuer));
-        origin == VexOrigin::User || (!issuer.is_empty() && is_listed())
+        let is_listed =
+            || !issuer.is_empty() && self.issuers.iter().any(|known| known.trim().eq_ignore_ascii_case(issuer));
+        match (&document.signing, origin) {
+            (Signing::Verified(_), VexOrigin::User) => true,
+            (Signing::Verified(_), VexOrigin::Attached) => self.issuers.is_empty() || is_listed(),
+            (Signing::Unsigned, VexOrigin::User) => self.keys.is_empty(),
+            (Signing::Unverified, VexOrigin::User) => false,
+            (Signing::Unsigned | Signing::Unverified, VexOrigin::Attached) => self.keys.is_empty() && is_listed(),
+        }
+    }
+
+    /// Why a document does not count although it might, for want of a signature.
+    fn objection(&self, document: &Document, origin: VexOrigin) -> Option<&'static str> {
+        match (&document.signing, origin) {
+            (Signing::Unverified, VexOrigin::User) if self.keys.is_empty() => {
+                Some("is signed, and there is no key to check that with (`--vex-key`)")
+            }
+            (Signing::Unverified, _) if !self.keys.is_empty() => Some("is signed by none of the given keys"),
+            (Signing::Unsigned, _) if !self.keys.is_empty() => Some("is not signed by any of the given keys"),
+            _ => None,
+        }
     }
 
     /// Whether something that was said at `instant` is too old.
@@ -129,11 +153,17 @@ impl Vex {
 
     /// Adds a document; one that cannot be read becomes a problem, which calls it `name`.
     pub fn add(&mut self, name: &str, bytes: &[u8], origin: VexOrigin) {
+        self.add_of(name, bytes, origin, "");
+    }
+
+    /// [`Self::add`], of `publisher` where the document says nobody's name.
+    fn add_of(&mut self, name: &str, bytes: &[u8], origin: VexOrigin, publisher: &str) {
         let mut problem = |kind: &str, message: String| self.problems.push(Problem::new(kind, name, message));
         if self.documents.len() >= MAX_DOCUMENTS {
             return problem("limit-vex", format!("more than {MAX_DOCUMENTS} VEX documents: it was not read"));
         }
-        let document = match read(bytes) {
+        let document = match read(bytes, &self.settings.keys) {
+            Ok(document) if document.issuer.is_empty() => Document { issuer: publisher.to_owned(), ..document },
             Ok(document) => document,
             Err(reason) => {
                 return problem("malformed-vex", format!("the VEX document is {reason}: it was not applied"));
@@ -141,6 +171,9 @@ impl Vex {
         };
         if document.is_draft {
             return problem("draft-vex", "the VEX document is a draft: it was not applied".to_owned());
+        }
+        if let Some(objection) = self.settings.objection(&document, origin) {
+            problem("unverified-vex", format!("the VEX document {objection}: what it says is told, and hides nothing"));
         }
         if document.skipped > 0 {
             problem("malformed-vex", format!("{} statements of the VEX document cannot be read", document.skipped));
@@ -165,13 +198,15 @@ impl Vex {
         }
     }
 
-    /// These documents, and those that are attached to the image.
+    /// These documents, and those that are attached to the image. Of who issued one that says nobody's name no more is known
+    /// than that they may write to `repository`, as `registry.example.com/team/app`: that is their name then.
     #[must_use]
-    pub fn with_attached(&self, analysis: &Analysis) -> Self {
+    pub fn with_attached(&self, analysis: &Analysis, repository: Option<&str>) -> Self {
         let mut all = self.clone();
         for document in analysis.attachments.iter().flat_map(|attachment| &attachment.documents) {
             if let Some(text) = &document.vex {
-                all.add(&document.digest.to_string(), text.as_bytes(), VexOrigin::Attached);
+                let (name, publisher) = (document.digest.to_string(), repository.unwrap_or_default());
+                all.add_of(&name, text.as_bytes(), VexOrigin::Attached, publisher);
             }
         }
         all
@@ -186,46 +221,14 @@ struct Probe {
     document: Option<IgnoredAny>,
     #[serde(rename = "bomFormat")]
     bom_format: Option<String>,
-    #[serde(rename = "predicateType")]
-    predicate_type: Option<String>,
 }
-
-/// An in-toto statement whose predicate is a document.
-#[derive(Deserialize)]
-struct InToto {
-    #[serde(default)]
-    subject: Vec<InTotoSubject>,
-    predicate: serde_json::Value,
-}
-
-#[derive(Deserialize)]
-struct InTotoSubject {
-    #[serde(default)]
-    digest: HashMap<String, String>,
-}
-
-/// Subjects of an in-toto statement that are looked at.
-const MAX_SUBJECTS: usize = 1_000;
 
 /// Reads a document of any format; tells what it is, if that is none.
-fn read(bytes: &[u8]) -> Result<Document, String> {
+fn read(bytes: &[u8], keys: &[VexKey]) -> Result<Document, String> {
     if bytes.len() > MAX_BYTES {
         return Err(format!("larger than {MAX_BYTES} bytes"));
     }
-    let probe: Probe = serde_json::from_slice(bytes).map_err(|error| format!("no JSON object ({error})"))?;
-    let digest = Digest::of(bytes);
-    let (body, subjects) = match probe.predicate_type {
-        Some(_) => {
-            let statement: InToto =
-                serde_json::from_slice(bytes).map_err(|error| format!("no in-toto statement ({error})"))?;
-            let sha256 = |subject: InTotoSubject| {
-                subject.digest.get("sha256").and_then(|hex| format!("sha256:{hex}").parse::<Digest>().ok())
-            };
-            let subjects = statement.subject.into_iter().take(MAX_SUBJECTS).filter_map(sha256).collect();
-            (Cow::Owned(statement.predicate.to_string().into_bytes()), subjects)
-        }
-        None => (Cow::Borrowed(bytes), Vec::new()),
-    };
+    let envelope::Unwrapped { body, signing, subjects } = envelope::unwrap(bytes, keys)?;
     let probe: Probe = serde_json::from_slice(&body).map_err(|error| format!("no JSON object ({error})"))?;
     let is_openvex = probe.context.is_some_and(|context| context.to_string().contains("openvex"));
     let (format, result) = if is_openvex {
@@ -238,10 +241,10 @@ fn read(bytes: &[u8]) -> Result<Document, String> {
         return Err("neither OpenVEX nor CSAF nor CycloneDX".to_owned());
     };
     let document = result.map_err(|error| format!("malformed ({error})"))?;
-    Ok(Document { format, digest, ..document })
+    Ok(Document { format, signing, digest: Digest::of(bytes), ..document })
 }
 
 /// Reads a document and forgets it: for the fuzz target.
 pub fn probe(bytes: &[u8]) -> bool {
-    read(bytes).is_ok()
+    read(bytes, &[]).is_ok()
 }

@@ -308,14 +308,16 @@ proptest! {
 fn vex_documents_are_told_as_they_are() {
     let openvex = json!({"@context": "https://openvex.dev/ns/v0.2.0", "author": "somebody", "statements": []});
     let attested = statement(b"manifest", "https://openvex.dev/ns/v0.2.0", &openvex);
-    for (media_type, document, kind) in [
+    for (media_type, text, kind) in [
         ("application/vnd.openvex+json", bytes(&openvex), DocumentKind::Vex),
         ("application/vnd.oasis.csaf+json; version=2.0", bytes(&json!({"document": {}})), DocumentKind::Vex),
         (IN_TOTO, attested.clone(), DocumentKind::Attestation),
         (DSSE, bytes(&envelope(&attested)), DocumentKind::Attestation),
     ] {
-        let (document, read) = read_one(media_type, document);
-        assert_eq!((document.kind, document.vex.is_some()), (kind, true), "{media_type}: {:?}", read.problems);
+        let (document, read) = read_one(media_type, text.clone());
+        // As it was attached, so that a signature can be checked.
+        let text = String::from_utf8(text).expect("text");
+        assert_eq!((document.kind, document.vex), (kind, Some(text)), "{media_type}: {:?}", read.problems);
         assert_eq!(read.problems, []);
     }
     // About another image, too large, no text: nothing of it is told.
@@ -328,6 +330,31 @@ fn vex_documents_are_told_as_they_are() {
         let (document, read) = read_one(media_type, document);
         assert_eq!(document.vex, None, "{media_type}");
         assert_eq!(read.problems.iter().map(|problem| problem.kind.as_str()).collect::<Vec<_>>(), [problem]);
+    }
+}
+
+/// A CycloneDX document may list packages and judge vulnerabilities of them at once.
+#[test]
+fn an_sbom_that_judges_is_told_as_well() {
+    let sbom = |vulnerabilities: Value| {
+        json!({
+            "bomFormat": "CycloneDX", "specVersion": "1.6", "vulnerabilities": vulnerabilities,
+            "components": [{"type": "library", "name": "left", "version": "1.0.0", "purl": "pkg:npm/left@1.0.0"}],
+        })
+    };
+    let judging = sbom(json!([{"id": "CVE-2024-1"}, {"id": "CVE-2024-2", "analysis": {"state": "not_affected"}}]));
+    let attested = statement(b"manifest", "https://cyclonedx.org/bom", &judging);
+    for (media_type, text, is_told) in [
+        ("application/vnd.cyclonedx+json", bytes(&judging), true),
+        (DSSE, bytes(&envelope(&attested)), true),
+        ("application/vnd.cyclonedx+json", bytes(&sbom(json!([{"id": "CVE-2024-1"}]))), false),
+        ("application/vnd.cyclonedx+json", bytes(&sbom(json!([{"id": "CVE-2024-1", "analysis": null}]))), false),
+        ("application/vnd.cyclonedx+json", bytes(&sbom(json!([]))), false),
+    ] {
+        let (document, read) = read_one(media_type, text.clone());
+        let told = is_told.then(|| String::from_utf8(text).expect("text"));
+        assert_eq!((document.sbom, document.vex), (Some(SbomFormat::CycloneDx), told), "{media_type}");
+        assert_eq!((document.packages, read.problems), (vec!["pkg:npm/left@1.0.0".to_owned()], vec![]));
     }
 }
 

@@ -9,7 +9,7 @@ use killick_model::analysis::Analysis;
 use killick_model::matching::Matches;
 use killick_model::reference::Reference;
 use killick_model::vex::VexOrigin;
-use killick_vulns::vex::{self, Image, MAX_BYTES, Vex, VexSettings, Voice};
+use killick_vulns::vex::{self, Image, MAX_BYTES, Vex, VexKey, VexSettings, Voice};
 use killick_vulns::{CpeUse, Index, MatchOptions, SeverityOrder, Subject};
 
 use crate::report_error::hinted;
@@ -23,9 +23,14 @@ pub(crate) struct DecisionArgs {
     /// VEX document (`OpenVEX`, CSAF, CycloneDX), or a folder of them; what it says counts. May be repeated
     #[arg(long, value_name = "FILE")]
     vex: Vec<PathBuf>,
-    /// Issuer whose VEX documents count when they are attached to the image. May be repeated
+    /// Issuer whose VEX documents count when they are attached to the image; `registry.example.com/team/app` for those that
+    /// name none. May be repeated
     #[arg(long, value_name = "NAME", env = "KILLICK_VEX_ISSUERS", value_delimiter = ';')]
     vex_issuer: Vec<String>,
+    /// Public key (PEM: Ed25519, ECDSA, RSA): only VEX documents that it, or another one given, signed (DSSE) count. May be
+    /// repeated
+    #[arg(long, value_name = "FILE")]
+    vex_key: Vec<PathBuf>,
     /// Who is heard first: the documents of --vex, the vendor's data, attached documents
     #[arg(long, value_name = "VOICES", value_delimiter = ',', default_value = "user,vendor,attached")]
     vex_order: Vec<VoiceName>,
@@ -57,7 +62,7 @@ enum VoiceName {
 /// Documents and options, ready to judge images.
 pub(super) struct Decisions {
     pub(super) options: MatchOptions,
-    pub(super) vex: Vex,
+    vex: Vex,
     pub(super) author: Option<String>,
     reference: Option<Reference>,
 }
@@ -72,6 +77,7 @@ impl Decisions {
         };
         let settings = VexSettings {
             issuers: args.vex_issuer.clone(),
+            keys: keys(&args.vex_key)?,
             order: args.vex_order.iter().map(voice).collect(),
             max_age_days: args.vex_max_age,
             ..VexSettings::at(now)
@@ -99,17 +105,39 @@ impl Decisions {
         Image::new(analysis, self.reference.as_ref())
     }
 
+    /// The given documents, and those that are attached to the image.
+    pub(super) fn documents(&self, analysis: &Analysis) -> Vex {
+        let repository =
+            self.reference.as_ref().map(|reference| format!("{}/{}", reference.registry, reference.repository));
+        self.vex.with_attached(analysis, repository.as_deref())
+    }
+
     /// The matches of an image, with what the documents make of them.
     pub(super) fn judge(&self, index: &Index, analysis: &Analysis) -> anyhow::Result<Matches> {
         let mut matches =
             killick_vulns::match_packages(index, Subject::from(analysis), &self.options).map_err(hinted)?;
-        let vex = self.vex.with_attached(analysis);
+        let vex = self.documents(analysis);
         if !vex.is_empty() {
             let order = &self.options.severity_order;
             vex::apply(index, &self.image(analysis), &vex, order, &mut matches).map_err(hinted)?;
         }
         Ok(matches)
     }
+}
+
+/// Bytes of a file of keys.
+const MAX_KEY_BYTES: u64 = 1 << 20;
+
+fn keys(paths: &[PathBuf]) -> anyhow::Result<Vec<VexKey>> {
+    use std::io::Read as _;
+    let mut keys = Vec::new();
+    for path in paths {
+        let mut text = String::new();
+        fs_err::File::open(path)?.take(MAX_KEY_BYTES).read_to_string(&mut text)?;
+        let read = VexKey::read(&text).map_err(hinted);
+        keys.extend(read.with_context(|| format!("the key file `{}` cannot be used", path.display()))?);
+    }
+    Ok(keys)
 }
 
 /// The file itself, or the `.json` files of the folder, by name.

@@ -42,7 +42,7 @@ pub(super) async fn run(args: Explain) -> anyhow::Result<Exit> {
     let now = crate::clock::now();
     let decisions = Decisions::of(&args.decisions, &args.image.source, now)?;
     let analysis = image::analyse_one(&args.image, Inspections::none()).await?;
-    let vex = decisions.vex.with_attached(&analysis);
+    let vex = decisions.documents(&analysis);
     let question = Question {
         subject: Subject::from(&analysis),
         vulnerability: &args.vulnerability,

@@ -45,7 +45,7 @@ pub fn sign(publication: &Publication, keys: &[PrivateKey]) -> Vec<u8> {
 }
 
 /// PAE, "pre-authentication encoding".
-fn to_be_signed(kind: &str, payload: &[u8]) -> Vec<u8> {
+pub(crate) fn to_be_signed(kind: &str, payload: &[u8]) -> Vec<u8> {
     let mut message = format!("DSSEv1 {} {kind} {} ", kind.len(), payload.len()).into_bytes();
     message.extend_from_slice(payload);
     message

@@ -17,6 +17,7 @@ use killick_model::package::PackageId;
 use killick_model::severity::Severity;
 use killick_model::vex::{VexClaim, VexDocument, VexOrigin, VexStatus};
 
+use super::envelope::Signing;
 use super::product::{Image, Product};
 use super::statement::{Document, Statement};
 use super::{Vex, Voice};
@@ -130,6 +131,10 @@ fn summary(vex: &Vex, document: &Document, origin: VexOrigin, applied: u64) -> V
         format: document.format,
         origin,
         said_at: document.said_at,
+        key: match &document.signing {
+            Signing::Verified(key) => Some(key.clone()),
+            Signing::Unsigned | Signing::Unverified => None,
+        },
         trusted: vex.settings.is_trusted(document, origin),
         statements: document.statements.len() as u64,
         applied,
@@ -138,6 +143,9 @@ fn summary(vex: &Vex, document: &Document, origin: VexOrigin, applied: u64) -> V
 
 /// A claim with the position of its document, and whether it names versions.
 type Told = (usize, VexClaim, bool);
+
+/// A statement with the position of its document, the product it means, and whether it names versions.
+type Heard<'v> = (usize, &'v Statement, String, bool);
 
 /// The first voice that says anything definite; `None` where that is the vendor's, or nobody's.
 fn decide<'c>(vex: &Vex, claims: &'c [Told], vendor_speaks: bool) -> Option<(usize, &'c VexClaim)> {
@@ -181,7 +189,7 @@ impl<'v> Said<'v> {
 
     /// What is said of a package and a vulnerability of these names: of each issuer the newest.
     fn claims<'n>(&self, image: &Image<'_>, package: PackageId, names: impl Iterator<Item = &'n String>) -> Vec<Told> {
-        let mut newest: BTreeMap<(VexOrigin, &str), (usize, &Statement, String, bool)> = BTreeMap::new();
+        let mut newest: BTreeMap<(VexOrigin, bool, &str), Heard<'_>> = BTreeMap::new();
         for name in names {
             for &(at, statement) in self.by_name.get(&name.to_ascii_uppercase()).into_iter().flatten() {
                 let Some((document, origin)) = self.vex.documents.get(at) else { continue };
@@ -191,7 +199,7 @@ impl<'v> Said<'v> {
                         .map(|part| (product.describe(&part), product.is_versioned()))
                 };
                 let Some((product, is_versioned)) = statement.products.iter().find_map(meant) else { continue };
-                let newer = |(known_at, known, ..): &(usize, &Statement, String, bool)| {
+                let newer = |(known_at, known, ..): &Heard<'_>| {
                     // In one document the later statement counts, of two documents of one instant the one that clears nothing.
                     statement.said_at.cmp(&known.said_at).then_with(|| {
                         if at == *known_at {
@@ -201,7 +209,9 @@ impl<'v> Said<'v> {
                         }
                     })
                 };
-                let key = (*origin, document.issuer.as_str());
+                // In anybody's name anybody may write: what is not trusted replaces nothing that is.
+                let is_trusted = self.vex.settings.is_trusted(document, *origin);
+                let key = (*origin, is_trusted, document.issuer.as_str());
                 if newest.get(&key).is_none_or(|known| newer(known).is_gt()) {
                     newest.insert(key, (at, statement, product, is_versioned));
                 }

@@ -2,8 +2,8 @@
 //! `product_status`.
 //!
 //! Products are what the product tree says they are, by package URL, CPE or the hash of a file; of a relationship, the
-//! one product is a part of the other. A range of versions (`product_version_range`) is none that can be compared, and its
-//! products count as unidentified.
+//! one product is a part of the other. Below a range of versions (`product_version_range`) they are those versions of the
+//! product; one in words cannot be compared, and its products count as unidentified.
 
 use std::collections::HashMap;
 
@@ -13,6 +13,7 @@ use serde::Deserialize;
 use super::product::{Component, Product};
 use super::statement::{Document, Statement, instant, words};
 use crate::providers::json::or_default;
+use crate::vers::Vers;
 
 /// Relationships that are followed from a component to what it is in.
 const MAX_STEPS: usize = 4;
@@ -64,6 +65,8 @@ struct Tree {
 struct Branch {
     #[serde(default, deserialize_with = "or_default")]
     category: String,
+    #[serde(default, deserialize_with = "or_default")]
+    name: String,
     product: Option<Named>,
     #[serde(default, deserialize_with = "or_default")]
     branches: Vec<Branch>,
@@ -216,23 +219,27 @@ pub(super) fn read(bytes: &[u8]) -> serde_json::Result<Document> {
 
 /// What product ids mean.
 struct Products<'a> {
-    named: HashMap<&'a str, &'a Named>,
+    named: HashMap<&'a str, (&'a Named, Option<Vers>)>,
     groups: HashMap<&'a str, &'a [String]>,
     relationships: HashMap<&'a str, (&'a str, &'a str)>,
 }
 
 impl<'a> Products<'a> {
     fn of(tree: &'a Tree) -> Self {
-        let mut named: HashMap<&str, &Named> =
-            tree.full_product_names.iter().map(|product| (product.product_id.as_str(), product)).collect();
-        let mut open: Vec<&Branch> = tree.branches.iter().collect();
-        while let Some(branch) = open.pop() {
-            // Whatever else identifies a range of versions, it does not tell which.
-            if branch.category == "product_version_range" {
-                continue;
-            }
-            open.extend(&branch.branches);
-            named.extend(branch.product.iter().map(|product| (product.product_id.as_str(), product)));
+        let full = tree.full_product_names.iter();
+        let mut named: HashMap<&str, (&Named, Option<Vers>)> =
+            full.map(|product| (product.product_id.as_str(), (product, None))).collect();
+        let mut open: Vec<(&Branch, Option<Vers>)> = tree.branches.iter().map(|branch| (branch, None)).collect();
+        while let Some((branch, outer)) = open.pop() {
+            let range = if branch.category == "product_version_range" {
+                // Whatever else identifies a range of versions that is told in words, it does not tell which.
+                let Some(range) = range(&branch.name) else { continue };
+                Some(range)
+            } else {
+                outer
+            };
+            open.extend(branch.branches.iter().map(|inner| (inner, range.clone())));
+            named.extend(branch.product.iter().map(|product| (product.product_id.as_str(), (product, range.clone()))));
         }
         let relationships = tree.relationships.iter().map(|relationship| {
             let Relationship { full_product_name, product_reference, relates_to_product_reference } = relationship;
@@ -278,7 +285,7 @@ impl<'a> Products<'a> {
     }
 
     fn component(&self, id: &str) -> Component {
-        let Some(named) = self.named.get(id) else { return Component::new(id, []) };
+        let Some((named, range)) = self.named.get(id) else { return Component::new(id, []) };
         let helper = &named.product_identification_helper;
         let hashes = helper.hashes.iter().flat_map(|hashes| &hashes.file_hashes);
         let sha256: Vec<String> = hashes
@@ -286,6 +293,13 @@ impl<'a> Products<'a> {
             .map(|hash| format!("sha256:{}", hash.value.to_ascii_lowercase()))
             .collect();
         let named_by = helper.purl.iter().chain(&helper.cpe).chain(&sha256).map(String::as_str);
-        Component::new(helper.purl.as_deref().unwrap_or(if named.name.is_empty() { id } else { &named.name }), named_by)
+        let name = helper.purl.as_deref().unwrap_or(if named.name.is_empty() { id } else { &named.name });
+        Component { ranges: range.iter().cloned().collect(), ..Component::new(name, named_by) }
     }
+}
+
+/// The versions a branch of the category `product_version_range` means: its name is a specifier, with a scheme or
+/// without one.
+fn range(name: &str) -> Option<Vers> {
+    if name.trim_start().starts_with("vers:") { Vers::parse(name).ok() } else { Vers::parse_bare(name).ok() }
 }

@@ -4,7 +4,7 @@
 //! identified only where the link's fragment is a package URL, as many tools write. Where the document is about an image
 //! with a digest, everything in it is about that image alone.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use killick_model::vex::{Justification, VexStatus};
 use percent_encoding::percent_decode_str;
@@ -13,6 +13,7 @@ use serde::Deserialize;
 use super::product::{Component, Product};
 use super::statement::{Document, Maybe, Statement, instant, words};
 use crate::providers::json::or_default;
+use crate::vers::Vers;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -113,6 +114,8 @@ struct Affects {
 struct Versions {
     version: Option<String>,
     range: Option<String>,
+    #[serde(default, deserialize_with = "or_default")]
+    status: String,
 }
 
 pub(super) fn read(bytes: &[u8]) -> serde_json::Result<Document> {
@@ -136,32 +139,40 @@ pub(super) fn read(bytes: &[u8]) -> serde_json::Result<Document> {
             document.skipped = document.skipped.saturating_add(1);
             continue;
         };
-        let product = |affects: &Affects| {
-            let mut component = match components.get(affects.target.as_str()) {
+        let names = std::iter::once(&vulnerability.id).chain(vulnerability.references.iter().map(|other| &other.id));
+        let names: Vec<String> = names.cloned().collect();
+        let said = [&analysis.last_updated, &analysis.first_issued, &vulnerability.updated];
+        let said_at = said.into_iter().find_map(|text| instant(text.as_ref())).or(said_at);
+        let mut by_status: BTreeMap<VexStatus, Vec<Product>> = BTreeMap::from([(status, Vec::new())]);
+        for affects in &vulnerability.affects {
+            let component = match components.get(affects.target.as_str()) {
                 Some(item) => item.component(),
                 None => linked(&affects.target),
             };
-            // A range would have to be compared; without it nothing tells which versions are meant.
-            if affects.versions.iter().any(|versions| versions.range.is_some()) {
-                component.identifiers.clear();
+            for (status, component) in affects.limited(status, &component, &mut document.unidentified) {
+                by_status.entry(status).or_default().push(
+                    match scope.filter(|scope| scope.bom_ref != affects.target) {
+                        Some(scope) => Product { component: scope.component(), parts: vec![component] },
+                        None => Product::of(component),
+                    },
+                );
             }
-            component.versions.extend(affects.versions.iter().filter_map(|versions| versions.version.clone()));
-            match scope.filter(|scope| scope.bom_ref != affects.target) {
-                Some(scope) => Product { component: scope.component(), parts: vec![component] },
-                None => Product::of(component),
-            }
-        };
-        let names = std::iter::once(&vulnerability.id).chain(vulnerability.references.iter().map(|other| &other.id));
-        let said = [&analysis.last_updated, &analysis.first_issued, &vulnerability.updated];
-        document.push(Statement {
-            names: names.cloned().collect(),
-            products: vulnerability.affects.iter().map(product).collect(),
-            status,
-            justification: analysis.justification.as_deref().and_then(Justification::parse),
-            impact: words(&analysis.detail).or_else(|| words(state).filter(|_| state == "false_positive")),
-            action: words(&vulnerability.recommendation).filter(|_| status == VexStatus::Affected),
-            said_at: said.into_iter().find_map(|text| instant(text.as_ref())).or(said_at),
-        });
+        }
+        for (of, products) in by_status {
+            // The reason is one for what the analysis says, not for what it leaves out.
+            let is_said = of == status;
+            document.push(Statement {
+                names: names.clone(),
+                products,
+                status: of,
+                justification: analysis.justification.as_deref().and_then(Justification::parse).filter(|_| is_said),
+                impact: words(&analysis.detail)
+                    .or_else(|| words(state).filter(|_| state == "false_positive"))
+                    .filter(|_| is_said),
+                action: words(&vulnerability.recommendation).filter(|_| of == VexStatus::Affected),
+                said_at,
+            });
+        }
     }
     Ok(document)
 }
@@ -199,6 +210,40 @@ fn linked(target: &str) -> Component {
     match percent_decode_str(name).decode_utf8() {
         Ok(decoded) => Component::new(&decoded, [&*decoded]),
         Err(_) => Component::new(target, []),
+    }
+}
+
+impl Affects {
+    /// The component for each status that is said of versions of it. An analysis is of the versions that are listed, if
+    /// any are, and of all of them otherwise; of those that are listed as unaffected nothing worse is said.
+    fn limited(
+        &self,
+        status: VexStatus,
+        component: &Component,
+        unidentified: &mut usize,
+    ) -> BTreeMap<VexStatus, Component> {
+        if self.versions.is_empty() {
+            return BTreeMap::from([(status, component.clone())]);
+        }
+        let mut found: BTreeMap<VexStatus, Component> = BTreeMap::new();
+        for listed in &self.versions {
+            let status = match listed.status.as_str() {
+                "unknown" => VexStatus::UnderInvestigation,
+                "unaffected" if !status.clears() => VexStatus::NotAffected,
+                _ => status,
+            };
+            let range = match listed.range.as_deref().map(Vers::parse).transpose() {
+                Ok(range) if range.is_some() || listed.version.is_some() => range,
+                _ => {
+                    *unidentified = unidentified.saturating_add(1);
+                    continue;
+                }
+            };
+            let component = found.entry(status).or_insert_with(|| component.clone());
+            component.versions.extend(listed.version.clone());
+            component.ranges.extend(range);
+        }
+        found
     }
 }
 

@@ -4,7 +4,8 @@
 //! that of the package, except for where and what the file is (`download_url`, `checksum` and the like); `arch=source`
 //! means a source package and everything built from it, as Ubuntu writes. A CPE must agree in part, vendor and product, and
 //! in version where it has one. An image is known by digests (of its manifest, index and configuration) or, without one, by
-//! the repository it was named with, in `pkg:oci` and `pkg:docker`.
+//! the repository it was named with, in `pkg:oci` and `pkg:docker`. Where a document gives a range, the version must
+//! lie in it by the package's own order; where that cannot be told, nothing is said of the package.
 //!
 //! A product with parts means those parts within it: packages of the image, files that belong to the package, or what is in
 //! the same file as the package.
@@ -22,6 +23,7 @@ use percent_encoding::percent_decode_str;
 
 use crate::matching::Subject;
 use crate::purl::Purl;
+use crate::vers::Vers;
 use crate::{names, namespaces};
 
 /// Qualifiers that do not tell packages apart.
@@ -45,11 +47,17 @@ pub(super) struct Component {
     pub(super) identifiers: Vec<Identifier>,
     /// Versions that are meant, if not all of those that the identifiers mean.
     pub(super) versions: Vec<String>,
+    /// The same, by ranges.
+    pub(super) ranges: Vec<Vers>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Identifier {
-    Purl(Purl),
+    Purl {
+        purl: Purl,
+        /// Its qualifier `vers`.
+        range: Option<Vers>,
+    },
     Cpe {
         /// As written: `cpe:/o:redhat:enterprise_linux:9`.
         text: String,
@@ -85,11 +93,15 @@ impl Product {
     pub(super) fn is_versioned(&self) -> bool {
         let of = |component: &Component| {
             let has_version = |identifier: &Identifier| match identifier {
-                Identifier::Purl(purl) => purl.version.is_some(),
+                Identifier::Purl { purl, range } => {
+                    purl.version.is_some() || range.as_ref().is_some_and(Vers::is_limited)
+                }
                 Identifier::Cpe { attributes, .. } => names::cpe_version(attributes).is_some(),
                 Identifier::Digest(_) => true,
             };
-            !component.versions.is_empty() || component.identifiers.iter().any(has_version)
+            !component.versions.is_empty()
+                || component.ranges.iter().any(Vers::is_limited)
+                || component.identifiers.iter().any(has_version)
         };
         if self.parts.is_empty() { of(&self.component) } else { self.parts.iter().all(of) }
     }
@@ -111,18 +123,24 @@ impl Component {
                 found.push(identifier);
             }
         }
-        Self { name: super::statement::shortened(name, 300), identifiers: found, versions: Vec::new() }
+        let name = super::statement::shortened(name, 300);
+        Self { name, identifiers: found, versions: Vec::new(), ranges: Vec::new() }
     }
 
     pub(super) fn of_digest(digest: &Digest) -> Self {
-        Self { name: digest.to_string(), identifiers: vec![Identifier::Digest(digest.clone())], versions: Vec::new() }
+        Self { identifiers: vec![Identifier::Digest(digest.clone())], ..Self::new(&digest.to_string(), []) }
+    }
+
+    /// Whether it says by itself, besides its identifiers, which versions it means.
+    fn is_limited(&self) -> bool {
+        !self.versions.is_empty() || !self.ranges.is_empty()
     }
 
     /// Whether one of its names is an image's digest.
     pub(super) fn has_digest(&self) -> bool {
         self.identifiers.iter().any(|identifier| match identifier {
             Identifier::Digest(_) => true,
-            Identifier::Purl(purl) => is_image_type(&purl.kind) && version_digest(purl).is_some(),
+            Identifier::Purl { purl, .. } => is_image_type(&purl.kind) && version_digest(purl).is_some(),
             Identifier::Cpe { .. } => false,
         })
     }
@@ -132,7 +150,9 @@ impl Identifier {
     fn parse(text: &str) -> Option<Self> {
         let text = text.trim();
         if text.starts_with("pkg:") {
-            return Purl::parse(text).map(Self::Purl);
+            let purl = Purl::parse(text)?;
+            let range = purl.qualifier("vers").map(Vers::parse).transpose().ok()?;
+            return Some(Self::Purl { purl, range });
         }
         if text.starts_with("cpe:") {
             return cpe(text).map(|attributes| Self::Cpe { text: text.to_owned(), attributes });
@@ -209,7 +229,7 @@ impl<'a> Image<'a> {
         let mut found = BTreeSet::new();
         for identifier in meant.iter().flat_map(|component| &component.identifiers) {
             match identifier {
-                Identifier::Purl(purl) => found.extend(self.by_name.get(&key(&purl.name)).into_iter().flatten()),
+                Identifier::Purl { purl, .. } => found.extend(self.by_name.get(&key(&purl.name)).into_iter().flatten()),
                 Identifier::Cpe { .. } => {
                     let packages = self.subject.packages.iter().enumerate();
                     found.extend(packages.filter(|(_, package)| !package.cpes.is_empty()).map(|(at, _)| at));
@@ -235,13 +255,18 @@ impl<'a> Image<'a> {
 
     /// Whether a component is this image.
     pub(super) fn is_image(&self, component: &Component) -> bool {
+        // No order tells which images lie in a range.
+        let is_ranged = |identifier: &Identifier| matches!(identifier, Identifier::Purl { range: Some(_), .. });
+        if !component.ranges.is_empty() || component.identifiers.iter().any(is_ranged) {
+            return false;
+        }
         component.identifiers.iter().any(|identifier| match identifier {
             Identifier::Digest(digest) => self.digests.contains(digest),
-            Identifier::Purl(purl) if is_image_type(&purl.kind) => match version_digest(purl) {
+            Identifier::Purl { purl, .. } if is_image_type(&purl.kind) => match version_digest(purl) {
                 Some(digest) => self.digests.contains(&digest),
                 None => self.is_repository(purl),
             },
-            Identifier::Purl(_) => false,
+            Identifier::Purl { .. } => false,
             // What Red Hat calls a platform: everything that is installed of the distribution.
             Identifier::Cpe { text, .. } => self.is_platform(text),
         })
@@ -280,14 +305,27 @@ impl<'a> Image<'a> {
     /// Whether a component is the package at `at`.
     fn is_package(&self, component: &Component, at: usize) -> bool {
         let (Some(package), Some(own)) = (self.subject.packages.get(at), self.purls.get(at)) else { return false };
-        let is_meant = component.identifiers.iter().any(|identifier| match identifier {
-            Identifier::Purl(wanted) => own.as_ref().is_some_and(|own| self.covers(wanted, own, package)),
-            Identifier::Cpe { attributes, .. } => is_product(attributes, package),
-            Identifier::Digest(_) => false,
-        });
         let own_version = own.as_ref().and_then(|own| own.version.as_ref());
         let is_version = |version: &String| *version == package.version || own_version == Some(version);
-        is_meant && (component.versions.is_empty() || component.versions.iter().any(is_version))
+        let is_in = |range: &Vers, is_source: bool| {
+            let version = if is_source { package.source_version() } else { &package.version };
+            range.contains(package.kind.scheme(), version) == Some(true)
+        };
+        let is_limit = |is_source: bool| {
+            !component.is_limited()
+                || component.versions.iter().any(is_version)
+                || component.ranges.iter().any(|range| is_in(range, is_source))
+        };
+        component.identifiers.iter().any(|identifier| match identifier {
+            Identifier::Purl { purl: wanted, range } => {
+                let is_source = is_source(wanted, package);
+                own.as_ref().is_some_and(|own| self.covers(wanted, own, package))
+                    && range.as_ref().is_none_or(|range| is_in(range, is_source))
+                    && is_limit(is_source)
+            }
+            Identifier::Cpe { attributes, .. } => is_product(attributes, package) && is_limit(false),
+            Identifier::Digest(_) => false,
+        })
     }
 
     /// The package itself is not near itself: its owner is, and what is in the same file.
@@ -306,7 +344,7 @@ impl<'a> Image<'a> {
             "arch" => "alpm",
             kind => kind,
         };
-        let is_source = matches!(wanted.qualifier("arch"), Some("source" | "src")) && package.kind.is_os();
+        let is_source = is_source(wanted, package);
         let name = if is_source { package.source_name() } else { &own.name };
         let is_namespace = match (wanted.namespace.as_str(), own.namespace.as_str()) {
             ("rhel" | "redhat", "rhel" | "redhat") => true,
@@ -327,8 +365,8 @@ impl<'a> Image<'a> {
             "arch" if is_source => true,
             "distro" => self.distribution_of(package).is_some_and(|distribution| is_distribution(distribution, value)),
             "epoch" if value == "0" => own.qualifier("epoch").is_none_or(|epoch| epoch == "0"),
-            // Written in several ways; the name of the package tells as much.
-            "upstream" => true,
+            // Written in several ways, where the name of the package tells as much; looked at beside the version.
+            "upstream" | "vers" => true,
             "type" if kind == "maven" && value == "jar" => own.qualifier("type").is_none(),
             key if IDLE.contains(&key) => true,
             key => own.qualifier(key) == Some(value),
@@ -338,6 +376,11 @@ impl<'a> Image<'a> {
     fn distribution_of<'s>(&'s self, package: &'s Package) -> Option<&'s Distribution> {
         package.distribution.as_ref().or(self.subject.distribution)
     }
+}
+
+/// Whether a package URL means a source package, and everything built from it.
+fn is_source(wanted: &Purl, package: &Package) -> bool {
+    matches!(wanted.qualifier("arch"), Some("source" | "src")) && package.kind.is_os()
 }
 
 /// Names that are the same in some type have the same key.

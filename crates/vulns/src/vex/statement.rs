@@ -7,6 +7,7 @@ use killick_model::vex::{Justification, VexFormat, VexStatus};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
+use super::envelope::Signing;
 use super::product::Product;
 
 /// Statements of one document that are kept, each about one vulnerability and some products.
@@ -28,6 +29,7 @@ pub(super) struct Document {
     pub(super) issuer: String,
     pub(super) format: VexFormat,
     pub(super) digest: Digest,
+    pub(super) signing: Signing,
     pub(super) said_at: Option<Timestamp>,
     pub(super) is_draft: bool,
     pub(super) statements: Vec<Statement>,
@@ -58,9 +60,10 @@ impl Document {
         Self {
             id: shortened(id, MAX_NAME),
             issuer: shortened(issuer.trim(), MAX_NAME),
-            // What the document is of is known to who read it.
+            // What the document is of, and who signed it, is known to who read it.
             format: VexFormat::OpenVex,
             digest: Digest::of(&[]),
+            signing: Signing::Unsigned,
             said_at,
             is_draft: false,
             statements: Vec::new(),

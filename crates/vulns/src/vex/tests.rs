@@ -1,6 +1,9 @@
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use killick_model::digest::Digest;
 use killick_model::matching::Matches;
 use killick_model::reference::Reference;
@@ -20,9 +23,26 @@ struct Given {
     issuers: Vec<String>,
     order: Vec<String>,
     max_age_days: Option<u32>,
+    /// The repository of the image.
+    repository: Option<String>,
+    /// Whether documents must be signed with `key.pub`.
+    keys: bool,
 }
 
 const NOW: &str = "2024-06-01T00:00:00Z";
+
+/// The settings of a case, whose keys are in `key.pub`.
+fn settings_of(case: &Path) -> (VexSettings, String) {
+    let text = fs_err::read_to_string(case.join("settings.json"));
+    let given: Given = text.map(|text| serde_json::from_str(&text).unwrap()).unwrap_or_default();
+    let repository = given.repository.clone().unwrap_or_default();
+    let keys = if given.keys {
+        VexKey::read(&fs_err::read_to_string(case.join("key.pub")).unwrap()).unwrap()
+    } else {
+        Vec::new()
+    };
+    (VexSettings { keys, ..settings(given) }, repository)
+}
 
 fn settings(given: Given) -> VexSettings {
     let voice = |name: &String| Voice::ORDER.into_iter().find(|voice| voice.name() == name).expect("a voice");
@@ -49,14 +69,15 @@ fn judged(
     index: &Index,
     packages: &Path,
     documents: &[(PathBuf, VexOrigin)],
-    settings: VexSettings,
+    (settings, repository): (VexSettings, String),
 ) -> (Matches, String) {
     let (distribution, packages) = packages_of(packages);
     let subject = Subject { distribution: distribution.as_ref(), packages: &packages };
     let mut matches = match_packages(index, subject, &MatchOptions::default()).unwrap();
     let mut vex = Vex::new(settings);
     for (path, origin) in documents {
-        vex.add(&path.file_name().unwrap().to_string_lossy(), &fs_err::read(path).unwrap(), *origin);
+        let publisher = if *origin == VexOrigin::Attached { repository.as_str() } else { "" };
+        vex.add_of(&path.file_name().unwrap().to_string_lossy(), &fs_err::read(path).unwrap(), *origin, publisher);
     }
     let reference: Reference = "r.example/team/app:1.0".parse().unwrap();
     let digests = vec![Digest::of(b"manifest"), Digest::of(b"index")];
@@ -74,6 +95,7 @@ fn judged(
     }
     for document in &matches.vex {
         let trust = if document.trusted { "trusted" } else { "untrusted" };
+        let trust = format!("{trust}{}", if document.key.is_some() { ", verified" } else { "" });
         let (id, issuer) = (&document.id, &document.issuer);
         writeln!(text, "{id} of `{issuer}`: {trust}, {} statements, {} applied", document.statements, document.applied)
             .unwrap();
@@ -99,17 +121,13 @@ fn cases() {
     for case in cases {
         let of = |folder: &str, origin| files(&case.join(folder)).into_iter().map(move |path| (path, origin));
         let documents: Vec<_> = of("user", VexOrigin::User).chain(of("attached", VexOrigin::Attached)).collect();
-        let given = || -> Given {
-            let text = fs_err::read_to_string(case.join("settings.json"));
-            text.map(|text| serde_json::from_str(&text).unwrap()).unwrap_or_default()
-        };
-        let (matches, text) = judged(&index, &case.join("packages.txt"), &documents, settings(given()));
+        let (matches, text) = judged(&index, &case.join("packages.txt"), &documents, settings_of(&case));
         insta::with_settings!({
             snapshot_path => &case, prepend_module_to_snapshot => false, omit_expression => true
         }, { insta::assert_snapshot!("expected", text) });
         // In whatever order they are given, they are the same decision.
         let turned: Vec<_> = documents.into_iter().rev().collect();
-        let (again, _) = judged(&index, &case.join("packages.txt"), &turned, settings(given()));
+        let (again, _) = judged(&index, &case.join("packages.txt"), &turned, settings_of(&case));
         assert_eq!(again, matches, "{}", case.display());
     }
 }
@@ -134,19 +152,44 @@ fn what_is_no_document_is_a_problem() {
     }
 }
 
+/// As openssl makes keys and signatures.
+#[test]
+fn signatures_are_of_keys() {
+    let read = |name: &str| fs_err::read_to_string(testdata("vex-keys").join(name)).unwrap();
+    let lines = read("signatures.txt");
+    let mut kinds = BTreeSet::new();
+    for line in lines.lines().filter(|line| !line.starts_with('#')) {
+        let (name, signature) = line.split_once(' ').unwrap();
+        let signature = STANDARD.decode(signature).unwrap();
+        kinds.insert(name);
+        for other in ["ed25519", "p256", "p384", "rsa"] {
+            let keys = VexKey::read(&read(&format!("{other}.pub"))).unwrap();
+            let [key] = keys.as_slice() else { panic!("{other}") };
+            assert_eq!(key.verify(b"message", &signature), other == name, "{line} by {other}");
+            assert!(!key.verify(b"massage", &signature));
+        }
+    }
+    assert_eq!(kinds.len(), 4);
+    assert_eq!(VexKey::read(&read("p521.pub")), Err(VexKeyError::Unknown(1)));
+    assert_eq!(VexKey::read("ssh-ed25519 AAAA"), Err(VexKeyError::None));
+    let both = read("p256.pub") + &read("rsa.pub");
+    assert_eq!(VexKey::read(&both).map(|keys| keys.len()), Ok(2));
+    assert_eq!(VexKey::read(&read("p256.pub").replace("MFkw", "MFkx")), Err(VexKeyError::Unknown(1)));
+}
+
 #[test]
 fn a_document_is_bounded() {
     let large = vec![b' '; MAX_BYTES + 1];
-    assert!(read(&large).unwrap_err().contains("larger than"));
+    assert!(read(&large, &[]).unwrap_err().contains("larger than"));
     let deep = format!(r#"{{"@context": "openvex", "statements": {}{}}}"#, "[".repeat(500), "]".repeat(500));
-    assert!(read(deep.as_bytes()).is_err());
+    assert!(read(deep.as_bytes(), &[]).is_err());
     let statement = |at: usize| {
         json!({"vulnerability": {"name": format!("CVE-2099-{at}")}, "status": "fixed",
         "products": vec!["pkg:npm/a"; 300]})
     };
     let many: Vec<Value> = (0..2_000).map(statement).collect();
     let text = json!({"@context": "https://openvex.dev/ns/v0.2.0", "statements": many}).to_string();
-    let document = read(text.as_bytes()).unwrap();
+    let document = read(text.as_bytes(), &[]).unwrap();
     assert!(document.left_out > 0 && document.statements.len() + document.left_out == 2_000, "{}", document.left_out);
 }
 
@@ -155,7 +198,7 @@ fn many_documents_are_not_all_read() {
     let mut vex = Vex::new(settings(Given::default()));
     for at in 0..=MAX_DOCUMENTS {
         let text = format!(r#"{{"@context": "openvex", "@id": "{at}", "statements": []}}"#);
-        vex.documents.push((Arc::new(read(text.as_bytes()).unwrap()), VexOrigin::User));
+        vex.documents.push((Arc::new(read(text.as_bytes(), &[]).unwrap()), VexOrigin::User));
     }
     vex.add("one-more", br#"{"@context": "openvex", "statements": []}"#, VexOrigin::User);
     assert_eq!(vex.problems.first().map(|problem| problem.kind.as_str()), Some("limit-vex"));
@@ -254,6 +297,11 @@ fn value() -> impl Strategy<Value = Value> {
             "version",
             "predicateType",
             "predicate",
+            "payload",
+            "payloadType",
+            "dsseEnvelope",
+            "signatures",
+            "range",
             "hashes",
         ]);
         prop_oneof![
@@ -269,6 +317,12 @@ proptest! {
     #[test]
     fn no_document_makes_it_panic(value in value()) {
         let _ = probe(value.to_string().as_bytes());
+    }
+
+    #[test]
+    fn no_key_makes_it_panic(der in prop::collection::vec(prop::sample::select(vec![0_u8, 3, 6, 0x30, 0x2a, 0x81, 0x82, 5, 9]), 0..60)) {
+        let text = format!("-----BEGIN PUBLIC KEY-----\n{}\n-----END PUBLIC KEY-----", STANDARD.encode(der));
+        let _ = VexKey::read(&text);
     }
 
     #[test]

@@ -34,7 +34,7 @@ pub(super) fn write(text: &mut String, matches: &Matches) {
         let verb = if untrusted.len() == 1 { "says" } else { "say" };
         let _ = writeln!(
             text,
-            "{} {verb} of {of} that it does not apply, in attached VEX documents that are not trusted (`--vex-issuer`)",
+            "{} {verb} of {of} that it does not apply, in VEX documents that are not trusted (`--vex-issuer`, `--vex-key`)",
             names(&untrusted)
         );
     }
