@@ -2,7 +2,8 @@
 //!
 //! The judgement is that of [`match_packages`](crate::match_packages) and [`vex::apply`]; here it is told about one
 //! vulnerability, both ways. What is said of a package has a [`Why`] ([`sentence`]); what is said of the image as a whole,
-//! because no package has to do with it or because the answer may be incomplete, a [`Remark`] ([`remarks`]).
+//! because no package has to do with it or because the answer may be incomplete, a [`Remark`] ([`remarks`]). An advisory
+//! of a distribution stands for the vulnerabilities that it fixes ([`asked`]).
 
 use std::collections::BTreeSet;
 
@@ -22,6 +23,7 @@ pub use self::remarks::{Remark, RemarkKind};
 pub use self::sentence::Why;
 pub use crate::matching::outcome::Outcome;
 
+mod asked;
 mod remarks;
 mod sentence;
 #[cfg(test)]
@@ -30,12 +32,18 @@ mod tests;
 /// Names that are followed from one to the next, at most.
 const MAX_NAMES: usize = 32;
 
+/// Vulnerabilities of one advisory whose other names are followed.
+const MAX_FOLLOWED: usize = 64;
+
+/// Advisories that are told of all vulnerabilities of one advisory.
+const MAX_ADVISORIES: usize = 200;
+
 /// What is asked.
 #[derive(Debug, Clone, Copy)]
 pub struct Question<'a> {
     /// The image.
     pub subject: Subject<'a>,
-    /// The vulnerability, by any of its names.
+    /// The vulnerability, by any of its names, or the advisory that fixes it; in capitals or not.
     pub vulnerability: &'a str,
     /// How to match.
     pub options: &'a MatchOptions,
@@ -47,13 +55,16 @@ pub struct Question<'a> {
     pub now: Instant,
 }
 
-/// Everything the index has to say about one vulnerability and one image.
+/// Everything the index has to say about one vulnerability, or those of one advisory, and one image.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Explanation {
-    /// The name it goes by.
+    /// The name it goes by; that of the advisory, if one was asked for.
     pub vulnerability: String,
     /// Its other names.
     pub aliases: Vec<String>,
+    /// The vulnerabilities that the advisory fixes, if one was asked for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub fixes: Vec<String>,
     /// What it comes to.
     pub verdict: Verdict,
     /// What is to be said of the image as a whole.
@@ -103,6 +114,8 @@ pub struct AdvisorySummary {
 pub struct PackageExplanation {
     /// The package.
     pub package: PackageId,
+    /// The vulnerability, which is one of several if an advisory was asked for.
+    pub vulnerability: String,
     /// Its name.
     pub name: String,
     /// Its version.
@@ -147,8 +160,24 @@ pub struct StatementExplanation {
 /// Tells of each package what `index` says about the vulnerability, by any of its names.
 pub fn explain(index: &Index, question: &Question<'_>) -> Result<Explanation, IndexError> {
     let Question { subject, options, .. } = *question;
-    let wanted = all_names(index, question.vulnerability)?;
-    let advisories = summaries(index, &wanted)?;
+    let asked = asked::resolve(index, question.vulnerability)?;
+    let wanted = match asked.vulnerabilities.as_slice() {
+        [] => all_names(index, &asked.name)?,
+        few if few.len() <= MAX_FOLLOWED => {
+            let names: Result<Vec<_>, IndexError> = few.iter().map(|name| all_names(index, name)).collect();
+            names?.into_iter().flatten().collect()
+        }
+        many => many.iter().cloned().collect(),
+    };
+    let mut advisories = match asked.vulnerabilities.len() {
+        0..=MAX_FOLLOWED => summaries(index, &wanted)?,
+        _ => Vec::new(),
+    };
+    if !asked.vulnerabilities.is_empty() {
+        advisories.retain(|advisory| advisory.id != asked.name);
+        advisories.splice(0..0, summaries(index, &BTreeSet::from([asked.name.clone()]))?);
+        advisories.truncate(MAX_ADVISORIES);
+    }
     let judged = matching::judge(index, subject, options.cpe)?;
     let mut report = finding::report(index, subject, &judged, options)?;
     if let Some((vex, image)) = question.vex {
@@ -163,18 +192,25 @@ pub fn explain(index: &Index, question: &Question<'_>) -> Result<Explanation, In
     // What only a document connects with it.
     let is_new = |found: &&Match| {
         let is_it = std::iter::once(&found.vulnerability).chain(&found.aliases).any(|name| wanted.contains(name));
-        is_it && !packages.iter().any(|known: &PackageExplanation| known.package == found.package)
+        let is_told = |known: &PackageExplanation| {
+            known.package == found.package
+                && (asked.vulnerabilities.is_empty() || known.vulnerability == found.vulnerability)
+        };
+        is_it && !packages.iter().any(is_told)
     };
     let raised: Vec<PackageExplanation> =
         report.matches.iter().filter(is_new).filter_map(|found| by_document(subject, found)).collect();
     packages.extend(raised);
-    packages.sort_by_key(|package| package.package);
+    packages.sort_by(|a, b| {
+        let by_name = || names::preference(&a.vulnerability).cmp(&names::preference(&b.vulnerability));
+        a.package.cmp(&b.package).then_with(by_name)
+    });
     let mut problems = judged.problems.clone();
     problems.extend(question.problems.iter().cloned());
     problems.extend(report.problems.iter().cloned());
     problems.sort();
     problems.dedup();
-    let remarks = remarks::remarks(index, question, &judged, &wanted, &advisories, &packages)?;
+    let remarks = remarks::remarks(index, question, &judged, &asked, &wanted, &advisories, &packages)?;
     let verdict = if packages.iter().any(|package| package.matched.is_some()) {
         Verdict::Applies
     } else if remarks.iter().any(|remark| remark.kind.leaves_open())
@@ -184,12 +220,14 @@ pub fn explain(index: &Index, question: &Question<'_>) -> Result<Explanation, In
     } else {
         Verdict::DoesNotApply
     };
-    let mut ordered: Vec<String> = wanted.into_iter().collect();
+    let is_advisory = !asked.vulnerabilities.is_empty();
+    let mut ordered: Vec<String> = if is_advisory { vec![asked.name] } else { wanted.into_iter().collect() };
     ordered.sort_by(|a, b| names::preference(a).cmp(&names::preference(b)));
     let mut ordered = ordered.into_iter();
     Ok(Explanation {
         vulnerability: ordered.next().unwrap_or_else(|| question.vulnerability.to_owned()),
         aliases: ordered.collect(),
+        fixes: asked.vulnerabilities,
         verdict,
         remarks,
         advisories,
@@ -221,6 +259,7 @@ fn explained(subject: Subject<'_>, report: &Matches, at: usize, class: &Class) -
     let text = sentence::text(why, subject, package, &statements, matched.as_ref(), suppressed.as_ref());
     Some(PackageExplanation {
         package: id,
+        vulnerability: class.name().to_owned(),
         name: package.name.clone(),
         version: package.version.clone(),
         location: package.virtual_path(),
@@ -241,6 +280,7 @@ fn by_document(subject: Subject<'_>, found: &Match) -> Option<PackageExplanation
     let why = Why::of(Outcome::OutsideRange, Some(found), None);
     Some(PackageExplanation {
         package: found.package,
+        vulnerability: found.vulnerability.clone(),
         name: package.name.clone(),
         version: package.version.clone(),
         location: package.virtual_path(),

@@ -21,12 +21,15 @@ use crate::report_error::hinted;
 /// Places of a copied package that are told besides the first.
 const MAX_COPIES: usize = 10;
 
+/// Vulnerabilities of an advisory that are named.
+const MAX_FIXES: usize = 20;
+
 /// Arguments of `explain`.
 #[derive(Debug, Args)]
 pub(crate) struct Explain {
     #[command(flatten)]
     image: ImageArgs,
-    /// The vulnerability, by any of its names: CVE-…, GHSA-…, PYSEC-…
+    /// The vulnerability, by any of its names (CVE-…, GHSA-…, PYSEC-…), or a distribution's advisory (DSA-…, RHSA-…, USN-…)
     vulnerability: String,
     #[command(flatten)]
     knowledge: KnowledgeArgs,
@@ -64,6 +67,12 @@ fn render(explanation: &Explanation, analysis: &Analysis) -> String {
     if !explanation.aliases.is_empty() {
         let _ = write!(text, " ({})", explanation.aliases.join(", "));
     }
+    if !explanation.fixes.is_empty() {
+        let shown = explanation.fixes.iter().take(MAX_FIXES).map(String::as_str).collect::<Vec<_>>().join(", ");
+        let more = explanation.fixes.len().saturating_sub(MAX_FIXES);
+        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        let _ = write!(text, ", which fixes {shown}{more},");
+    }
     let verdict = match explanation.verdict {
         Verdict::Applies => "applies to this image",
         Verdict::DoesNotApply => "does not apply to this image",
@@ -86,7 +95,8 @@ fn render(explanation: &Explanation, analysis: &Analysis) -> String {
         });
     }
     for package in &explanation.packages {
-        render_package(&mut text, package, analysis);
+        let one_of = Some(package.vulnerability.as_str()).filter(|_| !explanation.fixes.is_empty());
+        render_package(&mut text, package, analysis, one_of);
     }
     for document in &explanation.vex {
         let trust = if document.trusted { "trusted" } else { "not trusted" };
@@ -98,9 +108,10 @@ fn render(explanation: &Explanation, analysis: &Analysis) -> String {
     text
 }
 
-fn render_package(text: &mut String, explained: &PackageExplanation, analysis: &Analysis) {
+fn render_package(text: &mut String, explained: &PackageExplanation, analysis: &Analysis, one_of: Option<&str>) {
     let package = analysis.package(explained.package);
-    let _ = writeln!(text, "\n{} {}, {}", package.name, package.version, package.described_kind());
+    let _ = write!(text, "\n{} {}, {}", package.name, package.version, package.described_kind());
+    text.push_str(&one_of.map_or_else(|| "\n".to_owned(), |vulnerability| format!(", {vulnerability}\n")));
     let _ = writeln!(text, "  {}", explained.text);
     let _ = writeln!(text, "  found in {}, layer {}", package.virtual_path(), package.layer + 1);
     if package.evidence == PackageEvidence::Copied {

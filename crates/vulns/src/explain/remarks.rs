@@ -6,6 +6,7 @@ use killick_model::lifecycle::Support;
 use killick_model::package::PackageId;
 use serde::Serialize;
 
+use super::asked::Asked;
 use super::{AdvisorySummary, PackageExplanation, Question};
 use crate::index::{Coverage, Index, IndexError, Table};
 use crate::matching::Judged;
@@ -30,6 +31,9 @@ pub struct Remark {
     /// Packages of the image with names like these.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub nearest: Vec<PackageId>,
+    /// Vulnerabilities and advisories with names like the one that was asked for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub similar: Vec<String>,
 }
 
 /// Kinds of remarks.
@@ -38,6 +42,8 @@ pub struct Remark {
 pub enum RemarkKind {
     /// The index does not know the vulnerability.
     UnknownVulnerability,
+    /// It is an advisory of another distribution, or for another release.
+    OtherDistribution,
     /// No package that the advisories name is in the image.
     NotInstalled,
     /// The index has no data for the distribution, or for a kind of packages.
@@ -53,13 +59,13 @@ pub enum RemarkKind {
 impl RemarkKind {
     /// Whether the vulnerability may apply although nothing was found.
     pub const fn leaves_open(self) -> bool {
-        !matches!(self, Self::NotInstalled)
+        !matches!(self, Self::NotInstalled | Self::OtherDistribution)
     }
 }
 
 impl Remark {
     fn new(kind: RemarkKind, text: String) -> Self {
-        Self { kind, text, names: Vec::new(), nearest: Vec::new() }
+        Self { kind, text, names: Vec::new(), nearest: Vec::new(), similar: Vec::new() }
     }
 }
 
@@ -67,14 +73,31 @@ pub(super) fn remarks(
     index: &Index,
     question: &Question<'_>,
     judged: &Judged<'_>,
+    asked: &Asked,
     wanted: &BTreeSet<String>,
     advisories: &[AdvisorySummary],
     packages: &[PackageExplanation],
 ) -> Result<Vec<Remark>, IndexError> {
     let mut found = Vec::new();
-    if advisories.is_empty() && packages.is_empty() && !is_enriched(index, wanted)? {
-        let text = "the advisory index does not know it: that is no proof that the image is safe from it";
-        found.push(Remark::new(RemarkKind::UnknownVulnerability, text.to_owned()));
+    let own = question.subject.distribution.map(namespaces::of_distribution).unwrap_or_default();
+    let is_of_release = |namespace: &&String| namespace.contains(':');
+    if let Some(other) = asked.namespaces.iter().find(is_of_release)
+        && !asked.namespaces.iter().any(|namespace| own.contains(namespace))
+    {
+        let text = format!(
+            "it is an advisory for {other}, not for this image: what follows is about the vulnerabilities it fixes"
+        );
+        found.push(Remark::new(RemarkKind::OtherDistribution, text));
+    }
+    let is_known = !advisories.is_empty() || !asked.vulnerabilities.is_empty() || !packages.is_empty();
+    if !is_known && !is_enriched(index, wanted)? {
+        let mut text =
+            "the advisory index does not know it: that is no proof that the image is safe from it".to_owned();
+        if !asked.similar.is_empty() {
+            text = format!("{text}; it knows {}", asked.similar.join(", "));
+        }
+        let similar = asked.similar.clone();
+        found.push(Remark { similar, ..Remark::new(RemarkKind::UnknownVulnerability, text) });
     } else if packages.is_empty() {
         found.push(not_installed(index, question, wanted)?);
     }
@@ -169,7 +192,8 @@ fn not_installed(index: &Index, question: &Question<'_>, wanted: &BTreeSet<Strin
             format!("; the nearest names in the image are {}", shown(like))
         });
     }
-    Ok(Remark { kind: RemarkKind::NotInstalled, text, names: names.into_iter().take(MAX_NAMES).collect(), nearest })
+    let names = names.into_iter().take(MAX_NAMES).collect();
+    Ok(Remark { names, nearest, ..Remark::new(RemarkKind::NotInstalled, text) })
 }
 
 /// Names of packages that statements of a segment connect with the vulnerability.

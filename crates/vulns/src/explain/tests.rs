@@ -442,3 +442,123 @@ fn it_is_told_whether_the_sources_agree() {
         assert_eq!(sentence::sources(&statements).as_deref(), want);
     }
 }
+
+/// An advisory stands for what it fixes, whether the source has a record of it (Oracle, Debian's lists) or names it beside
+/// its fixes (Red Hat).
+#[test]
+fn advisories_of_distributions() {
+    const RHEL_9: &str = "distribution rhel 9.3\nrpm curl 7.76.1-26.el9 arch=x86_64 source=curl";
+    for (feeds, image, asked, verdict, why, remarks, words, name, fixes) in [
+        (
+            Feeds::Case("rhel"),
+            RHEL_9,
+            "rhsa-2023:6745",
+            Verdict::Applies,
+            Some(Why::Applies),
+            &[][..],
+            "fixed in 7.76.1-26.el9_3.2",
+            "RHSA-2023:6745",
+            "CVE-2023-38545",
+        ),
+        (
+            Feeds::Case("rhel"),
+            "distribution rhel 9.3\nrpm curl 7.76.1-26.el9_3.2 arch=x86_64 source=curl",
+            "RHSA-2023:6745",
+            Verdict::DoesNotApply,
+            Some(Why::Fixed),
+            &[],
+            "",
+            "RHSA-2023:6745",
+            "CVE-2023-38545",
+        ),
+        (
+            Feeds::Case("rhel"),
+            "distribution rhel 8.10\nrpm tar 2:1.30-9.el8 arch=x86_64 source=tar",
+            "RHSA-2023:6745",
+            Verdict::DoesNotApply,
+            None,
+            &[RemarkKind::OtherDistribution, RemarkKind::NotInstalled],
+            "it is an advisory for rhel:9, not for this image",
+            "RHSA-2023:6745",
+            "CVE-2023-38545",
+        ),
+        (
+            Feeds::Case("rhel"),
+            RHEL_9,
+            "RHSA-2023:6746",
+            Verdict::NotKnown,
+            None,
+            &[RemarkKind::UnknownVulnerability],
+            "it knows RHSA-2023:6745",
+            "RHSA-2023:6746",
+            "",
+        ),
+        (
+            Feeds::Case("debian-lists"),
+            "distribution debian 7 wheezy\ndeb openssl 1.0.1e-2+deb7u4",
+            "dsa-2896-1",
+            Verdict::Applies,
+            Some(Why::Applies),
+            &[],
+            "fixed in 1.0.1e-2+deb7u5",
+            "DSA-2896-1",
+            "CVE-2014-0160",
+        ),
+        (
+            Feeds::Case("debian-lists"),
+            "distribution debian 7 wheezy\ndeb openssl 1.0.1e-2+deb7u4",
+            "DSA-2896",
+            Verdict::NotKnown,
+            None,
+            &[RemarkKind::UnknownVulnerability, RemarkKind::FixesOnly],
+            "it knows DSA-2896-1",
+            "DSA-2896",
+            "",
+        ),
+        (
+            Feeds::Case("oracle"),
+            "distribution ol 7.9\nrpm rsyslog 8.24.0-57.el7 arch=x86_64 source=rsyslog",
+            "ELSA-2022-4803",
+            Verdict::Applies,
+            Some(Why::Applies),
+            &[],
+            "",
+            "ELSA-2022-4803",
+            "CVE-2022-24903",
+        ),
+        (
+            Feeds::Case("heartbleed"),
+            "distribution debian 7 wheezy\ndeb libssl1.0.0 1.0.1e-2+deb7u4 source=openssl",
+            " cve-2014-0160",
+            Verdict::Applies,
+            Some(Why::Applies),
+            &[],
+            "",
+            "CVE-2014-0160",
+            "",
+        ),
+        (
+            Feeds::Case("vex"),
+            "npm left 1.0.0",
+            "ghsa-LEFT-left-left",
+            Verdict::Applies,
+            Some(Why::Applies),
+            &[],
+            "",
+            "CVE-2099-0010",
+            "",
+        ),
+    ] {
+        let case = Case { feeds, image, asked, verdict, why, remarks, words };
+        let explanation = told(&case, None, &[]);
+        check(&case, &explanation);
+        assert_eq!(
+            (explanation.vulnerability.as_str(), explanation.fixes.join(" ").as_str()),
+            (name, fixes),
+            "{asked}"
+        );
+        for package in &explanation.packages {
+            assert!(explanation.fixes.is_empty() || explanation.fixes.contains(&package.vulnerability), "{asked}");
+        }
+    }
+}
