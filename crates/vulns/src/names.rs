@@ -65,6 +65,11 @@ pub(crate) fn cpe_version(attributes: &[String]) -> Option<String> {
     })
 }
 
+/// Whether an id is one of the databases of ecosystems, which tell the CVE of what they describe.
+pub(crate) fn is_of_ecosystem(id: &str) -> bool {
+    ["GHSA-", "GO-", "PYSEC-", "RUSTSEC-"].iter().any(|prefix| id.starts_with(prefix))
+}
+
 /// Which CVE, or other name, a vulnerability goes by: a CVE before a GHSA id before anything else, older ones first.
 pub(crate) fn preference(id: &str) -> (u8, u64, u64, &str) {
     if let Some((year, number)) = id.strip_prefix("CVE-").and_then(|rest| rest.split_once('-')) {

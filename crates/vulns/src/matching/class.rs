@@ -190,6 +190,7 @@ mod tests {
             confidence: Confidence::Exact,
             linkage: None,
             outcome: Outcome::Affected,
+            cve: None,
         }
     }
 

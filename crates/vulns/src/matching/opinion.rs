@@ -14,6 +14,7 @@ use super::recent::Recent;
 use super::vendor::Vendor;
 use super::{CpeUse, cpe, linkage};
 use crate::index::{Index, IndexError};
+use crate::names;
 
 /// One statement of one source, held against one package.
 #[derive(Debug, Clone)]
@@ -27,6 +28,8 @@ pub(crate) struct Opinion {
     pub(crate) confidence: Confidence,
     pub(crate) linkage: Option<Linkage>,
     pub(crate) outcome: Outcome,
+    /// The CVE that others know the vulnerability by, where its source gives none.
+    pub(crate) cve: Option<String>,
 }
 
 /// All opinions about a package, in the order of their sources.
@@ -62,7 +65,25 @@ pub(crate) fn opinions(
     }
     cpe::opinions(index, package, usage, &mut found)?;
     outcome::settle_builds(&mut found);
+    if package.kind.is_os() {
+        name_by_cve(recent, &mut found)?;
+    }
     Ok(found)
+}
+
+/// What a distribution calls by the name of somebody else's advisory, it often tells by its CVE as well, as if it were
+/// another vulnerability: whoever gave the advisory its name tells the CVE.
+fn name_by_cve(recent: &mut Recent<'_>, found: &mut [Opinion]) -> Result<(), IndexError> {
+    for opinion in found.iter_mut().filter(|opinion| names::is_of_ecosystem(&opinion.statement.advisory)) {
+        let advisory = opinion.advisory.as_ref();
+        let is_named = advisory.is_some_and(|advisory| {
+            !advisory.upstream.is_empty() || advisory.aliases.iter().any(|alias| alias.starts_with("CVE-"))
+        });
+        if !is_named {
+            opinion.cve = recent.cve(&opinion.statement.advisory)?;
+        }
+    }
+    Ok(())
 }
 
 /// Never published: whoever has the name in a registry, it is another package.
@@ -113,6 +134,7 @@ pub(super) fn opinion(
         confidence: query.confidence,
         linkage,
         outcome,
+        cve: None,
     }
 }
 
@@ -148,12 +170,12 @@ fn by_artifact(
 impl Opinion {
     /// The names under which this opinion speaks of vulnerabilities, each a vulnerability of its own; with aliases.
     pub(crate) fn vulnerabilities(&self) -> Vec<Vec<String>> {
-        let own = self.statement.advisory.clone();
-        let Some(advisory) = &self.advisory else { return vec![vec![own]] };
+        let own = std::iter::once(self.statement.advisory.clone()).chain(self.cve.clone());
+        let Some(advisory) = &self.advisory else { return vec![own.collect()] };
         if advisory.aliases.is_empty() && !advisory.upstream.is_empty() {
             return advisory.upstream.iter().take(MAX_UPSTREAM).map(|id| vec![id.clone()]).collect();
         }
-        vec![std::iter::once(own).chain(advisory.aliases.iter().take(MAX_ALIASES).cloned()).collect()]
+        vec![own.chain(advisory.aliases.iter().take(MAX_ALIASES).cloned()).collect()]
     }
 
     pub(crate) fn is_malware(&self) -> bool {
