@@ -7,5 +7,6 @@ pub mod content;
 pub mod evaluation;
 pub mod formats;
 mod python_json;
+mod support;
 mod vex;
 pub mod vulnerabilities;

@@ -5,7 +5,9 @@
 
 use std::io::{self, Write};
 
+use jiff::Timestamp;
 use killick_model::digest::Digester;
+use killick_model::lifecycle::{Support, Unsupported};
 use killick_model::package::{Package, PackageDetails, PackageEvidence, PackageId};
 use killick_model::purl::purl;
 use serde::Serialize;
@@ -183,8 +185,29 @@ fn components<'a>(scoped: &'a Scoped<'_>) -> impl Iterator<Item = Component> + u
         bom_ref: Some(format!("{}distribution", scoped.scope)),
         version: distribution.version.clone(),
         description: distribution.pretty_name.clone(),
+        properties: support(scoped.report, None),
         ..Component::new("operating-system", &distribution.id)
     }))
+}
+
+/// What is said of the support of a package, or of the distribution, that is past its end.
+fn support(report: &Report<'_>, of: Option<PackageId>) -> Vec<Property> {
+    // Their packages are in ascending order.
+    let is_it = |ended: &&Unsupported| match of {
+        Some(id) => ended.packages.binary_search(&id).is_ok(),
+        None => ended.packages.is_empty(),
+    };
+    let told = |ended: &Unsupported| {
+        let state = if ended.support == Support::Ended { "ended" } else { "extended" };
+        let dated = |name: &str, day: Option<Timestamp>| day.map(|day| property(name, day.strftime("%F")));
+        [
+            Some(property("killick:support", state)),
+            Some(property("killick:support:cycle", format!("{} {}", ended.product, ended.cycle))),
+            dated("killick:support:ended", ended.ended),
+            dated("killick:support:extended-until", ended.extended_until),
+        ]
+    };
+    report.unsupported.iter().filter(is_it).flat_map(told).flatten().collect()
 }
 
 fn component(scoped: &Scoped<'_>, at: usize, package: &Package) -> Component {
@@ -197,6 +220,7 @@ fn component(scoped: &Scoped<'_>, at: usize, package: &Package) -> Component {
         property("killick:package:layer", package.layer),
     ];
     properties.extend(layer.map(|layer| property("killick:package:layer:diff-id", &layer.diff_id)));
+    properties.extend(support(report, Some(package_id(at))));
     properties.extend(package.architecture.iter().map(|text| property("killick:package:architecture", text)));
     properties.extend(
         package

@@ -1,13 +1,14 @@
 //! SARIF 2.1.0: <https://docs.oasis-open.org/sarif/sarif/v2.1.0/>.
 //!
 //! A rule for each vulnerability and each policy trigger, a result for each match and each finding that asks for
-//! something. Services want a line for each result, so every result points at line 1 of the file that says the
+//! something, and one for each thing that is past the end of its support. Services want a line for each result, so every result points at line 1 of the file that says the
 //! package is there.
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 
 use killick_model::evaluation::{Action, Evaluation, Finding};
+use killick_model::lifecycle::Support;
 use killick_model::matching::{Match, Matches};
 use killick_model::package::Package;
 use killick_model::problem::Problem;
@@ -22,6 +23,7 @@ use serde_sarif::sarif::{
 };
 
 use super::{HOME, IndexReport, IndexedReport, Report, Style, fix_text, pretty};
+use crate::support;
 
 pub(super) fn render(report: &Report<'_>, _style: Style, out: &mut dyn Write) -> io::Result<()> {
     pretty(&sarif(vec![run(report)]), out)
@@ -76,6 +78,7 @@ fn run(report: &Report<'_>) -> Run {
     if let Some(matches) = report.matches {
         add_matches(report, matches, &mut rules, &mut results);
     }
+    add_unsupported(report, &mut rules, &mut results);
     if let Some(evaluation) = report.evaluation {
         add_findings(report, evaluation, &mut rules, &mut results);
     }
@@ -135,6 +138,50 @@ fn vulnerability_rule(found: &Match) -> ReportingDescriptor {
         .build();
     rule.help_uri.clone_from(&found.url);
     rule
+}
+
+/// The rule of what is past the end of its support.
+const END_OF_LIFE: &str = "end-of-life";
+
+/// Places of one thing that are told.
+const MAX_PLACES: usize = 10;
+
+fn add_unsupported(
+    report: &Report<'_>,
+    rules: &mut BTreeMap<String, ReportingDescriptor>,
+    results: &mut Vec<SarifResult>,
+) {
+    for ended in report.unsupported {
+        rules.entry(END_OF_LIFE.to_owned()).or_insert_with(|| {
+            let what = "past the end of its support: vulnerabilities found since may be missing";
+            let tags = vec!["security".to_owned(), "lifecycle".to_owned()];
+            ReportingDescriptor::builder()
+                .id(END_OF_LIFE)
+                .short_description(text(what.to_owned()))
+                .properties(PropertyBag { tags: Some(tags), additional_properties: BTreeMap::new() })
+                .build()
+        });
+        let packages =
+            ended.packages.iter().take(MAX_PLACES).filter_map(|id| report.analysis.packages.get(id.0 as usize));
+        let mut locations: Vec<Location> = packages
+            .map(|package| package_location(package, &purl(package, report.analysis.distribution.as_ref())))
+            .collect();
+        // The distribution is the image's.
+        if locations.is_empty() {
+            locations.push(location(encode(report.source.as_bytes()), None));
+        }
+        let level = if ended.support == Support::Ended { ResultLevel::Warning } else { ResultLevel::Note };
+        let fingerprint = format!("{END_OF_LIFE}|{}|{}", ended.product, ended.cycle);
+        results.push(
+            SarifResult::builder()
+                .rule_id(END_OF_LIFE)
+                .level(level)
+                .message(message(support::line(report, ended)))
+                .locations(locations)
+                .partial_fingerprints(BTreeMap::from([("killick/v1".to_owned(), fingerprint)]))
+                .build(),
+        );
+    }
 }
 
 fn add_findings(
