@@ -1,6 +1,6 @@
 //! What a trigger works with while it is evaluated: evidence, parameters, and a place for what it finds.
 
-use std::cell::OnceCell;
+use std::cell::{Cell, OnceCell};
 use std::collections::BTreeSet;
 
 use jiff::Timestamp;
@@ -15,6 +15,7 @@ use crate::base::Base;
 use crate::dockerfile::Instructions;
 use crate::evaluate::Compatibility;
 use crate::evidence::{Dockerfile, DockerfileMode, Evidence};
+use crate::expression::Budget;
 use crate::params::Values;
 use crate::regexes::{PatternError, RegexCache, StartRegex};
 use crate::subject;
@@ -163,6 +164,8 @@ pub(crate) struct Shared<'e> {
     repaired_dockerfile: OnceCell<Instructions>,
     original_dockerfile: OnceCell<Instructions>,
     base: OnceCell<Base>,
+    /// Steps that expressions may still take.
+    pub(crate) budget: Cell<Budget>,
 }
 
 impl<'e> Shared<'e> {
@@ -176,6 +179,7 @@ impl<'e> Shared<'e> {
             repaired_dockerfile: OnceCell::new(),
             original_dockerfile: OnceCell::new(),
             base: OnceCell::new(),
+            budget: Cell::new(Budget::new()),
         }
     }
 

@@ -11,6 +11,7 @@ use crate::params::Parameter;
 mod always;
 mod attachments;
 mod base_image;
+mod cel;
 mod completeness;
 mod dockerfile;
 mod eol;
@@ -57,6 +58,7 @@ pub const GATES: &[&Gate] = &[
     &base_image::GATE,
     &layers::GATE,
     &sbom::GATE,
+    &cel::GATE,
     &eol::SUIDDIFF,
     &eol::IMAGECHECK,
     &eol::PKGDIFF,
@@ -229,6 +231,7 @@ mod tests {
                 "base_image",
                 "layers",
                 "sbom",
+                "cel",
             ];
             let is_ours = ours.contains(&gate.name);
             assert_ne!(NAMES_IN_ERRORS.contains(&gate.name), is_ours, "{}", gate.name);

@@ -18,6 +18,7 @@ mod dockerfile;
 mod evaluate;
 mod evidence;
 mod exceptions;
+mod expression;
 pub mod gates;
 mod image_rule;
 pub mod lint;
@@ -40,6 +41,7 @@ pub use evidence::{Dockerfile, DockerfileMode, Evidence, FeedGroup, JudgingSourc
 pub use exceptions::{
     DEFAULT_NOTICE_DAYS, Exception, ExceptionProblem, Exceptions, Facet, Granted, Selector as ExceptionSelector,
 };
+pub use expression::Scope;
 pub use gates::spec;
 pub use needs::Needs;
 pub use problem::{BundleProblem, Layer, ProblemSeverity};

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::expression::Program;
 use crate::problem::BundleProblem;
 use crate::python;
 
@@ -85,6 +86,7 @@ pub(crate) enum Bound {
     List(Vec<String>),
     Integer(u64),
     Float(f64),
+    Program(Program),
 }
 
 /// The values of one rule, by parameter.
@@ -99,6 +101,13 @@ impl Values {
     pub(crate) fn text(&self, name: &str) -> Option<&str> {
         match self.get(name) {
             Some(Bound::Text(text)) => Some(text),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn program(&self, name: &str) -> Option<&Program> {
+        match self.get(name) {
+            Some(Bound::Program(program)) => Some(program),
             _ => None,
         }
     }
@@ -190,12 +199,17 @@ pub(crate) fn bind(
             Ok(bound) => values.0.push((parameter.name, bound)),
             Err(detail) => problems.push(
                 invalid(&site, &path, &detail, &validator.criteria())
-                    .because(format!(
-                        "parameter `{}` cannot be {}: expected {}",
-                        parameter.name,
-                        python::value(value),
-                        validator.expectation()
-                    ))
+                    .because(match validator {
+                        Validator::Condition(_) | Validator::Message(_) => {
+                            format!("parameter `{}`: {detail}", parameter.name)
+                        }
+                        _ => format!(
+                            "parameter `{}` cannot be {}: expected {}",
+                            parameter.name,
+                            python::value(value),
+                            validator.expectation()
+                        ),
+                    })
                     .remedy(suggest(parameter)),
             ),
         }

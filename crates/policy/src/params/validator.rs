@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::Bound;
+use crate::expression::{MAX_LENGTH, Program, Scope, Type};
 use crate::python;
 
 /// What a parameter accepts. Values are always texts; a JSON number or boolean is refused.
@@ -26,6 +27,10 @@ pub enum Validator {
     Float,
     /// A size: a whole number with `kb`, `mb`, `gb` or `tb`, or bytes.
     Size,
+    /// A CEL expression that gives a bool.
+    Condition(Scope),
+    /// A CEL expression that gives a text.
+    Message(Scope),
     /// Depends on the value of another parameter, which must be declared before.
     Linked(&'static Linked),
 }
@@ -61,6 +66,7 @@ impl Validator {
             Self::Integer => "IntegerString",
             Self::Float => "FloatString",
             Self::Size => "RegexValidator",
+            Self::Condition(_) | Self::Message(_) => "CelExpression",
             Self::Linked(_) => "LinkedValidator",
         }
     }
@@ -85,6 +91,8 @@ impl Validator {
             Self::Integer => "a whole number".to_owned(),
             Self::Float => "a number such as 7.5".to_owned(),
             Self::Size => "a size such as `500mb`".to_owned(),
+            Self::Condition(_) => "a CEL expression that gives a bool".to_owned(),
+            Self::Message(_) => "a CEL expression that gives a string".to_owned(),
             Self::Linked(linked) => format!("what `{}` asks for", linked.on),
         }
     }
@@ -102,6 +110,7 @@ impl Validator {
             Self::Integer => pattern(INTEGER_PATTERN),
             Self::Float => pattern(FLOAT_PATTERN),
             Self::Size => pattern(SIZE_PATTERN),
+            Self::Condition(_) | Self::Message(_) => json!({"type": "string", "maxLength": MAX_LENGTH}),
             Self::Linked(_) => {
                 json!({"anyOf": [Self::Size.criteria(), Self::Text.criteria(), Self::Integer.criteria()]})
             }
@@ -167,6 +176,8 @@ impl Validator {
                 Ok(Bound::Integer(digits.parse().unwrap_or(u64::MAX)))
             }
             Self::Float => float(text.trim()).map(Bound::Float).ok_or_else(|| mismatch(FLOAT_PATTERN)),
+            Self::Condition(scope) => compiled(text, scope, Type::Bool),
+            Self::Message(scope) => compiled(text, scope, Type::Text),
             Self::Size => size(text).map(Bound::Integer).ok_or_else(|| mismatch(SIZE_PATTERN)),
         }
     }
@@ -176,6 +187,10 @@ impl Validator {
 fn some_of(words: &[&str]) -> String {
     let word = words.join("|");
     format!(r"^\s*({word})\s*(,\s*({word})\s*)*$")
+}
+
+fn compiled(text: &str, scope: Scope, wanted: Type) -> Result<Bound, String> {
+    Program::new(text, scope, wanted).map(Bound::Program).map_err(|error| error.to_string())
 }
 
 /// `allowlist` and `denylist` are understood where the contract says `whitelist` and `blacklist`.
