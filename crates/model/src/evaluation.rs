@@ -82,6 +82,9 @@ pub struct Evaluation {
     /// The exceptions that speak of findings of this image, in the order in which they were given.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub exceptions: Vec<ExceptionUse>,
+    /// What to do about the findings that count, first what clears most of the worst.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub steps: Vec<Step>,
     /// What went wrong with the bundle or in a trigger.
     pub problems: Vec<EvaluationProblem>,
     /// The instant the evaluation speaks for.
@@ -93,6 +96,17 @@ impl Evaluation {
     pub fn passes(&self) -> bool {
         self.final_action != Action::Stop
     }
+}
+
+/// One thing to do, and what it is good for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Step {
+    /// What to do.
+    pub what: String,
+    /// The strictest action of the findings it clears.
+    pub action: Action,
+    /// Positions in [`Evaluation::findings`] of what it clears, ascending.
+    pub clears: Vec<u32>,
 }
 
 /// One report of one trigger.

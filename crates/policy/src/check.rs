@@ -16,7 +16,9 @@ use crate::dockerfile::Instructions;
 use crate::evaluate::Compatibility;
 use crate::evidence::{Dockerfile, DockerfileMode, Evidence};
 use crate::expression::Budget;
+use crate::gates::vulnerabilities::trigger_ids;
 use crate::params::Values;
+use crate::plan::{Upgrade, without_fix};
 use crate::regexes::{PatternError, RegexCache, StartRegex};
 use crate::subject;
 
@@ -41,6 +43,8 @@ pub(crate) struct Found {
     pub(crate) remedy: Option<String>,
     /// What it is about; see [`Check::about`].
     pub(crate) subject: FindingSubject,
+    /// The upgrade that the remedy is, where it is one.
+    pub(crate) upgrade: Option<Upgrade>,
 }
 
 /// One rule being evaluated under one profile.
@@ -73,7 +77,14 @@ impl Check<'_, '_> {
         message: String,
         remedy: Option<String>,
     ) {
-        self.found.push(Found { trigger_id, aliases, message, remedy, subject: FindingSubject::default() });
+        self.found.push(Found {
+            trigger_id,
+            aliases,
+            message,
+            remedy,
+            upgrade: None,
+            subject: FindingSubject::default(),
+        });
     }
 
     /// Says what the finding that was reported last is about, so that exceptions can select it by that.
@@ -102,6 +113,27 @@ impl Check<'_, '_> {
     /// The same, of a vulnerability of a package.
     pub(crate) fn about_match(&mut self, found: &Match, package: &Package) {
         self.about(subject::of_match(found, package, self.evidence.analysis));
+    }
+
+    /// Reports a vulnerability of a package, whose remedy is an upgrade if there is a fix.
+    pub(crate) fn fire_vulnerability(&mut self, found: &Match, package: &Package, message: String) {
+        let is_os = package.kind.is_os();
+        self.fire_vulnerability_as(trigger_ids(found, package, is_os), found, package, message);
+    }
+
+    /// The same with ids of its own.
+    pub(crate) fn fire_vulnerability_as(
+        &mut self,
+        (trigger_id, aliases): (String, Vec<String>),
+        found: &Match,
+        package: &Package,
+        message: String,
+    ) {
+        let upgrade = Upgrade::of(found, package);
+        let remedy =
+            Some(upgrade.as_ref().map_or_else(|| without_fix(found, package), |upgrade| upgrade.remedy(package)));
+        self.found.push(Found { trigger_id, aliases, message, remedy, upgrade, subject: FindingSubject::default() });
+        self.about_match(found, package);
     }
 
     /// Whole days from an instant to the one that the evaluation speaks for; none if it is of the future.

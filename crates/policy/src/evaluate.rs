@@ -11,6 +11,7 @@ use crate::bundle::{Bundle, ListedImage, Mapping, is_error};
 use crate::check::{Check, Found, Shared, TriggerError};
 use crate::evidence::Evidence;
 use crate::image_rule::{Selector, Subject};
+use crate::plan::{self, Upgrade};
 use crate::policy::{Policy, Rule};
 use crate::problem::BundleProblem;
 use crate::reference::Target;
@@ -84,12 +85,14 @@ pub fn evaluate(bundle: &Bundle, evidence: &Evidence<'_>, reference: &str, optio
         policy_action: Action::Stop,
         findings: Vec::new(),
         exceptions: Vec::new(),
+        steps: Vec::new(),
         problems: Vec::new(),
         evaluated_at: evidence.now,
     };
     let outcome = judge(bundle, evidence, &subject, *options, &mut evaluation);
     if let Err(problems) = outcome {
         evaluation.findings.clear();
+        evaluation.steps.clear();
         evaluation.problems.splice(0..0, problems.iter().map(EvaluationProblem::from));
         return evaluation;
     }
@@ -162,9 +165,11 @@ fn judge(
     }
     let shared = Shared::new(evidence, &bundle.regexes);
     evaluation.policy_action = Action::Go;
+    let mut upgrades = Vec::new();
     for policy in selected.policies {
-        apply(policy, &selected.allowlists, &shared, evidence, options, evaluation)?;
+        apply(policy, &selected.allowlists, &shared, evidence, options, &mut upgrades, evaluation)?;
     }
+    evaluation.steps = plan::steps(&evaluation.findings, &upgrades);
     evaluation.policy_action = evaluation.findings.iter().map(|finding| finding.action).min().unwrap_or(Action::Go);
     Ok(())
 }
@@ -210,13 +215,14 @@ fn select<'b>(
     Ok(found)
 }
 
-/// Applies one policy and excuses what the allowlists excuse.
+/// Applies one policy and excuses what the allowlists excuse; `upgrades` is parallel to the findings.
 fn apply<'e>(
     policy: &Policy,
     allowlists: &[&Allowlist],
     shared: &Shared<'e>,
     evidence: &Evidence<'e>,
     options: Options,
+    upgrades: &mut Vec<Option<Upgrade>>,
     evaluation: &mut Evaluation,
 ) -> Result<(), Vec<BundleProblem>> {
     for rule in &policy.rules {
@@ -232,6 +238,7 @@ fn apply<'e>(
             let problems = &mut evaluation.problems;
             let allowlisted =
                 allowlists.iter().find_map(|list| list.excuse(rule.gate.name, &ids, evidence.now, problems));
+            upgrades.push(found.upgrade);
             evaluation.findings.push(Finding {
                 trigger_id: found.trigger_id.clone(),
                 gate: rule.gate.name.to_owned(),
@@ -280,6 +287,7 @@ fn run<'e>(
             message: problem.details,
             remedy: Some(format!("correct the rule `{place}`")),
             subject: FindingSubject::default(),
+            upgrade: None,
         }]);
     }
     if !check.repaired.is_empty() {

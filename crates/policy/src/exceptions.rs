@@ -21,6 +21,7 @@ use serde_json::Value;
 pub use granted::{Facet, Granted};
 pub use select::Selector;
 
+use crate::plan;
 use crate::reference::Target;
 use select::CompiledSelector;
 
@@ -273,6 +274,7 @@ impl Exceptions {
             evaluation.exceptions.push(told);
         }
         if has_cleared {
+            plan::forget_cleared(&evaluation.findings, &mut evaluation.steps);
             let action = evaluation.findings.iter().map(|finding| finding.action).min().unwrap_or(Action::Go);
             evaluation.policy_action = action;
             if evaluation.final_action_reason == FinalActionReason::PolicyEvaluation {

@@ -32,7 +32,7 @@ mod sbom;
 mod secret_scans;
 mod threats;
 mod vex;
-mod vulnerabilities;
+pub(crate) mod vulnerabilities;
 
 /// Every gate, in the order the policy specification shows them: the original's, then ours, then what it retired.
 pub const GATES: &[&Gate] = &[

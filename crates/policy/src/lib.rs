@@ -25,6 +25,7 @@ pub mod lint;
 mod needs;
 pub mod params;
 mod pattern;
+mod plan;
 mod policy;
 mod problem;
 mod python;

@@ -128,7 +128,9 @@ fn absent(check: &mut Check<'_, '_>) -> Result<(), TriggerError> {
 #[expect(clippy::unnecessary_wraps, reason = "every trigger has this signature")]
 fn present(check: &mut Check<'_, '_>) -> Result<(), TriggerError> {
     let wanted = wanted(check);
-    for (attachment, document) in found(check) {
+    let mut found = found(check);
+    found.sort_by_key(|(attachment, document)| (&document.digest, &attachment.digest));
+    for (attachment, document) in found {
         let names = names(attachment, document);
         let by = if names.is_empty() { String::new() } else { format!(", by {}", names.join(", ")) };
         let what = document.predicate_type.as_ref().map(|known| format!(" ({known})")).unwrap_or_default();

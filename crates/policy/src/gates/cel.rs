@@ -141,6 +141,7 @@ fn package(check: &mut Check<'_, '_>) -> Result<(), TriggerError> {
         if let Some(message) = asking.ask(check, Record::Package(package), &name)? {
             let remedy = remedy(check, &format!("`{}` {}", package.name, package.version));
             check.fire_as(format!("{}+{}", package.name, package.version), Vec::new(), message, Some(remedy));
+            check.about_package(package);
         }
     }
     Ok(())
@@ -154,10 +155,11 @@ fn vulnerability(check: &mut Check<'_, '_>) -> Result<(), TriggerError> {
         let Some(package) = evidence.analysis.packages.get(found.package.0 as usize) else { continue };
         let name = || format!("{} of {} {}", found.anchore_id(package), package.name, package.version);
         if let Some(message) = asking.ask(check, Record::Vulnerability(found), &name)? {
-            let own = check.params.text("remedy").map(|_| remedy(check, ""));
-            let remedy = own.unwrap_or_else(|| super::threats::remedy(found, package));
-            let (id, aliases) = super::vulnerabilities::trigger_ids(found, package, package.kind.is_os());
-            check.fire_as(id, aliases, message, Some(remedy));
+            check.fire_vulnerability(found, package, message);
+            let own = check.params.text("remedy").filter(|text| !text.trim().is_empty()).map(str::to_owned);
+            if let (Some(own), Some(found)) = (own, check.found.last_mut()) {
+                (found.remedy, found.upgrade) = (Some(own), None);
+            }
         }
     }
     Ok(())
@@ -171,6 +173,7 @@ fn file(check: &mut Check<'_, '_>) -> Result<(), TriggerError> {
             let path = file.path.to_string();
             let remedy = remedy(check, &format!("`{path}`"));
             check.fire_as(path, Vec::new(), message, Some(remedy));
+            check.about_path(&file.path);
         }
     }
     Ok(())

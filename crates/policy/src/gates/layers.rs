@@ -144,6 +144,7 @@ fn package(check: &mut Check<'_, '_>) -> Result<(), TriggerError> {
             format!("{} package {name} {version} came with {layer}", package.kind),
             Some(format!("leave `{name}` out of {step}, or build it in a stage of its own")),
         );
+        check.about_package(package);
     }
     Ok(())
 }
@@ -174,6 +175,7 @@ fn file(check: &mut Check<'_, '_>) -> Result<(), TriggerError> {
             format!("the {kind} {path} came with {layer}"),
             Some(format!("remove `{path}` in {step}")),
         );
+        check.about_path(&path);
     }
     Ok(())
 }

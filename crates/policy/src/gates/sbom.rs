@@ -104,6 +104,7 @@ fn only_claimed(check: &mut Check<'_, '_>) -> Result<(), TriggerError> {
             format!("{location} claims the {} package {name} {version}, which is not in the image", package.kind),
             Some(format!("write `{location}` anew from what is in the image, or remove it")),
         );
+        check.about_package(package);
     }
     Ok(())
 }

@@ -4,10 +4,8 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use killick_model::matching::Match;
-use killick_model::package::Package;
 use killick_model::severity::Severity;
 
-use super::vulnerabilities::trigger_ids;
 use super::{Gate, State, Trigger};
 use crate::check::{Check, TriggerError};
 use crate::params::{Parameter, Validator};
@@ -153,20 +151,7 @@ fn each(check: &mut Check<'_, '_>, says: impl Fn(usize, &Match) -> Option<String
             continue;
         }
         let Some(what) = says(at, found) else { continue };
-        let (id, aliases) = trigger_ids(found, package, package.kind.is_os());
         let message = format!("{} of {} {} {what}", found.anchore_id(package), package.name, package.version);
-        let remedy = remedy(found, package);
-        check.fire_as(id, aliases, message, Some(remedy));
-        check.about_match(found, package);
-    }
-}
-
-/// What to do about a vulnerability of a package.
-pub(super) fn remedy(found: &Match, package: &Package) -> String {
-    let (name, version) = (&package.name, &package.version);
-    match found.fix.versions.iter().find(|version| !version.is_empty()) {
-        _ if found.malicious => format!("remove `{name}` {version}, and treat whatever ran it as compromised"),
-        Some(fix) => format!("upgrade `{name}` from `{version}` to `{fix}`"),
-        None => format!("no fix is known: remove `{name}`, or accept the risk in an allowlist"),
+        check.fire_vulnerability(found, package, message);
     }
 }

@@ -77,6 +77,7 @@ fn status(check: &mut Check<'_, '_>) -> Result<(), TriggerError> {
         if fires(claim) {
             let (id, aliases) = trigger_ids(found, package, package.kind.is_os());
             report(check, id, aliases, found.anchore_id(package), package, claim);
+            check.about_match(found, package);
         }
     }
     let mut cleared: Vec<_> = evidence
@@ -97,6 +98,7 @@ fn status(check: &mut Check<'_, '_>) -> Result<(), TriggerError> {
         if fires(claim) {
             let id = format!("{}+{}", suppressed.vulnerability, package_part(package, package.kind.is_os()));
             report(check, id, Vec::new(), &suppressed.vulnerability, package, claim);
+            check.about_package(package);
         }
     }
     Ok(())

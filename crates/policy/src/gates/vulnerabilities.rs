@@ -13,7 +13,7 @@ use crate::v1;
 mod package;
 mod scores;
 
-pub(super) use package::{package_part, trigger_ids};
+pub(crate) use package::{package_part, trigger_ids};
 
 const COMPARISONS: Validator = Validator::OneOf(&["=", "!=", "<", ">", "<=", ">="]);
 

@@ -169,17 +169,11 @@ fn report(check: &mut Check<'_, '_>, candidate: &Candidate<'_>, nvd: &str, vendo
         id,
         found.url.as_deref().unwrap_or("None"),
     );
-    let remedy = match fixes.split_first() {
-        Some((fix, _)) => format!("upgrade `{}` from `{}` to `{fix}`", package.name, package.version),
-        None => format!("no fix is known: remove `{}`, or accept the risk in an allowlist", package.name),
-    };
-    let (trigger_id, aliases) = trigger_ids(found, package, *is_os);
-    check.fire_as(trigger_id, aliases, message, Some(remedy));
-    check.about_match(found, package);
+    check.fire_vulnerability_as(trigger_ids(found, package, *is_os), found, package, message);
 }
 
 /// The id of a finding about the vulnerability of a package, and those by its other names.
-pub(in crate::gates) fn trigger_ids(found: &Match, package: &Package, is_os: bool) -> (String, Vec<String>) {
+pub(crate) fn trigger_ids(found: &Match, package: &Package, is_os: bool) -> (String, Vec<String>) {
     let part = package_part(package, is_os);
     let id = found.anchore_id(package);
     let names = std::iter::once(&found.vulnerability).chain(&found.aliases).filter(|name| *name != id);
@@ -187,7 +181,7 @@ pub(in crate::gates) fn trigger_ids(found: &Match, package: &Package, is_os: boo
 }
 
 /// What ids of findings about vulnerabilities name beside the vulnerability.
-pub(in crate::gates) fn package_part(package: &Package, is_os: bool) -> String {
+pub(crate) fn package_part(package: &Package, is_os: bool) -> String {
     id_part(package, is_os, &v1::package_path(package))
 }
 

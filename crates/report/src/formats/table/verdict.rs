@@ -30,6 +30,7 @@ pub(super) fn write(text: &mut String, evaluation: &Evaluation, style: Style) {
     if evaluation.matched_mapping.is_none() && evaluation.final_action_reason == FinalActionReason::PolicyEvaluation {
         text.push_str("  no mapping of the bundle matches this image, so no policy was applied\n");
     }
+    write_steps(text, evaluation);
     let mut findings: Vec<&Finding> = evaluation.findings.iter().collect();
     findings.sort_by_key(|finding| finding.action);
     for finding in findings {
@@ -37,6 +38,24 @@ pub(super) fn write(text: &mut String, evaluation: &Evaluation, style: Style) {
     }
     for problem in &evaluation.problems {
         let _ = writeln!(text, "  {}: {} ({})", problem.severity, plain(&problem.details), problem.problem_type);
+    }
+}
+
+/// What to do first; nothing where there is only one thing to do about each finding.
+fn write_steps(text: &mut String, evaluation: &Evaluation) {
+    const SHOWN: usize = 5;
+    if !evaluation.steps.iter().any(|step| step.clears.len() > 1) {
+        return;
+    }
+    text.push_str("  what to do first:\n");
+    for step in evaluation.steps.iter().take(SHOWN) {
+        let count = step.clears.len();
+        let findings = if count == 1 { "finding" } else { "findings" };
+        let _ = writeln!(text, "    {} (clears {count} {findings}, {})", plain(&step.what), step.action);
+    }
+    let more = evaluation.steps.len().saturating_sub(SHOWN);
+    if more > 0 {
+        let _ = writeln!(text, "    and {more} more, in `-o json`");
     }
 }
 
