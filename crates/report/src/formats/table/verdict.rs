@@ -86,3 +86,37 @@ const fn colour(action: Action) -> Colour {
         Action::Go => Colour::Green,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn steps(steps: &Value) -> String {
+        let evaluation: Evaluation = serde_json::from_value(json!({
+            "bundle_id": "b", "reference": "r", "image_id": "i", "image_digest": "d", "matched_mapping": {}, "final_action": "stop",
+            "final_action_reason": "policy_evaluation", "policy_action": "stop", "findings": [], "steps": steps, "problems": [],
+            "evaluated_at": "2026-01-01T00:00:00Z",
+        }))
+        .unwrap();
+        let mut text = String::new();
+        write(&mut text, &evaluation, Style::default());
+        text
+    }
+
+    #[test]
+    fn steps_come_first_where_one_clears_many() {
+        let step = |what: &str, clears: &[u32]| json!({"what": what, "action": "stop", "clears": clears});
+        let alone = json!([step("upgrade `a` to `2`", &[0]), step("name a user", &[1])]);
+        assert_eq!(steps(&alone), "policy b: fail (stop)\n", "each finding says as much");
+        let many: Vec<_> =
+            (1..=6).map(|at| step(&format!("step {at}"), &[at, at + 10][..if at == 1 { 2 } else { 1 }])).collect();
+        assert_eq!(
+            steps(&json!(many)),
+            "policy b: fail (stop)\n  what to do first:\n    step 1 (clears 2 findings, stop)\n    step 2 (clears 1 finding, \
+             stop)\n    step 3 (clears 1 finding, stop)\n    step 4 (clears 1 finding, stop)\n    step 5 (clears 1 finding, \
+             stop)\n    and 1 more, in `-o json`\n"
+        );
+    }
+}
