@@ -1,8 +1,10 @@
 //! Building an index out of folders that lie like the upstreams.
 
 use std::collections::BTreeMap;
-use std::io::{self, Read};
+use std::fs::File;
+use std::io::{self, BufWriter, Read, Write as _};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use killick_model::advisory::Instant;
@@ -11,7 +13,8 @@ use killick_model::problem::Problem;
 use rayon::prelude::*;
 use sha2::{Digest as _, Sha256};
 
-use crate::index::write::{Records, write_file};
+use crate::index::records::{Budget, Records};
+use crate::index::write::{folder_of, write_file};
 use crate::index::{Index, IndexError, Segment};
 use crate::providers::{Input, PROVIDERS, Provider, Sink, tree};
 
@@ -125,7 +128,8 @@ pub fn build(roots: &[PathBuf], out: &Path, options: &BuildOptions<'_>) -> Resul
     if units.is_empty() {
         return Err(BuildError::NothingFound { roots: shown() });
     }
-    let read: Vec<UnitResult> = units.par_iter().map(|unit| read_unit(unit, options.audience)).collect();
+    let budget = Budget::new(folder_of(out));
+    let read: Vec<UnitResult> = units.par_iter().map(|unit| read_unit(unit, options.audience, &budget)).collect();
     let inputs: Vec<InputReport> = read.iter().flat_map(|unit| unit.inputs.clone()).collect();
     let mut found: BTreeMap<(String, String), (Segment, Records)> = BTreeMap::new();
     for (segment, records) in read.into_iter().flat_map(|unit| unit.segments) {
@@ -150,22 +154,29 @@ pub fn build(roots: &[PathBuf], out: &Path, options: &BuildOptions<'_>) -> Resul
     }
     let newest = found.values().filter_map(|(segment, _)| segment.data_instant).max().unwrap_or_default();
     let built = options.instant.map_or(newest, Instant::from);
-    let finished: Result<Vec<(Segment, Vec<u8>)>, IndexError> = found
-        .into_values()
-        .collect::<Vec<_>>()
-        .into_par_iter()
-        .map(|(mut segment, records)| {
-            let bytes = records.finish(&mut segment, built, options.previous)?;
-            Ok((segment, bytes))
-        })
-        .collect();
+    let finish = |(mut segment, records): (Segment, Records)| {
+        let mut file = BufWriter::new(spool(out)?);
+        records.finish_into(&mut file, &mut segment, built, options.previous)?;
+        Ok((segment, file.into_inner().map_err(|error| write_error(out, error.into_error()))?))
+    };
+    let finished: Result<Vec<(Segment, File)>, IndexError> =
+        found.into_values().collect::<Vec<_>>().into_par_iter().map(finish).collect();
     let mut finished = finished?;
-    finished.extend(kept(&finished, &inputs, options)?);
+    finished.extend(kept(&finished, &inputs, out, options)?);
     finished.sort_by(|(a, _), (b, _)| (&a.provider, &a.namespace).cmp(&(&b.provider, &b.namespace)));
     let manifest = write_file(out, built, finished)?;
     let size_bytes =
         fs_err::metadata(out).map_err(|source| IndexError::Write { index: out.display().to_string(), source })?.len();
     Ok(BuildReport { built, size_bytes, segments: manifest.segments, inputs })
+}
+
+/// A file without a name for a segment that is finished before its place in the index is known.
+fn spool(out: &Path) -> Result<File, IndexError> {
+    tempfile::tempfile_in(folder_of(out)).map_err(|error| write_error(out, error))
+}
+
+fn write_error(out: &Path, source: io::Error) -> IndexError {
+    IndexError::Write { index: out.display().to_string(), source }
 }
 
 fn find(roots: &[PathBuf], options: &BuildOptions<'_>) -> Vec<Unit> {
@@ -190,10 +201,11 @@ fn is_named(names: &[String], name: &str) -> bool {
 
 /// Segments of the index to be replaced that nothing here replaces.
 fn kept(
-    new: &[(Segment, Vec<u8>)],
+    new: &[(Segment, File)],
     inputs: &[InputReport],
+    out: &Path,
     options: &BuildOptions<'_>,
-) -> Result<Vec<(Segment, Vec<u8>)>, IndexError> {
+) -> Result<Vec<(Segment, File)>, IndexError> {
     let (Some(previous), Some(incomplete)) = (options.previous, options.keep) else { return Ok(Vec::new()) };
     let is_broken = |name: &str| {
         let of_it = inputs.iter().filter(|input| input.provider == name);
@@ -209,7 +221,12 @@ fn kept(
             && (options.audience == Audience::Own || segment.license.may_ship())
     };
     let segments = previous.manifest().segments.iter().enumerate().filter(|(_, segment)| is_wanted(segment));
-    segments.map(|(at, segment)| Ok((segment.clone(), previous.segment_bytes(at)?))).collect()
+    let copy = |(at, segment): (usize, &Segment)| {
+        let mut file = spool(out)?;
+        file.write_all(&previous.segment_bytes(at)?).map_err(|error| write_error(out, error))?;
+        Ok((segment.clone(), file))
+    };
+    segments.map(copy).collect()
 }
 
 struct UnitResult {
@@ -217,8 +234,8 @@ struct UnitResult {
     inputs: Vec<InputReport>,
 }
 
-fn read_unit(unit: &Unit, audience: Audience) -> UnitResult {
-    let mut sink = Sink::new();
+fn read_unit(unit: &Unit, audience: Audience, budget: &Arc<Budget>) -> UnitResult {
+    let mut sink = Sink::within(budget);
     let mut inputs = Vec::new();
     let mut digests = Vec::new();
     for path in &unit.paths {

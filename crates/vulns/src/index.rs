@@ -27,7 +27,9 @@ mod cache;
 pub(crate) mod difference;
 pub(crate) mod entries;
 mod error;
+mod extract;
 pub(crate) mod format;
+pub(crate) mod records;
 mod source;
 #[cfg(test)]
 mod tests;

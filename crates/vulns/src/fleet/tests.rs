@@ -20,7 +20,8 @@ use proptest::prelude::*;
 use self::world::*;
 use super::*;
 use crate::index::format::{HEADER_BYTES, TRAILER_BYTES};
-use crate::index::write::{Records, write_file};
+use crate::index::records::Records;
+use crate::index::write::write_file;
 use crate::index::{Coverage, Index, Segment};
 use crate::matching::{MatchOptions, Subject, Suppressions, match_packages};
 

@@ -7,7 +7,8 @@ use killick_model::version::Scheme;
 use killick_model::version::range::{Interval, Range};
 use proptest::prelude::*;
 
-use super::write::{Records, write_file};
+use super::records::Records;
+use super::write::write_file;
 use super::{Coverage, Index, IndexError, Segment, Table};
 
 fn segment(namespace: &str) -> Segment {
@@ -163,6 +164,31 @@ fn a_new_entry_leaves_other_blocks_as_they_are() {
         let lacking = after.keys().filter(|digest| !before.contains_key(*digest)).count();
         assert!(after.len() > 20 && (1..=2).contains(&lacking), "{name}: {lacking} of {}", after.len());
     }
+}
+
+#[test]
+fn segments_are_left_out_without_being_written_anew() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("index");
+    let parts = ["debian:11", "debian:12", "debian:13"].map(|name| {
+        let mut info = segment(name);
+        let bytes = records(300, |at| at, name).finish(&mut info, Instant(9), None).unwrap();
+        (info, bytes)
+    });
+    write_file(&out, Instant(9), parts.to_vec()).unwrap();
+    let all = Index::open(&out).unwrap();
+    let some = all.extract(|segment| segment.namespace != "debian:12").unwrap();
+    some.verify().unwrap();
+    let names: Vec<&str> = some.manifest().segments.iter().map(|segment| segment.namespace.as_str()).collect();
+    assert_eq!(names, ["debian:11", "debian:13"]);
+    assert_eq!(some.manifest().built, Instant(9));
+    assert_eq!(some.statements(1, "package-7").unwrap(), all.statements(2, "package-7").unwrap());
+    // It is what would have been built of these alone.
+    let [first, _, last] = parts;
+    write_file(&out, Instant(9), vec![first, last]).unwrap();
+    let built = fs_err::read(&out).unwrap();
+    assert!(some.bytes(0..built.len() as u64).unwrap() == built);
+    assert!(all.extract(|_| false).unwrap().manifest().segments.is_empty());
 }
 
 #[test]

@@ -1,10 +1,12 @@
 //! Writing an index: records in any order in, the same bytes out for the same records.
 
-use std::io::{self, Write};
+use std::fs::File;
+use std::io::{self, Seek as _, Write};
 use std::path::Path;
 
 use killick_model::advisory::{Advisory, Enrichment, Instant, Statement};
 use killick_model::lifecycle::Lifecycle;
+use rayon::prelude::*;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sha2::{Digest as _, Sha256};
@@ -14,146 +16,236 @@ use super::format::{
     BLOCK_BYTES, Block, Directory, FORMAT, HEADER_BYTES, LARGE_BLOCK_BYTES, MAGIC, MAX_BLOCK_BYTES, SMALL_BLOCK_BYTES,
     TableBlocks,
 };
+use super::records::Records;
 use super::{Index, IndexError, Manifest, Segment, Table, decode, encode};
 
 /// Compression of blocks. Indexes are built once and fetched often.
 const ZSTD_LEVEL: i32 = 19;
 
-/// A key and one encoded record.
-type Entry = (Box<str>, Box<[u8]>);
-
-/// Records of one segment, being collected.
-#[derive(Debug, Default)]
-pub(crate) struct Records {
-    tables: [Vec<Entry>; 6],
-}
+/// Raw blocks that are compressed side by side.
+const BATCH_BYTES: usize = 4 << 20;
 
 impl Records {
-    pub(crate) fn statement(&mut self, name: &str, statement: &Statement) {
-        self.push(Table::Packages, name, statement);
-    }
-
-    pub(crate) fn cpe(&mut self, product: &str, statement: &Statement) {
-        self.push(Table::Cpes, product, statement);
-    }
-
-    pub(crate) fn enrichment(&mut self, cve: &str, enrichment: &Enrichment) {
-        self.push(Table::Enrichment, cve, enrichment);
-    }
-
-    pub(crate) fn lifecycle(&mut self, lifecycle: &Lifecycle) {
-        self.push(Table::Lifecycles, &lifecycle.product, lifecycle);
-    }
-
-    /// An advisory, and its other names.
-    pub(crate) fn advisory(&mut self, advisory: &Advisory) {
-        self.push(Table::Advisories, &advisory.id, advisory);
-        for alias in advisory.aliases.iter().chain(&advisory.upstream) {
-            self.push(Table::Aliases, alias, &advisory.id);
-        }
-    }
-
-    fn push<T: Serialize>(&mut self, table: Table, key: &str, record: &T) {
-        self.tables[table as usize].push((key.into(), encode(record).into_boxed_slice()));
-    }
-
-    pub(crate) fn is_empty(&self) -> bool {
-        self.tables.iter().all(Vec::is_empty)
-    }
-
-    /// Takes over what `other` has.
-    pub(crate) fn absorb(&mut self, other: Self) {
-        for (mine, theirs) in self.tables.iter_mut().zip(other.tables) {
-            mine.extend(theirs);
-        }
-    }
-
-    /// Sorts, joins and compresses the records into the bytes of a segment, and completes its description.
-    ///
-    /// Records become known at `built`, unless `previous` has them already.
+    /// [`Self::finish_into`] memory.
+    #[cfg(test)]
     pub(crate) fn finish(
         self,
         info: &mut Segment,
         built: Instant,
         previous: Option<&Index>,
     ) -> Result<Vec<u8>, IndexError> {
+        let mut bytes = Vec::new();
+        self.finish_into(&mut bytes, info, built, previous)?;
+        Ok(bytes)
+    }
+
+    /// Sorts, joins and compresses the records into the bytes of a segment, and completes its description.
+    ///
+    /// Records become known at `built`, unless `previous` has them already.
+    pub(crate) fn finish_into(
+        self,
+        out: &mut dyn Write,
+        info: &mut Segment,
+        built: Instant,
+        previous: Option<&Index>,
+    ) -> Result<(), IndexError> {
         let before = previous.and_then(|index| {
             let same = |old: &Segment| old.provider == info.provider && old.namespace == info.namespace;
             Some((index, index.manifest().segments.iter().position(same)?))
         });
-        let mut bytes = Vec::new();
-        let mut directory = Directory::default();
-        for (table, mut entries) in Table::ALL.into_iter().zip(self.tables) {
-            if entries.is_empty() {
-                continue;
-            }
-            entries.sort_unstable();
-            entries.dedup();
+        let label = info.label();
+        let mut segment = SegmentWriter {
+            blocks: BlockWriter::new(out, &label),
+            directory: Directory::default(),
+            table: None,
+            key: String::new(),
+            count: 0,
+            records: Vec::new(),
+            built,
+            before,
+        };
+        self.visit(|table, key, record| -> Result<(), Failure> {
             let count = match table {
                 Table::Packages | Table::Cpes => Some(&mut info.statements),
                 Table::Advisories | Table::Enrichment | Table::Lifecycles => Some(&mut info.advisories),
                 Table::Aliases => None,
             };
             if let Some(count) = count {
-                *count += entries.len() as u64;
+                *count += 1;
             }
-            let mut writer = BlockWriter { bytes: &mut bytes, blocks: Vec::new(), open: Vec::new(), first_key: None };
-            for group in entries.chunk_by(|a, b| a.0 == b.0) {
-                let key = &*group[0].0;
-                let mut value = Vec::new();
-                append_len(&mut value, group.len());
-                for (_, record) in group {
-                    value.extend_from_slice(record);
-                }
-                value = date(value, built, before, table, key)?;
-                writer.entry(&info.label(), key, &value)?;
-            }
-            writer.close(&info.label())?;
-            directory.tables.push(TableBlocks { table, blocks: writer.blocks });
-        }
+            Ok(segment.record(table, key, record)?)
+        })
+        .map_err(|failure| failure.of(&label))?;
+        let (directory, blocks_bytes) = segment.finish()?;
         let encoded = encode(&directory);
         info.digest = Sha256::digest(&encoded).into();
-        info.blocks_bytes = bytes.len() as u64;
+        info.blocks_bytes = blocks_bytes;
         info.directory_bytes = encoded.len() as u64;
-        bytes.extend_from_slice(&encoded);
-        Ok(bytes)
+        out.write_all(&encoded).map_err(|source| IndexError::Write { index: label, source })
     }
 }
 
+/// Why a segment was not written.
+enum Failure {
+    Io(io::Error),
+    Index(IndexError),
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
+}
+
+impl From<IndexError> for Failure {
+    fn from(error: IndexError) -> Self {
+        Self::Index(error)
+    }
+}
+
+impl Failure {
+    fn of(self, label: &str) -> IndexError {
+        match self {
+            Self::Io(source) => IndexError::Write { index: label.to_owned(), source },
+            Self::Index(error) => error,
+        }
+    }
+}
+
+/// Joins records that come in order to entries, and entries to tables.
+struct SegmentWriter<'a> {
+    blocks: BlockWriter<'a>,
+    directory: Directory,
+    table: Option<Table>,
+    /// The key of the records that are being collected, how many they are, and their bytes.
+    key: String,
+    count: usize,
+    records: Vec<u8>,
+    built: Instant,
+    before: Option<(&'a Index, usize)>,
+}
+
+impl SegmentWriter<'_> {
+    fn record(&mut self, table: Table, key: &str, record: &[u8]) -> Result<(), IndexError> {
+        if self.table != Some(table) {
+            self.close_table()?;
+            self.table = Some(table);
+        } else if self.key != key {
+            self.close_entry()?;
+        }
+        if self.count == 0 {
+            key.clone_into(&mut self.key);
+        }
+        self.count += 1;
+        self.records.extend_from_slice(record);
+        Ok(())
+    }
+
+    fn close_entry(&mut self) -> Result<(), IndexError> {
+        let Some(table) = self.table.filter(|_| self.count > 0) else { return Ok(()) };
+        let mut value = Vec::with_capacity(self.records.len() + 5);
+        append_len(&mut value, std::mem::take(&mut self.count));
+        value.append(&mut self.records);
+        let value = date(value, self.built, self.before, table, &self.key)?;
+        self.blocks.entry(&self.key, &value)
+    }
+
+    fn close_table(&mut self) -> Result<(), IndexError> {
+        self.close_entry()?;
+        if let Some(table) = self.table {
+            let blocks = self.blocks.finish_table()?;
+            self.directory.tables.push(TableBlocks { table, blocks });
+        }
+        Ok(())
+    }
+
+    fn finish(mut self) -> Result<(Directory, u64), IndexError> {
+        self.close_table()?;
+        Ok((self.directory, self.blocks.written))
+    }
+}
+
+/// Joins entries to blocks.
 struct BlockWriter<'a> {
-    bytes: &'a mut Vec<u8>,
+    out: &'a mut dyn Write,
+    label: &'a str,
+    written: u64,
     blocks: Vec<Block>,
     open: Vec<u8>,
     first_key: Option<String>,
+    /// Blocks that wait for being compressed, with their first keys, and how many bytes they are.
+    closed: Vec<(String, Vec<u8>)>,
+    closed_bytes: usize,
 }
 
-impl BlockWriter<'_> {
-    fn entry(&mut self, label: &str, key: &str, value: &[u8]) -> Result<(), IndexError> {
+impl<'a> BlockWriter<'a> {
+    fn new(out: &'a mut dyn Write, label: &'a str) -> Self {
+        Self {
+            out,
+            label,
+            written: 0,
+            blocks: Vec::new(),
+            open: Vec::new(),
+            first_key: None,
+            closed: Vec::new(),
+            closed_bytes: 0,
+        }
+    }
+
+    fn entry(&mut self, key: &str, value: &[u8]) -> Result<(), IndexError> {
         if !self.open.is_empty() && self.open.len().saturating_add(value.len()) > LARGE_BLOCK_BYTES {
-            self.close(label)?;
+            self.close()?;
         }
         self.first_key.get_or_insert_with(|| key.to_owned());
         append(&mut self.open, key, value);
         if self.open.len() >= SMALL_BLOCK_BYTES && is_last(key, value.len()) {
-            self.close(label)?;
+            self.close()?;
         }
         Ok(())
     }
 
-    fn close(&mut self, label: &str) -> Result<(), IndexError> {
+    fn close(&mut self) -> Result<(), IndexError> {
         let Some(first_key) = self.first_key.take() else { return Ok(()) };
         let raw = std::mem::take(&mut self.open);
-        let too_large = || IndexError::TooLarge { index: label.to_owned(), key: first_key.clone(), bytes: raw.len() };
-        let raw_bytes = u32::try_from(raw.len()).ok().filter(|len| *len <= MAX_BLOCK_BYTES).ok_or_else(too_large)?;
-        let stored = zstd::bulk::compress(&raw, ZSTD_LEVEL)
-            .map_err(|source| IndexError::Write { index: label.to_owned(), source })?;
-        let stored_bytes = u32::try_from(stored.len()).map_err(|_| too_large())?;
-        let digest = Sha256::digest(&stored).into();
-        let offset = self.bytes.len() as u64;
-        self.bytes.extend_from_slice(&stored);
-        self.blocks.push(Block { first_key, offset, stored_bytes, raw_bytes, digest });
+        self.closed_bytes = self.closed_bytes.saturating_add(raw.len());
+        self.closed.push((first_key, raw));
+        if self.closed_bytes >= BATCH_BYTES { self.compress() } else { Ok(()) }
+    }
+
+    /// Compresses what is closed, and writes it in its order.
+    fn compress(&mut self) -> Result<(), IndexError> {
+        self.closed_bytes = 0;
+        let closed = std::mem::take(&mut self.closed);
+        let label = self.label;
+        let compressed: Result<Vec<(Block, Vec<u8>)>, IndexError> =
+            closed.into_par_iter().map(|(first_key, raw)| compressed(label, first_key, &raw)).collect();
+        for (mut block, stored) in compressed? {
+            block.offset = self.written;
+            let write = |source| IndexError::Write { index: label.to_owned(), source };
+            self.out.write_all(&stored).map_err(write)?;
+            self.written = self.written.saturating_add(stored.len() as u64);
+            self.blocks.push(block);
+        }
         Ok(())
     }
+
+    /// The blocks since the last call.
+    fn finish_table(&mut self) -> Result<Vec<Block>, IndexError> {
+        self.close()?;
+        self.compress()?;
+        Ok(std::mem::take(&mut self.blocks))
+    }
+}
+
+/// A block, which begins nowhere yet, and its bytes in the file.
+fn compressed(label: &str, first_key: String, raw: &[u8]) -> Result<(Block, Vec<u8>), IndexError> {
+    let too_large = || IndexError::TooLarge { index: label.to_owned(), key: first_key.clone(), bytes: raw.len() };
+    let raw_bytes = u32::try_from(raw.len()).ok().filter(|len| *len <= MAX_BLOCK_BYTES).ok_or_else(too_large)?;
+    let stored = zstd::bulk::compress(raw, ZSTD_LEVEL)
+        .map_err(|source| IndexError::Write { index: label.to_owned(), source })?;
+    let stored_bytes = u32::try_from(stored.len()).map_err(|_| too_large())?;
+    let digest = Sha256::digest(&stored).into();
+    Ok((Block { first_key, offset: 0, stored_bytes, raw_bytes, digest }, stored))
 }
 
 /// Whether an entry is the last of its block: by chance, the more likely the longer it is, but the same chance in every
@@ -232,11 +324,47 @@ fn dated<T: Dated>(value: Vec<u8>, built: Instant, mut old: Vec<T>) -> Vec<u8> {
     encode(&records)
 }
 
+/// The bytes of a finished segment.
+#[derive(Debug)]
+pub(crate) enum Body {
+    /// In memory.
+    #[cfg(test)]
+    Memory(Vec<u8>),
+    /// In a file, from its beginning.
+    File(File),
+}
+
+#[cfg(test)]
+impl From<Vec<u8>> for Body {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self::Memory(bytes)
+    }
+}
+
+impl From<File> for Body {
+    fn from(file: File) -> Self {
+        Self::File(file)
+    }
+}
+
+impl Body {
+    fn copy(self, out: &mut File) -> io::Result<u64> {
+        match self {
+            #[cfg(test)]
+            Self::Memory(bytes) => out.write_all(&bytes).map(|()| bytes.len() as u64),
+            Self::File(mut file) => {
+                file.rewind()?;
+                io::copy(&mut file, out)
+            }
+        }
+    }
+}
+
 /// Writes the index file beside `out` and moves it there when it is complete.
-pub(crate) fn write_file(
+pub(crate) fn write_file<B: Into<Body>>(
     out: &Path,
     built: Instant,
-    segments: Vec<(Segment, Vec<u8>)>,
+    segments: Vec<(Segment, B)>,
 ) -> Result<Manifest, IndexError> {
     let write = |source| IndexError::Write { index: out.display().to_string(), source };
     let mut file = beside(out).map_err(write)?;
@@ -244,10 +372,9 @@ pub(crate) fn write_file(
     let mut offset = HEADER_BYTES as u64;
     let out_file = file.as_file_mut();
     out_file.write_all(&beginning()).map_err(write)?;
-    for (mut segment, bytes) in segments {
+    for (mut segment, body) in segments {
         segment.offset = offset;
-        out_file.write_all(&bytes).map_err(write)?;
-        offset += bytes.len() as u64;
+        offset = offset.saturating_add(body.into().copy(out_file).map_err(write)?);
         manifest.segments.push(segment);
     }
     out_file.write_all(&ending(offset, encode(&manifest))).map_err(write)?;
@@ -256,16 +383,20 @@ pub(crate) fn write_file(
     Ok(manifest)
 }
 
-/// A file in the folder of `out` that will take its place.
-pub(crate) fn beside(out: &Path) -> io::Result<tempfile::NamedTempFile> {
-    let folder = match out.parent() {
+/// The folder that work for `out` is done in.
+pub(crate) fn folder_of(out: &Path) -> &Path {
+    match out.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
-    };
+    }
+}
+
+/// A file in the folder of `out` that will take its place.
+pub(crate) fn beside(out: &Path) -> io::Result<tempfile::NamedTempFile> {
     tempfile::Builder::new()
         .prefix(".index-")
         .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644))
-        .tempfile_in(folder)
+        .tempfile_in(folder_of(out))
 }
 
 /// The header.

@@ -3,6 +3,7 @@
 use std::collections::hash_map::DefaultHasher;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::hash::{Hash, Hasher};
+use std::sync::Arc;
 
 use killick_model::advisory::{Advisory, Enrichment, Instant, License, Statement};
 use killick_model::lifecycle::Lifecycle;
@@ -10,7 +11,7 @@ use killick_model::problem::Problem;
 use killick_model::severity::Severity;
 
 use crate::index::format::{Coverage, Segment};
-use crate::index::write::Records;
+use crate::index::records::{Budget, Records};
 use crate::names;
 
 /// Problems that are reported one by one; the rest is only counted.
@@ -43,6 +44,7 @@ pub struct Sink {
     left_out: u64,
     problems: Vec<Problem>,
     known: HashMap<String, (Advisory, Option<Severity>)>,
+    budget: Arc<Budget>,
 }
 
 /// Records of one namespace.
@@ -59,6 +61,11 @@ impl Sink {
         Self::default()
     }
 
+    /// An empty sink whose records share memory with others.
+    pub(crate) fn within(budget: &Arc<Budget>) -> Self {
+        Self { budget: Arc::clone(budget), ..Self::default() }
+    }
+
     /// Counts and reports a record that cannot be understood.
     pub fn skip(&mut self, subject: &str, message: impl std::fmt::Display) {
         self.skipped += 1;
@@ -72,7 +79,7 @@ impl Sink {
         self.filings.entry(name.to_owned()).or_insert_with(|| Filing {
             namespace: describe(),
             newest: None,
-            records: Records::default(),
+            records: Records::new(&self.budget),
         })
     }
 
@@ -137,7 +144,11 @@ impl Sink {
 
     /// What was filed, by namespace.
     pub(crate) fn finish(self) -> Vec<Filing> {
-        self.filings.into_values().collect()
+        let mut filings: Vec<Filing> = self.filings.into_values().collect();
+        for filing in &mut filings {
+            filing.records.settle();
+        }
+        filings
     }
 }
 
