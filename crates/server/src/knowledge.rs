@@ -18,7 +18,7 @@ use url::Url;
 
 use crate::api::error::ApiError;
 use crate::config::{Config, Keeping};
-use crate::publications::{self, Taking, TransferError};
+use crate::publications::{self, Origin, Taking, TransferError};
 use crate::registry::Ways;
 use crate::update::{self, Selection, UnknownFeed, Update, UpdateError, Updated};
 use crate::{clock, cpu};
@@ -256,6 +256,13 @@ impl Knowledge {
             Feeds::Fetched(update) => update::health(&update.feeds.folder, Some(&update.selection), clock::now()),
             Feeds::Folder(_) | Feeds::Published(_) | Feeds::None => Vec::new(),
         }
+    }
+
+    /// Where the index came from, if there is one.
+    pub(crate) fn origin(&self) -> Option<Origin> {
+        let current = self.current()?;
+        let path = current.stamp.is_some().then_some(self.path.as_path());
+        Some(Origin::of(&current.index, path))
     }
 
     /// What the index consists of.

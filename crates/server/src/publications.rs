@@ -2,8 +2,10 @@
 //! and what a server does by itself.
 //!
 //! Here meet what brings bytes (`killick-fetch`) and what judges them (`killick-vulns`). Beside an index that was taken
-//! over lie the signed document it came with, so that it can be handed on with its publisher's signatures, and the
-//! versions that were taken before.
+//! over lie the signed document it came with, so that it can be handed on with its publisher's signatures, a note where
+//! it came from, and the versions that were taken before.
+
+mod origin;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -17,7 +19,9 @@ use killick_vulns::publication::{
     Accepted, Allowed, Assembly, Blob, Contents, Depot, MAX_MANIFEST_BYTES, PrivateKey, PublicKey, Publication,
     PublicationError, Seen, Trust, accept, assemble, peek, sign,
 };
-use killick_vulns::{Index, IndexError};
+use killick_vulns::{Index, IndexError, Segment};
+
+pub use self::origin::{Origin, Published};
 
 /// Why an index is not published or not taken.
 #[derive(Debug, thiserror::Error)]
@@ -28,6 +32,15 @@ pub enum TransferError {
     /// What was published.
     #[error(transparent)]
     Publication(#[from] PublicationError),
+    /// It would be passed on what may not be.
+    #[error("the terms of {} do not let them be passed on to others", listed(sources))]
+    Restricted {
+        /// The sources.
+        sources: Vec<String>,
+    },
+    /// There is nothing that may be passed on.
+    #[error("the terms of no source of the index let it be passed on to others")]
+    NothingLeft,
     /// A file beside the index.
     #[error("cannot {doing} `{}`", path.display())]
     File {
@@ -55,8 +68,24 @@ impl Hint for TransferError {
         match self {
             Self::Place(error) => error.hint(),
             Self::Publication(error) | Self::Memory { source: error, .. } => error.hint(),
-            Self::File { .. } => None,
+            Self::Restricted { .. } => Some(
+                "leave them out with `--public`; or, if all readers are your own and you accepted the terms, pass them on with \
+                 `--private`"
+                    .to_owned(),
+            ),
+            Self::NothingLeft | Self::File { .. } => None,
         }
+    }
+}
+
+/// Sources that are named in one message.
+const MAX_NAMED: usize = 20;
+
+fn listed(sources: &[String]) -> String {
+    let named = sources.iter().take(MAX_NAMED).map(String::as_str).collect::<Vec<_>>().join(", ");
+    match sources.len().saturating_sub(MAX_NAMED) {
+        0 => named,
+        more => format!("{named} and {more} more"),
     }
 }
 
@@ -115,15 +144,17 @@ pub async fn take(taking: Taking) -> Result<Taken, TransferError> {
         let mut assembly = None;
         if !is_in_place {
             let old = installed.or_else(|| Index::starter().ok());
-            let mut progress = |done, all| {
+            let progress = |done, all| {
                 if let Some(progress) = &taking.progress {
                     progress(done, all);
                 }
             };
             let depot = Source(opened);
-            assembly = Some(assemble(&accepted.publication, &taking.target, old.as_ref(), &depot, &mut progress)?);
+            assembly = Some(assemble(&accepted.publication, &taking.target, old.as_ref(), &depot, &progress)?);
         }
         replace(&beside(&taking.target, "publication.json"), &envelope)?;
+        let place = taking.place.to_string();
+        Origin::note_publication(&taking.target, place, &accepted, assembly.is_some(), taking.now)?;
         let mut seen = seen;
         seen.remember(&accepted);
         replace(&memory, seen.to_json().as_bytes())?;
@@ -160,6 +191,20 @@ pub struct Publishing<'a> {
     pub now: Timestamp,
     /// From when on nobody should believe that it is the newest.
     pub expires: Option<Timestamp>,
+    /// What becomes of sources whose terms do not let them be passed on.
+    pub restricted: Restricted,
+}
+
+/// What becomes of sources whose terms do not let them be passed on, when an index is published.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Restricted {
+    /// Nothing is published.
+    #[default]
+    Refused,
+    /// They are left out.
+    LeftOut,
+    /// They are published too: for machines of those who accepted the terms.
+    Included,
 }
 
 /// The name of a publication that was given none.
@@ -167,7 +212,8 @@ pub(crate) const DEFAULT_NAME: &str = "advisories";
 
 /// Publishes an index. What the last publication at this place needs stays there, for who is reading it.
 pub async fn publish(publishing: Publishing<'_>) -> Result<(Publication, Sent), TransferError> {
-    let Publishing { index, place, options, keys, name, now, expires } = publishing;
+    let Publishing { index, place, options, keys, name, now, expires, restricted } = publishing;
+    let index = permitted(index, restricted).await?;
     let options = PlaceOptions { manifest_bytes: MAX_MANIFEST_BYTES, ..options };
     let previous = previous(&place, &options).await;
     let hashed = Arc::clone(&index);
@@ -198,6 +244,26 @@ pub async fn publish(publishing: Publishing<'_>) -> Result<(Publication, Sent), 
     let edition = Edition { manifest: &envelope, uploads: &uploads, read: &read, keep: keep.as_deref() };
     let sent = killick_fetch::publication::publish(&place, &edition, &options).await?;
     Ok((publication, sent))
+}
+
+/// The index as it may be published.
+async fn permitted(index: Arc<Index>, restricted: Restricted) -> Result<Arc<Index>, TransferError> {
+    let is_restricted = |segment: &&Segment| !segment.license.may_ship();
+    let sources: Vec<String> = index.manifest().segments.iter().filter(is_restricted).map(Segment::label).collect();
+    if sources.is_empty() || restricted == Restricted::Included {
+        return Ok(index);
+    }
+    if restricted == Restricted::Refused {
+        return Err(TransferError::Restricted { sources });
+    }
+    if sources.len() == index.manifest().segments.len() {
+        return Err(TransferError::NothingLeft);
+    }
+    let left = tokio::task::spawn_blocking(move || index.extract(|segment| segment.license.may_ship())).await;
+    match left {
+        Ok(left) => Ok(Arc::new(left?)),
+        Err(error) => std::panic::resume_unwind(error.into_panic()),
+    }
 }
 
 /// What is published there now. Whether it is signed does not matter to who replaces it.

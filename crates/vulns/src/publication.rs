@@ -28,7 +28,7 @@ mod keys;
 mod tests;
 mod trust;
 
-pub use self::assemble::{Assembly, Depot, assemble};
+pub use self::assemble::{Assembly, Depot, Progress, assemble};
 pub use self::contents::Contents;
 pub use self::envelope::sign;
 pub(crate) use self::envelope::to_be_signed;

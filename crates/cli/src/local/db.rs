@@ -10,7 +10,9 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
+use jiff::Timestamp;
 use killick_model::feed::Health;
+use killick_server::publications::{Origin, Published};
 use killick_vulns::{Audience, BuildOptions, BuildReport, Index, Status};
 use serde::Serialize;
 
@@ -100,6 +102,7 @@ pub(super) async fn run(command: DbCommand, client: &ClientArgs) -> anyhow::Resu
 struct StatusDocument {
     #[serde(flatten)]
     status: Status,
+    origin: Origin,
     feeds: Vec<Health>,
 }
 
@@ -110,10 +113,11 @@ fn status(args: &StatusArgs) -> anyhow::Result<Exit> {
     let selection = args.feeds.selection();
     selection.sources().map_err(hinted)?;
     let feeds = killick_server::update::health(&args.feeds.folder()?, Some(&selection), now);
+    let origin = Origin::of(&index, knowledge::path(&args.knowledge)?.as_deref());
     let text = if args.output == TextOrJson::Json {
-        format!("{}\n", serde_json::to_string_pretty(&StatusDocument { status, feeds })?)
+        format!("{}\n", serde_json::to_string_pretty(&StatusDocument { status, origin, feeds })?)
     } else {
-        format!("{}{}", render(&status), update::render_health(&feeds))
+        format!("{}{}", render(&status, &origin, now), update::render_health(&feeds))
     };
     output::print(&text)?;
     Ok(Exit::Success)
@@ -134,9 +138,12 @@ fn build(args: &Build) -> anyhow::Result<Exit> {
     Ok(Exit::Success)
 }
 
-fn render(status: &Status) -> String {
-    let mut text = format!("index      {}\n", status.index);
-    let date = |at: Option<jiff::Timestamp>| at.map_or_else(|| "unknown".to_owned(), |at| at.to_string());
+fn render(status: &Status, origin: &Origin, now: Timestamp) -> String {
+    let mut text = format!("index      {}\norigin     {origin}\n", status.index);
+    if let Origin::Publication(published) = origin {
+        render_publication(&mut text, published, origin.is_expired(now));
+    }
+    let date = |at: Option<Timestamp>| at.map_or_else(|| "unknown".to_owned(), |at| at.to_string());
     let _ = writeln!(text, "built      {}", date(status.built));
     let days = status.age_seconds.map(|seconds| format!(" ({} days ago)", seconds / 86_400)).unwrap_or_default();
     let _ = writeln!(text, "newest     {}{days}", date(status.newest_data));
@@ -159,6 +166,22 @@ fn render(status: &Status) -> String {
         );
     }
     text
+}
+
+/// The lines about a publication that was taken over.
+fn render_publication(text: &mut String, published: &Published, is_expired: bool) {
+    let Published { signers, published, expires, fetched, checked, .. } = published;
+    let ids: Vec<String> = signers.iter().map(ToString::to_string).collect();
+    let signed = if ids.is_empty() { "nobody whose key was given".to_owned() } else { ids.join(", ") };
+    let _ = writeln!(text, "signed by  {signed}");
+    let expires = match expires {
+        None => "never expires".to_owned(),
+        Some(at) if is_expired => format!("expired at {at}"),
+        Some(at) => format!("expires at {at}"),
+    };
+    let _ = writeln!(text, "published  {published}, {expires}");
+    let second = |at: &Option<Timestamp>| update::second(*at);
+    let _ = writeln!(text, "fetched    {}, last compared {}", second(fetched), second(checked));
 }
 
 fn render_build(report: &BuildReport, out: &std::path::Path) -> String {

@@ -22,14 +22,15 @@ pub(crate) struct KnowledgeArgs {
 
 /// Opens the index.
 pub(super) fn open(args: &KnowledgeArgs) -> anyhow::Result<Index> {
+    path(args)?.map_or_else(Index::starter, |path| Index::open(&path)).map_err(hinted)
+}
+
+/// Where the index is that [`open`] opens; nowhere, if it is the one that came with the binary.
+pub(super) fn path(args: &KnowledgeArgs) -> anyhow::Result<Option<PathBuf>> {
     if let Some(path) = &args.db {
-        return Index::open(path).map_err(hinted);
+        return Ok(Some(path.clone()));
     }
-    let installed = installed_path()?;
-    if installed.exists() {
-        return Index::open(&installed).map_err(hinted);
-    }
-    Index::starter().map_err(hinted)
+    Ok(Some(installed_path()?).filter(|path| path.exists()))
 }
 
 /// Where `db import` puts an index.

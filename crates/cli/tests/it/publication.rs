@@ -162,9 +162,127 @@ fn what_is_imported_is_what_scans_use() {
     assert_eq!((result.code, result.stderr.as_str()), (0, ""));
     let status = scene.run(&["db", "status"]);
     assert!(status.stdout.contains("statements 3000"), "{}", status.stdout);
+    let id = status_of(&scene, &[])["signers"][0].as_str().expect("a key").to_owned();
+    for line in [
+        &format!("origin     publication `advisories` version 1790000000 of {folder}\n"),
+        &format!("signed by  {id}\n"),
+        "published  2026-09-21T14:13:20Z, expires at 2026-09-28T14:13:20Z\n",
+        "fetched    2026-09-21T14:13:20Z, last compared 2026-09-21T14:13:20Z\n",
+    ] {
+        assert!(status.stdout.contains(line), "`{line}` in\n{}", status.stdout);
+    }
+    // Asked again two days later: it is still the same.
+    let later = |arguments: &[&str], days: u64| {
+        let mut command = killick(scene.folder.path());
+        command.env("SOURCE_DATE_EPOCH", (1_790_000_000 + days * 86_400).to_string());
+        Run::of(command.args(arguments).output().expect("the binary starts"))
+    };
+    let result = later(&["db", "import", &folder, "--key", &scene.key], 2);
+    assert!(result.stdout.contains("in place already"), "{}", result.transcript());
+    let origin = status_of(&scene, &[]);
+    let instants = ["fetched", "checked"].map(|name| origin[name].as_str().unwrap_or_default());
+    assert_eq!(instants, ["2026-09-21T14:13:20Z", "2026-09-23T14:13:20Z"]);
+    assert!(later(&["db", "status"], 9).stdout.contains("expired at 2026-09-28T14:13:20Z"));
     // As before, a plain index file needs nobody's signature.
     let result = scene.run(&["db", "import", &scene.path("day2")]);
     assert!(result.code == 0 && result.stdout.contains("is in use"), "{}", result.transcript());
+    let origin = status_of(&scene, &[]);
+    assert_eq!((origin["kind"].as_str(), origin["file"].as_str()), (Some("file"), Some(scene.path("day2").as_str())));
+    assert_eq!(status_of(&scene, &["--db", &scene.path("day2")])["kind"], "built");
+    let home = tempfile::tempdir().expect("a temporary folder");
+    let status = run(home.path(), &["db", "status"]);
+    assert!(status.stdout.contains("origin     came with this program\n"), "{}", status.stdout);
+    let status = scene.run(&["db", "status", "--db", &scene.path("day2")]);
+    assert!(status.stdout.contains("origin     built here from 1 sources\n"), "{}", status.stdout);
+}
+
+/// What `db status` tells of the origin of the index.
+fn status_of(scene: &Scene, more: &[&str]) -> serde_json::Value {
+    let status = scene.run(&[&["db", "status", "-o", "json"][..], more].concat());
+    let mut document: serde_json::Value = serde_json::from_str(&status.stdout).expect("JSON");
+    document["origin"].take()
+}
+
+/// An index of several sources, of which `restricted` may not be passed on.
+fn several(scene: &Scene, name: &str, restricted: &[&str]) -> String {
+    let root = scene.folder.path().join(format!("feeds-{name}"));
+    let put = |path: &str, text: &str| {
+        let path = root.join(path);
+        fs_err::create_dir_all(path.parent().expect("a folder")).expect("the folder is writable");
+        fs_err::write(path, text).expect("the folder is writable");
+    };
+    let secdb = |seed: u32| {
+        let package = |number: u32| {
+            let noise = killick_model::digest::Digest::of(&[seed, number].map(u32::to_be_bytes).concat()).hex();
+            format!(
+                r#"{{"pkg":{{"name":"p{number}","secfixes":{{"1.{}-r0":["CVE-2024-{}"]}}}}}}"#,
+                &noise[..20],
+                seed * 10_000 + number
+            )
+        };
+        format!(r#"{{"packages":[{}]}}"#, (0..2000).map(package).collect::<Vec<_>>().join(","))
+    };
+    for release in 15..21_u32 {
+        put(&format!("alpine-secdb/v3.{release}/main.json"), &secdb(release));
+    }
+    for (path, seed) in restricted.iter().zip(1..) {
+        put(path, &secdb(seed));
+    }
+    let out = scene.path(name);
+    let result = scene.run(&["db", "build", "--from", &root.display().to_string(), "--out", &out]);
+    assert_eq!(result.code, 0, "{}", result.transcript());
+    out
+}
+
+#[test]
+fn a_transfer_that_breaks_off_goes_on_where_it_was() {
+    let scene = Scene::new();
+    let (index, folder, out) = (several(&scene, "several", &[]), scene.path("published"), scene.path("taken"));
+    scene.publish("several", &folder);
+    let all = fs_err::metadata(&index).expect("the index").len();
+    let all = usize::try_from(all).expect("a size");
+    let breaking = Server::start_breaking(Path::new(&folder), all * 6 / 10);
+    let result = scene.take(&breaking.url, "taken", &["--key", &scene.key]);
+    assert_eq!(result.code, 2, "{}", result.transcript());
+    assert!(result.stderr.contains("cannot fetch segment alpine/alpine:3."), "{}", result.stderr);
+    assert!(result.stderr.contains("what came is kept"), "{}", result.stderr);
+    assert!(!Path::new(&out).exists() && Path::new(&format!("{out}.part")).exists());
+    let server = Server::start(Path::new(&folder));
+    let said = scene.take_day(&server.url, "taken", "several", &[]);
+    assert!(said.contains("bytes of an earlier attempt were there"), "{said}");
+    assert!(server.sent() < all * 8 / 10, "{} of {all} bytes were sent again", server.sent());
+    assert!(!Path::new(&format!("{out}.part")).exists());
+}
+
+#[test]
+fn what_may_not_be_passed_on_is_not_published_by_accident() {
+    let scene = Scene::new();
+    let index = several(&scene, "several", &["wolfi/os/security.json", "chainguard/security.json"]);
+    let (folder, key) = (scene.path("published"), scene.path("key"));
+    let export = |more: &[&str]| {
+        let arguments = ["db", "export", "--db", &index, "--out", &folder, "--sign", &key];
+        scene.run(&[&arguments[..], more].concat())
+    };
+    let result = export(&[]);
+    assert_eq!(result.code, 2, "{}", result.transcript());
+    for word in ["secdb/chainguard, secdb/wolfi", "--public", "--private"] {
+        assert!(result.stderr.contains(word), "`{word}` in\n{}", result.stderr);
+    }
+    assert!(!Path::new(&folder).join("manifest.json").exists());
+    assert_eq!(export(&["--public", "--private"]).code, 2);
+
+    let result = export(&["--public"]);
+    assert_eq!((result.code, result.stderr.as_str()), (0, ""), "{}", result.transcript());
+    assert!(result.stdout.contains("of 6 sources"), "{}", result.stdout);
+    let without = several(&scene, "without", &[]);
+    assert_eq!(scene.take(&folder, "taken", &["--key", &scene.key]).code, 0);
+    assert!(scene.bytes("taken") == fs_err::read(without).expect("the index"), "as if it were built without them");
+
+    let result = export(&["--private"]);
+    assert!(result.code == 0 && result.stdout.contains("of 8 sources"), "{}", result.transcript());
+    assert!(result.stderr.contains("the terms of 2 sources"), "{}", result.stderr);
+    assert_eq!(scene.take(&folder, "taken", &["--key", &scene.key]).code, 0);
+    assert!(scene.bytes("taken") == scene.bytes("several"));
 }
 
 #[test]
@@ -212,6 +330,8 @@ fn what_is_not_to_be_trusted_is_refused() {
         assert!(result.stderr.contains("segment debian/debian:12"), "{}", result.stderr);
         assert!(result.stderr.contains(word), "`{word}` in {}", result.stderr);
         assert!(!Path::new(&format!("{empty}/index")).exists());
+        // What was right of it would help the next one.
+        fs_err::remove_file(format!("{empty}/index.part")).expect("what came is kept");
     };
     broken(&bytes[..bytes.len() / 2], "it ends after");
     broken(&[bytes.as_slice(), b"more"].concat(), "it has more than");
@@ -387,6 +507,10 @@ fn a_server_takes_what_is_published_and_hands_it_to_its_clients() {
     // The publisher's signature came along.
     let said = fetch("day1", &["--key", &scene.key]);
     assert!(said.contains("signed by"), "{said}");
+    let told = service.client(&["--json", "system", "feeds", "list"]);
+    let told: serde_json::Value = serde_json::from_str(&told.stdout).expect("JSON");
+    let origin = &told[0]["origin"];
+    assert_eq!((origin["kind"].as_str(), origin["place"].as_str()), (Some("publication"), Some(folder.as_str())));
     unexpiring("day2");
     let said = fetch("day2", &["--key", &scene.key]);
     assert!(said.contains("0 sources whole, the changes of 1") || said.contains("in place"), "{said}");

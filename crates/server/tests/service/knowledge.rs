@@ -4,7 +4,9 @@ use killick_model::digest::Digest;
 use killick_server::{App, Config, KnowledgeError, OpenError};
 use killick_vulns::publication::peek;
 
-use crate::caller::Service;
+use serde_json::Value;
+
+use crate::caller::{ADMIN, Service};
 
 const MANIFEST: &str = "/v2/knowledge/manifest.json";
 
@@ -43,6 +45,18 @@ async fn documents_and_blobs_are_read_whole_in_parts_and_only_if_new() {
     for (name, want) in [(Digest::of(b"x").hex(), 404), ("x".repeat(64), 400), ("..%2F..%2Fetc".to_owned(), 400)] {
         assert_eq!(service.read(&format!("/v2/knowledge/blobs/sha256/{name}"), &[]).await.0, want, "{name}");
     }
+}
+
+#[tokio::test]
+async fn where_the_index_came_from_is_told() {
+    let service = Service::start(|_| {}).await;
+    let (status, told) = service.call(ADMIN, "GET", "/v2/knowledge", Value::Null).await;
+    assert_eq!((status, told["origin"]["kind"].as_str()), (200, Some("built-in")));
+    assert!(told["index"].as_str().unwrap().starts_with("sha256:"), "no path of ours: {}", told["index"]);
+    assert!(told["sources"].as_array().unwrap().len() > 20 && told["feeds"] == serde_json::json!([]));
+    let (_, feeds) = service.call(ADMIN, "GET", "/v1/system/feeds", Value::Null).await;
+    assert_eq!(feeds[0]["origin"], told["origin"]);
+    assert_eq!(service.call("nobody:x", "GET", "/v2/knowledge", Value::Null).await.0, 401);
 }
 
 #[tokio::test]

@@ -118,7 +118,8 @@ impl Hint for PublicationError {
                 "fetch it again, or from another mirror; if it stays so, tell the publisher"
             }
             Self::Index(error) => return error.hint(),
-            Self::Malformed { .. } | Self::Fetch { .. } => return None,
+            Self::Fetch { .. } => "what came is kept: the next attempt goes on from there",
+            Self::Malformed { .. } => return None,
         };
         Some(text.to_owned())
     }

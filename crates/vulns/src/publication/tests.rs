@@ -3,6 +3,7 @@ use std::fmt::Write as _;
 use std::io::{self, Cursor, Read};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 
 use jiff::Timestamp;
 use killick_model::digest::Digest;
@@ -110,7 +111,7 @@ fn assembled(
     old: Option<&Index>,
     depot: &dyn Depot,
 ) -> Result<Assembly, PublicationError> {
-    assemble(publication, out, old, depot, &mut |_, _| {})
+    assemble(publication, out, old, depot, &|_, _| {})
 }
 
 #[test]
@@ -161,7 +162,7 @@ fn damage_of_the_old_index_is_fetched() {
     let old = built(folder.path(), "old", &[], None);
     let new = built(folder.path(), "new", &[5], Some(&old));
     let out = folder.path().join("out");
-    for (share, kept, patched) in [(50, 1, 0), (99, 0, 1)] {
+    for (share, kept, patched) in [(50, 1, 1), (99, 0, 2)] {
         // In a block of the tracker, which comes first; in the scores.
         let mut damaged = old.bytes.clone();
         let segment = &old.index.manifest().segments[usize::from(share == 99)];
@@ -173,6 +174,134 @@ fn damage_of_the_old_index_is_fetched() {
         assert!(fs_err::read(&out).unwrap() == new.bytes);
         assert_eq!((assembly.kept_segments, assembly.patched_segments), (kept, patched), "{share}");
     }
+}
+
+/// Gives so many bytes in all, and then breaks off, also in the middle of a blob.
+struct Breaking<'a> {
+    depot: &'a Published,
+    left: Mutex<usize>,
+}
+
+impl Depot for Breaking<'_> {
+    fn open(&self, blob: &Blob, part: Option<Range<u64>>) -> io::Result<Box<dyn Read + Send>> {
+        let mut bytes = Vec::new();
+        self.depot.open(blob, part)?.read_to_end(&mut bytes)?;
+        let mut left = self.left.lock().unwrap();
+        if bytes.len() <= *left {
+            *left -= bytes.len();
+            return Ok(Box::new(Cursor::new(bytes)));
+        }
+        bytes.truncate(std::mem::take(&mut *left));
+        Ok(Box::new(Cursor::new(bytes).chain(BrokenOff)))
+    }
+}
+
+struct BrokenOff;
+
+impl Read for BrokenOff {
+    fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+        Err(io::ErrorKind::ConnectionReset.into())
+    }
+}
+
+#[test]
+fn what_came_before_a_transfer_broke_off_stays() {
+    let folder = tempfile::tempdir().unwrap();
+    // The larger one is fetched in runs of blocks, the smaller one at once.
+    let new = built_of(4_000, folder.path(), "new", &[], None);
+    let all = usize::try_from(new.publication.blobs().iter().map(|blob| blob.bytes).sum::<u64>()).unwrap();
+    assert!(new.publication.segments[0].blob.bytes > 100 << 10, "{}", new.publication.segments[0].blob.bytes);
+    let out = folder.path().join("out");
+    let (mut attempts, mut fetched) = (0, 0);
+    let assembly = loop {
+        attempts += 1;
+        let depot = Breaking { depot: &new, left: Mutex::new(all * 6 / 10) };
+        match assembled(&new.publication, &out, None, &depot) {
+            Ok(assembly) => break assembly,
+            Err(error) => {
+                assert!(matches!(error, PublicationError::Fetch { .. }), "{error}");
+                assert!(!out.exists() && folder.path().join("out.part").exists());
+                fetched += all * 6 / 10;
+            }
+        }
+        assert!(attempts < 5, "it comes to an end");
+    };
+    assert!(fs_err::read(&out).unwrap() == new.bytes, "byte for byte");
+    assert!(!folder.path().join("out.part").exists());
+    assert!(assembly.resumed_bytes > 0 && assembly.fetched_bytes < all as u64, "{assembly:?}");
+    assert_eq!(fetched, all * 6 / 10, "the second attempt had enough with what was left");
+}
+
+#[test]
+fn what_broke_off_helps_the_next_publication_and_lies_are_noticed() {
+    let folder = tempfile::tempdir().unwrap();
+    let old = built_of(4_000, folder.path(), "old", &[], None);
+    let new = built_of(4_000, folder.path(), "new", &[5], Some(&old));
+    let (out, part) = (folder.path().join("out"), folder.path().join("out.part"));
+    let all = old.bytes.len();
+    assembled(&old.publication, &out, None, &Breaking { depot: &old, left: Mutex::new(all * 8 / 10) }).unwrap_err();
+    let left = fs_err::read(&part).unwrap();
+    let assembly = assembled(&new.publication, &out, None, &new).unwrap();
+    assert!(fs_err::read(&out).unwrap() == new.bytes);
+    assert!(assembly.fetched_bytes < (all * 6 / 10) as u64, "{assembly:?}");
+    // Whatever lies in the way, and whatever was changed in it.
+    let mut damaged = left.clone();
+    damaged.iter_mut().step_by(5000).for_each(|byte| *byte ^= 1);
+    let mut cut = left.clone();
+    cut.truncate(all / 2);
+    for found in [damaged, cut, left, b"rubbish".to_vec(), Vec::new(), new.bytes.clone()] {
+        fs_err::remove_file(&out).unwrap();
+        fs_err::write(&part, found).unwrap();
+        assembled(&new.publication, &out, None, &new).unwrap();
+        assert!(fs_err::read(&out).unwrap() == new.bytes);
+        assert!(!part.exists());
+    }
+}
+
+#[test]
+fn two_at_a_time_do_not_write_to_one_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let new = built(folder.path(), "new", &[], None);
+    let (out, part) = (folder.path().join("out"), folder.path().join("out.part"));
+    let other = fs_err::File::create(&part).unwrap();
+    other.file().lock().unwrap();
+    assembled(&new.publication, &out, None, &new).unwrap();
+    assert!(fs_err::read(&out).unwrap() == new.bytes);
+    assert_eq!(fs_err::read(&part).unwrap(), b"", "it is left to whom it belongs");
+}
+
+/// As many at a time as there may be, and no more.
+#[test]
+fn segments_are_fetched_side_by_side() {
+    struct Counting<'a>(&'a Published, Mutex<(usize, usize)>, std::sync::Condvar);
+    impl Depot for Counting<'_> {
+        fn open(&self, blob: &Blob, part: Option<Range<u64>>) -> io::Result<Box<dyn Read + Send>> {
+            if *blob == self.0.publication.manifest {
+                return self.0.open(blob, part);
+            }
+            let mut open = self.1.lock().unwrap();
+            open.0 += 1;
+            open.1 = open.1.max(open.0);
+            self.2.notify_all();
+            // Nobody goes on before the second one came.
+            let mut open = self.2.wait_while(open, |open| open.1 < 2).unwrap();
+            open.0 -= 1;
+            drop(open);
+            self.0.open(blob, part)
+        }
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let new = built(folder.path(), "new", &[], None);
+    let depot = Counting(&new, Mutex::default(), std::sync::Condvar::new());
+    let heard = Mutex::new(Vec::new());
+    let out = folder.path().join("out");
+    let progress = |done, all| heard.lock().unwrap().push((done, all));
+    assemble(&new.publication, &out, None, &depot, &progress).unwrap();
+    assert!(fs_err::read(&out).unwrap() == new.bytes);
+    let heard = heard.into_inner().unwrap();
+    let all = heard.last().unwrap().1;
+    assert!(heard.len() > 2 && heard.iter().all(|(done, of)| *done <= all && *of == all));
+    assert_eq!(heard.last(), Some(&(all, all)));
 }
 
 #[test]
@@ -243,6 +372,8 @@ fn what_is_not_as_promised_is_refused_by_name() {
     for (meddle, want) in cases {
         let error = assembled(&new.publication, &out, None, &Meddling(&new, meddle)).unwrap_err().to_string();
         assert!(error.contains(want), "{error}");
+        // What came of it would help the next one.
+        let _ = fs_err::remove_file(folder.path().join("out.part"));
         assert_eq!(fs_err::read(&out).unwrap(), b"what was there", "{want}");
     }
     // Segments that are others, or in another order, than the index's own manifest says.

@@ -9,7 +9,7 @@ use anyhow::Context as _;
 use clap::Args;
 use jiff::SignedDuration;
 use killick_fetch::publication::{Place, PlaceOptions, Sent};
-use killick_server::publications::{Publishing, publish};
+use killick_server::publications::{Publishing, Restricted, publish};
 use killick_vulns::Index;
 use killick_vulns::publication::Publication;
 
@@ -36,6 +36,12 @@ pub(crate) struct Export {
     /// Name of the publication, by which readers count its versions (default: that of what is there, else `advisories`)
     #[arg(long, value_name = "NAME")]
     name: Option<String>,
+    /// Leave out sources whose terms do not let them be passed on
+    #[arg(long, conflicts_with = "private")]
+    public: bool,
+    /// Publish sources too whose terms do not let them be passed on: for machines of your own
+    #[arg(long)]
+    private: bool,
     #[command(flatten)]
     knowledge: KnowledgeArgs,
     #[command(flatten)]
@@ -73,7 +79,12 @@ pub(super) async fn run(args: Export) -> anyhow::Result<Exit> {
     let now = crate::clock::now();
     let expires =
         args.expires.map(|Lifetime(span)| now.checked_add(span)).transpose().context("it would never expire")?;
-    warn(&index, keys.is_empty());
+    warn(&index, keys.is_empty(), args.private);
+    let restricted = match (args.public, args.private) {
+        (true, _) => Restricted::LeftOut,
+        (_, true) => Restricted::Included,
+        _ => Restricted::Refused,
+    };
     if let Place::Folder(path) | Place::Bundle(path) = &place {
         knowledge::make_parent(path)?;
     }
@@ -81,27 +92,17 @@ pub(super) async fn run(args: Export) -> anyhow::Result<Exit> {
     let options =
         PlaceOptions { registry: args.registry.options(&environment)?, environment, ..PlaceOptions::default() };
     let shown = place.to_string();
-    let publishing = Publishing { index, place, options, keys: &keys, name: args.name, now, expires };
+    let publishing = Publishing { index, place, options, keys: &keys, name: args.name, now, expires, restricted };
     let (publication, sent) = publish(publishing).await.map_err(hinted)?;
     output::print(&Told { place: &shown, publication: &publication, sent }.to_string())?;
     Ok(Exit::Success)
 }
 
 /// What whoever passes an index on should know.
-fn warn(index: &Index, is_unsigned: bool) {
-    let own: Vec<String> = index
-        .manifest()
-        .segments
-        .iter()
-        .filter(|segment| !segment.license.may_ship())
-        .map(killick_vulns::Segment::label)
-        .collect();
-    if !own.is_empty() {
-        let (count, first) = (own.len(), own.first().map(String::as_str).unwrap_or_default());
-        tracing::warn!(
-            "the terms of {count} sources do not let them be passed on to others, {first} among them: build an index \
-             with `--public` for that"
-        );
+fn warn(index: &Index, is_unsigned: bool, is_private: bool) {
+    let count = index.manifest().segments.iter().filter(|segment| !segment.license.may_ship()).count();
+    if is_private && count > 0 {
+        tracing::warn!("the terms of {count} sources do not let them be passed on: keep this publication to yourself");
     }
     if is_unsigned {
         tracing::warn!(

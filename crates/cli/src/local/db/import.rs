@@ -8,7 +8,7 @@ use std::sync::Arc;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use killick_fetch::publication::{Place, PlaceOptions};
-use killick_server::publications::{Progress, Taken, Taking, take};
+use killick_server::publications::{Origin, Progress, Taken, Taking, take};
 use killick_vulns::Index;
 use killick_vulns::publication::{Allowed, Assembly, Publication};
 use secrecy::SecretString;
@@ -139,6 +139,7 @@ fn import_file(file: &Path, target: &Path) -> anyhow::Result<Exit> {
     let beside = target.with_extension("new");
     fs_err::copy(file, &beside)?;
     fs_err::rename(&beside, target)?;
+    Origin::note_file(target, &index, file, crate::clock::now()).map_err(hinted)?;
     output::print(&format!("{} is in use\n", target.display()))?;
     Ok(Exit::Success)
 }
@@ -164,13 +165,17 @@ impl fmt::Display for Told<'_> {
         match &self.taken.assembly {
             None => writeln!(out, "it was in place already"),
             Some(assembly) => {
-                let Assembly { bytes, fetched_bytes, requests, .. } = assembly;
+                let Assembly { bytes, fetched_bytes, requests, resumed_bytes, .. } = assembly;
                 writeln!(
                     out,
                     "fetched {fetched_bytes} of {bytes} bytes in {requests} requests: {} sources whole, the changes of {}; {} were \
                      there",
                     assembly.fetched_segments, assembly.patched_segments, assembly.kept_segments
-                )
+                )?;
+                if *resumed_bytes > 0 {
+                    writeln!(out, "{resumed_bytes} bytes of an earlier attempt were there")?;
+                }
+                Ok(())
             }
         }
     }

@@ -141,7 +141,8 @@ pub(super) fn render_health(health: &[Health]) -> String {
     text
 }
 
-fn second(at: Option<Timestamp>) -> String {
+/// An instant without fractions of its second.
+pub(super) fn second(at: Option<Timestamp>) -> String {
     let second = at.and_then(|at| Timestamp::from_second(at.as_second()).ok());
     second.map_or_else(|| "never".to_owned(), |at| at.to_string())
 }

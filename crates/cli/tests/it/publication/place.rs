@@ -26,20 +26,27 @@ struct Folder {
     root: PathBuf,
     has_parts: bool,
     sent: AtomicUsize,
+    /// After so many bytes of bodies it breaks off, and knows nothing any more.
+    breaks_at: usize,
 }
 
 impl Server {
     pub(crate) fn start(root: &Path) -> Self {
-        Self::of(Folder { root: root.to_owned(), has_parts: true, sent: AtomicUsize::new(0) })
+        Self::of(root, true, usize::MAX)
     }
 
     /// One that ignores `Range`, as simple servers do.
     pub(crate) fn start_without_parts(root: &Path) -> Self {
-        Self::of(Folder { root: root.to_owned(), has_parts: false, sent: AtomicUsize::new(0) })
+        Self::of(root, false, usize::MAX)
     }
 
-    fn of(folder: Folder) -> Self {
-        let folder = Arc::new(folder);
+    /// One that breaks off after so many bytes, in the middle of an answer.
+    pub(crate) fn start_breaking(root: &Path, breaks_at: usize) -> Self {
+        Self::of(root, true, breaks_at)
+    }
+
+    fn of(root: &Path, has_parts: bool, breaks_at: usize) -> Self {
+        let folder = Arc::new(Folder { root: root.to_owned(), has_parts, sent: AtomicUsize::new(0), breaks_at });
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
         let runtime = runtime.expect("a runtime");
         let address = SocketAddr::from(([127, 0, 0, 1], 0));
@@ -86,6 +93,15 @@ fn is_signed(headers: &HeaderMap, body: &Bytes) -> bool {
 
 impl Folder {
     fn give(&self, headers: &HeaderMap, bytes: &[u8]) -> Response {
+        let left = self.breaks_at.saturating_sub(self.sent.load(Ordering::Relaxed));
+        if left == 0 {
+            return StatusCode::NOT_FOUND.into_response();
+        }
+        if left < bytes.len() {
+            self.sent.fetch_add(left, Ordering::Relaxed);
+            // The connection ends where the body does, which is not where it should.
+            return ([(header::CONTENT_LENGTH, bytes.len().to_string())], bytes[..left].to_vec()).into_response();
+        }
         let range = headers.get(header::RANGE).filter(|_| self.has_parts).and_then(|value| value.to_str().ok());
         let range = range.and_then(|range| range.strip_prefix("bytes=")?.split_once('-'));
         let Some((first, last)) = range else {

@@ -18,6 +18,7 @@ use crate::api::permission::{Authenticated, Guarded, Permission, UpdateFeeds};
 use crate::app::App;
 use crate::clock;
 use crate::knowledge::SyncError;
+use crate::publications::Origin;
 
 /// The one feed.
 const FEED: &str = "vulnerabilities";
@@ -174,6 +175,7 @@ fn feed(app: &App) -> FeedMetadata {
         created_at: built.clone(),
         updated_at: built.clone(),
         last_full_sync: built,
+        origin: app.knowledge().origin(),
         groups,
     }
 }
@@ -185,6 +187,9 @@ struct FeedMetadata {
     created_at: Option<String>,
     updated_at: Option<String>,
     last_full_sync: Option<String>,
+    /// Where the index came from; an addition of ours.
+    #[schema(value_type = Option<Object>)]
+    origin: Option<Origin>,
     groups: Vec<FeedGroupMetadata>,
 }
 
