@@ -10,6 +10,7 @@ use serde::de::DeserializeOwned;
 use crate::index::difference::{Effort, Place, visit_differing, visit_wanted};
 use crate::index::write::Dated;
 use crate::index::{Index, IndexError, Segment, Table, decode};
+use crate::names;
 
 /// What counts as a change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -104,8 +105,10 @@ impl Changes {
             changes.absorb(part);
         }
         if !changes.vulnerabilities.is_empty() {
+            let mut vulnerabilities = changes.vulnerabilities.clone();
+            vulnerabilities.extend(names_of_ecosystems(new, &changes.vulnerabilities)?);
             let concerned: Result<Vec<Self>, IndexError> =
-                pairs.par_iter().map(|pair| pair.concerned(&changes.vulnerabilities, wanted)).collect();
+                pairs.par_iter().map(|pair| pair.concerned(&vulnerabilities, wanted)).collect();
             for part in concerned? {
                 changes.absorb(part);
             }
@@ -153,6 +156,25 @@ pub(crate) fn speaking_of(
     let mut found = Changes::default();
     parts?.into_iter().for_each(|part| found.absorb(part));
     Ok(found.names)
+}
+
+/// What the databases of ecosystems call these vulnerabilities: a distribution that uses such a name is judged by the CVE
+/// that they tell.
+fn names_of_ecosystems(index: &Index, vulnerabilities: &BTreeSet<String>) -> Result<BTreeSet<String>, IndexError> {
+    let mut found = BTreeSet::new();
+    for (at, _) in index.manifest().segments.iter().enumerate().filter(|(_, segment)| segment.tells_cves()) {
+        let mut ids: BTreeSet<String> = BTreeSet::new();
+        visit_wanted((index, at), Table::Aliases, vulnerabilities, &mut |key, value| {
+            ids.extend(decode_at::<String>(Some((index, at)), Table::Aliases, key, Some(value))?);
+            Ok(())
+        })?;
+        for id in ids {
+            let advisories = index.advisories(at, &id)?.into_iter().filter(|advisory| advisory.upstream.is_empty());
+            let names = advisories.flat_map(|advisory| std::iter::once(advisory.id).chain(advisory.aliases));
+            found.extend(names.filter(|name| names::is_of_ecosystem(name)));
+        }
+    }
+    Ok(found)
 }
 
 fn pairs<'a>(old: &'a Index, new: &'a Index) -> Vec<Pair<'a>> {

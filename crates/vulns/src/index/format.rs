@@ -94,6 +94,12 @@ impl Segment {
         self.offset.checked_add(self.blocks_bytes)?.checked_add(self.directory_bytes)
     }
 
+    /// Whether it may tell the CVE of what others call by the name of an ecosystem's advisory: ecosystems do, and
+    /// distributions without releases. Releases of the others name CVEs themselves.
+    pub(crate) fn tells_cves(&self) -> bool {
+        !self.namespace.contains(':')
+    }
+
     /// `provider/namespace`, for people.
     pub fn label(&self) -> String {
         format!("{}/{}", self.provider, self.namespace)

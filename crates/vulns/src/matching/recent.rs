@@ -35,11 +35,7 @@ impl<'a> Recent<'a> {
             return Ok(known.clone());
         }
         let mut cves = BTreeSet::new();
-        for (at, segment) in self.index.manifest().segments.iter().enumerate() {
-            // Ecosystems, and distributions without releases: those of the others name CVEs.
-            if segment.namespace.contains(':') {
-                continue;
-            }
+        for (at, _) in self.index.manifest().segments.iter().enumerate().filter(|(_, segment)| segment.tells_cves()) {
             let mut ids = self.index.aliases(at, id)?;
             ids.push(id.to_owned());
             for name in ids {
