@@ -84,6 +84,7 @@ mod tests {
             codename: (id == "debian" && version == "12").then(|| "bookworm".to_owned()),
             like: like.split_whitespace().map(str::to_owned).collect(),
             pretty_name: None,
+            content_sets: Vec::new(),
         }
     }
 

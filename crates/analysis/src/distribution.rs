@@ -2,15 +2,39 @@
 //!
 //! os-release(5) first, then its forerunners in the order of `SOURCES`; `etc/debian_version` and
 //! `etc/alpine-release` complete a missing version. Quoting is read leniently, as images come with all kinds.
+//!
+//! Images of Red Hat tell which repositories their packages are from, in `content_sets` of a manifest per layer, or since
+//! 2025 of one file ("Technical Guidance for Vulnerability Scanning Vendors", Red Hat Product Security, and the schema
+//! `content_manifest.json` of atomic-reactor).
+
+use std::collections::BTreeSet;
 
 use killick_model::distribution::Distribution;
 use killick_model::package::PackageKind;
+use killick_model::problem::Problem;
 use killick_model::tree;
+use serde::Deserialize;
 
 use crate::catalogers::{Cataloger, Found, Image, Joined, WantedFile, Wants};
 
 /// Bytes of such a file that are looked at.
 const FILE_BYTES: usize = 64 << 10;
+
+/// Content sets of one image.
+const MAX_CONTENT_SETS: usize = 1_000;
+
+/// Letters of the name of one.
+const MAX_LETTERS: usize = 200;
+
+/// Where manifests lie that tell content sets; the second place is that of a copy.
+const MANIFESTS: &[&str] = &["root/buildinfo/content_manifests/", "usr/share/buildinfo/content-sets.json"];
+
+/// A manifest, as far as it matters here.
+#[derive(Deserialize)]
+struct ContentManifest {
+    #[serde(default)]
+    content_sets: Option<Vec<String>>,
+}
 
 /// Keeps the files that tell the distribution. Finds no packages.
 pub(crate) struct DistributionFiles;
@@ -21,7 +45,7 @@ impl Cataloger for DistributionFiles {
     }
 
     fn revision(&self) -> u32 {
-        1
+        2
     }
 
     fn kinds(&self) -> &'static [PackageKind] {
@@ -39,12 +63,28 @@ impl Cataloger for DistributionFiles {
                 "usr/lib/os.release.d/*",
                 "usr/lib/os-release.d/*",
                 "etc/os-release.d/*",
+                "root/buildinfo/content_manifests/*.json",
+                "usr/share/buildinfo/content-sets.json",
             ],
             executables: &[],
         }
     }
 
     fn read(&self, file: &mut WantedFile<'_>, found: &mut Found) {
+        if is_manifest(file.path.as_bytes()) {
+            match serde_json::from_slice::<ContentManifest>(file.bytes) {
+                Ok(manifest) => {
+                    let names =
+                        manifest.content_sets.unwrap_or_default().into_iter().filter(|name| is_content_set(name));
+                    found.pieces = names.take(MAX_CONTENT_SETS).map(String::into_bytes).collect();
+                }
+                Err(error) => {
+                    let message = format!("the content sets cannot be read: {error}");
+                    found.problems.push(Problem::new("malformed-metadata", file.path.to_string(), message));
+                }
+            }
+            return;
+        }
         found.pieces.push(file.bytes.get(..FILE_BYTES).unwrap_or(file.bytes).to_vec());
     }
 
@@ -91,7 +131,25 @@ pub(crate) fn detect(image: &Image<'_>) -> Option<Distribution> {
             _ => {}
         }
     }
+    distribution.content_sets = content_sets(image);
     Some(distribution)
+}
+
+fn is_manifest(path: &[u8]) -> bool {
+    MANIFESTS.iter().any(|place| path.starts_with(place.as_bytes()))
+}
+
+fn is_content_set(name: &str) -> bool {
+    let is_letter = |letter: u8| letter.is_ascii_alphanumeric() || matches!(letter, b'-' | b'_' | b'.');
+    !name.is_empty() && name.len() <= MAX_LETTERS && name.bytes().all(is_letter)
+}
+
+/// What all manifests name: each is of one layer, and an image has the packages of all.
+fn content_sets(image: &Image<'_>) -> Vec<String> {
+    let manifests = image.found.iter().filter(|(path, _, _)| is_manifest(path.as_bytes()));
+    let names = manifests.flat_map(|(_, _, found)| &found.pieces);
+    let names: BTreeSet<String> = names.filter_map(|name| String::from_utf8(name.clone()).ok()).collect();
+    names.into_iter().take(MAX_CONTENT_SETS).collect()
 }
 
 /// `etc/debian_version` has a number (`12.5`) on releases, and codenames (`trixie/sid`) before. The version of a
@@ -187,6 +245,8 @@ fn redhat_release(text: &str) -> Option<Distribution> {
 
 #[cfg(test)]
 mod tests {
+    use killick_model::path::ImagePath;
+
     use super::*;
 
     #[test]
@@ -208,6 +268,41 @@ mod tests {
         assert_eq!(os_release("VERSION_ID=1"), None);
         assert_eq!(system_release_cpe("nonsense"), None);
         assert_eq!(redhat_release("\n\n"), None);
+    }
+
+    /// A manifest per layer, and the one file of newer images; what is none is a problem.
+    #[test]
+    fn content_sets_are_those_of_all_manifests() {
+        let limits = crate::limits::Limits::default();
+        let read = |path: &str, text: &str| {
+            let path = ImagePath::new(path.as_bytes()).expect("a path");
+            let mut found = Found::default();
+            DistributionFiles.read(&mut WantedFile::whole(&path, text.as_bytes(), &limits), &mut found);
+            (path, found)
+        };
+        let folder = "root/buildinfo/content_manifests";
+        let files = [
+            read("etc/os-release", "ID=rhel\nVERSION_ID=9.2\n"),
+            read(
+                &format!("{folder}/base-9.2-483.json"),
+                r#"{"content_sets": ["rhel-9-for-x86_64-baseos-eus-rpms__9_DOT_2"]}"#,
+            ),
+            read(
+                &format!("{folder}/app-1.json"),
+                r#"{"metadata": {"icm_version": 1}, "content_sets": ["rhocp-4.16-for-rhel-9-x86_64-rpms", "no name", "", 
+                    "rhel-9-for-x86_64-baseos-eus-rpms__9_DOT_2"]}"#,
+            ),
+            read(&format!("{folder}/none.json"), r#"{"content_sets": null}"#),
+            read(&format!("{folder}/broken.json"), r#"{"content_sets": ["#),
+            read("usr/share/buildinfo/content-sets.json", r#"{"from_dnf_hint": true, "content_sets": ["rhel-9-x"]}"#),
+        ];
+        let problems: Vec<&str> =
+            files.iter().flat_map(|(_, found)| &found.problems).map(|problem| problem.subject.as_str()).collect();
+        assert_eq!(problems, ["/root/buildinfo/content_manifests/broken.json"]);
+        let found: Vec<(&ImagePath, u32, &Found)> = files.iter().map(|(path, found)| (path, 0, found)).collect();
+        let image = Image { found: &found, hidden: &[], hits: &[], files: &[] };
+        let wanted = ["rhel-9-for-x86_64-baseos-eus-rpms__9_DOT_2", "rhel-9-x", "rhocp-4.16-for-rhel-9-x86_64-rpms"];
+        assert_eq!(content_sets(&image), wanted);
     }
 
     #[test]

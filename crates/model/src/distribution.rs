@@ -15,6 +15,9 @@ pub struct Distribution {
     pub like: Vec<String>,
     /// `PRETTY_NAME`, for people.
     pub pretty_name: Option<String>,
+    /// The repositories its packages were installed from, as who built the image says (Red Hat's content sets), by name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub content_sets: Vec<String>,
 }
 
 impl Distribution {

@@ -36,6 +36,7 @@ pub(crate) mod outcome;
 mod ownership;
 pub(crate) mod query;
 mod recent;
+pub(crate) mod stream;
 #[cfg(test)]
 pub(crate) mod tests;
 pub(crate) mod vendor;

@@ -7,6 +7,7 @@ use killick_model::package::{Package, PackageDetails, PackageEvidence, PackageKi
 use killick_model::path::ImagePath;
 use serde::{Deserialize, Serialize};
 
+use crate::matching::stream::Stream;
 use crate::matching::{Subject, identity, opinion, query};
 use crate::{names, namespaces};
 
@@ -147,6 +148,7 @@ fn reduce(package: &Package, of_image: Option<&Distribution>, has_stdlib: bool, 
             // openEuler tells its service packs nowhere else.
             pretty_name: distribution.pretty_name.clone().filter(|_| distribution.id == "openeuler"),
             like: Vec::new(),
+            content_sets: Stream::deciding(distribution),
             ..distribution.clone()
         }),
         // So that it does not stand for the standard library of other packages it is judged with.

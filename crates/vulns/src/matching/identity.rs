@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 
+use killick_model::distribution::Distribution;
 use killick_model::package::{Package, PackageDetails, PackageKind};
 
 use super::{CpeUse, opinion, outcome};
@@ -16,6 +17,9 @@ pub(crate) struct Identity<'a> {
     /// Go release to judge the standard library by, where no package of its own stands for it.
     pub(crate) toolchain: Option<&'a str>,
 }
+
+/// Id, version, codename and content sets of a distribution.
+type Release<'a> = (&'a str, Option<&'a str>, Option<&'a str>, &'a [String]);
 
 #[derive(PartialEq, Eq, Hash, PartialOrd, Ord)]
 struct Key<'a> {
@@ -32,7 +36,7 @@ struct Key<'a> {
     toolchain: Option<&'a str>,
     cpes: &'a [String],
     /// Of a package that is of another distribution than the image.
-    distribution: Option<(&'a str, Option<&'a str>, Option<&'a str>)>,
+    distribution: Option<Release<'a>>,
 }
 
 /// Distinct identities with the positions of their packages, in an order that keeps look-ups close together.
@@ -83,7 +87,8 @@ fn key<'a>(package: &'a Package, toolchain: Option<&'a str>, cpe: CpeUse) -> Key
         toolchain,
         cpes: if package.kind.is_os() && cpe != CpeUse::All { &[] } else { &package.cpes },
         distribution: package.distribution.as_ref().map(|distribution| {
-            (distribution.id.as_str(), distribution.version.as_deref(), distribution.codename.as_deref())
+            let Distribution { id, version, codename, content_sets, .. } = distribution;
+            (id.as_str(), version.as_deref(), codename.as_deref(), content_sets.as_slice())
         }),
     }
 }

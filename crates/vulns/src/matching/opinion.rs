@@ -12,7 +12,7 @@ use super::outcome::{self, Outcome};
 use super::query::{self, Query};
 use super::recent::Recent;
 use super::vendor::Vendor;
-use super::{CpeUse, cpe, linkage};
+use super::{CpeUse, cpe, linkage, stream};
 use crate::index::{Index, IndexError};
 use crate::names;
 
@@ -48,8 +48,12 @@ pub(crate) fn opinions(
     match package.kind.ecosystem() {
         None if package.kind.is_os() => {
             for query in query::os(package) {
+                let start = found.len();
                 for &segment in &vendor.segments {
                     look_up(recent, segment, &query, package, &mut found)?;
+                }
+                if let (Some(stream), Some(new)) = (&vendor.stream, found.get_mut(start..)) {
+                    stream::settle(stream, package, &query, new);
                 }
             }
         }

@@ -26,7 +26,8 @@ pub(crate) fn packages(text: &str) -> (Option<Distribution>, Vec<Package>) {
             distribution = Some(Distribution {
                 id: words[1].to_owned(),
                 version: words.get(2).filter(|version| **version != "-").map(|version| (*version).to_owned()),
-                codename: words.get(3).map(|codename| (*codename).to_owned()),
+                codename: words.get(3).filter(|word| !word.contains('=')).map(|codename| (*codename).to_owned()),
+                content_sets: words.iter().filter_map(|word| Some(word.strip_prefix("set=")?.to_owned())).collect(),
                 ..Distribution::default()
             });
         } else {

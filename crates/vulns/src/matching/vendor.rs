@@ -4,6 +4,7 @@ use killick_model::distribution::Distribution;
 use killick_model::package::Package;
 
 use super::Subject;
+use super::stream::Stream;
 use crate::index::{Coverage, Index};
 use crate::namespaces;
 
@@ -13,6 +14,8 @@ pub(crate) struct Vendor {
     pub(crate) segments: Vec<usize>,
     /// Whether the silence of one of them means something.
     pub(crate) is_complete: bool,
+    /// The stream of a minor release that all its packages are of.
+    pub(crate) stream: Option<Stream>,
 }
 
 impl Vendor {
@@ -28,6 +31,7 @@ impl Vendor {
             let vendor = Self {
                 is_complete: found.iter().any(|(_, segment)| segment.coverage == Coverage::Full),
                 segments: found.into_iter().map(|(at, _)| at).collect(),
+                stream: distribution.and_then(Stream::of),
             };
             // A collection that knows the minor release does not go before the distribution that speaks of the major one.
             if best < SECOND_HAND {

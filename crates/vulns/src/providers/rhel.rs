@@ -23,7 +23,7 @@ mod definitions;
 mod product;
 mod vex;
 
-pub(crate) use self::product::release;
+pub(crate) use self::product::{mark, release};
 
 pub(super) const PROVIDER: Provider =
     Provider { name: "rhel", title: "Red Hat security data", upstreams: UPSTREAMS, find, read };

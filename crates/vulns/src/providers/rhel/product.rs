@@ -48,7 +48,7 @@ pub(crate) fn release(cpe: &str) -> Option<Release> {
 
 /// What tells builds of one minor release: `.el9_2` of `3.0.7-16.el9_2.1`, `+el8.6.0` of a module's
 /// `2.5.9-111.module+el8.6.0+19193+435404ae`.
-pub(super) fn mark(version: &str) -> Option<&str> {
+pub(crate) fn mark(version: &str) -> Option<&str> {
     let digits = |text: &str| text.bytes().take_while(u8::is_ascii_digit).count();
     for (at, _) in version.match_indices("el") {
         let Some(start) = at.checked_sub(1) else { continue };
