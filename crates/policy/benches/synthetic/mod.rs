@@ -35,12 +35,13 @@ impl Image {
         };
         let mut files: Vec<Value> = (0..10_000).map(file).collect();
         files.sort_by(|a, b| a["path"].as_str().cmp(&b["path"].as_str()));
+        #[expect(clippy::cast_precision_loss, reason = "small numbers")]
         let found = |at: usize| {
             json!({
                 "package": at * 2 % 400, "vulnerability": format!("CVE-2025-{:05}", at * 31 + seed),
-                "severity": (["low", "medium", "high", "critical"][at % 4]), "risk": (at % 100) as f64, "epss": 0.001 * (at % 90) as f64,
+                "severity": (["low", "medium", "high", "critical"][at % 4]), "risk": at % 100, "epss": at as f64 / 2000.0,
                 "fix": {"state": "fixed", "versions": ["9.9.9"], "observed_at": "2026-01-10T00:00:00Z"},
-                "cvss": [{"source": "nvd", "version": "3.1", "vector": "", "base": (at % 10) as f64}],
+                "cvss": [{"source": "nvd", "version": "3.1", "vector": "", "base": at % 10}],
                 "evidence": [{
                     "provider": "debian", "namespace": "debian:12", "advisory": "x", "matched_name": "x", "compared_version": "1",
                     "scheme": "dpkg", "affected": "< 9.9.9", "confidence": "exact", "severity": "high",
