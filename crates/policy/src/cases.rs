@@ -97,6 +97,7 @@ impl Case {
             dockerfile: facts.dockerfile.as_ref().map(|(text, mode)| Dockerfile { text, mode: *mode }),
             image_size_bytes: facts.size,
             feeds: &facts.feeds,
+            sources: &facts.sources,
             unsupported: &facts.unsupported,
             npm_feed: facts.npm_feed.as_ref(),
             gem_feed: facts.gem_feed.as_ref(),

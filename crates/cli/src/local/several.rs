@@ -10,7 +10,7 @@ use killick_model::analysis::Analysis;
 use killick_model::evaluation::Evaluation;
 use killick_model::lifecycle::Unsupported;
 use killick_model::matching::Matches;
-use killick_policy::{Bundle, Evidence, FeedGroup, Options};
+use killick_policy::{Bundle, Evidence, FeedGroup, JudgingSource, Options};
 use killick_vulns::{Index, MatchOptions, Subject};
 use serde::Deserialize as _;
 use serde_json::Value;
@@ -28,6 +28,7 @@ pub(super) struct Facts {
     matches: Matches,
     unsupported: Vec<Unsupported>,
     feeds: Arc<Vec<FeedGroup>>,
+    judging: Vec<JudgingSource>,
 }
 
 impl Facts {
@@ -35,6 +36,7 @@ impl Facts {
     pub(super) fn evaluate(&self, bundle: &Bundle, options: &Options, now: Timestamp) -> Evaluation {
         let evidence = Evidence {
             feeds: &self.feeds,
+            sources: &self.judging,
             unsupported: &self.unsupported,
             image_size_bytes: Some(self.analysis.size_bytes()),
             declared_packages: is_folder(&self.source),
@@ -81,7 +83,8 @@ fn judged(
     let subject = || Subject::from(&analysis);
     let matches = killick_vulns::match_packages(index, subject(), &MatchOptions::default()).map_err(hinted)?;
     let unsupported = killick_vulns::lifecycle::unsupported(index, subject(), now.into()).map_err(hinted)?;
-    Ok(Facts { source: source.to_owned(), matches, unsupported, feeds: Arc::clone(feeds), analysis })
+    let judging = knowledge::judging_sources(index, &analysis);
+    Ok(Facts { source: source.to_owned(), matches, unsupported, feeds: Arc::clone(feeds), judging, analysis })
 }
 
 fn is_report(source: &str) -> bool {
@@ -107,5 +110,6 @@ fn report(path: &str) -> anyhow::Result<Facts> {
         analysis,
         matches,
         feeds: Arc::default(),
+        judging: Vec::new(),
     })
 }

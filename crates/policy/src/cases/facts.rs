@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
 use super::{CaseError, known, object};
-use crate::evidence::{DockerfileMode, FeedGroup, PackageFeed, PublishedPackage};
+use crate::evidence::{DockerfileMode, FeedGroup, JudgingSource, PackageFeed, PublishedPackage};
 
 /// Digest of a case's image, of its layers, and its id.
 const DIGEST: &str = "sha256:1111111111111111111111111111111111111111111111111111111111111111";
@@ -26,6 +26,7 @@ pub(super) struct Facts {
     pub(super) dockerfile: Option<(String, DockerfileMode)>,
     pub(super) size: Option<u64>,
     pub(super) feeds: Vec<FeedGroup>,
+    pub(super) sources: Vec<JudgingSource>,
     pub(super) unsupported: Vec<Unsupported>,
     pub(super) npm_feed: Option<PackageFeed>,
     pub(super) gem_feed: Option<PackageFeed>,
@@ -53,6 +54,7 @@ const MEMBERS: &[&str] = &[
     "dockerfile",
     "dockerfile_mode",
     "feeds",
+    "sources",
     "end_of_life",
     "npm_feed",
     "gem_feed",
@@ -83,6 +85,7 @@ impl Facts {
             first_seen: Vec::new(),
             dockerfile: None,
             feeds: Vec::new(),
+            sources: Vec::new(),
             unsupported,
             npm_feed: None,
             gem_feed: None,
@@ -137,6 +140,7 @@ impl Facts {
                 None => analysis.size_bytes(),
             }),
             feeds: given.feeds()?,
+            sources: given.sources()?,
             unsupported: given
                 .list("end_of_life")?
                 .iter()
@@ -309,6 +313,28 @@ impl<'v> Given<'v> {
             Some(_) => return Err(CaseError::at("facts.dockerfile_mode", "write `actual` or `guessed`")),
         };
         Ok(Some((text.to_owned(), mode)))
+    }
+
+    /// Who speaks of the packages of the image, and how new what they say is.
+    fn sources(&self) -> Result<Vec<JudgingSource>, CaseError> {
+        let mut sources = Vec::new();
+        for (at, given) in self.list("sources")?.iter().enumerate() {
+            let path = format!("facts.sources.{at}");
+            known(object(given, &path)?, &["provider", "namespace", "newest_data"], &path)?;
+            let text = |name: &str| {
+                let text = given.get(name).and_then(Value::as_str).map(str::to_owned);
+                text.ok_or_else(|| CaseError::at(&path, format!("it has no `{name}`")))
+            };
+            sources.push(JudgingSource {
+                provider: text("provider")?,
+                namespace: text("namespace")?,
+                newest_data: given
+                    .get("newest_data")
+                    .map(|newest| instant(newest, &format!("{path}.newest_data")))
+                    .transpose()?,
+            });
+        }
+        Ok(sources)
     }
 
     /// When each namespace was brought up to date.
