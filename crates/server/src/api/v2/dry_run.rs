@@ -6,8 +6,8 @@ use std::time::Duration;
 use axum::Json;
 use axum::http::StatusCode;
 use killick_model::evaluation::Evaluation;
-use killick_policy::Bundle;
 use killick_policy::diff::{VerdictChange, verdicts};
+use killick_policy::{Bundle, ProblemSeverity};
 use serde::Serialize;
 use serde_json::Value;
 use tokio::time::Instant;
@@ -85,10 +85,22 @@ async fn dry_run(require: Permission<ListPolicies>, body: JsonObject) -> Result<
     Ok(Json(page))
 }
 
-/// The bundle, or why it cannot be saved either.
+/// The bundle, or why it could not be saved.
 fn accepted(document: &Value) -> Result<Bundle, ApiError> {
-    judge::check_bundle(document)?;
-    judge::read(document)
+    let bundle = Bundle::parse(document).map_err(|error| bad(error.to_string()))?;
+    let mut problems = Bundle::check_schema(document);
+    if problems.is_empty() {
+        problems = bundle.validate();
+    }
+    problems.retain(|problem| problem.severity == ProblemSeverity::Error);
+    let Some(first) = problems.first() else { return Ok(bundle) };
+    let place = if first.path.is_empty() { String::new() } else { format!("`{}`: ", first.path) };
+    let remedy = first.remedy.as_ref().map(|remedy| format!("; {remedy}")).unwrap_or_default();
+    let more = match problems.len() - 1 {
+        0 => String::new(),
+        more => format!(" (and {more} more problems)"),
+    };
+    Err(bad(format!("the bundle is refused: {place}{}{remedy}{more}", first.reason)))
 }
 
 /// One image under each of its tags.
