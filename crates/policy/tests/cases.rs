@@ -1,5 +1,7 @@
 //! Cases: what they say of an image, what they expect, and what is refused of them.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 mod bundle_of;
 
 use bundle_of::bundle_of;

@@ -1,5 +1,7 @@
 //! Differences between bundles, and between their verdicts.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 mod bundle_of;
 
 use bundle_of::bundle_of;

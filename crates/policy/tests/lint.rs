@@ -1,5 +1,7 @@
 //! Remarks on bundles: each kind, with its place, and nothing on bundles that are as they should be.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 mod bundle_of;
 
 use std::collections::BTreeSet;

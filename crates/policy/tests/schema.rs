@@ -1,5 +1,7 @@
 //! The published JSON Schema of bundles: made of the gate list, and true of bundles.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 mod bundle_of;
 
 use std::path::{Path, PathBuf};

@@ -131,7 +131,7 @@ async fn compare(
         let before = judge::excepted(Arc::clone(&exceptions), before).await;
         let after = judge::excepted(Arc::clone(&exceptions), after).await;
         let change = verdicts(&before, &after).filter(|change| tells_findings || change.is_other_verdict());
-        page.items.extend(change.map(|change| wire(change)));
+        page.items.extend(change.map(wire));
     }
     Ok(())
 }
