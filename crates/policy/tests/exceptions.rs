@@ -161,7 +161,7 @@ fn one_that_ended_is_not_blamed_where_another_clears() {
 }
 
 /// The exceptions with what they are granted for on these facts.
-fn granted(facts: &Value, exception: Value) -> Value {
+fn granted(facts: &Value, exception: &Value) -> Value {
     let evaluation = judge(facts, &json!([]));
     let exceptions = Exceptions::parse(&json!([exception])).unwrap();
     serde_json::to_value(exceptions.granted_for([&evaluation])).unwrap()
@@ -170,7 +170,7 @@ fn granted(facts: &Value, exception: Value) -> Value {
 #[test]
 fn changed_evidence_reopens() {
     let select = json!({"package": {"name": "openssl"}});
-    let remembered = granted(&facts(), exception(&select));
+    let remembered = granted(&facts(), &exception(&select));
     assert_eq!(remembered[0]["granted_for"].as_array().unwrap().len(), 2);
     assert_eq!(cleared(&judge(&facts(), &remembered)), ["CVE-1+openssl", "CVE-2+openssl"]);
     for (change, at, value, left, told) in [
@@ -222,7 +222,7 @@ fn changed_evidence_reopens() {
 fn an_exception_says_which_changes_count() {
     let mut exception = exception(&json!({"package": {"name": "openssl"}}));
     exception["reopen_on"] = json!(["advisory"]);
-    let remembered = granted(&facts(), exception);
+    let remembered = granted(&facts(), &exception);
     let mut changed = facts();
     changed["packages"][0]["version"] = "9".into();
     changed["vulnerabilities"][0]["severity"] = "critical".into();
@@ -233,7 +233,7 @@ fn an_exception_says_which_changes_count() {
 
 #[test]
 fn findings_about_nothing_in_particular_are_remembered_by_id() {
-    let remembered = granted(&facts(), exception(&json!({"finding": {"gate": "*"}})));
+    let remembered = granted(&facts(), &exception(&json!({"finding": {"gate": "*"}})));
     let evaluation = judge(&facts(), &remembered);
     assert_eq!((evaluation.final_action, cleared(&evaluation).len()), (Action::Go, 7));
 }
@@ -303,7 +303,7 @@ fn any_exception() -> impl Strategy<Value = Value> {
                 then["packages"][0]["version"] = "2".into();
                 then["vulnerabilities"][0]["severity"] = "low".into();
             }
-            exception = granted(&then, exception)[0].clone();
+            exception = granted(&then, &exception)[0].clone();
         }
         exception
     })
