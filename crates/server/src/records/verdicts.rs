@@ -30,7 +30,6 @@ impl Records {
             policy_digest: policy.digest.clone(),
             action: verdict.evaluation.final_action.to_string(),
             result: self.store.blobs().put(bytes).await?,
-            follows: None,
         };
         self.store.record_evaluation(&new, now()).await.map(drop)
     }
