@@ -14,11 +14,15 @@ use serde_json::Value;
 use crate::api::error::ApiError;
 use crate::auth::{self, Caller, Logins, Turned};
 use crate::config::Config;
+use crate::events::EventType;
+use crate::herald::{Herald, Service};
 use crate::judge::cache::Cache;
 use crate::knowledge::Knowledge;
 use crate::records::{Account, NewRegistry, Policy, Records, RegistryLogin, User};
 use crate::registry::{Ways, WaysError};
-use crate::{clock, cpu, records, registry};
+use crate::watching::Nudges;
+use crate::webhooks::Webhooks;
+use crate::{clock, cpu, jobs, records, registry};
 
 /// The version of the engine whose clients this service satisfies.
 pub(crate) const PRODUCT_VERSION: &str = "1.1.0";
@@ -40,6 +44,9 @@ struct Inner {
     /// Bytes of files held at once by all analyses of this process.
     budget: Arc<Budget>,
     inspections: Arc<Inspections>,
+    herald: Arc<Herald>,
+    webhooks: Webhooks,
+    nudges: Nudges,
     /// Where layers are read: they may wait for a registry, and answers must not wait for them.
     analysts: rayon::ThreadPool,
 }
@@ -103,9 +110,13 @@ impl App {
         let store = store.map_err(|source| OpenError::Store { path: config.storage.data_dir.clone(), source })?;
         let ways = Ways::new(&config).map_err(OpenError::Ways)?;
         let knowledge = Knowledge::open(&config, &ways)?;
+        let herald = Arc::new(Herald::new(&config));
         let app = Self(Arc::new(Inner {
             ways,
-            records: Records::new(store),
+            records: Records::new(store.told_by(Arc::<Herald>::clone(&herald))),
+            herald,
+            webhooks: Webhooks::default(),
+            nudges: Nudges::default(),
             knowledge,
             logins: Logins::new(&config.logins, clock::steady)?,
             cache: Cache::default(),
@@ -129,7 +140,18 @@ impl App {
     /// Runs the worker until nothing is queued. For tests and one-shot use; [`serve`](crate::serve) runs workers all
     /// the time.
     pub async fn work_until_idle(&self) {
-        while crate::jobs::analysis::work_once(self).await {}
+        while jobs::analysis::work_once(self).await {}
+    }
+
+    /// Looks at everything that is watched, whatever is due. For tests and one-shot use.
+    pub async fn look_now(&self) -> Result<(), StoreError> {
+        jobs::look_now(self).await
+    }
+
+    /// Sends the notifications that are due after so long. For tests and one-shot use.
+    pub async fn deliver(&self, after: Duration) -> Result<(), StoreError> {
+        let after = i64::try_from(after.as_micros()).unwrap_or(i64::MAX);
+        jobs::deliver(self, records::now().saturating_add(after)).await
     }
 
     /// Ends running statements and closes the database.
@@ -168,6 +190,45 @@ impl App {
     /// Where layers are read.
     pub(crate) fn analysts(&self) -> &rayon::ThreadPool {
         &self.0.analysts
+    }
+
+    /// Who puts what happens into words.
+    pub(crate) fn herald(&self) -> &Herald {
+        &self.0.herald
+    }
+
+    /// The places that notifications go to.
+    pub(crate) fn webhooks(&self) -> &Webhooks {
+        &self.0.webhooks
+    }
+
+    /// What wakes watchers.
+    pub(crate) fn nudges(&self) -> &Nudges {
+        &self.0.nudges
+    }
+
+    /// Records an event that belongs to no change in the store. A failure costs only that.
+    pub(crate) async fn tell(
+        &self,
+        kind: &EventType,
+        service: Service,
+        account: &str,
+        resource: Option<&str>,
+        details: Value,
+    ) {
+        let now = records::now();
+        let news = self.herald().event(kind, service, account, resource, details, now);
+        if let Err(error) = self.records().store().tell(&news, now).await {
+            tracing::error!(error = %error, "the event `{}` cannot be recorded: {error}", kind.name);
+        }
+    }
+
+    /// Has verdicts of an account's watched tags looked at: its policy is another.
+    async fn follow_policy(&self, account: &str) -> Result<(), StoreError> {
+        let kind = jobs::policy_eval::KIND;
+        self.records().store().hasten_watches(kind, Some(account), None, records::now()).await?;
+        self.nudges().verdicts.notify_one();
+        Ok(())
     }
 
     /// How registries are reached.
@@ -239,12 +300,17 @@ impl App {
             return Err(ApiError::not_found(format!("there is no account `{account}`")));
         }
         let bundle = cpu::run(move || crate::judge::check_bundle(&bundle).map(|()| bundle)).await?;
-        Ok(self.records().save_policy(account, &bundle, "local").await?)
+        let policy = self.records().save_policy(account, &bundle, "local").await?;
+        if policy.active {
+            self.follow_policy(account).await?;
+        }
+        Ok(policy)
     }
 
     /// Makes a policy the active one.
     pub(crate) async fn activate_policy(&self, account: &str, id: &str) -> Result<Policy, ApiError> {
         self.records().activate_policy(account, id).await?;
+        self.follow_policy(account).await?;
         let policy = self.records().policy(account, id).await?;
         policy.ok_or_else(|| ApiError::not_found(format!("there is no policy `{id}`")))
     }

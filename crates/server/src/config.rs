@@ -6,6 +6,7 @@ mod key;
 mod load;
 mod network;
 mod secret;
+mod webhooks;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -24,6 +25,7 @@ pub use key::PublicationKey;
 pub use load::ConfigError;
 pub use network::Network;
 pub use secret::Secret;
+pub use webhooks::{CycleTimersConfig, EventLevel, EventLogConfig, WebhookConfig, WebhooksConfig};
 
 /// The default settings with a comment on each: what `killick serve` runs on with an empty file.
 pub const DEFAULT_FILE: &str = include_str!("../config/default.toml");
@@ -56,6 +58,12 @@ pub struct Config {
     pub registries: RegistriesConfig,
     /// Where the service may go.
     pub egress: EgressConfig,
+    /// Where notifications are posted to.
+    pub webhooks: WebhooksConfig,
+    /// Whether events are sent.
+    pub event_log: EventLogConfig,
+    /// How often is looked for what is to be told.
+    pub cycle_timers: CycleTimersConfig,
     /// How long things are kept.
     pub retention: RetentionConfig,
     /// What the process was told by its environment: who it is in a cloud.

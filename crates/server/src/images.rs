@@ -7,13 +7,15 @@ use killick_fetch::documents::DocumentError;
 use killick_fetch::registry::RegistryError;
 use killick_model::image::StagedImage;
 use killick_model::reference::Reference;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use crate::api::error::{
     ApiError, OSARCH_MISMATCH, REGISTRY_IMAGE_NOT_FOUND, REGISTRY_NOT_ACCESSIBLE, REGISTRY_NOT_SUPPORTED,
     REGISTRY_PERMISSION_DENIED, SKOPEO_UNKNOWN_ERROR,
 };
 use crate::app::App;
+use crate::events::LOOKUP_FAILED;
+use crate::herald::Service;
 use crate::records::{Image, NewImage, TagName};
 use crate::registry::{FetchError, Purpose};
 use crate::{clock, registry};
@@ -35,12 +37,23 @@ pub(crate) struct AddImage {
     pub(crate) force: bool,
     /// Watch the tag from now on.
     pub(crate) autosubscribe: bool,
+    /// What the caller wrote, to tell of it.
+    pub(crate) asked: String,
 }
 
 impl AddImage {
     /// An image without anything beside it.
     pub(crate) fn new(pull: Wanted, tag: Wanted, force: bool) -> Self {
-        Self { pull, tag, dockerfile: None, annotations: Map::new(), detected_at: None, force, autosubscribe: false }
+        Self {
+            asked: pull.text.clone(),
+            pull,
+            tag,
+            dockerfile: None,
+            annotations: Map::new(),
+            detected_at: None,
+            force,
+            autosubscribe: false,
+        }
     }
 }
 
@@ -59,8 +72,45 @@ pub(crate) struct Wanted {
     pub(crate) reference: Result<Reference, String>,
 }
 
-/// Adds an image, or merges tag and annotations into the one that is there.
+impl Wanted {
+    /// The tag of a subscription, `registry/repository:tag`.
+    pub(crate) fn of_key(key: &str) -> Option<Self> {
+        let (registry, rest) = key.split_once('/')?;
+        let (repository, tag) = rest.rsplit_once(':').filter(|(_, tag)| !tag.contains('/'))?;
+        if registry.is_empty() || repository.is_empty() || tag.is_empty() || key.contains('@') {
+            return None;
+        }
+        Some(Self {
+            text: key.to_owned(),
+            registry: registry.to_owned(),
+            repository: repository.to_owned(),
+            tag: Some(tag.to_owned()),
+            reference: registry::as_registries_read(registry, repository, key),
+        })
+    }
+}
+
+/// Adds an image, or merges tag and annotations into the one that is there. That a registry does not have it becomes an
+/// event.
 pub(crate) async fn add(app: &App, account: &str, wanted: AddImage) -> Result<Image, ApiError> {
+    let asked = wanted.asked.clone();
+    let added = add_unannounced(app, account, wanted).await;
+    if let Err(error) = &added
+        && error.is_lookup()
+    {
+        tell_lookup_failed(app, account, &asked, error).await;
+    }
+    added
+}
+
+/// Tells that a registry does not have an image, or cannot be asked.
+pub(crate) async fn tell_lookup_failed(app: &App, account: &str, asked: &str, error: &ApiError) {
+    let details = json!({"anchore_error_json": error.body()});
+    app.tell(&LOOKUP_FAILED, Service::Catalog, account, Some(asked), details).await;
+}
+
+/// Adds an image, or merges tag and annotations into the one that is there.
+pub(crate) async fn add_unannounced(app: &App, account: &str, wanted: AddImage) -> Result<Image, ApiError> {
     if app.records().account(account).await?.is_none() {
         return Err(ApiError::not_found(format!("there is no account `{account}`")));
     }
@@ -106,11 +156,6 @@ fn reference_to(reference: &Reference, staged: &StagedImage) -> Reference {
     Reference { tag: None, digest: Some(staged.manifest_digest.clone()), ..reference.clone() }
 }
 
-/// The answer to a reference that no registry can be asked for.
-pub(crate) fn malformed_reference(text: &str) -> ApiError {
-    unresolved(&format!("`{text}` is not an image reference"), SKOPEO_UNKNOWN_ERROR)
-}
-
 fn check_size(app: &App, staged: &StagedImage) -> Result<(), ApiError> {
     let limit = app.config().analysis.max_compressed_image_size_mb;
     let bytes = staged.layers.iter().fold(0_u64, |sum, layer| sum.saturating_add(layer.size));
@@ -123,7 +168,8 @@ fn check_size(app: &App, staged: &StagedImage) -> Result<(), ApiError> {
         .with_detail("max_compressed_image_size_mb", limit))
 }
 
-fn lookup_failed(error: &FetchError) -> ApiError {
+/// The answer where a registry does not have an image, or cannot be asked.
+pub(crate) fn lookup_failed(error: &FetchError) -> ApiError {
     let error = match error {
         FetchError::Login { .. } => return ApiError::internal(error),
         FetchError::Stage(error) => error,
@@ -145,4 +191,23 @@ fn unresolved(why: &str, code: &'static str) -> ApiError {
     ApiError::new(StatusCode::BAD_REQUEST, "cannot fetch image digest/manifest from registry")
         .with_code(code)
         .with_detail("raw_exception_message", why)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_of_subscriptions_are_tags() {
+        let wanted = Wanted::of_key("r.io:5000/a/b:1.0").unwrap();
+        assert_eq!(
+            (wanted.registry.as_str(), wanted.repository.as_str(), wanted.tag.as_deref()),
+            ("r.io:5000", "a/b", Some("1.0"))
+        );
+        let short = Wanted::of_key("docker.io/nginx:latest").unwrap();
+        assert_eq!(short.reference.unwrap().to_string(), "docker.io/library/nginx:latest");
+        for none in ["", "nginx", "r.io/a", "r.io:5000/a", "r.io/a@sha256:ab", "/a:1", "r.io/:1", "r.io/a:"] {
+            assert_eq!(Wanted::of_key(none), None, "{none}");
+        }
+    }
 }

@@ -8,8 +8,13 @@ mod blobs;
 mod feeds;
 mod index;
 mod leases;
+mod notifications;
+pub(crate) mod policy_eval;
 mod publication;
+mod repo_update;
 mod retention;
+mod tag_update;
+pub(crate) mod vuln_update;
 
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
@@ -18,11 +23,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
+use killick_store::StoreError;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 
 use crate::app::App;
 use crate::config::{Config, Role};
+use crate::records::now;
 
 /// A running job.
 type Run = Pin<Box<dyn Future<Output = ()> + Send>>;
@@ -44,8 +51,37 @@ pub(crate) struct Job {
 }
 
 /// Every job.
-pub(crate) const JOBS: &[Job] =
-    &[analysis::JOB, blobs::JOB, feeds::JOB, index::JOB, leases::JOB, publication::JOB, retention::JOB];
+pub(crate) const JOBS: &[Job] = &[
+    analysis::JOB,
+    blobs::JOB,
+    feeds::JOB,
+    index::JOB,
+    leases::JOB,
+    notifications::JOB,
+    policy_eval::JOB,
+    publication::JOB,
+    repo_update::JOB,
+    retention::JOB,
+    tag_update::JOB,
+    vuln_update::JOB,
+];
+
+/// The types of subscription that a job watches.
+const WATCHED: &[&Job] = &[&policy_eval::JOB, &repo_update::JOB, &tag_update::JOB, &vuln_update::JOB];
+
+/// Looks at every active subscription at once, whatever is due.
+pub(crate) async fn look_now(app: &App) -> Result<(), StoreError> {
+    for job in WATCHED {
+        app.records().store().hasten_watches(job.name, None, None, now()).await?;
+        (job.run)(app.clone()).await;
+    }
+    Ok(())
+}
+
+/// Sends the notifications that are due at an instant.
+pub(crate) async fn deliver(app: &App, due_at: i64) -> Result<(), StoreError> {
+    notifications::deliver(app, due_at).await
+}
 
 /// Starts the jobs of this process; they end when `stop` turns true.
 pub(crate) fn start(app: &App, stop: &watch::Receiver<bool>) -> JoinSet<()> {

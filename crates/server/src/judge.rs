@@ -17,14 +17,16 @@ use killick_policy::{
     ProblemSeverity,
 };
 use killick_report::content::{ContentType, Subject};
+use killick_report::evaluation::result;
 use killick_report::vulnerabilities::{Kind, WontFix, records as vulnerability_records};
+use killick_store::evaluations::Follows;
 use killick_vulns::lifecycle::unsupported;
 use killick_vulns::{Index, MatchOptions, SourceStatus, match_packages, sources};
 use serde_json::Value;
 
 use crate::api::error::ApiError;
 use crate::app::App;
-use crate::records::{Image, Policy, Verdict};
+use crate::records::{Image, Policy, Verdict, now};
 use crate::{clock, cpu};
 
 pub(crate) use query::{Wanted, known, vulnerable};
@@ -115,9 +117,31 @@ pub(crate) async fn evaluate(
     let evaluation = excepted(exceptions, evaluation).await;
     let verdict = Verdict { evaluation, bundle: policy.bundle.clone() };
     if keep == Keep::Verdict {
-        app.records().keep_verdict(image, policy, &verdict).await?;
+        keep_verdict(app, image, policy, &verdict).await?;
     }
     Ok(verdict)
+}
+
+/// Remembers a verdict, and tells if it is another than the one before.
+async fn keep_verdict(app: &App, image: &Image, policy: &Policy, verdict: &Verdict) -> Result<(), ApiError> {
+    let (records, tag) = (app.records(), verdict.evaluation.reference.as_str());
+    let told = |verdict: &Verdict| result(&verdict.evaluation, &image.account, &verdict.bundle);
+    // Others judge the same at the same time; each verdict follows exactly one.
+    loop {
+        let before = records.last_verdict(image, tag).await?;
+        let changed = before.as_ref().filter(|row| row.action != verdict.evaluation.final_action.to_string());
+        let news = match changed {
+            Some(row) => records.verdict(row).await?.map(|last| {
+                let about = (image.account.as_str(), tag);
+                app.herald().judged(about, &image.annotations, &told(&last), &told(verdict), now())
+            }),
+            None => None,
+        };
+        let follows = Follows { before: before.map(|row| row.id), news: news.unwrap_or_default() };
+        if records.keep_verdict(image, policy, verdict, follows).await? {
+            return Ok(());
+        }
+    }
 }
 
 /// The evaluation after exceptions.

@@ -2,6 +2,7 @@
 //!
 //! Readers hold the index they began with; a replaced one is gone when its last reader is.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::SystemTime;
@@ -268,6 +269,21 @@ impl Knowledge {
     /// What the index consists of.
     pub(crate) fn status(&self) -> Option<Status> {
         self.current().map(|current| status(&current.index, clock::now()))
+    }
+
+    /// Records of each namespace; of sources that share one, those of the largest, because they speak of the same.
+    pub(crate) fn counts(&self) -> BTreeMap<String, u64> {
+        let mut counts = BTreeMap::new();
+        for source in self.status().into_iter().flat_map(|status| status.sources) {
+            let count = counts.entry(source.namespace).or_insert(0_u64);
+            *count = source.advisories.max(*count);
+        }
+        counts
+    }
+
+    /// Whether there is something to update from, and nobody here does.
+    pub(crate) fn can_sync(&self) -> bool {
+        !matches!(self.feeds, Feeds::None) && self.syncing.try_lock().is_ok()
     }
 
     /// When the index was built.

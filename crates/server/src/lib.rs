@@ -9,6 +9,8 @@ mod auth;
 mod clock;
 mod config;
 mod cpu;
+mod events;
+mod herald;
 mod images;
 mod inspections;
 mod jobs;
@@ -17,7 +19,12 @@ mod knowledge;
 pub mod publications;
 mod records;
 mod registry;
+mod repositories;
+mod syncing;
 pub mod update;
+mod watched_images;
+mod watching;
+mod webhooks;
 
 use std::future::Future;
 use std::net::SocketAddr;
@@ -30,9 +37,9 @@ use tokio::sync::watch;
 pub use app::{App, OpenError};
 pub use auth::LoginsError;
 pub use config::{
-    AccountsConfig, AnalysisConfig, Config, ConfigError, DEFAULT_FILE, EgressConfig, InspectionsConfig, Keeping,
-    KnowledgeConfig, LoginsConfig, Network, PoliciesConfig, PublicationKey, RegistriesConfig, RetentionConfig, Role,
-    Secret, ServerConfig, StorageConfig,
+    AccountsConfig, AnalysisConfig, Config, ConfigError, CycleTimersConfig, DEFAULT_FILE, EgressConfig, EventLevel,
+    EventLogConfig, InspectionsConfig, Keeping, KnowledgeConfig, LoginsConfig, Network, PoliciesConfig, PublicationKey,
+    RegistriesConfig, RetentionConfig, Role, Secret, ServerConfig, StorageConfig, WebhookConfig, WebhooksConfig,
 };
 pub use inspections::InspectionsError;
 pub use knowledge::KnowledgeError;

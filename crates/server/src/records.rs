@@ -16,7 +16,7 @@ use killick_store::{Store, StoreError};
 
 pub(crate) use accounts::{Account, AccountKind, AccountState, User};
 pub(crate) use exceptions::StoredException;
-pub(crate) use images::{AnalysisStatus, Deletion, Image, NewImage, Tag, TagName};
+pub(crate) use images::{AnalysisStatus, Deletion, Image, ImageStatus, NewImage, Tag, TagName};
 pub(crate) use known_files::StoredFiles;
 pub(crate) use layers::StoredFacts;
 pub(crate) use packages::{Carrier, kind as package_kind};

@@ -2,13 +2,15 @@
 
 mod ways;
 
+use std::future::Future;
 use std::net::IpAddr;
+use std::pin::Pin;
 
-use killick_fetch::registry::{RegistryError, log_in};
-use killick_fetch::{Source, StageError, stage};
+use killick_fetch::registry::{self, Polled, RegistryError, TagState, log_in};
+use killick_fetch::{Source, StageError, StageOptions, stage};
 use killick_model::hint::Hint;
 use killick_model::image::StagedImage;
-use killick_model::reference::Reference;
+use killick_model::reference::{DEFAULT_REGISTRY, Reference};
 use killick_store::StoreError;
 
 pub(crate) use ways::{Ways, WaysError, forbidden_login};
@@ -45,6 +47,15 @@ pub(crate) enum FetchError {
     Stage(#[from] StageError),
 }
 
+impl Hint for FetchError {
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Login { .. } => None,
+            Self::Stage(error) => error.hint(),
+        }
+    }
+}
+
 /// What an image is wanted for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Purpose {
@@ -61,13 +72,73 @@ pub(crate) async fn fetch(
     reference: &Reference,
     purpose: Purpose,
 ) -> Result<StagedImage, FetchError> {
+    let source = Source::Registry(reference.clone());
+    over_transports(app, account, reference, purpose, |options| {
+        let source = source.clone();
+        Box::pin(async move { stage(&source, &options).await })
+    })
+    .await
+}
+
+/// Whether the tag of a reference still names what is known; without anything known, what it names.
+pub(crate) async fn poll(
+    app: &App,
+    account: &str,
+    reference: &Reference,
+    known: Option<&TagState>,
+) -> Result<Polled, FetchError> {
+    over_transports(app, account, reference, Purpose::Lookup, |options| {
+        let (reference, known) = (reference.clone(), known.cloned());
+        Box::pin(async move { registry::poll(&reference, known.as_ref(), &options).await })
+    })
+    .await
+}
+
+/// The tags of a repository, in the order of the registry.
+pub(crate) async fn tags(
+    app: &App,
+    account: &str,
+    registry: &str,
+    repository: &str,
+) -> Result<Vec<String>, FetchError> {
+    let reference = as_registries_read(registry, repository, &format!("{registry}/{repository}"));
+    let reference = reference.map_err(|_| RegistryError::Address { registry: registry.to_owned() });
+    let reference = reference.map_err(StageError::from)?;
+    over_transports(app, account, &reference, Purpose::Lookup, |options| {
+        let reference = reference.clone();
+        Box::pin(async move { registry::list_tags(&reference, &options).await })
+    })
+    .await
+}
+
+/// A reference as its registry reads it, where short names of the default registry get their `library/`.
+pub(crate) fn as_registries_read(registry: &str, repository: &str, text: &str) -> Result<Reference, String> {
+    let mut reference: Reference = text.parse().map_err(|error| format!("{error}"))?;
+    // A host of one word is a registry in version 1, and part of the repository for registries.
+    if reference.registry != registry && registry != DEFAULT_REGISTRY {
+        registry.clone_into(&mut reference.registry);
+        repository.clone_into(&mut reference.repository);
+    }
+    Ok(reference)
+}
+
+/// One question on its way.
+type Asking<T> = Pin<Box<dyn Future<Output = Result<T, StageError>> + Send>>;
+
+/// Asks a registry with what the account stored for it, over one transport after the other that may be tried.
+async fn over_transports<T>(
+    app: &App,
+    account: &str,
+    reference: &Reference,
+    purpose: Purpose,
+    ask: impl Fn(StageOptions) -> Asking<T> + Send + Sync,
+) -> Result<T, FetchError> {
     let registry = &reference.registry;
     let login = app.records().login(account, &format!("{registry}/{}", reference.repository)).await;
     let login = login.map_err(|source| FetchError::Login { registry: registry.clone(), source })?;
-    let source = Source::Registry(reference.clone());
     let mut last = RegistryError::Address { registry: registry.clone() };
     for transport in transports(&app.config().registries, registry, login.as_ref()) {
-        match stage(&source, &app.ways().stage_options(app.config(), login.as_ref(), transport, purpose)).await {
+        match ask(app.ways().stage_options(app.config(), login.as_ref(), transport, purpose)).await {
             Err(StageError::Registry(error)) if is_wrong_transport(&error, transport) => last = error,
             result => return Ok(result?),
         }

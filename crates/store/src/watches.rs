@@ -88,10 +88,11 @@ impl Store {
         .during("noting the end of a watch")
     }
 
-    /// Makes the watches of a type due at once; of one account or of all.
-    pub async fn hasten_watches(&self, kind: &str, of: Option<&str>, now: i64) -> Result<()> {
-        write!(self.pool, db => sqlx::query(sql::HASTEN_WATCHES).bind(kind).bind(of).bind(now).execute(db).await.map(drop))
-            .during("hastening watches")
+    /// Makes the watches of a type due at once; of one account or of all, of one key or of all.
+    pub async fn hasten_watches(&self, kind: &str, of: Option<&str>, key: Option<&str>, now: i64) -> Result<()> {
+        write!(self.pool, db => sqlx::query(sql::HASTEN_WATCHES).bind(kind).bind(of).bind(now).bind(key).execute(db).await
+            .map(drop))
+        .during("hastening watches")
     }
 
     /// What was seen last of a subject of a subscription.

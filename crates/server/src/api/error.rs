@@ -166,6 +166,24 @@ impl ApiError {
         self
     }
 
+    /// Whether it is about a registry that does not have an image, or cannot be asked: it says what the registry said.
+    pub(crate) fn is_lookup(&self) -> bool {
+        matches!(&self.shape, Shape::Handler(detail) if detail.more.contains_key("raw_exception_message"))
+    }
+
+    /// The body of a handler's error.
+    pub(crate) fn body(&self) -> Value {
+        let more = match &self.shape {
+            Shape::Handler(detail) => {
+                let mut more = detail.more.clone();
+                more.insert("error_codes".to_owned(), json!(detail.codes));
+                more
+            }
+            Shape::Problem | Shape::Challenge => Map::new(),
+        };
+        json!({"message": self.message, "httpcode": self.status.as_u16(), "detail": more})
+    }
+
     /// The status it answers with.
     #[cfg(test)]
     pub(crate) fn status(&self) -> StatusCode {
@@ -173,7 +191,6 @@ impl ApiError {
     }
 
     /// The text it answers with.
-    #[cfg(test)]
     pub(crate) fn message(&self) -> &str {
         &self.message
     }
@@ -183,12 +200,8 @@ impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let httpcode = self.status.as_u16();
         let retry_after = self.retry_after.map(|wait| [(header::RETRY_AFTER, wait.as_secs().to_string())]);
-        let response = match self.shape {
-            Shape::Handler(mut detail) => {
-                detail.more.insert("error_codes".to_owned(), json!(detail.codes));
-                let body = json!({"message": self.message, "httpcode": httpcode, "detail": detail.more});
-                (self.status, Json(body)).into_response()
-            }
+        let response = match &self.shape {
+            Shape::Handler(_) => (self.status, Json(self.body())).into_response(),
             Shape::Problem => {
                 let title = self.status.canonical_reason().unwrap_or("Error");
                 let body = json!({"type": "about:blank", "title": title, "detail": self.message, "status": httpcode});

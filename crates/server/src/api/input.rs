@@ -48,6 +48,20 @@ impl Query {
         }
     }
 
+    /// The parameter as a number within bounds.
+    pub(crate) fn number(&self, name: &str, least: i64, most: i64) -> Result<Option<i64>, ApiError> {
+        let Some(text) = self.text(name) else { return Ok(None) };
+        let number: i64 =
+            text.parse().map_err(|_| bad(format!("Wrong type, expected 'integer' for query parameter '{name}'")))?;
+        if number < least {
+            return Err(bad(format!("{number} is less than the minimum of {least}")));
+        }
+        if number > most {
+            return Err(bad(format!("{number} is greater than the maximum of {most}")));
+        }
+        Ok(Some(number))
+    }
+
     /// The parameter as a comma-separated list.
     pub(crate) fn list(&self, name: &str) -> Option<Vec<&str>> {
         Some(self.text(name)?.split(',').map(str::trim).filter(|item| !item.is_empty()).collect())
@@ -246,6 +260,18 @@ mod tests {
         assert_eq!(query.flag("b"), Ok(Some(false)));
         assert_eq!(query.flag("z"), Ok(None));
         assert_eq!(query.flag("c").unwrap_err().message(), "Wrong type, expected 'boolean' for query parameter 'c'");
+    }
+
+    #[test]
+    fn numbers_have_bounds() {
+        let query = query("a=5&b=x&c=0&d=11&e=9999999999999999999");
+        assert_eq!(query.number("a", 1, 10), Ok(Some(5)));
+        assert_eq!(query.number("z", 1, 10), Ok(None));
+        let says = |name: &str| query.number(name, 1, 10).unwrap_err().message().to_owned();
+        assert_eq!(says("b"), "Wrong type, expected 'integer' for query parameter 'b'");
+        assert_eq!(says("c"), "0 is less than the minimum of 1");
+        assert_eq!(says("d"), "11 is greater than the maximum of 10");
+        assert_eq!(says("e"), "Wrong type, expected 'integer' for query parameter 'e'");
     }
 
     #[test]

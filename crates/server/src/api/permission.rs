@@ -95,6 +95,28 @@ actions! {
     UpdateRegistry = "updateRegistry", Namespace;
     /// Delete a registry.
     DeleteRegistry = "deleteRegistry", Namespace;
+    /// List subscriptions.
+    ListSubscriptions = "listSubscriptions", Namespace;
+    /// Add a subscription.
+    CreateSubscription = "createSubscription", Namespace;
+    /// Read a subscription.
+    GetSubscription = "getSubscription", Namespace;
+    /// Change a subscription.
+    UpdateSubscription = "updateSubscription", Namespace;
+    /// Delete a subscription.
+    DeleteSubscription = "deleteSubscription", Namespace;
+    /// Watch a repository.
+    CreateRepository = "createRepository", Namespace;
+    /// List events.
+    ListEvents = "listEvents", Namespace;
+    /// Read an event.
+    GetEvent = "getEvent", Namespace;
+    /// Delete an event.
+    DeleteEvent = "deleteEvent", Namespace;
+    /// Delete many events.
+    DeleteEvents = "deleteEvents", Namespace;
+    /// Try a webhook.
+    TestWebhook = "testWebhook", System;
     /// Read the account acted in.
     GetAccount = "getAccount", Namespace;
     /// List accounts.

@@ -9,6 +9,8 @@ mod artifacts;
 mod checks;
 mod content;
 mod encoding;
+mod event_types;
+mod events;
 mod feeds;
 mod images;
 mod later;
@@ -18,11 +20,14 @@ mod policies;
 mod pull_string;
 mod query;
 mod registries;
+mod repositories;
 mod service;
 mod standalone;
+mod subscriptions;
 mod system;
 mod users;
 mod vulnerabilities;
+mod webhooks;
 
 use axum::Json;
 use axum::routing::get;
@@ -77,6 +82,11 @@ fn described() -> OpenApiRouter<Guarded> {
         .merge(checks::router())
         .merge(policies::router())
         .merge(registries::router())
+        .merge(repositories::router())
+        .merge(subscriptions::router())
+        .merge(event_types::router())
+        .merge(events::router())
+        .merge(webhooks::router())
         .merge(query::router())
         .merge(super::v2::router())
 }

@@ -163,8 +163,30 @@ async fn attempt(app: &App, task: &Task, lease: &Lease) -> Result<(), WorkError>
     }
     let done = finished(&analysis, blob);
     store.finish_analysis(lease, &task.account, &payload.digest, &done, now()).await?;
+    follow(app, &task.account, &payload.digest).await;
     tracing::info!(image.digest = %payload.digest, "analyzed image {}", payload.digest);
     Ok(())
+}
+
+/// Has the watched tags of an image looked at: it may be the one they point to now. A failure costs only time.
+async fn follow(app: &App, account: &str, digest: &str) {
+    let tags = match app.records().tags_of(account, digest).await {
+        Ok(tags) => tags,
+        Err(error) => {
+            tracing::warn!(error = %error, "the tags of an image cannot be read: {error}");
+            return;
+        }
+    };
+    for tag in tags {
+        for kind in [super::policy_eval::KIND, super::vuln_update::KIND] {
+            let hastened = app.records().store().hasten_watches(kind, Some(account), Some(&tag.full()), now()).await;
+            if let Err(error) = hastened {
+                tracing::warn!(error = %error, "a watched tag cannot be hastened: {error}");
+            }
+        }
+    }
+    app.nudges().verdicts.notify_one();
+    app.nudges().vulnerabilities.notify_one();
 }
 
 /// What the active policy of the account looks at.

@@ -6,9 +6,10 @@ use jiff::SignedDuration;
 
 use super::Job;
 use crate::app::App;
-use crate::clock;
 use crate::config::{Keeping, Role};
 use crate::knowledge::SyncError;
+use crate::syncing::Announced;
+use crate::{clock, syncing};
 
 /// Seconds between looks at whether it is time, at most.
 const LOOK_SECONDS: u64 = 600;
@@ -25,7 +26,7 @@ pub(super) const JOB: Job = Job {
             if !is_due(&app) {
                 return;
             }
-            match app.knowledge().sync().await {
+            match syncing::sync(&app, Announced::All).await {
                 Ok(()) => {}
                 Err(SyncError::Running) => tracing::info!("somebody else updates the advisories"),
                 Err(error) => {

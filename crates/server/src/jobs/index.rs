@@ -14,8 +14,15 @@ pub(super) const JOB: Job = Job {
     nudge: None,
     run: |app| {
         Box::pin(async move {
-            if let Err(error) = app.knowledge().reload() {
-                tracing::error!(error = %error, "the new advisory index cannot be opened, the old one stays: {error}");
+            match app.knowledge().reload() {
+                Ok(true) => {
+                    app.nudges().verdicts.notify_one();
+                    app.nudges().vulnerabilities.notify_one();
+                }
+                Ok(false) => {}
+                Err(error) => {
+                    tracing::error!(error = %error, "the new advisory index cannot be opened, the old one stays: {error}")
+                }
             }
         })
     },

@@ -7,6 +7,7 @@ use killick_model::hint::Hint as _;
 use super::Job;
 use crate::config::Role;
 use crate::knowledge::SyncError;
+use crate::syncing::{self, Announced};
 
 /// The job. Processes that answer need the index; the others do not judge.
 pub(super) const JOB: Job = Job {
@@ -17,7 +18,7 @@ pub(super) const JOB: Job = Job {
     nudge: None,
     run: |app| {
         Box::pin(async move {
-            match app.knowledge().sync().await {
+            match syncing::sync(&app, Announced::Changes).await {
                 // Somebody asked for it at the same time.
                 Ok(()) | Err(SyncError::Running) => {}
                 Err(SyncError::Take(error)) => {

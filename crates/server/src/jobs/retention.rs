@@ -57,10 +57,13 @@ pub(crate) async fn clean(app: &App) -> Result<(), StoreError> {
 #[cfg(test)]
 mod tests {
     use killick_model::digest::Digest;
+    use killick_store::events::EventFilter;
     use killick_store::known_files::NewKnownPackage;
+    use serde_json::Value;
 
     use super::*;
     use crate::config::Config;
+    use crate::herald::Service;
 
     #[tokio::test]
     async fn things_are_kept_for_their_days() {
@@ -71,7 +74,9 @@ mod tests {
         let app = App::open(config).await.unwrap();
         let store = app.records().store();
         for at in [now() - 91 * DAY, now() - 89 * DAY] {
-            store.add_event("admin", "user", "info", "{}", at).await.unwrap();
+            let kind = &crate::events::SYNC_STARTED;
+            let news = app.herald().event(kind, Service::PolicyEngine, "admin", None, Value::Null, at);
+            store.tell(&news, at).await.unwrap();
         }
         let (old, new) = (Digest::of(b"old layer"), Digest::of(b"new layer"));
         store.put_layer_fact(&old, "1", &Digest::of(b"facts"), now() - 91 * DAY).await.unwrap();
@@ -81,7 +86,7 @@ mod tests {
             store.learn_files("admin", &[known], 9, now() - days * DAY).await.unwrap();
         }
         clean(&app).await.unwrap();
-        assert_eq!(store.events("admin", i64::MAX, 9).await.unwrap().len(), 1);
+        assert_eq!(store.events("admin", &EventFilter::default(), 9, 0).await.unwrap().len(), 1);
         assert_eq!(store.layer_fact(&old, "1", now()).await.unwrap(), None);
         assert!(store.layer_fact(&new, "1", now()).await.unwrap().is_some());
         let known = store.known_files("admin", &["00".to_owned()]).await.unwrap();

@@ -3,8 +3,8 @@
 use jiff::Timestamp;
 use killick_model::digest::Digest;
 use killick_model::evaluation::Evaluation;
-use killick_store::Result;
-use killick_store::evaluations::{EvaluationRow, NewEvaluation};
+use killick_store::evaluations::{EvaluationRow, Follows, NewEvaluation};
+use killick_store::{Result, StoreError};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -18,10 +18,17 @@ pub(crate) struct Verdict {
 }
 
 impl Records {
-    /// Remembers a verdict; one like the newest only moves that forward.
-    pub(crate) async fn keep_verdict(&self, image: &Image, policy: &Policy, verdict: &Verdict) -> Result<()> {
-        let Ok(bytes) = serde_json::to_vec(verdict) else { return Ok(()) };
-        let Ok(digest) = image.digest.parse::<Digest>() else { return Ok(()) };
+    /// Remembers a verdict; one like the newest only moves that forward. `news` are told if its action is another than
+    /// that of the verdict they are made of. Whether it was kept: not, if that is no longer the verdict before.
+    pub(crate) async fn keep_verdict(
+        &self,
+        image: &Image,
+        policy: &Policy,
+        verdict: &Verdict,
+        follows: Follows,
+    ) -> Result<bool> {
+        let Ok(bytes) = serde_json::to_vec(verdict) else { return Ok(true) };
+        let Ok(digest) = image.digest.parse::<Digest>() else { return Ok(true) };
         let new = NewEvaluation {
             account: image.account.clone(),
             digest,
@@ -30,19 +37,34 @@ impl Records {
             policy_digest: policy.digest.clone(),
             action: verdict.evaluation.final_action.to_string(),
             result: self.store.blobs().put(bytes).await?,
+            follows: Some(follows),
         };
-        self.store.record_evaluation(&new, now()).await.map(drop)
+        match self.store.record_evaluation(&new, now()).await {
+            Ok(_) => Ok(true),
+            Err(StoreError::Refused { .. }) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Number, action and blob of the newest verdict on an image under a tag, of whatever policy.
+    pub(crate) async fn last_verdict(&self, image: &Image, tag: &str) -> Result<Option<EvaluationRow>> {
+        self.store.newest_evaluation(&image.account, &image.digest, tag).await
+    }
+
+    /// The verdict of a row.
+    pub(crate) async fn verdict(&self, row: &EvaluationRow) -> Result<Option<Verdict>> {
+        let bytes = self.store.blobs().get(&row.result, DOCUMENT_BYTES).await?;
+        Ok(serde_json::from_slice::<Verdict>(&bytes).ok().map(|mut verdict| {
+            verdict.evaluation.evaluated_at = last_reached(row);
+            verdict
+        }))
     }
 
     /// The verdicts on an image under a tag, newest first; of one policy or of all.
     pub(crate) async fn verdicts(&self, image: &Image, tag: &str, policy: Option<&str>) -> Result<Vec<Verdict>> {
         let mut verdicts = Vec::new();
         for row in self.store.evaluations(&image.account, &image.digest, tag, policy).await? {
-            let bytes = self.store.blobs().get(&row.result, DOCUMENT_BYTES).await?;
-            if let Ok(mut verdict) = serde_json::from_slice::<Verdict>(&bytes) {
-                verdict.evaluation.evaluated_at = last_reached(&row);
-                verdicts.push(verdict);
-            }
+            verdicts.extend(self.verdict(&row).await?);
         }
         Ok(verdicts)
     }

@@ -12,6 +12,7 @@ use killick_fetch::http::Proxy;
 use killick_fetch::publication::PlaceOptions;
 use killick_fetch::registry::mirrors::{self, ConfError, MirrorRule};
 use killick_fetch::registry::{RegistryOptions, Retry, Timeouts};
+use killick_fetch::webhook::WebhookOptions;
 use killick_fetch::{Cloud, Credentials, StageOptions};
 use secrecy::{ExposeSecret as _, SecretString};
 
@@ -91,6 +92,18 @@ impl Ways {
             foreign_layers: config.registries.foreign_layers,
             attachments: config.analysis.attachments && purpose == Purpose::Analysis,
             ..StageOptions::default()
+        }
+    }
+
+    /// How webhooks are posted to.
+    pub(crate) fn webhook_options(&self, config: &Config, verify_tls: bool, timeout: Duration) -> WebhookOptions {
+        WebhookOptions {
+            verify_tls,
+            extra_ca_pem: self.extra_ca.clone(),
+            proxy: self.proxy.clone(),
+            egress: egress(config),
+            timeout,
+            ..WebhookOptions::default()
         }
     }
 

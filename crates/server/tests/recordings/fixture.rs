@@ -13,7 +13,7 @@ use killick_server::{App, Config, Keeping};
 use serde_json::Value;
 use tower::ServiceExt as _;
 
-use crate::exchange::{Answer, Request};
+use crate::exchange::{Answer, Login, Request};
 use crate::here;
 use crate::plan::Step;
 use crate::registry::Upstream;
@@ -40,6 +40,8 @@ impl Service {
         let mut config = Config::default();
         config.storage.data_dir = data.path().to_owned();
         config.accounts.admin_password = "foobar".into();
+        config.server.host_id = "oracle".to_owned();
+        config.webhooks.general.url = webhook().await.as_str().into();
         // What the original was set up to look for.
         let inspections = &mut config.inspections;
         inspections.retrieve_files =
@@ -66,6 +68,20 @@ impl Service {
         match step {
             Step::Case(_) => {}
             Step::Analyze => self.app.work_until_idle().await,
+            Step::Activate(id) => {
+                let request = |method: &str, query: &[(&str, &str)], body: Value| Request {
+                    method: method.to_owned(),
+                    path: format!("/v1/policies/{id}"),
+                    query: query.iter().map(|(name, value)| ((*name).to_owned(), Value::from(*value))).collect(),
+                    auth: Some(Login { user: "admin".to_owned(), pass: "foobar".to_owned() }),
+                    request_headers: BTreeMap::new(),
+                    request_body: body,
+                    request_form: Value::Null,
+                };
+                let stored = self.send(&request("GET", &[], Value::Null)).await;
+                let answer = self.send(&request("PUT", &[("active", "true")], stored.body[0].clone())).await;
+                assert!(answer.status < 300, "activate {id}: {} {}", answer.status, answer.body);
+            }
             Step::Request(request) => {
                 let answer = self.send(request).await;
                 let (method, path) = (&request.method, &request.path);
@@ -138,6 +154,14 @@ impl Service {
             None => text.to_owned(),
         }
     }
+}
+
+/// The address of a webhook that takes everything, and answers no JSON.
+async fn webhook() -> String {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move { axum::serve(listener, Router::new().fallback(|| async { "taken" })).await.unwrap() });
+    format!("http://{address}/")
 }
 
 fn plain(value: &Value) -> String {

@@ -7,6 +7,7 @@ const VOLATILE: &[&str] = &[
     "analyzed_at",
     "base_url",
     "created_at",
+    "generated_uuid",
     "hostid",
     "last_evaluation",
     "last_full_sync",
@@ -15,6 +16,7 @@ const VOLATILE: &[&str] = &[
     "last_updated",
     "record_state_val",
     "tag_detected_at",
+    "timestamp",
     "total_time_seconds",
     "updated_at",
 ];
@@ -40,6 +42,7 @@ const SETS: &[&str] = &[
 const IDENTITIES: &[&[&str]] = &[
     &["filename"],
     &["fulltag"],
+    &["subscription_id"],
     &["vuln", "feed_group", "package", "package_path"],
     &["package", "version", "location"],
     &["servicename"],

@@ -1,8 +1,8 @@
 //! The order in which recordings are replayed, and the state they assume.
 //!
 //! Recordings carry state from one to the next, and some that made it were not kept. `plan.json` says, per group,
-//! which requests of ours stand in for them: a step is the name of a case, a request, or `"analyze"` (the workers run
-//! until nothing is queued). Cases a group's steps do not name come last, in the order of their names; a group that is
+//! which requests of ours stand in for them: a step is the name of a case, a request, `"analyze"` (the workers run
+//! until nothing is queued), or `{"activate": ID}` (a policy is read and put back as the active one). Cases a group's steps do not name come last, in the order of their names; a group that is
 //! not in the file is not of this release.
 
 use std::collections::BTreeMap;
@@ -26,12 +26,15 @@ pub(crate) enum Step {
     Request(Request),
     /// Let the workers work.
     Analyze,
+    /// Read a policy and put it back as the active one.
+    Activate(String),
 }
 
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum Written {
     Word(String),
+    Activate { activate: String },
     Request(Request),
 }
 
@@ -51,6 +54,7 @@ fn read_group(folder: &Path, group: &str, written: Vec<Written>) -> Option<Group
     for step in written {
         match step {
             Written::Request(request) => steps.push(Step::Request(request)),
+            Written::Activate { activate } => steps.push(Step::Activate(activate)),
             Written::Word(word) if word == "analyze" => steps.push(Step::Analyze),
             Written::Word(name) => {
                 if let Some(path) = cases.remove(&name) {

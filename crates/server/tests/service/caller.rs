@@ -32,6 +32,11 @@ impl Service {
         Self { router: killick_server::app(app.clone()), app, _data: data }
     }
 
+    /// The service itself.
+    pub(crate) fn app(&self) -> &App {
+        &self.app
+    }
+
     /// Status and body of the answer.
     pub(crate) async fn call(&self, login: &str, method: &str, path: &str, body: Value) -> (u16, Value) {
         let request = Request::builder()

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use axum::Router;
 use axum::extract::{Path, Request, State};
@@ -30,18 +30,30 @@ const SBOM_TAG: &str = "3.21";
 /// A running registry.
 pub(crate) struct Upstream {
     pub(crate) address: SocketAddr,
+    served: Arc<Served>,
+}
+
+impl Upstream {
+    /// Lets a tag, new or not, point to the image of another.
+    #[allow(dead_code, reason = "not every test crate moves tags")]
+    pub(crate) fn point(&self, tag: &str, to: &str) {
+        let mut manifests = self.served.manifests.lock().unwrap();
+        let manifest = manifests[to].clone();
+        manifests.insert(tag.to_owned(), manifest);
+    }
 }
 
 #[derive(Default)]
 struct Served {
     /// By tag and by digest.
-    manifests: BTreeMap<String, Vec<u8>>,
+    manifests: Mutex<BTreeMap<String, Vec<u8>>>,
     blobs: BTreeMap<String, Vec<u8>>,
 }
 
 /// Starts a registry for the life of the test, for anybody or for one `user:password`.
 pub(crate) async fn serve(login: Option<&'static str>) -> Upstream {
-    let mut served = Served::default();
+    let mut manifests = BTreeMap::new();
+    let mut blobs = BTreeMap::new();
     let releases = RELEASES.map(|(tag, release)| (tag, image(release)));
     // A library of a distribution, and an image that it was copied into.
     let library = "\u{7f}ELF of openssl ".repeat(1000);
@@ -56,27 +68,29 @@ pub(crate) async fn serve(login: Option<&'static str>) -> Upstream {
     ]);
     let copied = image_of(&[("app/lib/libssl.so.3", &library)]);
     for (tag, image) in releases.into_iter().chain([("debian", debian), ("copied", copied)]) {
-        served.manifests.insert(tag.to_owned(), image.manifest.clone());
+        manifests.insert(tag.to_owned(), image.manifest.clone());
         if tag == SBOM_TAG {
             let sbom = sbom();
             let tag = format!("sha256-{}.sbom", Digest::of(&image.manifest).hex());
-            served.manifests.insert(tag, sbom.manifest);
-            served.blobs.extend(sbom.blobs);
+            manifests.insert(tag, sbom.manifest);
+            blobs.extend(sbom.blobs);
         }
-        served.manifests.insert(Digest::of(&image.manifest).to_string(), image.manifest);
-        served.blobs.extend(image.blobs);
+        manifests.insert(Digest::of(&image.manifest).to_string(), image.manifest);
+        blobs.extend(image.blobs);
     }
+    let served = Arc::new(Served { manifests: Mutex::new(manifests), blobs });
     let router = Router::new()
         .route("/v2/", get(|| async { "{}" }))
+        .route(&format!("/v2/{NAME}/tags/list"), get(tags))
         .route(&format!("/v2/{NAME}/manifests/{{reference}}"), get(manifest))
         .route(&format!("/v2/{NAME}/blobs/{{digest}}"), get(blob))
         .fallback(|| async { (StatusCode::NOT_FOUND, error("NAME_UNKNOWN")) })
-        .with_state(Arc::new(served))
+        .with_state(Arc::clone(&served))
         .layer(from_fn(move |request, next| admit(login, request, next)));
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
-    Upstream { address }
+    Upstream { address, served }
 }
 
 async fn admit(login: Option<&'static str>, request: Request, next: Next) -> Response {
@@ -90,14 +104,22 @@ async fn admit(login: Option<&'static str>, request: Request, next: Next) -> Res
 }
 
 async fn manifest(State(served): State<Arc<Served>>, Path(reference): Path<String>) -> Response {
-    let Some(manifest) = served.manifests.get(&reference) else {
+    let found = served.manifests.lock().unwrap().get(&reference).cloned();
+    let Some(manifest) = found else {
         return (StatusCode::NOT_FOUND, error("MANIFEST_UNKNOWN")).into_response();
     };
     let headers = [
         (header::CONTENT_TYPE.as_str(), "application/vnd.oci.image.manifest.v1+json".to_owned()),
-        ("docker-content-digest", Digest::of(manifest).to_string()),
+        ("docker-content-digest", Digest::of(&manifest).to_string()),
     ];
-    (headers, manifest.clone()).into_response()
+    (headers, manifest).into_response()
+}
+
+/// The tags of images: digests are none, and what is attached is not shown.
+async fn tags(State(served): State<Arc<Served>>) -> String {
+    let manifests = served.manifests.lock().unwrap();
+    let tags: Vec<&String> = manifests.keys().filter(|name| !name.starts_with("sha256")).collect();
+    json!({"name": NAME, "tags": tags}).to_string()
 }
 
 async fn blob(State(served): State<Arc<Served>>, Path(digest): Path<String>) -> Response {

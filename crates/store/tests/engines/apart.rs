@@ -155,7 +155,7 @@ pub(crate) async fn accounts_are_apart(Opened { store, .. }: &Opened) {
     assert!(store.change_subscription("b", &subscription, Some(false), None, 6).await.is_err());
     assert!(!store.replace_subscription_value("b", &subscription, None, "v", 6).await.unwrap());
     assert!(!store.put_watch_result(&seen_now("b", &subscription), &News::default(), 6).await.unwrap());
-    store.hasten_watches("analysis_update", Some("b"), 6).await.unwrap();
+    store.hasten_watches("analysis_update", Some("b"), None, 6).await.unwrap();
     assert!(store.delete_event("b", "e").await.is_err());
     assert_eq!(store.delete_events("b", &EventFilter::default()).await.unwrap(), Vec::<String>::new());
     assert!(store.delete_subscription("b", &subscription).await.is_err());

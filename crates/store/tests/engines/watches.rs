@@ -36,7 +36,8 @@ pub(crate) async fn watches_are_claimed(Opened { store, .. }: &Opened) {
         [("1", "seen")]
     );
     // Hastened while it is watched: it is due again at once.
-    store.hasten_watches("tag_update", Some("a"), 101).await.unwrap();
+    store.hasten_watches("tag_update", Some("a"), Some("2"), 101).await.unwrap();
+    store.hasten_watches("tag_update", Some("a"), Some("1"), 101).await.unwrap();
     store.finish_watch(&again[0], "seen", 3, 900).await.unwrap();
     let hastened = store.claim_watches("tag_update", 9, 130, 101).await.unwrap();
     assert_eq!(hastened.iter().map(|watch| watch.failures).collect::<Vec<_>>(), [3]);

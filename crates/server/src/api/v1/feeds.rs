@@ -16,12 +16,10 @@ use crate::api::error::{ApiError, FEED_SYNC_ALREADY_IN_PROGRESS};
 use crate::api::input::Query;
 use crate::api::permission::{Authenticated, Guarded, Permission, UpdateFeeds};
 use crate::app::App;
-use crate::clock;
 use crate::knowledge::SyncError;
 use crate::publications::Origin;
-
-/// The one feed.
-const FEED: &str = "vulnerabilities";
+use crate::syncing::{Announced, FEED};
+use crate::{clock, syncing};
 
 pub(super) fn router() -> OpenApiRouter<Guarded> {
     OpenApiRouter::new()
@@ -44,7 +42,7 @@ async fn sync(require: Permission<UpdateFeeds>, query: Query) -> Result<Json<Vec
     let started = clock::now();
     let app = require.app.clone();
     // A client that does not wait for the end does not stop it.
-    let running = tokio::spawn(async move { app.knowledge().sync().await });
+    let running = tokio::spawn(async move { syncing::sync(&app, Announced::All).await });
     let synced = running.await.map_err(|error| ApiError::internal(&error))?;
     synced.map_err(|error| match error {
         SyncError::Running => {
@@ -54,7 +52,10 @@ async fn sync(require: Permission<UpdateFeeds>, query: Query) -> Result<Json<Vec
         error => ApiError::internal(&error),
     })?;
     let seconds = clock::now().duration_since(started).as_secs_f64();
-    let groups = counts(&require.app)
+    let groups = require
+        .app
+        .knowledge()
+        .counts()
         .into_iter()
         .map(|(group, records)| GroupSyncResult {
             group,
@@ -114,7 +115,7 @@ async fn delete_group(
 
 fn refuse_group(app: &App, name: &str, group: &str) -> Result<(), ApiError> {
     known(name)?;
-    if !counts(app).contains_key(group) {
+    if !app.knowledge().counts().contains_key(group) {
         return Err(ApiError::not_found(format!("the feed `{name}` has no group `{group}`")));
     }
     Err(ApiError::new(
@@ -125,16 +126,6 @@ fn refuse_group(app: &App, name: &str, group: &str) -> Result<(), ApiError> {
 
 fn known(name: &str) -> Result<(), ApiError> {
     if name == FEED { Ok(()) } else { Err(ApiError::not_found(format!("there is no feed `{name}`"))) }
-}
-
-/// Records of each namespace; of sources that share one, those of the largest, because they speak of the same.
-fn counts(app: &App) -> BTreeMap<String, u64> {
-    let mut counts = BTreeMap::new();
-    for source in app.knowledge().status().into_iter().flat_map(|status| status.sources) {
-        let count = counts.entry(source.namespace).or_insert(0_u64);
-        *count = source.advisories.max(*count);
-    }
-    counts
 }
 
 /// When the provider of each namespace was last found to be as it is here; of several, the latest.
@@ -158,7 +149,9 @@ fn syncs(app: &App) -> BTreeMap<String, Timestamp> {
 fn feed(app: &App) -> FeedMetadata {
     let built = app.knowledge().built().map(seconds);
     let syncs = syncs(app);
-    let groups = counts(app)
+    let groups = app
+        .knowledge()
+        .counts()
         .into_iter()
         .map(|(name, record_count)| FeedGroupMetadata {
             enabled: true,

@@ -11,16 +11,9 @@ use crate::api::permission::{Authenticated, Guarded, Open, Permission};
 const PATHS: &[&str] = &[
     "/archives",
     "/archives/{*rest}",
-    "/event_types",
-    "/events",
-    "/events/{eventId}",
     "/import/images",
     "/imports/images",
     "/imports/images/{*rest}",
-    "/repositories",
-    "/subscriptions",
-    "/subscriptions/{subscriptionId}",
-    "/system/webhooks/{webhook_type}/test",
     "/images/{imageDigest}/sboms/native",
 ];
 

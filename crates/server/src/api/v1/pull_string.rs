@@ -1,11 +1,11 @@
 //! How version 1 reads an image reference. Not quite as registries do: `library/` is never filled in, and the words
 //! `localhost`, `localhost.localdomain` and `localbuild` are registries.
 
-use killick_model::digest::Digest;
 use killick_model::reference::{DEFAULT_REGISTRY, Reference};
 
 use crate::api::error::ApiError;
 use crate::images::Wanted;
+use crate::registry::as_registries_read;
 
 /// What a caller named.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -92,14 +92,7 @@ impl Named {
 
     /// The reference as the registry reads it, where short names of the default registry do get their `library/`.
     pub(super) fn reference(&self) -> Result<Reference, String> {
-        let text = self.text();
-        let mut reference: Reference = text.parse().map_err(|error| format!("{error}"))?;
-        // A host of one word is a registry here, and part of the repository there.
-        if reference.registry != self.registry && self.registry != DEFAULT_REGISTRY {
-            reference.registry.clone_from(&self.registry);
-            reference.repository.clone_from(&self.repository);
-        }
-        Ok(reference)
+        as_registries_read(&self.registry, &self.repository, &self.text())
     }
 }
 
@@ -117,11 +110,6 @@ impl From<Named> for Wanted {
 
 fn is_registry(first: &str) -> bool {
     first.contains([':', '.']) || ["localhost", "localhost.localdomain", "localbuild"].contains(&first)
-}
-
-/// Whether the text is a digest, `sha256:` and 64 hexadecimal digits.
-pub(super) fn is_digest(text: &str) -> bool {
-    text.parse::<Digest>().is_ok()
 }
 
 #[cfg(test)]

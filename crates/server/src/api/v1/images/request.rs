@@ -5,7 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::super::pull_string::{Named, Pick, PullString, is_digest};
+use super::super::pull_string::{Named, Pick, PullString};
 use crate::api::error::ApiError;
 use crate::api::input::{Fields, JsonObject};
 use crate::images::AddImage;
@@ -41,7 +41,7 @@ pub(super) fn read(body: &JsonObject, force: bool) -> Result<AddImage, ApiError>
 
 fn from_tag(tag: Option<&str>, digest: Option<&str>, force: bool) -> Result<AddImage, ApiError> {
     match (tag, digest) {
-        (Some(tag), None) => Ok(by_tag(tag_of(tag)?, force)),
+        (Some(tag), None) => Ok(AddImage { asked: tag.to_owned(), ..by_tag(tag_of(tag)?, force) }),
         (Some(tag), Some(digest)) => by_digest(tag_of(tag)?, digest, force),
         (None, Some(_)) => Err(ApiError::bad_request("`digest` needs a `tag` beside it")),
         (None, None) => Err(ApiError::bad_request(
@@ -62,7 +62,8 @@ fn from_source(source: &Fields<'_>, force: bool) -> Result<AddImage, ApiError> {
         return Ok(wanted);
     }
     if let Some(tag) = source.object("tag")? {
-        let mut wanted = by_tag(tag_of(tag.required("pullstring")?)?, force);
+        let asked = tag.required("pullstring")?;
+        let mut wanted = AddImage { asked: asked.to_owned(), ..by_tag(tag_of(asked)?, force) };
         wanted.dockerfile = dockerfile_of(&tag)?;
         return Ok(wanted);
     }
@@ -86,11 +87,6 @@ fn by_digest(tag: Named, digest: &str, force: bool) -> Result<AddImage, ApiError
         PullString::Reference(named @ Named { pick: Pick::Digest(_), .. }) => named,
         _ => return Err(ApiError::bad_request(format!("`{digest}` does not name an image by digest"))),
     };
-    if let Pick::Digest(text) = &pull.pick
-        && !is_digest(text)
-    {
-        return Err(crate::images::malformed_reference(&pull.text()));
-    }
     Ok(AddImage::new(pull.into(), tag.into(), force))
 }
 

@@ -1,0 +1,188 @@
+//! Subscriptions: what an account wants to be told about, and what is watched for it.
+
+use axum::Json;
+use axum::extract::Path;
+use killick_store::StoreError;
+use killick_store::subscriptions as stored;
+use serde::Serialize;
+use serde_json::Value;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::api::error::ApiError;
+use crate::api::input::{Fields, JsonObject, Query};
+use crate::api::permission::{
+    CreateSubscription, DeleteSubscription, GetSubscription, Guarded, ListSubscriptions, Permission, UpdateSubscription,
+};
+use crate::app::App;
+use crate::records::now;
+
+/// Every type of subscription.
+const TYPES: &[&str] = &["policy_eval", "tag_update", "vuln_update", "repo_update", "analysis_update"];
+
+/// Bytes of a key and of a value, at most.
+const KEY_BYTES: usize = 1024;
+const VALUE_BYTES: usize = 1 << 20;
+
+pub(super) fn router() -> OpenApiRouter<Guarded> {
+    OpenApiRouter::new().routes(routes!(list, create)).routes(routes!(get, update, delete))
+}
+
+#[utoipa::path(get, path = "/subscriptions", tag = "Subscriptions",
+    params(("subscription_key" = Option<String>, Query), ("subscription_type" = Option<String>, Query)),
+    responses((status = 200, body = [Subscription])))]
+async fn list(require: Permission<ListSubscriptions>, query: Query) -> Result<Json<Vec<Subscription>>, ApiError> {
+    // What is empty chooses nothing.
+    let given = |name: &str| query.text(name).filter(|text| !text.is_empty());
+    let (key, kind) = (given("subscription_key"), given("subscription_type"));
+    if let Some(kind) = kind {
+        check_type(kind)?;
+    }
+    let found = require.app.records().store().subscriptions(&require.account, key, kind).await?;
+    Ok(Json(found.into_iter().map(Subscription::of).collect()))
+}
+
+#[utoipa::path(post, path = "/subscriptions", tag = "Subscriptions", request_body = Object,
+    responses((status = 200, body = [Subscription])))]
+async fn create(
+    require: Permission<CreateSubscription>,
+    body: JsonObject,
+) -> Result<Json<Vec<Subscription>>, ApiError> {
+    let fields = Fields::of(&body);
+    let given = |name: &'static str| fields.text(name).map(|text| text.filter(|text| !text.is_empty()));
+    let (Some(key), Some(kind)) = (given("subscription_key")?, given("subscription_type")?) else {
+        return Err(ApiError::bad_request("body does not contain both subscription_key and subscription_type"));
+    };
+    check_type(kind)?;
+    if key.len() > KEY_BYTES {
+        return Err(ApiError::bad_request(format!("`subscription_key` is longer than {KEY_BYTES} bytes")));
+    }
+    let value = value(&fields)?.flatten();
+    let active = fields.flag("active")?.unwrap_or(false);
+    known_account(&require.app, &require.account).await?;
+    let store = require.app.records().store();
+    let added = store.add_subscription(&require.account, key, kind, value.as_deref(), active, now()).await;
+    match added {
+        Err(StoreError::AlreadyExists { .. }) => Err(ApiError::conflict("subscription already exists in DB")),
+        added => {
+            let added = added?;
+            nudge(&require.app, &added);
+            Ok(Json(vec![Subscription::of(added)]))
+        }
+    }
+}
+
+#[utoipa::path(get, path = "/subscriptions/{subscriptionId}", tag = "Subscriptions",
+    params(("subscriptionId" = String, Path)), responses((status = 200, body = [Subscription])))]
+async fn get(
+    require: Permission<GetSubscription>,
+    Path(id): Path<String>,
+) -> Result<Json<Vec<Subscription>>, ApiError> {
+    match require.app.records().store().subscription(&require.account, &id).await {
+        Err(StoreError::NotFound { .. }) => Ok(Json(Vec::new())),
+        found => Ok(Json(vec![Subscription::of(found?)])),
+    }
+}
+
+#[utoipa::path(put, path = "/subscriptions/{subscriptionId}", tag = "Subscriptions",
+    params(("subscriptionId" = String, Path)), request_body = Object,
+    responses((status = 200, body = [Subscription])))]
+async fn update(
+    require: Permission<UpdateSubscription>,
+    Path(id): Path<String>,
+    body: JsonObject,
+) -> Result<Json<Vec<Subscription>>, ApiError> {
+    let fields = Fields::of(&body);
+    let active = fields.flag("active")?;
+    let value = value(&fields)?;
+    let value = value.as_ref().map(Option::as_deref);
+    let store = require.app.records().store();
+    match store.change_subscription(&require.account, &id, active, value, now()).await {
+        Err(StoreError::NotFound { .. }) => Err(ApiError::not_found("subscription not found in DB")),
+        changed => {
+            let changed = changed?;
+            nudge(&require.app, &changed);
+            Ok(Json(vec![Subscription::of(changed)]))
+        }
+    }
+}
+
+#[utoipa::path(delete, path = "/subscriptions/{subscriptionId}", tag = "Subscriptions",
+    params(("subscriptionId" = String, Path)), responses((status = 200, body = bool)))]
+async fn delete(require: Permission<DeleteSubscription>, Path(id): Path<String>) -> Result<Json<bool>, ApiError> {
+    match require.app.records().store().delete_subscription(&require.account, &id).await {
+        Ok(()) | Err(StoreError::NotFound { .. }) => Ok(Json(true)),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// What the body says of the value: nothing, none, or a text. What is no text is kept as the JSON it is.
+fn value(fields: &Fields<'_>) -> Result<Option<Option<String>>, ApiError> {
+    let value = match fields.members().get("subscription_value") {
+        None => return Ok(None),
+        Some(Value::Null) => return Ok(Some(None)),
+        Some(Value::String(text)) => text.clone(),
+        Some(other) => other.to_string(),
+    };
+    if value.len() > VALUE_BYTES {
+        return Err(ApiError::bad_request(format!("`subscription_value` is longer than {VALUE_BYTES} bytes")));
+    }
+    Ok(Some(Some(value)))
+}
+
+fn check_type(kind: &str) -> Result<(), ApiError> {
+    if TYPES.contains(&kind) {
+        return Ok(());
+    }
+    let shown: String = kind.chars().take(80).collect();
+    Err(ApiError::bad_request(format!("`{shown}` is no type of subscription: there are {}", TYPES.join(", "))))
+}
+
+async fn known_account(app: &App, account: &str) -> Result<(), ApiError> {
+    match app.records().account(account).await? {
+        Some(_) => Ok(()),
+        None => Err(ApiError::not_found(format!("there is no account `{account}`"))),
+    }
+}
+
+/// Whoever watches such looks at once.
+fn nudge(app: &App, subscription: &stored::Subscription) {
+    let nudges = app.nudges();
+    match subscription.r#type.as_str() {
+        _ if !subscription.active => {}
+        "repo_update" => nudges.repositories.notify_one(),
+        "policy_eval" => nudges.verdicts.notify_one(),
+        "vuln_update" => nudges.vulnerabilities.notify_one(),
+        _ => {}
+    }
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Subscription {
+    active: bool,
+    created_at: i64,
+    last_updated: i64,
+    subscription_id: String,
+    subscription_key: String,
+    subscription_type: String,
+    subscription_value: Option<String>,
+    #[serde(rename = "userId")]
+    user_id: String,
+}
+
+impl Subscription {
+    pub(super) fn of(row: stored::Subscription) -> Self {
+        const SECOND: i64 = 1_000_000;
+        Self {
+            active: row.active,
+            created_at: row.created_at / SECOND,
+            last_updated: row.updated_at / SECOND,
+            subscription_id: row.id,
+            subscription_key: row.key,
+            subscription_type: row.r#type,
+            subscription_value: row.value,
+            user_id: row.account,
+        }
+    }
+}

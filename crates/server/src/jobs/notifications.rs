@@ -1,0 +1,100 @@
+//! Sends notifications, until they are received.
+//!
+//! A notification is a row that is removed when its webhook took it, so that none is lost whenever this process ends.
+//! What was sent and not yet removed is sent again, under the same identity.
+
+use std::collections::BTreeSet;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use futures_util::stream::{self, StreamExt as _};
+use killick_fetch::webhook::WebhookError;
+use killick_store::StoreError;
+use killick_store::notifications::Notice;
+use killick_store::tasks::back_off;
+
+use super::Job;
+use crate::app::App;
+use crate::config::Role;
+use crate::records::now;
+use crate::registry::told;
+use crate::webhooks::{Post, envelope, last_try};
+
+/// Claimed at once, and sent at the same time.
+const BATCH: i64 = 64;
+const AT_ONCE: usize = 8;
+
+/// Microseconds of a second.
+const SECOND: i64 = 1_000_000;
+
+/// The job.
+pub(super) const JOB: Job = Job {
+    name: "notifications",
+    role: Role::Scheduler,
+    copies: |config| usize::from(config.cycle_timers.notifications > 0),
+    every: |config| Duration::from_secs(config.cycle_timers.notifications.clamp(1, 30)),
+    nudge: Some(|app| app.records().store().notice_nudge()),
+    run: |app| {
+        Box::pin(async move {
+            if let Err(error) = deliver(&app, now()).await {
+                tracing::error!(error = %error, "notifications cannot be sent: {error}");
+            }
+        })
+    },
+};
+
+/// Sends what is due at an instant.
+pub(crate) async fn deliver(app: &App, due_at: i64) -> Result<(), StoreError> {
+    let store = app.records().store();
+    let timeout = i64::try_from(app.config().webhooks.timeout_seconds.clamp(1, 3600)).unwrap_or(3600);
+    // Until then all of a batch was tried, one after the other.
+    let claim = (BATCH + 1).saturating_mul(timeout + 5).saturating_mul(SECOND);
+    let silent = Mutex::new(BTreeSet::new());
+    loop {
+        let at = now().max(due_at);
+        let claimed = store.claim_notices(BATCH, at.saturating_add(claim), due_at).await?;
+        if claimed.is_empty() {
+            return Ok(());
+        }
+        let silent = &silent;
+        let sending = claimed.into_iter().map(|notice| async move { send(app, &notice, silent, at).await });
+        let sent: Vec<Result<(), StoreError>> = stream::iter(sending).buffer_unordered(AT_ONCE).collect().await;
+        sent.into_iter().collect::<Result<(), StoreError>>()?;
+    }
+}
+
+/// Sends one notification, and removes it or puts it off.
+async fn send(app: &App, notice: &Notice, silent: &Mutex<BTreeSet<String>>, at: i64) -> Result<(), StoreError> {
+    let (store, webhooks) = (app.records().store(), &app.config().webhooks);
+    let kind = notice.r#type.as_str();
+    let failure = match webhooks.of_type(kind) {
+        None => format!("no webhook is configured for `{kind}`"),
+        Some(_) if silent.lock().unwrap_or_else(PoisonError::into_inner).contains(kind) => {
+            "the webhook did not answer just now".to_owned()
+        }
+        Some(webhook) => {
+            let body = envelope(webhooks, notice);
+            let post = Post { id: &notice.uuid, account: &notice.account, kind, body: &body };
+            match app.webhooks().send(app, webhook, post).await {
+                Ok(_) => return store.finish_notice(notice).await,
+                Err(error) => {
+                    if error.is_outage() {
+                        silent.lock().unwrap_or_else(PoisonError::into_inner).insert(kind.to_owned());
+                    }
+                    told::<WebhookError>(&error)
+                }
+            }
+        }
+    };
+    if at >= last_try(webhooks, notice.created_at) {
+        tracing::error!(
+            notification.id = notice.uuid,
+            account.name = notice.account,
+            "gave up a notification of type `{kind}` after {} tries: {failure}",
+            notice.attempts
+        );
+        return store.finish_notice(notice).await;
+    }
+    tracing::warn!(notification.id = notice.uuid, "a notification of type `{kind}` was not received: {failure}");
+    store.put_off_notice(notice, &failure, at.saturating_add(back_off(notice.attempts))).await
+}

@@ -1,0 +1,88 @@
+//! Judges watched tags again when what verdicts are made of has changed: advisories, the policy, the image, the day.
+//!
+//! That a verdict is another than before is told by the store, together with the verdict.
+
+use std::time::Duration;
+
+use killick_model::digest::Digest;
+use killick_store::news::News;
+use killick_store::watches::{NewWatchResult, Watch};
+
+use super::Job;
+use crate::api::error::ApiError;
+use crate::app::App;
+use crate::config::Role;
+use crate::judge::{self, Keep};
+use crate::records::{Image, now};
+use crate::watching::{LOOK_SECONDS, Seen, follow_advisories, look_at_all};
+use crate::{clock, watched_images};
+
+/// The type of subscription.
+pub(crate) const KIND: &str = "policy_eval";
+
+/// The job.
+pub(super) const JOB: Job = Job {
+    name: KIND,
+    role: Role::Scheduler,
+    copies: |config| usize::from(config.cycle_timers.policy_eval > 0),
+    every: |config| Duration::from_secs(config.cycle_timers.policy_eval.clamp(1, LOOK_SECONDS)),
+    nudge: Some(|app| app.nudges().verdicts.clone()),
+    run: |app| {
+        Box::pin(async move {
+            match follow_advisories(&app, KIND).await {
+                Ok(true) => {}
+                Ok(false) => return,
+                Err(error) => {
+                    tracing::error!(error = %error, "the state of the advisories cannot be read: {error}");
+                    return;
+                }
+            }
+            look_at_all(&app, KIND, app.config().cycle_timers.policy_eval, |app, watch| async move {
+                look(&app, &watch).await
+            })
+            .await;
+        })
+    },
+};
+
+async fn look(app: &App, watch: &Watch) -> Seen {
+    let images = match watched_images::of(app, watch).await {
+        Ok(images) => images,
+        Err(error) => {
+            tracing::error!(error = %error, "the images of a watched tag cannot be read: {error}");
+            return Seen::badly(watch);
+        }
+    };
+    for (_, image) in images {
+        if let Err(error) = judge(app, watch, &image).await {
+            tracing::warn!("the watched tag `{}` cannot be judged: {}", watch.key, error.message());
+            return Seen::badly(watch);
+        }
+    }
+    Seen::well("")
+}
+
+async fn judge(app: &App, watch: &Watch, image: &Image) -> Result<(), ApiError> {
+    let policy = judge::policy(app, &watch.account, None).await?;
+    let knowledge = app.knowledge().current().map(|current| current.digest.to_string()).unwrap_or_default();
+    // Exceptions expire, and rules ask for ages.
+    let day = clock::now().as_second() / 86_400;
+    let analyzed = image.analyzed_at.map_or(0, jiff::Timestamp::as_microsecond);
+    let basis = Digest::of(format!("{knowledge} {} {analyzed} {day}", policy.digest).as_bytes()).to_string();
+    let store = app.records().store();
+    let before = store.watch_result(&watch.account, &watch.id, &image.digest).await?;
+    if before.as_ref().is_some_and(|before| before.basis == basis) {
+        return Ok(());
+    }
+    judge::evaluate(app, image, &watch.key, &policy, Keep::Verdict).await?;
+    let seen = NewWatchResult {
+        account: watch.account.clone(),
+        subscription: watch.id.clone(),
+        subject: image.digest.clone(),
+        before: before.map(|before| before.basis),
+        basis,
+        result: None,
+    };
+    store.put_watch_result(&seen, &News::default(), now()).await?;
+    Ok(())
+}

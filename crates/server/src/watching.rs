@@ -1,0 +1,167 @@
+//! How watchers go about: claim what is due, look, note what was seen and when to look again.
+//!
+//! What a watcher sees is written by the store only if nobody else wrote it first, so that two that look at the same
+//! thing tell of it once. A watcher that vanishes leaves a claim that runs out.
+
+use std::future::Future;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+
+use futures_util::FutureExt as _;
+use futures_util::stream::{self, StreamExt as _};
+use killick_store::StoreError;
+use killick_store::watches::Watch;
+use tokio::sync::Notify;
+
+use crate::app::App;
+use crate::records::now;
+
+/// Things looked at at the same time by one watcher of this process.
+const AT_ONCE: usize = 4;
+
+/// Claimed at once.
+const BATCH: i64 = 16;
+
+/// Microseconds of a second.
+const SECOND: i64 = 1_000_000;
+
+/// Microseconds that one look may take before somebody else may begin another.
+const CLAIM: i64 = 600 * SECOND;
+
+/// Microseconds between looks at what fails again and again, at most: six hours.
+const LONGEST: i64 = 6 * 3600 * SECOND;
+
+/// Seconds between looks at what is due.
+pub(crate) const LOOK_SECONDS: u64 = 15;
+
+/// What wakes each watcher before its time.
+#[derive(Debug, Default)]
+pub(crate) struct Nudges {
+    /// The one of repositories.
+    pub(crate) repositories: Arc<Notify>,
+    /// The one of verdicts.
+    pub(crate) verdicts: Arc<Notify>,
+    /// The one of vulnerabilities.
+    pub(crate) vulnerabilities: Arc<Notify>,
+}
+
+/// What came of a look.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Seen {
+    /// What the watcher wants to know next time.
+    pub(crate) state: String,
+    /// How it went.
+    pub(crate) end: End,
+}
+
+/// How a look went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum End {
+    /// Well: again after the cycle.
+    Well,
+    /// There is more to do at once.
+    More,
+    /// Not: again later, the more often it fails the later.
+    Badly,
+}
+
+impl Seen {
+    /// All was well.
+    pub(crate) fn well(state: impl Into<String>) -> Self {
+        Self { state: state.into(), end: End::Well }
+    }
+
+    /// It did not work; what was known stays.
+    pub(crate) fn badly(watch: &Watch) -> Self {
+        Self { state: watch.state.clone(), end: End::Badly }
+    }
+}
+
+/// Looks at everything of one type of subscription that is due.
+pub(crate) async fn look_at_all<F, Looking>(app: &App, kind: &str, cycle_seconds: u64, look: F)
+where
+    F: Fn(App, Watch) -> Looking,
+    Looking: Future<Output = Seen> + Send,
+{
+    // What is claimed in this run is not due again in it, unless there is more to do.
+    loop {
+        let claimed = app.records().store().claim_watches(kind, BATCH, now().saturating_add(CLAIM), now()).await;
+        let claimed = match claimed {
+            Ok(claimed) if claimed.is_empty() => return,
+            Ok(claimed) => claimed,
+            Err(error) => {
+                tracing::error!(error = %error, "nothing can be watched: {error}");
+                return;
+            }
+        };
+        let looking = claimed.into_iter().map(|watch| {
+            let seen = AssertUnwindSafe(look(app.clone(), watch.clone())).catch_unwind();
+            async move {
+                let seen = seen.await.unwrap_or_else(|_| {
+                    tracing::error!(subscription.key = watch.key, "a watcher of `{}` panicked", watch.key);
+                    Seen::badly(&watch)
+                });
+                if let Err(error) = note(app, &watch, &seen, cycle_seconds).await {
+                    tracing::error!(error = %error, "what a watcher saw cannot be noted: {error}");
+                }
+            }
+        });
+        stream::iter(looking).buffer_unordered(AT_ONCE).collect::<()>().await;
+    }
+}
+
+async fn note(app: &App, watch: &Watch, seen: &Seen, cycle_seconds: u64) -> Result<(), StoreError> {
+    let failures = if seen.end == End::Badly { watch.failures.saturating_add(1) } else { 0 };
+    let due_at = match seen.end {
+        End::More => now(),
+        End::Well | End::Badly => now().saturating_add(pause(cycle_seconds, failures)),
+    };
+    app.records().store().finish_watch(watch, &seen.state, failures, due_at).await
+}
+
+/// Microseconds until the next look: a cycle, doubled with each failure.
+fn pause(cycle_seconds: u64, failures: i64) -> i64 {
+    let cycle = i64::try_from(cycle_seconds.max(1)).unwrap_or(i64::MAX).saturating_mul(SECOND);
+    let doubled = (0..failures.saturating_sub(1).min(16)).fold(cycle, |pause, _| pause.saturating_mul(2));
+    doubled.min(LONGEST.max(cycle))
+}
+
+/// Whether this process judges by advisories as new as any other's; where they are newer than those that were followed,
+/// all of this type becomes due.
+pub(crate) async fn follow_advisories(app: &App, kind: &str) -> Result<bool, StoreError> {
+    if let Err(error) = app.knowledge().reload() {
+        tracing::error!(error = %error, "the new advisory index cannot be opened, the old one stays: {error}");
+    }
+    let Some(current) = app.knowledge().current() else { return Ok(false) };
+    let built = app.knowledge().built().map_or(0, jiff::Timestamp::as_microsecond);
+    let store = app.records().store();
+    let name = format!("watch.followed.{kind}");
+    let followed = store.setting(&name).await?.unwrap_or_default();
+    let mut words = followed.split(' ');
+    let (digest, since) = (words.next().unwrap_or_default(), words.next().and_then(|word| word.parse::<i64>().ok()));
+    if digest == current.digest.to_string() {
+        return Ok(true);
+    }
+    if since.is_some_and(|since| since > built) {
+        // Another process knows more; this one will.
+        return Ok(false);
+    }
+    store.hasten_watches(kind, None, None, now()).await?;
+    store.set_setting(&name, &format!("{} {built}", current.digest)).await?;
+    Ok(true)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_fails_is_looked_at_less_often() {
+        assert_eq!(pause(60, 0), 60 * SECOND);
+        assert_eq!(pause(60, 1), 60 * SECOND);
+        assert_eq!(pause(60, 3), 240 * SECOND);
+        assert_eq!(pause(60, i64::MAX), LONGEST);
+        assert_eq!(pause(100_000, 9), 100_000 * SECOND, "a long cycle is no shorter for failing");
+        assert_eq!(pause(u64::MAX, 9), i64::MAX);
+    }
+}

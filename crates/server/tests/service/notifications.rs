@@ -1,0 +1,152 @@
+//! Notifications reach their webhooks.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::caller::{ADMIN, Service};
+use crate::receiver::{Received, Receiver};
+use crate::registry;
+use crate::told::{masked, named, told};
+
+/// How long after a failed try the next one is due at the latest.
+const LATER: Duration = Duration::from_secs(3600);
+
+fn to(receiver: &Receiver) -> impl FnOnce(&mut killick_server::Config) {
+    let url = receiver.url.clone();
+    move |config| config.webhooks.general.url = url.as_str().into()
+}
+
+#[tokio::test]
+async fn an_analysis_is_told_to_who_subscribed() {
+    let receiver = Receiver::start().await;
+    let service = Service::start(to(&receiver)).await;
+    let upstream = registry::serve(None).await;
+    let tag = format!("{}/tiny/alpine:3.20", upstream.address);
+    let body = json!({"tag": tag, "annotations": {"team": "web"}});
+    assert_eq!(service.call(ADMIN, "POST", "/images", body).await.0, 200);
+    let digest = service.analyzed(ADMIN, &tag).await;
+    service.app().deliver(Duration::ZERO).await.unwrap();
+    let received = receiver.take();
+    let [Received { path, headers, body }] = received.as_slice() else { panic!("{received:?}") };
+    assert_eq!(path, "/hooks/analysis_update/admin");
+    let id = body["dataId"].as_str().unwrap().to_owned();
+    assert_eq!(headers["webhook-id"].to_str().unwrap(), id);
+    assert!(!headers.contains_key("webhook-signature") && !headers.contains_key("authorization"));
+    assert_eq!(body["data"]["notification_payload"]["notificationId"], id);
+    let mut told = masked(body);
+    told["max_tries"] = Value::Null;
+    let text = serde_json::to_string_pretty(&told).unwrap();
+    let names = [(tag.as_str(), "TAG"), (digest.as_str(), "DIGEST"), (id.as_str(), "ID")];
+    insta::assert_snapshot!("analysis_update", named(text, &names));
+    service.app().deliver(LATER).await.unwrap();
+    assert!(receiver.take().is_empty(), "it is sent once");
+}
+
+#[tokio::test]
+async fn what_is_not_received_is_sent_again() {
+    let receiver = Receiver::start().await;
+    let service = Service::start(|config| {
+        to(&receiver)(config);
+        config.webhooks.webhook_user = "bob".to_owned();
+        config.webhooks.webhook_pass = "pa55".into();
+        config.webhooks.signing_secret = "a secret".into();
+    })
+    .await;
+    let upstream = registry::serve(None).await;
+    receiver.answer(&[500, 302]);
+    service.analyzed(ADMIN, &format!("{}/tiny/alpine:3.20", upstream.address)).await;
+    let mut ids = Vec::new();
+    for (tries, after) in [(0, Duration::ZERO), (1, LATER), (2, LATER), (3, LATER)] {
+        service.app().deliver(after).await.unwrap();
+        for Received { headers, body, .. } in receiver.take() {
+            assert_eq!(headers["authorization"], "Basic Ym9iOnBhNTU=");
+            assert!(headers["webhook-signature"].to_str().unwrap().starts_with("v1,"));
+            assert_eq!(body["tries"], tries);
+            ids.push(body["dataId"].clone());
+        }
+    }
+    assert_eq!(ids.len(), 3, "two failed, one was received");
+    assert!(ids.iter().all(|id| *id == ids[0]), "{ids:?}");
+}
+
+#[tokio::test]
+async fn what_nobody_receives_is_given_up() {
+    let receiver = Receiver::start().await;
+    let service = Service::start(|config| {
+        to(&receiver)(config);
+        config.webhooks.notification_retry_timeout = 0;
+    })
+    .await;
+    let upstream = registry::serve(None).await;
+    receiver.answer(&[500]);
+    service.analyzed(ADMIN, &format!("{}/tiny/alpine:3.20", upstream.address)).await;
+    for _ in 0..2 {
+        service.app().deliver(LATER).await.unwrap();
+    }
+    assert_eq!(receiver.take().len(), 1);
+}
+
+#[tokio::test]
+async fn events_are_sent_if_that_is_wanted() {
+    let receiver = Receiver::start().await;
+    let service = Service::start(|config| {
+        to(&receiver)(config);
+        config.event_log.notification_enabled = true;
+    })
+    .await;
+    let reference = json!({"tag": "127.0.0.1:1/x:1"});
+    assert_eq!(service.call(ADMIN, "POST", "/images", reference).await.0, 400);
+    service.app().deliver(Duration::ZERO).await.unwrap();
+    let received = receiver.take();
+    let [one] = received.as_slice() else { panic!("{received:?}") };
+    assert_eq!(one.path, "/hooks/event_log/admin");
+    let payload = &one.body["data"]["notification_payload"];
+    assert_eq!(payload["event"]["type"], "system.image_analysis.registry_lookup_failed", "{payload}");
+    assert_eq!((&payload["userId"], &payload["subscription_key"]), (&json!("admin"), &json!("error")));
+}
+
+#[tokio::test]
+async fn webhooks_are_tried() {
+    let receiver = Receiver::start().await;
+    let service = Service::start(|config| {
+        to(&receiver)(config);
+        config.webhooks.policy_eval.url = "http://127.0.0.1:1/nobody?token=s3cret".into();
+    })
+    .await;
+    let test = |name: &str, query: &str| ("POST", format!("/system/webhooks/{name}/test{query}"), Value::Null);
+    let mut calls = vec![test("general", "")];
+    calls.extend(
+        ["analysis_update", "vuln_update", "policy_eval"]
+            .map(|kind| test("general", &format!("?notification_type={kind}"))),
+    );
+    calls.extend([
+        test("general", "?notification_type=bogus"),
+        test("nosuch", ""),
+        test("vuln_update", ""),
+        test("policy_eval", ""),
+    ]);
+    insta::assert_snapshot!("tried", told(&service, ADMIN, &[], calls).await);
+    let received = receiver.take();
+    assert!(received.iter().all(|one| one.path == "/hooks/test/admin"), "{received:?}");
+    let mut payloads: Vec<Value> = Vec::new();
+    for one in &received {
+        let mut body = masked(&one.body);
+        (body["dataId"], body["max_tries"]) = (Value::Null, Value::Null);
+        for id in ["notificationId", "subscription_key"] {
+            body["data"]["notification_payload"][id] = Value::Null;
+        }
+        payloads.push(body);
+    }
+    payloads.sort_by_key(|body| body["queueId"].to_string());
+    insta::assert_json_snapshot!("made_up", payloads);
+
+    let none = Service::start(|_| {}).await;
+    let (status, body) = none.call(ADMIN, "POST", "/system/webhooks/general/test", Value::Null).await;
+    assert_eq!(status, 400, "{body}");
+    assert_eq!(none.call(ADMIN, "POST", "/accounts", json!({"name": "team"})).await.0, 200);
+    let user = json!({"username": "alice", "password": "password1"});
+    assert_eq!(none.call(ADMIN, "POST", "/accounts/team/users", user).await.0, 200);
+    let (status, _) = none.call("alice:password1", "POST", "/system/webhooks/general/test", Value::Null).await;
+    assert_eq!(status, 403);
+}

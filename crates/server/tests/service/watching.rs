@@ -1,0 +1,182 @@
+//! What watched tags become is told.
+
+use std::path::Path;
+use std::time::Duration;
+
+use killick_server::App;
+use serde_json::{Value, json};
+
+use crate::caller::{ADMIN, Service};
+use crate::receiver::Receiver;
+use crate::registry;
+
+async fn activate(service: &Service, kind: &str, key: &str) {
+    let path = format!("/subscriptions?subscription_key={key}&subscription_type={kind}");
+    let id = service.get(ADMIN, &path).await[0]["subscription_id"].as_str().unwrap().to_owned();
+    let (status, _) = service.call(ADMIN, "PUT", &format!("/subscriptions/{id}"), json!({"active": true})).await;
+    assert_eq!(status, 200);
+}
+
+/// Looks at everything, analyses what is new, looks again, and sends what is to be sent.
+async fn pass(app: &App) {
+    app.look_now().await.unwrap();
+    app.work_until_idle().await;
+    app.look_now().await.unwrap();
+    app.deliver(Duration::ZERO).await.unwrap();
+}
+
+/// The payloads of one type that were received since the last time.
+fn payloads(receiver: &Receiver, kind: &str) -> Vec<Value> {
+    let received = receiver.take().into_iter().filter(|one| one.body["data"]["notification_type"] == kind);
+    received.map(|one| one.body["data"]["notification_payload"].clone()).collect()
+}
+
+fn knows(folder: &Path, ids: &[(&str, &str)]) {
+    let record = |(id, severity): &(&str, &str)| {
+        json!({"Vulnerability": {
+            "Name": id, "NamespaceName": "alpine:3.20", "Severity": severity, "Link": format!("https://x/{id}"),
+            "Metadata": {}, "FixedIn": [{"Name": "musl", "Version": "9", "VersionFormat": "apk",
+            "NamespaceName": "alpine:3.20", "VendorAdvisory": {"NoAdvisory": false, "AdvisorySummary": []}}]}})
+    };
+    let path = folder.join("vulnerabilities/alpine.json");
+    fs_err::create_dir_all(path.parent().unwrap()).unwrap();
+    fs_err::write(path, json!({"data": ids.iter().map(record).collect::<Vec<_>>()}).to_string()).unwrap();
+}
+
+#[tokio::test]
+async fn a_tag_that_moves_is_followed() {
+    let receiver = Receiver::start().await;
+    let url = receiver.url.clone();
+    let service = Service::start(|config| config.webhooks.tag_update.url = url.as_str().into()).await;
+    let upstream = registry::serve(None).await;
+    upstream.point("latest", "3.20");
+    let tag = format!("{}/tiny/alpine:latest", upstream.address);
+    let body = json!({"tag": tag, "annotations": {"team": "web"}});
+    assert_eq!(service.call(ADMIN, "POST", "/images?autosubscribe=true", body).await.0, 200);
+    let first = service.analyzed(ADMIN, &tag).await;
+    pass(service.app()).await;
+    assert_eq!(payloads(&receiver, "tag_update"), [] as [Value; 0]);
+
+    upstream.point("latest", "3.21");
+    pass(service.app()).await;
+    pass(service.app()).await;
+    let images = service.get(ADMIN, &format!("/images?fulltag={tag}&history=true")).await;
+    let digests: Vec<&str> =
+        images.as_array().unwrap().iter().map(|image| image["imageDigest"].as_str().unwrap()).collect();
+    assert_eq!((digests.len(), digests[1]), (2, first.as_str()), "the new one comes first");
+    assert_eq!(images[0]["annotations"], json!({"team": "web"}));
+    assert_eq!(images[0]["analysis_status"], "analyzed");
+    let told = payloads(&receiver, "tag_update");
+    let [one] = told.as_slice() else { panic!("{told:?}") };
+    assert_eq!((&one["last_eval"], &one["curr_eval"]), (&json!([first]), &json!([digests[0]])));
+    assert_eq!((&one["subscription_key"], &one["annotations"]), (&json!(tag), &json!({"team": "web"})));
+
+    // There and back again.
+    upstream.point("latest", "3.20");
+    pass(service.app()).await;
+    let told = payloads(&receiver, "tag_update");
+    assert_eq!((told.len(), &told[0]["curr_eval"]), (1, &json!([first])));
+}
+
+#[tokio::test]
+async fn a_tag_that_cannot_be_looked_up_is_told_once() {
+    let service = Service::start(|_| {}).await;
+    let body = json!({"subscription_key": "127.0.0.1:1/x:1", "subscription_type": "tag_update", "active": true});
+    assert_eq!(service.call(ADMIN, "POST", "/subscriptions", body).await.0, 200);
+    pass(service.app()).await;
+    let events = service.get(ADMIN, "/events").await;
+    assert_eq!(events["item_count"], 1, "{events}");
+    let event = &events["results"][0]["event"];
+    assert_eq!(event["type"], "system.image_analysis.registry_lookup_failed");
+    assert_eq!(event["details"]["anchore_error_json"]["detail"]["error_codes"], json!(["REGISTRY_NOT_ACCESSIBLE"]));
+}
+
+#[tokio::test]
+async fn vulnerabilities_that_become_others_are_told() {
+    let (receiver, feeds) = (Receiver::start().await, tempfile::tempdir().unwrap());
+    let (url, folder) = (receiver.url.clone(), feeds.path().to_owned());
+    knows(feeds.path(), &[("CVE-2099-1", "Low"), ("CVE-2099-2", "Low")]);
+    let service = Service::start(|config| {
+        config.webhooks.vuln_update.url = url.as_str().into();
+        config.knowledge.feeds_dir = folder;
+    })
+    .await;
+    let sync = async || assert_eq!(service.call(ADMIN, "POST", "/system/feeds", Value::Null).await.0, 200);
+    sync().await;
+    let upstream = registry::serve(None).await;
+    let tag = format!("{}/tiny/alpine:3.20", upstream.address);
+    let digest = service.analyzed(ADMIN, &tag).await;
+    activate(&service, "vuln_update", &tag).await;
+    pass(service.app()).await;
+    pass(service.app()).await;
+    assert_eq!(payloads(&receiver, "vuln_update"), [] as [Value; 0], "the first time is no news");
+
+    knows(feeds.path(), &[("CVE-2099-2", "High"), ("CVE-2099-3", "Low")]);
+    sync().await;
+    pass(service.app()).await;
+    pass(service.app()).await;
+    let told = payloads(&receiver, "vuln_update");
+    let [one] = told.as_slice() else { panic!("{told:?}") };
+    assert_eq!((&one["imageDigest"], &one["subscription_key"]), (&json!(digest), &json!(tag)));
+    insta::assert_json_snapshot!("difference", one["diff_vulnerability_result"]);
+    let events = service.get(ADMIN, "/events?event_type=user.checks.tag.vulnerabilities.update").await;
+    assert_eq!(events["item_count"], 1);
+
+    // Another text of the same, and a build without a change, are no news.
+    sync().await;
+    pass(service.app()).await;
+    assert_eq!(payloads(&receiver, "vuln_update"), [] as [Value; 0]);
+}
+
+#[tokio::test]
+async fn verdicts_that_become_others_are_told() {
+    let receiver = Receiver::start().await;
+    let url = receiver.url.clone();
+    let service = Service::start(|config| config.webhooks.policy_eval.url = url.as_str().into()).await;
+    let upstream = registry::serve(None).await;
+    let tag = format!("{}/tiny/alpine:3.20", upstream.address);
+    let digest = service.analyzed(ADMIN, &tag).await;
+    let policy = async |action: &str| {
+        let bundle = json!({
+            "id": "b", "version": "1_0", "name": "b", "whitelists": [], "whitelisted_images": [], "blacklisted_images": [],
+            "policies": [{"id": "p", "version": "1_0", "name": "p", "rules":
+                [{"id": "r", "gate": "always", "trigger": "always", "action": action, "params": []}]}],
+            "mappings": [{"id": "m", "name": "m", "registry": "*", "repository": "*",
+                "image": {"type": "tag", "value": "*"}, "policy_ids": ["p"], "whitelist_ids": []}],
+        });
+        assert_eq!(service.call(ADMIN, "POST", "/policies", bundle).await.0, 200);
+        let stored = service.get(ADMIN, "/policies/b").await[0].clone();
+        assert_eq!(service.call(ADMIN, "PUT", "/policies/b?active=true", stored).await.0, 200);
+    };
+    policy("GO").await;
+    activate(&service, "policy_eval", &tag).await;
+    pass(service.app()).await;
+    assert_eq!(payloads(&receiver, "policy_eval"), [] as [Value; 0], "the first time is no news");
+    policy("STOP").await;
+    pass(service.app()).await;
+    pass(service.app()).await;
+    let told = payloads(&receiver, "policy_eval");
+    let [one] = told.as_slice() else { panic!("{told:?}") };
+    for (name, action, status) in [("last_eval", "go", "pass"), ("curr_eval", "stop", "fail")] {
+        let told = &one[name];
+        assert_eq!((&told["final_action"], &told["status"]), (&json!(action), &json!(status)), "{name}");
+        assert_eq!((&told["image_digest"], &told["tag"]), (&json!(digest), &json!(tag)));
+        assert!(told["bundle"].is_object() && told["result"].is_object(), "{told}");
+    }
+    // A check by hand tells as well, and only once.
+    policy("WARN").await;
+    service.get(ADMIN, &format!("/images/{digest}/check?tag={tag}")).await;
+    pass(service.app()).await;
+    assert_eq!(payloads(&receiver, "policy_eval").len(), 1);
+    // One that is switched off is not told, though it happens.
+    let path = format!("/subscriptions?subscription_key={tag}&subscription_type=policy_eval");
+    let id = service.get(ADMIN, &path).await[0]["subscription_id"].as_str().unwrap().to_owned();
+    let off = service.call(ADMIN, "PUT", &format!("/subscriptions/{id}"), json!({"active": false})).await;
+    assert_eq!(off.0, 200);
+    policy("STOP").await;
+    service.get(ADMIN, &format!("/images/{digest}/check?tag={tag}")).await;
+    pass(service.app()).await;
+    assert_eq!(payloads(&receiver, "policy_eval"), [] as [Value; 0]);
+    let events = service.get(ADMIN, "/events?event_type=user.checks.tag.policy_evaluation.update").await;
+    assert_eq!(events["item_count"], 3);
+}
