@@ -6,13 +6,17 @@
 mod api;
 mod columns;
 mod evaluate;
+mod event;
 mod image;
 mod lookup;
 mod policy;
 mod python;
 mod registry;
+mod repo;
 mod settings;
+mod subscription;
 mod system;
+mod yaml;
 
 use std::io::{IsTerminal as _, Write as _};
 
@@ -32,6 +36,9 @@ pub(crate) enum ClientCommand {
     /// Policy evaluation operations
     #[command(subcommand)]
     Evaluate(evaluate::EvaluateCommand),
+    /// Event operations
+    #[command(subcommand)]
+    Event(event::EventCommand),
     /// Image operations
     #[command(subcommand)]
     Image(image::ImageCommand),
@@ -41,6 +48,12 @@ pub(crate) enum ClientCommand {
     /// Registry operations
     #[command(subcommand)]
     Registry(registry::RegistryCommand),
+    /// Repository operations
+    #[command(subcommand)]
+    Repo(repo::RepoCommand),
+    /// Subscription operations
+    #[command(subcommand)]
+    Subscription(subscription::SubscriptionCommand),
     /// System operations
     #[command(subcommand)]
     System(system::SystemCommand),
@@ -66,14 +79,18 @@ pub(crate) async fn run(command: ClientCommand, args: &ClientArgs) -> anyhow::Re
         Err(failure) => Err(failure),
         Ok(()) => match command {
             ClientCommand::Evaluate(command) => evaluate::run(&api, command).await,
+            ClientCommand::Event(command) => event::run(&api, command).await,
             ClientCommand::Image(command) => image::run(&api, command).await,
             ClientCommand::Policy(command) => policy::run(&api, command).await,
             ClientCommand::Registry(command) => registry::run(&api, command).await,
+            ClientCommand::Repo(command) => repo::run(&api, command).await,
+            ClientCommand::Subscription(command) => subscription::run(&api, command).await,
             ClientCommand::System(command) => system::run(&api, command).await,
         },
     };
     let (text, exit) = match outcome {
-        Ok(done) => (done.text, done.exit),
+        Ok(Done { text: None, exit }) => return Ok(exit),
+        Ok(Done { text: Some(text), exit }) => (text, exit),
         Err(failure) => {
             if let Some(hint) = failure.hint(&api.settings) {
                 writeln!(anstream::stderr(), "hint: {hint}")?;
@@ -105,13 +122,18 @@ impl Server {
 
 /// What a command prints on success, and its exit code.
 struct Done {
-    text: String,
+    text: Option<String>,
     exit: Exit,
 }
 
 impl Done {
     fn new(text: impl Into<String>) -> Self {
-        Self { text: text.into(), exit: Exit::Success }
+        Self { text: Some(text.into()), exit: Exit::Success }
+    }
+
+    /// Nothing to say.
+    fn silent() -> Self {
+        Self { text: None, exit: Exit::Success }
     }
 
     /// The answer as JSON if `--json` was given, else what `render` makes of it. An answer that `render` cannot

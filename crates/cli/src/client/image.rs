@@ -240,7 +240,7 @@ async fn content(api: &Api, args: Content) -> Outcome {
     };
     let reply = api.get(&format!("/images/{}/content/{}", image.digest, percent_encode(&kind)), &[]).await?;
     let done = Done::render(api, &reply, |answer| render::content(answer, &kind));
-    if done.text.is_empty() {
+    if done.text.as_deref() == Some("") {
         return Err(Failure::local(format!("There is no image content ({kind}) to provide for {}", args.input_image)));
     }
     Ok(done)

@@ -24,6 +24,9 @@ use crate::webhooks::{Post, envelope, last_try};
 const BATCH: i64 = 64;
 const AT_ONCE: usize = 8;
 
+/// Seconds between looks at what is due again, at most: the first pause.
+const RETRY_SECONDS: u64 = 5;
+
 /// Microseconds of a second.
 const SECOND: i64 = 1_000_000;
 
@@ -32,7 +35,7 @@ pub(super) const JOB: Job = Job {
     name: "notifications",
     role: Role::Scheduler,
     copies: |config| usize::from(config.cycle_timers.notifications > 0),
-    every: |config| Duration::from_secs(config.cycle_timers.notifications.clamp(1, 30)),
+    every: |config| Duration::from_secs(config.cycle_timers.notifications.clamp(1, RETRY_SECONDS)),
     nudge: Some(|app| app.records().store().notice_nudge()),
     run: |app| {
         Box::pin(async move {

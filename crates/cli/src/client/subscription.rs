@@ -1,0 +1,131 @@
+//! `killick subscription`: what the account wants to be told about.
+
+use clap::{Args, Subcommand};
+use serde_json::{Value, json};
+
+use super::api::{Api, Failure, Reply, percent_encode};
+use super::columns::Columns;
+use super::{Done, Outcome, python};
+
+/// What can be done with subscriptions.
+#[derive(Debug, Subcommand)]
+pub(crate) enum SubscriptionCommand {
+    /// Activate a subscription
+    Activate(Key),
+    /// Deactivate a subscription
+    Deactivate(Key),
+    /// Delete a subscription by its id
+    Del(Id),
+    /// Get details about a subscription by its id
+    Get(Id),
+    /// List all current subscriptions
+    List {
+        /// Show the ids too
+        #[arg(long)]
+        full: bool,
+    },
+}
+
+/// A subscription by what it is about.
+#[derive(Debug, Args)]
+pub(crate) struct Key {
+    /// `tag_update`, `policy_eval`, `vuln_update`, `analysis_update` or `repo_update`
+    subscription_type: String,
+    /// The whole tag, such as docker.io/library/alpine:latest
+    subscription_key: String,
+}
+
+/// A subscription by its id.
+#[derive(Debug, Args)]
+pub(crate) struct Id {
+    /// The id, as `list --full` shows it
+    subscription_id: String,
+}
+
+/// What is to become of a subscription.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Change {
+    Activation,
+    Deactivation,
+    Deletion,
+}
+
+impl Change {
+    const fn noun(self) -> &'static str {
+        match self {
+            Self::Activation => "activation",
+            Self::Deactivation => "deactivation",
+            Self::Deletion => "deletion",
+        }
+    }
+}
+
+pub(super) async fn run(api: &Api, command: SubscriptionCommand) -> Outcome {
+    match command {
+        SubscriptionCommand::Activate(key) => {
+            let reply = change(api, Change::Activation, &key.subscription_type, &key.subscription_key).await?;
+            Ok(Done::success(api, &reply))
+        }
+        SubscriptionCommand::Deactivate(key) => {
+            let reply = change(api, Change::Deactivation, &key.subscription_type, &key.subscription_key).await?;
+            Ok(Done::success(api, &reply))
+        }
+        SubscriptionCommand::Del(id) => {
+            api.send("DELETE", &path(&id.subscription_id), &[], None).await?;
+            Ok(Done::new("Success"))
+        }
+        SubscriptionCommand::Get(id) => {
+            let reply = api.get(&path(&id.subscription_id), &[]).await?;
+            Ok(Done::render(api, &reply, |records| table(records, &["Subscription ID", "User ID"])))
+        }
+        SubscriptionCommand::List { full } => {
+            let reply = api.get("/subscriptions", &[]).await?;
+            let more: &[&str] = if full { &["Subscription ID"] } else { &[] };
+            Ok(Done::render(api, &reply, |records| table(records, more)))
+        }
+    }
+}
+
+fn path(id: &str) -> String {
+    format!("/subscriptions/{}", percent_encode(id))
+}
+
+/// Changes the subscription of a type and key, which must exist.
+pub(super) async fn change(api: &Api, change: Change, kind: &str, key: &str) -> Result<Reply, Failure> {
+    let missing = || {
+        Failure::local(format!(
+            "cannot locate subscription record using specified input (subscription_type={kind}, \
+             subscription_key={key} needs to exist before {})",
+            change.noun()
+        ))
+    };
+    // A type that is none is as good as a subscription that is none.
+    let found = api.get("/subscriptions", &[("subscription_key", key), ("subscription_type", kind)]).await;
+    let found = found.map_err(|_| missing())?;
+    let id = found.body[0]["subscription_id"].as_str().ok_or_else(missing)?;
+    if change == Change::Deletion {
+        return api.send("DELETE", &path(id), &[], None).await;
+    }
+    let active = change == Change::Activation;
+    let body = json!({"active": active, "subscription_key": key, "subscription_type": kind});
+    api.send("PUT", &path(id), &[], Some(&body)).await
+}
+
+fn table(records: &Value, more: &[&'static str]) -> Option<String> {
+    let header: Vec<&'static str> =
+        ["Tag", "Subscription Type", "Active"].into_iter().chain(more.iter().copied()).collect();
+    let mut table = Columns::new(&header);
+    for record in records.as_array()? {
+        let mut row = vec![
+            python::field(record, "subscription_key"),
+            python::field(record, "subscription_type"),
+            python::field(record, "active"),
+        ];
+        for column in more {
+            let member = if *column == "User ID" { "userId" } else { "subscription_id" };
+            row.push(python::field(record, member));
+        }
+        table.row(row);
+    }
+    Some(table.sort_by(0).render())
+}
