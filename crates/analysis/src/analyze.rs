@@ -392,16 +392,19 @@ fn join(
 
 /// The order of `Analysis::packages`.
 fn sort(packages: &mut [Package]) {
-    packages.sort_by(|a, b| {
-        (a.kind, &a.name, &a.version, &a.architecture, &a.location, &a.nested).cmp(&(
-            b.kind,
-            &b.name,
-            &b.version,
-            &b.architecture,
-            &b.location,
-            &b.nested,
-        ))
-    });
+    packages.sort_by(order);
+}
+
+/// The order of packages in an analysis.
+pub(crate) fn order(a: &Package, b: &Package) -> std::cmp::Ordering {
+    (a.kind, &a.name, &a.version, &a.architecture, &a.location, &a.nested).cmp(&(
+        b.kind,
+        &b.name,
+        &b.version,
+        &b.architecture,
+        &b.location,
+        &b.nested,
+    ))
 }
 
 /// Layers with their build steps, where there is one non-empty step for each.

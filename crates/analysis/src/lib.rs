@@ -17,6 +17,7 @@ mod distribution;
 pub mod error;
 mod evidence;
 pub mod facts;
+pub mod imported;
 pub mod inspectors;
 pub mod known;
 mod layer;

@@ -8,7 +8,7 @@
 pub(crate) mod attached;
 mod claim;
 mod cyclonedx;
-pub(super) mod lenient;
+pub(crate) mod lenient;
 pub(super) mod spdx;
 mod syft;
 pub(super) mod tag_value;

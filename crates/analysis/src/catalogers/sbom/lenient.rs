@@ -50,17 +50,17 @@ impl Drop for Keeping {
 
 /// A text, if it is one and not too long.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
-pub(in crate::catalogers) struct Text(pub(in crate::catalogers) Option<String>);
+pub(crate) struct Text(pub(crate) Option<String>);
 
 impl Text {
-    pub(in crate::catalogers) fn is(&self, text: &str) -> bool {
+    pub(crate) fn is(&self, text: &str) -> bool {
         self.0.as_deref() == Some(text)
     }
 }
 
 /// An object, if it is one.
 #[derive(Debug, Clone)]
-pub(in crate::catalogers) struct Maybe<T>(pub(in crate::catalogers) Option<T>);
+pub(crate) struct Maybe<T>(pub(crate) Option<T>);
 
 impl<T> Default for Maybe<T> {
     fn default() -> Self {
@@ -70,7 +70,7 @@ impl<T> Default for Maybe<T> {
 
 /// The objects of a list, if it is one.
 #[derive(Debug, Clone)]
-pub(in crate::catalogers) struct List<T>(pub(in crate::catalogers) Vec<T>);
+pub(crate) struct List<T>(pub(crate) Vec<T>);
 
 impl<T> Default for List<T> {
     fn default() -> Self {
@@ -80,7 +80,26 @@ impl<T> Default for List<T> {
 
 /// The texts of a list, each as it is or under a key of an object: schemas change from one to the other.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
-pub(in crate::catalogers) struct Words(pub(in crate::catalogers) Vec<String>);
+pub(crate) struct Words(pub(crate) Vec<String>);
+
+/// A whole number, if it is one, also written as a text.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Number(pub(crate) Option<u64>);
+
+/// Texts by their names: an object, or a list of objects of `key` and `value`.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub(crate) struct Pairs(pub(crate) Vec<(String, String)>);
+
+/// The texts of a list, or those of one text with blanks between.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub(crate) struct Split(pub(crate) Vec<String>);
+
+impl Pairs {
+    /// The first text of that name.
+    pub(crate) fn get(&self, name: &str) -> Option<&str> {
+        self.0.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+    }
+}
 
 /// Everything that is not what is looked for.
 macro_rules! skip_scalars {
@@ -138,6 +157,127 @@ impl<'de> Deserialize<'de> for Text {
 
             fn visit_map<A: MapAccess<'de>>(self, object: A) -> Result<Text, A::Error> {
                 skip_object(object).map(|()| Text(None))
+            }
+        }
+        input.deserialize_any(Visit)
+    }
+}
+
+impl<'de> Deserialize<'de> for Number {
+    fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
+        struct Visit;
+        impl<'de> Visitor<'de> for Visit {
+            type Value = Number;
+
+            fn visit_bool<E>(self, _: bool) -> Result<Number, E> {
+                Ok(Number(None))
+            }
+
+            fn visit_i64<E>(self, number: i64) -> Result<Number, E> {
+                Ok(Number(u64::try_from(number).ok()))
+            }
+
+            fn visit_u64<E>(self, number: u64) -> Result<Number, E> {
+                Ok(Number(Some(number)))
+            }
+
+            fn visit_f64<E>(self, _: f64) -> Result<Number, E> {
+                Ok(Number(None))
+            }
+
+            fn visit_unit<E>(self) -> Result<Number, E> {
+                Ok(Number(None))
+            }
+
+            fn visit_str<E>(self, text: &str) -> Result<Number, E> {
+                Ok(Number(text.trim().parse().ok()))
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<Number, A::Error> {
+                skip_list(list).map(|()| Number(None))
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, object: A) -> Result<Number, A::Error> {
+                skip_object(object).map(|()| Number(None))
+            }
+
+            fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+                out.write_str("any value")
+            }
+        }
+        input.deserialize_any(Visit)
+    }
+}
+
+impl<'de> Deserialize<'de> for Split {
+    fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
+        struct Visit;
+        impl<'de> Visitor<'de> for Visit {
+            type Value = Split;
+            skip_scalars!(Split(Vec::new()));
+
+            fn visit_str<E>(self, text: &str) -> Result<Split, E> {
+                let text = if text.len() <= TEXT_BYTES { text } else { "" };
+                Ok(Split(text.split_whitespace().map(str::to_owned).collect()))
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Split, A::Error> {
+                let (mut words, keeping) = (Vec::new(), Keeping::begin::<String>());
+                while let Some(Text(word)) = list.next_element()? {
+                    if let Some(word) = word {
+                        keeping.make_room::<A::Error>()?;
+                        words.push(word);
+                    }
+                }
+                Ok(Split(words))
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, object: A) -> Result<Split, A::Error> {
+                skip_object(object).map(|()| Split(Vec::new()))
+            }
+        }
+        input.deserialize_any(Visit)
+    }
+}
+
+impl<'de> Deserialize<'de> for Pairs {
+    fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
+        #[derive(serde::Deserialize)]
+        struct Pair {
+            #[serde(default)]
+            key: Text,
+            #[serde(default)]
+            value: Text,
+        }
+        struct Visit;
+        impl<'de> Visitor<'de> for Visit {
+            type Value = Pairs;
+            skip_scalars!(Pairs(Vec::new()));
+
+            fn visit_str<E>(self, _: &str) -> Result<Pairs, E> {
+                Ok(Pairs(Vec::new()))
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Pairs, A::Error> {
+                let (mut pairs, keeping) = (Vec::new(), Keeping::begin::<(String, String)>());
+                while let Some(Maybe(pair)) = list.next_element::<Maybe<Pair>>()? {
+                    if let Some(Pair { key: Text(Some(key)), value: Text(Some(value)) }) = pair {
+                        keeping.make_room::<A::Error>()?;
+                        pairs.push((key, value));
+                    }
+                }
+                Ok(Pairs(pairs))
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<Pairs, A::Error> {
+                let (mut pairs, keeping) = (Vec::new(), Keeping::begin::<(String, String)>());
+                while let Some((key, value)) = object.next_entry::<Text, Text>()? {
+                    if let (Text(Some(key)), Text(Some(value))) = (key, value) {
+                        keeping.make_room::<A::Error>()?;
+                        pairs.push((key, value));
+                    }
+                }
+                Ok(Pairs(pairs))
             }
         }
         input.deserialize_any(Visit)
@@ -281,6 +421,26 @@ mod tests {
             ("null", &[]),
         ] {
             assert_eq!(serde_json::from_str::<Words>(text).unwrap().0, want, "{text}");
+        }
+    }
+
+    #[test]
+    fn numbers_and_pairs_are_read_in_both_forms() {
+        for (text, want) in
+            [("7", Some(7)), ("\"7\"", Some(7)), ("-1", None), ("1.5", None), ("[]", None), ("{}", None)]
+        {
+            assert_eq!(serde_json::from_str::<Number>(text).unwrap().0, want, "{text}");
+        }
+        for (text, want) in [
+            (r#"[{"key": "a", "value": "b"}, {"key": "c"}, 1]"#, Some("b")),
+            (r#"{"c": 1, "a": "b", "d": []}"#, Some("b")),
+            (r#"["a", "b"]"#, None),
+            ("null", None),
+        ] {
+            assert_eq!(serde_json::from_str::<Pairs>(text).unwrap().get("a"), want, "{text}");
+        }
+        for (text, want) in [("\"a b\"", &["a", "b"][..]), ("[\"a b\", 1]", &["a b"]), ("{}", &[]), ("null", &[])] {
+            assert_eq!(serde_json::from_str::<Split>(text).unwrap().0, want, "{text}");
         }
     }
 
