@@ -73,6 +73,11 @@ impl Blobs {
         blocking(move || unpack(&key, &packed, limit_bytes)).await
     }
 
+    /// Bytes of a blob as it is stored.
+    pub async fn stored_bytes(&self, key: &Digest) -> Result<u64, StoreError> {
+        Ok(self.store.head(&path(key)).await.map_err(|source| blob_error(key, source))?.size)
+    }
+
     /// Whether the blob is there.
     pub async fn exists(&self, key: &Digest) -> Result<bool, StoreError> {
         match self.store.head(&path(key)).await {

@@ -1,8 +1,43 @@
 //! Images, their tags through time, and the steps of their analysis.
 
+/// Links an image to its packages inside a transaction, in place of those it had.
+macro_rules! link_packages_in {
+    ($store:expr, $tx:ident, $id:expr, $done:expr) => {{
+        const LINKING: &str = "linking packages";
+        let (id, done): (i64, &$crate::images::FinishedAnalysis) = ($id, $done);
+        if let $crate::sql::Pool::Postgres(_) = &$store.pool {
+            // None of them is pruned between its insertion and its link. SQLite has one writer anyway.
+            sqlx::query($crate::statements::SHARE_PACKAGES_POSTGRES).execute(&mut *$tx).await.during(LINKING)?;
+        }
+        sqlx::query($crate::statements::UNLINK_PACKAGES).bind(id).execute(&mut *$tx).await.during(LINKING)?;
+        for batch in $crate::batch::batches(&done.packages) {
+            let mut add = sqlx::query($crate::statements::ADD_PACKAGES);
+            let mut link = sqlx::query($crate::statements::LINK_PACKAGES);
+            for part in batch.flat_map(|$crate::packages::PackageIdentity(parts)| parts) {
+                add = add.bind(part);
+                link = link.bind(part);
+            }
+            add.execute(&mut *$tx).await.during(LINKING)?;
+            link.bind(id).execute(&mut *$tx).await.during(LINKING)?;
+        }
+        for batch in $crate::batch::batches(&done.names) {
+            let mut add = sqlx::query($crate::statements::ADD_PACKAGE_NAMES);
+            for $crate::packages::PackageName { package: $crate::packages::PackageIdentity(parts), ecosystem, name } in
+                batch
+            {
+                for part in parts.iter().chain([ecosystem, name]) {
+                    add = add.bind(part);
+                }
+            }
+            add.execute(&mut *$tx).await.during(LINKING)?;
+        }
+    }};
+}
+
 mod add;
 mod analysis;
 mod delete;
+mod restore;
 
 use killick_model::digest::Digest;
 
@@ -13,6 +48,7 @@ use crate::{Result, Store};
 pub use self::add::NewImage;
 pub use self::analysis::FinishedAnalysis;
 pub use self::delete::Deletion;
+pub use self::restore::{KeptEvaluation, RestoredImage};
 
 words! {
     /// How far the analysis is.
@@ -51,6 +87,8 @@ row! {
         pub index_digest: Option<Digest>,
         /// The image id of container runtimes.
         pub config_digest: Digest,
+        /// The image id that somebody gave an imported image.
+        pub given_id: Option<String>,
         /// How far the analysis is.
         pub analysis_status: AnalysisStatus,
         /// Why the analysis failed.
@@ -140,6 +178,12 @@ impl Store {
     pub async fn image_by_config(&self, account: &str, config_digest: &str) -> Result<Image> {
         let row = read!(self.pool, db => sqlx::query_as(sql::IMAGE_BY_CONFIG).bind(account).bind(config_digest).fetch_optional(db).await);
         found(row.during("reading an image")?, "image", config_digest)
+    }
+
+    /// The newest imported image that somebody gave that id.
+    pub async fn image_by_given_id(&self, account: &str, id: &str) -> Result<Image> {
+        let row = read!(self.pool, db => sqlx::query_as(sql::IMAGE_BY_GIVEN_ID).bind(account).bind(id).fetch_optional(db).await);
+        found(row.during("reading an image")?, "image", id)
     }
 
     /// The account's images, newest first.

@@ -12,12 +12,14 @@ mod batch;
 pub mod news;
 
 pub mod accounts;
+pub mod archives;
 pub mod blobs;
 pub mod error;
 pub mod evaluations;
 pub mod events;
 pub mod exceptions;
 pub mod images;
+pub mod imports;
 pub mod knowledge;
 pub mod known_files;
 mod migrate;

@@ -13,6 +13,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/0003_package_names.sql"),
     include_str!("../migrations/0004_policy_exceptions.sql"),
     include_str!("../migrations/0005_events_watches_notifications.sql"),
+    include_str!("../migrations/0007_imports_and_archive.sql"),
 ];
 
 pub(crate) async fn run(pool: &Pool) -> Result<(), StoreError> {

@@ -91,13 +91,14 @@ statements! {
     DELETE_USERS = "delete from account_user where account = $1";
     SET_PASSWORD = "update account_user set password_hash = $3, password_set_at = $4, updated_at = $5 where account = $1 and username = $2 returning *";
 
-    UPSERT_IMAGE = "insert into image (account, digest, index_digest, config_digest, analysis_status, image_status, annotations, size_bytes, architecture, distro, distro_version, layer_count, dockerfile, dockerfile_mode, manifest, created_at, updated_at) values ($1, $2, $3, $4, 'not_analyzed', 'active', '{}', $5, $6, '', '', $7, $8, $9, $10, $11, $11) on conflict (account, digest) do nothing";
-    RESET_IMAGE = "update image set analysis_status = 'not_analyzed', image_status = 'active', failure = null, dockerfile = coalesce($3, dockerfile), dockerfile_mode = case when cast($3 as text) is null then dockerfile_mode else 'Actual' end, manifest = coalesce($4, manifest), index_digest = coalesce($5, index_digest), updated_at = $6 where account = $1 and digest = $2";
+    UPSERT_IMAGE = "insert into image (account, digest, index_digest, config_digest, analysis_status, image_status, annotations, size_bytes, architecture, distro, distro_version, layer_count, dockerfile, dockerfile_mode, manifest, created_at, updated_at, given_id) values ($1, $2, $3, $4, 'not_analyzed', 'active', '{}', $5, $6, '', '', $7, $8, $9, $10, $11, $11, $12) on conflict (account, digest) do nothing";
+    RESET_IMAGE = "update image set analysis_status = 'not_analyzed', image_status = 'active', failure = null, dockerfile = coalesce($3, dockerfile), dockerfile_mode = case when cast($3 as text) is null then dockerfile_mode else 'Actual' end, manifest = coalesce($4, manifest), index_digest = coalesce($5, index_digest), updated_at = $6, config_digest = $7, given_id = $8 where account = $1 and digest = $2";
     SET_ANNOTATIONS = "update image set annotations = $3, updated_at = $4 where account = $1 and digest = $2";
     LOCK_IMAGE = "update image set updated_at = updated_at where account = $1 and digest = $2 returning *";
     IMAGE = "select * from image where account = $1 and digest = $2";
     IMAGE_BY_ANY_DIGEST = "select * from image where account = $1 and (digest = $2 or index_digest = $2) order by case when digest = $2 then 0 else 1 end, created_at desc limit 1";
     IMAGE_BY_CONFIG = "select * from image where account = $1 and config_digest = $2 order by created_at desc limit 1";
+    IMAGE_BY_GIVEN_ID = "select * from image where account = $1 and given_id = $2 order by created_at desc limit 1";
     IMAGES = "select * from image where account = $1 and (cast($2 as text) is null or image_status = $2) and (cast($3 as text) is null or analysis_status = $3) order by created_at desc, id desc";
     ANALYZED_IMAGES = "select * from image where account = $1 and image_status = 'active' and analysis_status = 'analyzed' and digest > $2 order by digest limit $3";
     IMAGES_BY_TAG = "select i.* from image i join (select digest, max(detected_at) as seen, max(id) as last from image_tag where account = $1 and registry = $2 and repository = $3 and tag = $4 group by digest) t on t.digest = i.digest where i.account = $1 and (cast($5 as text) is null or i.image_status = $5) and (cast($6 as text) is null or i.analysis_status = $6) order by t.seen desc, t.last desc";
@@ -112,6 +113,44 @@ statements! {
     FINISH_IMAGE = "update image set analysis_status = $10, failure = null, analysis = $3, size_bytes = $4, architecture = $5, distro = $6, distro_version = $7, layer_count = $8, analyzed_at = $9, updated_at = $9 where account = $1 and digest = $2 returning id";
     FAIL_IMAGE = "update image set analysis_status = $3, failure = $4, updated_at = $5 where account = $1 and digest = $2";
     DELETE_IMAGE = "delete from image where account = $1 and digest = $2";
+
+    RESTORE_IMAGE = "insert into image (account, digest, index_digest, config_digest, analysis_status, image_status, annotations, size_bytes, architecture, distro, distro_version, layer_count, dockerfile, dockerfile_mode, manifest, created_at, updated_at, given_id, analysis, analyzed_at) values ($1, $2, $3, $4, 'analyzed', 'active', $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18) returning id";
+    EVALUATIONS_OF_IMAGE = "select tag, policy_id, policy_digest, action, result, superseded, created_at, updated_at from evaluation where account = $1 and digest = $2 order by id";
+    RESTORE_EVALUATION = "insert into evaluation (account, digest, tag, policy_id, policy_digest, action, result, superseded, created_at, updated_at) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
+
+    CREATE_IMPORT = "insert into import_operation (id, account, status, expires_at, created_at, updated_at) values ($1, $2, 'pending', $3, $4, $4) returning *";
+    OPEN_IMPORTS = "select count(*) from import_operation where account = $1 and status in ('pending', 'processing')";
+    IMPORT = "select * from import_operation where account = $1 and id = $2";
+    IMPORTS = "select * from import_operation where account = $1 order by created_at, id";
+    TOUCH_IMPORT = "update import_operation set updated_at = $3 where account = $1 and id = $2 returning *";
+    INVALIDATE_IMPORT = "update import_operation set status = 'invalidated', updated_at = $3 where account = $1 and id = $2 and status = 'pending'";
+    USE_IMPORT = "update import_operation set status = $3, task = cast($4 as bigint), updated_at = $5 where account = $1 and id = $2 and status = 'pending' and expires_at > $5";
+    END_IMPORTS = "update import_operation set status = $2, updated_at = $3 where task = $1 and status = 'processing'";
+    EXPIRE_IMPORTS = "update import_operation set status = 'expired', updated_at = $1 where status = 'pending' and expires_at <= $1";
+    FORGET_IMPORT_CONTENTS = "delete from import_content where operation in (select id from import_operation where status not in ('pending', 'processing'))";
+    DELETE_OLD_IMPORTS = "delete from import_operation where status not in ('pending', 'processing') and updated_at < $1";
+    IMPORT_CONTENT = "select type, digest, size_bytes, created_at from import_content where operation = $1 and type = $2 and digest = $3";
+    COUNT_IMPORT_CONTENTS = "select count(*) from import_content where operation = $1";
+    ADD_IMPORT_CONTENT = "insert into import_content (operation, type, digest, size_bytes, created_at) values ($1, $2, $3, $4, $5) returning type, digest, size_bytes, created_at";
+    IMPORT_CONTENTS = "select c.type, c.digest, c.size_bytes, c.created_at from import_content c join import_operation o on o.id = c.operation where o.account = $1 and o.id = $2 and (cast($3 as text) is null or c.type = $3) order by c.created_at, c.digest";
+
+    PUT_ARCHIVED = "insert into archived_image (account, digest, index_digest, status, annotations, document, size_bytes, analyzed_at, created_at, updated_at) values ($1, $2, $3, 'archived', $4, $5, $6, $7, $8, $8) on conflict (account, digest) do update set index_digest = excluded.index_digest, status = excluded.status, annotations = excluded.annotations, document = excluded.document, size_bytes = excluded.size_bytes, analyzed_at = excluded.analyzed_at, created_at = excluded.created_at, updated_at = excluded.updated_at returning *";
+    FORGET_ARCHIVED_TAGS = "delete from archived_tag where archived_id = $1";
+    ADD_ARCHIVED_TAG = "insert into archived_tag (archived_id, registry, repository, tag, detected_at) values ($1, $2, $3, $4, $5) on conflict do nothing";
+    ARCHIVED = "select * from archived_image where account = $1 and digest = $2";
+    ARCHIVED_IMAGES = "select * from archived_image where account = $1 order by created_at desc, id desc";
+    ARCHIVED_TAGS = "select a.digest, t.registry, t.repository, t.tag, t.detected_at, a.analyzed_at, a.created_at from archived_tag t join archived_image a on a.id = t.archived_id where a.account = $1 and (cast($2 as text) is null or a.digest = $2) and a.status = 'archived' order by a.digest, t.registry, t.repository, t.tag";
+    ARCHIVABLE_TAGS = "select i.digest, t.registry, t.repository, t.tag, t.detected_at, i.analyzed_at, i.created_at from image_tag t join image i on i.account = t.account and i.digest = t.digest where i.account = $1 and i.image_status = 'active' and i.analysis_status = 'analyzed' and i.analyzed_at is not null order by i.digest, t.registry, t.repository, t.tag, t.detected_at";
+    ARCHIVE_SUMMARY = "select count(*) as images, cast(coalesce(sum((select count(*) from archived_tag t where t.archived_id = a.id)), 0) as bigint) as tags, cast(coalesce(sum(a.size_bytes), 0) as bigint) as size_bytes, max(a.updated_at) as updated_at from archived_image a where a.status = 'archived' and (cast($1 as text) is null or a.account = $1)";
+    DELETE_ARCHIVED = "update archived_image set status = 'deleting', updated_at = $3 where account = $1 and digest = $2 returning *";
+    PURGE_ARCHIVED = "delete from archived_image where status = 'deleting'";
+    ADD_ARCHIVE_RULE = "insert into archive_rule (id, account, system_global, transition, registry, repository, tag, analysis_age_days, tag_versions_newer, max_images_per_account, exclude_registry, exclude_repository, exclude_tag, exclude_expiration_days, created_at, updated_at) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $15) returning *";
+    ARCHIVE_RULE = "select * from archive_rule where id = $2 and (account = $1 or system_global)";
+    ARCHIVE_RULES = "select * from archive_rule where account = $1 or ($2 and system_global) order by created_at, id";
+    DELETE_ARCHIVE_RULE = "delete from archive_rule where account = $1 and id = $2";
+    ADD_ARCHIVE_HISTORY = "insert into archive_history (rule, account, digest, transition, created_at) select r.id, $2, $3, $4, cast($5 as bigint) from archive_rule r where r.id = $1";
+    ARCHIVE_HISTORY = "select rule, account, digest, transition, created_at from archive_history where account = $1 and rule = $2 order by id desc limit $3";
+    DELETE_OLD_ARCHIVE_HISTORY = "delete from archive_history where created_at < $1";
 
     ADD_PACKAGES = filled!(PACKAGE_COLUMNS, "insert into package (kind, name, version, architecture, source_name, source_version, release, origin) values ", " on conflict do nothing");
     LINK_PACKAGES = filled!(PACKAGE_COLUMNS, "with v as (values ", ") insert into image_package (image_id, package_id) select cast($401 as bigint), p.id from v join package p on p.name = v.column2 and p.version = v.column3 and p.kind = v.column1 and p.architecture = v.column4 and p.source_name = v.column5 and p.source_version = v.column6 and p.release = v.column7 and p.origin = v.column8 where true on conflict do nothing");
@@ -225,7 +264,7 @@ statements! {
     DELETE_TASKS = "delete from task where account = $1";
     DELETE_OLD_TASKS = "delete from task where state in ('done', 'failed') and updated_at < $1";
 
-    BLOB_NAMED = "select count(*) from (select 1 as one from image where analysis = $1 union all select 1 from image where manifest = $1 union all select 1 from layer_fact where blob = $1 union all select 1 from match_cache where blob = $1 union all select 1 from evaluation where result = $1 union all select 1 from watch_result where result = $1 limit 1) named";
+    BLOB_NAMED = "select count(*) from (select 1 as one from image where analysis = $1 union all select 1 from image where manifest = $1 union all select 1 from layer_fact where blob = $1 union all select 1 from match_cache where blob = $1 union all select 1 from evaluation where result = $1 union all select 1 from import_content where digest = $1 union all select 1 from archived_image where document = $1 union all select 1 from watch_result where result = $1 limit 1) named";
 }
 
 #[cfg(test)]

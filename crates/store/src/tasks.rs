@@ -9,6 +9,7 @@ use std::sync::Arc;
 use tokio::sync::Notify;
 
 use crate::error::{During as _, StoreError, found};
+use crate::imports::ImportStatus;
 use crate::statements as sql;
 use crate::{Result, Store};
 
@@ -109,7 +110,15 @@ impl Store {
 
     /// Finishes a task; saying so twice is fine. One that was asked for again is queued again.
     pub async fn complete(&self, lease: &Lease, now: i64) -> Result<()> {
-        let state = transaction!(self.pool, tx => complete_in!(tx, lease, now));
+        let state = transaction!(self.pool, tx => {
+            let state = complete_in!(tx, lease, now);
+            if state == TaskState::Done.as_str() {
+                // Completed without an analysis: the image has gone.
+                sqlx::query(sql::END_IMPORTS).bind(lease.task).bind(ImportStatus::Failed.as_str()).bind(now)
+                    .execute(&mut *tx).await.during("completing a task")?;
+            }
+            state
+        });
         self.nudge_if_queued(&state);
         Ok(())
     }

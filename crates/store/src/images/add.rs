@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use killick_model::digest::Digest;
 
 use super::{AnalysisStatus, Image, ImageStatus, ImageTag, TagName};
-use crate::error::During as _;
+use crate::error::{During as _, StoreError};
+use crate::imports::ImportStatus;
 use crate::news::{Change, News};
 use crate::statements as sql;
 use crate::subscriptions::subscription_id;
@@ -23,8 +24,14 @@ pub struct NewImage {
     pub index_digest: Option<Digest>,
     /// The image id.
     pub config_digest: Digest,
+    /// The image id that somebody gave it, if it is imported.
+    pub given_id: Option<String>,
+    /// The import it is of, which is processed from then on, or complete if there is nothing to do.
+    pub import: Option<String>,
     /// The tag it was found under.
     pub tag: TagName,
+    /// Other tags it was found under.
+    pub other_tags: Vec<TagName>,
     /// When the tag pointed there.
     pub detected_at: i64,
     /// Sum of its layers.
@@ -69,7 +76,7 @@ impl Store {
             }
             let made = sqlx::query(sql::UPSERT_IMAGE).bind(account).bind(&digest).bind(&index).bind(new.config_digest.to_string())
                 .bind(new.size_bytes).bind(&new.architecture).bind(new.layer_count).bind(&new.dockerfile).bind(mode)
-                .bind(&manifest).bind(now).execute(&mut *tx).await.creating("image", &digest)?.rows_affected() > 0;
+                .bind(&manifest).bind(now).bind(&new.given_id).execute(&mut *tx).await.creating("image", &digest)?.rows_affected() > 0;
             let image: Image = sqlx::query_as(sql::LOCK_IMAGE).bind(account).bind(&digest).fetch_one(&mut *tx).await.during(DOING)?;
             if queued.is_none() && (made || stopped(&image)) {
                 // It was removed, or failed, since it was looked at.
@@ -77,41 +84,52 @@ impl Store {
             }
             if !made && queued.is_some() {
                 sqlx::query(sql::RESET_IMAGE).bind(account).bind(&digest).bind(&new.dockerfile).bind(&manifest).bind(&index).bind(now)
-                    .execute(&mut *tx).await.during(DOING)?;
+                    .bind(new.config_digest.to_string()).bind(&new.given_id).execute(&mut *tx).await.during(DOING)?;
             }
             if !new.annotations.is_empty() {
                 let merged = merge(&image.annotations, &new.annotations);
                 sqlx::query(sql::SET_ANNOTATIONS).bind(account).bind(&digest).bind(merged).bind(now)
                     .execute(&mut *tx).await.during(DOING)?;
             }
-            let TagName { registry, repository, tag } = &new.tag;
-            let pointed: Option<ImageTag> = sqlx::query_as(sql::TAG_AT).bind(account).bind(registry).bind(repository).bind(tag)
-                .bind(new.detected_at).fetch_optional(&mut *tx).await.during(DOING)?;
-            let latest: Option<ImageTag> = sqlx::query_as(sql::LATEST_OF_TAG).bind(account).bind(registry).bind(repository).bind(tag)
-                .fetch_optional(&mut *tx).await.during(DOING)?;
-            let is_new = pointed.is_none_or(|pointed| pointed.digest != new.digest);
-            if is_new {
-                sqlx::query(sql::ADD_TAG).bind(account).bind(&digest).bind(registry).bind(repository).bind(tag).bind(new.detected_at)
-                    .execute(&mut *tx).await.during(DOING)?;
-            }
-            let key = new.tag.full();
-            for (kind, on) in [("policy_eval", false), ("vuln_update", false), ("tag_update", new.autosubscribe), ("analysis_update", true)] {
-                let id = subscription_id(account, &key, kind);
-                sqlx::query(sql::ADD_SUBSCRIPTION).bind(account).bind(&id).bind(&key).bind(kind).bind(None::<&str>).bind(on).bind(now)
-                    .execute(&mut *tx).await.during(DOING)?;
-                if on {
-                    sqlx::query(sql::SET_SUBSCRIPTION).bind(account).bind(&id).bind(true).bind(now).execute(&mut *tx).await.during(DOING)?;
-                }
-            }
             let image: Image = sqlx::query_as(sql::IMAGE).bind(account).bind(&digest).fetch_one(&mut *tx).await.during(DOING)?;
             let mut news = News::default();
-            if is_new && image.analysis_status == AnalysisStatus::Analyzed {
-                news = news.and(self.news(&Change::TagAdded { image: &image, tag: &new.tag }, now));
+            for name in std::iter::once(&new.tag).chain(&new.other_tags) {
+                let TagName { registry, repository, tag } = name;
+                let pointed: Option<ImageTag> = sqlx::query_as(sql::TAG_AT).bind(account).bind(registry).bind(repository).bind(tag)
+                    .bind(new.detected_at).fetch_optional(&mut *tx).await.during(DOING)?;
+                let latest: Option<ImageTag> = sqlx::query_as(sql::LATEST_OF_TAG).bind(account).bind(registry).bind(repository).bind(tag)
+                    .fetch_optional(&mut *tx).await.during(DOING)?;
+                let is_new = pointed.is_none_or(|pointed| pointed.digest != new.digest);
+                if is_new {
+                    sqlx::query(sql::ADD_TAG).bind(account).bind(&digest).bind(registry).bind(repository).bind(tag).bind(new.detected_at)
+                        .execute(&mut *tx).await.during(DOING)?;
+                }
+                let key = name.full();
+                for (kind, on) in [("policy_eval", false), ("vuln_update", false), ("tag_update", new.autosubscribe), ("analysis_update", true)] {
+                    let id = subscription_id(account, &key, kind);
+                    sqlx::query(sql::ADD_SUBSCRIPTION).bind(account).bind(&id).bind(&key).bind(kind).bind(None::<&str>).bind(on).bind(now)
+                        .execute(&mut *tx).await.during(DOING)?;
+                    if on {
+                        sqlx::query(sql::SET_SUBSCRIPTION).bind(account).bind(&id).bind(true).bind(now).execute(&mut *tx).await.during(DOING)?;
+                    }
+                }
+                if is_new && image.analysis_status == AnalysisStatus::Analyzed {
+                    news = news.and(self.news(&Change::TagAdded { image: &image, tag: name }, now));
+                }
+                if is_new && latest.is_some_and(|latest| latest.digest != new.digest && latest.detected_at <= new.detected_at) {
+                    let before: Vec<String> = sqlx::query_scalar(sql::OTHERS_OF_TAG).bind(account).bind(registry).bind(repository)
+                        .bind(tag).bind(&digest).fetch_all(&mut *tx).await.during(DOING)?;
+                    news = news.and(self.news(&Change::TagMoved { image: &image, tag: name, before: &before }, now));
+                }
             }
-            if is_new && latest.is_some_and(|latest| latest.digest != new.digest && latest.detected_at <= new.detected_at) {
-                let before: Vec<String> = sqlx::query_scalar(sql::OTHERS_OF_TAG).bind(account).bind(registry).bind(repository)
-                    .bind(tag).bind(&digest).fetch_all(&mut *tx).await.during(DOING)?;
-                news = news.and(self.news(&Change::TagMoved { image: &image, tag: &new.tag, before: &before }, now));
+            if let Some(import) = &new.import {
+                let status = if queued.is_some() { ImportStatus::Processing } else { ImportStatus::Complete };
+                let used = sqlx::query(sql::USE_IMPORT).bind(account).bind(import).bind(status.as_str()).bind(queued).bind(now)
+                    .execute(&mut *tx).await.during(DOING)?.rows_affected();
+                if used == 0 {
+                    let reason = "it is not pending: begin another";
+                    return Err(StoreError::Refused { entity: "import", name: import.clone(), reason });
+                }
             }
             let sends = tell_in!(tx, &news, now);
             (image, queued, sends)

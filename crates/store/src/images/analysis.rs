@@ -3,11 +3,10 @@
 use killick_model::digest::Digest;
 
 use super::AnalysisStatus;
-use crate::batch::batches;
 use crate::error::{During as _, StoreError};
+use crate::imports::ImportStatus;
 use crate::news::{Change, News};
 use crate::packages::{PackageIdentity, PackageName};
-use crate::sql::Pool;
 use crate::statements as sql;
 use crate::tasks::{Lease, Task, TaskState};
 use crate::{Result, Store};
@@ -62,31 +61,13 @@ impl Store {
                 .bind(done.size_bytes).bind(&done.architecture).bind(&done.distro).bind(&done.distro_version).bind(done.layer_count)
                 .bind(now).bind(status.as_str()).fetch_optional(&mut *tx).await.during(DOING)?;
             if let Some(id) = id {
-                if let Pool::Postgres(_) = &self.pool {
-                    // None of them is pruned between its insertion and its link. SQLite has one writer anyway.
-                    sqlx::query(sql::SHARE_PACKAGES_POSTGRES).execute(&mut *tx).await.during(DOING)?;
-                }
-                sqlx::query(sql::UNLINK_PACKAGES).bind(id).execute(&mut *tx).await.during(DOING)?;
-                for batch in batches(&done.packages) {
-                    let mut add = sqlx::query(sql::ADD_PACKAGES);
-                    let mut link = sqlx::query(sql::LINK_PACKAGES);
-                    for part in batch.flat_map(|PackageIdentity(parts)| parts) {
-                        add = add.bind(part);
-                        link = link.bind(part);
-                    }
-                    add.execute(&mut *tx).await.during(DOING)?;
-                    link.bind(id).execute(&mut *tx).await.during(DOING)?;
-                }
-                for batch in batches(&done.names) {
-                    let mut add = sqlx::query(sql::ADD_PACKAGE_NAMES);
-                    for PackageName { package: PackageIdentity(parts), ecosystem, name } in batch {
-                        for part in parts.iter().chain([ecosystem, name]) {
-                            add = add.bind(part);
-                        }
-                    }
-                    add.execute(&mut *tx).await.during(DOING)?;
-                }
+                link_packages_in!(self, tx, id, done);
                 sqlx::query(sql::FORGET_MATCHES).bind(account).bind(digest).execute(&mut *tx).await.during(DOING)?;
+            }
+            if !again {
+                let ended = if id.is_some() { ImportStatus::Complete } else { ImportStatus::Failed };
+                sqlx::query(sql::END_IMPORTS).bind(lease.task).bind(ended.as_str()).bind(now)
+                    .execute(&mut *tx).await.during(DOING)?;
             }
             let news = if id.is_some() && !again {
                 news_of_image!(self, tx, account, digest, now, |image, tags| Change::Analyzed { image, tags })
@@ -121,6 +102,10 @@ impl Store {
             let status = if task.state == TaskState::Failed { AnalysisStatus::AnalysisFailed } else { AnalysisStatus::NotAnalyzed };
             sqlx::query(sql::FAIL_IMAGE).bind(account).bind(digest).bind(status.as_str()).bind(cause).bind(now)
                 .execute(&mut *tx).await.during(DOING)?;
+            if task.state == TaskState::Failed {
+                sqlx::query(sql::END_IMPORTS).bind(lease.task).bind(ImportStatus::Failed.as_str()).bind(now)
+                    .execute(&mut *tx).await.during(DOING)?;
+            }
             let news = if task.state == TaskState::Failed {
                 news_of_image!(self, tx, account, digest, now, |image, tags| Change::AnalysisFailed { image, tags, cause })
             } else {

@@ -5,6 +5,7 @@ use uuid::Uuid;
 use super::{Lease, Task, TaskState};
 use crate::error::During as _;
 use crate::images::AnalysisStatus;
+use crate::imports::ImportStatus;
 use crate::news::{Change, News};
 use crate::sql::Pool;
 use crate::statements as sql;
@@ -79,6 +80,10 @@ impl Store {
             for (task, image) in about_images(&tasks) {
                 sqlx::query(sql::FAIL_IMAGE).bind(&task.account).bind(image).bind(AnalysisStatus::AnalysisFailed.as_str())
                     .bind(vanished_cause(task)).bind(now).execute(&mut *tx).await.during(DOING)?;
+            }
+            for task in &tasks {
+                sqlx::query(sql::END_IMPORTS).bind(task.id).bind(ImportStatus::Failed.as_str()).bind(now)
+                    .execute(&mut *tx).await.during(DOING)?;
             }
             let mut news = News::default();
             for (task, digest) in about_images(&tasks) {
