@@ -7,12 +7,14 @@
 
 mod artifact;
 mod config;
+mod described;
 mod descriptor;
 mod error;
 mod manifest;
 
 pub(crate) use artifact::read_artifact;
 pub(crate) use config::read_config;
+pub use described::{Described, describe};
 pub(crate) use descriptor::{Entry, Layer};
 pub use error::DocumentError;
 pub(crate) use manifest::{Document, Manifest, is_index, read_document, synthesise};
