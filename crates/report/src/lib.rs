@@ -8,5 +8,6 @@ pub mod evaluation;
 pub mod formats;
 mod python_json;
 mod support;
+pub mod syft;
 mod vex;
 pub mod vulnerabilities;
