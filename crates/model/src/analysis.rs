@@ -70,6 +70,19 @@ impl Analysis {
         &self.packages[id.0 as usize]
     }
 
+    /// Whether every package that is spoken of is there, and files are in their order. An analysis that comes from
+    /// elsewhere may say anything.
+    pub fn is_consistent(&self) -> bool {
+        let is_there = |id: PackageId| usize::try_from(id.0).is_ok_and(|at| at < self.packages.len());
+        let changed = self.inspection.package_files.iter().flatten().map(|changed| changed.package);
+        let licenses = self.inspection.licenses.iter();
+        let licensed = licenses.clone().flat_map(|scan| &scan.packages).map(|license| license.package);
+        let licensing = licenses.flat_map(|scan| &scan.files).filter_map(|file| file.package);
+        let owners = self.packages.iter().filter_map(|package| package.owner);
+        owners.chain(changed).chain(licensed).chain(licensing).all(is_there)
+            && self.files.is_sorted_by(|one, other| one.path < other.path)
+    }
+
     /// Size of the image: bytes of a tar of its merged files, in records of 10 KiB, each entry with an extended header
     /// for its time stamp. The sum of its layers would count what upper layers replace or delete.
     pub fn size_bytes(&self) -> u64 {
@@ -102,6 +115,28 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn what_speaks_of_packages_that_are_not_there_is_told() {
+        let digest = format!("sha256:{}", "a".repeat(64));
+        let package = |owner: Option<u32>| json!({"kind": "npm", "name": "a", "version": "1", "location": "/a", "layer": 0, "cataloger": "x", "owner": owner});
+        let file = |path: &str| json!({"path": path, "kind": "directory", "mode": 493, "uid": 0, "gid": 0, "size": 0, "layer": 0});
+        let changed = |package: u32| json!({"package_files": [{"package": package, "path": "/a", "differences": []}]});
+        for (packages, files, inspection, want) in [
+            (vec![], vec![], json!({}), true),
+            (vec![package(Some(1)), package(None)], vec![file("a"), file("b")], changed(1), true),
+            (vec![package(Some(2)), package(None)], vec![], json!({}), false),
+            (vec![package(None)], vec![], changed(1), false),
+            (vec![], vec![file("b"), file("a")], json!({}), false),
+        ] {
+            let analysis: Analysis = serde_json::from_value(json!({
+                "manifest_digest": digest, "config_digest": digest, "config": {}, "layers": [], "packages": packages,
+                "files": files, "inspection": inspection,
+            }))
+            .unwrap();
+            assert_eq!(analysis.is_consistent(), want, "{analysis:?}");
+        }
+    }
 
     /// Sizes that Python's `tarfile` gives archives of the same entries.
     #[test]
