@@ -46,7 +46,8 @@ pub struct Documents {
 pub struct Imported {
     /// The analysis.
     pub analysis: Analysis,
-    /// Bytes of the image, as far as the documents tell: there are no files to count.
+    /// Bytes of its layers as they are stored, or what the document says where no layers are known: there are no files to
+    /// count.
     pub size_bytes: u64,
 }
 
@@ -149,7 +150,8 @@ pub fn read(packages: &[u8], documents: Documents, max_packages: usize) -> Resul
     found.sort_by(|(one, _), (other, _)| analyze::order(one, other));
     let packages = owned(found, &document.relationships.0);
     let stored = documents.layers.iter().fold(0_u64, |sum, layer| sum.saturating_add(layer.size));
-    let size_bytes = document.source.0.and_then(|source| source.size()).unwrap_or(stored);
+    let said_size = document.source.0.and_then(Source::size);
+    let size_bytes = if documents.layers.is_empty() { said_size.unwrap_or(0) } else { stored };
     problems.sort();
     problems.dedup();
     let analysis = Analysis {
@@ -212,6 +214,7 @@ impl Distro {
             codename: stated(self.codename),
             like: self.like.0,
             pretty_name: stated(self.pretty_name),
+            ..Distribution::default()
         })
     }
 }

@@ -12,7 +12,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
 
 use crate::api::error::ApiError;
-use crate::auth::{self, Caller, Logins, Turned};
+use crate::auth::{self, Bearer, Caller, Logins, Tokens, Turned};
 use crate::config::Config;
 use crate::events::EventType;
 use crate::herald::{Herald, Service};
@@ -38,6 +38,7 @@ struct Inner {
     records: Records,
     knowledge: Knowledge,
     logins: Logins,
+    tokens: Option<Tokens>,
     cache: Cache,
     /// How registries are reached.
     ways: Ways,
@@ -79,6 +80,9 @@ pub enum OpenError {
     /// The first account cannot be made.
     #[error("cannot make the first account")]
     FirstAccount(#[source] StoreError),
+    /// Tokens cannot be signed.
+    #[error(transparent)]
+    Tokens(#[from] auth::TokensError),
     /// Nobody can log in.
     #[error(transparent)]
     Logins(#[from] auth::LoginsError),
@@ -119,6 +123,7 @@ impl App {
             nudges: Nudges::default(),
             knowledge,
             logins: Logins::new(&config.logins, clock::steady)?,
+            tokens: Tokens::new(&config.oauth)?,
             cache: Cache::default(),
             budget: Arc::new(Budget::new(config.limits.held_bytes)),
             inspections: crate::inspections::compile(&config.inspections).map_err(OpenError::Inspections)?,
@@ -236,18 +241,46 @@ impl App {
         &self.0.ways
     }
 
+    /// What signs tokens, if there are any.
+    pub(crate) fn tokens(&self) -> Option<&Tokens> {
+        self.0.tokens.as_ref()
+    }
+
     /// The caller of this name and password, or nobody.
     pub(crate) async fn authenticate(
         &self,
         caller: &Caller,
         password: SecretString,
     ) -> Result<Option<Identity>, ApiError> {
+        Ok(self.authenticated(caller, password).await?.map(|(identity, _)| identity))
+    }
+
+    /// The caller of this name and password with the stored hash of it, or nobody.
+    pub(crate) async fn authenticated(
+        &self,
+        caller: &Caller,
+        password: SecretString,
+    ) -> Result<Option<(Identity, String)>, ApiError> {
         let user = self.records().user(&caller.user).await?;
         let stored = user.as_ref().and_then(|user| user.password_hash.clone());
-        if !self.0.logins.is_right(caller, password, stored).await? {
+        if !self.0.logins.is_right(caller, password, stored.clone()).await? {
             return Ok(None);
         }
-        let Some(user) = user else { return Ok(None) };
+        let (Some(user), Some(stored)) = (user, stored) else { return Ok(None) };
+        Ok(self.identity(user).await?.map(|identity| (identity, stored)))
+    }
+
+    /// The caller with this token, if it was given for the password of today.
+    pub(crate) async fn bearer(&self, bearer: &Bearer) -> Result<Option<Identity>, ApiError> {
+        let user = self.records().user(&bearer.user).await?;
+        let holds = |user: &User| user.password_hash.as_deref().is_some_and(|hash| bearer.holds_for(hash));
+        match user.filter(holds) {
+            Some(user) => self.identity(user).await,
+            None => Ok(None),
+        }
+    }
+
+    async fn identity(&self, user: User) -> Result<Option<Identity>, ApiError> {
         let account = self.records().account(&user.account).await?;
         Ok(account.map(|account| Identity {
             user: user.name,

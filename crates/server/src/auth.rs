@@ -6,9 +6,12 @@ mod failures;
 mod hasher;
 mod logins;
 mod password;
+mod tokens;
 mod verified;
 
 pub(crate) use failures::Caller;
 pub use logins::LoginsError;
 pub(crate) use logins::{Logins, Turned};
 pub(crate) use password::random;
+pub use tokens::TokensError;
+pub(crate) use tokens::{Bearer, Tokens};

@@ -64,6 +64,10 @@ pub struct Config {
     pub event_log: EventLogConfig,
     /// How often is looked for what is to be told.
     pub cycle_timers: CycleTimersConfig,
+    /// Tokens instead of passwords.
+    pub oauth: OauthConfig,
+    /// The analysis archive.
+    pub archive: ArchiveConfig,
     /// How long things are kept.
     pub retention: RetentionConfig,
     /// What the process was told by its environment: who it is in a cloud.
@@ -423,6 +427,45 @@ pub struct EgressConfig {
     pub allowed_hosts: Vec<HostPattern>,
     /// Hosts on a private network that a public registry may send us to.
     pub private_hosts: Vec<HostPattern>,
+}
+
+/// Tokens instead of passwords, for clients that ask for them. Without a key, there are none.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct OauthConfig {
+    /// The secret that signs tokens (HS256), long and random.
+    pub secret: Secret,
+    /// File holding `secret` instead.
+    pub secret_file: PathBuf,
+    /// File with the RSA key, in PEM, that signs tokens (RS256) instead of a secret.
+    pub private_key_file: PathBuf,
+    /// How long a token is good for.
+    pub token_seconds: u64,
+}
+
+impl Default for OauthConfig {
+    fn default() -> Self {
+        Self {
+            secret: Secret::default(),
+            secret_file: PathBuf::new(),
+            private_key_file: PathBuf::new(),
+            token_seconds: 3600,
+        }
+    }
+}
+
+/// The analysis archive.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ArchiveConfig {
+    /// How often the rules are followed.
+    pub rules_every_seconds: u64,
+}
+
+impl Default for ArchiveConfig {
+    fn default() -> Self {
+        Self { rules_every_seconds: 12 * 60 * 60 }
+    }
 }
 
 /// How long things are kept.

@@ -50,6 +50,24 @@ pub(crate) const LOOKUP_FAILED: EventType =
 /// An image cannot be analysed.
 pub(crate) const SYSTEM_ANALYSIS_FAILED: EventType =
     error("system.image_analysis.failed", "image_digest", "Failed to analyze image");
+/// An archived analysis goes away.
+pub(crate) const ARCHIVED_DELETED: EventType =
+    info("system.analysis_archive.archived_image_deleted", "image_digest", "Archived image analysis deleted");
+/// An analysis cannot be archived.
+pub(crate) const ARCHIVE_FAILED: EventType =
+    error("system.analysis_archive.image_archive_failed", "image_digest", "Analyzed image migration to archive failed");
+/// An analysis was archived.
+pub(crate) const ARCHIVED: EventType =
+    info("system.analysis_archive.image_archived", "image_digest", "Analyzed image added to archive");
+/// An image cannot be restored.
+pub(crate) const RESTORE_FAILED: EventType = error(
+    "system.image_analysis.restore_from_archive_failed",
+    "image_digest",
+    "Archived image restore to active images failed",
+);
+/// An image was restored.
+pub(crate) const RESTORED: EventType =
+    info("system.image_analysis.restored_from_archive", "image_digest", "Archived image restored to active images");
 /// The tags of a watched repository cannot be listed.
 pub(crate) const LIST_TAGS_FAILED: EventType =
     error("system.repository.list_tags_fail", "repository", "Failed to list tags in repository");
@@ -71,14 +89,14 @@ pub(crate) const GROUP_COMPLETED: EventType =
 
 /// Every type of version 1, by name. Those that no constant names are of what this service does not do, or not apart.
 pub(crate) const EVENTS: &[EventType] = &[
-    info("system.analysis_archive.archived_image_deleted", "image_digest", "Archived image analysis deleted"),
+    ARCHIVED_DELETED,
     error(
         "system.analysis_archive.archived_image_delete_failed",
         "image_digest",
         "Archived image analysis deletion failed",
     ),
-    error("system.analysis_archive.image_archive_failed", "image_digest", "Analyzed image migration to archive failed"),
-    info("system.analysis_archive.image_archived", "image_digest", "Analyzed image added to archive"),
+    ARCHIVE_FAILED,
+    ARCHIVED,
     FEED_COMPLETED,
     FEED_FAILED,
     FEED_STARTED,
@@ -102,12 +120,8 @@ pub(crate) const EVENTS: &[EventType] = &[
         "Failed to load image analysis from analyzer to policy engine",
     ),
     LOOKUP_FAILED,
-    error(
-        "system.image_analysis.restore_from_archive_failed",
-        "image_digest",
-        "Archived image restore to active images failed",
-    ),
-    info("system.image_analysis.restored_from_archive", "image_digest", "Archived image restored to active images"),
+    RESTORE_FAILED,
+    RESTORED,
     LIST_TAGS_FAILED,
     error("system.service.authz_plugin_healthcheck_failed", "service", "Configured authz plugin failing health check"),
     error("system.service.removed", "service", "Service removed"),

@@ -4,8 +4,10 @@
 //! run comes as if nothing had happened.
 
 pub(crate) mod analysis;
+mod archive;
 mod blobs;
 mod feeds;
+mod imports;
 mod index;
 mod leases;
 mod notifications;
@@ -53,8 +55,10 @@ pub(crate) struct Job {
 /// Every job.
 pub(crate) const JOBS: &[Job] = &[
     analysis::JOB,
+    archive::JOB,
     blobs::JOB,
     feeds::JOB,
+    imports::JOB,
     index::JOB,
     leases::JOB,
     notifications::JOB,

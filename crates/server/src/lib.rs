@@ -5,6 +5,7 @@
 
 mod api;
 mod app;
+mod archive;
 mod auth;
 mod clock;
 mod config;
@@ -12,6 +13,7 @@ mod cpu;
 mod events;
 mod herald;
 mod images;
+mod imports;
 mod inspections;
 mod jobs;
 mod judge;
@@ -35,11 +37,12 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 pub use app::{App, OpenError};
-pub use auth::LoginsError;
+pub use auth::{LoginsError, TokensError};
 pub use config::{
-    AccountsConfig, AnalysisConfig, Config, ConfigError, CycleTimersConfig, DEFAULT_FILE, EgressConfig, EventLevel,
-    EventLogConfig, InspectionsConfig, Keeping, KnowledgeConfig, LoginsConfig, Network, PoliciesConfig, PublicationKey,
-    RegistriesConfig, RetentionConfig, Role, Secret, ServerConfig, StorageConfig, WebhookConfig, WebhooksConfig,
+    AccountsConfig, AnalysisConfig, ArchiveConfig, Config, ConfigError, CycleTimersConfig, DEFAULT_FILE, EgressConfig,
+    EventLevel, EventLogConfig, InspectionsConfig, Keeping, KnowledgeConfig, LoginsConfig, Network, OauthConfig,
+    PoliciesConfig, PublicationKey, RegistriesConfig, RetentionConfig, Role, Secret, ServerConfig, StorageConfig,
+    WebhookConfig, WebhooksConfig,
 };
 pub use inspections::InspectionsError;
 pub use knowledge::KnowledgeError;

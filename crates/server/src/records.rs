@@ -2,8 +2,10 @@
 //! documents read from their blobs. Every function names the account whose things it touches.
 
 mod accounts;
+mod archives;
 mod exceptions;
 mod images;
+mod imports;
 mod known_files;
 mod layers;
 mod packages;
@@ -15,8 +17,10 @@ use jiff::Timestamp;
 use killick_store::{Store, StoreError};
 
 pub(crate) use accounts::{Account, AccountKind, AccountState, User};
+pub(crate) use archives::Restored;
 pub(crate) use exceptions::StoredException;
 pub(crate) use images::{AnalysisStatus, Deletion, Image, ImageStatus, NewImage, Tag, TagName};
+pub(crate) use imports::NewImport;
 pub(crate) use known_files::StoredFiles;
 pub(crate) use layers::StoredFacts;
 pub(crate) use packages::{Carrier, kind as package_kind};
@@ -57,7 +61,7 @@ fn optional<T>(result: killick_store::Result<T>) -> killick_store::Result<Option
 }
 
 /// The instant of a stored number; the store only gives back what it was given.
-fn instant(microseconds: i64) -> Timestamp {
+pub(crate) fn instant(microseconds: i64) -> Timestamp {
     Timestamp::from_microsecond(microseconds).unwrap_or(Timestamp::UNIX_EPOCH)
 }
 

@@ -58,6 +58,9 @@ fn a_document_that_says_nothing_is_an_image_without_packages() {
     let imported = read(b"{\"artifacts\": 1, \"distro\": [], \"source\": \"x\"}", documents(), 5).unwrap();
     assert_eq!((imported.analysis.packages.len(), imported.size_bytes), (0, 100));
     assert_eq!(imported.analysis.distribution, None);
+    let unknown = Documents { layers: Vec::new(), ..documents() };
+    let said = read(b"{\"source\": {\"metadata\": {\"imageSize\": 7}}}", unknown, 5).unwrap();
+    assert_eq!(said.size_bytes, 7);
 }
 
 #[test]

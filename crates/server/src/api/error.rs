@@ -185,7 +185,6 @@ impl ApiError {
     }
 
     /// The status it answers with.
-    #[cfg(test)]
     pub(crate) fn status(&self) -> StatusCode {
         self.status
     }

@@ -96,22 +96,79 @@ impl<S: Send + Sync> FromRequest<S> for JsonObject {
     }
 }
 
-async fn json_body<S: Send + Sync>(request: Request, state: &S) -> Result<Value, ApiError> {
-    let is_json = request
+/// A JSON body that is a list of so many texts at most, and at least one.
+#[derive(Debug, Clone)]
+pub(crate) struct JsonTexts<const MOST: usize>(pub(crate) Vec<String>);
+
+impl<S: Send + Sync, const MOST: usize> FromRequest<S> for JsonTexts<MOST> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
+        let body = json_body(request, state).await?;
+        let Value::Array(items) = &body else {
+            return Err(bad(format!("{} is not of type 'array'", python(&body))));
+        };
+        if items.is_empty() {
+            return Err(bad("[] is too short"));
+        }
+        if items.len() > MOST {
+            return Err(bad(format!("{} is too long", python(&body))));
+        }
+        let text = |(at, item): (usize, &Value)| match item {
+            Value::String(text) => Ok(text.clone()),
+            other => Err(bad(format!("{} is not of type 'string' - '{at}'", python(other)))),
+        };
+        items.iter().enumerate().map(text).collect::<Result<_, _>>().map(Self)
+    }
+}
+
+/// The bytes of a body, whatever they are, and whether they are said to be JSON.
+#[derive(Debug, Clone)]
+pub(crate) struct RawBody {
+    /// What was sent.
+    pub(crate) bytes: Bytes,
+    /// The media type is one of JSON, or was not told.
+    pub(crate) may_be_json: bool,
+}
+
+impl<S: Send + Sync> FromRequest<S> for RawBody {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
+        let may_be_json = is_json(&request) || !request.headers().contains_key(header::CONTENT_TYPE);
+        Ok(Self { bytes: all_of(request, state).await?, may_be_json })
+    }
+}
+
+async fn all_of<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, ApiError> {
+    Bytes::from_request(request, state).await.map_err(|rejection| {
+        ApiError::problem(rejection.status(), "The request body is too large or could not be read")
+    })
+}
+
+fn is_json(request: &Request) -> bool {
+    request
         .headers()
         .get(header::CONTENT_TYPE)
         .and_then(|value| value.to_str().ok())
         .map(|value| value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase())
-        .is_some_and(|kind| kind == "application/json" || kind.ends_with("+json"));
+        .is_some_and(|kind| kind == "application/json" || kind.ends_with("+json"))
+}
+
+/// The refusal of a body that is said to be something else than JSON.
+pub(crate) fn not_json() -> ApiError {
+    ApiError::problem(StatusCode::UNSUPPORTED_MEDIA_TYPE, "Invalid Content-type, expected JSON data")
+}
+
+async fn json_body<S: Send + Sync>(request: Request, state: &S) -> Result<Value, ApiError> {
+    let is_json = is_json(&request);
     let has_type = request.headers().contains_key(header::CONTENT_TYPE);
-    let body = Bytes::from_request(request, state).await.map_err(|rejection| {
-        ApiError::problem(rejection.status(), "The request body is too large or could not be read")
-    })?;
+    let body = all_of(request, state).await?;
     if body.is_empty() {
         return Ok(Value::Null);
     }
     if has_type && !is_json {
-        return Err(ApiError::problem(StatusCode::UNSUPPORTED_MEDIA_TYPE, "Invalid Content-type, expected JSON data"));
+        return Err(not_json());
     }
     serde_json::from_slice(&body).map_err(|_| bad("Request body is not valid JSON"))
 }
@@ -148,6 +205,40 @@ impl<'a> Fields<'a> {
         self.members.get(name).filter(|value| !value.is_null())
     }
 
+    /// The object inside the body that must be there.
+    pub(crate) fn required_object(&self, name: &'a str) -> Result<Fields<'a>, ApiError> {
+        match self.members.get(name) {
+            Some(Value::Object(members)) => Ok(Fields { members, path: name }),
+            Some(other) => Err(self.wrong(name, &format!("{} is not of type 'object'", python(other)))),
+            None => Err(self.missing(name)),
+        }
+    }
+
+    /// The member as a list of texts, which must be there.
+    pub(crate) fn texts(&self, name: &str) -> Result<Vec<&'a str>, ApiError> {
+        let items = match self.members.get(name) {
+            Some(Value::Array(items)) => items,
+            Some(other) => return Err(self.wrong(name, &format!("{} is not of type 'array'", python(other)))),
+            None => return Err(self.missing(name)),
+        };
+        let text = |(at, item): (usize, &'a Value)| match item {
+            Value::String(text) => Ok(text.as_str()),
+            other => Err(self.wrong(&format!("{name}.{at}"), &format!("{} is not of type 'string'", python(other)))),
+        };
+        items.iter().enumerate().map(text).collect()
+    }
+
+    /// The member as a whole number, unless absent or null.
+    pub(crate) fn number(&self, name: &str) -> Result<Option<i64>, ApiError> {
+        match self.members.get(name) {
+            None | Some(Value::Null) => Ok(None),
+            Some(value) => match value.as_i64() {
+                Some(number) => Ok(Some(number)),
+                None => Err(self.wrong(name, &format!("{} is not of type 'integer'", python(value)))),
+            },
+        }
+    }
+
     /// The member as text, unless absent or null.
     pub(crate) fn text(&self, name: &str) -> Result<Option<&'a str>, ApiError> {
         match self.members.get(name) {
@@ -162,8 +253,7 @@ impl<'a> Fields<'a> {
         match self.members.get(name) {
             Some(Value::String(text)) => Ok(text),
             Some(other) => Err(self.wrong(name, &format!("{} is not of type 'string'", python(other)))),
-            None if self.path.is_empty() => Err(bad(format!("'{name}' is a required property"))),
-            None => Err(bad(format!("'{name}' is a required property - '{}'", self.path))),
+            None => Err(self.missing(name)),
         }
     }
 
@@ -198,6 +288,13 @@ impl<'a> Fields<'a> {
             None | Some(Value::Null) => Ok(None),
             Some(Value::Bool(flag)) => Ok(Some(*flag)),
             Some(other) => Err(self.wrong(name, &format!("{} is not of type 'boolean'", python(other)))),
+        }
+    }
+
+    fn missing(&self, name: &str) -> ApiError {
+        match self.path {
+            "" => bad(format!("'{name}' is a required property")),
+            path => bad(format!("'{name}' is a required property - '{path}'")),
         }
     }
 

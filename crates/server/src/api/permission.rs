@@ -3,9 +3,11 @@
 //! The router's state is [`Guarded`]: nothing can be done with it except handing it to an extractor of this module.
 //! [`Permission<P>`] authenticates, decides, and only then gives the handler the [`App`] and the caller.
 
+use std::collections::HashMap;
 use std::marker::PhantomData;
 
-use axum::extract::{FromRequestParts, RawPathParams};
+use axum::body::Bytes;
+use axum::extract::{FromRequest, FromRequestParts, RawPathParams, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
 use base64::Engine as _;
@@ -16,6 +18,7 @@ use crate::api::client;
 use crate::api::error::ApiError;
 use crate::app::{App, Identity};
 use crate::auth::Caller;
+use crate::clock;
 
 /// The header by which an administrator acts in another account.
 const ACCOUNT_HEADER: &str = "x-anchore-account";
@@ -117,6 +120,28 @@ actions! {
     DeleteEvents = "deleteEvents", Namespace;
     /// Try a webhook.
     TestWebhook = "testWebhook", System;
+    /// List imports.
+    ListImports = "listImports", Namespace;
+    /// Upload the documents of an image, or an archived analysis.
+    ImportImages = "importImage", Namespace;
+    /// Read how much is archived.
+    GetArchive = "getArchive", Namespace;
+    /// List archived images.
+    ListArchivedImages = "listArchivedImages", Namespace;
+    /// Archive images.
+    ArchiveImages = "archiveImage", Namespace;
+    /// Read an archived image.
+    GetArchivedImage = "getArchivedImage", Namespace;
+    /// Delete an archived image.
+    DeleteArchivedImage = "deleteArchivedImage", Namespace;
+    /// List rules of the archive.
+    ListArchiveRules = "listArchiveRules", Namespace;
+    /// Add a rule of the archive.
+    CreateArchiveRule = "createArchiveRule", Namespace;
+    /// Read a rule of the archive.
+    GetArchiveRule = "getArchiveRule", Namespace;
+    /// Delete a rule of the archive.
+    DeleteArchiveRule = "deleteArchiveRule", Namespace;
     /// Read the account acted in.
     GetAccount = "getAccount", Namespace;
     /// List accounts.
@@ -202,15 +227,105 @@ async fn path_account(parts: &mut Parts) -> String {
 }
 
 async fn authenticate(app: &App, parts: &Parts) -> Result<Identity, ApiError> {
+    if let Some((tokens, token)) = app.tokens().zip(bearer(&parts.headers)) {
+        let bearer = tokens.read(token, clock::now()).ok_or_else(ApiError::unauthorized)?;
+        let identity = app.bearer(&bearer).await?.ok_or_else(ApiError::unauthorized)?;
+        return let_in(identity);
+    }
     let (user, password) = basic(&parts.headers).ok_or_else(ApiError::unauthorized)?;
     let caller = Caller { client: client::address(parts, &app.config().logins.trusted_proxies), user };
     let Some(identity) = app.authenticate(&caller, password).await? else {
         return Err(ApiError::unauthorized());
     };
+    let_in(identity)
+}
+
+fn let_in(identity: Identity) -> Result<Identity, ApiError> {
     if !identity.enabled {
         return Err(ApiError::forbidden(&identity.account, "*", "*"));
     }
     Ok(identity)
+}
+
+/// The one client of the password grant.
+const CLIENT: &str = "anonymous";
+
+/// A token that was issued.
+#[derive(Debug)]
+pub(crate) struct Token {
+    /// What the client sends from then on.
+    pub(crate) text: String,
+    /// How long it holds.
+    pub(crate) seconds: u64,
+}
+
+/// Why no token was issued.
+#[derive(Debug)]
+pub(crate) enum Refusal {
+    /// There is no key to sign it with.
+    NotConfigured,
+    /// Only passwords are exchanged for tokens.
+    GrantType(Option<String>),
+    /// There is one client, and this is not it.
+    Client,
+    /// User or password is missing.
+    Incomplete,
+    /// The password is wrong, or the account may do nothing.
+    Credentials,
+    /// Nobody looked.
+    Turned(ApiError),
+}
+
+/// What came of the wish for a token. As with [`Permission`], nothing of the service is in reach.
+pub(crate) struct Granted(pub(crate) Result<Token, Refusal>);
+
+impl FromRequest<Guarded> for Granted {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, guarded: &Guarded) -> Result<Self, ApiError> {
+        let (parts, body) = request.into_parts();
+        let body = Bytes::from_request(Request::from_parts(parts.clone(), body), &()).await.map_err(|rejection| {
+            ApiError::problem(rejection.status(), "The request body is too large or could not be read")
+        })?;
+        Ok(Self(grant(&guarded.0, &parts, &body).await))
+    }
+}
+
+async fn grant(app: &App, parts: &Parts, body: &[u8]) -> Result<Token, Refusal> {
+    let tokens = app.tokens().ok_or(Refusal::NotConfigured)?;
+    let form: HashMap<String, String> = url::form_urlencoded::parse(body).into_owned().collect();
+    let (user, password) = match basic(&parts.headers) {
+        Some(login) if form.is_empty() => login,
+        _ => {
+            let grant = form.get("grant_type");
+            if grant.map(String::as_str) != Some("password") {
+                return Err(Refusal::GrantType(grant.cloned()));
+            }
+            if form.get("client_id").map(String::as_str) != Some(CLIENT) {
+                return Err(Refusal::Client);
+            }
+            match (form.get("username"), form.get("password")) {
+                (Some(user), Some(password)) => (user.clone(), SecretString::from(password.as_str())),
+                _ => return Err(Refusal::Incomplete),
+            }
+        }
+    };
+    let caller = Caller { client: client::address(parts, &app.config().logins.trusted_proxies), user };
+    let (_, hash) = app
+        .authenticated(&caller, password)
+        .await
+        .map_err(Refusal::Turned)?
+        .filter(|(identity, _)| identity.enabled)
+        .ok_or(Refusal::Credentials)?;
+    let text = tokens.issue(&caller.user, &hash, clock::now()).ok_or(Refusal::NotConfigured)?;
+    Ok(Token { text, seconds: tokens.seconds() })
+}
+
+/// The token of the `Authorization` header.
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let (scheme, token) = headers.get(header::AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
+    let is_token = scheme.eq_ignore_ascii_case("bearer") || scheme.eq_ignore_ascii_case("jwt");
+    is_token.then(|| token.trim())
 }
 
 /// User and password of the `Authorization` header.

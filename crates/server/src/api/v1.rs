@@ -5,6 +5,7 @@
 #![expect(clippy::struct_field_names, reason = "wire types have the names of the wire")]
 
 mod accounts;
+mod archives;
 mod artifacts;
 mod checks;
 mod content;
@@ -13,14 +14,16 @@ mod event_types;
 mod events;
 mod feeds;
 mod images;
-mod later;
+mod imports;
 mod metadata;
+mod oauth;
 mod page;
 mod policies;
 mod pull_string;
 mod query;
 mod registries;
 mod repositories;
+mod sboms;
 mod service;
 mod standalone;
 mod subscriptions;
@@ -52,10 +55,7 @@ struct Document;
 
 /// Every route of version 1.
 pub(crate) fn routes() -> OpenApiRouter<Guarded> {
-    described()
-        .merge(later::router())
-        .route("/swagger.json", get(served_document))
-        .route("/openapi.json", get(served_document))
+    described().route("/swagger.json", get(served_document)).route("/openapi.json", get(served_document))
 }
 
 /// The document of every route that is served.
@@ -88,6 +88,10 @@ fn described() -> OpenApiRouter<Guarded> {
         .merge(events::router())
         .merge(webhooks::router())
         .merge(query::router())
+        .merge(imports::router())
+        .merge(archives::router())
+        .merge(sboms::router())
+        .merge(oauth::router())
         .merge(super::v2::router())
 }
 

@@ -100,7 +100,8 @@ impl Config {
         let accounts = &mut self.accounts;
         read_secret("admin_password", &mut accounts.admin_password, &accounts.admin_password_file)?;
         let storage = &mut self.storage;
-        read_secret("secret_key", &mut storage.secret_key, &storage.secret_key_file)
+        read_secret("secret_key", &mut storage.secret_key, &storage.secret_key_file)?;
+        read_secret("secret", &mut self.oauth.secret, &self.oauth.secret_file)
     }
 }
 

@@ -11,6 +11,7 @@ use std::time::Duration;
 use futures_util::FutureExt as _;
 use killick_analysis::analyze::analyze;
 use killick_analysis::error::AnalysisError;
+use killick_analysis::imported::ImportError;
 use killick_model::analysis::Analysis;
 use killick_model::reference::Reference;
 use killick_policy::{Bundle, Needs};
@@ -24,6 +25,7 @@ use tracing::Instrument as _;
 use super::Job;
 use crate::app::App;
 use crate::config::Role;
+use crate::imports::{AnalyseError, ImportedFrom};
 use crate::records::{StoredFacts, StoredFiles, now};
 use crate::registry::{FetchError, Purpose};
 use crate::{cpu, registry};
@@ -47,13 +49,17 @@ pub(crate) struct Payload {
     /// Digest of the manifest.
     pub(crate) digest: String,
     /// Where to get it.
-    pub(crate) reference: Reference,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) reference: Option<Reference>,
+    /// Or what was uploaded of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) import: Option<ImportedFrom>,
 }
 
 impl Payload {
     /// As it is queued.
     pub(crate) fn to_text(&self) -> String {
-        serde_json::json!({"digest": self.digest, "reference": self.reference}).to_string()
+        serde_json::to_value(self).unwrap_or_default().to_string()
     }
 }
 
@@ -62,6 +68,10 @@ impl Payload {
 enum WorkError {
     #[error("the task cannot be read")]
     Payload(#[source] serde_json::Error),
+    #[error("the task does not say where the image is")]
+    Nowhere,
+    #[error("what was uploaded cannot be imported")]
+    Import(#[source] ImportError),
     #[error("the image cannot be fetched")]
     Fetch(#[source] FetchError),
     #[error("the image cannot be analysed")]
@@ -72,6 +82,15 @@ enum WorkError {
     LeaseLost,
     #[error("the analysis met an internal error; the log of the service tells more")]
     Panicked,
+}
+
+impl From<AnalyseError> for WorkError {
+    fn from(error: AnalyseError) -> Self {
+        match error {
+            AnalyseError::Import(error) => Self::Import(error),
+            AnalyseError::Store(error) => Self::Store(error),
+        }
+    }
 }
 
 /// Whether to try once more.
@@ -86,6 +105,8 @@ impl WorkError {
     fn retry(&self) -> Retry {
         match self {
             Self::Payload(_)
+            | Self::Nowhere
+            | Self::Import(_)
             | Self::Analyse(
                 AnalysisError::Layers { .. }
                 | AnalysisError::Limit { .. }
@@ -145,8 +166,30 @@ async fn attempt(app: &App, task: &Task, lease: &Lease) -> Result<(), WorkError>
     if !store.start_analysis(lease, &task.account, &payload.digest, now()).await? {
         return Ok(store.complete(lease, now()).await?);
     }
-    let staged =
-        registry::fetch(app, &task.account, &payload.reference, Purpose::Analysis).await.map_err(WorkError::Fetch)?;
+    let (analysis, size_bytes) = match (&payload.import, &payload.reference) {
+        (Some(from), _) => {
+            let digest = payload.digest.parse().map_err(|_| WorkError::Nowhere)?;
+            let imported = from.analyse(app, &digest).await?;
+            (Arc::new(imported.analysis), Some(imported.size_bytes))
+        }
+        (None, Some(reference)) => (pulled(app, task, reference).await?, None),
+        (None, None) => return Err(WorkError::Nowhere),
+    };
+    let document = Arc::clone(&analysis);
+    let blob = store.blobs().put_written(move |out| Ok(serde_json::to_writer(out, &*document)?)).await?;
+    let mut done = finished(&analysis, blob);
+    if let Some(size) = size_bytes {
+        done.size_bytes = i64::try_from(size).unwrap_or(i64::MAX);
+    }
+    store.finish_analysis(lease, &task.account, &payload.digest, &done, now()).await?;
+    follow(app, &task.account, &payload.digest).await;
+    tracing::info!(image.digest = %payload.digest, "analyzed image {}", payload.digest);
+    Ok(())
+}
+
+/// Fetches an image and analyses it.
+async fn pulled(app: &App, task: &Task, reference: &Reference) -> Result<Arc<Analysis>, WorkError> {
+    let staged = registry::fetch(app, &task.account, reference, Purpose::Analysis).await.map_err(WorkError::Fetch)?;
     let cache = StoredFacts::new(app.records().clone());
     let max_known = app.config().retention.known_files;
     let mut options = app.analysis_options(&needs(app, &task.account).await?);
@@ -155,17 +198,11 @@ async fn attempt(app: &App, task: &Task, lease: &Lease) -> Result<(), WorkError>
     }
     let outcome = cpu::run_on(app.analysts(), move || analyze(&staged, Some(&cache), &options)).await;
     let analysis = Arc::new(outcome.map_err(WorkError::Analyse)?);
-    let document = Arc::clone(&analysis);
-    let blob = store.blobs().put_written(move |out| Ok(serde_json::to_writer(out, &*document)?)).await?;
     if max_known > 0 {
         // Before the image counts as analysed, so that whoever waits for it can rely on what it teaches.
         learn(app, &task.account, &analysis, max_known).await;
     }
-    let done = finished(&analysis, blob);
-    store.finish_analysis(lease, &task.account, &payload.digest, &done, now()).await?;
-    follow(app, &task.account, &payload.digest).await;
-    tracing::info!(image.digest = %payload.digest, "analyzed image {}", payload.digest);
-    Ok(())
+    Ok(analysis)
 }
 
 /// Has the watched tags of an image looked at: it may be the one they point to now. A failure costs only time.
@@ -208,7 +245,8 @@ async fn learn(app: &App, account: &str, analysis: &Arc<Analysis>, max_known: u3
     }
 }
 
-fn finished(analysis: &Analysis, blob: killick_model::digest::Digest) -> FinishedAnalysis {
+/// What an analysis found, for the rows.
+pub(crate) fn finished(analysis: &Analysis, blob: killick_model::digest::Digest) -> FinishedAnalysis {
     let distribution = analysis.distribution.as_ref();
     FinishedAnalysis {
         analysis: blob,

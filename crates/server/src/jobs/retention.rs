@@ -43,6 +43,7 @@ pub(crate) async fn clean(app: &App) -> Result<(), StoreError> {
             store.purge_account(&account.name).await?;
         }
     }
+    let archived = store.purge_archived().await?;
     let before = |days: u32| now().saturating_sub(i64::from(days).saturating_mul(DAY));
     let tasks = store.delete_old_tasks(before(retention.tasks_days)).await?;
     let evaluations = store.delete_old_evaluations(before(retention.evaluations_days)).await?;
@@ -50,6 +51,8 @@ pub(crate) async fn clean(app: &App) -> Result<(), StoreError> {
     let packages = store.prune_packages(PACKAGES).await?;
     let layers = store.delete_old_layer_facts(before(retention.layer_facts_days)).await?;
     let known = store.delete_old_known_packages(before(retention.known_files_days)).await?;
+    let history = store.delete_old_archive_history(before(retention.events_days)).await?;
+    tracing::debug!(archived, history, "removed what left the archive");
     tracing::debug!(tasks, evaluations, events, packages, layers, known, "removed what is older than it is kept");
     Ok(())
 }

@@ -108,16 +108,7 @@ impl Records {
     pub(crate) async fn add_image(&self, new: &NewImage, staged: &StagedImage) -> Result<Image> {
         let manifest = self.store.blobs().put(staged.manifest.clone()).await?;
         let digest = staged.manifest_digest.to_string();
-        let payload = Payload { digest: digest.clone(), reference: new.pull.clone() };
-        let task = NewTask {
-            kind: KIND,
-            account: new.account.clone(),
-            payload: payload.to_text(),
-            priority: 0,
-            run_after: now(),
-            dedupe: Some(format!("{KIND} {} {digest}", new.account)),
-            max_attempts: ATTEMPTS,
-        };
+        let payload = Payload { digest, reference: Some(new.pull.clone()), import: None };
         self.keep_guess(&staged.config_digest, &killick_model::dockerfile::text(&staged.config)).await?;
         let size = staged.layers.iter().fold(0_u64, |sum, layer| sum.saturating_add(layer.size));
         let row = stored::NewImage {
@@ -125,7 +116,10 @@ impl Records {
             digest: staged.manifest_digest.clone(),
             index_digest: staged.index.as_ref().map(|(digest, _)| digest.clone()),
             config_digest: staged.config_digest.clone(),
+            given_id: None,
+            import: None,
             tag: new.tag.clone(),
+            other_tags: Vec::new(),
             detected_at: new.detected_at.as_microsecond(),
             size_bytes: i64::try_from(size).unwrap_or(i64::MAX),
             architecture: staged.config.architecture.clone(),
@@ -135,7 +129,7 @@ impl Records {
             annotations: new.annotations.iter().map(|(key, value)| (key.clone(), annotation(value))).collect(),
             force: new.force,
             autosubscribe: new.autosubscribe,
-            task,
+            task: task(&new.account, &payload),
         };
         let (row, _) = self.store.add_image(&row, now()).await?;
         self.with_tags(row).await
@@ -172,9 +166,13 @@ impl Records {
         }
     }
 
-    /// The images of this configuration, given by its hexadecimal digits.
+    /// The images of this configuration, given by its hexadecimal digits, or of this id that somebody gave.
     pub(crate) async fn images_by_id(&self, account: &str, id: &str) -> Result<Vec<Image>> {
-        match optional(self.store.image_by_config(account, &format!("sha256:{id}")).await)? {
+        let mut found = optional(self.store.image_by_config(account, &format!("sha256:{id}")).await)?;
+        if found.is_none() {
+            found = optional(self.store.image_by_given_id(account, id).await)?;
+        }
+        match found {
             Some(row) => Ok(vec![self.with_tags(row).await?]),
             None => Ok(Vec::new()),
         }
@@ -249,7 +247,7 @@ impl Records {
         Ok(rows.into_iter().map(|row| ((row.vulnerability, row.package), instant(row.detected_at))).collect())
     }
 
-    async fn with_tags(&self, row: stored::Image) -> Result<Image> {
+    pub(super) async fn with_tags(&self, row: stored::Image) -> Result<Image> {
         let tags = self.store.tags_of_image(&row.account, &row.digest.to_string()).await?;
         self.joined(row, tags.into_iter().map(Tag::from).collect()).await
     }
@@ -278,8 +276,21 @@ pub(super) fn told(tags: Vec<Tag>) -> Vec<Tag> {
     told
 }
 
+/// The task of analysing an image.
+pub(super) fn task(account: &str, payload: &Payload) -> NewTask {
+    NewTask {
+        kind: KIND,
+        account: account.to_owned(),
+        payload: payload.to_text(),
+        priority: 0,
+        run_after: now(),
+        dedupe: Some(format!("{KIND} {account} {}", payload.digest)),
+        max_attempts: ATTEMPTS,
+    }
+}
+
 /// The text of an annotation; `null`, and the word for it, removes one.
-fn annotation(value: &Value) -> Option<String> {
+pub(super) fn annotation(value: &Value) -> Option<String> {
     match value {
         Value::Null => None,
         Value::String(text) if text == "null" => None,
@@ -302,7 +313,7 @@ fn image(row: stored::Image, tags: Vec<Tag>) -> Image {
     Image {
         parent_digest: row.index_digest.as_ref().unwrap_or(&row.digest).to_string(),
         digest: row.digest.to_string(),
-        image_id: Some(row.config_digest.hex()),
+        image_id: Some(row.given_id.unwrap_or_else(|| row.config_digest.hex())),
         account: row.account,
         status: row.image_status,
         analysis_status: row.analysis_status,

@@ -8,14 +8,16 @@ use axum::extract::Path;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use self::wire::{DeleteImageResponse, Image, ImageTagSummary};
+use self::request::Wanted;
+use self::wire::{DeleteImageResponse, ImageTagSummary};
 use super::pull_string::{Named, Pick, PullString};
 use crate::api::error::ApiError;
 use crate::api::input::{JsonObject, Query};
 use crate::api::permission::{CreateImage, DeleteImage, GetImage, Guarded, ListImages, Permission};
 use crate::app::App;
-use crate::images::AddImage;
 use crate::records::{self, AnalysisStatus, Deletion};
+
+pub(super) use self::wire::Image;
 
 /// Values of `image_status` and `analysis_status`.
 const IMAGE_STATUS: &[&str] = &["all", "active", "deleting"];
@@ -35,8 +37,12 @@ pub(super) fn router() -> OpenApiRouter<Guarded> {
 async fn add(require: Permission<CreateImage>, query: Query, body: JsonObject) -> Result<Json<Vec<Image>>, ApiError> {
     let force = query.flag("force")?.unwrap_or(false);
     let autosubscribe = query.flag("autosubscribe")?.unwrap_or(false);
-    let wanted = AddImage { autosubscribe, ..request::read(&body, force)? };
-    let image = crate::images::add(&require.app, &require.account, wanted).await?;
+    let (app, account) = (&require.app, require.account.as_str());
+    let image = match request::read(&body, force, autosubscribe)? {
+        Wanted::Registry(wanted) => crate::images::add(app, account, *wanted).await?,
+        Wanted::Import(wanted) => crate::imports::add(app, account, *wanted).await?,
+        Wanted::Archive(digest) => crate::archive::restore(app, account, &digest).await?,
+    };
     Ok(Json(vec![Image::of(&image)]))
 }
 

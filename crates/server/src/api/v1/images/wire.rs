@@ -67,7 +67,7 @@ pub(in crate::api::v1) struct ImageDetail {
 
 impl Image {
     /// The record of an image.
-    pub(super) fn of(image: &records::Image) -> Self {
+    pub(in crate::api::v1) fn of(image: &records::Image) -> Self {
         let summary = image.summary.as_ref();
         let metadata = ImageMetadata {
             arch: summary.map(|summary| summary.architecture.clone()),

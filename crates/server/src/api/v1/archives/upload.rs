@@ -1,0 +1,48 @@
+//! Archived analyses that were made elsewhere.
+
+use axum::Json;
+use axum::extract::multipart::{MultipartError, MultipartRejection};
+use axum::extract::{DefaultBodyLimit, Multipart};
+use axum::http::StatusCode;
+use tokio::sync::Semaphore;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::super::images::Image;
+use crate::api::error::ApiError;
+use crate::api::permission::{Guarded, ImportImages, Permission};
+
+/// Bytes of an upload.
+const MAX_BYTES: usize = 256 << 20;
+
+/// Uploads that are held at the same time.
+static UPLOADS: Semaphore = Semaphore::const_new(2);
+
+pub(super) fn router() -> OpenApiRouter<Guarded> {
+    OpenApiRouter::new().routes(routes!(add)).layer(DefaultBodyLimit::max(MAX_BYTES))
+}
+
+/// Restores an image from the field `archive_file`, into the account of the caller.
+#[utoipa::path(post, path = "/import/images", tag = "Archive",
+    request_body(content = Object, content_type = "multipart/form-data"),
+    responses((status = 200, body = [Image])))]
+async fn add(
+    require: Permission<ImportImages>,
+    form: Result<Multipart, MultipartRejection>,
+) -> Result<Json<Vec<Image>>, ApiError> {
+    let form = form.map_err(|wrong| ApiError::problem(wrong.status(), wrong.body_text()))?;
+    let _turn = UPLOADS.acquire().await.map_err(|error| ApiError::internal(&error))?;
+    let bytes = archive_file(form).await?;
+    let image = crate::archive::take_in(&require.app, &require.account, bytes).await?;
+    Ok(Json(vec![Image::of(&image)]))
+}
+
+async fn archive_file(mut form: Multipart) -> Result<Vec<u8>, ApiError> {
+    let wrong = |error: MultipartError| ApiError::problem(error.status(), error.body_text());
+    while let Some(field) = form.next_field().await.map_err(wrong)? {
+        if field.name() == Some("archive_file") {
+            return Ok(field.bytes().await.map_err(wrong)?.into());
+        }
+    }
+    Err(ApiError::problem(StatusCode::BAD_REQUEST, "Missing formdata parameter 'archive_file'"))
+}

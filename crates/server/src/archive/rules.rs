@@ -1,0 +1,359 @@
+//! Rules by which images go to the archive and out of it: which images they choose, and doing what they say.
+//!
+//! An image is chosen if each of its tags is chosen by some rule, and a tag if all conditions of one rule hold for it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use killick_store::StoreError;
+use killick_store::archives::{ArchiveRule, ArchiveStatus, ArchivedTag, Transition};
+
+use crate::app::App;
+use crate::events::ARCHIVED_DELETED;
+use crate::records::{AccountState, AnalysisStatus, Deletion, ImageStatus, now};
+
+/// Microseconds of a day.
+const DAY: i64 = 86_400_000_000;
+
+/// An image that is to go, and the rule that says so.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Chosen {
+    /// Its digest.
+    pub(crate) digest: String,
+    /// The rule.
+    pub(crate) rule: String,
+    /// When it was analyzed, as it was chosen.
+    pub(crate) analyzed_at: i64,
+}
+
+/// A tag of an image, however often it began to point there.
+struct Tag<'a> {
+    name: [&'a str; 3],
+    detected_at: i64,
+}
+
+struct Subject<'a> {
+    digest: String,
+    tags: Vec<Tag<'a>>,
+    analyzed_at: i64,
+    /// What its age counts from.
+    since: i64,
+}
+
+/// The images that rules with this transition choose among those with these tags: analyzed ones in use for archiving,
+/// archived ones for deleting.
+pub(crate) fn choose(rules: &[ArchiveRule], transition: Transition, rows: &[ArchivedTag], now: i64) -> Vec<Chosen> {
+    let subjects = subjects(rows, transition);
+    let mut versions: BTreeMap<[&str; 3], Vec<i64>> = BTreeMap::new();
+    for tag in subjects.iter().flat_map(|subject| &subject.tags) {
+        versions.entry(tag.name).or_default().push(tag.detected_at);
+    }
+    let newer = |tag: &Tag<'_>| {
+        let all = versions.get(&tag.name).map(Vec::as_slice).unwrap_or_default();
+        i64::try_from(all.iter().filter(|at| **at > tag.detected_at).count()).unwrap_or(i64::MAX)
+    };
+    let rules: Vec<&ArchiveRule> = rules.iter().filter(|rule| rule.transition == transition).collect();
+    let mut surplus: BTreeMap<&str, &str> = BTreeMap::new();
+    for rule in &rules {
+        let Some(most) = rule.max_images_per_account.and_then(|most| usize::try_from(most).ok()) else { continue };
+        let mut oldest: Vec<&Subject<'_>> = subjects.iter().collect();
+        oldest.sort_by_key(|subject| (subject.analyzed_at, &subject.digest));
+        for subject in oldest.iter().take(subjects.len().saturating_sub(most)) {
+            surplus.entry(&subject.digest).or_insert(&rule.id);
+        }
+    }
+    let by_conditions = |subject: &Subject<'_>| -> Option<String> {
+        let mut first = None;
+        for tag in &subject.tags {
+            let rule = rules.iter().find(|rule| chooses(rule, subject, tag, newer(tag), now))?;
+            first = first.or(Some(rule.id.clone()));
+        }
+        first
+    };
+    let chosen = |subject: &Subject<'_>| {
+        let rule =
+            surplus.get(subject.digest.as_str()).map(|id| (*id).to_owned()).or_else(|| by_conditions(subject))?;
+        Some(Chosen { digest: subject.digest.clone(), rule, analyzed_at: subject.analyzed_at })
+    };
+    subjects.iter().filter_map(chosen).collect()
+}
+
+fn subjects(rows: &[ArchivedTag], transition: Transition) -> Vec<Subject<'_>> {
+    let mut subjects: BTreeMap<String, (BTreeMap<[&str; 3], i64>, &ArchivedTag)> = BTreeMap::new();
+    for row in rows {
+        let (tags, _) = subjects.entry(row.digest.to_string()).or_insert_with(|| (BTreeMap::new(), row));
+        let at = tags.entry([&row.registry, &row.repository, &row.tag]).or_insert(row.detected_at);
+        *at = row.detected_at.max(*at);
+    }
+    let subject = |(digest, (tags, row)): (String, (BTreeMap<_, _>, &ArchivedTag))| Subject {
+        digest,
+        tags: tags.into_iter().map(|(name, detected_at)| Tag { name, detected_at }).collect(),
+        analyzed_at: row.analyzed_at,
+        since: if transition == Transition::Archive { row.analyzed_at } else { row.created_at },
+    };
+    subjects.into_iter().map(subject).collect()
+}
+
+fn chooses(rule: &ArchiveRule, subject: &Subject<'_>, tag: &Tag<'_>, newer: i64, now: i64) -> bool {
+    if rule.max_images_per_account.is_some() {
+        return false;
+    }
+    let older_than = |since: i64, days: i64| now.saturating_sub(since) > days.saturating_mul(DAY);
+    let is_old = rule.analysis_age_days < 0 || older_than(subject.since, rule.analysis_age_days);
+    let is_behind = rule.tag_versions_newer < 0 || newer >= rule.tag_versions_newer;
+    let selector = [&rule.registry, &rule.repository, &rule.tag];
+    let is_selected = selector.iter().zip(tag.name).all(|(pattern, text)| fits(pattern, text));
+    is_old && is_behind && is_selected && !is_excluded(rule, subject, tag, &older_than)
+}
+
+/// An exclusion of which a part is not given holds for any: leaving out too much can be mended.
+fn is_excluded(
+    rule: &ArchiveRule,
+    subject: &Subject<'_>,
+    tag: &Tag<'_>,
+    older_than: &dyn Fn(i64, i64) -> bool,
+) -> bool {
+    let exclude = [&rule.exclude_registry, &rule.exclude_repository, &rule.exclude_tag];
+    let days = rule.exclude_expiration_days;
+    exclude.iter().any(|pattern| !pattern.is_empty())
+        && exclude.iter().zip(tag.name).all(|(pattern, text)| pattern.is_empty() || fits(pattern, text))
+        && (days < 0 || !older_than(subject.analyzed_at, days))
+}
+
+/// Whether a text is as the pattern says, in which `*` stands for any characters.
+fn fits(pattern: &str, text: &str) -> bool {
+    let (pattern, text) = (pattern.as_bytes(), text.as_bytes());
+    let (mut at, mut seen, mut star) = (0, 0, None);
+    while let Some(letter) = text.get(seen) {
+        match pattern.get(at) {
+            Some(b'*') => {
+                star = Some((at, seen));
+                at += 1;
+            }
+            Some(wanted) if wanted == letter => {
+                at += 1;
+                seen += 1;
+            }
+            _ => {
+                // The last star takes one letter more.
+                let Some((place, taken)) = star else { return false };
+                star = Some((place, taken + 1));
+                (at, seen) = (place + 1, taken + 1);
+            }
+        }
+    }
+    pattern.get(at..).is_some_and(|rest| rest.iter().all(|letter| *letter == b'*'))
+}
+
+/// Does what the rules of all accounts say, once.
+pub(crate) async fn apply(app: &App) -> Result<(), StoreError> {
+    for account in app.records().store().accounts().await? {
+        if account.state != AccountState::Deleting {
+            apply_to(app, &account.name).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Does what the rules say to one account's images: first those of all accounts, then its own; first archiving.
+async fn apply_to(app: &App, account: &str) -> Result<(), StoreError> {
+    let store = app.records().store();
+    let mut rules = store.archive_rules(account, true).await?;
+    if rules.is_empty() {
+        return Ok(());
+    }
+    rules.sort_by_key(|rule| !rule.system_global);
+    let rows = store.archivable_tags(account).await?;
+    for chosen in choose(&rules, Transition::Archive, &rows, now()) {
+        if archive(app, account, &chosen).await? {
+            store.add_archive_history(account, &chosen.rule, &chosen.digest, Transition::Archive, now()).await?;
+        }
+    }
+    let going = store.archived_images(account).await?;
+    let going: BTreeSet<String> = going
+        .iter()
+        .filter(|image| image.status == ArchiveStatus::Deleting)
+        .map(|image| image.digest.to_string())
+        .collect();
+    let mut rows = store.archived_tags(account, None).await?;
+    rows.retain(|row| !going.contains(&row.digest.to_string()));
+    for chosen in choose(&rules, Transition::Delete, &rows, now()) {
+        delete(app, account, &chosen.digest).await?;
+        store.add_archive_history(account, &chosen.rule, &chosen.digest, Transition::Delete, now()).await?;
+    }
+    Ok(())
+}
+
+/// Archives an image and deletes it; whether it did. One that cannot be archived stays, and the next run tries again.
+async fn archive(app: &App, account: &str, chosen: &Chosen) -> Result<bool, StoreError> {
+    if super::archive(app, account, &chosen.digest).await.is_err() {
+        return Ok(false);
+    }
+    // What was analyzed again meanwhile is another matter.
+    let image = app.records().image(account, &chosen.digest).await?;
+    let is_same = image.is_some_and(|image| {
+        image.digest == chosen.digest
+            && image.analysis_status == AnalysisStatus::Analyzed
+            && image.status == ImageStatus::Active
+            && image.analyzed_at.is_some_and(|at| at.as_microsecond() == chosen.analyzed_at)
+    });
+    Ok(is_same && matches!(app.records().delete_image(account, &chosen.digest, true).await?, Deletion::Deleting(_)))
+}
+
+/// Marks an archived analysis as going away.
+pub(crate) async fn delete(app: &App, account: &str, digest: &str) -> Result<(), StoreError> {
+    app.records().store().delete_archived(account, digest, now()).await?;
+    super::tell(app, account, &ARCHIVED_DELETED, digest, None).await;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use killick_model::digest::Digest;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const NOW: i64 = 100 * DAY;
+
+    fn rule(change: impl FnOnce(&mut ArchiveRule)) -> ArchiveRule {
+        let mut rule = ArchiveRule {
+            id: "r".to_owned(),
+            account: "a".to_owned(),
+            system_global: false,
+            transition: Transition::Archive,
+            registry: "*".to_owned(),
+            repository: "*".to_owned(),
+            tag: "*".to_owned(),
+            analysis_age_days: -1,
+            tag_versions_newer: -1,
+            max_images_per_account: None,
+            exclude_registry: String::new(),
+            exclude_repository: String::new(),
+            exclude_tag: String::new(),
+            exclude_expiration_days: -1,
+            created_at: 0,
+            updated_at: 0,
+        };
+        change(&mut rule);
+        rule
+    }
+
+    /// Image, tag, day it was seen and analyzed; as archived since ten days later.
+    fn rows(of: &[(&str, &str, i64)]) -> Vec<ArchivedTag> {
+        let row = |(image, tag, day): &(&str, &str, i64)| ArchivedTag {
+            digest: Digest::of(image.as_bytes()),
+            registry: "r.io".to_owned(),
+            repository: "shop/web".to_owned(),
+            tag: (*tag).to_owned(),
+            detected_at: day * DAY,
+            analyzed_at: day * DAY,
+            created_at: (day + 10) * DAY,
+        };
+        of.iter().map(row).collect()
+    }
+
+    fn names(rules: &[ArchiveRule], transition: Transition, of: &[(&str, &str, i64)]) -> Vec<String> {
+        let chosen = choose(rules, transition, &rows(of), NOW);
+        let mut names: Vec<String> = of
+            .iter()
+            .filter(|(image, ..)| chosen.iter().any(|one| one.digest == Digest::of(image.as_bytes()).to_string()))
+            .map(|(image, ..)| (*image).to_owned())
+            .collect();
+        names.dedup();
+        names
+    }
+
+    #[test]
+    fn conditions_hold_together() {
+        let of = [("old", "1", 10), ("newer", "1", 50), ("newest", "1", 95), ("other", "2", 10)];
+        for (rule, want) in [
+            (rule(|_| {}), &["old", "newer", "newest", "other"][..]),
+            (rule(|rule| rule.analysis_age_days = 60), &["old", "other"]),
+            (rule(|rule| rule.analysis_age_days = 90), &[]),
+            (rule(|rule| rule.analysis_age_days = 0), &["old", "newer", "newest", "other"]),
+            (rule(|rule| rule.tag_versions_newer = 1), &["old", "newer"]),
+            (rule(|rule| rule.tag_versions_newer = 2), &["old"]),
+            (rule(|rule| (rule.tag_versions_newer, rule.analysis_age_days) = (1, 60)), &["old"]),
+            (rule(|rule| rule.tag = "2".to_owned()), &["other"]),
+            (rule(|rule| rule.repository = "shop/*".to_owned()), &["old", "newer", "newest", "other"]),
+            (rule(|rule| rule.registry = "r".to_owned()), &[]),
+            (rule(|rule| rule.transition = Transition::Delete), &[]),
+        ] {
+            assert_eq!(names(std::slice::from_ref(&rule), Transition::Archive, &of), want, "{rule:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_archived_ages_from_then_on() {
+        let delete = rule(|rule| (rule.transition, rule.analysis_age_days) = (Transition::Delete, 85));
+        // Archived on days 14 and 16.
+        assert_eq!(names(&[delete], Transition::Delete, &[("a", "1", 4), ("b", "2", 6)]), ["a"]);
+    }
+
+    #[test]
+    fn every_tag_must_be_chosen_by_some_rule() {
+        let of = [("a", "1", 10), ("a", "keep", 10), ("b", "1", 20)];
+        let one = rule(|rule| rule.tag = "1".to_owned());
+        assert_eq!(names(std::slice::from_ref(&one), Transition::Archive, &of), ["b"]);
+        let keep = rule(|rule| rule.tag = "ke*".to_owned());
+        assert_eq!(names(&[one, keep], Transition::Archive, &of), ["a", "b"]);
+    }
+
+    #[test]
+    fn exclusions_go_first_until_they_expire() {
+        let of = [("a", "1", 10), ("b", "2", 90)];
+        let excluding = |tag: &str, days: i64| {
+            rule(|rule| (rule.exclude_tag, rule.exclude_expiration_days) = (tag.to_owned(), days))
+        };
+        for (rule, want) in [
+            (excluding("", -1), &["a", "b"][..]),
+            (excluding("1", -1), &["b"]),
+            (excluding("*", -1), &[]),
+            (excluding("*", 50), &["a"]),
+            (excluding("2", 5), &["a", "b"]),
+        ] {
+            assert_eq!(names(std::slice::from_ref(&rule), Transition::Archive, &of), want, "{rule:?}");
+        }
+    }
+
+    #[test]
+    fn images_beyond_a_number_go_and_not_their_tags() {
+        let of = [("a", "1", 10), ("a", "2", 10), ("a", "3", 10), ("b", "1", 20), ("c", "1", 30)];
+        let most = |most| rule(|rule| (rule.system_global, rule.max_images_per_account) = (true, Some(most)));
+        assert_eq!(names(&[most(2)], Transition::Archive, &of), ["a"]);
+        assert_eq!(names(&[most(1)], Transition::Archive, &of), ["a", "b"]);
+        assert_eq!(names(&[most(3)], Transition::Archive, &of), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_tag_that_came_back_counts_when_it_was_last_seen() {
+        let of = [("a", "1", 10), ("b", "1", 20), ("a", "1", 30)];
+        assert_eq!(names(&[rule(|rule| rule.tag_versions_newer = 1)], Transition::Archive, &of), ["b"]);
+    }
+
+    #[test]
+    fn stars_stand_for_any_characters() {
+        for (pattern, text, want) in [
+            ("*", "", true),
+            ("", "", true),
+            ("", "a", false),
+            ("a*c", "abbc", true),
+            ("a*c", "abcb", false),
+            ("*web", "shop/web", true),
+            ("*a*b*", "xaybz", true),
+            ("*a*b*", "xbya", false),
+            ("?", "a", false),
+        ] {
+            assert_eq!(fits(pattern, text), want, "{pattern} {text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn patterns_end(pattern in "[a*]{0,30}", text in "a{0,40}b?") {
+            let only_stars = pattern.chars().all(|letter| letter == '*');
+            let fitting = fits(&pattern, &text);
+            prop_assert!(!only_stars || pattern.is_empty() || fitting);
+        }
+    }
+}

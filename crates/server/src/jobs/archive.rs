@@ -1,0 +1,22 @@
+//! Moves images to the archive, and out of it, as the rules of accounts say.
+
+use std::time::Duration;
+
+use super::Job;
+use crate::config::Role;
+
+/// The job.
+pub(super) const JOB: Job = Job {
+    name: "archive",
+    role: Role::Scheduler,
+    copies: |_| 1,
+    every: |config| Duration::from_secs(config.archive.rules_every_seconds.max(1)),
+    nudge: None,
+    run: |app| {
+        Box::pin(async move {
+            if let Err(error) = crate::archive::rules::apply(&app).await {
+                tracing::error!(error = %error, "rules of the archive cannot be followed: {error}");
+            }
+        })
+    },
+};
