@@ -42,6 +42,9 @@ fn image(name: &str, tag: &str) -> NewImage {
         digest: Digest::of(name.as_bytes()),
         index_digest: Some(Digest::of(format!("index of {name}").as_bytes())),
         config_digest: Digest::of(format!("config of {name}").as_bytes()),
+        given_id: None,
+        import: None,
+        other_tags: Vec::new(),
         tag: TagName {
             registry: "registry.example.com".to_owned(),
             repository: "shop/web".to_owned(),

@@ -6,6 +6,7 @@ use std::path::Path;
 use killick_model::digest::Digest;
 use killick_store::Store;
 use killick_store::accounts::UserType;
+use killick_store::archives::Transition;
 use killick_store::evaluations::NewEvaluation;
 use killick_store::events::EventFilter;
 use killick_store::images::{Deletion, ImageFilter};
@@ -17,6 +18,8 @@ use killick_store::subscriptions::subscription_id;
 use killick_store::tasks::NewTask;
 use killick_store::watches::NewWatchResult;
 
+use super::archives::{archived, rule};
+use super::imports::content;
 use super::{Opened, analysis, analyzed, image, news, tag, task};
 
 const TAG: &str = "r.io/x:1";
@@ -65,6 +68,16 @@ async fn all(store: &Store, digest: &str, task: i64) -> String {
                 store.newest_evaluation("a", digest, TAG).await,
                 store.watch_result("a", &subscription_id("a", TAG, "analysis_update"), "").await,
             ),
+            (
+                (store.imports("a").await, store.import_contents("a", "i", None).await),
+                (
+                    store.archived_images("a").await,
+                    store.archived_tags("a", None).await,
+                    store.archive_summary(Some("a")).await
+                ),
+                (store.archive_rules("a", false).await, store.archive_history("a", "rule", 9).await),
+                (store.evaluations_of_image("a", digest).await, store.archivable_tags("a").await),
+            ),
         )
     )
 }
@@ -104,6 +117,11 @@ pub(crate) async fn accounts_are_apart(Opened { store, .. }: &Opened) {
     store.record_evaluation(&verdict, 5).await.unwrap();
     let known = NewKnownPackage { document: "curl".to_owned(), files: vec!["00".to_owned()] };
     store.learn_files("a", &[known], 99, 5).await.unwrap();
+    store.create_import("a", "i", 99, 9, 5).await.unwrap();
+    store.add_import_content("a", "i", &content("a document"), 5).await.unwrap();
+    store.archive_image(&archived("a", "one"), 5).await.unwrap();
+    store.add_archive_rule(&rule("a", "rule"), 5).await.unwrap();
+    store.add_archive_history("a", "rule", digest, Transition::Archive, 5).await.unwrap();
     let package = store.packages_of_image("a", digest).await.unwrap()[0].id;
     let subscription = subscription_id("a", TAG, "analysis_update");
     assert!(store.put_watch_result(&seen_now("a", &subscription), &News::default(), 5).await.unwrap());
@@ -138,6 +156,19 @@ pub(crate) async fn accounts_are_apart(Opened { store, .. }: &Opened) {
     assert!(store.task("b", waiting).await.is_err());
     assert_eq!(store.known_files("b", &["00".to_owned()]).await.unwrap(), []);
 
+    assert!(store.image_by_given_id("b", "given").await.is_err());
+    assert!(store.import("b", "i").await.is_err());
+    assert_eq!(store.imports("b").await.unwrap(), []);
+    assert!(store.import_contents("b", "i", None).await.is_err());
+    assert_eq!(store.evaluations_of_image("b", digest).await.unwrap(), []);
+    assert!(store.archived_image("b", digest).await.is_err());
+    assert_eq!(store.archived_images("b").await.unwrap(), []);
+    assert_eq!(store.archived_tags("b", None).await.unwrap(), []);
+    assert_eq!(store.archivable_tags("b").await.unwrap(), []);
+    assert!(store.archive_rule("b", "rule").await.is_err());
+    assert_eq!(store.archive_rules("b", true).await.unwrap(), []);
+    assert_eq!(store.archive_history("b", "rule", 9).await.unwrap(), []);
+
     // `b` writes about what is `a`'s.
     assert!(store.create_user("b", "u", UserType::Native, None, None, 6).await.is_err());
     assert!(store.delete_user("b", "u").await.is_err());
@@ -159,6 +190,12 @@ pub(crate) async fn accounts_are_apart(Opened { store, .. }: &Opened) {
     assert!(store.delete_event("b", "e").await.is_err());
     assert_eq!(store.delete_events("b", &EventFilter::default()).await.unwrap(), Vec::<String>::new());
     assert!(store.delete_subscription("b", &subscription).await.is_err());
+    assert!(store.invalidate_import("b", "i", 6).await.is_err());
+    assert!(store.add_import_content("b", "i", &content("another"), 6).await.is_err());
+    assert!(store.create_import("b", "i", 99, 9, 6).await.is_err());
+    assert!(store.delete_archived("b", digest, 6).await.is_err());
+    assert!(store.delete_archive_rule("b", "rule").await.is_err());
+    store.archive_image(&archived("b", "one"), 6).await.unwrap();
     for end in ["finish", "fail"] {
         store.enqueue(&task("b", None), 6).await.unwrap();
         let (mine, lease) = store.claim(&[], 10, 7).await.unwrap().unwrap();

@@ -7,10 +7,12 @@ mod postgres;
 
 mod accounts;
 mod apart;
+mod archives;
 mod blobs;
 mod evaluations;
 mod exceptions;
 mod images;
+mod imports;
 mod killed;
 mod knowledge;
 mod known_files;
@@ -83,6 +85,7 @@ macro_rules! on_both_engines {
 on_both_engines! {
     accounts: accounts_change_state, a_removed_account_leaves_nothing, users_come_and_go;
     apart: accounts_are_apart;
+    archives: analyses_are_archived_and_restored, what_is_archived_is_kept, rules_come_and_go;
     blobs: blobs_round_trip, orphans_are_removed, removal_and_writing_do_not_meet;
     evaluations: an_unchanged_verdict_moves_its_row, a_changed_verdict_follows_the_previous, equal_verdicts_at_once_are_one,
         old_verdicts_go;
@@ -91,6 +94,8 @@ on_both_engines! {
         finishing_twice_is_once, many_packages_are_written, filters_choose, images_are_found, analyzed_images_page_by_digest,
         force_during_analysis_analyzes_again, force_while_queued_is_one_task, deletion_follows_the_rules,
         a_deleted_image_comes_back, an_image_gone_ends_its_task, attempts_end_in_failure, writers_do_not_deadlock;
+    imports: imports_take_documents, imports_end_with_their_task, imports_expire, an_import_is_used_once,
+        an_import_brings_all_its_tags;
     killed: after_the_claim, during_the_blob, after_the_blob, inside_the_transaction, after_the_commit,
         a_task_that_kills_its_workers_is_given_up;
     knowledge: the_newest_index_is_in_use, feed_groups_are_replaced, layer_facts_are_kept_by_revision,
@@ -129,7 +134,10 @@ fn image(account: &str, name: &str) -> NewImage {
         digest: Digest::of(name.as_bytes()),
         index_digest: None,
         config_digest: Digest::of(b"config"),
+        given_id: None,
+        import: None,
         tag: tag("1"),
+        other_tags: Vec::new(),
         detected_at: 5,
         size_bytes: 1,
         architecture: "amd64".to_owned(),
