@@ -142,6 +142,13 @@ impl App {
         &self.0.config
     }
 
+    /// Follows the rules of the archive, and removes what was deleted and is old. For tests and one-shot use; [`serve`](crate::serve)
+    /// does so all the time.
+    pub async fn keep_house(&self) -> Result<(), StoreError> {
+        crate::archive::rules::apply(self).await?;
+        jobs::retention::clean(self).await
+    }
+
     /// Runs the worker until nothing is queued. For tests and one-shot use; [`serve`](crate::serve) runs workers all
     /// the time.
     pub async fn work_until_idle(&self) {

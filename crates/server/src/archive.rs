@@ -114,6 +114,14 @@ pub(crate) async fn take_in(app: &App, account: &str, bytes: Vec<u8>) -> Result<
     told_of(app, account, &digest, restored).await
 }
 
+/// Whether bytes are the document of an archived analysis that can be restored, or why not.
+pub fn check_archive(bytes: &[u8]) -> Result<(), String> {
+    let limits = killick_fetch::Limits::default();
+    let max_packages = killick_analysis::limits::Limits::default().packages;
+    let contents = document::read_packed(bytes, &|members| foreign::read(members, &limits, max_packages));
+    contents.and_then(|contents| checked(&contents)).map(drop).map_err(|error| document::told(&error))
+}
+
 /// The document of an archived analysis as a gzipped tar.
 pub(crate) async fn packed(app: &App, account: &str, digest: &str) -> Result<Vec<u8>, ApiError> {
     let archived = kept(app, account, digest).await?;

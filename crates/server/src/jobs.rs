@@ -14,7 +14,7 @@ mod notifications;
 pub(crate) mod policy_eval;
 mod publication;
 mod repo_update;
-mod retention;
+pub(crate) mod retention;
 mod tag_update;
 pub(crate) mod vuln_update;
 

@@ -37,6 +37,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 pub use app::{App, OpenError};
+pub use archive::check_archive;
 pub use auth::{LoginsError, TokensError};
 pub use config::{
     AccountsConfig, AnalysisConfig, ArchiveConfig, Config, ConfigError, CycleTimersConfig, DEFAULT_FILE, EgressConfig,

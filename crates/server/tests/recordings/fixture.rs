@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Mutex;
 
 use axum::Router;
 use axum::body::{Body, to_bytes};
@@ -30,6 +31,8 @@ pub(crate) struct Service {
     router: Router,
     /// What stands for the registry's address in recordings, and what it is.
     registry: Option<(String, String)>,
+    /// Identities in recordings, and what stands for them here.
+    learnt: Mutex<Vec<(String, String)>>,
     _data: tempfile::TempDir,
 }
 
@@ -40,6 +43,7 @@ impl Service {
         let mut config = Config::default();
         config.storage.data_dir = data.path().to_owned();
         config.accounts.admin_password = "foobar".into();
+        config.oauth.secret = "what signs the tokens of this test".into();
         config.server.host_id = "oracle".to_owned();
         config.webhooks.general.url = webhook().await.as_str().into();
         // What the original was set up to look for.
@@ -60,7 +64,7 @@ impl Service {
             Some(upstream) => Some((PLACEHOLDER.to_owned(), upstream.address.to_string())),
             None => std::env::var("KILLICK_TEST_REGISTRY").ok().map(|at| ("127.0.0.1:5999".to_owned(), at)),
         };
-        Self { router: killick_server::app(app.clone()), app, registry, _data: data }
+        Self { router: killick_server::app(app.clone()), app, registry, learnt: Mutex::default(), _data: data }
     }
 
     /// Does what makes state.
@@ -68,6 +72,15 @@ impl Service {
         match step {
             Step::Case(_) => {}
             Step::Analyze => self.app.work_until_idle().await,
+            Step::KeepHouse => self.app.keep_house().await.unwrap(),
+            Step::Learn(request, names) => {
+                let answer = self.send(request).await;
+                assert!(answer.status < 300, "{} {}: {}", request.method, request.path, answer.body);
+                for (pointer, recorded) in names {
+                    let real = answer.body.pointer(pointer).unwrap().as_str().unwrap().to_owned();
+                    self.learnt.lock().unwrap().push((recorded.clone(), real));
+                }
+            }
             Step::Activate(id) => {
                 let request = |method: &str, query: &[(&str, &str)], body: Value| Request {
                     method: method.to_owned(),
@@ -141,18 +154,27 @@ impl Service {
         built.body(Body::from(body)).unwrap()
     }
 
-    fn inward(&self, text: &str) -> String {
-        match &self.registry {
-            Some((recorded, real)) => text.replace(recorded, real),
-            None => text.to_owned(),
+    /// Remembers which identity of ours stands for one that was recorded in the answer to the same request.
+    pub(crate) fn learn(&self, recorded: &Value, ours: &Value) {
+        for name in ["rule_id", "uuid"] {
+            if let (Some(recorded), Some(ours)) = (recorded[name].as_str(), ours[name].as_str())
+                && recorded != ours
+            {
+                self.learnt.lock().unwrap().push((recorded.to_owned(), ours.to_owned()));
+            }
         }
     }
 
+    fn inward(&self, text: &str) -> String {
+        let names = self.learnt.lock().unwrap();
+        let names = names.iter().chain(&self.registry);
+        names.fold(text.to_owned(), |text, (recorded, real)| text.replace(recorded, real))
+    }
+
     fn outward(&self, text: &str) -> String {
-        match &self.registry {
-            Some((recorded, real)) => text.replace(real, recorded),
-            None => text.to_owned(),
-        }
+        let names = self.learnt.lock().unwrap();
+        let names = names.iter().chain(&self.registry);
+        names.fold(text.to_owned(), |text, (recorded, real)| text.replace(real, recorded))
     }
 }
 

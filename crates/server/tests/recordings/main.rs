@@ -116,6 +116,7 @@ async fn replay(folder: &Path, upstream: Option<&registry::Upstream>) -> Report 
             let recording = Recording::read(path);
             let case = recording.name(folder, path);
             let answer = service.send(&recording.request).await;
+            service.learn(&recording.answer.body, &answer.body);
             let differences = compare::differences(&recording.answer, &answer);
             report.replayed += 1;
             let (mut chosen, mut unexplained) = (Vec::new(), Vec::new());

@@ -4,17 +4,22 @@ use serde_json::{Map, Value};
 
 /// Members whose value depends on when and where the recording was made. Their type still counts.
 const VOLATILE: &[&str] = &[
+    "access_token",
     "analyzed_at",
     "base_url",
     "created_at",
+    "detected_at",
+    "expires_at",
     "generated_uuid",
     "hostid",
     "last_evaluation",
     "last_full_sync",
     "last_modified",
     "last_sync",
+    "last_update",
     "last_updated",
     "record_state_val",
+    "rule_id",
     "tag_detected_at",
     "timestamp",
     "total_time_seconds",

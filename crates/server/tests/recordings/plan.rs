@@ -2,7 +2,9 @@
 //!
 //! Recordings carry state from one to the next, and some that made it were not kept. `plan.json` says, per group,
 //! which requests of ours stand in for them: a step is the name of a case, a request, `"analyze"` (the workers run
-//! until nothing is queued), or `{"activate": ID}` (a policy is read and put back as the active one). Cases a group's steps do not name come last, in the order of their names; a group that is
+//! until nothing is queued), `"keep house"` (rules are followed, what was deleted goes),
+//! or `{"activate": ID}` (a policy is read and put back as the active one). A request may say under which names parts of
+//! its answer were recorded (`"learn": {"/uuid": NAME}`). Cases a group's steps do not name come last, in the order of their names; a group that is
 //! not in the file is not of this release.
 
 use std::collections::BTreeMap;
@@ -24,8 +26,12 @@ pub(crate) enum Step {
     Case(PathBuf),
     /// Make state.
     Request(Request),
+    /// Make state, and remember what of the answer stands for what was recorded.
+    Learn(Request, BTreeMap<String, String>),
     /// Let the workers work.
     Analyze,
+    /// Let what runs on a timer run.
+    KeepHouse,
     /// Read a policy and put it back as the active one.
     Activate(String),
 }
@@ -34,7 +40,14 @@ pub(crate) enum Step {
 #[serde(untagged)]
 enum Written {
     Word(String),
-    Activate { activate: String },
+    Activate {
+        activate: String,
+    },
+    Learn {
+        learn: BTreeMap<String, String>,
+        #[serde(flatten)]
+        request: Request,
+    },
     Request(Request),
 }
 
@@ -55,7 +68,9 @@ fn read_group(folder: &Path, group: &str, written: Vec<Written>) -> Option<Group
         match step {
             Written::Request(request) => steps.push(Step::Request(request)),
             Written::Activate { activate } => steps.push(Step::Activate(activate)),
+            Written::Learn { learn, request } => steps.push(Step::Learn(request, learn)),
             Written::Word(word) if word == "analyze" => steps.push(Step::Analyze),
+            Written::Word(word) if word == "keep house" => steps.push(Step::KeepHouse),
             Written::Word(name) => {
                 if let Some(path) = cases.remove(&name) {
                     steps.push(Step::Case(path));

@@ -12,6 +12,11 @@ use tower::ServiceExt as _;
 /// The first user.
 pub(crate) const ADMIN: &str = "admin:foobar";
 
+/// The `Authorization` of a login.
+pub(crate) fn basic(login: &str) -> String {
+    format!("Basic {}", STANDARD.encode(login))
+}
+
 /// A service with its data.
 pub(crate) struct Service {
     app: App,
@@ -49,6 +54,24 @@ impl Service {
         let status = response.status().as_u16();
         let bytes = to_bytes(response.into_body(), 16 << 20).await.unwrap();
         (status, serde_json::from_slice(&bytes).unwrap_or_default())
+    }
+
+    /// Status and bytes of the answer to any bytes, with that `Authorization` if any.
+    pub(crate) async fn send(
+        &self,
+        authorization: Option<&str>,
+        method: &str,
+        path: &str,
+        content_type: &str,
+        body: Vec<u8>,
+    ) -> (u16, Vec<u8>) {
+        let mut request = Request::builder().method(method).uri(path).header(header::CONTENT_TYPE, content_type);
+        if let Some(authorization) = authorization {
+            request = request.header(header::AUTHORIZATION, authorization);
+        }
+        let response = self.router.clone().oneshot(request.body(Body::from(body)).unwrap()).await.unwrap();
+        let status = response.status().as_u16();
+        (status, to_bytes(response.into_body(), 64 << 20).await.unwrap().to_vec())
     }
 
     /// Status, headers and bytes of what is read with these headers.

@@ -3,11 +3,13 @@
 #![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "a test may fail loudly")]
 
 mod accounts;
+mod archives;
 mod caller;
 mod copied;
 mod database;
 mod events;
 mod exceptions;
+mod imports;
 mod knowledge;
 mod logins;
 mod notifications;
@@ -19,6 +21,7 @@ mod receiver;
 mod registry;
 mod repositories;
 mod subscriptions;
+mod tokens;
 mod told;
 mod watching;
 mod ways;

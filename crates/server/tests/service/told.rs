@@ -7,7 +7,22 @@ use serde_json::Value;
 use crate::caller::Service;
 
 /// Members that are other each time.
-const VOLATILE: &[&str] = &["created_at", "last_updated", "timestamp", "generated_uuid", "base_url"];
+const VOLATILE: &[&str] = &[
+    "analyzed_at",
+    "archive_size_bytes",
+    "base_url",
+    "created_at",
+    "detected_at",
+    "expires_at",
+    "generated_uuid",
+    "last_update",
+    "last_updated",
+    "rule_id",
+    "tag_detected_at",
+    "timestamp",
+    "total_data_bytes",
+    "uuid",
+];
 
 /// Every call with status and body of its answer; what is in `names` is written by its name.
 pub(crate) async fn told(
