@@ -4,6 +4,7 @@
 //! read them there. What we add, such as hints, goes to stderr.
 
 mod api;
+mod archive;
 mod columns;
 mod evaluate;
 mod event;
@@ -33,6 +34,9 @@ use api::{Api, Failure, Reply};
 /// Commands that speak to a server.
 #[derive(Debug, Subcommand)]
 pub(crate) enum ClientCommand {
+    /// Archive operations
+    #[command(subcommand)]
+    AnalysisArchive(archive::ArchiveCommand),
     /// Policy evaluation operations
     #[command(subcommand)]
     Evaluate(evaluate::EvaluateCommand),
@@ -78,6 +82,7 @@ pub(crate) async fn run(command: ClientCommand, args: &ClientArgs) -> anyhow::Re
     let outcome = match outcome {
         Err(failure) => Err(failure),
         Ok(()) => match command {
+            ClientCommand::AnalysisArchive(command) => archive::run(&api, command).await,
             ClientCommand::Evaluate(command) => evaluate::run(&api, command).await,
             ClientCommand::Event(command) => event::run(&api, command).await,
             ClientCommand::Image(command) => image::run(&api, command).await,

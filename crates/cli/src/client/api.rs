@@ -40,6 +40,11 @@ impl Failure {
         Self { exit: Exit::Refused, ..Self::local(message) }
     }
 
+    /// The same with that exit code.
+    pub(super) fn ending(self, exit: Exit) -> Self {
+        Self { exit, ..self }
+    }
+
     /// The message of the error.
     pub(super) fn message(&self) -> &str {
         self.error["message"].as_str().unwrap_or_default()

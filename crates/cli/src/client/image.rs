@@ -137,6 +137,11 @@ pub(crate) struct Wait {
     interval: f64,
 }
 
+/// Images that were added, as `image add` shows them.
+pub(super) fn render_added(images: &Value) -> Option<String> {
+    render::images(images)
+}
+
 pub(super) async fn run(api: &Api, command: ImageCommand) -> Outcome {
     match command {
         ImageCommand::Add(args) => add(api, args).await,

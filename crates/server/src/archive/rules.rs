@@ -52,27 +52,26 @@ pub(crate) fn choose(rules: &[ArchiveRule], transition: Transition, rows: &[Arch
         i64::try_from(all.iter().filter(|at| **at > tag.detected_at).count()).unwrap_or(i64::MAX)
     };
     let rules: Vec<&ArchiveRule> = rules.iter().filter(|rule| rule.transition == transition).collect();
-    let mut surplus: BTreeMap<&str, &str> = BTreeMap::new();
+    // Of a rule with a number of images: those beyond it.
+    let mut surplus: BTreeSet<(&str, &str)> = BTreeSet::new();
     for rule in &rules {
         let Some(most) = rule.max_images_per_account.and_then(|most| usize::try_from(most).ok()) else { continue };
         let mut oldest: Vec<&Subject<'_>> = subjects.iter().collect();
         oldest.sort_by_key(|subject| (subject.analyzed_at, &subject.digest));
-        for subject in oldest.iter().take(subjects.len().saturating_sub(most)) {
-            surplus.entry(&subject.digest).or_insert(&rule.id);
-        }
+        let beyond = subjects.len().saturating_sub(most);
+        surplus.extend(oldest.iter().take(beyond).map(|subject| (rule.id.as_str(), subject.digest.as_str())));
     }
-    let by_conditions = |subject: &Subject<'_>| -> Option<String> {
-        let mut first = None;
-        for tag in &subject.tags {
-            let rule = rules.iter().find(|rule| chooses(rule, subject, tag, newer(tag), now))?;
-            first = first.or(Some(rule.id.clone()));
-        }
-        first
+    let counts = |rule: &ArchiveRule, subject: &Subject<'_>| {
+        rule.max_images_per_account.is_none() || surplus.contains(&(rule.id.as_str(), subject.digest.as_str()))
     };
     let chosen = |subject: &Subject<'_>| {
-        let rule =
-            surplus.get(subject.digest.as_str()).map(|id| (*id).to_owned()).or_else(|| by_conditions(subject))?;
-        Some(Chosen { digest: subject.digest.clone(), rule, analyzed_at: subject.analyzed_at })
+        let mut first = None;
+        for tag in &subject.tags {
+            let chooses = |rule: &ArchiveRule| counts(rule, subject) && chooses(rule, subject, tag, newer(tag), now);
+            let rule = rules.iter().find(|rule| chooses(rule))?;
+            first = first.or(Some(rule.id.clone()));
+        }
+        Some(Chosen { digest: subject.digest.clone(), rule: first?, analyzed_at: subject.analyzed_at })
     };
     subjects.iter().filter_map(chosen).collect()
 }
@@ -94,9 +93,6 @@ fn subjects(rows: &[ArchivedTag], transition: Transition) -> Vec<Subject<'_>> {
 }
 
 fn chooses(rule: &ArchiveRule, subject: &Subject<'_>, tag: &Tag<'_>, newer: i64, now: i64) -> bool {
-    if rule.max_images_per_account.is_some() {
-        return false;
-    }
     let older_than = |since: i64, days: i64| now.saturating_sub(since) > days.saturating_mul(DAY);
     let is_old = rule.analysis_age_days < 0 || older_than(subject.since, rule.analysis_age_days);
     let is_behind = rule.tag_versions_newer < 0 || newer >= rule.tag_versions_newer;
@@ -323,6 +319,9 @@ mod tests {
         assert_eq!(names(&[most(2)], Transition::Archive, &of), ["a"]);
         assert_eq!(names(&[most(1)], Transition::Archive, &of), ["a", "b"]);
         assert_eq!(names(&[most(3)], Transition::Archive, &of), Vec::<String>::new());
+        // Its other conditions hold as well.
+        let old = ArchiveRule { analysis_age_days: 85, ..most(1) };
+        assert_eq!(names(&[old], Transition::Archive, &of), ["a"]);
     }
 
     #[test]

@@ -17,6 +17,7 @@ impl Volatile {
             (r"http://(localhost|127\.0\.0\.1):\d+", "<service>"),
             (r"\([^ ()]+, <service>\)", "(<host>, <service>)"),
             (r#""hostid": "[^"]*""#, r#""hostid": "<host>""#),
+            (r"\b[0-9a-f]{32}\b", "<id>"),
         ];
         Self(masks.into_iter().map(|(pattern, name)| (Regex::new(pattern).expect("a pattern"), name)).collect())
     }
