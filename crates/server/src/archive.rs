@@ -23,7 +23,7 @@ use crate::api::error::ApiError;
 use crate::app::App;
 use crate::events::{ARCHIVE_FAILED, ARCHIVED, EventType, RESTORE_FAILED, RESTORED};
 use crate::herald::Service;
-use crate::jobs::analysis::finished;
+use crate::jobs::analysis::{finished, follow};
 use crate::records::{AnalysisStatus, Image, ImageStatus, Restored};
 use crate::{clock, cpu};
 
@@ -181,7 +181,9 @@ async fn write_back(app: &App, account: &str, contents: Contents, trust: Trust) 
         done,
         guess,
     };
-    Ok(app.records().restore(restored).await?)
+    let image = app.records().restore(restored).await?;
+    follow(app, account, &digest).await;
+    Ok(image)
 }
 
 /// The analysis of a document, which must be of the image that the document says.

@@ -207,7 +207,13 @@ pub(crate) async fn under(
         evidence.sources = &sources;
         evidence.image_size_bytes = image.summary.as_ref().map(|summary| summary.size_bytes);
         evidence.dockerfile = image.dockerfile.as_deref().map(|text| Dockerfile { text, mode: DockerfileMode::Actual });
-        Ok(bundles.iter().map(|bundle| killick_policy::evaluate(bundle, &evidence, &tag, &options)).collect())
+        let mut evaluations: Vec<Evaluation> =
+            bundles.iter().map(|bundle| killick_policy::evaluate(bundle, &evidence, &tag, &options)).collect();
+        // An imported image goes by the id that it was given.
+        if let Some(id) = &image.image_id {
+            evaluations.iter_mut().for_each(|evaluation| evaluation.image_id.clone_from(id));
+        }
+        Ok(evaluations)
     })
     .await
 }

@@ -85,6 +85,8 @@ row! {
         pub digest: Digest,
         /// The image id of container runtimes.
         pub config_digest: Digest,
+        /// The image id that somebody gave an imported image.
+        pub given_id: Option<String>,
         /// When it was analyzed.
         pub analyzed_at: Option<i64>,
         /// The number of the package.

@@ -206,7 +206,7 @@ async fn pulled(app: &App, task: &Task, reference: &Reference) -> Result<Arc<Ana
 }
 
 /// Has the watched tags of an image looked at: it may be the one they point to now. A failure costs only time.
-async fn follow(app: &App, account: &str, digest: &str) {
+pub(crate) async fn follow(app: &App, account: &str, digest: &str) {
     let tags = match app.records().tags_of(account, digest).await {
         Ok(tags) => tags,
         Err(error) => {
