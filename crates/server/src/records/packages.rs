@@ -38,7 +38,7 @@ impl Records {
                 }
                 _ => found.push(Carrier {
                     digest,
-                    image_id: row.config_digest.hex(),
+                    image_id: row.given_id.unwrap_or_else(|| row.config_digest.hex()),
                     analyzed_at: row.analyzed_at.map(instant),
                     packages: BTreeSet::from([row.package_id]),
                 }),
