@@ -235,8 +235,8 @@ impl App {
         }
     }
 
-    /// Has verdicts of an account's watched tags looked at: its policy is another.
-    async fn follow_policy(&self, account: &str) -> Result<(), StoreError> {
+    /// Has verdicts of an account's watched tags looked at: its policy or its exceptions are others.
+    pub(crate) async fn follow_decisions(&self, account: &str) -> Result<(), StoreError> {
         let kind = jobs::policy_eval::KIND;
         self.records().store().hasten_watches(kind, Some(account), None, records::now()).await?;
         self.nudges().verdicts.notify_one();
@@ -342,7 +342,7 @@ impl App {
         let bundle = cpu::run(move || crate::judge::check_bundle(&bundle).map(|()| bundle)).await?;
         let policy = self.records().save_policy(account, &bundle, "local").await?;
         if policy.active {
-            self.follow_policy(account).await?;
+            self.follow_decisions(account).await?;
         }
         Ok(policy)
     }
@@ -350,7 +350,7 @@ impl App {
     /// Makes a policy the active one.
     pub(crate) async fn activate_policy(&self, account: &str, id: &str) -> Result<Policy, ApiError> {
         self.records().activate_policy(account, id).await?;
-        self.follow_policy(account).await?;
+        self.follow_decisions(account).await?;
         let policy = self.records().policy(account, id).await?;
         policy.ok_or_else(|| ApiError::not_found(format!("there is no policy `{id}`")))
     }

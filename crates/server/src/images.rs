@@ -37,6 +37,8 @@ pub(crate) struct AddImage {
     pub(crate) force: bool,
     /// Watch the tag from now on.
     pub(crate) autosubscribe: bool,
+    /// Switch on again what is on for a new tag: somebody asks for the image who wants to be told of it.
+    pub(crate) resubscribe: bool,
     /// What the caller wrote, to tell of it.
     pub(crate) asked: String,
 }
@@ -53,6 +55,7 @@ impl AddImage {
             detected_at: None,
             force,
             autosubscribe: false,
+            resubscribe: true,
         }
     }
 }
@@ -147,6 +150,7 @@ pub(crate) async fn add_unannounced(app: &App, account: &str, wanted: AddImage) 
         detected_at,
         force: wanted.force,
         autosubscribe: wanted.autosubscribe,
+        resubscribe: wanted.resubscribe,
     };
     Ok(app.records().add_image(&new, &staged).await?)
 }

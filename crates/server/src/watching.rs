@@ -31,6 +31,9 @@ const CLAIM: i64 = 600 * SECOND;
 /// Microseconds between looks at what fails again and again, at most: six hours.
 const LONGEST: i64 = 6 * 3600 * SECOND;
 
+/// Microseconds for which a process waits for its index to become as new as that of another: a day.
+const PATIENCE: i64 = 24 * 3600 * SECOND;
+
 /// Seconds between looks at what is due.
 pub(crate) const LOOK_SECONDS: u64 = 15;
 
@@ -138,16 +141,18 @@ pub(crate) async fn follow_advisories(app: &App, kind: &str) -> Result<bool, Sto
     let name = format!("watch.followed.{kind}");
     let followed = store.setting(&name).await?.unwrap_or_default();
     let mut words = followed.split(' ');
-    let (digest, since) = (words.next().unwrap_or_default(), words.next().and_then(|word| word.parse::<i64>().ok()));
+    let digest = words.next().unwrap_or_default();
+    let mut number = || words.next().and_then(|word| word.parse::<i64>().ok()).unwrap_or(i64::MIN);
+    let (followed_built, noted_at) = (number(), number());
     if digest == current.digest.to_string() {
         return Ok(true);
     }
-    if since.is_some_and(|since| since > built) {
-        // Another process knows more; this one will.
+    if followed_built > built && now() < noted_at.saturating_add(PATIENCE) {
+        // Another process knows more, and this one will; or else somebody went back to an older index.
         return Ok(false);
     }
     store.hasten_watches(kind, None, None, now()).await?;
-    store.set_setting(&name, &format!("{} {built}", current.digest)).await?;
+    store.set_setting(&name, &format!("{} {built} {}", current.digest, now())).await?;
     Ok(true)
 }
 

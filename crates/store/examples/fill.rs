@@ -59,6 +59,7 @@ fn image(name: &str, tag: &str) -> NewImage {
         annotations: BTreeMap::from([("owner".to_owned(), Some("shop".to_owned()))]),
         force: false,
         autosubscribe: true,
+        resubscribe: true,
         task: NewTask {
             kind: "analyze_image",
             account: "team".to_owned(),

@@ -74,7 +74,8 @@ impl Store {
                 Ok(0) => {}
                 Ok(_) => claimed.push(Watch { due_at: until, ..watch }),
                 // The subscription has gone meanwhile.
-                Err(error) if error.as_database_error().is_some_and(|error| error.is_foreign_key_violation()) => {}
+                Err(error)
+                    if error.as_database_error().is_some_and(sqlx::error::DatabaseError::is_foreign_key_violation) => {}
                 Err(source) => return Err(source).during(DOING),
             }
         }

@@ -1,4 +1,5 @@
-//! Judges watched tags again when what verdicts are made of has changed: advisories, the policy, the image, the day.
+//! Judges watched tags again when what verdicts are made of has changed: advisories, the policy,
+//! exceptions, the image, the day.
 //!
 //! That a verdict is another than before is told by the store, together with the verdict.
 
@@ -65,10 +66,13 @@ async fn look(app: &App, watch: &Watch) -> Seen {
 async fn judge(app: &App, watch: &Watch, image: &Image) -> Result<(), ApiError> {
     let policy = judge::policy(app, &watch.account, None).await?;
     let knowledge = app.knowledge().current().map(|current| current.digest.to_string()).unwrap_or_default();
+    let exceptions = app.records().exceptions_state(&watch.account).await?;
+    let exceptions = format!("{} {}", exceptions.number, exceptions.changed_at);
     // Exceptions expire, and rules ask for ages.
     let day = clock::now().as_second() / 86_400;
     let analyzed = image.analyzed_at.map_or(0, jiff::Timestamp::as_microsecond);
-    let basis = Digest::of(format!("{knowledge} {} {analyzed} {day}", policy.digest).as_bytes()).to_string();
+    let basis =
+        Digest::of(format!("{knowledge} {} {exceptions} {analyzed} {day}", policy.digest).as_bytes()).to_string();
     let store = app.records().store();
     let before = store.watch_result(&watch.account, &watch.id, &image.digest).await?;
     if before.as_ref().is_some_and(|before| before.basis == basis) {

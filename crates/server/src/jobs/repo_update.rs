@@ -126,7 +126,7 @@ async fn look(app: &App, watch: &Watch) -> Seen {
 /// Adds the image of a tag; whether it could be.
 async fn add(app: &App, watch: &Watch, registry: &str, repository: &str, tag: &str, autosubscribe: bool) -> bool {
     let Some(wanted) = Wanted::of_key(&format!("{registry}/{repository}:{tag}")) else { return false };
-    let wanted = AddImage { autosubscribe, ..AddImage::new(wanted.clone(), wanted, false) };
+    let wanted = AddImage { autosubscribe, resubscribe: false, ..AddImage::new(wanted.clone(), wanted, false) };
     match images::add_unannounced(app, &watch.account, wanted).await {
         Ok(_) => true,
         Err(error) => {

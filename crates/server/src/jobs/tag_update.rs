@@ -90,7 +90,7 @@ async fn look(app: &App, watch: &Watch) -> Seen {
         return Seen::well(Known::written(&state));
     }
     let annotations = newest.map(|image| image.annotations.clone()).unwrap_or_default();
-    let wanted = AddImage { annotations, ..AddImage::new(tag.clone(), tag, false) };
+    let wanted = AddImage { annotations, resubscribe: false, ..AddImage::new(tag.clone(), tag, false) };
     match images::add_unannounced(app, &watch.account, wanted).await {
         Ok(image) => {
             tracing::info!(image.digest, "the watched tag `{}` points to {}", watch.key, image.digest);

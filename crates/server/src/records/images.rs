@@ -101,6 +101,7 @@ pub(crate) struct NewImage {
     pub(crate) detected_at: Timestamp,
     pub(crate) force: bool,
     pub(crate) autosubscribe: bool,
+    pub(crate) resubscribe: bool,
 }
 
 impl Records {
@@ -129,6 +130,7 @@ impl Records {
             annotations: new.annotations.iter().map(|(key, value)| (key.clone(), annotation(value))).collect(),
             force: new.force,
             autosubscribe: new.autosubscribe,
+            resubscribe: new.resubscribe,
             task: task(&new.account, &payload),
         };
         let (row, _) = self.store.add_image(&row, now()).await?;

@@ -56,6 +56,11 @@ async fn a_tag_that_moves_is_followed() {
     let first = service.analyzed(ADMIN, &tag).await;
     pass(service.app()).await;
     assert_eq!(payloads(&receiver, "tag_update"), [] as [Value; 0]);
+    // What was switched off stays off when the tag moves.
+    let off = format!("/subscriptions?subscription_key={tag}&subscription_type=analysis_update");
+    let id = service.get(ADMIN, &off).await[0]["subscription_id"].as_str().unwrap().to_owned();
+    let path = format!("/subscriptions/{id}");
+    assert_eq!(service.call(ADMIN, "PUT", &path, json!({"active": false})).await.0, 200);
 
     upstream.point("latest", "3.21");
     pass(service.app()).await;
@@ -70,6 +75,8 @@ async fn a_tag_that_moves_is_followed() {
     let [one] = told.as_slice() else { panic!("{told:?}") };
     assert_eq!((&one["last_eval"], &one["curr_eval"]), (&json!([first]), &json!([digests[0]])));
     assert_eq!((&one["subscription_key"], &one["annotations"]), (&json!(tag), &json!({"team": "web"})));
+
+    assert_eq!(service.get(ADMIN, &off).await[0]["active"], false);
 
     // There and back again.
     upstream.point("latest", "3.20");
@@ -168,15 +175,28 @@ async fn verdicts_that_become_others_are_told() {
     service.get(ADMIN, &format!("/images/{digest}/check?tag={tag}")).await;
     pass(service.app()).await;
     assert_eq!(payloads(&receiver, "policy_eval").len(), 1);
+    // So does an exception, which comes and goes.
+    policy("STOP").await;
+    pass(service.app()).await;
+    assert_eq!(payloads(&receiver, "policy_eval").len(), 1);
+    let exception =
+        json!({"id": "e", "select": {"finding": {"gate": "always"}}, "reason": "it is known", "owner": "team"});
+    assert_eq!(service.call(ADMIN, "POST", "/v2/exceptions", exception).await.0, 201);
+    pass(service.app()).await;
+    let told = payloads(&receiver, "policy_eval");
+    assert_eq!(told.iter().map(|one| &one["curr_eval"]["final_action"]).collect::<Vec<_>>(), [&json!("go")]);
+    assert_eq!(service.call(ADMIN, "DELETE", "/v2/exceptions/e", Value::Null).await.0, 204);
+    pass(service.app()).await;
+    assert_eq!(payloads(&receiver, "policy_eval").len(), 1);
     // One that is switched off is not told, though it happens.
     let path = format!("/subscriptions?subscription_key={tag}&subscription_type=policy_eval");
     let id = service.get(ADMIN, &path).await[0]["subscription_id"].as_str().unwrap().to_owned();
     let off = service.call(ADMIN, "PUT", &format!("/subscriptions/{id}"), json!({"active": false})).await;
     assert_eq!(off.0, 200);
-    policy("STOP").await;
+    policy("GO").await;
     service.get(ADMIN, &format!("/images/{digest}/check?tag={tag}")).await;
     pass(service.app()).await;
     assert_eq!(payloads(&receiver, "policy_eval"), [] as [Value; 0]);
     let events = service.get(ADMIN, "/events?event_type=user.checks.tag.policy_evaluation.update").await;
-    assert_eq!(events["item_count"], 3);
+    assert_eq!(events["item_count"], 6);
 }

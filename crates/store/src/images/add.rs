@@ -50,6 +50,8 @@ pub struct NewImage {
     pub force: bool,
     /// Switch `tag_update` on.
     pub autosubscribe: bool,
+    /// Switch on again what is on for a new tag and was switched off since.
+    pub resubscribe: bool,
     /// The analysis to enqueue when the image is new or analyzed again.
     pub task: NewTask,
 }
@@ -109,7 +111,7 @@ impl Store {
                     let id = subscription_id(account, &key, kind);
                     sqlx::query(sql::ADD_SUBSCRIPTION).bind(account).bind(&id).bind(&key).bind(kind).bind(None::<&str>).bind(on).bind(now)
                         .execute(&mut *tx).await.during(DOING)?;
-                    if on {
+                    if on && new.resubscribe {
                         sqlx::query(sql::SET_SUBSCRIPTION).bind(account).bind(&id).bind(true).bind(now).execute(&mut *tx).await.during(DOING)?;
                     }
                 }

@@ -147,6 +147,7 @@ fn image(account: &str, name: &str) -> NewImage {
         annotations: BTreeMap::new(),
         force: false,
         autosubscribe: false,
+        resubscribe: true,
         task: task(account, None),
     }
 }

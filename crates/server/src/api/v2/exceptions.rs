@@ -61,6 +61,7 @@ async fn create(require: Permission<CreatePolicy>, body: JsonObject) -> Result<R
     }
     let stored = app.records().create_exception(account, &exception, &require.caller.user).await?;
     let stored = stored.ok_or_else(|| missing(&exception.id))?;
+    app.follow_decisions(account).await?;
     let place = url::form_urlencoded::byte_serialize(stored.id.as_bytes()).collect::<String>();
     let location = HeaderValue::try_from(format!("/v2/exceptions/{place}")).ok();
     let location = location.map(|location| [(header::LOCATION, location)]);
@@ -95,6 +96,7 @@ async fn replace(
     }
     let exception = read(app, account, members).await?;
     let stored = app.records().update_exception(account, &exception).await?;
+    app.follow_decisions(account).await?;
     Ok(Json(wire(&stored.ok_or_else(|| missing(&id))?)))
 }
 
@@ -107,6 +109,7 @@ async fn delete(require: Permission<DeletePolicy>, Path(id): Path<String>) -> Re
         return Err(missing(&id));
     }
     records.delete_exception(&require.account, &id).await?;
+    require.app.follow_decisions(&require.account).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
