@@ -52,6 +52,7 @@ impl Records {
             annotations: new.annotations.iter().map(|(key, value)| (key.clone(), annotation(value))).collect(),
             force: new.force,
             autosubscribe: new.autosubscribe,
+            resubscribe: true,
             task: task(&new.account, &payload),
         };
         let (row, _) = self.store.add_image(&row, now()).await?;
