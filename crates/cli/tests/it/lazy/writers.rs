@@ -1,6 +1,7 @@
 //! Layers with tables of contents, made of plain tars as their writers make them: eStargz after `docs/estargz.md` of
 //! containerd's stargz-snapshotter, zstd:chunked after `pkg/chunked` of containers/storage.
 
+use std::collections::HashMap;
 use std::io::{self, Read as _, Write as _};
 
 use flate2::Compression;
@@ -95,6 +96,60 @@ fn entries(bytes: &[u8]) -> Result<(Vec<Entry<'_>>, &[u8]), String> {
         end = begin + size;
     }
     Ok((entries, &bytes[end..]))
+}
+
+/// The tar with its files that have holes written whole ("PAX Format, Version 1.0" of GNU tar's manual), which is how the
+/// readers that writers use give them out.
+pub(crate) fn without_holes(bytes: &[u8]) -> io::Result<Vec<u8>> {
+    let mut archive = tar::Archive::new(bytes);
+    let (mut whole, mut end) = (tar::Builder::new(Vec::new()), 0);
+    for entry in archive.entries()? {
+        let mut entry = entry?;
+        let records: HashMap<String, String> = match entry.pax_extensions()? {
+            Some(records) => records
+                .flatten()
+                .map(|record| (record.key_bytes(), record.value_bytes()))
+                .map(|(key, value)| [key, value].map(|text| String::from_utf8_lossy(text).into_owned()).into())
+                .collect(),
+            None => HashMap::new(),
+        };
+        let begin = usize::try_from(entry.raw_file_position()).unwrap();
+        let size = usize::try_from(entry.size()).unwrap();
+        if let Some(name) = records.get("GNU.sparse.name") {
+            assert_eq!(records["GNU.sparse.major"], "1", "{name}");
+            let stored = &bytes[begin..begin + size];
+            let content = filled(stored, records["GNU.sparse.realsize"].parse().unwrap());
+            let mut header = entry.header().clone();
+            header.set_size(content.len() as u64);
+            whole.append_data(&mut header, name, content.as_slice())?;
+        } else {
+            let padded = (begin + size).next_multiple_of(512).min(bytes.len());
+            whole.get_mut().extend_from_slice(&bytes[end..padded]);
+        }
+        end = (begin + size).next_multiple_of(512).min(bytes.len());
+        io::copy(&mut entry, &mut io::sink())?;
+    }
+    whole.into_inner()
+}
+
+/// A map of numbers in lines, how many parts and where each is and how long, filled up to a block; then the parts.
+fn filled(stored: &[u8], size: usize) -> Vec<u8> {
+    let mut position = 0;
+    let mut number = || -> usize {
+        let line = stored[position..].iter().position(|byte| *byte == b'\n').unwrap();
+        let text = std::str::from_utf8(&stored[position..position + line]).unwrap();
+        position += line + 1;
+        text.parse().unwrap()
+    };
+    let count = number();
+    let parts: Vec<_> = (0..count).map(|_| (number(), number())).collect();
+    let mut rest = &stored[position.next_multiple_of(512)..];
+    let mut content = vec![0; size];
+    for (at, bytes) in parts {
+        content[at..at + bytes].copy_from_slice(&rest[..bytes]);
+        rest = &rest[bytes..];
+    }
+    content
 }
 
 fn gzip(parts: &[&[u8]]) -> Vec<u8> {
