@@ -18,6 +18,7 @@ pub mod egress;
 pub mod engine;
 pub mod environment;
 pub mod feeds;
+pub mod fetched;
 pub mod http;
 pub mod index;
 pub mod layer;

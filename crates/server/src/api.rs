@@ -7,6 +7,7 @@ mod client;
 pub(crate) mod error;
 pub(crate) mod input;
 pub(crate) mod permission;
+pub(crate) mod recording;
 mod v1;
 mod v2;
 
@@ -17,7 +18,7 @@ use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request};
 use axum::http::uri::PathAndQuery;
 use axum::http::{HeaderValue, Method, StatusCode, Uri, header};
-use axum::middleware::{Next, from_fn};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::classify::ServerErrorsFailureClass;
@@ -36,7 +37,8 @@ pub(crate) fn router(app: App) -> Router {
     let routes: Router = routes
         .fallback(unknown_path)
         .method_not_allowed_fallback(wrong_method)
-        .with_state(Guarded::new(app))
+        .with_state(Guarded::new(app.clone()))
+        .layer(from_fn_with_state(app, recording::record))
         .layer(DefaultBodyLimit::max(body_limit))
         .layer(from_fn(move |request, next| give_up_after(timeout, request, next)))
         .layer(CatchPanicLayer::custom(panicked))

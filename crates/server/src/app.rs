@@ -1,8 +1,10 @@
 //! The service: its settings, what it remembers, what it knows, and who may come in.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::http::StatusCode;
 use killick_analysis::analyze::Options;
 use killick_analysis::budget::Budget;
 use killick_analysis::inspectors::Inspections;
@@ -12,7 +14,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
 
 use crate::api::error::ApiError;
-use crate::auth::{self, Bearer, Caller, Logins, Tokens, Turned};
+use crate::auth::{self, Bearer, Caller, Grants, Logins, Provider, Rates, Tokens, Turned, UserRole, grants_of_stored};
 use crate::config::Config;
 use crate::events::EventType;
 use crate::herald::{Herald, Service};
@@ -39,6 +41,8 @@ struct Inner {
     knowledge: Knowledge,
     logins: Logins,
     tokens: Option<Tokens>,
+    rates: Rates,
+    provider: Option<Provider>,
     cache: Cache,
     /// How registries are reached.
     ways: Ways,
@@ -59,10 +63,35 @@ pub(crate) struct Identity {
     pub(crate) user: String,
     /// Their account.
     pub(crate) account: String,
-    /// Whether the account may do everything.
+    /// Whether they may do everything.
     pub(crate) is_admin: bool,
+    /// What they may do.
+    pub(crate) grants: Grants,
+    /// How they proved who they are.
+    pub(crate) via: Via,
     /// Whether the account may do anything.
     pub(crate) enabled: bool,
+}
+
+/// How a caller proved who they are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Via {
+    /// With the password, or a token that was given for it.
+    Password,
+    /// With the API key of this id.
+    Key(String),
+    /// With a token of the provider.
+    Oidc,
+}
+
+impl fmt::Display for Via {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Password => out.write_str("password"),
+            Self::Key(id) => write!(out, "key:{id}"),
+            Self::Oidc => out.write_str("oidc"),
+        }
+    }
 }
 
 /// Why the service cannot start.
@@ -83,6 +112,9 @@ pub enum OpenError {
     /// Tokens cannot be signed.
     #[error(transparent)]
     Tokens(#[from] auth::TokensError),
+    /// The provider of tokens cannot be used as the settings say.
+    #[error(transparent)]
+    Oidc(#[from] auth::OidcError),
     /// Nobody can log in.
     #[error(transparent)]
     Logins(#[from] auth::LoginsError),
@@ -113,6 +145,7 @@ impl App {
         let store = Store::open(&settings).await;
         let store = store.map_err(|source| OpenError::Store { path: config.storage.data_dir.clone(), source })?;
         let ways = Ways::new(&config).map_err(OpenError::Ways)?;
+        let provider = Provider::new(&config.oidc, ways.fetch_options(&config), clock::steady)?;
         let knowledge = Knowledge::open(&config, &ways)?;
         let herald = Arc::new(Herald::new(&config));
         let app = Self(Arc::new(Inner {
@@ -124,6 +157,8 @@ impl App {
             knowledge,
             logins: Logins::new(&config.logins, clock::steady)?,
             tokens: Tokens::new(&config.oauth)?,
+            rates: Rates::new(&config.rate_limits),
+            provider,
             cache: Cache::default(),
             budget: Arc::new(Budget::new(config.limits.held_bytes)),
             inspections: crate::inspections::compile(&config.inspections).map_err(OpenError::Inspections)?,
@@ -158,6 +193,11 @@ impl App {
     /// Looks at everything that is watched, whatever is due. For tests and one-shot use.
     pub async fn look_now(&self) -> Result<(), StoreError> {
         jobs::look_now(self).await
+    }
+
+    /// Removes what deleted accounts own. For tests and one-shot use.
+    pub async fn drain(&self) -> Result<(), StoreError> {
+        jobs::drain(self).await
     }
 
     /// Sends the notifications that are due after so long. For tests and one-shot use.
@@ -287,14 +327,79 @@ impl App {
         }
     }
 
-    async fn identity(&self, user: User) -> Result<Option<Identity>, ApiError> {
-        let account = self.records().account(&user.account).await?;
-        Ok(account.map(|account| Identity {
+    /// The caller with this API key, or nobody. A key allows what its role and its user may both.
+    pub(crate) async fn holder(&self, key: &SecretString) -> Result<Option<Identity>, ApiError> {
+        let Some(key) = self.records().key_of(key).await? else { return Ok(None) };
+        let Some(user) = self.records().user(&key.username).await? else { return Ok(None) };
+        let narrowed = match key.role.as_deref() {
+            None => UserRole::SystemAdmin.grants(),
+            Some(slug) => UserRole::named(slug).map_or(Grants::NONE, UserRole::grants),
+        };
+        let identity = self.identity(user).await?;
+        Ok(identity.map(|identity| {
+            let grants = identity.grants.and(narrowed);
+            Identity { grants, is_admin: grants.is_system(), via: Via::Key(key.id), ..identity }
+        }))
+    }
+
+    /// The provider whose tokens are taken, if there is one.
+    pub(crate) fn provider(&self) -> Option<&Provider> {
+        self.0.provider.as_ref()
+    }
+
+    /// The caller whom a token of the provider is for, or nobody. Who comes for the first time is added.
+    pub(crate) async fn vouched_for(&self, provider: &Provider, token: &str) -> Result<Option<Identity>, ApiError> {
+        let vouched = provider.read(token, clock::now()).await.map_err(|error| {
+            tracing::error!(error = %error, "tokens of `{}` cannot be checked: {error}", provider.issuer());
+            ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "tokens cannot be checked now: try again")
+        })?;
+        let Some(vouched) = vouched else { return Ok(None) };
+        let account = self.records().account(&vouched.account).await?;
+        let Some(account) = account.filter(|account| account.state != records::AccountState::Deleting) else {
+            return Ok(None);
+        };
+        let user = match self.records().user(&vouched.user).await? {
+            Some(user) => user,
+            None => self.records().create_external_user(&account.name, &vouched.user, provider.issuer()).await?,
+        };
+        if user.source.as_deref() != Some(provider.issuer()) || !user.is_external() || user.account != account.name {
+            tracing::warn!("a token is for `{}` of `{}`, which is somebody else's name", user.name, account.name);
+            return Ok(None);
+        }
+        let grants = Grants::of(&vouched.roles, false);
+        Ok(Some(Identity {
             user: user.name,
-            is_admin: account.is_admin(),
+            is_admin: grants.is_system(),
+            grants,
+            via: Via::Oidc,
             enabled: account.state == records::AccountState::Enabled,
             account: account.name,
         }))
+    }
+
+    async fn identity(&self, user: User) -> Result<Option<Identity>, ApiError> {
+        let Some(account) = self.records().account(&user.account).await? else { return Ok(None) };
+        let grants = grants_of_stored(&self.records().roles(&user.name).await?, account.is_admin());
+        Ok(Some(Identity {
+            user: user.name,
+            is_admin: grants.is_system(),
+            grants,
+            via: Via::Password,
+            enabled: account.state == records::AccountState::Enabled,
+            account: account.name,
+        }))
+    }
+
+    /// What a user may do.
+    pub(crate) async fn grants_of(&self, user: &User) -> Result<Grants, ApiError> {
+        let account = self.records().account(&user.account).await?;
+        let is_admin = account.is_some_and(|account| account.is_admin());
+        Ok(grants_of_stored(&self.records().roles(&user.name).await?, is_admin))
+    }
+
+    /// How often users may call.
+    pub(crate) fn rates(&self) -> &Rates {
+        &self.0.rates
     }
 
     /// Adds an account with the default policy.

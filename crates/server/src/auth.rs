@@ -4,14 +4,23 @@
 
 mod failures;
 mod hasher;
+mod jwt;
+pub(crate) mod keys;
 mod logins;
+mod oidc;
 mod password;
+mod rates;
+mod roles;
 mod tokens;
 mod verified;
 
 pub(crate) use failures::Caller;
 pub use logins::LoginsError;
 pub(crate) use logins::{Logins, Turned};
+pub use oidc::OidcError;
+pub(crate) use oidc::Provider;
 pub(crate) use password::random;
+pub(crate) use rates::Rates;
+pub(crate) use roles::{Grants, UserRole, grants_of_stored, only_reads};
 pub use tokens::TokensError;
 pub(crate) use tokens::{Bearer, Tokens};

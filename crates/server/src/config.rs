@@ -5,6 +5,7 @@
 mod key;
 mod load;
 mod network;
+mod oidc;
 mod secret;
 mod webhooks;
 
@@ -24,6 +25,7 @@ use serde::{Deserialize, Serialize};
 pub use key::PublicationKey;
 pub use load::ConfigError;
 pub use network::Network;
+pub use oidc::OidcConfig;
 pub use secret::Secret;
 pub use webhooks::{CycleTimersConfig, EventLevel, EventLogConfig, WebhookConfig, WebhooksConfig};
 
@@ -42,6 +44,10 @@ pub struct Config {
     pub accounts: AccountsConfig,
     /// Who may try to log in, how often.
     pub logins: LoginsConfig,
+    /// Tokens of a provider instead of passwords.
+    pub oidc: OidcConfig,
+    /// How often a user may call.
+    pub rate_limits: RateLimitsConfig,
     /// Advisories.
     pub knowledge: KnowledgeConfig,
     /// Analysis of images.
@@ -214,6 +220,22 @@ impl Default for LoginsConfig {
             longest_user_pause_seconds: 10,
             trusted_proxies: Vec::new(),
         }
+    }
+}
+
+/// How often a user may call.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RateLimitsConfig {
+    /// Requests of one user in a minute, in the long run, to each process; 0 for any number.
+    pub user_requests_per_minute: u32,
+    /// Requests that may come at once.
+    pub user_burst: u32,
+}
+
+impl Default for RateLimitsConfig {
+    fn default() -> Self {
+        Self { user_requests_per_minute: 0, user_burst: 300 }
     }
 }
 
@@ -480,6 +502,10 @@ pub struct RetentionConfig {
     pub tasks_days: u32,
     /// Days an event is kept.
     pub events_days: u32,
+    /// Days an entry of the audit log is kept.
+    pub audit_days: u32,
+    /// Days an API key is shown after it expired.
+    pub api_keys_days: u32,
     /// Days the facts of a layer are kept that no analysis needed; then it is read again.
     pub layer_facts_days: u32,
     /// Files of packages that an account remembers, to recognise copies of them in other images; 0 for none.
@@ -495,6 +521,8 @@ impl Default for RetentionConfig {
             evaluations_days: 365,
             tasks_days: 7,
             events_days: 90,
+            audit_days: 365,
+            api_keys_days: 30,
             layer_facts_days: 90,
             known_files: 1_000_000,
             known_files_days: 365,

@@ -3,6 +3,7 @@
 //! A job takes no hint about what changed and may run any number of times. Its panic is caught and logged; the next
 //! run comes as if nothing had happened.
 
+mod accounts;
 pub(crate) mod analysis;
 mod archive;
 mod blobs;
@@ -54,6 +55,7 @@ pub(crate) struct Job {
 
 /// Every job.
 pub(crate) const JOBS: &[Job] = &[
+    accounts::JOB,
     analysis::JOB,
     archive::JOB,
     blobs::JOB,
@@ -80,6 +82,11 @@ pub(crate) async fn look_now(app: &App) -> Result<(), StoreError> {
         (job.run)(app.clone()).await;
     }
     Ok(())
+}
+
+/// Removes what deleted accounts own.
+pub(crate) async fn drain(app: &App) -> Result<(), StoreError> {
+    accounts::drain(app).await
 }
 
 /// Sends the notifications that are due at an instant.

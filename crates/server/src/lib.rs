@@ -42,8 +42,8 @@ pub use auth::{LoginsError, TokensError};
 pub use config::{
     AccountsConfig, AnalysisConfig, ArchiveConfig, Config, ConfigError, CycleTimersConfig, DEFAULT_FILE, EgressConfig,
     EventLevel, EventLogConfig, InspectionsConfig, Keeping, KnowledgeConfig, LoginsConfig, Network, OauthConfig,
-    PoliciesConfig, PublicationKey, RegistriesConfig, RetentionConfig, Role, Secret, ServerConfig, StorageConfig,
-    WebhookConfig, WebhooksConfig,
+    OidcConfig, PoliciesConfig, PublicationKey, RateLimitsConfig, RegistriesConfig, RetentionConfig, Role, Secret,
+    ServerConfig, StorageConfig, WebhookConfig, WebhooksConfig,
 };
 pub use inspections::InspectionsError;
 pub use knowledge::KnowledgeError;

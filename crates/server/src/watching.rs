@@ -40,6 +40,8 @@ pub(crate) const LOOK_SECONDS: u64 = 15;
 /// What wakes each watcher before its time.
 #[derive(Debug, Default)]
 pub(crate) struct Nudges {
+    /// What drains deleted accounts.
+    pub(crate) accounts: Arc<Notify>,
     /// The one of repositories.
     pub(crate) repositories: Arc<Notify>,
     /// The one of verdicts.

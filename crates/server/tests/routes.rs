@@ -18,7 +18,7 @@ use axum::body::{Body, to_bytes};
 use axum::http::{Request, header};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use killick_server::{App, Config};
+use killick_server::{App, Config, Keeping};
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
 
@@ -27,6 +27,7 @@ async fn service() -> (Router, tempfile::TempDir) {
     let mut config = Config::default();
     config.storage.data_dir = data.path().to_owned();
     config.accounts.admin_password = "foobar".into();
+    config.knowledge.update = Keeping::Off;
     let router = killick_server::app(App::open(config).await.unwrap());
     let account = json!({"name": "team1"});
     let user = json!({"username": "alice", "password": "password1"});
@@ -75,6 +76,119 @@ async fn every_route_is_authorised() {
         }
     }
     insta::assert_snapshot!("routes", table);
+}
+
+/// What a user with each role may do in their own account: every route but those that anybody may use.
+#[tokio::test]
+async fn every_role_has_its_routes() {
+    let (router, _data) = service().await;
+    let roles = ["reader", "developer", "policy-editor", "account-admin", "system-admin"];
+    for role in roles {
+        let user = json!({"username": format!("user-{role}"), "password": "password1"});
+        let made = send(&router, "POST", "/accounts/team1/users", Some("admin:foobar"), None, &user).await;
+        assert_eq!(made.0, 200, "{}", made.1);
+        let path = format!("/v2/users/user-{role}/roles");
+        let given = send(&router, "PUT", &path, Some("admin:foobar"), None, &json!({"roles": [role]})).await;
+        assert_eq!(given.0, 200, "{}", given.1);
+    }
+    let mut table = String::new();
+    for (path, operations) in killick_server::openapi()["paths"].as_object().unwrap() {
+        for method in operations.as_object().unwrap().keys() {
+            let method = method.to_ascii_uppercase();
+            let url = path.replace("{accountname}", "team1").replace(['{', '}', '*'], "");
+            let mut may = Vec::new();
+            for role in roles {
+                let login = format!("user-{role}:password1");
+                let (status, body) = send(&router, &method, &url, Some(&login), None, &json!({})).await;
+                assert_ne!(status, 401, "{method} {url} as {role}: {body}");
+                if status != 403 || !body["message"].as_str().unwrap_or_default().starts_with("Not authorized.") {
+                    may.push(role);
+                }
+            }
+            let may = if may.len() == roles.len() { "all".to_owned() } else { may.join(" ") };
+            writeln!(table, "{method:6} {path}: {may}").unwrap();
+        }
+    }
+    insta::assert_snapshot!("roles", table);
+}
+
+/// Every route that can be read, by a user of another account: nothing of the first account is in any answer.
+#[tokio::test]
+async fn another_account_sees_nothing() {
+    let (router, _data) = service().await;
+    let mark = "7b1e5mark";
+    let alice = Some("alice:password1");
+    let made = async |method: &str, path: &str, body: Value| {
+        let (status, body) = send(&router, method, path, alice, None, &body).await;
+        assert!((200..300).contains(&status), "{method} {path}: {status} {body}");
+        body
+    };
+    let admin = Some("admin:foobar");
+    for (path, body) in [
+        ("/accounts", json!({"name": "team2"})),
+        ("/accounts/team2/users", json!({"username": "bob", "password": "password1"})),
+        ("/accounts/team1/users", json!({"username": format!("carol-{mark}"), "password": "password1"})),
+    ] {
+        assert_eq!(send(&router, "POST", path, admin, None, &body).await.0, 200);
+    }
+    let registry = json!({"registry": format!("{mark}.example.org"), "registry_user": "a", "registry_pass": "b"});
+    made("POST", "/registries?validate=false", registry).await;
+    let mut bundle = made("GET", "/policies?detail=true", Value::Null).await[0]["policybundle"].clone();
+    bundle["id"] = json!(mark);
+    bundle["name"] = json!(mark);
+    made("POST", "/policies", bundle).await;
+    let exception = json!({"id": mark, "select": {"path": "/x"}, "reason": mark, "owner": mark});
+    made("POST", "/v2/exceptions", exception).await;
+    let subscription = json!({"subscription_key": format!("{mark}.io/a:1"), "subscription_type": "tag_update"});
+    let subscription = made("POST", "/subscriptions", subscription).await[0]["subscription_id"].clone();
+    let key = made("POST", "/v2/api-keys", json!({"name": mark})).await["id"].clone();
+    let ids = [
+        ("{accountname}", "team1".to_owned()),
+        ("{username}", format!("carol-{mark}")),
+        ("{*registry}", format!("{mark}.example.org")),
+        ("{policyId}", mark.to_owned()),
+        ("{exception_id}", mark.to_owned()),
+        ("{subscriptionId}", subscription.as_str().unwrap().to_owned()),
+        ("{key_id}", key.as_str().unwrap().to_owned()),
+    ];
+    let mut seen_by_owner = 0;
+    let before = all_of(&router, &ids, mark).await;
+    for (path, operations) in killick_server::openapi()["paths"].as_object().unwrap() {
+        let url = ids.iter().fold(path.clone(), |url, (name, id)| url.replace(name, id)).replace(['{', '}', '*'], "");
+        for method in operations.as_object().unwrap().keys().map(|method| method.to_ascii_uppercase()) {
+            for account in [None, Some("team1")] {
+                let (status, body) = send(&router, &method, &url, Some("bob:password1"), account, &json!({})).await;
+                let text = body.to_string().replace(&url, "");
+                let text = ids.iter().fold(text, |text, (_, id)| {
+                    // What the caller asked for is told back, and kept in the log of their own account.
+                    text.replace(&format!("`{id}`"), "").replace(&format!("/{id}"), "")
+                });
+                assert!(!text.contains(mark) && status < 500, "{method} {url} {account:?}: {status} {body}");
+            }
+            if method == "GET" {
+                let (_, body) = send(&router, "GET", &url, alice, None, &json!({})).await;
+                seen_by_owner += usize::from(body.to_string().replace(&url, "").contains(mark));
+            }
+        }
+    }
+    assert!(seen_by_owner >= 10, "the owner sees it in {seen_by_owner} answers");
+    assert_eq!(all_of(&router, &ids, mark).await, before, "and changed nothing");
+}
+
+/// What the owner reads of what is marked, without the audit log of who asked.
+async fn all_of(router: &Router, ids: &[(&str, String)], mark: &str) -> Vec<String> {
+    let mut all = Vec::new();
+    for (path, operations) in killick_server::openapi()["paths"].as_object().unwrap() {
+        let url = ids.iter().fold(path.clone(), |url, (name, id)| url.replace(name, id));
+        if operations.get("get").is_none() || url.contains('{') {
+            continue;
+        }
+        let (status, body) = send(router, "GET", &url, Some("alice:password1"), None, &json!({})).await;
+        if body.to_string().contains(mark) {
+            all.push(format!("{url} {status} {body}"));
+        }
+    }
+    all
 }
 
 #[test]

@@ -81,7 +81,7 @@ row! {
 }
 
 impl Store {
-    /// Makes an account.
+    /// Makes an account. What an earlier one of that name left behind is not its own.
     pub async fn create_account(
         &self,
         name: &str,
@@ -89,8 +89,14 @@ impl Store {
         email: Option<&str>,
         now: i64,
     ) -> Result<Account> {
-        write!(self.pool, db => sqlx::query_as(sql::CREATE_ACCOUNT).bind(name).bind(kind.as_str()).bind(email).bind(now)
-            .fetch_one(db).await.creating("account", name))
+        Ok(transaction!(self.pool, tx => {
+            let account = sqlx::query_as(sql::CREATE_ACCOUNT).bind(name).bind(kind.as_str()).bind(email).bind(now)
+                .fetch_one(&mut *tx).await.creating("account", name)?;
+            for statement in [sql::DELETE_TASKS, sql::DELETE_EVENTS] {
+                sqlx::query(statement).bind(name).execute(&mut *tx).await.during("making an account")?;
+            }
+            account
+        }))
     }
 
     /// One account.
@@ -126,7 +132,31 @@ impl Store {
         }))
     }
 
-    /// Removes an account and everything in it.
+    /// Removes a little of an account that is going away, and in the end the account; answers whether it is gone.
+    ///
+    /// Tasks go first, so that nothing new is begun; then at most so many of each kind of which there may be many.
+    pub async fn drain_account(&self, name: &str, most: i64) -> Result<bool> {
+        const DOING: &str = "draining an account";
+        Ok(transaction!(self.pool, tx => {
+            let row = sqlx::query_as(sql::ACCOUNT).bind(name).fetch_optional(&mut *tx).await.during(DOING)?;
+            let Some(account): Option<Account> = row else { return Ok(true) };
+            if account.state != AccountState::Deleting {
+                let reason = "it is not going away";
+                return Err(StoreError::Refused { entity: "account", name: name.to_owned(), reason });
+            }
+            sqlx::query(sql::DELETE_TASKS).bind(name).execute(&mut *tx).await.during(DOING)?;
+            let mut removed = 0;
+            for statement in [sql::DRAIN_IMAGES, sql::DRAIN_KNOWN_PACKAGES, sql::DRAIN_EVENTS] {
+                removed += sqlx::query(statement).bind(name).bind(most).execute(&mut *tx).await.during(DOING)?.rows_affected();
+            }
+            if removed == 0 {
+                sqlx::query(sql::DELETE_ACCOUNT).bind(name).execute(&mut *tx).await.during(DOING)?;
+            }
+            removed == 0
+        }))
+    }
+
+    /// Removes an account and everything in it, at once.
     pub async fn purge_account(&self, name: &str) -> Result<()> {
         const DOING: &str = "removing an account";
         transaction!(self.pool, tx => {
@@ -147,9 +177,9 @@ impl Store {
         password_hash: Option<&str>,
         now: i64,
     ) -> Result<User> {
-        write!(self.pool, db => sqlx::query_as(sql::CREATE_USER).bind(username).bind(account).bind(kind.as_str())
+        Ok(change!(self.pool, db => sqlx::query_as(sql::CREATE_USER).bind(username).bind(account).bind(kind.as_str())
             .bind(source).bind(password_hash).bind(password_hash.map(|_| now)).bind(now)
-            .fetch_one(db).await.creating("user", username))
+            .fetch_one(db).await.creating("user", username)))
     }
 
     /// One user of the account.
@@ -172,8 +202,11 @@ impl Store {
 
     /// Removes a user.
     pub async fn delete_user(&self, account: &str, username: &str) -> Result<()> {
-        let gone = write!(self.pool, db => sqlx::query(sql::DELETE_USER).bind(account).bind(username).execute(db).await.map(|done| done.rows_affected()));
-        found((gone.during("removing a user")? > 0).then_some(()), "user", username)
+        change!(self.pool, db => {
+            let done = sqlx::query(sql::DELETE_USER).bind(account).bind(username).execute(db).await.during("removing a user")?;
+            found((done.rows_affected() > 0).then_some(()), "user", username)
+        });
+        Ok(())
     }
 
     /// Sets the hash of the password, or removes it.
@@ -184,8 +217,10 @@ impl Store {
         password_hash: Option<&str>,
         now: i64,
     ) -> Result<User> {
-        let row = write!(self.pool, db => sqlx::query_as(sql::SET_PASSWORD).bind(account).bind(username)
-            .bind(password_hash).bind(password_hash.map(|_| now)).bind(now).fetch_optional(db).await);
-        found(row.during("setting a password")?, "user", username)
+        Ok(change!(self.pool, db => {
+            let row = sqlx::query_as(sql::SET_PASSWORD).bind(account).bind(username).bind(password_hash)
+                .bind(password_hash.map(|_| now)).bind(now).fetch_optional(db).await;
+            found(row.during("setting a password")?, "user", username)
+        }))
     }
 }

@@ -76,14 +76,20 @@ impl Store {
 
     /// Removes events of the account; answers which.
     pub async fn delete_events(&self, account: &str, filter: &EventFilter) -> Result<Vec<String>> {
-        write!(self.pool, db => filtered!(sqlx::query_scalar(sql::DELETE_SOME_EVENTS), account, filter).fetch_all(db).await)
-            .during("removing events")
+        Ok(
+            change!(self.pool, db => filtered!(sqlx::query_scalar(sql::DELETE_SOME_EVENTS), account, filter).fetch_all(db).await
+            .during("removing events")),
+        )
     }
 
     /// Removes one event.
     pub async fn delete_event(&self, account: &str, uuid: &str) -> Result<()> {
-        let gone = write!(self.pool, db => sqlx::query(sql::DELETE_EVENT).bind(account).bind(uuid).execute(db).await.map(|done| done.rows_affected()));
-        found((gone.during("removing an event")? > 0).then_some(()), "event", uuid)
+        change!(self.pool, db => {
+            let done = sqlx::query(sql::DELETE_EVENT).bind(account).bind(uuid).execute(db).await;
+            let gone = done.during("removing an event")?.rows_affected();
+            found((gone > 0).then_some(()), "event", uuid)
+        });
+        Ok(())
     }
 
     /// Removes events from before an instant; answers how many.

@@ -42,15 +42,17 @@ impl Store {
         created_by: &str,
         now: i64,
     ) -> Result<ExceptionRow> {
-        write!(self.pool, db => sqlx::query_as(sql::CREATE_EXCEPTION).bind(account).bind(id).bind(document)
-            .bind(created_by).bind(now).fetch_one(db).await.creating("exception", id))
+        Ok(change!(self.pool, db => sqlx::query_as(sql::CREATE_EXCEPTION).bind(account).bind(id).bind(document)
+            .bind(created_by).bind(now).fetch_one(db).await.creating("exception", id)))
     }
 
     /// Replaces the document of an exception.
     pub async fn update_exception(&self, account: &str, id: &str, document: &str, now: i64) -> Result<ExceptionRow> {
-        let row = write!(self.pool, db => sqlx::query_as(sql::UPDATE_EXCEPTION).bind(account).bind(id).bind(document)
-            .bind(now).fetch_optional(db).await);
-        found(row.during("changing an exception")?, "exception", id)
+        Ok(change!(self.pool, db => {
+            let row = sqlx::query_as(sql::UPDATE_EXCEPTION).bind(account).bind(id).bind(document).bind(now)
+                .fetch_optional(db).await;
+            found(row.during("changing an exception")?, "exception", id)
+        }))
     }
 
     /// One exception.
@@ -74,7 +76,11 @@ impl Store {
 
     /// Removes an exception.
     pub async fn delete_exception(&self, account: &str, id: &str) -> Result<()> {
-        let gone = write!(self.pool, db => sqlx::query(sql::DELETE_EXCEPTION).bind(account).bind(id).execute(db).await.map(|done| done.rows_affected()));
-        found((gone.during("removing an exception")? > 0).then_some(()), "exception", id)
+        change!(self.pool, db => {
+            let done = sqlx::query(sql::DELETE_EXCEPTION).bind(account).bind(id).execute(db).await;
+            let gone = done.during("removing an exception")?.rows_affected();
+            found((gone > 0).then_some(()), "exception", id)
+        });
+        Ok(())
     }
 }

@@ -12,7 +12,9 @@ mod batch;
 pub mod news;
 
 pub mod accounts;
+pub mod api_keys;
 pub mod archives;
+pub mod audit;
 pub mod blobs;
 pub mod error;
 pub mod evaluations;
@@ -31,6 +33,7 @@ pub mod policies;
 mod postgres;
 mod private;
 pub mod registries;
+pub mod roles;
 mod seal;
 pub mod settings;
 mod statements;

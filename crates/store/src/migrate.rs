@@ -14,6 +14,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/0004_policy_exceptions.sql"),
     include_str!("../migrations/0005_events_watches_notifications.sql"),
     include_str!("../migrations/0007_imports_and_archive.sql"),
+    include_str!("../migrations/0010_accounts.sql"),
 ];
 
 pub(crate) async fn run(pool: &Pool) -> Result<(), StoreError> {

@@ -100,11 +100,14 @@ impl Store {
 
     /// Removes a bundle, unless it is the active one.
     pub async fn delete_policy(&self, account: &str, id: &str) -> Result<()> {
-        let gone = write!(self.pool, db => sqlx::query(sql::DELETE_POLICY).bind(account).bind(id).execute(db).await.map(|done| done.rows_affected()));
-        if gone.during("removing a policy")? == 0 {
-            self.policy(account, id).await?;
-            return Err(StoreError::Refused { entity: "policy", name: id.to_owned(), reason: "it is the active one" });
-        }
+        transaction!(self.pool, tx => {
+            let done = sqlx::query(sql::DELETE_POLICY).bind(account).bind(id).execute(&mut *tx).await;
+            if done.during("removing a policy")?.rows_affected() == 0 {
+                drop(tx);
+                self.policy(account, id).await?;
+                return Err(StoreError::Refused { entity: "policy", name: id.to_owned(), reason: "it is the active one" });
+            }
+        });
         Ok(())
     }
 }

@@ -52,17 +52,19 @@ impl Store {
     /// Adds a registry.
     pub async fn add_registry(&self, account: &str, new: &NewRegistry, now: i64) -> Result<Registry> {
         let secret = self.seal.seal(account, &new.registry, &new.password)?;
-        write!(self.pool, db => sqlx::query_as(sql::ADD_REGISTRY).bind(account).bind(&new.registry).bind(&new.name)
+        Ok(change!(self.pool, db => sqlx::query_as(sql::ADD_REGISTRY).bind(account).bind(&new.registry).bind(&new.name)
             .bind(&new.kind).bind(&new.username).bind(secret.bytes()).bind(new.verify).bind(now)
-            .fetch_one(db).await.creating("registry", &new.registry))
+            .fetch_one(db).await.creating("registry", &new.registry)))
     }
 
     /// Replaces a registry.
     pub async fn update_registry(&self, account: &str, new: &NewRegistry, now: i64) -> Result<Registry> {
         let secret = self.seal.seal(account, &new.registry, &new.password)?;
-        let row = write!(self.pool, db => sqlx::query_as(sql::UPDATE_REGISTRY).bind(account).bind(&new.registry).bind(&new.name)
-            .bind(&new.kind).bind(&new.username).bind(secret.bytes()).bind(new.verify).bind(now).fetch_optional(db).await);
-        found(row.during("changing a registry")?, "registry", &new.registry)
+        Ok(change!(self.pool, db => {
+            let row = sqlx::query_as(sql::UPDATE_REGISTRY).bind(account).bind(&new.registry).bind(&new.name).bind(&new.kind)
+                .bind(&new.username).bind(secret.bytes()).bind(new.verify).bind(now).fetch_optional(db).await;
+            found(row.during("changing a registry")?, "registry", &new.registry)
+        }))
     }
 
     /// One registry.
@@ -80,8 +82,12 @@ impl Store {
 
     /// Removes a registry.
     pub async fn delete_registry(&self, account: &str, registry: &str) -> Result<()> {
-        let gone = write!(self.pool, db => sqlx::query(sql::DELETE_REGISTRY).bind(account).bind(registry).execute(db).await.map(|done| done.rows_affected()));
-        found((gone.during("removing a registry")? > 0).then_some(()), "registry", registry)
+        change!(self.pool, db => {
+            let done = sqlx::query(sql::DELETE_REGISTRY).bind(account).bind(registry).execute(db).await;
+            let gone = done.during("removing a registry")?.rows_affected();
+            found((gone > 0).then_some(()), "registry", registry)
+        });
+        Ok(())
     }
 
     /// Opens the password of a record.

@@ -96,23 +96,38 @@ macro_rules! write {
     };
 }
 
-/// Runs one body in a writing transaction; leaving it by `?` or `return` rolls back.
+/// Runs one body in a writing transaction, with the note of the request that it is for; leaving it by `?` or `return`
+/// rolls back.
 macro_rules! transaction {
     ($pool:expr, $tx:ident => $body:expr) => {
         match &$pool {
             $crate::sql::Pool::Sqlite { write, .. } => {
                 let mut $tx = write.begin_with("begin immediate").await.during("beginning a transaction")?;
                 let out = $body;
+                let noted = $crate::audit::Note::note(&mut *$tx).await?;
                 $tx.commit().await.during("committing a transaction")?;
+                $crate::audit::committed(noted);
                 out
             }
             $crate::sql::Pool::Postgres(pool) => {
                 let mut $tx = pool.begin().await.during("beginning a transaction")?;
                 let out = $body;
+                let noted = $crate::audit::Note::note(&mut *$tx).await?;
                 $tx.commit().await.during("committing a transaction")?;
+                $crate::audit::committed(noted);
                 out
             }
         }
+    };
+}
+
+/// Runs one statement by which people change something, with the note of it; what it yields must be there.
+macro_rules! change {
+    ($pool:expr, $db:ident => $body:expr) => {
+        transaction!($pool, tx => {
+            let $db = &mut *tx;
+            $body?
+        })
     };
 }
 

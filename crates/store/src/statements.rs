@@ -83,6 +83,9 @@ statements! {
     SET_ACCOUNT_STATE = "update account set state = $2, updated_at = $3 where name = $1 returning *";
     DELETE_EVENTS = "delete from event where account = $1";
     DELETE_ACCOUNT = "delete from account where name = $1";
+    DRAIN_IMAGES = "delete from image where id in (select id from image where account = $1 order by id limit $2)";
+    DRAIN_KNOWN_PACKAGES = "delete from known_package where id in (select id from known_package where account = $1 order by id limit $2)";
+    DRAIN_EVENTS = "delete from event where id in (select id from event where account = $1 order by id limit $2)";
     CREATE_USER = "insert into account_user (username, account, type, source, password_hash, password_set_at, created_at, updated_at) values ($1, $2, $3, $4, $5, $6, $7, $7) returning *";
     USER = "select * from account_user where account = $1 and username = $2";
     USER_BY_NAME = "select * from account_user where username = $1";
@@ -90,6 +93,22 @@ statements! {
     DELETE_USER = "delete from account_user where account = $1 and username = $2";
     DELETE_USERS = "delete from account_user where account = $1";
     SET_PASSWORD = "update account_user set password_hash = $3, password_set_at = $4, updated_at = $5 where account = $1 and username = $2 returning *";
+
+    ROLES_OF_USER = "select username, role, granted_by, created_at from user_role where username = $1 order by role";
+    CLEAR_ROLES = "delete from user_role where username = $1";
+    ADD_ROLE = "insert into user_role (username, role, granted_by, created_at) values ($1, $2, $3, $4)";
+    CREATE_API_KEY = "insert into api_key (id, account, username, name, role, hash, created_at, expires_at) values ($1, $2, $3, $4, $5, $6, $7, $8) returning *";
+    API_KEYS = "select * from api_key where account = $1 and username = $2 order by created_at, id";
+    API_KEY = "select * from api_key where account = $1 and id = $2";
+    API_KEY_BY_HASH = "select * from api_key where hash = $1 and (expires_at is null or expires_at > $2)";
+    USE_API_KEY = "update api_key set used_at = $2 where id = $1 and (used_at is null or used_at < $3)";
+    DELETE_API_KEY = "delete from api_key where account = $1 and id = $2";
+    DELETE_OLD_API_KEYS = "delete from api_key where expires_at < $1";
+
+    ADD_AUDIT = "insert into audit (account, username, user_account, via, action, method, path, request, client, before, after, created_at) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) returning id";
+    FINISH_AUDIT = "update audit set status = $2, after = coalesce(cast($3 as text), after) where id = $1";
+    AUDIT = "select * from audit where (cast($1 as text) is null or account = $1) and (cast($2 as text) is null or username = $2) and (cast($3 as text) is null or action = $3) and (cast($4 as text) is null or path = $4) and (cast($5 as bigint) is null or created_at >= $5) and (cast($6 as bigint) is null or created_at < $6) and (cast($7 as bigint) is null or id < $7) order by id desc limit $8";
+    DELETE_OLD_AUDIT = "delete from audit where created_at < $1";
 
     UPSERT_IMAGE = "insert into image (account, digest, index_digest, config_digest, analysis_status, image_status, annotations, size_bytes, architecture, distro, distro_version, layer_count, dockerfile, dockerfile_mode, manifest, created_at, updated_at, given_id) values ($1, $2, $3, $4, 'not_analyzed', 'active', '{}', $5, $6, '', '', $7, $8, $9, $10, $11, $11, $12) on conflict (account, digest) do nothing";
     RESET_IMAGE = "update image set analysis_status = 'not_analyzed', image_status = 'active', failure = null, dockerfile = coalesce($3, dockerfile), dockerfile_mode = case when cast($3 as text) is null then dockerfile_mode else 'Actual' end, manifest = coalesce($4, manifest), index_digest = coalesce($5, index_digest), updated_at = $6, config_digest = $7, given_id = $8 where account = $1 and digest = $2";

@@ -45,11 +45,12 @@ impl Store {
         now: i64,
     ) -> Result<Subscription> {
         let id = subscription_id(account, key, kind);
-        let added = write!(self.pool, db => sqlx::query(sql::ADD_SUBSCRIPTION).bind(account).bind(&id).bind(key).bind(kind).bind(value)
-            .bind(active).bind(now).execute(db).await.map(|done| done.rows_affected())).creating("subscription", key)?;
-        if added == 0 {
-            return Err(StoreError::AlreadyExists { entity: "subscription", name: id });
-        }
+        change!(self.pool, db => {
+            let done = sqlx::query(sql::ADD_SUBSCRIPTION).bind(account).bind(&id).bind(key).bind(kind).bind(value)
+                .bind(active).bind(now).execute(db).await.creating("subscription", key)?;
+            let exists = || StoreError::AlreadyExists { entity: "subscription", name: id.clone() };
+            (done.rows_affected() > 0).then_some(()).ok_or_else(exists)
+        });
         self.subscription(account, &id).await
     }
 
@@ -80,9 +81,11 @@ impl Store {
         value: Option<Option<&str>>,
         now: i64,
     ) -> Result<Subscription> {
-        let row = write!(self.pool, db => sqlx::query_as(sql::CHANGE_SUBSCRIPTION).bind(account).bind(id).bind(active)
-            .bind(value.is_some()).bind(value.flatten()).bind(now).fetch_optional(db).await);
-        found(row.during("changing a subscription")?, "subscription", id)
+        Ok(change!(self.pool, db => {
+            let row = sqlx::query_as(sql::CHANGE_SUBSCRIPTION).bind(account).bind(id).bind(active).bind(value.is_some())
+                .bind(value.flatten()).bind(now).fetch_optional(db).await;
+            found(row.during("changing a subscription")?, "subscription", id)
+        }))
     }
 
     /// Gives a subscription another text, if it still has the one of before; whether it did.
@@ -101,7 +104,11 @@ impl Store {
 
     /// Removes a subscription.
     pub async fn delete_subscription(&self, account: &str, id: &str) -> Result<()> {
-        let gone = write!(self.pool, db => sqlx::query(sql::DELETE_SUBSCRIPTION).bind(account).bind(id).execute(db).await.map(|done| done.rows_affected()));
-        found((gone.during("removing a subscription")? > 0).then_some(()), "subscription", id)
+        change!(self.pool, db => {
+            let done = sqlx::query(sql::DELETE_SUBSCRIPTION).bind(account).bind(id).execute(db).await;
+            let gone = done.during("removing a subscription")?.rows_affected();
+            found((gone > 0).then_some(()), "subscription", id)
+        });
+        Ok(())
     }
 }

@@ -125,6 +125,13 @@ impl ApiError {
         Self { retry_after: Some(Duration::from_secs(seconds)), ..Self::new(StatusCode::TOO_MANY_REQUESTS, message) }
     }
 
+    /// 429: too many requests of one user.
+    pub(crate) fn too_often(wait: Duration) -> Self {
+        let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+        let message = format!("too many requests: try again in {seconds} seconds");
+        Self { retry_after: Some(Duration::from_secs(seconds)), ..Self::new(StatusCode::TOO_MANY_REQUESTS, message) }
+    }
+
     /// 503: too many logins at the same time.
     pub(crate) fn busy() -> Self {
         let message = "too many logins are being checked: try again";

@@ -14,10 +14,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use secrecy::SecretString;
 
-use crate::api::client;
 use crate::api::error::ApiError;
+use crate::api::{client, recording};
 use crate::app::{App, Identity};
-use crate::auth::Caller;
+use crate::auth::{Caller, keys, only_reads};
 use crate::clock;
 
 /// The header by which an administrator acts in another account.
@@ -68,6 +68,14 @@ macro_rules! actions {
 actions! {
     /// Only to be known.
     Authenticated = "authenticated", Anyone;
+    /// Change the own password.
+    UpdateOwnCredentials = "updateOwnCredentials", Anyone;
+    /// List API keys.
+    ListApiKeys = "listApiKeys", Anyone;
+    /// Make an API key.
+    CreateApiKey = "createApiKey", Anyone;
+    /// Revoke an API key.
+    DeleteApiKey = "deleteApiKey", Anyone;
     /// Add an image.
     CreateImage = "createImage", Namespace;
     /// List images.
@@ -162,6 +170,12 @@ actions! {
     GetUser = "getUser", PathAccount;
     /// Change the credentials of a user.
     UpdateUser = "updateUser", PathAccount;
+    /// Read the roles of a user.
+    GetUserRoles = "getUserRoles", Namespace;
+    /// Give a user roles.
+    AssignRoles = "assignRoles", Namespace;
+    /// Read the audit log.
+    ListAudit = "listAudit", Namespace;
     /// Delete a user.
     DeleteUser = "deleteUser", PathAccount;
     /// List services.
@@ -188,6 +202,7 @@ impl<P: Action> FromRequestParts<Guarded> for Permission<P> {
 
     async fn from_request_parts(parts: &mut Parts, guarded: &Guarded) -> Result<Self, ApiError> {
         let caller = authenticate(&guarded.0, parts).await?;
+        guarded.0.rates().take(&caller.user, clock::steady()).map_err(ApiError::too_often)?;
         let wanted = parts.headers.get(ACCOUNT_HEADER).map(|name| name.to_str());
         let account = match wanted {
             None | Some(Ok("")) => caller.account.clone(),
@@ -200,11 +215,23 @@ impl<P: Action> FromRequestParts<Guarded> for Permission<P> {
             Scope::System => Some("system".to_owned()),
             Scope::PathAccount => Some(path_account(parts).await),
         };
-        match domain {
-            Some(domain) if !caller.is_admin && (P::SCOPE == Scope::System || domain != caller.account) => {
-                return Err(ApiError::forbidden(&domain, P::NAME, "*"));
+        match &domain {
+            Some(domain) if !caller.is_admin && (P::SCOPE == Scope::System || *domain != caller.account) => {
+                return Err(ApiError::forbidden(domain, P::NAME, "*"));
             }
             _ => {}
+        }
+        if !caller.grants.may(P::NAME, P::SCOPE) {
+            return Err(ApiError::forbidden(domain.as_ref().unwrap_or(&caller.account), P::NAME, "*"));
+        }
+        if !only_reads(P::NAME, P::SCOPE) {
+            // Anybody may name any account where it is not looked at: that is not to reach its log.
+            let acted_in = match P::SCOPE {
+                Scope::Anyone => &caller.account,
+                Scope::PathAccount => domain.as_ref().unwrap_or(&account),
+                Scope::Namespace | Scope::System => &account,
+            };
+            recording::begin(&guarded.0, parts, &caller, acted_in, P::NAME);
         }
         Ok(Self { app: guarded.0.clone(), caller, account, action: PhantomData })
     }
@@ -227,6 +254,15 @@ async fn path_account(parts: &mut Parts) -> String {
 }
 
 async fn authenticate(app: &App, parts: &Parts) -> Result<Identity, ApiError> {
+    if let Some(key) = key(&parts.headers) {
+        let identity = app.holder(&key).await?.ok_or_else(ApiError::unauthorized)?;
+        return let_in(identity);
+    }
+    let token = bearer(&parts.headers);
+    if let Some((provider, token)) = app.provider().zip(token).filter(|(provider, token)| provider.is_of(token)) {
+        let identity = app.vouched_for(provider, token).await?.ok_or_else(ApiError::unauthorized)?;
+        return let_in(identity);
+    }
     if let Some((tokens, token)) = app.tokens().zip(bearer(&parts.headers)) {
         let bearer = tokens.read(token, clock::now()).ok_or_else(ApiError::unauthorized)?;
         let identity = app.bearer(&bearer).await?.ok_or_else(ApiError::unauthorized)?;
@@ -326,6 +362,18 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
     let (scheme, token) = headers.get(header::AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
     let is_token = scheme.eq_ignore_ascii_case("bearer") || scheme.eq_ignore_ascii_case("jwt");
     is_token.then(|| token.trim())
+}
+
+/// The user name under which clients that know nothing else send an API key as a password.
+const KEY_USER: &str = "_api_key";
+
+/// The API key of the `Authorization` header.
+fn key(headers: &HeaderMap) -> Option<SecretString> {
+    let (scheme, rest) = headers.get(header::AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
+    if scheme.eq_ignore_ascii_case("bearer") && keys::is_key(rest.trim()) {
+        return Some(SecretString::from(rest.trim()));
+    }
+    basic(headers).filter(|(user, _)| user == KEY_USER).map(|(_, key)| key)
 }
 
 /// User and password of the `Authorization` header.

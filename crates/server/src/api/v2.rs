@@ -1,14 +1,23 @@
 //! What version 1 never had, under names of our own: one module per resource.
 
+mod api_keys;
+mod audit;
 mod dry_run;
 mod exceptions;
 mod knowledge;
 mod paging;
+mod roles;
 
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::api::permission::Guarded;
 
 pub(super) fn router() -> OpenApiRouter<Guarded> {
-    OpenApiRouter::new().merge(knowledge::router()).merge(exceptions::router()).merge(dry_run::router())
+    OpenApiRouter::new()
+        .merge(knowledge::router())
+        .merge(exceptions::router())
+        .merge(dry_run::router())
+        .merge(roles::router())
+        .merge(api_keys::router())
+        .merge(audit::router())
 }

@@ -8,7 +8,7 @@ use killick_store::images::{ImageFilter, ImageStatus};
 use super::Job;
 use crate::app::App;
 use crate::config::Role;
-use crate::records::{AccountState, now};
+use crate::records::now;
 
 /// Microseconds of a day.
 const DAY: i64 = 86_400_000_000;
@@ -39,9 +39,6 @@ pub(crate) async fn clean(app: &App) -> Result<(), StoreError> {
         for image in store.images(&account.name, deleting).await? {
             store.purge_image(&account.name, &image.digest.to_string()).await?;
         }
-        if account.state == AccountState::Deleting {
-            store.purge_account(&account.name).await?;
-        }
     }
     let archived = store.purge_archived().await?;
     let before = |days: u32| now().saturating_sub(i64::from(days).saturating_mul(DAY));
@@ -53,6 +50,9 @@ pub(crate) async fn clean(app: &App) -> Result<(), StoreError> {
     let known = store.delete_old_known_packages(before(retention.known_files_days)).await?;
     let history = store.delete_old_archive_history(before(retention.events_days)).await?;
     tracing::debug!(archived, history, "removed what left the archive");
+    let audit = store.delete_old_audit(before(retention.audit_days)).await?;
+    let keys = store.delete_old_api_keys(before(retention.api_keys_days)).await?;
+    tracing::debug!(audit, keys, "removed old entries of the audit log, and keys that expired long ago");
     tracing::debug!(tasks, evaluations, events, packages, layers, known, "removed what is older than it is kept");
     Ok(())
 }

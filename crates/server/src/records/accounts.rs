@@ -49,10 +49,19 @@ impl From<stored::Account> for Account {
 pub(crate) struct User {
     pub(crate) name: String,
     pub(crate) account: String,
+    pub(crate) kind: stored::UserType,
+    pub(crate) source: Option<String>,
     pub(crate) password_hash: Option<String>,
     pub(crate) password_set_at: Option<Timestamp>,
     pub(crate) created_at: Timestamp,
     pub(crate) updated_at: Timestamp,
+}
+
+impl User {
+    /// Whether somebody else vouches for them.
+    pub(crate) fn is_external(&self) -> bool {
+        self.kind == stored::UserType::External
+    }
 }
 
 impl From<stored::User> for User {
@@ -60,6 +69,8 @@ impl From<stored::User> for User {
         Self {
             name: row.username,
             account: row.account,
+            kind: row.r#type,
+            source: row.source,
             password_hash: row.password_hash,
             password_set_at: row.password_set_at.map(instant),
             created_at: instant(row.created_at),
@@ -86,7 +97,7 @@ impl Records {
         self.store.set_account_state(name, state, now()).await.map(drop)
     }
 
-    /// Marks the account; the retention job removes what it owns.
+    /// Marks the account; a job removes what it owns.
     pub(crate) async fn delete_account(&self, name: &str) -> Result<()> {
         self.store.set_account_state(name, AccountState::Deleting, now()).await.map(drop)
     }
@@ -118,6 +129,15 @@ impl Records {
     pub(crate) async fn create_user(&self, account: &str, name: &str, password_hash: &str) -> Result<User> {
         let kind = stored::UserType::Native;
         Ok(self.store.create_user(account, name, kind, None, Some(password_hash), now()).await?.into())
+    }
+
+    /// Adds a user for whom somebody else vouches; two at once make one.
+    pub(crate) async fn create_external_user(&self, account: &str, name: &str, source: &str) -> Result<User> {
+        let kind = stored::UserType::External;
+        match self.store.create_user(account, name, kind, Some(source), None, now()).await {
+            Err(error @ StoreError::AlreadyExists { .. }) => self.user(name).await?.ok_or(error),
+            made => Ok(made?.into()),
+        }
     }
 
     pub(crate) async fn delete_user(&self, account: &str, name: &str) -> Result<()> {

@@ -8,6 +8,7 @@ use std::time::Duration;
 use killick_fetch::cloud::{AwsIdentity, CloudOptions, Provider};
 use killick_fetch::egress::Egress;
 use killick_fetch::feeds::FeedOptions;
+use killick_fetch::fetched::FetchOptions;
 use killick_fetch::http::Proxy;
 use killick_fetch::publication::PlaceOptions;
 use killick_fetch::registry::mirrors::{self, ConfError, MirrorRule};
@@ -93,6 +94,11 @@ impl Ways {
             attachments: config.analysis.attachments && purpose == Purpose::Analysis,
             ..StageOptions::default()
         }
+    }
+
+    /// How single documents are fetched.
+    pub(crate) fn fetch_options(&self, config: &Config) -> FetchOptions {
+        FetchOptions { extra_ca_pem: self.extra_ca.clone(), proxy: self.proxy.clone(), egress: egress(config) }
     }
 
     /// How webhooks are posted to.

@@ -1,7 +1,10 @@
 //! A service in process, and requests to it.
 
+use std::net::SocketAddr;
+
 use axum::Router;
 use axum::body::{Body, to_bytes};
+use axum::extract::ConnectInfo;
 use axum::http::{HeaderMap, Request, header};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -72,6 +75,40 @@ impl Service {
         let response = self.router.clone().oneshot(request.body(Body::from(body)).unwrap()).await.unwrap();
         let status = response.status().as_u16();
         (status, to_bytes(response.into_body(), 64 << 20).await.unwrap().to_vec())
+    }
+
+    /// Status, headers and body of the answer to these headers, sent from an address.
+    pub(crate) async fn ask(
+        &self,
+        headers: &[(&str, &str)],
+        method: &str,
+        path: &str,
+        body: Value,
+    ) -> (u16, HeaderMap, Value) {
+        let mut request = Request::builder().method(method).uri(path).header(header::CONTENT_TYPE, "application/json");
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let body = if body.is_null() { Body::empty() } else { Body::from(body.to_string()) };
+        let client = ConnectInfo(SocketAddr::from(([192, 0, 2, 7], 4711)));
+        let response = self.router.clone().oneshot(request.extension(client).body(body).unwrap()).await.unwrap();
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        let bytes = to_bytes(response.into_body(), 16 << 20).await.unwrap();
+        (status, headers, serde_json::from_slice(&bytes).unwrap_or_default())
+    }
+
+    /// An account, and a user of it with the password `password1`.
+    pub(crate) async fn account_with_user(&self, account: &str, user: &str) {
+        let (status, body) = self.call(ADMIN, "POST", "/accounts", json!({"name": account})).await;
+        assert_eq!(status, 200, "{body}");
+        self.user(account, user).await;
+    }
+
+    /// A user of an account, with the password `password1`.
+    pub(crate) async fn user(&self, account: &str, user: &str) {
+        let wanted = json!({"username": user, "password": "password1"});
+        let (status, body) = self.call(ADMIN, "POST", &format!("/accounts/{account}/users"), wanted).await;
+        assert_eq!(status, 200, "{body}");
     }
 
     /// Status, headers and bytes of what is read with these headers.

@@ -3,23 +3,29 @@
 #![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "a test may fail loudly")]
 
 mod accounts;
+mod api_keys;
 mod archives;
+mod audit;
 mod caller;
 mod copied;
 mod database;
+mod draining;
 mod events;
 mod exceptions;
 mod imports;
 mod knowledge;
 mod logins;
 mod notifications;
+mod oidc;
 mod passwords;
 mod policies;
 mod queries;
+mod rates;
 mod receiver;
 #[path = "../support/registry.rs"]
 mod registry;
 mod repositories;
+mod roles;
 mod subscriptions;
 mod tokens;
 mod told;

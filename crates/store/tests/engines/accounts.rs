@@ -2,7 +2,9 @@
 
 use killick_store::StoreError;
 use killick_store::accounts::{AccountState, AccountType, UserType};
+use killick_store::api_keys::NewApiKey;
 use killick_store::events::EventFilter;
+use killick_store::images::ImageFilter;
 use killick_store::news::{NewNotice, News};
 
 use super::{Opened, analyzed, image, news, task};
@@ -59,4 +61,79 @@ pub(crate) async fn users_come_and_go(Opened { store, .. }: &Opened) {
     assert_eq!(names, ["t", "u"]);
     store.delete_user("a", "u").await.unwrap();
     assert!(matches!(store.delete_user("a", "u").await, Err(StoreError::NotFound { .. })));
+}
+
+pub(crate) async fn an_account_drains_little_by_little(Opened { store, .. }: &Opened) {
+    for number in 0..5 {
+        analyzed(store, &image("a", &format!("image {number}")), 1).await;
+        store.tell(&News { notices: Vec::new(), ..news("a", &format!("e{number}"), "k") }, 5).await.unwrap();
+    }
+    let other = analyzed(store, &image("b", "image 0"), 1).await;
+    store.enqueue(&task("a", None), 5).await.unwrap();
+    let refused = store.drain_account("a", 2).await;
+    assert!(matches!(refused, Err(StoreError::Refused { .. })), "{refused:?}");
+    store.set_account_state("a", AccountState::Disabled, 6).await.unwrap();
+    store.set_account_state("a", AccountState::Deleting, 7).await.unwrap();
+    let mut left = Vec::new();
+    while !store.drain_account("a", 2).await.unwrap() {
+        left.push(store.images("a", ImageFilter::default()).await.unwrap().len());
+        assert_eq!(store.account("a").await.unwrap().state, AccountState::Deleting);
+        assert_eq!(store.claim(&[], 10, 7).await.unwrap(), None, "tasks go first");
+    }
+    assert_eq!(left, [3, 1, 0]);
+    assert!(matches!(store.account("a").await, Err(StoreError::NotFound { .. })));
+    assert!(store.drain_account("a", 2).await.unwrap(), "once more is fine");
+    assert!(store.image("b", &other).await.is_ok());
+    // What was told after the end is not of the next account of that name.
+    store.tell(&News { notices: Vec::new(), ..news("a", "late", "k") }, 8).await.unwrap();
+    store.create_account("a", AccountType::User, None, 9).await.unwrap();
+    assert_eq!(store.events("a", &EventFilter::default(), 9, 0).await.unwrap(), []);
+}
+
+pub(crate) async fn roles_go_with_their_user(Opened { store, .. }: &Opened) {
+    store.create_user("a", "u", UserType::Native, None, Some("hash"), 3).await.unwrap();
+    assert_eq!(store.roles_of("u").await.unwrap(), []);
+    store.set_roles("a", "u", &["reader", "developer"], "admin", 4).await.unwrap();
+    let given = store.set_roles("a", "u", &["reader"], "admin", 5).await.unwrap();
+    assert_eq!(store.roles_of("u").await.unwrap(), given);
+    assert_eq!((given[0].role.as_str(), given[0].granted_by.as_str(), given[0].created_at), ("reader", "admin", 5));
+    assert!(matches!(store.set_roles("b", "u", &[], "admin", 6).await, Err(StoreError::NotFound { .. })));
+    assert_eq!(store.roles_of("u").await.unwrap().len(), 1);
+    store.delete_user("a", "u").await.unwrap();
+    assert_eq!(store.roles_of("u").await.unwrap(), []);
+}
+
+pub(crate) async fn keys_hold_for_their_time(Opened { store, .. }: &Opened) {
+    store.create_user("a", "u", UserType::Native, None, Some("hash"), 3).await.unwrap();
+    let new = NewApiKey {
+        id: "k1".to_owned(),
+        account: "a".to_owned(),
+        username: "u".to_owned(),
+        name: "pipeline".to_owned(),
+        role: Some("reader".to_owned()),
+        hash: "h1".to_owned(),
+        expires_at: Some(100),
+    };
+    let key = store.create_api_key(&new, 10).await.unwrap();
+    assert_eq!((key.created_at, key.used_at), (10, None));
+    let again = store.create_api_key(&NewApiKey { id: "k2".to_owned(), ..new.clone() }, 10).await;
+    assert!(matches!(again, Err(StoreError::AlreadyExists { .. })), "two keys with one hash");
+    assert_eq!(store.api_key_by_hash("h1", 99).await.unwrap(), Some(key.clone()));
+    assert_eq!(store.api_key_by_hash("h1", 100).await.unwrap(), None, "it expired");
+    assert_eq!(store.api_key_by_hash("h2", 99).await.unwrap(), None);
+    assert_eq!(store.api_keys("b", "u").await.unwrap(), []);
+    assert!(matches!(store.api_key("b", "k1").await, Err(StoreError::NotFound { .. })));
+    assert!(matches!(store.delete_api_key("b", "k1").await, Err(StoreError::NotFound { .. })));
+
+    store.use_api_key(&key, 20).await.unwrap();
+    store.use_api_key(&key, 30).await.unwrap();
+    assert_eq!(store.api_key("a", "k1").await.unwrap().used_at, Some(20), "once a minute is enough");
+    store.use_api_key(&key, 60_000_021).await.unwrap();
+    assert_eq!(store.api_key("a", "k1").await.unwrap().used_at, Some(60_000_021));
+
+    assert_eq!(store.delete_old_api_keys(100).await.unwrap(), 0);
+    assert_eq!(store.delete_old_api_keys(101).await.unwrap(), 1);
+    store.create_api_key(&new, 10).await.unwrap();
+    store.delete_user("a", "u").await.unwrap();
+    assert_eq!(store.api_key_by_hash("h1", 20).await.unwrap(), None, "it went with its user");
 }

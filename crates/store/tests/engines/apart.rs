@@ -6,6 +6,7 @@ use std::path::Path;
 use killick_model::digest::Digest;
 use killick_store::Store;
 use killick_store::accounts::UserType;
+use killick_store::api_keys::NewApiKey;
 use killick_store::archives::Transition;
 use killick_store::evaluations::NewEvaluation;
 use killick_store::events::EventFilter;
@@ -78,6 +79,8 @@ async fn all(store: &Store, digest: &str, task: i64) -> String {
                 (store.archive_rules("a", false).await, store.archive_history("a", "rule", 9).await),
                 (store.evaluations_of_image("a", digest).await, store.archivable_tags("a").await),
             ),
+            (store.analyzed_images("a", "", 9).await, store.exceptions("a", "", 9).await),
+            (store.api_keys("a", "u").await, store.roles_of("u").await),
         )
     )
 }
@@ -126,6 +129,18 @@ pub(crate) async fn accounts_are_apart(Opened { store, .. }: &Opened) {
     let subscription = subscription_id("a", TAG, "analysis_update");
     assert!(store.put_watch_result(&seen_now("a", &subscription), &News::default(), 5).await.unwrap());
     assert_eq!(store.claim_watches("analysis_update", 9, 99, 5).await.unwrap().len(), 1);
+    store.create_exception("a", "x", "{}", "u", 5).await.unwrap();
+    store.set_roles("a", "u", &["reader"], "admin", 5).await.unwrap();
+    let key = NewApiKey {
+        id: "k".to_owned(),
+        account: "a".to_owned(),
+        username: "u".to_owned(),
+        name: "n".to_owned(),
+        role: None,
+        hash: "hash of a key".to_owned(),
+        expires_at: None,
+    };
+    store.create_api_key(&key, 5).await.unwrap();
     let before = all(store, digest, waiting).await;
 
     // `b` reads.
@@ -168,6 +183,12 @@ pub(crate) async fn accounts_are_apart(Opened { store, .. }: &Opened) {
     assert!(store.archive_rule("b", "rule").await.is_err());
     assert_eq!(store.archive_rules("b", true).await.unwrap(), []);
     assert_eq!(store.archive_history("b", "rule", 9).await.unwrap(), []);
+    assert_eq!(store.analyzed_images("b", "", 9).await.unwrap(), []);
+    assert!(store.exception("b", "x").await.is_err());
+    assert_eq!(store.exceptions("b", "", 9).await.unwrap(), []);
+    assert_eq!(store.exceptions_state("b").await.unwrap().number, 0);
+    assert!(store.api_key("b", "k").await.is_err());
+    assert_eq!(store.api_keys("b", "u").await.unwrap(), []);
 
     // `b` writes about what is `a`'s.
     assert!(store.create_user("b", "u", UserType::Native, None, None, 6).await.is_err());
@@ -196,6 +217,10 @@ pub(crate) async fn accounts_are_apart(Opened { store, .. }: &Opened) {
     assert!(store.delete_archived("b", digest, 6).await.is_err());
     assert!(store.delete_archive_rule("b", "rule").await.is_err());
     store.archive_image(&archived("b", "one"), 6).await.unwrap();
+    assert!(store.update_exception("b", "x", "[]", 6).await.is_err());
+    assert!(store.delete_exception("b", "x").await.is_err());
+    assert!(store.set_roles("b", "u", &[], "u", 6).await.is_err());
+    assert!(store.delete_api_key("b", "k").await.is_err());
     for end in ["finish", "fail"] {
         store.enqueue(&task("b", None), 6).await.unwrap();
         let (mine, lease) = store.claim(&[], 10, 7).await.unwrap().unwrap();
@@ -214,6 +239,7 @@ pub(crate) async fn accounts_are_apart(Opened { store, .. }: &Opened) {
     store.add_registry("b", &registry(), 9).await.unwrap();
     store.add_subscription("b", TAG, "repo_update", None, true, 9).await.unwrap();
     store.tell(&news("b", "f", TAG), 9).await.unwrap();
+    store.create_exception("b", "x", "[]", "v", 9).await.unwrap();
     let known = NewKnownPackage { document: "wget".to_owned(), files: vec!["00".to_owned()] };
     store.learn_files("b", &[known], 0, 9).await.unwrap();
     store.set_account_state("b", killick_store::accounts::AccountState::Disabled, 9).await.unwrap();

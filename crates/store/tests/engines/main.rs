@@ -8,6 +8,7 @@ mod postgres;
 mod accounts;
 mod apart;
 mod archives;
+mod audit;
 mod blobs;
 mod evaluations;
 mod exceptions;
@@ -83,9 +84,10 @@ macro_rules! on_both_engines {
 }
 
 on_both_engines! {
-    accounts: accounts_change_state, a_removed_account_leaves_nothing, users_come_and_go;
+    accounts: accounts_change_state, a_removed_account_leaves_nothing, users_come_and_go, an_account_drains_little_by_little, roles_go_with_their_user, keys_hold_for_their_time;
     apart: accounts_are_apart;
     archives: analyses_are_archived_and_restored, what_is_archived_is_kept, rules_come_and_go;
+    audit: it_is_written_with_the_change, what_is_refused_is_not_written, it_is_read_newest_first;
     blobs: blobs_round_trip, orphans_are_removed, removal_and_writing_do_not_meet;
     evaluations: an_unchanged_verdict_moves_its_row, a_changed_verdict_follows_the_previous, equal_verdicts_at_once_are_one,
         old_verdicts_go;

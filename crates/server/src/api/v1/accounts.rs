@@ -13,6 +13,7 @@ use crate::api::input::{Fields, JsonObject, Query};
 use crate::api::permission::{
     CreateAccount, DeleteAccount, GetAccount, Guarded, ListAccounts, Permission, ReadAccount, UpdateAccount,
 };
+use crate::api::recording;
 use crate::app::App;
 use crate::records;
 
@@ -72,12 +73,15 @@ async fn delete(require: Permission<DeleteAccount>, Path(name): Path<String>) ->
     if account.is_admin() {
         return Err(ApiError::bad_request("Cannot delete the admin account"));
     }
-    if account.state == records::AccountState::Enabled {
-        return Err(ApiError::bad_request(
-            "Invalid account state change requested. Cannot go from state enabled to state deleting",
-        ));
+    if account.state != records::AccountState::Disabled {
+        let state = account.state.as_str();
+        return Err(ApiError::bad_request(format!(
+            "Invalid account state change requested. Cannot go from state {state} to state deleting"
+        )));
     }
+    recording::before(&wire(&account));
     require.app.records().delete_account(&name).await?;
+    require.app.nudges().accounts.notify_one();
     Ok(Json(AccountStatus { state: "deleting" }))
 }
 
@@ -98,6 +102,7 @@ async fn set_state(
             "Invalid account state change requested. Cannot go from state deleting to state {state}"
         )));
     }
+    recording::before(&wire(&account));
     require.app.records().set_account_enabled(&name, state == "enabled").await?;
     Ok(Json(AccountStatus { state }))
 }

@@ -12,6 +12,7 @@ use super::encoding::seconds;
 use crate::api::error::ApiError;
 use crate::api::input::{Fields, JsonObject, Query};
 use crate::api::permission::{CreatePolicy, DeletePolicy, GetPolicy, Guarded, ListPolicies, Permission, UpdatePolicy};
+use crate::api::recording;
 use crate::app::App;
 use crate::records;
 
@@ -80,6 +81,7 @@ async fn update(
     if !bundle.is_object() {
         return Err(ApiError::bad_request("the body has no `policybundle`"));
     }
+    recording::before(&wire(stored, Detail::Whole));
     let mut policy = require.app.save_policy(&require.account, bundle).await?;
     if active {
         policy = require.app.activate_policy(&require.account, &id).await?;
@@ -90,9 +92,11 @@ async fn update(
 #[utoipa::path(delete, path = "/policies/{policyId}", tag = "Policies", params(("policyId" = String, Path)),
     responses((status = 200, body = String)))]
 async fn delete(require: Permission<DeletePolicy>, Path(id): Path<String>) -> Result<Json<&'static str>, ApiError> {
-    if found(&require.app, &require.account, &id).await?.active {
+    let stored = found(&require.app, &require.account, &id).await?;
+    if stored.active {
         return Err(ApiError::conflict("cannot delete an active policy: activate another one first"));
     }
+    recording::before(&wire(stored, Detail::Whole));
     require.app.records().delete_policy(&require.account, &id).await?;
     Ok(Json("deleted"))
 }

@@ -15,6 +15,7 @@ use crate::api::input::{Fields, JsonObject, Query};
 use crate::api::permission::{
     CreateRegistry, DeleteRegistry, GetRegistry, Guarded, ListRegistries, Permission, UpdateRegistry,
 };
+use crate::api::recording;
 use crate::app::App;
 use crate::config::Config;
 use crate::records;
@@ -64,13 +65,16 @@ async fn update(
     if wanted.name != name {
         return Err(ApiError::conflict(format!("the body is about another registry than `{name}`")));
     }
-    found(&require.app, &require.account, &name).await?;
+    recording::before(&wire(&found(&require.app, &require.account, &name).await?));
     save(&require.app, wanted, validate).await
 }
 
 #[utoipa::path(delete, path = "/registries/{*registry}", tag = "Registries", params(("registry" = String, Path)),
     responses((status = 200, body = bool)))]
 async fn delete(require: Permission<DeleteRegistry>, Path(name): Path<String>) -> Result<Json<bool>, ApiError> {
+    if let Some(stored) = require.app.records().registry(&require.account, &name).await? {
+        recording::before(&wire(&stored));
+    }
     require.app.records().delete_registry(&require.account, &name).await?;
     Ok(Json(true))
 }

@@ -15,6 +15,7 @@ use crate::api::input::{Fields, JsonObject, Query};
 use crate::api::permission::{
     CreateSubscription, DeleteSubscription, GetSubscription, Guarded, ListSubscriptions, Permission, UpdateSubscription,
 };
+use crate::api::recording;
 use crate::app::App;
 use crate::records::now;
 
@@ -98,6 +99,7 @@ async fn update(
     let value = value(&fields)?;
     let value = value.as_ref().map(Option::as_deref);
     let store = require.app.records().store();
+    note(&require.app, &require.account, &id).await;
     match store.change_subscription(&require.account, &id, active, value, now()).await {
         Err(StoreError::NotFound { .. }) => Err(ApiError::not_found("subscription not found in DB")),
         changed => {
@@ -111,9 +113,17 @@ async fn update(
 #[utoipa::path(delete, path = "/subscriptions/{subscriptionId}", tag = "Subscriptions",
     params(("subscriptionId" = String, Path)), responses((status = 200, body = bool)))]
 async fn delete(require: Permission<DeleteSubscription>, Path(id): Path<String>) -> Result<Json<bool>, ApiError> {
+    note(&require.app, &require.account, &id).await;
     match require.app.records().store().delete_subscription(&require.account, &id).await {
         Ok(()) | Err(StoreError::NotFound { .. }) => Ok(Json(true)),
         Err(error) => Err(error.into()),
+    }
+}
+
+/// Notes the subscription as it is before a change.
+async fn note(app: &App, account: &str, id: &str) {
+    if let Ok(before) = app.records().store().subscription(account, id).await {
+        recording::before(&Subscription::of(before));
     }
 }
 

@@ -14,9 +14,11 @@ use super::encoding::seconds;
 use crate::api::error::ApiError;
 use crate::api::input::{Fields, JsonObject, Query};
 use crate::api::permission::{
-    Authenticated, CreateUser, DeleteUser, GetUser, Guarded, ListUsers, Permission, UpdateUser,
+    Authenticated, CreateUser, DeleteUser, GetUser, Guarded, ListUsers, Permission, UpdateOwnCredentials, UpdateUser,
 };
-use crate::app::App;
+use crate::api::recording;
+use crate::app::{App, Identity, Via};
+use crate::auth::Grants;
 use crate::records;
 
 /// Pattern of passwords, as the contract writes it.
@@ -53,7 +55,13 @@ async fn create(
     fields.required("password")?;
     let name = fields.matching("username", NAME_PATTERN, is_name)?.unwrap_or_default();
     let password = fields.matching("password", PASSWORD_PATTERN, is_password)?.unwrap_or_default();
-    existing(&require.app, &account).await?;
+    let owner = existing(&require.app, &account).await?;
+    if owner.state == records::AccountState::Deleting {
+        return Err(ApiError::bad_request(format!("the account `{account}` is being deleted")));
+    }
+    if !require.caller.grants.covers(Grants::of(&[], owner.is_admin())) {
+        return Err(ApiError::forbidden("system", "createUser", name));
+    }
     let user = require.app.create_user(&account, name, SecretString::from(password)).await?;
     Ok(Json(wire(&user)))
 }
@@ -73,10 +81,12 @@ async fn delete(
     require: Permission<DeleteUser>,
     Path((account, name)): Path<(String, String)>,
 ) -> Result<StatusCode, ApiError> {
-    found(&require.app, &account, &name).await?;
+    let user = found(&require.app, &account, &name).await?;
     if name == require.caller.user || PROTECTED.contains(&name.as_str()) {
         return Err(ApiError::bad_request(format!("the user `{name}` cannot be deleted by this caller")));
     }
+    manageable(&require.app, &require.caller, &user, "deleteUser").await?;
+    recording::before(&wire(&user));
     require.app.records().delete_user(&account, &name).await?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -99,7 +109,9 @@ async fn set_credential(
     body: JsonObject,
 ) -> Result<Json<Credential>, ApiError> {
     let password = password_of(&body)?;
-    found(&require.app, &account, &name).await?;
+    let user = found(&require.app, &account, &name).await?;
+    manageable(&require.app, &require.caller, &user, "updateUser").await?;
+    with_password(&require.caller, &user)?;
     change(&require.app, &account, &name, password).await
 }
 
@@ -113,7 +125,8 @@ async fn delete_credential(
 ) -> Result<StatusCode, ApiError> {
     query.required("credential_type")?;
     query.word("credential_type", &["password"])?;
-    found(&require.app, &account, &name).await?;
+    let user = found(&require.app, &account, &name).await?;
+    manageable(&require.app, &require.caller, &user, "updateUser").await?;
     if name == require.caller.user {
         return Err(ApiError::bad_request("nobody can delete the credential they are calling with"));
     }
@@ -135,11 +148,32 @@ async fn own_credentials(require: Permission<Authenticated>) -> Result<Json<Vec<
 #[utoipa::path(post, path = "/user/credentials", tag = "Users", request_body = Object,
     responses((status = 200, body = Credential)))]
 async fn set_own_credential(
-    require: Permission<Authenticated>,
+    require: Permission<UpdateOwnCredentials>,
     body: JsonObject,
 ) -> Result<Json<Credential>, ApiError> {
     let password = password_of(&body)?;
+    let user = found(&require.app, &require.caller.account, &require.caller.user).await?;
+    with_password(&require.caller, &user)?;
     change(&require.app, &require.caller.account, &require.caller.user, password).await
+}
+
+/// Nobody manages users who may more than they.
+async fn manageable(app: &App, caller: &Identity, user: &records::User, action: &str) -> Result<(), ApiError> {
+    if caller.grants.covers(app.grants_of(user).await?) {
+        return Ok(());
+    }
+    Err(ApiError::forbidden("system", action, &user.name))
+}
+
+/// Whether the caller may set the password of a user who has one: a key that is lost must not cost its owner the user.
+fn with_password(caller: &Identity, user: &records::User) -> Result<(), ApiError> {
+    if user.is_external() {
+        return Err(ApiError::bad_request(format!("`{}` logs in elsewhere and has no password", user.name)));
+    }
+    if caller.user == user.name && caller.via != Via::Password {
+        return Err(ApiError::forbidden(&caller.account, "updateUser", &user.name));
+    }
+    Ok(())
 }
 
 async fn change(app: &App, account: &str, name: &str, password: SecretString) -> Result<Json<Credential>, ApiError> {
@@ -169,8 +203,8 @@ fn is_password(text: &str) -> bool {
 fn wire(user: &records::User) -> User {
     User {
         username: user.name.clone(),
-        r#type: "native",
-        source: None,
+        r#type: user.kind.as_str(),
+        source: user.source.clone(),
         created_at: seconds(user.created_at),
         last_updated: seconds(user.updated_at),
     }

@@ -16,6 +16,7 @@ use super::paging::{after, bad, cursor, limit};
 use crate::api::error::ApiError;
 use crate::api::input::{JsonObject, Query};
 use crate::api::permission::{CreatePolicy, DeletePolicy, GetPolicy, Guarded, ListPolicies, Permission, UpdatePolicy};
+use crate::api::recording;
 use crate::app::App;
 use crate::records::StoredException;
 use crate::{clock, judge};
@@ -91,9 +92,8 @@ async fn replace(
         return Err(bad(format!("the body is about another exception than `{id}`")));
     }
     members.insert("id".to_owned(), Value::from(id.as_str()));
-    if app.records().exception(account, &id).await?.is_none() {
-        return Err(missing(&id));
-    }
+    let before = app.records().exception(account, &id).await?.ok_or_else(|| missing(&id))?;
+    recording::before(&wire(&before));
     let exception = read(app, account, members).await?;
     let stored = app.records().update_exception(account, &exception).await?;
     app.follow_decisions(account).await?;
@@ -105,9 +105,8 @@ async fn replace(
     params(("exception_id" = String, Path)), responses((status = 204), (status = 404)))]
 async fn delete(require: Permission<DeletePolicy>, Path(id): Path<String>) -> Result<StatusCode, ApiError> {
     let records = require.app.records();
-    if records.exception(&require.account, &id).await?.is_none() {
-        return Err(missing(&id));
-    }
+    let before = records.exception(&require.account, &id).await?.ok_or_else(|| missing(&id))?;
+    recording::before(&wire(&before));
     records.delete_exception(&require.account, &id).await?;
     require.app.follow_decisions(&require.account).await?;
     Ok(StatusCode::NO_CONTENT)

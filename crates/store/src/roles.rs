@@ -1,0 +1,49 @@
+//! Roles of users; a user without any is not narrowed by them.
+
+use crate::error::{During as _, found};
+use crate::statements as sql;
+use crate::{Result, Store};
+
+row! {
+    /// A role that a user has.
+    pub struct UserRole {
+        /// The user.
+        pub username: String,
+        /// The role, by its slug.
+        pub role: String,
+        /// Who gave it.
+        pub granted_by: String,
+        /// Since when.
+        pub created_at: i64,
+    }
+}
+
+impl Store {
+    /// The roles of a user, by name.
+    pub async fn roles_of(&self, username: &str) -> Result<Vec<UserRole>> {
+        read!(self.pool, db => sqlx::query_as(sql::ROLES_OF_USER).bind(username).fetch_all(db).await)
+            .during("reading roles")
+    }
+
+    /// Gives a user of the account these roles instead of those they had.
+    pub async fn set_roles(
+        &self,
+        account: &str,
+        username: &str,
+        roles: &[&str],
+        granted_by: &str,
+        now: i64,
+    ) -> Result<Vec<UserRole>> {
+        const DOING: &str = "giving roles";
+        Ok(transaction!(self.pool, tx => {
+            let user = sqlx::query(sql::USER).bind(account).bind(username).fetch_optional(&mut *tx).await.during(DOING)?;
+            found(user, "user", username)?;
+            sqlx::query(sql::CLEAR_ROLES).bind(username).execute(&mut *tx).await.during(DOING)?;
+            for role in roles {
+                sqlx::query(sql::ADD_ROLE).bind(username).bind(*role).bind(granted_by).bind(now)
+                    .execute(&mut *tx).await.creating("role", role)?;
+            }
+            sqlx::query_as(sql::ROLES_OF_USER).bind(username).fetch_all(&mut *tx).await.during(DOING)?
+        }))
+    }
+}
