@@ -211,7 +211,9 @@ pub(crate) async fn under(
             bundles.iter().map(|bundle| killick_policy::evaluate(bundle, &evidence, &tag, &options)).collect();
         // An imported image goes by the id that it was given.
         if let Some(id) = &image.image_id {
-            evaluations.iter_mut().for_each(|evaluation| evaluation.image_id.clone_from(id));
+            for evaluation in &mut evaluations {
+                evaluation.image_id.clone_from(id);
+            }
         }
         Ok(evaluations)
     })

@@ -133,18 +133,16 @@ impl Store {
             }
             let known: Option<ImportContent> = sqlx::query_as(sql::IMPORT_CONTENT).bind(id).bind(new.kind).bind(&digest)
                 .fetch_optional(&mut *tx).await.during(DOING)?;
-            match known {
-                Some(known) => known,
-                None => {
-                    let count: i64 = sqlx::query_scalar(sql::COUNT_IMPORT_CONTENTS).bind(id).fetch_one(&mut *tx).await.during(DOING)?;
-                    if count >= new.max_contents {
-                        let reason = "too many documents were uploaded: begin another";
-                        return Err(StoreError::Refused { entity: "import", name: id.to_owned(), reason });
-                    }
-                    sqlx::query_as(sql::ADD_IMPORT_CONTENT).bind(id).bind(new.kind).bind(&digest).bind(new.size_bytes).bind(now)
-                        .fetch_one(&mut *tx).await.creating("document", &digest)?
-                }
+            if let Some(known) = known {
+                return Ok(known);
             }
+            let count: i64 = sqlx::query_scalar(sql::COUNT_IMPORT_CONTENTS).bind(id).fetch_one(&mut *tx).await.during(DOING)?;
+            if count >= new.max_contents {
+                let reason = "too many documents were uploaded: begin another";
+                return Err(StoreError::Refused { entity: "import", name: id.to_owned(), reason });
+            }
+            sqlx::query_as(sql::ADD_IMPORT_CONTENT).bind(id).bind(new.kind).bind(&digest).bind(new.size_bytes).bind(now)
+                .fetch_one(&mut *tx).await.creating("document", &digest)?
         }))
     }
 

@@ -151,7 +151,7 @@ impl Artifact {
         if !version.is_empty() {
             package.version = version;
         }
-        package.cataloger = CATALOGER.to_owned();
+        CATALOGER.clone_into(&mut package.cataloger);
         package.layer = layer.copied().unwrap_or(0);
         package.licenses = self.licenses.0.into_iter().filter(|license| !license.is_empty()).take(MAX_NAMES).collect();
         package.cpes = self.cpes.0.iter().take(MAX_NAMES).filter_map(|name| cpe::written(name)).collect();

@@ -112,7 +112,7 @@ impl<'de> Visitor<'de> for Root<'_> {
             let place = ROOT.iter().position(|(name, _)| *name == key);
             let kind = match key.as_str() {
                 "artifacts" => object.next_value_seed(Artifacts(&mut inner[0]))?,
-                "source" => object.next_value_seed(Members { members: SOURCE, at: "source", fault: &mut inner[1] })?,
+                "source" => object.next_value_seed(Members { wanted: SOURCE, at: "source", fault: &mut inner[1] })?,
                 _ => object.next_value::<Passed>()?.0,
             };
             if let Some(seen) = place.and_then(|place| seen.get_mut(place)) {
@@ -194,7 +194,7 @@ impl<'de> Visitor<'de> for Artifacts<'_> {
         loop {
             let at = format!("artifacts.{number}");
             let mut found = None;
-            let next = list.next_element_seed(Members { members: ARTIFACT, at: &at, fault: &mut found })?;
+            let next = list.next_element_seed(Members { wanted: ARTIFACT, at: &at, fault: &mut found })?;
             let Some(kind) = next else { return Ok(Type::Array) };
             if kind != Type::Object && found.is_none() {
                 found = Some(format!("a value of type '{}' is not of type 'object' - '{at}'", kind.word()));
@@ -213,7 +213,7 @@ impl<'de> Visitor<'de> for Artifacts<'_> {
 
 /// An object and the members that it must have.
 struct Members<'a> {
-    members: &'static [Member],
+    wanted: &'static [Member],
     at: &'a str,
     fault: &'a mut Option<String>,
 }
@@ -235,15 +235,15 @@ impl<'de> Visitor<'de> for Members<'_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<Type, A::Error> {
-        let mut seen = vec![None; self.members.len()];
+        let mut seen = vec![None; self.wanted.len()];
         while let Some(key) = object.next_key::<String>()? {
             let Passed(kind) = object.next_value()?;
-            let place = self.members.iter().position(|(name, _)| *name == key);
+            let place = self.wanted.iter().position(|(name, _)| *name == key);
             if let Some(seen) = place.and_then(|place| seen.get_mut(place)) {
                 *seen = Some(kind);
             }
         }
-        *self.fault = fault(self.members, &seen, self.at);
+        *self.fault = fault(self.wanted, &seen, self.at);
         Ok(Type::Object)
     }
 }

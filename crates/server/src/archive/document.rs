@@ -178,7 +178,7 @@ pub(crate) fn read(bytes: &[u8]) -> Result<Contents, DocumentError> {
 /// Reads a document from elsewhere, gzipped or not. What is not ours is read by `foreign`.
 pub(crate) fn read_packed(
     bytes: &[u8],
-    foreign: &dyn Fn(Members) -> Result<Contents, DocumentError>,
+    foreign: &dyn Fn(&Members) -> Result<Contents, DocumentError>,
 ) -> Result<Contents, DocumentError> {
     let members = if bytes.starts_with(&[0x1f, 0x8b]) {
         members(MultiGzDecoder::new(bytes), MAX_BYTES)?
@@ -187,7 +187,7 @@ pub(crate) fn read_packed(
     };
     let head = members.get(MANIFEST).ok_or(DocumentError::Missing(MANIFEST))?;
     let head: Head = serde_json::from_slice(head).map_err(|error| DocumentError::Member(MANIFEST, error))?;
-    let contents = if members.contains_key(IMAGE) { ours(members)? } else { foreign(members)? };
+    let contents = if members.contains_key(IMAGE) { ours(members)? } else { foreign(&members)? };
     if contents.record.digest != head.image_digest {
         return Err(DocumentError::OtherImage);
     }
@@ -277,7 +277,7 @@ mod tests {
         bytes
     }
 
-    fn none(_: Members) -> Result<Contents, DocumentError> {
+    fn none(_: &Members) -> Result<Contents, DocumentError> {
         Err(DocumentError::Missing("foreign"))
     }
 

@@ -79,7 +79,7 @@ struct Detail {
 }
 
 /// Reads the members of an archive, with so many packages at most.
-pub(super) fn read(members: Members, limits: &Limits, max_packages: usize) -> Result<Contents, DocumentError> {
+pub(super) fn read(members: &Members, limits: &Limits, max_packages: usize) -> Result<Contents, DocumentError> {
     let wrong = |error| DocumentError::Member(MANIFEST, error);
     let head = members.get(MANIFEST).ok_or(DocumentError::Missing(MANIFEST))?;
     let head: Head = serde_json::from_slice(head).map_err(wrong)?;
@@ -205,7 +205,7 @@ mod tests {
             "image_detail": [{"registry": "r.io", "repo": "a", "tag": "1", "tag_detected_at": 1_600_000_050}, {"repo": ""}]});
         let sbom = json!({"document": {"artifacts": [{"name": "musl", "version": "1.2-r0", "type": "apk",
             "locations": [{"path": "/lib/apk/db/installed"}]}], "distro": {"name": "alpine", "version": "3.9.6"}}});
-        let contents = read(members(&record, &sbom), &Limits::default(), 9).unwrap();
+        let contents = read(&members(&record, &sbom), &Limits::default(), 9).unwrap();
         let analysis: Analysis = serde_json::from_slice(&contents.analysis).unwrap();
         assert_eq!(analysis.distribution.map(|found| found.label()).as_deref(), Some("alpine:3.9.6"));
         assert_eq!(analysis.packages[0].name, "musl");
@@ -219,8 +219,8 @@ mod tests {
     #[test]
     fn what_has_no_list_of_packages_is_refused() {
         let mut members = members(&json!({}), &json!({}));
-        assert!(read(members.clone(), &Limits::default(), 9).is_ok());
+        assert!(read(&members, &Limits::default(), 9).is_ok());
         members.remove("syft_sbom/x");
-        assert!(matches!(read(members, &Limits::default(), 9), Err(DocumentError::Missing("syft_sbom"))));
+        assert!(matches!(read(&members, &Limits::default(), 9), Err(DocumentError::Missing("syft_sbom"))));
     }
 }

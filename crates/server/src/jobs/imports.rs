@@ -14,7 +14,7 @@ pub(super) const JOB: Job = Job {
     name: "imports",
     role: Role::Scheduler,
     copies: |_| 1,
-    every: |_| Duration::from_secs(60),
+    every: |_| Duration::from_mins(1),
     nudge: None,
     run: |app| {
         Box::pin(async move {
