@@ -168,12 +168,12 @@ impl Check<'_, '_> {
 
     /// The compiled regular expression of a parameter that is tried on so many texts, if the parameter is given.
     pub(crate) fn regex_for(&self, parameter: &str, texts: usize) -> Result<Option<StartRegex>, PatternError> {
-        self.regex(parameter)?.map(|regex| regex.for_texts(texts)).transpose()
+        self.params.text(parameter).map(|pattern| self.shared.regexes.get_for(pattern, texts)).transpose()
     }
 
     /// The compiled regular expression of a parameter, if the parameter is given.
     pub(crate) fn regex(&self, parameter: &str) -> Result<Option<StartRegex>, PatternError> {
-        self.params.text(parameter).map(|pattern| self.shared.regexes.get(pattern)).transpose()
+        self.regex_for(parameter, 1)
     }
 }
 
@@ -193,6 +193,7 @@ pub(crate) struct Shared<'e> {
     packages: OnceCell<Vec<&'e Package>>,
     matches: OnceCell<Vec<usize>>,
     files: OnceCell<Vec<&'e FileEntry>>,
+    paths: OnceCell<Paths>,
     repaired_dockerfile: OnceCell<Instructions>,
     original_dockerfile: OnceCell<Instructions>,
     base: OnceCell<Base>,
@@ -208,6 +209,7 @@ impl<'e> Shared<'e> {
             packages: OnceCell::new(),
             matches: OnceCell::new(),
             files: OnceCell::new(),
+            paths: OnceCell::new(),
             repaired_dockerfile: OnceCell::new(),
             original_dockerfile: OnceCell::new(),
             base: OnceCell::new(),
@@ -266,6 +268,12 @@ impl<'e> Shared<'e> {
         })
     }
 
+    /// The same, each with its path as rules write it: written once for all rules that look at every path.
+    pub(crate) fn files_by_path(&self) -> impl ExactSizeIterator<Item = (&'e FileEntry, &str)> {
+        let paths = self.paths.get_or_init(|| Paths::of(self.files()));
+        self.files().iter().copied().zip(paths.iter())
+    }
+
     /// The files that were kept whole; none if none were asked for.
     pub(crate) fn retrieved(&self) -> &'e [RetrievedFile] {
         self.evidence.analysis.inspection.retrieved_files.as_deref().unwrap_or_default()
@@ -299,6 +307,39 @@ impl<'e> Shared<'e> {
         cell.get_or_init(|| match self.evidence.dockerfile {
             Some(Dockerfile { text, .. }) => Instructions::parse(text, compatibility),
             None => Instructions::guess(&self.evidence.analysis.config, compatibility),
+        })
+    }
+}
+
+/// Paths of files as texts, one behind the other.
+struct Paths {
+    text: String,
+    ends: Vec<usize>,
+}
+
+impl Paths {
+    fn of(files: &[&FileEntry]) -> Self {
+        let mut text = String::with_capacity(files.iter().map(|file| file.path.as_bytes().len() + 1).sum());
+        let mut ends = Vec::with_capacity(files.len());
+        for file in files {
+            text.push('/');
+            let bytes = file.path.as_bytes();
+            // Nearly all are whole texts, and to know that is quicker than to look for what is not.
+            match std::str::from_utf8(bytes) {
+                Ok(path) => text.push_str(path),
+                Err(_) => text.push_str(&String::from_utf8_lossy(bytes)),
+            }
+            ends.push(text.len());
+        }
+        Self { text, ends }
+    }
+
+    fn iter(&self) -> impl ExactSizeIterator<Item = &str> {
+        let mut start = 0;
+        self.ends.iter().map(move |&end| {
+            let path = self.text.get(start..end).unwrap_or_default();
+            start = end;
+            path
         })
     }
 }

@@ -50,6 +50,17 @@ pub enum PatternError {
     },
 }
 
+/// Steps for one text of so many: the more there are, the fewer each may take. In halves, so that images of about the same
+/// number of files take the same compiled pattern.
+fn steps_for(texts: usize) -> usize {
+    let steps = MAX_STEPS_OF_RULE.checked_div(texts).unwrap_or(MAX_STEPS);
+    let mut halved = MAX_STEPS;
+    while halved > steps && halved > MIN_STEPS {
+        halved /= 2;
+    }
+    halved.max(MIN_STEPS)
+}
+
 /// A compiled regular expression that must match at the start of a text.
 #[derive(Clone)]
 pub struct StartRegex {
@@ -61,12 +72,6 @@ impl StartRegex {
     /// Compiles a Python pattern.
     pub fn new(pattern: &str) -> Result<Self, PatternError> {
         Self::with_steps(pattern, MAX_STEPS)
-    }
-
-    /// The same for a rule that tries it on so many texts: the more there are, the fewer steps each may take.
-    pub(crate) fn for_texts(self, texts: usize) -> Result<Self, PatternError> {
-        let steps = MAX_STEPS_OF_RULE.checked_div(texts).unwrap_or(MAX_STEPS).clamp(MIN_STEPS, MAX_STEPS);
-        if steps == MAX_STEPS { Ok(self) } else { Self::with_steps(&self.source, steps) }
     }
 
     fn with_steps(pattern: &str, steps: usize) -> Result<Self, PatternError> {
@@ -109,21 +114,43 @@ impl fmt::Debug for StartRegex {
 
 /// The regular expressions of one bundle, each compiled once.
 #[derive(Debug, Default)]
-pub(crate) struct RegexCache(Mutex<HashMap<String, Result<StartRegex, PatternError>>>);
+pub(crate) struct RegexCache(Mutex<HashMap<String, Result<Kept, PatternError>>>);
+
+/// A pattern with as many steps as there may be, and with fewer as it was last asked for.
+#[derive(Debug)]
+struct Kept {
+    usual: StartRegex,
+    fewer: Option<(usize, StartRegex)>,
+}
 
 impl RegexCache {
     /// The compiled form of `pattern`.
     pub(crate) fn get(&self, pattern: &str) -> Result<StartRegex, PatternError> {
+        self.get_for(pattern, 1)
+    }
+
+    /// The same for a rule that tries it on so many texts.
+    pub(crate) fn get_for(&self, pattern: &str, texts: usize) -> Result<StartRegex, PatternError> {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(regex) = known.get(pattern) {
-            return regex.clone();
+        if !known.contains_key(pattern) {
+            if known.len() >= MAX_PATTERNS {
+                return Err(PatternError::TooMany { pattern: shorten(pattern) });
+            }
+            let usual = StartRegex::new(pattern);
+            known.insert(pattern.to_owned(), usual.map(|usual| Kept { usual, fewer: None }));
         }
-        if known.len() >= MAX_PATTERNS {
-            return Err(PatternError::TooMany { pattern: shorten(pattern) });
+        let Some(kept) = known.get_mut(pattern) else { return StartRegex::new(pattern) };
+        let kept = kept.as_mut().map_err(|error| error.clone())?;
+        let steps = steps_for(texts);
+        if steps == MAX_STEPS {
+            return Ok(kept.usual.clone());
         }
-        let regex = StartRegex::new(pattern);
-        known.insert(pattern.to_owned(), regex.clone());
-        regex
+        if let Some((_, regex)) = kept.fewer.as_ref().filter(|(known, _)| *known == steps) {
+            return Ok(regex.clone());
+        }
+        let regex = StartRegex::with_steps(pattern, steps)?;
+        kept.fewer = Some((steps, regex.clone()));
+        Ok(regex)
     }
 }
 
@@ -255,14 +282,43 @@ mod tests {
     }
 
     #[test]
+    fn steps_are_halved_until_they_are_few_enough() {
+        for (texts, steps) in [
+            (0, 200_000),
+            (1, 200_000),
+            (10_000, 200_000),
+            (10_001, 100_000),
+            (20_000, 100_000),
+            (20_001, 50_000),
+            (1_000_000, 2_000),
+            (usize::MAX, 2_000),
+        ] {
+            assert_eq!(steps_for(texts), steps, "{texts}");
+        }
+    }
+
+    #[test]
+    fn what_is_compiled_is_kept() {
+        let cache = RegexCache::default();
+        for texts in [1, 10_001, 100_000] {
+            let same = |one: &StartRegex, other: &StartRegex| Arc::ptr_eq(&one.compiled, &other.compiled);
+            let regex = cache.get_for("a.*b", texts).unwrap();
+            assert!(same(&regex, &cache.get_for("a.*b", texts).unwrap()), "{texts}");
+        }
+    }
+
+    #[test]
     fn the_more_texts_the_fewer_steps() {
         // Backtracks over every way to split the text.
         let pattern = "(?:a|a)*(?!b)c";
         let text = "a".repeat(14);
-        let regex = StartRegex::new(pattern).unwrap();
-        assert_eq!(regex.clone().for_texts(10).unwrap().is_match(&text), Ok(false));
-        assert!(matches!(regex.for_texts(10_000_000).unwrap().is_match(&text), Err(PatternError::TooSlow { .. })));
-        let linear = StartRegex::new("(?:a|a)*c").unwrap().for_texts(10_000_000).unwrap();
+        let cache = RegexCache::default();
+        for _ in 0..2 {
+            assert_eq!(cache.get_for(pattern, 10).unwrap().is_match(&text), Ok(false));
+            let regex = cache.get_for(pattern, 10_000_000).unwrap();
+            assert!(matches!(regex.is_match(&text), Err(PatternError::TooSlow { .. })));
+        }
+        let linear = cache.get_for("(?:a|a)*c", 10_000_000).unwrap();
         assert_eq!(linear.is_match(&text), Ok(false), "without look-around there is nothing to try again");
     }
 

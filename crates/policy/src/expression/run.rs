@@ -77,15 +77,13 @@ pub(super) fn run<'a>(
     subject: Record<'a>,
     budget: &mut Budget,
 ) -> Outcome<Value<'a>> {
-    let mut variables = vec![Value::Record(Record::Image), Value::Time(evidence.now)];
-    if !matches!(subject, Record::Image) {
-        variables.push(Value::Record(subject));
-    }
-    Run { evidence, variables, budget }.value(node)
+    Run { evidence, subject, variables: Vec::new(), budget }.value(node)
 }
 
 struct Run<'a, 'b> {
     evidence: &'a Evidence<'a>,
+    subject: Record<'a>,
+    /// Those that the expression makes; the first ones are its scope's ([`Run::variable`]).
     variables: Vec<Value<'a>>,
     budget: &'b mut Budget,
 }
@@ -105,26 +103,19 @@ impl<'a> Run<'a, '_> {
                 Literal::Double(value) => Value::Double(*value),
                 Literal::Text(value) => Value::Text(Cow::Borrowed(value)),
             },
-            Node::Variable(at) => match self.variables.get(*at) {
-                Some(value) => value.clone(),
+            Node::Variable(at) => match self.variable(*at) {
+                Some(value) => value,
                 None => return fault("a variable has no value"),
             },
             Node::Field(operand, field) => {
-                let operand = self.value(operand)?;
-                let value = match operand {
-                    Value::Record(record) => (field.get)(self.evidence, record),
-                    _ => None,
-                };
+                let value = self.record(operand)?.and_then(|record| (field.get)(self.evidence, record));
                 let value = value.unwrap_or_else(|| Value::default_of(field.kind));
                 self.weigh(&value)?;
                 value
             }
             Node::HasField(operand, field) => {
-                let operand = self.value(operand)?;
-                Value::Bool(match operand {
-                    Value::Record(record) => (field.get)(self.evidence, record).is_some(),
-                    _ => false,
-                })
+                let record = self.record(operand)?;
+                Value::Bool(record.is_some_and(|record| (field.get)(self.evidence, record).is_some()))
             }
             Node::Key(operand, key) => {
                 let map = self.value(operand)?;
@@ -162,6 +153,30 @@ impl<'a> Run<'a, '_> {
                     (None, _) => return fault("a function has no argument"),
                 }
             }
+        })
+    }
+
+    /// The variable of a number: the image, the instant, what the scope is about if that is not the image, and then
+    /// those that the expression makes.
+    fn variable(&self, at: usize) -> Option<Value<'a>> {
+        Some(match (at, self.subject) {
+            (0, _) => Value::Record(Record::Image),
+            (1, _) => Value::Time(self.evidence.now),
+            (2, subject) if !matches!(subject, Record::Image) => Value::Record(subject),
+            _ => self.variables.get(at.checked_sub(self.of_scope())?)?.clone(),
+        })
+    }
+
+    /// How many variables the scope has.
+    const fn of_scope(&self) -> usize {
+        if matches!(self.subject, Record::Image) { 2 } else { 3 }
+    }
+
+    /// What the fields are of; nothing where that is a default.
+    fn record(&mut self, node: &'a Node) -> Outcome<Option<Record<'a>>> {
+        Ok(match self.value(node)? {
+            Value::Record(record) => Some(record),
+            _ => None,
         })
     }
 
@@ -223,16 +238,17 @@ impl<'a> Run<'a, '_> {
         let items = self.items(&range)?;
         let (mut count, mut collected, mut deferred) = (0_usize, Vec::new(), None);
         let evidence = self.evidence;
+        let own = each.variable.saturating_sub(self.of_scope());
         for at in 0..items.len(evidence) {
             let Some(item) = items.get(evidence, at) else { break };
-            self.variables.truncate(each.variable);
+            self.variables.truncate(own);
             self.variables.push(item);
             match &each.what {
                 Gather::All(asked) | Gather::Exists(asked) => {
                     let decides = matches!(each.what, Gather::Exists(_));
                     match self.truth(asked) {
                         Ok(truth) if truth == decides => {
-                            self.variables.truncate(each.variable);
+                            self.variables.truncate(own);
                             return Ok(Value::Bool(decides));
                         }
                         Ok(_) => {}
@@ -253,7 +269,7 @@ impl<'a> Run<'a, '_> {
                 }
             }
         }
-        self.variables.truncate(each.variable);
+        self.variables.truncate(own);
         match (&each.what, deferred) {
             (_, Some(error)) => Err(error),
             (Gather::All(_), None) => Ok(Value::Bool(true)),

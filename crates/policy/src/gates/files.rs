@@ -117,14 +117,13 @@ fn content_regex_match(check: &mut Check<'_, '_>) -> Result<(), TriggerError> {
 }
 
 fn name_match(check: &mut Check<'_, '_>) -> Result<(), TriggerError> {
-    let files = check.shared.files();
-    if files.is_empty() {
+    let shared = check.shared;
+    if shared.files().is_empty() {
         return Ok(());
     }
-    let Some(regex) = check.regex_for("regex", files.len())? else { return Ok(()) };
-    for file in files {
-        let path = file.path.to_string();
-        if regex.is_match(&path)? {
+    let Some(regex) = check.regex_for("regex", shared.files().len())? else { return Ok(()) };
+    for (_, path) in shared.files_by_path() {
+        if regex.is_match(path)? {
             check.fire(
                 format!("Application of regex matched file found in container: file={path} regexp={regex}"),
                 format!("remove `{path}` from the image"),

@@ -151,14 +151,13 @@ fn package(check: &mut Check<'_, '_>) -> Result<(), TriggerError> {
 
 fn file(check: &mut Check<'_, '_>) -> Result<(), TriggerError> {
     let asked = asked(check)?;
-    let files = check.shared.files();
-    let pattern = check.regex_for("path", files.len())?;
-    for file in files {
+    let shared = check.shared;
+    let pattern = check.regex_for("path", shared.files().len())?;
+    for (file, path) in shared.files_by_path() {
         if !asked.get(file.layer as usize).copied().unwrap_or(false) {
             continue;
         }
-        let path = file.path.to_string();
-        if !matches(pattern.as_ref(), &path)? {
+        if !matches(pattern.as_ref(), path)? {
             continue;
         }
         let (layer, step) = described(check, file.layer);
@@ -170,7 +169,7 @@ fn file(check: &mut Check<'_, '_>) -> Result<(), TriggerError> {
             FileKind::Fifo => "named pipe",
         };
         check.fire_as(
-            path.clone(),
+            path.to_owned(),
             Vec::new(),
             format!("the {kind} {path} came with {layer}"),
             Some(format!("remove `{path}` in {step}")),
