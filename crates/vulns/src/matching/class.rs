@@ -39,6 +39,8 @@ impl Class {
 pub(crate) fn classes(kind: PackageKind, opinions: Vec<Opinion>) -> Vec<Class> {
     let mut sets: Vec<(Vec<String>, Vec<Opinion>)> = Vec::new();
     let mut place: HashMap<String, usize> = HashMap::new();
+    // Whether a name may be in another set than the one it is found by.
+    let mut is_torn = false;
     for opinion in opinions {
         for ids in opinion.vulnerabilities() {
             let mut into = sets.len();
@@ -47,7 +49,7 @@ pub(crate) fn classes(kind: PackageKind, opinions: Vec<Opinion>) -> Vec<Class> {
             known.dedup();
             let size = |at: &usize| sets[*at].0.len();
             if known.iter().map(size).sum::<usize>() + ids.len() <= MAX_NAMES {
-                for at in known.iter().rev().copied().collect::<Vec<_>>() {
+                for at in known.iter().rev().copied() {
                     if into < sets.len() {
                         let (names, moved) = std::mem::take(&mut sets[into]);
                         add(&mut sets[at].0, names);
@@ -55,21 +57,36 @@ pub(crate) fn classes(kind: PackageKind, opinions: Vec<Opinion>) -> Vec<Class> {
                     }
                     into = at;
                 }
+            } else {
+                is_torn = true;
             }
             if into == sets.len() {
                 sets.push((Vec::new(), Vec::new()));
             }
+            let before = sets[into].0.len();
             add(&mut sets[into].0, ids);
             sets[into].1.push(opinion.clone());
-            for name in &sets[into].0 {
+            let placed = if is_torn || known.len() > 1 { 0 } else { before };
+            for name in &sets[into].0[placed..] {
                 place.insert(name.clone(), into);
             }
         }
     }
     let mut found: Vec<Class> =
         sets.into_iter().filter(|(names, _)| !names.is_empty()).map(|(names, all)| class(kind, names, all)).collect();
-    found.sort_by(|a, b| names::preference(a.name()).cmp(&names::preference(b.name())));
+    sort_by_preference(&mut found, Class::name);
     found
+}
+
+/// Sorts by names; each is read once.
+fn sort_by_preference<T>(items: &mut Vec<T>, name: fn(&T) -> &str) {
+    let key = |item: T| {
+        let (class, year, number, _) = names::preference(name(&item));
+        ((class, year, number), item)
+    };
+    let mut keyed: Vec<_> = items.drain(..).map(key).collect();
+    keyed.sort_by(|(a, one), (b, other)| a.cmp(b).then_with(|| name(one).cmp(name(other))));
+    items.extend(keyed.into_iter().map(|(_, item)| item));
 }
 
 /// Adds what is not there yet: many advisories about one CVE are still one name.
@@ -82,7 +99,10 @@ fn add(names: &mut Vec<String>, more: Vec<String>) {
 }
 
 fn class(kind: PackageKind, mut names: Vec<String>, mut opinions: Vec<Opinion>) -> Class {
-    names.sort_by(|a, b| names::preference(a).cmp(&names::preference(b)));
+    sort_by_preference(&mut names, String::as_str);
+    if let [only] = opinions.as_slice() {
+        return Class { names, outcome: only.outcome, opinions };
+    }
     opinions.sort_by_cached_key(|opinion| {
         (authority(kind, opinion), weight(opinion), names_key(&opinion.statement.advisory), opinion.provider.clone())
     });
@@ -181,12 +201,12 @@ mod tests {
             known_since: Instant(0),
         };
         Opinion {
-            provider: "osv".to_owned(),
-            namespace: "npm".to_owned(),
+            provider: "osv".into(),
+            namespace: "npm".into(),
             statement: Arc::new(statement),
             advisory: Some(Arc::new(advisory)),
-            matched_name: "p".to_owned(),
-            compared_version: "1.0.0".to_owned(),
+            matched_name: "p".into(),
+            compared_version: "1.0.0".into(),
             confidence: Confidence::Exact,
             linkage: None,
             outcome: Outcome::Affected,

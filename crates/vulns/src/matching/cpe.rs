@@ -14,7 +14,7 @@ use killick_model::path::ImagePath;
 use killick_model::version::range::Epoch;
 
 use super::CpeUse;
-use super::opinion::{Opinion, opinion};
+use super::opinion::{Lookup, Opinion, opinion};
 use super::outcome::Outcome;
 use super::query::Query;
 use crate::index::{Index, IndexError};
@@ -62,7 +62,8 @@ pub(super) fn opinions(
                     levels: &[Level::Cpe],
                 };
                 let advisory = index.advisories(segment, &statement.advisory)?.into_iter().next().map(Arc::new);
-                let opinion = opinion(index, segment, &Arc::new(statement), advisory.as_ref(), &query, package);
+                let lookup = Lookup::new(index, segment, &query);
+                let opinion = opinion(&lookup, &Arc::new(statement), advisory.as_ref(), package);
                 if opinion.outcome == Outcome::Affected {
                     found.push(opinion);
                 }

@@ -55,11 +55,9 @@ pub(crate) fn report(
             }
         }
     }
-    let by_name = |a: &str, b: &str| names::preference(a).cmp(&names::preference(b));
-    report.matches.sort_by(|a, b| a.package.cmp(&b.package).then_with(|| by_name(&a.vulnerability, &b.vulnerability)));
-    report
-        .suppressed
-        .sort_by(|a, b| a.package.cmp(&b.package).then_with(|| by_name(&a.vulnerability, &b.vulnerability)));
+    // Of each package they are in the order of its classes already, which is that of their names.
+    report.matches.sort_by_key(|found| found.package);
+    report.suppressed.sort_by_key(|found| found.package);
     Ok(report)
 }
 
@@ -125,7 +123,7 @@ fn draft(class: &Class, known: &HashMap<String, Knowledge>, options: &MatchOptio
     let (severity, severity_source) = match rated.first() {
         Some(rated) => (rated.severity, Some(rated.source.clone())),
         // Nobody rates malware, because there is nothing to weigh.
-        None if malicious => (Severity::Critical, Some(first.provider.clone())),
+        None if malicious => (Severity::Critical, Some(first.provider.as_ref().to_owned())),
         None => (Severity::Unknown, None),
     };
     let url = first.advisory.as_ref().and_then(|advisory| advisory.url.clone());

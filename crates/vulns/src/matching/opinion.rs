@@ -19,12 +19,12 @@ use crate::names;
 /// One statement of one source, held against one package.
 #[derive(Debug, Clone)]
 pub(crate) struct Opinion {
-    pub(crate) provider: String,
-    pub(crate) namespace: String,
+    pub(crate) provider: Arc<str>,
+    pub(crate) namespace: Arc<str>,
     pub(crate) statement: Arc<Statement>,
     pub(crate) advisory: Option<Arc<Advisory>>,
-    pub(crate) matched_name: String,
-    pub(crate) compared_version: String,
+    pub(crate) matched_name: Arc<str>,
+    pub(crate) compared_version: Arc<str>,
     pub(crate) confidence: Confidence,
     pub(crate) linkage: Option<Linkage>,
     pub(crate) outcome: Outcome,
@@ -103,23 +103,45 @@ fn look_up(
     found: &mut Vec<Opinion>,
 ) -> Result<(), IndexError> {
     let index = recent.index;
+    let mut lookup = None;
     for (statement, advisory) in recent.statements(segment, &query.name)? {
         if query.levels.contains(&statement.level) {
-            found.push(opinion(index, segment, statement, advisory.as_ref(), query, package));
+            let lookup = lookup.get_or_insert_with(|| Lookup::new(index, segment, query));
+            found.push(opinion(lookup, statement, advisory.as_ref(), package));
         }
     }
     Ok(())
 }
 
+/// What all opinions of one look-up share.
+pub(super) struct Lookup<'q> {
+    query: &'q Query<'q>,
+    provider: Arc<str>,
+    namespace: Arc<str>,
+    name: Arc<str>,
+    version: Arc<str>,
+}
+
+impl<'q> Lookup<'q> {
+    pub(super) fn new(index: &Index, segment: usize, query: &'q Query<'q>) -> Self {
+        let info = &index.manifest().segments[segment];
+        Self {
+            query,
+            provider: info.provider.as_str().into(),
+            namespace: info.namespace.as_str().into(),
+            name: query.name.as_ref().into(),
+            version: query.version.as_ref().into(),
+        }
+    }
+}
+
 pub(super) fn opinion(
-    index: &Index,
-    segment: usize,
+    lookup: &Lookup<'_>,
     statement: &Arc<Statement>,
     advisory: Option<&Arc<Advisory>>,
-    query: &Query<'_>,
     package: &Package,
 ) -> Opinion {
-    let info = &index.manifest().segments[segment];
+    let query = lookup.query;
     let mut outcome = outcome::outcome(statement, advisory.map(Arc::as_ref), &query.version, query.epoch, package);
     let mut linkage = None;
     if outcome == Outcome::Affected {
@@ -129,12 +151,12 @@ pub(super) fn opinion(
         }
     }
     Opinion {
-        provider: info.provider.clone(),
-        namespace: info.namespace.clone(),
+        provider: Arc::clone(&lookup.provider),
+        namespace: Arc::clone(&lookup.namespace),
         statement: Arc::clone(statement),
         advisory: advisory.cloned(),
-        matched_name: query.name.clone().into_owned(),
-        compared_version: query.version.clone().into_owned(),
+        matched_name: Arc::clone(&lookup.name),
+        compared_version: Arc::clone(&lookup.version),
         confidence: query.confidence,
         linkage,
         outcome,
@@ -197,12 +219,12 @@ impl Opinion {
             crate::scores::choose(ratings.unwrap_or_default())
         });
         Evidence {
-            provider: self.provider.clone(),
-            namespace: self.namespace.clone(),
+            provider: self.provider.as_ref().to_owned(),
+            namespace: self.namespace.as_ref().to_owned(),
             advisory: self.statement.advisory.clone(),
-            matched_name: self.matched_name.clone(),
+            matched_name: self.matched_name.as_ref().to_owned(),
             via_source: self.confidence == Confidence::Source,
-            compared_version: self.compared_version.clone(),
+            compared_version: self.compared_version.as_ref().to_owned(),
             scheme: self.statement.versions.scheme.name().to_owned(),
             affected: self.statement.versions.to_string(),
             confidence: self.confidence,

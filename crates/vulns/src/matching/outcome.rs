@@ -1,5 +1,7 @@
 //! What a statement means for a version.
 
+use std::collections::HashMap;
+
 use killick_model::advisory::{Advisory, AdvisoryKind, Level, Qualifier, Statement, Verdict};
 use killick_model::matching::{FixState, SuppressionReason};
 use killick_model::package::{Package, PackageDetails};
@@ -198,6 +200,9 @@ fn is_after_a_fix(statement: &Statement, version: &str, epoch: Epoch) -> bool {
 /// It may list several builds, one per stream: any of them is the fix. And what it says of a package by name goes
 /// before what it says of the source package with all its siblings.
 pub(crate) fn settle_builds(opinions: &mut [Opinion]) {
+    fn key(opinion: &Opinion) -> (&str, &str) {
+        (&opinion.namespace, &opinion.statement.advisory)
+    }
     // What an opinion settles: of everything the advisory says, or of what it says of the source package.
     let settles = |opinion: &Opinion| match opinion.outcome {
         Outcome::Fixed if opinion.statement.versions.scheme == Scheme::Rpm => Some(true),
@@ -205,21 +210,24 @@ pub(crate) fn settle_builds(opinions: &mut [Opinion]) {
         Outcome::NotAffected if opinion.statement.level == Level::Binary => Some(false),
         _ => None,
     };
-    let settled: Vec<(String, String, Outcome, bool)> = opinions
-        .iter()
-        .filter_map(|opinion| {
-            let of_all = settles(opinion)?;
-            Some((opinion.namespace.clone(), opinion.statement.advisory.clone(), opinion.outcome, of_all))
-        })
-        .collect();
-    for opinion in opinions.iter_mut().filter(|opinion| opinion.outcome == Outcome::Affected) {
-        let found = settled.iter().find(|(namespace, id, _, of_all)| {
-            let is_about_it = *of_all || opinion.statement.level == Level::Source;
-            is_about_it && *namespace == opinion.namespace && *id == opinion.statement.advisory
-        });
-        if let Some((_, _, outcome, _)) = found {
-            opinion.outcome = *outcome;
+    // By namespace and advisory; updates of a kernel have thousands of rows.
+    let mut settled: HashMap<(&str, &str), Vec<(Outcome, bool)>> = HashMap::new();
+    for opinion in opinions.iter() {
+        if let Some(of_all) = settles(opinion) {
+            settled.entry(key(opinion)).or_default().push((opinion.outcome, of_all));
         }
+    }
+    if settled.is_empty() {
+        return;
+    }
+    let outcome = |opinion: &Opinion| {
+        let is_about_it = |(_, of_all): &&(Outcome, bool)| *of_all || opinion.statement.level == Level::Source;
+        let found = settled.get(&key(opinion)).filter(|_| opinion.outcome == Outcome::Affected)?;
+        found.iter().find(is_about_it).map(|(outcome, _)| *outcome)
+    };
+    let outcomes: Vec<Option<Outcome>> = opinions.iter().map(outcome).collect();
+    for (opinion, outcome) in opinions.iter_mut().zip(outcomes) {
+        opinion.outcome = outcome.unwrap_or(opinion.outcome);
     }
 }
 

@@ -88,8 +88,8 @@ pub(super) fn settle(stream: &Stream, package: &Package, query: &Query<'_>, opin
             _ => None,
         })
     };
-    let mut answered: BTreeSet<(String, String)> = BTreeSet::new();
-    let key = |opinion: &Opinion| (opinion.namespace.clone(), opinion.statement.advisory.clone());
+    let mut answered: BTreeSet<(Arc<str>, String)> = BTreeSet::new();
+    let key = |opinion: &Opinion| (Arc::clone(&opinion.namespace), opinion.statement.advisory.clone());
     for opinion in opinions.iter_mut() {
         if !mark(&opinion.statement).is_some_and(|mark| stream.has_mark(&mark)) {
             continue;
