@@ -7,6 +7,7 @@ pub(crate) mod bundles;
 mod check;
 mod db;
 mod decisions;
+mod diff;
 mod documents;
 mod exceptions;
 mod explain;
@@ -37,6 +38,8 @@ pub(crate) enum LocalCommand {
     Check(check::Check),
     /// Why a vulnerability does, or does not, apply to an image
     Explain(explain::Explain),
+    /// What changed from one image to another: packages, files, settings, vulnerabilities, and with --policy the verdict
+    Diff(diff::Diff),
     /// The advisory index
     #[command(subcommand)]
     Db(db::DbCommand),
@@ -55,6 +58,7 @@ pub(crate) async fn run(command: LocalCommand, client: &ClientArgs) -> anyhow::R
         LocalCommand::Sbom(args) => sbom::run(args).await,
         LocalCommand::Check(args) => check::run(args).await,
         LocalCommand::Explain(args) => explain::run(args).await,
+        LocalCommand::Diff(args) => diff::run(args).await,
         LocalCommand::Db(command) => db::run(command, client).await,
     }
 }

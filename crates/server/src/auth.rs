@@ -17,7 +17,7 @@ mod verified;
 pub(crate) use failures::Caller;
 pub use logins::LoginsError;
 pub(crate) use logins::{Logins, Turned};
-pub use oidc::OidcError;
+pub(crate) use oidc::OidcError;
 pub(crate) use oidc::Provider;
 pub(crate) use password::random;
 pub(crate) use rates::Rates;

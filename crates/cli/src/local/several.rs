@@ -1,4 +1,4 @@
-//! Images that bundles are held against: sources, or reports that were stored with `-o json`.
+//! Images that are held against bundles or each other: sources, or reports that were stored with `-o json`.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -11,6 +11,7 @@ use killick_model::evaluation::Evaluation;
 use killick_model::lifecycle::Unsupported;
 use killick_model::matching::Matches;
 use killick_policy::{Bundle, Evidence, FeedGroup, JudgingSource, Options};
+use killick_report::comparison::Side;
 use killick_vulns::{Index, MatchOptions, Subject};
 use serde::Deserialize as _;
 use serde_json::Value;
@@ -32,6 +33,11 @@ pub(super) struct Facts {
 }
 
 impl Facts {
+    /// As one of two images that are compared.
+    pub(super) fn side(&self) -> Side<'_> {
+        Side { source: &self.source, analysis: &self.analysis, matches: &self.matches }
+    }
+
     /// The verdict of a bundle.
     pub(super) fn evaluate(&self, bundle: &Bundle, options: &Options, now: Timestamp) -> Evaluation {
         let evidence = Evidence {
