@@ -3,6 +3,7 @@
 //! Answers of the server go to stdout exactly as anchore-cli prints them, errors included, because scripts
 //! read them there. What we add, such as hints, goes to stderr.
 
+mod account;
 mod api;
 mod archive;
 mod columns;
@@ -12,6 +13,7 @@ mod image;
 mod lookup;
 mod policy;
 mod python;
+mod query;
 mod registry;
 mod repo;
 mod settings;
@@ -34,6 +36,9 @@ use api::{Api, Failure, Reply};
 /// Commands that speak to a server.
 #[derive(Debug, Subcommand)]
 pub(crate) enum ClientCommand {
+    /// Account operations
+    #[command(subcommand)]
+    Account(account::AccountCommand),
     /// Archive operations
     #[command(subcommand)]
     AnalysisArchive(archive::ArchiveCommand),
@@ -49,6 +54,9 @@ pub(crate) enum ClientCommand {
     /// Policy operations
     #[command(subcommand)]
     Policy(policy::PolicyCommand),
+    /// Query operations
+    #[command(subcommand)]
+    Query(query::QueryCommand),
     /// Registry operations
     #[command(subcommand)]
     Registry(registry::RegistryCommand),
@@ -77,16 +85,22 @@ impl ClientCommand {
 pub(crate) async fn run(command: ClientCommand, args: &ClientArgs) -> anyhow::Result<Exit> {
     let settings = settings::Settings::load(args)?;
     let api = Api::new(settings)?;
-    let waits = matches!(command, ClientCommand::System(system::SystemCommand::Wait(_)));
-    let outcome = if waits { Ok(()) } else { api.check_access().await };
+    let probes = match &command {
+        ClientCommand::System(command) => !matches!(command, system::SystemCommand::Wait(_)),
+        ClientCommand::Policy(command) => !command.is_about_the_hub_alone(),
+        _ => true,
+    };
+    let outcome = if !probes { Ok(()) } else { api.check_access().await };
     let outcome = match outcome {
         Err(failure) => Err(failure),
         Ok(()) => match command {
+            ClientCommand::Account(command) => account::run(&api, command).await,
             ClientCommand::AnalysisArchive(command) => archive::run(&api, command).await,
             ClientCommand::Evaluate(command) => evaluate::run(&api, command).await,
             ClientCommand::Event(command) => event::run(&api, command).await,
             ClientCommand::Image(command) => image::run(&api, command).await,
             ClientCommand::Policy(command) => policy::run(&api, command).await,
+            ClientCommand::Query(command) => query::run(&api, command).await,
             ClientCommand::Registry(command) => registry::run(&api, command).await,
             ClientCommand::Repo(command) => repo::run(&api, command).await,
             ClientCommand::Subscription(command) => subscription::run(&api, command).await,

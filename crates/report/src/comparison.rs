@@ -470,6 +470,3 @@ fn only_in(
 
 #[cfg(test)]
 mod tests;
-
-#[cfg(test)]
-mod tests;

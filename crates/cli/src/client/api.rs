@@ -27,12 +27,14 @@ pub(super) struct Failure {
     /// Exit code.
     pub(super) exit: Exit,
     unreachable: bool,
+    /// What follows the error, for people.
+    note: Option<String>,
 }
 
 impl Failure {
     /// A failure that no server spoke of.
     pub(super) fn local(message: impl Into<String>) -> Self {
-        Self { error: json!({ "message": message.into() }), exit: Exit::Failure, unreachable: false }
+        Self { error: json!({ "message": message.into() }), exit: Exit::Failure, unreachable: false, note: None }
     }
 
     /// The same with exit code 1.
@@ -43,6 +45,11 @@ impl Failure {
     /// The same with that exit code.
     pub(super) fn ending(self, exit: Exit) -> Self {
         Self { exit, ..self }
+    }
+
+    /// The same with a remark below.
+    pub(super) fn noting(self, note: &str) -> Self {
+        Self { note: Some(note.to_owned()), ..self }
     }
 
     /// The message of the error.
@@ -64,7 +71,10 @@ impl Failure {
                 value => text.push_str(&format!("{title}: {}\n", python::str(value))),
             }
         }
-        if text.is_empty() { python::dumps(&self.error) } else { text }
+        if text.is_empty() {
+            text = python::dumps(&self.error);
+        }
+        text + self.note.as_deref().unwrap_or_default()
     }
 
     /// What to do about it.
@@ -82,6 +92,32 @@ impl Failure {
             format!("is a server running at {}, and are the user name and password right?", settings.url)
         })
     }
+}
+
+/// Sends the request, and judges what comes back.
+async fn answer(request: reqwest::RequestBuilder, url: &str) -> Result<Reply, Failure> {
+    let response = request.send().await.map_err(|error| Failure {
+        error: json!({ "message": chain(&error) }),
+        exit: Exit::Failure,
+        unreachable: true,
+        note: None,
+    })?;
+    let status = response.status().as_u16();
+    let bytes = read_body(response).await?;
+    tracing::debug!(status, bytes = bytes.len(), "{url}");
+    let text = String::from_utf8_lossy(&bytes);
+    let body = serde_json::from_str(&text).unwrap_or_else(|_| Value::String(text.into_owned()));
+    // anchore-cli counts 200 to 298 as success.
+    if (200..299).contains(&status) {
+        return Ok(Reply { body });
+    }
+    // An answer that is no error object is printed as it came.
+    let error = match body {
+        Value::String(text) if text.is_empty() => json!({ "message": "no body in the answer", "httpcode": status }),
+        body => body,
+    };
+    let exit = if matches!(status, 401 | 500) { Exit::Failure } else { Exit::Refused };
+    Err(Failure { error, exit, unreachable: false, note: None })
 }
 
 /// Largest answer the client reads, in bytes: the file list of a huge image stays far below it.
@@ -110,6 +146,7 @@ impl Api {
                     )}),
                     exit: Exit::Failure,
                     unreachable: true,
+                    note: None,
                 })
             }
         }
@@ -128,43 +165,45 @@ impl Api {
         query: &[(&str, &str)],
         body: Option<&Value>,
     ) -> Result<Reply, Failure> {
-        let url = format!("{}{path}", self.settings.url.trim_end_matches('/'));
         let method = reqwest::Method::from_bytes(method.as_bytes()).expect("methods are literals");
-        let mut request = self.http.request(method, &url).header("content-type", "application/json");
+        let (mut request, url) = self.request(method, path);
+        request = request.header("content-type", "application/json");
         if !query.is_empty() {
             request = request.query(query);
         }
+        if let Some(body) = body {
+            request = request.body(body.to_string());
+        }
+        answer(request, &url).await
+    }
+
+    /// Posts a form of several parts, which `boundary` separates.
+    pub(super) async fn send_form(&self, path: &str, boundary: &str, body: Vec<u8>) -> Result<Reply, Failure> {
+        let (request, url) = self.request(reqwest::Method::POST, path);
+        let request = request.header("content-type", format!("multipart/form-data; boundary={boundary}"));
+        answer(request.body(body), &url).await
+    }
+
+    /// A request with who we are, and its address.
+    fn request(&self, method: reqwest::Method, path: &str) -> (reqwest::RequestBuilder, String) {
+        let url = format!("{}{path}", self.settings.url.trim_end_matches('/'));
+        let mut request = self.http.request(method, &url);
         if let Some(user) = &self.settings.user {
             request = request.basic_auth(user, self.settings.password.as_deref());
         }
         if let Some(account) = &self.settings.account {
             request = request.header("x-anchore-account", account);
         }
-        if let Some(body) = body {
-            request = request.body(body.to_string());
-        }
-        let failed = |error: &reqwest::Error| Failure {
-            error: json!({ "message": chain(error) }),
-            exit: Exit::Failure,
-            unreachable: true,
+        (request, url)
+    }
+
+    /// `GET` of an address that is not the server's: it is not told who we are.
+    pub(super) async fn get_elsewhere(&self, url: &str) -> Result<Reply, Failure> {
+        let failure = |failure: Failure| {
+            let code = failure.error.get("httpcode").map(|code| format!(" (HTTP code {code})")).unwrap_or_default();
+            Failure::local(format!("could not fetch {url}: {}{code}", failure.message()))
         };
-        let response = request.send().await.map_err(|error| failed(&error))?;
-        let status = response.status().as_u16();
-        let bytes = read_body(response).await?;
-        tracing::debug!(status, bytes = bytes.len(), "{url}");
-        let text = String::from_utf8_lossy(&bytes);
-        let body = serde_json::from_str(&text).unwrap_or_else(|_| Value::String(text.into_owned()));
-        // anchore-cli counts 200 to 298 as success.
-        if (200..299).contains(&status) {
-            return Ok(Reply { body });
-        }
-        // An answer that is no error object is printed as it came.
-        let error = match body {
-            Value::String(text) if text.is_empty() => json!({ "message": "no body in the answer", "httpcode": status }),
-            body => body,
-        };
-        let exit = if matches!(status, 401 | 500) { Exit::Failure } else { Exit::Refused };
-        Err(Failure { error, exit, unreachable: false })
+        answer(self.http.get(url), url).await.map_err(failure)
     }
 }
 

@@ -1,5 +1,6 @@
 //! `killick image`: add, wait, get, list, content, metadata, vuln, del.
 
+mod import;
 mod render;
 
 use std::io::Write as _;
@@ -27,6 +28,8 @@ pub(crate) enum ImageCommand {
     Del(Del),
     /// Get an image
     Get(Get),
+    /// Import an image that was analyzed elsewhere
+    Import(import::Import),
     /// List all images
     List(List),
     /// Get metadata about an image
@@ -152,6 +155,7 @@ pub(super) async fn run(api: &Api, command: ImageCommand) -> Outcome {
             let reply = get(api, &args.input_image, args.show_history).await?;
             Ok(Done::render(api, &reply, render::images))
         }
+        ImageCommand::Import(args) => import::run(api, &args).await,
         ImageCommand::List(args) => {
             let reply = api.get("/images", &[]).await?;
             Ok(Done::render(api, &reply, |images| render::list(images, &args)))

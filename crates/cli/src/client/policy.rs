@@ -1,6 +1,7 @@
 //! `killick policy`: bundles on the server, and the gates they may use.
 
 mod dry_run;
+mod hub;
 
 use std::path::PathBuf;
 
@@ -25,12 +26,22 @@ pub(crate) enum PolicyCommand {
     Describe(Describe),
     /// Get a policy bundle
     Get(Get),
+    /// Bundles that others publish on the web
+    #[command(subcommand)]
+    Hub(hub::HubCommand),
     /// List all policies
     List,
     /// Which stored images would change their verdict under a bundle, and why
     DryRun(dry_run::DryRun),
     #[command(flatten)]
     Local(Box<BundleCommand>),
+}
+
+impl PolicyCommand {
+    /// Whether it asks the server for nothing.
+    pub(super) fn is_about_the_hub_alone(&self) -> bool {
+        matches!(self, Self::Hub(hub::HubCommand::List | hub::HubCommand::Get { .. }))
+    }
 }
 
 /// A bundle by id.
@@ -92,6 +103,7 @@ pub(super) async fn run(api: &Api, command: PolicyCommand) -> Outcome {
                 records.as_array()?.iter().map(render).collect()
             }))
         }
+        PolicyCommand::Hub(command) => hub::run(api, command).await,
         PolicyCommand::List => {
             let reply = api.get("/policies", &[("detail", "False")]).await?;
             Ok(Done::render(api, &reply, render_list))

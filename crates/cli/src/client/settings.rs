@@ -22,6 +22,9 @@ pub(crate) struct ClientArgs {
     /// Server address (or `KILLICK_URL`, `ANCHORE_CLI_URL`)
     #[arg(long, value_name = "URL")]
     url: Option<String>,
+    /// Where `policy hub` finds bundles (or `ANCHORE_CLI_HUB_URL`): a web folder with an `index.json`
+    #[arg(long, value_name = "URL")]
+    hub_url: Option<String>,
     /// Accepted for scripts written for anchore-cli; nothing needs it
     #[arg(long, value_name = "VERSION", hide = true)]
     api_version: Option<String>,
@@ -45,6 +48,7 @@ impl ClientArgs {
         self.u.is_some()
             || self.p.is_some()
             || self.url.is_some()
+            || self.hub_url.is_some()
             || self.api_version.is_some()
             || self.as_account.is_some()
             || self.insecure
@@ -55,6 +59,7 @@ impl ClientArgs {
 /// The settings in force.
 pub(super) struct Settings {
     pub(super) url: String,
+    pub(super) hub_url: Option<String>,
     pub(super) user: Option<String>,
     pub(super) password: Option<String>,
     pub(super) verify_tls: bool,
@@ -79,6 +84,8 @@ struct DefaultCredentials {
     password: Option<String>,
     #[serde(rename = "ANCHORE_CLI_URL")]
     url: Option<String>,
+    #[serde(rename = "ANCHORE_CLI_HUB_URL")]
+    hub_url: Option<String>,
     #[serde(rename = "ANCHORE_CLI_SSL_VERIFY")]
     ssl_verify: Option<String>,
 }
@@ -93,6 +100,7 @@ impl Settings {
         let url = args.url.clone().or_else(|| variable(&["KILLICK_URL", "ANCHORE_CLI_URL"])).or(file.url);
         Ok(Self {
             url: url.unwrap_or_else(|| DEFAULT_URL.to_owned()),
+            hub_url: args.hub_url.clone().or_else(|| variable(&["KILLICK_HUB_URL", "ANCHORE_CLI_HUB_URL"])).or(file.hub_url),
             user: args.u.clone().or_else(|| variable(&["KILLICK_USER", "ANCHORE_CLI_USER"])).or(file.user),
             password: args.p.clone().or_else(|| variable(&["KILLICK_PASS", "ANCHORE_CLI_PASS"])).or(file.password),
             verify_tls: !args.insecure && !verify.is_some_and(|word| word.eq_ignore_ascii_case("n")),

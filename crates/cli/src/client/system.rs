@@ -1,47 +1,57 @@
 //! `killick system`: the server itself, and its feeds.
 
-use std::io::{BufRead as _, Write as _};
+mod feeds;
+
+use std::io::Write as _;
 use std::time::{Duration, Instant};
 
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
-use super::api::{Api, Failure, python_bool};
+use super::api::{Api, Failure, percent_encode};
 use super::columns::{Columns, fill};
 use super::{Done, Outcome, python};
 
 /// What can be done with the server.
 #[derive(Debug, Subcommand)]
 pub(crate) enum SystemCommand {
+    /// Delete a non-active service from the server
+    Del(Service),
     /// Describe available anchore system error code names and descriptions
     Errorcodes,
     /// Feed data operations
     #[command(subcommand)]
-    Feeds(FeedsCommand),
+    Feeds(feeds::FeedsCommand),
     /// Check current system status
     Status,
     /// Wait until the server is available and ready
     Wait(Wait),
+    /// For testing webhooks
+    #[command(subcommand)]
+    Webhook(WebhookCommand),
 }
 
-/// What can be done with feeds.
-#[derive(Debug, Subcommand)]
-pub(crate) enum FeedsCommand {
-    /// Get a list of loaded data feeds
-    List,
-    /// Fetch latest updates
-    Sync(Sync),
-}
-
-/// Arguments of `system feeds sync`.
+/// A service of the server, as `system status` tells it.
 #[derive(Debug, Args)]
-pub(crate) struct Sync {
-    /// Flush all previous data and resync from scratch
-    #[arg(long)]
-    flush: bool,
-    /// Do not ask
-    #[arg(long, short)]
-    yes: bool,
+pub(crate) struct Service {
+    /// Id of the host
+    host_id: String,
+    /// Name of the service
+    servicename: String,
+}
+
+/// What can be done with webhooks.
+#[derive(Debug, Subcommand)]
+pub(crate) enum WebhookCommand {
+    /// Test that a given webhook works
+    Test {
+        /// Which webhook, as configured on the server
+        #[arg(default_value = "general")]
+        webhook_type: String,
+        /// The type of notification to send via the given webhook_type
+        #[arg(long, default_value = "tag_update")]
+        ntype: String,
+    },
 }
 
 /// Arguments of `system wait`.
@@ -67,33 +77,23 @@ pub(super) async fn run(api: &Api, command: SystemCommand) -> Outcome {
             let reply = api.get("/system/error_codes", &[]).await?;
             Ok(Done::render(api, &reply, render_codes))
         }
-        SystemCommand::Feeds(FeedsCommand::List) => {
-            let reply = api.get("/system/feeds", &[]).await?;
-            Ok(Done::render(api, &reply, render_feeds))
+        SystemCommand::Del(service) => {
+            let (name, host) = (percent_encode(&service.servicename), percent_encode(&service.host_id));
+            let reply = api.send("DELETE", &format!("/system/services/{name}/{host}"), &[], None).await?;
+            Ok(Done::success(api, &reply))
         }
-        SystemCommand::Feeds(FeedsCommand::Sync(args)) => sync(api, &args).await,
+        SystemCommand::Feeds(command) => feeds::run(api, command).await,
         SystemCommand::Status => {
             let reply = api.get("/system", &[]).await?;
             Ok(Done::render(api, &reply, render_status))
         }
         SystemCommand::Wait(args) => wait(api, &args).await,
-    }
-}
-
-async fn sync(api: &Api, args: &Sync) -> Outcome {
-    if !args.yes {
-        let warning = "this replaces the server's vulnerability data now, instead of at the next scheduled update";
-        let _ =
-            write!(anstream::stdout(), "\nWARNING: {warning}\n\nReally perform a manual feed data sync/flush? (y/N)");
-        let _ = anstream::stdout().flush();
-        let mut answer = String::new();
-        let read = std::io::stdin().lock().read_line(&mut answer);
-        if read.is_err() || !answer.trim().eq_ignore_ascii_case("y") {
-            return Ok(Done::new(""));
+        SystemCommand::Webhook(WebhookCommand::Test { webhook_type, ntype }) => {
+            let path = format!("/system/webhooks/{}/test", percent_encode(&webhook_type));
+            let reply = api.send("POST", &path, &[("notification_type", &ntype)], None).await?;
+            Ok(Done::success(api, &reply))
         }
     }
-    let reply = api.send("POST", "/system/feeds", &[("flush", python_bool(args.flush))], None).await?;
-    Ok(Done::render(api, &reply, render_sync))
 }
 
 /// What `system wait` waits for, in order.
@@ -219,45 +219,4 @@ fn render_codes(codes: &Value) -> Option<String> {
         table.row(vec![python::field(code, "name"), fill(description, 60)]);
     }
     Some(table.sort_by(0).render() + "\n")
-}
-
-fn render_feeds(feeds: &Value) -> Option<String> {
-    let mut table = Columns::new(&["Feed", "Group", "LastSync", "RecordCount"]);
-    let enabled = |record: &Value| record.get("enabled") != Some(&json!(false));
-    for feed in feeds.as_array()? {
-        let mut name = python::field(feed, "name");
-        if !enabled(feed) {
-            name.push_str("(disabled)");
-        }
-        for group in feed["groups"].as_array()? {
-            let mut group_name = python::field(group, "name");
-            if !enabled(group) {
-                group_name.push_str("(disabled)");
-            }
-            let synced = match &group["last_sync"] {
-                Value::Null if enabled(feed) && enabled(group) => "pending".to_owned(),
-                Value::Null => "-".to_owned(),
-                value => python::str(value),
-            };
-            table.row(vec![name.clone(), group_name, synced, python::field(group, "record_count")]);
-        }
-    }
-    Some(table.sort_by(0).render() + "\n")
-}
-
-fn render_sync(feeds: &Value) -> Option<String> {
-    let Some(feeds) = feeds.as_array() else { return Some("Success".to_owned()) };
-    let mut table = Columns::new(&["Feed", "Group", "Status", "Records Updated", "Sync Duration"]);
-    for feed in feeds {
-        for group in feed["groups"].as_array()? {
-            table.row(vec![
-                python::field(feed, "feed"),
-                python::field(group, "group"),
-                python::field(group, "status"),
-                python::field(group, "updated_record_count"),
-                format!("{:.2}s", group["total_time_seconds"].as_f64()?),
-            ]);
-        }
-    }
-    Some(table.sort_by(0).render())
 }

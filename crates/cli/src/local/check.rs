@@ -49,7 +49,7 @@ pub(super) struct JudgingArgs {
     #[arg(long, value_name = "PROFILE", default_value_t)]
     pub(super) compatibility: Compatibility,
     #[command(flatten)]
-    exceptions: ExceptionArgs,
+    pub(super) exceptions: ExceptionArgs,
 }
 
 pub(super) async fn run(args: Check) -> anyhow::Result<Exit> {

@@ -1,0 +1,50 @@
+//! `killick image import`: an analysis that was made elsewhere.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use killick_model::digest::Digest;
+
+use super::render;
+use crate::client::api::{Api, Failure};
+use crate::client::{Done, Outcome};
+
+/// Bytes of an archived analysis; the server takes no more.
+const MAX_BYTES: u64 = 256 << 20;
+
+/// Arguments of `image import`.
+#[derive(Debug, Args)]
+pub(crate) struct Import {
+    /// An archived analysis: of this server or another one, or of Anchore Engine
+    #[arg(long, value_name = "FILE", value_parser = existing)]
+    infile: PathBuf,
+}
+
+/// As anchore-cli, which looks before it asks the server anything.
+fn existing(text: &str) -> Result<PathBuf, String> {
+    let path = PathBuf::from(text);
+    if path.exists() { Ok(path) } else { Err(format!("Path '{text}' does not exist")) }
+}
+
+pub(super) async fn run(api: &Api, args: &Import) -> Outcome {
+    let failed = |error: std::io::Error| Failure::local(error.to_string());
+    let size = fs_err::metadata(&args.infile).map_err(failed)?.len();
+    if size > MAX_BYTES {
+        return Err(Failure::local(format!(
+            "`{}` has {size} bytes; an archived analysis has at most {MAX_BYTES}",
+            args.infile.display()
+        )));
+    }
+    let bytes = fs_err::read(&args.infile).map_err(failed)?;
+    // What is sent cannot contain its own digest.
+    let boundary = Digest::of(&bytes).hex();
+    let mut body = format!(
+        "--{boundary}\r\ncontent-disposition: form-data; name=\"archive_file\"; filename=\"archive\"\r\n\
+         content-type: application/octet-stream\r\n\r\n"
+    )
+    .into_bytes();
+    body.extend(bytes);
+    body.extend(format!("\r\n--{boundary}--\r\n").into_bytes());
+    let reply = api.send_form("/import/images", &boundary, body).await?;
+    Ok(Done::render(api, &reply, render::images))
+}
