@@ -5,9 +5,11 @@
 
 mod client;
 mod clock;
+mod completions;
 mod environment;
 mod exit;
 mod local;
+mod manual;
 mod progress;
 mod report_error;
 mod serve;
@@ -39,6 +41,10 @@ enum Command {
     Serve(serve::Serve),
     #[command(flatten)]
     Client(ClientCommand),
+    /// Print what a shell needs to complete the words of killick
+    Completions(completions::Completions),
+    /// Write pages for man
+    Manual(manual::Manual),
 }
 
 /// A command that needs no server although it stands among those that do.
@@ -70,7 +76,7 @@ fn main() -> Exit {
         let needs_server = match &work {
             Work::Other(Command::Local(command)) => command.needs_server(),
             Work::Other(Command::Client(_)) => true,
-            Work::Other(Command::Serve(_)) | Work::Bundles(_) => false,
+            Work::Other(Command::Serve(_) | Command::Completions(_) | Command::Manual(_)) | Work::Bundles(_) => false,
         };
         if arguments.client.is_given() && !needs_server {
             return Err(report_error::with_hint(
@@ -82,6 +88,8 @@ fn main() -> Exit {
             Work::Bundles(command) => local::bundles::run(command).await,
             Work::Other(Command::Local(command)) => local::run(*command, &arguments.client).await,
             Work::Other(Command::Serve(command)) => serve::run(command).await,
+            Work::Other(Command::Completions(args)) => completions::run::<Arguments>(&args),
+            Work::Other(Command::Manual(args)) => manual::run::<Arguments>(&args),
             Work::Other(Command::Client(command)) => client::run(command, &arguments.client).await,
         }
     });

@@ -244,7 +244,8 @@ const ACCOUNT: [(&str, &str); 5] =
     [("Name", "name"), ("Email", "email"), ("Type", "type"), ("State", "state"), ("Created", "created_at")];
 
 /// Columns of a user.
-const USER: [(&str, &str); 4] = [("Name", "username"), ("Type", "type"), ("Source", "source"), ("Created", "created_at")];
+const USER: [(&str, &str); 4] =
+    [("Name", "username"), ("Type", "type"), ("Source", "source"), ("Created", "created_at")];
 
 fn render(account: &Value) -> Option<String> {
     one(account, &ACCOUNT)

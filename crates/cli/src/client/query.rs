@@ -53,8 +53,11 @@ pub(crate) struct ByVulnerability {
 pub(super) async fn run(api: &Api, command: QueryCommand) -> Outcome {
     match command {
         QueryCommand::ImagesByPackage(args) => {
-            let query =
-                given(&[("name", Some(&args.name)), ("version", args.version.as_ref()), ("package_type", args.package_type.as_ref())]);
+            let query = given(&[
+                ("name", Some(&args.name)),
+                ("version", args.version.as_ref()),
+                ("package_type", args.package_type.as_ref()),
+            ]);
             let reply = api.get("/query/images/by_package", &query).await?;
             Ok(Done::render(api, &reply, by_package))
         }

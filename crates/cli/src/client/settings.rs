@@ -100,7 +100,11 @@ impl Settings {
         let url = args.url.clone().or_else(|| variable(&["KILLICK_URL", "ANCHORE_CLI_URL"])).or(file.url);
         Ok(Self {
             url: url.unwrap_or_else(|| DEFAULT_URL.to_owned()),
-            hub_url: args.hub_url.clone().or_else(|| variable(&["KILLICK_HUB_URL", "ANCHORE_CLI_HUB_URL"])).or(file.hub_url),
+            hub_url: args
+                .hub_url
+                .clone()
+                .or_else(|| variable(&["KILLICK_HUB_URL", "ANCHORE_CLI_HUB_URL"]))
+                .or(file.hub_url),
             user: args.u.clone().or_else(|| variable(&["KILLICK_USER", "ANCHORE_CLI_USER"])).or(file.user),
             password: args.p.clone().or_else(|| variable(&["KILLICK_PASS", "ANCHORE_CLI_PASS"])).or(file.password),
             verify_tls: !args.insecure && !verify.is_some_and(|word| word.eq_ignore_ascii_case("n")),

@@ -104,10 +104,9 @@ fn describe(bundle: &Value) -> Option<String> {
         ("Description", description(bundle)),
     ]);
     let mut names: BTreeMap<&str, &str> = BTreeMap::new();
-    for (list, name, about) in [
-        ("policies", "Policy Name", "Policy Description"),
-        ("whitelists", "Whitelist Name", "Whitelist Description"),
-    ] {
+    for (list, name, about) in
+        [("policies", "Policy Name", "Policy Description"), ("whitelists", "Whitelist Name", "Whitelist Description")]
+    {
         for record in bundle[list].as_array()? {
             names.insert(record["id"].as_str()?, record["name"].as_str()?);
             text.push_str(&fields(&[(name, python::field(record, "name")), (about, description(record))]));
