@@ -8,14 +8,16 @@ use killick_model::digest::Digest;
 use killick_model::evaluation::Evaluation;
 use killick_model::lifecycle::Unsupported;
 use killick_model::matching::Matches;
+use killick_model::printable::printable;
 use killick_model::problem::Problem;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 mod csaf_vex_json;
-mod cyclonedx_json;
+mod cyclonedx;
 mod json;
 mod openvex_json;
 mod sarif;
+mod spdx;
 mod table;
 
 /// Everything there is to say about one image.
@@ -109,7 +111,7 @@ pub struct Style {
 /// One output format.
 #[derive(Debug)]
 pub struct Format {
-    /// Its name on the command line.
+    /// Its name on the command line; a version that is not the newest stands behind `@`.
     pub name: &'static str,
     /// What it is, for help texts.
     pub description: &'static str,
@@ -142,8 +144,57 @@ pub const FORMATS: &[Format] = &[
         name: "cyclonedx-json",
         description: "CycloneDX 1.6, with vulnerabilities and their analysis (VEX) where they were asked for",
         media_type: "application/vnd.cyclonedx+json; version=1.6",
-        render: cyclonedx_json::render,
-        render_index: cyclonedx_json::render_index,
+        render: cyclonedx::json::<6>,
+        render_index: cyclonedx::json_index::<6>,
+    },
+    Format {
+        name: "cyclonedx-json@1.5",
+        description: "CycloneDX 1.5",
+        media_type: "application/vnd.cyclonedx+json; version=1.5",
+        render: cyclonedx::json::<5>,
+        render_index: cyclonedx::json_index::<5>,
+    },
+    Format {
+        name: "cyclonedx-json@1.4",
+        description: "CycloneDX 1.4",
+        media_type: "application/vnd.cyclonedx+json; version=1.4",
+        render: cyclonedx::json::<4>,
+        render_index: cyclonedx::json_index::<4>,
+    },
+    Format {
+        name: "cyclonedx-xml",
+        description: "CycloneDX 1.6 as XML",
+        media_type: "application/vnd.cyclonedx+xml; version=1.6",
+        render: cyclonedx::xml::<6>,
+        render_index: cyclonedx::xml_index::<6>,
+    },
+    Format {
+        name: "cyclonedx-xml@1.5",
+        description: "CycloneDX 1.5 as XML",
+        media_type: "application/vnd.cyclonedx+xml; version=1.5",
+        render: cyclonedx::xml::<5>,
+        render_index: cyclonedx::xml_index::<5>,
+    },
+    Format {
+        name: "cyclonedx-xml@1.4",
+        description: "CycloneDX 1.4 as XML",
+        media_type: "application/vnd.cyclonedx+xml; version=1.4",
+        render: cyclonedx::xml::<4>,
+        render_index: cyclonedx::xml_index::<4>,
+    },
+    Format {
+        name: "spdx-json",
+        description: "SPDX 2.3",
+        media_type: "application/spdx+json",
+        render: spdx::render_json,
+        render_index: spdx::render_json_index,
+    },
+    Format {
+        name: "spdx",
+        description: "SPDX 2.3 as tag-value text",
+        media_type: "text/spdx; charset=utf-8",
+        render: spdx::render_tag_value,
+        render_index: spdx::render_tag_value_index,
     },
     Format {
         name: "sarif",
@@ -180,6 +231,20 @@ const HOME: &str = "https://github.com/killick-project/killick";
 fn pretty(document: &impl Serialize, out: &mut dyn Write) -> io::Result<()> {
     serde_json::to_writer_pretty(&mut *out, document)?;
     out.write_all(b"\n")
+}
+
+/// A list whose items are made as they are written, anew each time.
+struct Each<F>(F);
+
+impl<F: Fn() -> I, I: Iterator<Item: Serialize>> Serialize for Each<F> {
+    fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
+        out.collect_seq((self.0)())
+    }
+}
+
+/// Text of strangers in one line, without letters that hide or reorder others.
+fn one_line(text: &str) -> String {
+    printable(text).split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 /// A UUID of version 8 (RFC 9562, section 5.8) out of a digest.

@@ -6,8 +6,10 @@
 pub mod content;
 pub mod evaluation;
 pub mod formats;
+mod licenses;
 mod python_json;
 mod support;
 pub mod syft;
 mod vex;
 pub mod vulnerabilities;
+mod xml;
