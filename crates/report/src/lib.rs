@@ -10,6 +10,7 @@ mod licenses;
 mod python_json;
 mod support;
 pub mod syft;
+pub mod template;
 mod vex;
 pub mod vulnerabilities;
 mod xml;

@@ -267,6 +267,64 @@ fn xml_documents_obey_their_schemas() {
     }
 }
 
+/// What GitLab's schema 15 demands; it is in no place from which we could keep it.
+#[test]
+fn gitlab_reports_are_sound() {
+    let is_instant = |value: &Value| {
+        let text = value.as_str().unwrap_or_default();
+        text.len() == 19
+            && text.chars().enumerate().all(|(at, letter)| letter.is_ascii_digit() || "-T:".contains(letter) && at > 3)
+    };
+    let is_text = |value: &Value, longest: usize| {
+        value.as_str().is_some_and(|text| !text.is_empty() && text.chars().count() <= longest)
+    };
+    let is_address =
+        |value: &Value| value.as_str().is_some_and(|text| text.starts_with("https://") || text.starts_with("http://"));
+    for input in inputs() {
+        let format = formats::find("gitlab").expect("registered");
+        for text in [written(format, &input.report(), Style::default()), written_index(format, &input)] {
+            let report: Value = serde_json::from_str(&text).expect("JSON");
+            let scan = &report["scan"];
+            assert!(report["version"].as_str().is_some_and(|version| version.starts_with("15.")));
+            assert!(is_address(&report["schema"]) && scan["type"] == "container_scanning");
+            assert!(is_instant(&scan["start_time"]) && is_instant(&scan["end_time"]), "{scan}");
+            assert!(["success", "failure"].contains(&scan["status"].as_str().expect("a status")));
+            for tool in [&scan["analyzer"], &scan["scanner"]] {
+                assert!(["id", "name", "version"].iter().all(|key| is_text(&tool[key], 255)), "{tool}");
+                assert!(is_text(&tool["vendor"]["name"], 255) && is_address(&tool["url"]), "{tool}");
+            }
+            for message in scan["messages"].as_array().expect("messages") {
+                assert!(["info", "warn", "fatal"].contains(&message["level"].as_str().expect("a level")));
+                assert!(is_text(&message["value"], usize::MAX), "{message}");
+            }
+            let mut ids = Vec::new();
+            for found in report["vulnerabilities"].as_array().expect("vulnerabilities") {
+                ids.push(found["id"].to_string());
+                assert!(is_text(&found["id"], 36) && is_text(&found["name"], 255), "{found}");
+                assert!(is_text(&found["description"], 1_048_576), "{found}");
+                assert!(found["solution"].is_null() || is_text(&found["solution"], 7_000), "{found}");
+                let severities = ["Info", "Unknown", "Low", "Medium", "High", "Critical"];
+                assert!(severities.contains(&found["severity"].as_str().expect("a severity")));
+                let identifiers = found["identifiers"].as_array().expect("identifiers");
+                assert!(!identifiers.is_empty());
+                for identifier in identifiers {
+                    assert!(["type", "name", "value"].iter().all(|key| is_text(&identifier[key], 255)), "{identifier}");
+                    assert!(identifier["url"].is_null() || is_address(&identifier["url"]), "{identifier}");
+                }
+                assert!(found["links"].as_array().expect("links").iter().all(|link| is_address(&link["url"])));
+                let location = &found["location"];
+                assert!(is_text(&location["operating_system"], 255) && is_text(&location["image"], 255), "{location}");
+                let dependency = &location["dependency"];
+                assert!(is_text(&dependency["package"]["name"], 255) && dependency["version"].is_string());
+            }
+            let count = ids.len();
+            ids.sort();
+            ids.dedup();
+            assert_eq!(ids.len(), count, "ids are unique");
+        }
+    }
+}
+
 /// The official schemas of `OpenVEX` and CSAF are not under terms that let us keep them here: what they demand of what we
 /// write is checked by hand.
 #[test]
