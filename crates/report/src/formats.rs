@@ -7,15 +7,25 @@ use killick_model::analysis::Analysis;
 use killick_model::digest::Digest;
 use killick_model::evaluation::Evaluation;
 use killick_model::lifecycle::Unsupported;
-use killick_model::matching::Matches;
+use killick_model::matching::{Match, Matches};
+use killick_model::printable::printable;
 use killick_model::problem::Problem;
-use serde::{Deserialize, Serialize};
+use killick_model::severity::Severity;
+use serde::{Deserialize, Serialize, Serializer};
 
 mod csaf_vex_json;
-mod cyclonedx_json;
-mod json;
+mod csv;
+mod cyclonedx;
+mod gitlab;
+mod grype_json;
+mod html;
+pub(crate) mod json;
+mod junit;
+mod markdown;
 mod openvex_json;
 mod sarif;
+mod spdx;
+mod syft_json;
 mod table;
 
 /// Everything there is to say about one image.
@@ -109,7 +119,7 @@ pub struct Style {
 /// One output format.
 #[derive(Debug)]
 pub struct Format {
-    /// Its name on the command line.
+    /// Its name on the command line; a version that is not the newest stands behind `@`.
     pub name: &'static str,
     /// What it is, for help texts.
     pub description: &'static str,
@@ -142,8 +152,57 @@ pub const FORMATS: &[Format] = &[
         name: "cyclonedx-json",
         description: "CycloneDX 1.6, with vulnerabilities and their analysis (VEX) where they were asked for",
         media_type: "application/vnd.cyclonedx+json; version=1.6",
-        render: cyclonedx_json::render,
-        render_index: cyclonedx_json::render_index,
+        render: cyclonedx::json::<6>,
+        render_index: cyclonedx::json_index::<6>,
+    },
+    Format {
+        name: "cyclonedx-json@1.5",
+        description: "CycloneDX 1.5",
+        media_type: "application/vnd.cyclonedx+json; version=1.5",
+        render: cyclonedx::json::<5>,
+        render_index: cyclonedx::json_index::<5>,
+    },
+    Format {
+        name: "cyclonedx-json@1.4",
+        description: "CycloneDX 1.4",
+        media_type: "application/vnd.cyclonedx+json; version=1.4",
+        render: cyclonedx::json::<4>,
+        render_index: cyclonedx::json_index::<4>,
+    },
+    Format {
+        name: "cyclonedx-xml",
+        description: "CycloneDX 1.6 as XML",
+        media_type: "application/vnd.cyclonedx+xml; version=1.6",
+        render: cyclonedx::xml::<6>,
+        render_index: cyclonedx::xml_index::<6>,
+    },
+    Format {
+        name: "cyclonedx-xml@1.5",
+        description: "CycloneDX 1.5 as XML",
+        media_type: "application/vnd.cyclonedx+xml; version=1.5",
+        render: cyclonedx::xml::<5>,
+        render_index: cyclonedx::xml_index::<5>,
+    },
+    Format {
+        name: "cyclonedx-xml@1.4",
+        description: "CycloneDX 1.4 as XML",
+        media_type: "application/vnd.cyclonedx+xml; version=1.4",
+        render: cyclonedx::xml::<4>,
+        render_index: cyclonedx::xml_index::<4>,
+    },
+    Format {
+        name: "spdx-json",
+        description: "SPDX 2.3",
+        media_type: "application/spdx+json",
+        render: spdx::render_json,
+        render_index: spdx::render_json_index,
+    },
+    Format {
+        name: "spdx",
+        description: "SPDX 2.3 as tag-value text",
+        media_type: "text/spdx; charset=utf-8",
+        render: spdx::render_tag_value,
+        render_index: spdx::render_tag_value_index,
     },
     Format {
         name: "sarif",
@@ -166,6 +225,55 @@ pub const FORMATS: &[Format] = &[
         render: csaf_vex_json::render,
         render_index: csaf_vex_json::render_index,
     },
+    Format {
+        name: "html",
+        description: "one page with charts, for browsers and phones",
+        media_type: "text/html; charset=utf-8",
+        render: html::render,
+        render_index: html::render_index,
+    },
+    Format {
+        name: "markdown",
+        description: "for comments of pull and merge requests, of limited length",
+        media_type: "text/markdown; charset=utf-8",
+        render: markdown::render,
+        render_index: markdown::render_index,
+    },
+    Format {
+        name: "csv",
+        description: "a row for each vulnerability, or finding, or package",
+        media_type: "text/csv; charset=utf-8",
+        render: csv::render,
+        render_index: csv::render_index,
+    },
+    Format {
+        name: "junit",
+        description: "JUnit XML, for test reports of pipelines",
+        media_type: "application/xml",
+        render: junit::render,
+        render_index: junit::render_index,
+    },
+    Format {
+        name: "gitlab",
+        description: "container scanning report of GitLab, schema 15",
+        media_type: "application/json",
+        render: gitlab::render,
+        render_index: gitlab::render_index,
+    },
+    Format {
+        name: "syft-json",
+        description: "as Syft writes it",
+        media_type: "application/vnd.syft+json",
+        render: syft_json::render,
+        render_index: syft_json::render_index,
+    },
+    Format {
+        name: "grype-json",
+        description: "as Grype writes it",
+        media_type: "application/json",
+        render: grype_json::render,
+        render_index: grype_json::render_index,
+    },
 ];
 
 /// The format of this name.
@@ -182,6 +290,20 @@ fn pretty(document: &impl Serialize, out: &mut dyn Write) -> io::Result<()> {
     out.write_all(b"\n")
 }
 
+/// A list whose items are made as they are written, anew each time.
+struct Each<F>(F);
+
+impl<F: Fn() -> I, I: Iterator<Item: Serialize>> Serialize for Each<F> {
+    fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
+        out.collect_seq((self.0)())
+    }
+}
+
+/// Text of strangers in one line, without letters that hide or reorder others.
+fn one_line(text: &str) -> String {
+    printable(&text.split_whitespace().collect::<Vec<_>>().join(" ")).into_owned()
+}
+
 /// A UUID of version 8 (RFC 9562, section 5.8) out of a digest.
 fn content_uuid(digest: &Digest) -> String {
     let mut raw = [0; 16];
@@ -190,6 +312,23 @@ fn content_uuid(digest: &Digest) -> String {
     raw[8] = (raw[8] & 0x3f) | 0x80;
     let hex = Digest::from_sha256(std::array::from_fn(|at| raw.get(at).copied().unwrap_or(0))).hex();
     format!("urn:uuid:{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..32])
+}
+
+/// Matches as people look at them: what is most urgent first.
+fn by_risk(matches: &Matches) -> Vec<&Match> {
+    let mut sorted: Vec<&Match> = matches.matches.iter().collect();
+    sorted.sort_by(|a, b| {
+        let by_risk = b.risk.total_cmp(&a.risk).then(b.severity.cmp(&a.severity));
+        by_risk.then_with(|| a.vulnerability.cmp(&b.vulnerability)).then(a.package.cmp(&b.package))
+    });
+    sorted
+}
+
+/// How many there are of each severity, the worst first; nothing of what there is none of.
+fn severity_counts(matches: &Matches) -> Vec<(Severity, usize)> {
+    let count = |severity| matches.matches.iter().filter(|found| found.severity == severity).count();
+    let counts = Severity::ALL.into_iter().rev().map(|severity| (severity, count(severity)));
+    counts.filter(|(_, count)| *count > 0).collect()
 }
 
 /// A fix for people: the versions, or what is known instead.

@@ -84,7 +84,7 @@ fn id(at: usize, package: &Package) -> String {
     Digest::of(text.as_bytes()).hex().chars().take(16).collect()
 }
 
-fn artifact(analysis: &Analysis, at: usize, package: &Package) -> Value {
+pub(crate) fn artifact(analysis: &Analysis, at: usize, package: &Package) -> Value {
     let layer = usize::try_from(package.layer).ok().and_then(|layer| analysis.layers.get(layer));
     let path = package.location.to_string();
     let mut location = json!({"path": path, "accessPath": path, "annotations": {"evidence": "primary"}});
@@ -137,7 +137,7 @@ fn word(package: &Package) -> &'static str {
     }
 }
 
-const fn language(kind: PackageKind) -> &'static str {
+pub(crate) const fn language(kind: PackageKind) -> &'static str {
     match kind {
         PackageKind::Python | PackageKind::Conda => "python",
         PackageKind::Npm => "javascript",

@@ -1,48 +1,93 @@
 //! `-o FORMAT[=FILE]`: where reports go.
 
 use std::io::{self, BufWriter, IsTerminal as _, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+use anyhow::Context as _;
 use clap::{Args, ValueEnum};
 use killick_report::formats::{self, Format, IndexReport, Report, Style};
+use killick_report::template::{Limits, Template, TemplateError};
+
+use super::documents;
 
 /// How results are written.
 #[derive(Debug, Args)]
 pub(crate) struct OutputArgs {
-    /// Format, and the file to write to instead of stdout; may be repeated. Formats: table, json, cyclonedx-json,
-    /// sarif, openvex-json, csaf-vex-json
-    #[arg(short, long = "output", value_name = "FORMAT[=FILE]", default_value = "table")]
+    // The text is made of `FORMATS`.
+    #[arg(short, long = "output", value_name = "FORMAT[=FILE]", default_value = "table", help = help(), long_help = long_help())]
     output: Vec<Target>,
 }
 
+fn help() -> String {
+    let names: Vec<&str> = formats::FORMATS.iter().map(|format| format.name).collect();
+    format!(
+        "Format, and the file to write to instead of stdout; may be repeated. Formats: {}, template=FILE",
+        names.join(", ")
+    )
+}
+
+fn long_help() -> String {
+    let width = formats::FORMATS.iter().map(|format| format.name.len()).max().unwrap_or_default();
+    let mut text = "Format, and the file to write to instead of stdout; may be repeated. Formats:\n".to_owned();
+    let template = ("template=FILE", "what the template in FILE makes of it (`template=FILE=OUT` writes to OUT)");
+    let formats = formats::FORMATS.iter().map(|format| (format.name, format.description));
+    for (name, description) in formats.chain([template]) {
+        text.push_str(&format!("\n{name:width$}  {description}"));
+    }
+    text
+}
+
 /// One report to write.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 struct Target {
-    format: &'static Format,
+    notation: Notation,
     file: Option<PathBuf>,
 }
 
-impl std::fmt::Debug for Target {
-    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(out, "{}={:?}", self.format.name, self.file)
-    }
+/// How it is written.
+#[derive(Debug, Clone)]
+enum Notation {
+    Format(&'static Format),
+    Template(Template),
 }
 
 impl FromStr for Target {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if let Some(files) = text.strip_prefix("template=") {
+            return Self::of_template(files);
+        }
         let (name, file) = match text.split_once('=') {
             Some((name, file)) if !file.is_empty() => (name, Some(PathBuf::from(file))),
             Some((name, _)) => return Err(format!("`{name}=` must be followed by a file")),
             None => (text, None),
         };
-        let format = formats::FORMATS.iter().find(|format| format.name == name).ok_or_else(|| {
+        let format = formats::find(name).ok_or_else(|| {
             let known: Vec<&str> = formats::FORMATS.iter().map(|format| format.name).collect();
-            format!("`{name}` is not a format; there are {}", known.join(", "))
+            format!("`{name}` is not a format; there are {}, template=FILE", known.join(", "))
         })?;
-        Ok(Self { format, file })
+        Ok(Self { notation: Notation::Format(format), file })
+    }
+}
+
+impl Target {
+    /// `TEMPLATE[=FILE]`. The template is read at once, so that a mistake in it is told before an image is pulled.
+    fn of_template(files: &str) -> Result<Self, String> {
+        let (path, file) = match files.split_once('=') {
+            Some((path, file)) => (path, Some(PathBuf::from(file))),
+            None => (files, None),
+        };
+        let is_missing = path.is_empty() || file.as_ref().is_some_and(|file| file.as_os_str().is_empty());
+        if is_missing {
+            return Err(
+                "`template=` must be followed by the file of the template, and another `=` by a file".to_owned()
+            );
+        }
+        let source = documents::text(Path::new(path)).map_err(|error| format!("{error:#}"))?;
+        let template = Template::parse(path, source, Limits::default()).map_err(|error| error.to_string())?;
+        Ok(Self { notation: Notation::Template(template), file })
     }
 }
 
@@ -64,10 +109,16 @@ pub(super) enum Document<'a> {
 }
 
 impl Document<'_> {
-    fn render(&self, format: &Format, style: Style, out: &mut dyn Write) -> io::Result<()> {
-        match self {
-            Self::Image(report) => (format.render)(report, style, out),
-            Self::Index(index) => (format.render_index)(index, style, out),
+    fn render(&self, notation: &Notation, style: Style, out: &mut dyn Write) -> Result<(), TemplateError> {
+        match (self, notation) {
+            (Self::Image(report), Notation::Format(format)) => {
+                (format.render)(report, style, out).map_err(TemplateError::Write)
+            }
+            (Self::Index(index), Notation::Format(format)) => {
+                (format.render_index)(index, style, out).map_err(TemplateError::Write)
+            }
+            (Self::Image(report), Notation::Template(template)) => template.render(report, out),
+            (Self::Index(index), Notation::Template(template)) => template.render_index(index, out),
         }
     }
 }
@@ -77,11 +128,24 @@ pub(super) fn write(args: &OutputArgs, document: &Document<'_>) -> anyhow::Resul
     for target in &args.output {
         if let Some(path) = &target.file {
             let mut file = BufWriter::new(fs_err::File::create(path)?);
-            document.render(target.format, Style::default(), &mut file)?;
+            document
+                .render(&target.notation, Style::default(), &mut file)
+                .with_context(|| format!("`{}` is not complete", path.display()))?;
             file.flush()?;
         } else {
             let style = terminal_style();
-            crate::stdout::stream(style.colour, |out| document.render(target.format, style, out))?;
+            let mut wrong = None;
+            crate::stdout::stream(style.colour, |out| match document.render(&target.notation, style, out) {
+                Err(TemplateError::Write(error)) => Err(error),
+                Err(error) => {
+                    wrong = Some(error);
+                    Ok(())
+                }
+                Ok(()) => Ok(()),
+            })?;
+            if let Some(error) = wrong {
+                return Err(error.into());
+            }
         }
     }
     Ok(())

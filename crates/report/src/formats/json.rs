@@ -20,8 +20,9 @@ use super::{IndexReport, Knowledge, Report, Style, pretty};
 /// Version of the layout.
 const SCHEMA_VERSION: u32 = 1;
 
+/// The document of one image.
 #[derive(Serialize)]
-struct Document<'a> {
+pub(crate) struct Document<'a> {
     schema: Schema,
     tool: Tool<'a>,
     created: Timestamp,
@@ -62,7 +63,7 @@ impl Serialize for Purls<'_> {
 
 /// Several images of one index. The document of each is the one it has alone.
 #[derive(Serialize)]
-struct IndexDocument<'a> {
+pub(crate) struct IndexDocument<'a> {
     schema: Schema,
     tool: Tool<'a>,
     created: Timestamp,
@@ -88,24 +89,27 @@ pub(super) fn render(report: &Report<'_>, _style: Style, out: &mut dyn Write) ->
 }
 
 pub(super) fn render_index(index: &IndexReport<'_>, _style: Style, out: &mut dyn Write) -> io::Result<()> {
+    pretty(&index_document(index), out)
+}
+
+pub(crate) fn index_document<'a>(index: &'a IndexReport<'a>) -> IndexDocument<'a> {
     let images = index.images.iter().map(|child| Image {
         platform: &child.platform,
         digest: child.digest,
         report: child.outcome.as_ref().ok().map(document),
         error: child.outcome.as_ref().err().map(String::as_str),
     });
-    let document = IndexDocument {
+    IndexDocument {
         schema: Schema { name: "killick-index-report", version: SCHEMA_VERSION },
         tool: Tool { name: "killick", version: index.tool_version },
         created: index.now,
         source: index.source,
         digest: index.digest,
         images: images.collect(),
-    };
-    pretty(&document, out)
+    }
 }
 
-fn document<'a>(report: &Report<'a>) -> Document<'a> {
+pub(crate) fn document<'a>(report: &Report<'a>) -> Document<'a> {
     Document {
         schema: Schema { name: "killick-report", version: SCHEMA_VERSION },
         tool: Tool { name: "killick", version: report.tool_version },

@@ -7,7 +7,7 @@ use killick_model::analysis::Analysis;
 use killick_model::matching::{Confidence, Match, Matches};
 use killick_model::severity::Severity;
 
-use super::{IndexReport, Knowledge, Report, Style, fix_text};
+use super::{IndexReport, Knowledge, Report, Style, by_risk, fix_text, severity_counts};
 use layout::{Colour, paint, plain, table};
 
 mod attached;
@@ -94,11 +94,7 @@ fn packages(text: &mut String, analysis: &Analysis, style: Style) {
 
 fn vulnerabilities(text: &mut String, report: &Report<'_>, matches: &Matches, style: Style) {
     support::write(text, report, style);
-    let mut sorted: Vec<&Match> = matches.matches.iter().collect();
-    sorted.sort_by(|a, b| {
-        let by_risk = b.risk.total_cmp(&a.risk).then(b.severity.cmp(&a.severity));
-        by_risk.then_with(|| a.vulnerability.cmp(&b.vulnerability)).then(a.package.cmp(&b.package))
-    });
+    let sorted = by_risk(matches);
     if !sorted.is_empty() {
         let rows = sorted.iter().map(|found| row(report.analysis, found)).collect();
         let header = ["ID", "SEVERITY", "PACKAGE", "INSTALLED", "FIXED IN", "TYPE", "RISK"];
@@ -173,14 +169,9 @@ fn summary(report: &Report<'_>, matches: &Matches) -> String {
     let mut packages: Vec<_> = matches.matches.iter().map(|found| found.package).collect();
     packages.sort_unstable();
     packages.dedup();
-    let count = |severity| matches.matches.iter().filter(|found| found.severity == severity).count();
-    let by_severity: Vec<String> = Severity::ALL
-        .into_iter()
-        .rev()
-        .map(|severity| (count(severity), severity.title().to_lowercase()))
-        .filter(|(count, _)| *count > 0)
-        .map(|(count, word)| format!("{count} {word}"))
-        .collect();
+    let counts = severity_counts(matches).into_iter();
+    let by_severity: Vec<String> =
+        counts.map(|(severity, count)| format!("{count} {}", severity.title().to_lowercase())).collect();
     let fixable = matches.matches.iter().filter(|found| !found.fix.versions.is_empty()).count();
     let exploited = matches.matches.iter().filter(|found| found.known_exploited).count();
     let mut text = format!(

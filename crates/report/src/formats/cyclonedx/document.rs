@@ -1,6 +1,6 @@
-//! The parts of CycloneDX 1.6 that are written.
+//! The parts of CycloneDX that are written.
 
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -8,13 +8,12 @@ pub(super) struct Bom<C: Serialize, D: Serialize, V: Serialize> {
     #[serde(rename = "bomFormat")]
     pub(super) format: &'static str,
     pub(super) spec_version: &'static str,
-    #[serde(skip_serializing_if = "String::is_empty")]
-    pub(super) serial_number: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) serial_number: Option<String>,
     pub(super) version: u32,
     pub(super) metadata: Metadata,
     pub(super) components: C,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) dependencies: Option<D>,
+    pub(super) dependencies: D,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) vulnerabilities: Option<V>,
 }
@@ -28,27 +27,35 @@ pub(super) struct Dependency {
     pub(super) on: Vec<String>,
 }
 
-/// A list whose items are made as they are written, anew each time.
-pub(super) struct Each<F>(pub(super) F);
-
-impl<F: Fn() -> I, I: Iterator<Item: Serialize>> Serialize for Each<F> {
-    fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
-        out.collect_seq((self.0)())
-    }
-}
-
 #[derive(Serialize)]
 pub(super) struct Metadata {
     pub(super) timestamp: String,
     pub(super) tools: Tools,
-    pub(super) component: Component,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) component: Option<Component>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) properties: Vec<Property>,
 }
 
+/// The tool, as versions up to 1.4 want it, and as a component.
 #[derive(Serialize)]
-pub(super) struct Tools {
-    pub(super) components: Vec<Component>,
+#[serde(untagged)]
+pub(super) enum Tools {
+    List([Tool; 1]),
+    Components { components: [Box<Component>; 1] },
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Tool {
+    pub(super) name: &'static str,
+    pub(super) version: String,
+    pub(super) external_references: [Reference; 1],
+}
+
+#[derive(Serialize)]
+pub(super) struct Organization {
+    pub(super) name: String,
 }
 
 #[derive(Serialize, Default)]
@@ -59,6 +66,8 @@ pub(super) struct Component {
     #[serde(rename = "bom-ref", skip_serializing_if = "Option::is_none")]
     pub(super) bom_ref: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) supplier: Option<Organization>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) publisher: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) group: Option<String>,
@@ -67,6 +76,8 @@ pub(super) struct Component {
     pub(super) version: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) description: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) scope: Option<&'static str>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) hashes: Vec<Hash>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -102,13 +113,11 @@ pub(super) struct Reference {
     pub(super) url: &'static str,
 }
 
-/// Either of the two.
 #[derive(Serialize)]
-pub(super) struct LicenseChoice {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) expression: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) license: Option<License>,
+#[serde(untagged)]
+pub(super) enum LicenseChoice {
+    Expression { expression: String },
+    License { license: License },
 }
 
 /// Either of the two.
@@ -122,12 +131,49 @@ pub(super) struct License {
 
 #[derive(Serialize)]
 pub(super) struct Evidence {
+    pub(super) identity: IdentityEvidence,
     pub(super) occurrences: Vec<Occurrence>,
 }
 
+/// One, as version 1.5 wants it, or a list.
 #[derive(Serialize)]
+#[serde(untagged)]
+pub(super) enum IdentityEvidence {
+    One(Identity),
+    Several([Identity; 1]),
+}
+
+impl IdentityEvidence {
+    pub(super) const fn first(&self) -> &Identity {
+        match self {
+            Self::One(identity) | Self::Several([identity]) => identity,
+        }
+    }
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Identity {
+    pub(super) field: &'static str,
+    pub(super) confidence: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) concluded_value: Option<String>,
+    pub(super) methods: [Method; 1],
+}
+
+#[derive(Serialize)]
+pub(super) struct Method {
+    pub(super) technique: &'static str,
+    pub(super) confidence: f64,
+    pub(super) value: String,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
 pub(super) struct Occurrence {
     pub(super) location: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) additional_context: Option<String>,
 }
 
 #[derive(Serialize)]

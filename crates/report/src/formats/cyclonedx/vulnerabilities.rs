@@ -7,8 +7,8 @@ use killick_model::package::{Package, PackageId};
 use killick_model::severity::{Cvss, Severity};
 use killick_model::vex::{Justification, VexStatus};
 
-use super::document::{Advisory, AffectedVersion, Affects, Alias, Analysis, Rating, Source, Vulnerability};
-use super::{Property, Scoped, property};
+use super::document::{Advisory, AffectedVersion, Affects, Alias, Analysis, Property, Rating, Source, Vulnerability};
+use super::{Scoped, Version, property};
 use crate::vex;
 
 pub(super) fn all<'a>(scoped: &'a Scoped<'_>, matches: &'a Matches) -> impl Iterator<Item = Vulnerability> + use<'a> {
@@ -47,7 +47,7 @@ fn vulnerability(scoped: &Scoped<'_>, at: usize, found: &Match, package: &Packag
         id: found.vulnerability.clone(),
         source: provider.map(|name| Source { name, url: found.url.clone() }),
         references,
-        ratings: std::iter::once(overall).chain(found.cvss.iter().map(rating)).collect(),
+        ratings: std::iter::once(overall).chain(found.cvss.iter().map(|cvss| rating(scoped.version, cvss))).collect(),
         recommendation,
         advisories: found.url.iter().map(|url| Advisory { url: url.clone() }).collect(),
         analysis: analysis(&vex::matched(scoped.report.analysis, found), response),
@@ -147,12 +147,12 @@ fn evidence_property(evidence: &Evidence) -> Property {
     property("killick:evidence", text)
 }
 
-fn rating(cvss: &Cvss) -> Rating {
+fn rating(version: Version, cvss: &Cvss) -> Rating {
     let method = match cvss.version.as_str() {
         "2.0" => "CVSSv2",
         "3.0" => "CVSSv3",
         "3.1" => "CVSSv31",
-        "4.0" => "CVSSv4",
+        "4.0" if version >= Version::V1_5 => "CVSSv4",
         _ => "other",
     };
     Rating {
