@@ -2,6 +2,7 @@
 
 mod cases;
 mod differences;
+mod document;
 mod junit;
 mod remarks;
 mod validation;
@@ -9,6 +10,7 @@ mod validation;
 use clap::Subcommand;
 
 pub(crate) use differences::verdict_text;
+pub(crate) use document::read_bundle;
 
 use crate::exit::Exit;
 

@@ -2,17 +2,17 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::Context as _;
 use clap::Args;
 use jiff::Timestamp;
 use killick_model::analysis::Analysis;
 use killick_model::evaluation::Evaluation;
 use killick_model::lifecycle::Unsupported;
 use killick_model::matching::Matches;
-use killick_policy::{Bundle, Compatibility, Evidence, Options, ProblemSeverity};
+use killick_policy::{Bundle, Compatibility, Evidence, Options};
 use killick_report::formats::{Knowledge, Report};
 use killick_vulns::Subject;
 
+use super::bundles::read_bundle;
 use super::decisions::{DecisionArgs, Decisions};
 use super::exceptions::{self, ExceptionArgs};
 use super::image::{self, ImageArgs};
@@ -20,7 +20,7 @@ use super::inspections::{self, InspectionArgs};
 use super::knowledge::{self, KnowledgeArgs};
 use super::output::{self, Document, OutputArgs};
 use crate::exit::Exit;
-use crate::report_error::{hinted, with_hint};
+use crate::report_error::hinted;
 
 /// Arguments of `check`.
 #[derive(Debug, Args)]
@@ -49,7 +49,12 @@ pub(super) struct JudgingArgs {
     #[arg(long, value_name = "PROFILE", default_value_t)]
     pub(super) compatibility: Compatibility,
     #[command(flatten)]
-    pub(super) exceptions: ExceptionArgs,
+    exceptions: ExceptionArgs,
+    /// Write into the file of --exceptions what those that do not say it yet are granted for: the findings of this image
+    /// that they select, as they are now. From then on they clear these alone, and only while nothing of them changes.
+    /// YAML keeps its comments and its form; JSON is written anew
+    #[arg(long, requires = "exceptions")]
+    grant: bool,
 }
 
 pub(super) async fn run(args: Check) -> anyhow::Result<Exit> {
@@ -97,7 +102,7 @@ impl Judgement {
         let bundle = policy.map(|(path, _)| read_bundle(path)).transpose()?;
         let options = policy.map(|(_, judging)| Options { compatibility: judging.compatibility }).unwrap_or_default();
         let exceptions =
-            policy.map(|(_, judging)| exceptions::read(&judging.exceptions)).transpose()?.unwrap_or_default();
+            policy.map(|(_, judging)| exceptions::read(&judging.exceptions, judging.grant)).transpose()?.unwrap_or_default();
         let needs = bundle.as_ref().map(Bundle::needs);
         let inspections = inspections::compile(inspections, needs.as_ref())?;
         let index = knowledge::open(knowledge)?;
@@ -161,22 +166,4 @@ pub(super) fn reference(source: &str) -> String {
 /// Whether the source is a folder: of an application nobody has built yet, the lock files are what there is.
 pub(super) fn is_folder(source: &str) -> bool {
     matches!(killick_fetch::Source::parse(source), Ok(killick_fetch::Source::Directory(_)))
-}
-
-pub(super) fn read_bundle(path: &Path) -> anyhow::Result<Bundle> {
-    let text = fs_err::read_to_string(path)?;
-    let document =
-        serde_json::from_str(&text).with_context(|| format!("the policy bundle `{}` is not JSON", path.display()))?;
-    let bundle = Bundle::parse(&document).map_err(|error| anyhow::anyhow!("{error}"))?;
-    let problems = bundle.validate();
-    if let Some(first) = problems.iter().find(|problem| problem.severity == ProblemSeverity::Error) {
-        let text = format!(
-            "the policy bundle `{}` is not valid: {}{}",
-            path.display(),
-            if first.path.is_empty() { String::new() } else { format!("`{}`: ", first.path) },
-            first.reason
-        );
-        return Err(with_hint(text, first.remedy.clone().unwrap_or_default()));
-    }
-    Ok(bundle)
 }

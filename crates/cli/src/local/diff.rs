@@ -6,13 +6,12 @@ use clap::{Args, ValueEnum};
 use killick_model::printable::printable;
 use killick_model::severity::Severity;
 use killick_policy::diff::{self, VerdictChange};
-use killick_policy::{Bundle, Options};
+use killick_policy::{Bundle, Compatibility, Options};
 use killick_report::comparison::{self, Comparison};
 use serde_json::json;
 
-use super::bundles::verdict_text;
-use super::check::{JudgingArgs, read_bundle};
-use super::exceptions;
+use super::bundles::{read_bundle, verdict_text};
+use super::exceptions::{self, ExceptionArgs};
 use super::image::ReadingArgs;
 use super::inspections::{self, InspectionArgs};
 use super::knowledge::KnowledgeArgs;
@@ -38,8 +37,11 @@ pub(crate) struct Diff {
     /// Policy bundle to judge both by; exit with 1 if it does not let AFTER through
     #[arg(long, value_name = "FILE")]
     policy: Option<PathBuf>,
+    /// Where Anchore Engine 1.1 has a defect that changes a verdict: `repaired` or `engine-1.1`
+    #[arg(long, value_name = "PROFILE", default_value_t)]
+    compatibility: Compatibility,
     #[command(flatten)]
-    judging: JudgingArgs,
+    exceptions: ExceptionArgs,
     /// Form of the result
     #[arg(short, long, value_enum, value_name = "FORMAT", default_value = "text")]
     output: Form,
@@ -64,7 +66,7 @@ enum Form {
 
 pub(super) async fn run(args: Diff) -> anyhow::Result<Exit> {
     let bundle = args.policy.as_deref().map(read_bundle).transpose()?;
-    let exceptions = exceptions::read(&args.judging.exceptions)?;
+    let exceptions = exceptions::read(&args.exceptions, false)?;
     let needs = bundle.as_ref().map(Bundle::needs);
     let inspections = inspections::compile(&args.inspections, needs.as_ref())?;
     let now = crate::clock::now();
@@ -74,14 +76,13 @@ pub(super) async fn run(args: Diff) -> anyhow::Result<Exit> {
     let comparison = comparison::compare(&before.side(), &after.side());
     let verdicts = bundle.as_ref().map(|bundle| {
         let judge = |image: &several::Facts| {
-            let options = Options { compatibility: args.judging.compatibility };
+            let options = Options { compatibility: args.compatibility };
             let mut evaluation = image.evaluate(bundle, &options, now);
             exceptions.apply(&mut evaluation);
             evaluation
         };
         (judge(before), judge(after))
     });
-    exceptions.remember(verdicts.iter().map(|(_, after)| after))?;
     let change = verdicts.as_ref().and_then(|(before, after)| diff::verdicts(before, after));
     let is_stopped = verdicts.as_ref().is_some_and(|(_, after)| !after.passes());
     let verdict = verdicts.as_ref().map(|(_, after)| Verdict { action: after.final_action.to_string(), change });

@@ -46,6 +46,11 @@ pub(super) fn read(path: &Path) -> anyhow::Result<Value> {
 pub(super) fn parse(text: &str, language: Language) -> anyhow::Result<Value> {
     match language {
         Language::Json => serde_json::from_str(text).context("it is not JSON"),
-        Language::Yaml => serde_saphyr::from_str(text).context("it is not YAML"),
+        Language::Yaml => serde_saphyr::from_str(text).map_err(|error| {
+            // The lines that follow show the place once more.
+            let error = error.to_string();
+            let first = error.lines().next().unwrap_or_default();
+            anyhow::anyhow!("it is not YAML: {}", first.trim_start_matches("error: "))
+        }),
     }
 }

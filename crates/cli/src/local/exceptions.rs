@@ -1,14 +1,14 @@
 //! `--exceptions`: findings that somebody answers for.
 
+mod granting;
+
 use std::path::PathBuf;
 
-use anyhow::Context as _;
 use clap::Args;
 use killick_model::evaluation::Evaluation;
 use killick_policy::{DEFAULT_NOTICE_DAYS, Exceptions};
-use serde_json::json;
 
-use super::documents::{self, Language};
+use super::documents;
 use crate::report_error::with_hint;
 
 /// Which exceptions.
@@ -20,10 +20,6 @@ pub(crate) struct ExceptionArgs {
     /// Days before its end from which an exception is reported
     #[arg(long, value_name = "DAYS", default_value_t = DEFAULT_NOTICE_DAYS)]
     exceptions_notice: u32,
-    /// Write into the file of --exceptions what those that do not say it yet are granted for: the findings of this image
-    /// that they select, as they are now. From then on they clear these alone, and only while nothing of them changes
-    #[arg(long, requires = "exceptions")]
-    grant: bool,
 }
 
 /// Exceptions, ready to be applied.
@@ -34,10 +30,10 @@ pub(super) struct Granting {
     remember_in: Option<PathBuf>,
 }
 
-/// Reads the file.
-pub(super) fn read(args: &ExceptionArgs) -> anyhow::Result<Granting> {
+/// Reads the file; with `grant`, what the exceptions are granted for is to be written into it.
+pub(super) fn read(args: &ExceptionArgs, grant: bool) -> anyhow::Result<Granting> {
     let exceptions = args.exceptions.as_ref().map(|path| read_file(path)).transpose()?.unwrap_or_default();
-    let remember_in = args.exceptions.clone().filter(|_| args.grant);
+    let remember_in = args.exceptions.clone().filter(|_| grant);
     Ok(Granting { exceptions, notice_days: args.exceptions_notice, remember_in })
 }
 
@@ -70,11 +66,6 @@ impl Granting {
                 exception.id
             );
         }
-        let document = json!({"exceptions": granted});
-        let text = match Language::of(path).unwrap_or(Language::Json) {
-            Language::Json => serde_json::to_string_pretty(&document)? + "\n",
-            Language::Yaml => serde_saphyr::to_string(&document).context("the exceptions cannot be written as YAML")?,
-        };
-        Ok(fs_err::write(path, text)?)
+        granting::write(path, &granted)
     }
 }

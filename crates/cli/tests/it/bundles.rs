@@ -55,10 +55,20 @@ fn cases_run_fail_and_are_updated() {
     let counts = json_of(&run(home.path(), &["policy", "test", PRODUCTION, &folder, "-o", "json"]));
     assert_eq!(counts["counts"], json!({"passed": 1, "updated": 0, "failed": 0, "broken": 0}));
 
+    // What lies beside the cases is no case; what cannot fail is no test.
+    write(home.path(), "cases/exceptions.yaml", "exceptions: []\n");
+    write(home.path(), "cases/report.json", "{\"analysis\": {}}");
+    for idle in ["facts: {}\n", "facts: {}\nexpect: {}\n", "facts: {}\nexpect: {contains: [], action: null}\n"] {
+        write(home.path(), "cases/b.yaml", idle);
+        let run = run(home.path(), &["policy", "test", PRODUCTION, &folder]);
+        assert_eq!(run.code, 2, "{}", run.transcript());
+        assert!(run.stdout.contains("it expects nothing, so that it cannot fail"), "{}", run.stdout);
+    }
     write(home.path(), "cases/b.yaml", "facts: {pakages: []}\n");
     let broken = run(home.path(), &["policy", "test", PRODUCTION, &folder]);
     assert_eq!(broken.code, 2, "{}", broken.transcript());
-    assert!(broken.stdout.contains("`facts.pakages`: there is no such member; did you mean `packages`?"));
+    let told = "`facts.pakages`: there is no such member\n         remedy: did you mean `packages`?\n";
+    assert!(broken.stdout.contains(told), "{}", broken.stdout);
 }
 
 #[test]
@@ -74,6 +84,7 @@ fn folders_are_validated() {
     let good = run(home.path(), &["policy", "validate", &folder, "-o", "json"]);
     assert_eq!(good.code, 0, "{}", good.transcript());
     assert_eq!(json_of(&good)["files"].as_array().map(Vec::len), Some(2));
+    assert_eq!(json_of(&good)["left_out"].as_array().map(Vec::len), Some(2));
     write(home.path(), "exceptions.yaml", "exceptions: [{id: x}]\n");
     let bad = run(home.path(), &["policy", "validate", &exceptions]);
     assert_eq!(bad.code, 1, "{}", bad.transcript());
@@ -81,6 +92,60 @@ fn folders_are_validated() {
     write(home.path(), "sub/two.json", &text);
     let twice = run(home.path(), &["policy", "validate", &folder]);
     assert!(twice.code == 1 && twice.stdout.contains("has the id `one` too"), "{}", twice.transcript());
+}
+
+#[test]
+fn each_file_of_a_folder_is_told_what_it_is() {
+    let home = tempfile::tempdir().expect("a temporary folder");
+    bundle(home.path(), "one", "STOP", "/x");
+    let (fields, select) = ("reason: r, owner: o", "select: {path: /x}");
+    for (name, text) in [
+        ("a-case.yaml", "exceptions: []\nexpect: {action: go}\n".to_owned()),
+        ("a-list.yaml", format!("- {{id: a, {select}, {fields}}}\n")),
+        ("a-wrong-list.yaml", format!("- {{id: a, {fields}}}\n")),
+        ("bundle.yaml", "policies: []\n".to_owned()),
+        ("other.json", "{\"name\": \"shop\", \"version\": \"1.0.0\"}".to_owned()),
+        ("other.yaml", "stages: [test]\n".to_owned()),
+        ("report.json", "{\"analysis\": {}, \"matches\": {}}".to_owned()),
+        ("unreadable.json", "{".to_owned()),
+        ("unreadable.yaml", "a: [b\n".to_owned()),
+    ] {
+        write(home.path(), name, &text);
+    }
+    let validated = run(home.path(), &["policy", "validate", &home.path().display().to_string()]);
+    assert_eq!(validated.code, 1, "{}", validated.transcript());
+    let text = validated.stdout.replace(&home.path().display().to_string(), "<home>");
+    insta::assert_snapshot!(text, @r"");
+    // Whoever names a file means it.
+    for name in ["a-case.yaml", "other.json", "report.json"] {
+        let named = run(home.path(), &["policy", "validate", &home.path().join(name).display().to_string()]);
+        assert!(named.code == 1 && named.stdout.contains("remedy: "), "{}", named.transcript());
+    }
+}
+
+#[test]
+fn bundles_are_refused_for_their_shape_too() {
+    let home = tempfile::tempdir().expect("a temporary folder");
+    let good = bundle(home.path(), "good", "STOP", "/x");
+    let text = fs_err::read_to_string(&good).expect("written");
+    for (name, from, to, place) in [
+        ("action", "\"STOP\"", "\"HALT\"", "`policies.0.rules.0.action`: 'HALT' is not one of"),
+        ("value", "\"value\":\"*\"", "\"value\":5", "`mappings.0.image.value`: 5 is not of type 'string'"),
+        ("name", "\"name\":\"all\",", "", "`mappings.0`: 'name' is a required property"),
+    ] {
+        assert!(text.contains(from), "{text}");
+        let bad = write(home.path(), &format!("{name}.json"), &text.replace(from, to));
+        for command in [
+            &["check", "examples/shop.tar", "--policy", &bad][..],
+            &["scan", "examples/shop.tar", "--policy", &bad],
+            &["policy", "test", &bad, "examples/cases/production"],
+            &["policy", "diff", &good, &bad],
+        ] {
+            let refused = run(home.path(), command);
+            assert_eq!((refused.code, refused.stdout.as_str()), (2, ""), "{}", refused.transcript());
+            assert!(refused.stderr.contains(place) && refused.stderr.contains("hint: "), "{}", refused.stderr);
+        }
+    }
 }
 
 #[test]
@@ -112,7 +177,7 @@ fn remarks_and_differences_have_exit_codes() {
 fn exceptions_clear_and_remember() {
     let home = tempfile::tempdir().expect("a temporary folder");
     let policy = bundle(home.path(), "a", "STOP", ".*/os-release");
-    let text = "exceptions:\n- id: os\n  select: {path: '*/os-release'}\n  reason: r\n  owner: o\n";
+    let text = "# ours\nexceptions:\n- id: os # for a while\n  select: {path: '*/os-release'}\n  reason: r\n  owner: o\n";
     let exceptions = write(home.path(), "exceptions.yaml", text);
     let check = ["check", "examples/shop.tar", "--policy", &policy];
     assert_eq!(run(home.path(), &check).code, 1);
@@ -121,6 +186,7 @@ fn exceptions_clear_and_remember() {
     assert!(cleared.stdout.contains("(exception os)"), "{}", cleared.stdout);
     let remembered = fs_err::read_to_string(&exceptions).expect("written");
     assert!(remembered.contains("granted_for:") && remembered.contains("os-release"), "{remembered}");
+    assert!(remembered.starts_with(text), "comments are kept: {remembered}");
     // Of everything else that another bundle finds, nothing was granted.
     let other = bundle(home.path(), "b", "STOP", ".*");
     let more = ["check", "examples/shop.tar", "--policy", &other, "--exceptions", &exceptions, "-o", "json"];

@@ -10,9 +10,9 @@ use killick_policy::cases::{Case, expectation};
 use killick_policy::{Bundle, Compatibility, Options};
 use serde_json::{Value, json};
 
+use super::document::{Kind, read_bundle};
 use super::junit;
 use crate::exit::Exit;
-use crate::local::check::read_bundle;
 use crate::local::documents::{self, Language};
 use crate::local::output::{TextOrJson, print};
 
@@ -68,7 +68,8 @@ pub(super) fn run(args: &Test) -> anyhow::Result<Exit> {
     }
     files.sort();
     files.dedup();
-    anyhow::ensure!(!files.is_empty(), "there are no cases: no `.yaml`, `.yml` or `.json` files");
+    files.retain(|file| args.cases.contains(file) || may_be_case(file));
+    anyhow::ensure!(!files.is_empty(), "there are no cases: no `.yaml`, `.yml` or `.json` files with `facts` or a `report`");
     let options = Options { compatibility: args.compatibility };
     let ran: Vec<Ran> = files.iter().map(|file| one(file, &bundle, &options, args.update)).collect();
     if let Some(path) = &args.junit {
@@ -128,6 +129,13 @@ pub(super) fn collect(path: &Path, extensions: &[&str], depth: usize, files: &mu
     Ok(())
 }
 
+/// Whether a file of a folder is to be run: bundles, exceptions and reports may lie beside the cases. What cannot be told
+/// is run, and fails.
+fn may_be_case(file: &Path) -> bool {
+    let known = documents::read(file).map(|document| Kind::of(&document));
+    !matches!(known, Ok(Kind::Bundle | Kind::Exceptions | Kind::Report))
+}
+
 fn one(file: &Path, bundle: &Bundle, options: &Options, update: bool) -> Ran {
     let shown = file.display().to_string();
     let mut ran = Ran { name: shown.clone(), file: shown, outcome: Outcome::Passed };
@@ -163,9 +171,10 @@ fn attempt(
         rewrite(file, &document, &expectation(&evaluation))?;
         return Ok(Outcome::Updated);
     }
-    Ok(Outcome::Failed(
-        failures.unwrap_or_else(|| vec!["it expects nothing: add `expect`, or run with `--update`".to_owned()]),
-    ))
+    Ok(match failures {
+        Some(failures) => Outcome::Failed(failures),
+        None => Outcome::Broken("it expects nothing, so that it cannot fail: say what in `expect`, or run with `--update`".to_owned()),
+    })
 }
 
 /// Puts `expect` into the file. Of YAML only the lines of that member change, so that comments stay.

@@ -9,8 +9,8 @@ use killick_policy::diff::{self, Change, ChangeKind, FindingChange, VerdictChang
 use killick_policy::{Compatibility, Options};
 use serde_json::json;
 
+use super::document::read_bundle;
 use crate::exit::Exit;
-use crate::local::check::read_bundle;
 use crate::local::exceptions::{self, ExceptionArgs};
 use crate::local::image::ReadingArgs;
 use crate::local::inspections::{self, InspectionArgs};
@@ -56,7 +56,7 @@ pub(super) async fn run(args: &Diff) -> anyhow::Result<Exit> {
     let (before, after) = (read_bundle(&args.before)?, read_bundle(&args.after)?);
     let changes = diff::bundles(&before.document, &after.document);
     let now = crate::clock::now();
-    let exceptions = exceptions::read(&args.exceptions)?;
+    let exceptions = exceptions::read(&args.exceptions, false)?;
     let needs = before.needs().and(after.needs());
     let inspections = inspections::compile(&args.inspections, Some(&needs))?;
     let images = several::read(&args.images, &args.reading, inspections, &args.knowledge, now).await?;

@@ -10,6 +10,7 @@ use killick_policy::{Bundle, Exceptions, ProblemSeverity};
 use serde_json::{Value, json};
 
 use super::cases::collect;
+use super::document::{Kind, problems};
 use crate::exit::Exit;
 use crate::local::documents;
 use crate::local::output::{TextOrJson, print};
@@ -17,8 +18,8 @@ use crate::local::output::{TextOrJson, print};
 /// Arguments of `policy validate`.
 #[derive(Debug, Args)]
 pub(crate) struct Validate {
-    /// Bundles (JSON) and exceptions (JSON or YAML, with a member `exceptions`), or folders of them; of a folder, test
-    /// cases and other YAML files are left out
+    /// Bundles (JSON) and exceptions (JSON or YAML), or folders of them; files of a folder that are something else, such as
+    /// test cases, are named and left out
     #[arg(value_name = "PATH", required = true)]
     paths: Vec<PathBuf>,
     /// Form of the results
@@ -43,12 +44,15 @@ pub(super) fn run(args: &Validate) -> anyhow::Result<Exit> {
     files.dedup();
     let mut ids: BTreeMap<String, PathBuf> = BTreeMap::new();
     let mut results: Vec<(String, Vec<Complaint>)> = Vec::new();
+    let mut left_out: Vec<(String, Kind)> = Vec::new();
     for file in files {
-        if let Some(complaints) = check(&file, args.paths.contains(&file), &mut ids) {
-            results.push((file.display().to_string(), complaints));
+        let name = file.display().to_string();
+        match check(&file, args.paths.contains(&file), &mut ids) {
+            Checked::Complaints(complaints) => results.push((name, complaints)),
+            Checked::LeftOut(kind) => left_out.push((name, kind)),
         }
     }
-    anyhow::ensure!(!results.is_empty(), "there are no bundles: no `.json` files");
+    anyhow::ensure!(!results.is_empty(), "there are no bundles and no exceptions among {} files", left_out.len());
     let is_refused = |complaints: &[Complaint]| complaints.iter().any(|complaint| complaint.is_error);
     let refused = results.iter().filter(|(_, complaints)| is_refused(complaints)).count();
     print(&match args.output {
@@ -64,7 +68,9 @@ pub(super) fn run(args: &Validate) -> anyhow::Result<Exit> {
                 json!({"file": file, "valid": !is_refused(complaints), "problems": problems})
             };
             let files: Vec<Value> = results.iter().map(record).collect();
-            serde_json::to_string_pretty(&json!({"files": files}))? + "\n"
+            let left_out = left_out.iter().map(|(file, kind)| json!({"file": file, "is": kind.name()}));
+            let left_out: Vec<Value> = left_out.collect();
+            serde_json::to_string_pretty(&json!({"files": files, "left_out": left_out}))? + "\n"
         }
         TextOrJson::Text => {
             let mut text = String::new();
@@ -79,66 +85,90 @@ pub(super) fn run(args: &Validate) -> anyhow::Result<Exit> {
                     }
                 }
             }
-            let _ = writeln!(text, "files: {}; refused: {refused}", results.len());
+            for (file, kind) in &left_out {
+                let _ = writeln!(text, "left out {file}: {}", kind.name());
+            }
+            let _ = writeln!(text, "files: {}; refused: {refused}; left out: {}", results.len(), left_out.len());
             printable(&text).into_owned()
         }
     })?;
     Ok(if refused > 0 { Exit::Refused } else { Exit::Success })
 }
 
-/// What is wrong with a file; `None` of one that is neither and was not named.
-fn check(file: &Path, is_named: bool, ids: &mut BTreeMap<String, PathBuf>) -> Option<Vec<Complaint>> {
+/// What became of a file.
+enum Checked {
+    /// What is wrong with it.
+    Complaints(Vec<Complaint>),
+    /// It is no bundle and no exceptions, and nobody said that it is.
+    LeftOut(Kind),
+}
+
+fn check(file: &Path, is_named: bool, ids: &mut BTreeMap<String, PathBuf>) -> Checked {
     let whole = |reason: String, remedy: &str| {
-        vec![Complaint { is_error: true, path: String::new(), reason, remedy: remedy.to_owned() }]
-    };
-    let is_yaml = documents::Language::of(file) == Some(documents::Language::Yaml);
-    let document = match documents::read(file) {
-        Ok(document) => document,
-        Err(_) if is_yaml && !is_named => return None,
-        Err(error) => return Some(whole(format!("{error:#}"), "correct its syntax")),
-    };
-    if document.get("exceptions").is_some() {
-        let problems = Exceptions::parse(&document).err().unwrap_or_default();
-        let told = |problem: killick_policy::ExceptionProblem| Complaint {
+        Checked::Complaints(vec![Complaint {
             is_error: true,
-            path: problem.path,
-            reason: problem.reason,
-            remedy: problem.remedy,
-        };
-        return Some(problems.into_iter().map(told).collect());
-    }
-    let is_case = document.get("expect").is_some() && document.get("policies").is_none();
-    if is_case && !is_named {
-        return None;
-    }
-    if is_yaml {
-        let remedy = "write bundles as JSON, as servers take them";
-        return is_named.then(|| whole("it has no `exceptions`, and bundles are JSON".to_owned(), remedy));
-    }
-    let bundle = match Bundle::parse(&document) {
-        Ok(bundle) => bundle,
-        Err(error) => return Some(whole(error.to_string(), "write an object")),
+            path: String::new(),
+            reason,
+            remedy: remedy.to_owned(),
+        }])
     };
-    let mut problems = Bundle::check_schema(&document);
-    if problems.is_empty() {
-        problems = bundle.validate();
+    let language = documents::Language::of(file).unwrap_or(documents::Language::Json);
+    let document = match documents::text(file).and_then(|text| documents::parse(&text, language)) {
+        Ok(document) => document,
+        Err(error) => return whole(format!("{error:#}"), "correct its syntax"),
+    };
+    let kind = Kind::of(&document);
+    match kind {
+        Kind::Exceptions => Checked::Complaints(of_exceptions(&document)),
+        Kind::Bundle if language == documents::Language::Yaml => {
+            whole("it is a bundle in YAML".to_owned(), "write bundles as JSON, as servers take them")
+        }
+        Kind::Bundle => Checked::Complaints(of_bundle(file, &document, ids)),
+        _ if !is_named => Checked::LeftOut(kind),
+        Kind::Case => whole("it is a test case".to_owned(), "run it with `killick policy test BUNDLE CASE`"),
+        Kind::Report => whole("it is a report of an image".to_owned(), "name a bundle or exceptions"),
+        Kind::Other if document.is_array() => Checked::Complaints(of_exceptions(&document)),
+        Kind::Other if document.is_object() => whole(
+            "it has neither `policies` and `mappings`, as bundles have, nor `exceptions`".to_owned(),
+            "`killick policy schema` prints what bundles are made of",
+        ),
+        Kind::Other => whole("it is neither an object nor a list".to_owned(), "name a bundle or exceptions"),
     }
+}
+
+fn of_exceptions(document: &Value) -> Vec<Complaint> {
+    let told = |problem: killick_policy::ExceptionProblem| Complaint {
+        is_error: true,
+        path: problem.path,
+        reason: problem.reason,
+        remedy: problem.remedy,
+    };
+    Exceptions::parse(document).err().into_iter().flatten().map(told).collect()
+}
+
+fn of_bundle(file: &Path, document: &Value, ids: &mut BTreeMap<String, PathBuf>) -> Vec<Complaint> {
+    let error = |path: &str, reason: String, remedy: &str| Complaint {
+        is_error: true,
+        path: path.to_owned(),
+        reason,
+        remedy: remedy.to_owned(),
+    };
+    let bundle = match Bundle::parse(document) {
+        Ok(bundle) => bundle,
+        Err(problem) => return vec![error("", problem.to_string(), "write an object")],
+    };
     let told = |problem: killick_policy::BundleProblem| Complaint {
         is_error: problem.severity == ProblemSeverity::Error,
         path: problem.path,
         reason: problem.reason,
         remedy: problem.remedy.unwrap_or_default(),
     };
-    let mut complaints: Vec<Complaint> = problems.into_iter().map(told).collect();
+    let mut complaints: Vec<Complaint> = problems(document, &bundle).into_iter().map(told).collect();
     if let Some(other) = ids.get(&bundle.id) {
-        complaints.push(Complaint {
-            is_error: true,
-            path: "id".to_owned(),
-            reason: format!("`{}` has the id `{}` too: on a server one replaces the other", other.display(), bundle.id),
-            remedy: "give each bundle an id of its own".to_owned(),
-        });
+        let reason = format!("`{}` has the id `{}` too: on a server one replaces the other", other.display(), bundle.id);
+        complaints.push(error("id", reason, "give each bundle an id of its own"));
     } else if !bundle.id.is_empty() {
         ids.insert(bundle.id, file.to_owned());
     }
-    Some(complaints)
+    complaints
 }
