@@ -12,6 +12,7 @@ mod progress;
 mod report_error;
 mod serve;
 mod stdout;
+mod storage;
 
 use clap::{Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
@@ -37,6 +38,9 @@ enum Command {
     Local(Box<LocalCommand>),
     /// Run the service
     Serve(serve::Serve),
+    /// Move the service's documents
+    #[command(subcommand)]
+    Storage(storage::StorageCommand),
     #[command(flatten)]
     Client(ClientCommand),
 }
@@ -70,7 +74,7 @@ fn main() -> Exit {
         let needs_server = match &work {
             Work::Other(Command::Local(command)) => command.needs_server(),
             Work::Other(Command::Client(_)) => true,
-            Work::Other(Command::Serve(_)) | Work::Bundles(_) => false,
+            Work::Other(Command::Serve(_) | Command::Storage(_)) | Work::Bundles(_) => false,
         };
         if arguments.client.is_given() && !needs_server {
             return Err(report_error::with_hint(
@@ -82,6 +86,7 @@ fn main() -> Exit {
             Work::Bundles(command) => local::bundles::run(command).await,
             Work::Other(Command::Local(command)) => local::run(*command, &arguments.client).await,
             Work::Other(Command::Serve(command)) => serve::run(command).await,
+            Work::Other(Command::Storage(command)) => storage::run(command).await,
             Work::Other(Command::Client(command)) => client::run(command, &arguments.client).await,
         }
     });
