@@ -14,6 +14,7 @@ mod progress;
 mod report_error;
 mod serve;
 mod stdout;
+mod storage;
 
 use clap::{Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
@@ -39,6 +40,9 @@ enum Command {
     Local(Box<LocalCommand>),
     /// Run the service
     Serve(serve::Serve),
+    /// Move the service's documents
+    #[command(subcommand)]
+    Storage(storage::StorageCommand),
     #[command(flatten)]
     Client(ClientCommand),
     /// Print what a shell needs to complete the words of killick
@@ -76,7 +80,10 @@ fn main() -> Exit {
         let needs_server = match &work {
             Work::Other(Command::Local(command)) => command.needs_server(),
             Work::Other(Command::Client(_)) => true,
-            Work::Other(Command::Serve(_) | Command::Completions(_) | Command::Manual(_)) | Work::Bundles(_) => false,
+            Work::Other(
+                Command::Serve(_) | Command::Storage(_) | Command::Completions(_) | Command::Manual(_),
+            )
+            | Work::Bundles(_) => false,
         };
         if arguments.client.is_given() && !needs_server {
             return Err(report_error::with_hint(
@@ -90,6 +97,7 @@ fn main() -> Exit {
             Work::Other(Command::Serve(command)) => serve::run(command).await,
             Work::Other(Command::Completions(args)) => completions::run::<Arguments>(&args),
             Work::Other(Command::Manual(args)) => manual::run::<Arguments>(&args),
+            Work::Other(Command::Storage(command)) => storage::run(command).await,
             Work::Other(Command::Client(command)) => client::run(command, &arguments.client).await,
         }
     });

@@ -9,7 +9,7 @@ use killick_analysis::analyze::Options;
 use killick_analysis::budget::Budget;
 use killick_analysis::inspectors::Inspections;
 use killick_policy::Needs;
-use killick_store::{Settings, Store, StoreError};
+use killick_store::{Store, StoreError};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
 
@@ -22,9 +22,10 @@ use crate::judge::cache::Cache;
 use crate::knowledge::Knowledge;
 use crate::records::{Account, NewRegistry, Policy, Records, RegistryLogin, User};
 use crate::registry::{Ways, WaysError};
+use crate::streams::Streams;
 use crate::watching::Nudges;
 use crate::webhooks::Webhooks;
-use crate::{clock, cpu, jobs, records, registry};
+use crate::{clock, cpu, jobs, records, registry, storage};
 
 /// The version of the engine whose clients this service satisfies.
 pub(crate) const PRODUCT_VERSION: &str = "1.1.0";
@@ -42,6 +43,7 @@ struct Inner {
     logins: Logins,
     tokens: Option<Tokens>,
     rates: Rates,
+    streams: Streams,
     provider: Option<Provider>,
     cache: Cache,
     /// How registries are reached.
@@ -130,19 +132,19 @@ pub enum OpenError {
     /// The ways to registries cannot be set up.
     #[error("a setting of registries cannot be used")]
     Ways(#[source] WaysError),
+    /// Documents cannot be kept as the settings say.
+    #[error(transparent)]
+    Storage(#[from] crate::storage::StorageSettingError),
+    /// Nobody can be told as the settings say.
+    #[error(transparent)]
+    Webhooks(#[from] crate::notifications::formats::WebhookSettingError),
 }
 
 impl App {
     /// Opens the data, and makes the first account where there is none.
     pub async fn open(config: Config) -> Result<Self, OpenError> {
-        let settings = Settings {
-            data_dir: config.storage.data_dir.clone(),
-            database_url: config.storage.database_url.get().map(SecretString::from),
-            secret: config.storage.secret_key.get().map(SecretString::from),
-            max_connections: config.storage.max_connections,
-            patience: Duration::from_secs(config.storage.database_wait_seconds),
-        };
-        let store = Store::open(&settings).await;
+        crate::notifications::formats::check(&config.webhooks)?;
+        let store = Store::open(&storage::settings(&config.storage)?).await;
         let store = store.map_err(|source| OpenError::Store { path: config.storage.data_dir.clone(), source })?;
         let ways = Ways::new(&config).map_err(OpenError::Ways)?;
         let provider = Provider::new(&config.oidc, ways.fetch_options(&config), clock::steady)?;
@@ -158,6 +160,7 @@ impl App {
             logins: Logins::new(&config.logins, clock::steady)?,
             tokens: Tokens::new(&config.oauth)?,
             rates: Rates::new(&config.rate_limits),
+            streams: Streams::default(),
             provider,
             cache: Cache::default(),
             budget: Arc::new(Budget::new(config.limits.held_bytes)),
@@ -242,6 +245,11 @@ impl App {
     /// Where layers are read.
     pub(crate) fn analysts(&self) -> &rayon::ThreadPool {
         &self.0.analysts
+    }
+
+    /// Answers that go on for long.
+    pub(crate) fn streams(&self) -> &Streams {
+        &self.0.streams
     }
 
     /// Who puts what happens into words.

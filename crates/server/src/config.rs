@@ -7,6 +7,7 @@ mod load;
 mod network;
 mod oidc;
 mod secret;
+mod storage;
 mod webhooks;
 
 use std::net::SocketAddr;
@@ -27,6 +28,7 @@ pub use load::ConfigError;
 pub use network::Network;
 pub use oidc::OidcConfig;
 pub use secret::Secret;
+pub use storage::StorageConfig;
 pub use webhooks::{CycleTimersConfig, EventLevel, EventLogConfig, WebhookConfig, WebhooksConfig};
 
 /// The default settings with a comment on each: what `killick serve` runs on with an empty file.
@@ -136,37 +138,6 @@ impl ServerConfig {
     /// Whether this process has the role.
     pub fn has(&self, role: Role) -> bool {
         self.roles.contains(&role)
-    }
-}
-
-/// Where things are kept.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct StorageConfig {
-    /// Folder for everything that has no URL of its own.
-    pub data_dir: PathBuf,
-    /// `postgres://user:password@host/database`; empty for a SQLite file in `data_dir`.
-    pub database_url: Secret,
-    /// Secret that encrypts registry credentials at rest, long and random; empty for a key file in `data_dir`.
-    pub secret_key: Secret,
-    /// File holding `secret_key` instead.
-    pub secret_key_file: PathBuf,
-    /// Most connections to the database.
-    pub max_connections: u32,
-    /// How long to wait at the start for a PostgreSQL that does not answer yet.
-    pub database_wait_seconds: u64,
-}
-
-impl Default for StorageConfig {
-    fn default() -> Self {
-        Self {
-            data_dir: PathBuf::from("killick-data"),
-            database_url: Secret::default(),
-            secret_key: Secret::default(),
-            secret_key_file: PathBuf::new(),
-            max_connections: 8,
-            database_wait_seconds: 60,
-        }
     }
 }
 

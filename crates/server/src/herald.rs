@@ -9,7 +9,7 @@ use killick_store::news::{Change, NewEvent, NewNotice, News, Reporter};
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
-use crate::config::{Config, EventLevel, WebhooksConfig};
+use crate::config::{Config, EventLevel, WebhookConfig, WebhooksConfig};
 use crate::events::{self, EventType};
 
 /// The service that version 1 takes an event for.
@@ -87,8 +87,8 @@ impl Herald {
             "type": kind.name,
         });
         let notice = match (subscription, resource) {
-            (Some(kind), Some(key)) => self.notice(account, &kind, key, payload),
-            _ => self.sent_event(account, kind.level, &event),
+            (Some(kind), Some(key)) => self.notice(account, &kind, key, payload, now),
+            _ => self.sent_event(account, kind.level, &event, now),
         };
         let event = NewEvent {
             uuid: Uuid::new_v4().simple().to_string(),
@@ -105,8 +105,15 @@ impl Herald {
     }
 
     /// What is sent to whoever subscribed to such of a key.
-    fn notice(&self, account: &str, kind: &str, key: &str, details: Map<String, Value>) -> Option<NewNotice> {
-        self.webhooks.of_type(kind)?;
+    fn notice(
+        &self,
+        account: &str,
+        kind: &str,
+        key: &str,
+        details: Map<String, Value>,
+        now: i64,
+    ) -> Option<NewNotice> {
+        let webhook = self.webhooks.of_type(kind)?;
         let uuid = Uuid::new_v4().to_string();
         let mut payload = details;
         payload.insert("notificationId".to_owned(), uuid.as_str().into());
@@ -119,23 +126,25 @@ impl Herald {
             kind: kind.to_owned(),
             key: Some(key.to_owned()),
             payload: Value::Object(payload).to_string(),
+            folds_at: folds_at(webhook, now),
         })
     }
 
     /// What is sent of an event that nobody can subscribe to.
-    fn sent_event(&self, account: &str, level: EventLevel, event: &Value) -> Option<NewNotice> {
+    fn sent_event(&self, account: &str, level: EventLevel, event: &Value, now: i64) -> Option<NewNotice> {
         const KIND: &str = "event_log";
         if !self.levels.contains(&level) {
             return None;
         }
-        self.webhooks.of_type(KIND)?;
+        let webhook = self.webhooks.of_type(KIND)?;
         let uuid = Uuid::new_v4().to_string();
         let payload = json!({
             "event": event, "notificationId": uuid, "subscription_key": level.as_str(), "subscription_type": KIND,
             "userId": account,
         });
         let (account, kind) = (account.to_owned(), KIND.to_owned());
-        Some(NewNotice { uuid, account, kind, key: None, payload: payload.to_string() })
+        let folds_at = folds_at(webhook, now);
+        Some(NewNotice { uuid, account, kind, key: None, payload: payload.to_string(), folds_at })
     }
 
     /// A verdict has another action than the one before; both as check answers tell them.
@@ -207,7 +216,7 @@ impl Reporter for Herald {
                 let mut details = json!({"last_eval": before, "curr_eval": [image.digest.to_string()]});
                 annotate(&mut details, &annotations);
                 let Value::Object(details) = details else { return News::default() };
-                let notice = self.notice(&image.account, "tag_update", &tag.full(), details);
+                let notice = self.notice(&image.account, "tag_update", &tag.full(), details, now);
                 News { events: Vec::new(), notices: notice.into_iter().collect() }
             }
             // Whoever has none yet gets one: no news.
@@ -226,6 +235,12 @@ impl Reporter for Herald {
             }
         }
     }
+}
+
+/// Until when a notification for this webhook waits for others.
+fn folds_at(webhook: &WebhookConfig, now: i64) -> Option<i64> {
+    let seconds = i64::try_from(webhook.group_seconds).unwrap_or(i64::MAX);
+    (seconds > 0).then(|| now.saturating_add(seconds.saturating_mul(1_000_000)))
 }
 
 /// ISO 8601 in UTC with microseconds.

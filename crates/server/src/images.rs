@@ -16,7 +16,7 @@ use crate::api::error::{
 use crate::app::App;
 use crate::events::LOOKUP_FAILED;
 use crate::herald::Service;
-use crate::records::{Image, NewImage, TagName};
+use crate::records::{Image, NewImage, TagName, Urgency};
 use crate::registry::{FetchError, Purpose};
 use crate::{clock, registry};
 
@@ -141,6 +141,11 @@ pub(crate) async fn add_unannounced(app: &App, account: &str, wanted: AddImage) 
         repository: wanted.tag.repository,
         tag: wanted.tag.tag.unwrap_or_else(|| "latest".to_owned()),
     };
+    let urgency = match &known {
+        Some(known) if known.analyzed_at.is_some() => Urgency::Again,
+        _ if wanted.resubscribe => Urgency::Asked,
+        _ => Urgency::Found,
+    };
     let new = NewImage {
         account: account.to_owned(),
         pull: reference_to(&reference, &staged),
@@ -151,6 +156,7 @@ pub(crate) async fn add_unannounced(app: &App, account: &str, wanted: AddImage) 
         force: wanted.force,
         autosubscribe: wanted.autosubscribe,
         resubscribe: wanted.resubscribe,
+        urgency,
     };
     Ok(app.records().add_image(&new, &staged).await?)
 }

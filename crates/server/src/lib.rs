@@ -18,10 +18,14 @@ mod inspections;
 mod jobs;
 mod judge;
 mod knowledge;
+mod notifications;
+mod progress;
 pub mod publications;
 mod records;
 mod registry;
 mod repositories;
+pub mod storage;
+mod streams;
 mod syncing;
 pub mod update;
 mod watched_images;
@@ -47,6 +51,7 @@ pub use config::{
 };
 pub use inspections::InspectionsError;
 pub use knowledge::KnowledgeError;
+pub use notifications::formats::WebhookSettingError;
 
 /// Why the service ended.
 #[derive(Debug, thiserror::Error)]
@@ -94,9 +99,10 @@ pub async fn serve(config: Config, shutdown: impl Future<Output = ()> + Send + '
     let state = App::open(config).await?;
     let (stop, stopped) = watch::channel(false);
     let mut jobs = jobs::start(&state, &stopped);
-    let trigger = stop.clone();
+    let (trigger, streaming) = (stop.clone(), state.clone());
     tokio::spawn(async move {
         shutdown.await;
+        streaming.streams().end();
         let _ = trigger.send(true);
     });
     let result = if let Some(listener) = listener {

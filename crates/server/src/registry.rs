@@ -5,6 +5,7 @@ mod ways;
 use std::future::Future;
 use std::net::IpAddr;
 use std::pin::Pin;
+use std::sync::Arc;
 
 use killick_fetch::registry::{self, Polled, RegistryError, TagState, log_in};
 use killick_fetch::{Source, StageError, StageOptions, stage};
@@ -17,6 +18,7 @@ pub(crate) use ways::{Ways, WaysError, forbidden_login};
 
 use crate::app::App;
 use crate::config::RegistriesConfig;
+use crate::progress::Meter;
 use crate::records::RegistryLogin;
 
 /// How to connect.
@@ -47,6 +49,17 @@ pub(crate) enum FetchError {
     Stage(#[from] StageError),
 }
 
+impl FetchError {
+    /// Whether to try again later.
+    pub(crate) fn may_heal(&self) -> bool {
+        match self {
+            // Sealed with another secret, it stays so until a person stores it anew.
+            Self::Login { source, .. } => matches!(source, StoreError::Database { .. } | StoreError::Unreachable { .. }),
+            Self::Stage(error) => error.may_heal(),
+        }
+    }
+}
+
 impl Hint for FetchError {
     fn hint(&self) -> Option<String> {
         match self {
@@ -57,12 +70,12 @@ impl Hint for FetchError {
 }
 
 /// What an image is wanted for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub(crate) enum Purpose {
     /// To know which it is.
     Lookup,
-    /// To analyse it, with what is attached to it.
-    Analysis,
+    /// To analyse it, with what is attached to it; whoever waits can read how far that is.
+    Analysis(Arc<Meter>),
 }
 
 /// Stages an image from its registry with what the account stored for it.
@@ -138,7 +151,7 @@ async fn over_transports<T>(
     let login = login.map_err(|source| FetchError::Login { registry: registry.clone(), source })?;
     let mut last = RegistryError::Address { registry: registry.clone() };
     for transport in transports(&app.config().registries, registry, login.as_ref()) {
-        match ask(app.ways().stage_options(app.config(), login.as_ref(), transport, purpose)).await {
+        match ask(app.ways().stage_options(app.config(), login.as_ref(), transport, &purpose)).await {
             Err(StageError::Registry(error)) if is_wrong_transport(&error, transport) => last = error,
             result => return Ok(result?),
         }

@@ -5,13 +5,15 @@
 
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
+use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::FutureExt as _;
-use futures_util::stream::{self, StreamExt as _};
+use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use killick_store::StoreError;
 use killick_store::watches::Watch;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
 
 use crate::app::App;
 use crate::records::now;
@@ -25,8 +27,10 @@ const BATCH: i64 = 16;
 /// Microseconds of a second.
 const SECOND: i64 = 1_000_000;
 
-/// Microseconds that one look may take before somebody else may begin another.
-const CLAIM: i64 = 600 * SECOND;
+/// Microseconds after which somebody else looks at what was claimed, and seconds between renewals of a claim: what is
+/// looked at by a process that is killed waits no longer.
+const CLAIM: i64 = 20 * SECOND;
+const RENEW_SECONDS: u64 = 5;
 
 /// Microseconds between looks at what fails again and again, at most: six hours.
 const LONGEST: i64 = 6 * 3600 * SECOND;
@@ -99,10 +103,15 @@ where
                 return;
             }
         };
-        let looking = claimed.into_iter().map(|watch| {
+        let turns = Semaphore::new(AT_ONCE);
+        let looking = claimed.into_iter().map(|mut watch| {
             let seen = AssertUnwindSafe(look(app.clone(), watch.clone())).catch_unwind();
+            let in_turn = async {
+                let _turn = turns.acquire().await;
+                seen.await
+            };
             async move {
-                let seen = seen.await.unwrap_or_else(|_| {
+                let seen = hold(app, &mut watch, in_turn).await.unwrap_or_else(|_| {
                     tracing::error!(subscription.key = watch.key, "a watcher of `{}` panicked", watch.key);
                     Seen::badly(&watch)
                 });
@@ -111,7 +120,26 @@ where
                 }
             }
         });
-        stream::iter(looking).buffer_unordered(AT_ONCE).collect::<()>().await;
+        // All at once, those too that wait for their turn: their claims are renewed meanwhile.
+        looking.collect::<FuturesUnordered<_>>().collect::<()>().await;
+    }
+}
+
+/// Renews a claim until the work is done. One that cannot be renewed was hastened, or is looked at by another too: of what
+/// both see, one is kept.
+async fn hold<T>(app: &App, watch: &mut Watch, work: impl Future<Output = T>) -> T {
+    let mut work = pin!(work);
+    loop {
+        tokio::select! {
+            done = &mut work => return done,
+            () = tokio::time::sleep(Duration::from_secs(RENEW_SECONDS)) => {}
+        }
+        let until = now().saturating_add(CLAIM);
+        match app.records().store().renew_watch(watch, until).await {
+            Ok(true) => watch.due_at = until,
+            Ok(false) => return work.await,
+            Err(error) => tracing::warn!(error = %error, "the claim of a watch cannot be renewed: {error}"),
+        }
     }
 }
 

@@ -67,14 +67,14 @@ impl Webhooks {
 }
 
 /// The address with its variables filled in, so that a name cannot change where it leads.
-fn address(to: &WebhookConfig, account: &str, kind: &str) -> SecretString {
+pub(crate) fn address(to: &WebhookConfig, account: &str, kind: &str) -> SecretString {
     let encoded = |text: &str| url::form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
     let url = to.url.get().unwrap_or_default();
     SecretString::from(url.replace("<userId>", &encoded(account)).replace("<notification_type>", &encoded(kind)))
 }
 
 /// The user and password of a webhook, or else those of all.
-fn login(all: &WebhooksConfig, to: &WebhookConfig) -> Option<Login> {
+pub(crate) fn login(all: &WebhooksConfig, to: &WebhookConfig) -> Option<Login> {
     let first = |own: &str, general: &str| if own.is_empty() { general.to_owned() } else { own.to_owned() };
     let user = first(&to.webhook_user, &all.webhook_user);
     let password = to.webhook_pass.get().or(all.webhook_pass.get()).unwrap_or_default();

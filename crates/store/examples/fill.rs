@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use killick_model::digest::Digest;
 use killick_store::accounts::{AccountState, AccountType, UserType};
+use killick_store::blobs::BlobsAt;
 use killick_store::evaluations::NewEvaluation;
 use killick_store::images::{FinishedAnalysis, NewImage, TagName};
 use killick_store::knowledge::{FeedGroup, Knowledge, NewMatches};
@@ -78,7 +79,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let data_dir = PathBuf::from(arguments.next().ok_or("usage: fill DATA_DIR [DATABASE_URL]")?);
     let database_url = arguments.next().map(Into::into);
     let secret = Some(SECRET.into());
-    let settings = Settings { data_dir, database_url, secret, max_connections: 2, patience: Duration::ZERO };
+    let blobs = BlobsAt::Folder;
+    let settings =
+        Settings { data_dir, database_url, secret, blobs, max_connections: 2, patience: Duration::ZERO };
     let store = Store::open(&settings).await?;
     let start = 1_700_000_000_000_000;
 

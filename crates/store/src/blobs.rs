@@ -1,21 +1,29 @@
-//! Content-addressed documents in object storage, compressed with zstd.
+//! Content-addressed documents, compressed with zstd, in a folder, a bucket or the database.
 //!
 //! A key is the SHA-256 of the plain bytes, so writing twice is harmless and reading proves integrity.
 
+mod migration;
 mod orphans;
+mod place;
 
 use std::io::{self, BufWriter, Read as _, Write};
-use std::path::{Path as FilePath, PathBuf};
-use std::sync::Arc;
+use std::path::Path as FilePath;
 
-use bytes::Bytes;
 use killick_model::digest::{Digest, Digester};
-use object_store::local::LocalFileSystem;
-use object_store::memory::InMemory;
 use object_store::path::Path;
-use object_store::{ObjectStore, ObjectStoreExt as _};
 
 use crate::error::StoreError;
+use crate::sql::Pool;
+
+pub use migration::Migrated;
+use place::Place;
+pub use place::{BlobsAt, Bucket};
+
+/// The folder of blobs in the data folder.
+const FOLDER: &str = "blobs";
+
+/// Before the names of the blobs that are being removed.
+const ASIDE: &str = "aside";
 
 const LEVEL: i32 = 3;
 
@@ -25,22 +33,23 @@ const BUFFER: usize = 64 * 1024;
 /// The blobs; cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Blobs {
-    store: Arc<dyn ObjectStore>,
-    folder: Option<PathBuf>,
+    place: Place,
 }
 
 impl Blobs {
-    /// In a local folder, made when missing.
-    pub fn local(dir: &FilePath) -> Result<Self, StoreError> {
-        fs_err::create_dir_all(dir).map_err(|source| StoreError::Folder { path: dir.to_owned(), source })?;
-        let store = LocalFileSystem::new_with_prefix(dir)
-            .map_err(|source| StoreError::Blob { key: dir.display().to_string(), source })?;
-        Ok(Self { store: Arc::new(store.with_fsync(true)), folder: Some(dir.to_owned()) })
+    /// Where the settings say.
+    pub(crate) fn open(at: &BlobsAt, data_dir: &FilePath, pool: &Pool) -> Result<Self, StoreError> {
+        let place = match at {
+            BlobsAt::Folder => Place::folder(&data_dir.join(FOLDER))?,
+            BlobsAt::Database => Place::Rows(pool.clone()),
+            BlobsAt::Bucket(bucket) => Place::bucket(bucket)?,
+        };
+        Ok(Self { place })
     }
 
     /// In memory, for tests.
     pub fn memory() -> Self {
-        Self { store: Arc::new(InMemory::new()), folder: None }
+        Self { place: Place::memory() }
     }
 
     /// Stores bytes and answers their key.
@@ -58,41 +67,35 @@ impl Blobs {
     ) -> Result<Digest, StoreError> {
         let packed = blocking(move || pack(write)).await;
         let (key, packed) = packed.map_err(|source| StoreError::Document { source })?;
-        self.store.put(&path(&key), Bytes::from(packed).into()).await.map_err(|source| blob_error(&key, source))?;
+        self.place.write(&key, packed).await?;
         Ok(key)
     }
 
     /// Reads bytes, at most so many, and checks that they are what was stored.
     pub async fn get(&self, key: &Digest, limit_bytes: u64) -> Result<Vec<u8>, StoreError> {
-        let answer = self.store.get(&path(key)).await.map_err(|source| blob_error(key, source))?;
-        if answer.meta.size > limit_bytes.saturating_add(1024) {
-            return Err(StoreError::BlobTooLarge { key: key.to_string(), limit_bytes });
-        }
-        let packed = answer.bytes().await.map_err(|source| blob_error(key, source))?;
+        // What does not compress is a little larger than it was.
+        let packed = match self.place.read(key, limit_bytes.saturating_add(1024)).await {
+            Err(StoreError::BlobTooLarge { key, .. }) => return Err(StoreError::BlobTooLarge { key, limit_bytes }),
+            packed => packed?,
+        };
         let key = key.clone();
         blocking(move || unpack(&key, &packed, limit_bytes)).await
     }
 
     /// Bytes of a blob as it is stored.
     pub async fn stored_bytes(&self, key: &Digest) -> Result<u64, StoreError> {
-        Ok(self.store.head(&path(key)).await.map_err(|source| blob_error(key, source))?.size)
+        let size = self.place.size(key).await?;
+        size.ok_or_else(|| StoreError::NotFound { entity: "blob", name: key.to_string() })
     }
 
     /// Whether the blob is there.
     pub async fn exists(&self, key: &Digest) -> Result<bool, StoreError> {
-        match self.store.head(&path(key)).await {
-            Ok(_) => Ok(true),
-            Err(object_store::Error::NotFound { .. }) => Ok(false),
-            Err(source) => Err(StoreError::Blob { key: key.to_string(), source }),
-        }
+        Ok(self.place.size(key).await?.is_some())
     }
 
     /// Removes a blob; one that is not there is fine.
     pub async fn delete(&self, key: &Digest) -> Result<(), StoreError> {
-        match self.store.delete(&path(key)).await {
-            Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
-            Err(source) => Err(StoreError::Blob { key: key.to_string(), source }),
-        }
+        self.place.remove(key).await
     }
 }
 
@@ -139,6 +142,15 @@ fn unpack(key: &Digest, packed: &[u8], limit_bytes: u64) -> Result<Vec<u8>, Stor
 fn path(key: &Digest) -> Path {
     let hex = key.hex();
     Path::from(format!("{}/{hex}", &hex[..2]))
+}
+
+fn aside(key: &Digest) -> Path {
+    Path::from(format!("{ASIDE}/{}", key.hex()))
+}
+
+fn micros(at: std::time::SystemTime) -> i64 {
+    let since = at.duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
 }
 
 fn key(path: &Path) -> Option<Digest> {

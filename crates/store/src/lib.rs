@@ -48,7 +48,7 @@ use std::time::Duration;
 use secrecy::SecretString;
 use tokio::sync::Notify;
 
-use crate::blobs::Blobs;
+use crate::blobs::{Blobs, BlobsAt};
 use crate::error::During as _;
 use crate::news::Reporter;
 use crate::seal::Seal;
@@ -68,6 +68,8 @@ pub struct Settings {
     pub database_url: Option<SecretString>,
     /// The secret that encrypts registry passwords: long and random. Without it, a key file is made once.
     pub secret: Option<SecretString>,
+    /// Where documents are kept.
+    pub blobs: BlobsAt,
     /// The most connections to hold open for reading.
     pub max_connections: u32,
     /// How long to wait for a PostgreSQL that does not answer yet.
@@ -91,9 +93,9 @@ impl Store {
         let dir = &settings.data_dir;
         private::folder(dir)?;
         let seal = Seal::open(dir, settings.secret.as_ref())?;
-        let blobs = Blobs::local(&dir.join("blobs"))?;
         let pool = Pool::open(settings).await?;
         migrate::run(&pool).await?;
+        let blobs = Blobs::open(&settings.blobs, dir, &pool)?;
         let (nudge, notices) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
         Ok(Self { pool, blobs, seal, nudge, notices, reporter: None })
     }

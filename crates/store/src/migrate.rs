@@ -15,6 +15,10 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/0005_events_watches_notifications.sql"),
     include_str!("../migrations/0007_imports_and_archive.sql"),
     include_str!("../migrations/0010_accounts.sql"),
+    include_str!("../migrations/0011_fair_shares.sql"),
+    include_str!("../migrations/0012_progress.sql"),
+    include_str!("../migrations/0013_grouped_notifications.sql"),
+    include_str!("../migrations/0014_blobs.sql"),
 ];
 
 pub(crate) async fn run(pool: &Pool) -> Result<(), StoreError> {

@@ -120,6 +120,8 @@ pub struct NewNotice {
     pub key: Option<String>,
     /// What is said, as JSON.
     pub payload: String,
+    /// Until when it may wait for others of its account and type, to be folded into one with them.
+    pub folds_at: Option<i64>,
 }
 
 /// Writes what is told, inside a transaction; whether there is something to send.
@@ -152,6 +154,7 @@ macro_rules! tell_in {
                 .bind(&notice.payload)
                 .bind(notice.key.as_deref())
                 .bind($now)
+                .bind(notice.folds_at)
                 .execute(&mut *$tx)
                 .await
                 .during(TELLING)?

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use tokio::sync::Notify;
 
 use crate::error::During as _;
+use crate::news::{NewNotice, News};
 use crate::statements as sql;
 use crate::{Result, Store};
 
@@ -35,7 +36,73 @@ row! {
     }
 }
 
+row! {
+    /// Notifications of one account and type that are to become one.
+    pub struct Group {
+        /// Whose.
+        pub account: String,
+        /// That of a subscription, or `event_log`.
+        pub r#type: String,
+        /// The last of them now.
+        pub last: i64,
+        /// How many there are now.
+        pub size: i64,
+    }
+}
+
+row! {
+    /// One of a group.
+    pub struct Member {
+        /// Its number; the group is in this order.
+        pub id: i64,
+        /// What it would be sent under alone.
+        pub uuid: String,
+        /// What it says, as JSON.
+        pub payload: String,
+        /// Since when.
+        pub created_at: i64,
+    }
+}
+
 impl Store {
+    /// The groups of which one has waited long enough.
+    pub async fn due_groups(&self, now: i64) -> Result<Vec<Group>> {
+        read!(self.pool, db => sqlx::query_as(sql::DUE_GROUPS).bind(now).fetch_all(db).await).during("looking for groups")
+    }
+
+    /// Up to so many members of a group, after one of them.
+    pub async fn group_members(&self, group: &Group, after: i64, limit: i64) -> Result<Vec<Member>> {
+        read!(self.pool, db => sqlx::query_as(sql::GROUP_MEMBERS).bind(&group.account).bind(&group.r#type).bind(after)
+            .bind(group.last).bind(limit).fetch_all(db).await)
+        .during("reading a group")
+    }
+
+    /// Puts one notification in place of the members up to this one, of which there are so many; in the same transaction,
+    /// so that none is lost and none is told twice. `false`, and nothing, if there are others by now.
+    pub async fn fold(&self, group: &Group, last: i64, size: u64, folded: &NewNotice, now: i64) -> Result<bool> {
+        const DOING: &str = "folding notifications";
+        transaction!(self.pool, tx => {
+            let gone = sqlx::query(sql::DELETE_GROUP).bind(&group.account).bind(&group.r#type).bind(last)
+                .execute(&mut *tx).await.during(DOING)?.rows_affected();
+            if gone != size {
+                return Ok(false);
+            }
+            let news = News { events: Vec::new(), notices: vec![folded.clone()] };
+            tell_in!(tx, &news, now)
+        });
+        self.nudge_notices(true);
+        Ok(true)
+    }
+
+    /// Lets the members up to this one be sent as they are.
+    pub async fn ungroup(&self, group: &Group, last: i64, now: i64) -> Result<()> {
+        write!(self.pool, db => sqlx::query(sql::UNGROUP).bind(&group.account).bind(&group.r#type).bind(last).bind(now)
+            .execute(db).await.map(drop))
+        .during("dissolving a group")?;
+        self.nudge_notices(true);
+        Ok(())
+    }
+
     /// Claims up to so many notifications that are due, those that wait longest first, until an instant.
     pub async fn claim_notices(&self, limit: i64, until: i64, now: i64) -> Result<Vec<Notice>> {
         const DOING: &str = "claiming notifications";

@@ -86,6 +86,7 @@ mod tests {
             data_dir,
             database_url: None,
             secret: None,
+            blobs: crate::blobs::BlobsAt::Folder,
             max_connections: 1,
             patience: std::time::Duration::ZERO,
         })

@@ -29,15 +29,17 @@ macro_rules! heads {
     };
 }
 
-/// The head of the most deserving lane.
+/// The head of the most deserving lane: of those of the highest priority, that of the account with the fewest running,
+/// and of those the one that was served longest ago.
 macro_rules! best {
     () => {
         ", busy (account, running) as (\
             select account, count(*) from task where state = 'running' and lease_until > $1 group by account\
         ), best (id, kind, account) as (\
             select h.id, h.kind, h.account from heads h left join busy b on b.account = h.account where h.id is not null \
-            order by coalesce(b.running, 0), h.priority desc, h.id limit 1\
-        ) update task set state = 'running', again = false, lease = $3, lease_until = $4, attempts = attempts + 1, updated_at = $1 where id = "
+            order by h.priority desc, coalesce(b.running, 0), \
+            (select coalesce(max(t.started_at), 0) from task t where t.account = h.account), h.id limit 1\
+        ) update task set state = 'running', again = false, lease = $3, lease_until = $4, attempts = attempts + 1, progress = null, started_at = $1, updated_at = $1 where id = "
     };
 }
 
@@ -247,6 +249,7 @@ statements! {
 
     DUE_WATCHES = "select s.account, s.id, s.key, s.value, coalesce(w.state, '') as state, coalesce(w.failures, 0) as failures, coalesce(w.due_at, 0) as due_at from subscription s join account a on a.name = s.account left join watch w on w.account = s.account and w.subscription = s.id where s.type = $1 and s.active and a.state = 'enabled' and coalesce(w.due_at, 0) <= $2 order by coalesce(w.due_at, 0), s.account, s.id limit $3";
     CLAIM_WATCH = "insert into watch (account, subscription, due_at, state, failures) values ($1, $2, $3, '', 0) on conflict (account, subscription) do update set due_at = excluded.due_at where watch.due_at = $4";
+    RENEW_WATCH = "update watch set due_at = $3 where account = $1 and subscription = $2 and due_at = $4";
     FINISH_WATCH = "update watch set due_at = case when due_at = $3 then $4 else due_at end, state = $5, failures = $6 where account = $1 and subscription = $2";
     HASTEN_WATCHES = "update watch set due_at = $3 where due_at > $3 and exists (select 1 from subscription s where s.account = watch.account and s.id = watch.subscription and s.type = $1 and (cast($2 as text) is null or s.account = $2) and (cast($4 as text) is null or s.key = $4))";
     WATCH_RESULT = "select basis, result from watch_result where account = $1 and subscription = $2 and subject = $3";
@@ -258,8 +261,12 @@ statements! {
     DELETE_EVENT = "delete from event where account = $1 and uuid = $2";
     DELETE_SOME_EVENTS = concat!("delete from event", events!(), " returning uuid");
     DELETE_OLD_EVENTS = "delete from event where created_at < $1";
-    ADD_NOTICE = "insert into notification (uuid, account, type, payload, attempts, due_at, created_at) select cast($1 as text), cast($2 as text), cast($3 as text), cast($4 as text), 0, cast($6 as bigint), cast($6 as bigint) where cast($5 as text) is null or exists (select 1 from subscription s where s.account = $2 and s.key = $5 and s.type = $3 and s.active)";
-    DUE_NOTICES = "select n.id, n.uuid, n.account, a.email, n.type, n.payload, n.attempts, n.due_at, n.created_at from notification n join account a on a.name = n.account where n.due_at <= $1 order by n.due_at, n.id limit $2";
+    ADD_NOTICE = "insert into notification (uuid, account, type, payload, attempts, due_at, created_at, folds_at) select cast($1 as text), cast($2 as text), cast($3 as text), cast($4 as text), 0, cast($6 as bigint), cast($6 as bigint), cast($7 as bigint) where cast($5 as text) is null or exists (select 1 from subscription s where s.account = $2 and s.key = $5 and s.type = $3 and s.active)";
+    DUE_NOTICES = "select n.id, n.uuid, n.account, a.email, n.type, n.payload, n.attempts, n.due_at, n.created_at from notification n join account a on a.name = n.account where n.due_at <= $1 and n.folds_at is null order by n.due_at, n.id limit $2";
+    DUE_GROUPS = "select account, type, max(id) as last, count(*) as size from notification where folds_at is not null group by account, type having min(folds_at) <= $1 order by account, type";
+    GROUP_MEMBERS = "select id, uuid, payload, created_at from notification where account = $1 and type = $2 and folds_at is not null and id > $3 and id <= $4 order by id limit $5";
+    DELETE_GROUP = "delete from notification where account = $1 and type = $2 and folds_at is not null and id <= $3";
+    UNGROUP = "update notification set folds_at = null, due_at = $4 where account = $1 and type = $2 and folds_at is not null and id <= $3";
     CLAIM_NOTICE = "update notification set due_at = $3, attempts = attempts + 1 where id = $1 and due_at = $2";
     DELETE_NOTICE = "delete from notification where id = $1 and due_at = $2";
     PUT_OFF_NOTICE = "update notification set due_at = $3, last_error = $4 where id = $1 and due_at = $2";
@@ -268,22 +275,31 @@ statements! {
     SET_SETTING = "insert into setting (key, value) values ($1, $2) on conflict (key) do update set value = excluded.value";
 
     ENQUEUE = concat!(enqueue!(), "updated_at = task.updated_at returning id");
-    ENQUEUE_AGAIN = concat!(enqueue!(), "payload = excluded.payload, again = (task.state = 'running'), run_after = case when task.state = 'running' then task.run_after else excluded.run_after end, attempts = case when task.state = 'running' then task.attempts else 0 end, updated_at = excluded.updated_at returning id");
+    ENQUEUE_AGAIN = concat!(enqueue!(), "priority = case when excluded.priority > task.priority then excluded.priority else task.priority end, payload = excluded.payload, again = (task.state = 'running'), run_after = case when task.state = 'running' then task.run_after else excluded.run_after end, attempts = case when task.state = 'running' then task.attempts else 0 end, updated_at = excluded.updated_at returning id");
+    HASTEN_TASK = "update task set priority = $3, updated_at = $4 where account = $1 and dedupe = $2 and state = 'queued' and priority < $3";
     CLAIM_SQLITE = concat!(heads!(), best!(), "(select id from best) returning *");
     CLAIM_POSTGRES = concat!(heads!(), best!(), "(select t.id from task t where t.state = 'queued' and t.kind = (select kind from best) and t.account = (select account from best) and t.run_after <= $1 order by t.priority desc, t.id limit 1 for update skip locked) returning *");
     CLAIMABLE = concat!(heads!(), " select count(*) from heads where id is not null");
     VANISHED = "select count(*) from (select id from task where state = 'running' and lease_until <= $1 limit 1) v";
-    GIVE_UP = "update task set state = 'failed', lease = null, lease_until = null, last_error = 'the worker vanished', updated_at = $1 where state = 'running' and lease_until <= $1 and attempts >= max_attempts and not again returning *";
-    REQUEUE_VANISHED = "update task set state = 'queued', attempts = case when again then 0 else attempts end, again = false, lease = null, lease_until = null, last_error = 'the worker vanished', run_after = $1, updated_at = $1 where state = 'running' and lease_until <= $1 and (attempts < max_attempts or again) returning *";
+    GIVE_UP = "update task set state = 'failed', lease = null, lease_until = null, last_error = 'the worker vanished', updated_at = $1 where state = 'running' and lease_until <= $1 and (attempts >= max_attempts or vanished >= $2) and not again returning *";
+    REQUEUE_VANISHED = "update task set state = 'queued', vanished = case when again then 0 else vanished + 1 end, attempts = case when again then 0 else attempts end, again = false, lease = null, lease_until = null, last_error = 'the worker vanished', run_after = $1, updated_at = $1 where state = 'running' and lease_until <= $1 and (attempts < max_attempts and vanished < $2 or again) returning *";
     RENEW = "update task set lease_until = $3, updated_at = $4 where id = $1 and lease = $2 and state = 'running' and lease_until > $4";
     COMPLETE = "update task set state = case when again then 'queued' else 'done' end, attempts = case when again then 0 else attempts end, run_after = case when again then $3 else run_after end, again = false, lease_until = null, updated_at = $3 where id = $1 and lease = $2 and state = 'running' returning state";
     COMPLETED = "select count(*) from task where id = $1 and lease = $2 and state in ('queued', 'done')";
     FAIL = "update task set state = case when again or (attempts < max_attempts and cast($4 as bigint) is not null) then 'queued' else 'failed' end, attempts = case when again then 0 else attempts end, run_after = coalesce(case when again then cast($5 as bigint) else cast($4 as bigint) end, run_after), again = false, lease = null, lease_until = null, last_error = $3, updated_at = $5 where id = $1 and lease = $2 and state = 'running' returning *";
+    NOTE_PROGRESS = "update task set progress = $3 where id = $1 and lease = $2 and state = 'running'";
+    TASK_OF_IMAGE = "select * from task where account = $1 and image = $2 order by id desc limit 1";
     TASK = "select * from task where account = $1 and id = $2";
     DELETE_TASKS = "delete from task where account = $1";
     DELETE_OLD_TASKS = "delete from task where state in ('done', 'failed') and updated_at < $1";
 
     BLOB_NAMED = "select count(*) from (select 1 as one from image where analysis = $1 union all select 1 from image where manifest = $1 union all select 1 from layer_fact where blob = $1 union all select 1 from match_cache where blob = $1 union all select 1 from evaluation where result = $1 union all select 1 from import_content where digest = $1 union all select 1 from archived_image where document = $1 union all select 1 from watch_result where result = $1 limit 1) named";
+    NAMED_BLOBS = "select digest from (select digest from (select analysis as digest from image where analysis > $1 order by analysis limit $2) n0 union select digest from (select manifest as digest from image where manifest > $1 order by manifest limit $2) n1 union select digest from (select blob as digest from layer_fact where blob > $1 order by blob limit $2) n2 union select digest from (select blob as digest from match_cache where blob > $1 order by blob limit $2) n3 union select digest from (select result as digest from evaluation where result > $1 order by result limit $2) n4 union select digest from (select digest as digest from import_content where digest > $1 order by digest limit $2) n5 union select digest from (select document as digest from archived_image where document > $1 order by document limit $2) n6 union select digest from (select result as digest from watch_result where result > $1 order by result limit $2) n7) named order by digest limit $2";
+    PUT_BLOB = "insert into blob (digest, packed, written_at) values ($1, $2, $3) on conflict (digest) do update set packed = excluded.packed, written_at = excluded.written_at";
+    BLOB = "select packed from blob where digest = $1 and length(packed) <= cast($2 as bigint)";
+    BLOB_SIZE = "select cast(length(packed) as bigint) from blob where digest = $1";
+    BLOBS_BETWEEN = "select digest, written_at from blob where digest >= $1 and digest < $2";
+    DELETE_BLOB = "delete from blob where digest = $1 and written_at < $2";
 }
 
 #[cfg(test)]
@@ -300,6 +316,7 @@ mod tests {
             data_dir: dir.path().to_owned(),
             database_url: url.map(Into::into),
             secret: None,
+            blobs: crate::blobs::BlobsAt::Folder,
             max_connections: 2,
             patience: std::time::Duration::ZERO,
         };

@@ -40,7 +40,7 @@ row! {
         pub image: Option<String>,
         /// The job's own text.
         pub payload: String,
-        /// Higher goes first within an account.
+        /// Higher goes first, whosever it is.
         pub priority: i64,
         /// Where it stands.
         pub state: TaskState,
@@ -58,6 +58,10 @@ row! {
         pub lease_until: Option<i64>,
         /// Why the last attempt failed.
         pub last_error: Option<String>,
+        /// How far the present attempt is, in the job's own words.
+        pub progress: Option<String>,
+        /// When it was last begun; 0 before the first time.
+        pub started_at: i64,
         /// Since when.
         pub created_at: i64,
         /// Last change.
@@ -74,7 +78,7 @@ pub struct NewTask {
     pub account: String,
     /// The job's own text.
     pub payload: String,
-    /// Higher goes first within an account.
+    /// Higher goes first, whosever it is; among equals, accounts take turns.
     pub priority: i64,
     /// Not before.
     pub run_after: i64,
@@ -134,6 +138,19 @@ impl Store {
     pub async fn task(&self, account: &str, id: i64) -> Result<Task> {
         let row = read!(self.pool, db => sqlx::query_as(sql::TASK).bind(account).bind(id).fetch_optional(db).await);
         found(row.during("reading a task")?, "task", &id.to_string())
+    }
+
+    /// The newest task about an image of the account.
+    pub async fn task_of_image(&self, account: &str, digest: &str) -> Result<Option<Task>> {
+        read!(self.pool, db => sqlx::query_as(sql::TASK_OF_IMAGE).bind(account).bind(digest).fetch_optional(db).await)
+            .during("reading the task of an image")
+    }
+
+    /// Notes how far the holder of a lease is; nothing where the lease is lost.
+    pub async fn note_progress(&self, lease: &Lease, progress: &str) -> Result<()> {
+        write!(self.pool, db => sqlx::query(sql::NOTE_PROGRESS).bind(lease.task).bind(&lease.token).bind(progress)
+            .execute(db).await.map(drop))
+        .during("noting progress")
     }
 
     pub(crate) fn nudge_if_queued(&self, state: &str) {

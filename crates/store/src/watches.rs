@@ -82,6 +82,13 @@ impl Store {
         Ok(claimed)
     }
 
+    /// Claims a watch for longer; `false` means that it was hastened, or that somebody else has it.
+    pub async fn renew_watch(&self, watch: &Watch, until: i64) -> Result<bool> {
+        let rows = write!(self.pool, db => sqlx::query(sql::RENEW_WATCH).bind(&watch.account).bind(&watch.id).bind(until)
+            .bind(watch.due_at).execute(db).await.map(|done| done.rows_affected()));
+        Ok(rows.during("renewing a claim")? > 0)
+    }
+
     /// Notes the end of a watch, and when it is due again, unless it was hastened meanwhile.
     pub async fn finish_watch(&self, watch: &Watch, state: &str, failures: i64, due_at: i64) -> Result<()> {
         write!(self.pool, db => sqlx::query(sql::FINISH_WATCH).bind(&watch.account).bind(&watch.id).bind(watch.due_at).bind(due_at)

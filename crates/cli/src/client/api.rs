@@ -1,5 +1,7 @@
 //! Requests to the server, and its refusals.
 
+use std::time::Duration;
+
 use killick_fetch::http::{self, ClientOptions};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
@@ -157,6 +159,22 @@ impl Api {
         self.send("GET", path, query, None).await
     }
 
+    /// `GET path` as a stream of server-sent events; nothing where the server does not stream.
+    pub(super) async fn events(&self, path: &str) -> Option<Events> {
+        let url = format!("{}{path}", self.settings.url.trim_end_matches('/'));
+        let mut request = self.http.get(url).header("accept", "text/event-stream");
+        if let Some(user) = &self.settings.user {
+            request = request.basic_auth(user, self.settings.password.as_deref());
+        }
+        if let Some(account) = &self.settings.account {
+            request = request.header("x-anchore-account", account);
+        }
+        let response = request.send().await.ok()?;
+        let kind = response.headers().get("content-type").and_then(|value| value.to_str().ok());
+        let streams = response.status().is_success() && kind.is_some_and(|kind| kind.starts_with("text/event-stream"));
+        streams.then(|| Events::of(response))
+    }
+
     /// Sends one request; `path` begins with `/` or is empty, and is already percent-encoded.
     pub(super) async fn send(
         &self,
@@ -204,6 +222,44 @@ impl Api {
             Failure::local(format!("could not fetch {url}: {}{code}", failure.message()))
         };
         answer(self.http.get(url), url).await.map_err(failure)
+    }
+}
+
+/// Bytes of one event, at most.
+const EVENT_BYTES: usize = 64 << 10;
+
+/// Seconds without a sign of life, after which a stream counts as broken: servers say something every fifteen.
+const SILENCE: Duration = Duration::from_secs(45);
+
+/// A stream of server-sent events, of which only the data count.
+pub(super) struct Events {
+    response: reqwest::Response,
+    unread: Vec<u8>,
+}
+
+impl Events {
+    fn of(response: reqwest::Response) -> Self {
+        Self { response, unread: Vec::new() }
+    }
+
+    /// The next document; nothing when the stream has ended or broke.
+    pub(super) async fn next(&mut self) -> Option<Value> {
+        loop {
+            while let Some(end) = self.unread.iter().position(|byte| *byte == b'\n') {
+                let line: Vec<u8> = self.unread.drain(..=end).collect();
+                let text = String::from_utf8_lossy(&line);
+                if let Some(data) = text.strip_prefix("data:")
+                    && let Ok(document) = serde_json::from_str(data.trim())
+                {
+                    return Some(document);
+                }
+            }
+            if self.unread.len() > EVENT_BYTES {
+                return None;
+            }
+            let chunk = tokio::time::timeout(SILENCE, self.response.chunk()).await.ok()?.ok()??;
+            self.unread.extend_from_slice(&chunk);
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod import;
 mod render;
+mod watch;
 
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -198,6 +199,12 @@ async fn add(api: &Api, args: Add) -> Outcome {
     }
     let reply = api.send("POST", "/images", &query, Some(&Value::Object(body))).await?;
     if args.wait {
+        if let Some(digest) = reply.body[0]["imageDigest"].as_str()
+            && watch::follow(api, digest).await
+        {
+            let reply = api.get(&format!("/images/{digest}"), &[]).await?;
+            return Ok(Done::render(api, &reply, render::images));
+        }
         return wait(api, &Wait { input_image: args.input_image, timeout: -1.0, interval: 1.0 }).await;
     }
     Ok(Done::render(api, &reply, render::images))

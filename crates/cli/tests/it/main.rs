@@ -4,6 +4,7 @@
 
 mod anchore_cli;
 mod bundles;
+mod chaos;
 mod command;
 mod composer;
 mod copied;

@@ -6,6 +6,7 @@ mod dry_run;
 mod exceptions;
 mod knowledge;
 mod paging;
+mod progress;
 mod roles;
 
 use utoipa_axum::router::OpenApiRouter;
@@ -17,6 +18,7 @@ pub(super) fn router() -> OpenApiRouter<Guarded> {
         .merge(knowledge::router())
         .merge(exceptions::router())
         .merge(dry_run::router())
+        .merge(progress::router())
         .merge(roles::router())
         .merge(api_keys::router())
         .merge(audit::router())

@@ -101,6 +101,7 @@ impl Config {
         read_secret("admin_password", &mut accounts.admin_password, &accounts.admin_password_file)?;
         let storage = &mut self.storage;
         read_secret("secret_key", &mut storage.secret_key, &storage.secret_key_file)?;
+        read_secret("s3_secret_access_key", &mut storage.s3_secret_access_key, &storage.s3_secret_access_key_file)?;
         read_secret("secret", &mut self.oauth.secret, &self.oauth.secret_file)
     }
 }

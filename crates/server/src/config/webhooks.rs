@@ -73,11 +73,15 @@ impl WebhooksConfig {
         own.or(Some(&self.general)).filter(|webhook| webhook.url.get().is_some())
     }
 
+    /// Each, with its name.
+    pub fn each(&self) -> impl Iterator<Item = (&'static str, &WebhookConfig)> {
+        let names = ["general", "tag_update", "analysis_update", "policy_eval", "vuln_update", "event_log"];
+        names.into_iter().filter_map(|name| Some((name, self.named(name)?)))
+    }
+
     /// Whether there is any.
     pub fn is_empty(&self) -> bool {
-        ["general", "tag_update", "analysis_update", "policy_eval", "vuln_update", "event_log"]
-            .iter()
-            .all(|name| self.named(name).is_none_or(|webhook| webhook.url.get().is_none()))
+        self.each().all(|(_, webhook)| webhook.url.get().is_none())
     }
 }
 
@@ -97,6 +101,29 @@ pub struct WebhookConfig {
     /// Whether certificates are verified, if not as for all webhooks.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ssl_verify: Option<bool>,
+    /// How notifications are written: one of `FORMATS`; empty for the original's envelope.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub format: String,
+    /// Seconds for which notifications of an account wait for others of the same type, to be sent as one; 0 to send each
+    /// by itself.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub group_seconds: u64,
+    /// Who writes, in letters.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub from: String,
+    /// To whom, in letters; empty for the e-mail address of the account.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub to: Vec<String>,
+    /// The project that issues belong to, by its key, and the type they have.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub project: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub issue_type: String,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands it over so")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 fn is_none(secret: &Secret) -> bool {

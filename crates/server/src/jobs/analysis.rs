@@ -12,7 +12,9 @@ use futures_util::FutureExt as _;
 use killick_analysis::analyze::analyze;
 use killick_analysis::error::AnalysisError;
 use killick_analysis::imported::ImportError;
+use killick_fetch::healing::layer_may_heal;
 use killick_model::analysis::Analysis;
+use killick_model::hint::Hint;
 use killick_model::reference::Reference;
 use killick_policy::{Bundle, Needs};
 use killick_store::StoreError;
@@ -26,9 +28,10 @@ use super::Job;
 use crate::app::App;
 use crate::config::Role;
 use crate::imports::{AnalyseError, ImportedFrom};
+use crate::progress::Meter;
 use crate::records::{StoredFacts, StoredFiles, now};
 use crate::registry::{FetchError, Purpose};
-use crate::{cpu, registry};
+use crate::{cpu, progress, registry};
 
 /// The job.
 pub(super) const JOB: Job = Job {
@@ -101,19 +104,25 @@ enum Retry {
 }
 
 impl WorkError {
-    /// The same bytes are refused for the same reason, and what took too long has taken long enough.
+    /// The same bytes are refused for the same reason, and what took too long has taken long enough. Of fetching, only
+    /// what time may mend is tried again.
     fn retry(&self) -> Retry {
+        let heals = match self {
+            Self::Payload(_) | Self::Nowhere | Self::Import(_) => false,
+            Self::Fetch(error) => error.may_heal(),
+            Self::Analyse(AnalysisError::Layer { source, .. }) => layer_may_heal(source),
+            Self::Analyse(_) => false,
+            Self::Store(_) | Self::LeaseLost | Self::Panicked => true,
+        };
+        if heals { Retry::Later } else { Retry::Never }
+    }
+}
+
+impl Hint for WorkError {
+    fn hint(&self) -> Option<String> {
         match self {
-            Self::Payload(_)
-            | Self::Nowhere
-            | Self::Import(_)
-            | Self::Analyse(
-                AnalysisError::Layers { .. }
-                | AnalysisError::Limit { .. }
-                | AnalysisError::Tar { .. }
-                | AnalysisError::Time { .. },
-            ) => Retry::Never,
-            _ => Retry::Later,
+            Self::Fetch(error) => error.hint(),
+            _ => None,
         }
     }
 }
@@ -136,9 +145,11 @@ pub(crate) async fn work_once(app: &App) -> bool {
 }
 
 async fn work(app: &App, task: &Task, lease: &Lease, lease_micros: i64) {
+    let meter = Arc::new(Meter::default());
     let outcome = tokio::select! {
-        outcome = no_panic(Box::pin(attempt(app, task, lease))) => outcome,
+        outcome = no_panic(Box::pin(attempt(app, task, lease, &meter))) => outcome,
         () = keep_alive(app, lease, lease_micros) => Err(WorkError::LeaseLost),
+        never = progress::note(app, lease, &meter) => match never {},
     };
     match outcome {
         Ok(()) => {}
@@ -146,7 +157,7 @@ async fn work(app: &App, task: &Task, lease: &Lease, lease_micros: i64) {
             tracing::warn!("the lease of the task was lost: another worker has it");
         }
         Err(error) => {
-            let cause = told(&error);
+            let cause = registry::told(&error);
             tracing::warn!(error = %cause, "the analysis failed: {cause}");
             if let Err(error) = fail(app, task, lease, error.retry(), &cause).await {
                 tracing::error!(error = %error, "the failure cannot be recorded: {error}");
@@ -160,7 +171,7 @@ async fn no_panic(work: impl Future<Output = Result<(), WorkError>>) -> Result<(
     AssertUnwindSafe(work).catch_unwind().await.unwrap_or(Err(WorkError::Panicked))
 }
 
-async fn attempt(app: &App, task: &Task, lease: &Lease) -> Result<(), WorkError> {
+async fn attempt(app: &App, task: &Task, lease: &Lease, meter: &Arc<Meter>) -> Result<(), WorkError> {
     let payload: Payload = serde_json::from_str(&task.payload).map_err(WorkError::Payload)?;
     let store = app.records().store();
     if !store.start_analysis(lease, &task.account, &payload.digest, now()).await? {
@@ -172,7 +183,7 @@ async fn attempt(app: &App, task: &Task, lease: &Lease) -> Result<(), WorkError>
             let imported = from.analyse(app, &digest).await?;
             (Arc::new(imported.analysis), Some(imported.size_bytes))
         }
-        (None, Some(reference)) => (pulled(app, task, reference).await?, None),
+        (None, Some(reference)) => (pulled(app, task, reference, meter).await?, None),
         (None, None) => return Err(WorkError::Nowhere),
     };
     let document = Arc::clone(&analysis);
@@ -188,11 +199,18 @@ async fn attempt(app: &App, task: &Task, lease: &Lease) -> Result<(), WorkError>
 }
 
 /// Fetches an image and analyses it.
-async fn pulled(app: &App, task: &Task, reference: &Reference) -> Result<Arc<Analysis>, WorkError> {
-    let staged = registry::fetch(app, &task.account, reference, Purpose::Analysis).await.map_err(WorkError::Fetch)?;
+async fn pulled(
+    app: &App,
+    task: &Task,
+    reference: &Reference,
+    meter: &Arc<Meter>,
+) -> Result<Arc<Analysis>, WorkError> {
+    let purpose = Purpose::Analysis(Arc::clone(meter));
+    let staged = registry::fetch(app, &task.account, reference, purpose).await.map_err(WorkError::Fetch)?;
     let cache = StoredFacts::new(app.records().clone());
     let max_known = app.config().retention.known_files;
     let mut options = app.analysis_options(&needs(app, &task.account).await?);
+    options.progress = Some(Arc::<Meter>::clone(meter));
     if max_known > 0 {
         options.known_files = Some(Arc::new(StoredFiles::new(app.records().clone(), &task.account)));
     }
@@ -302,17 +320,6 @@ async fn fail(app: &App, task: &Task, lease: &Lease, retry: Retry, cause: &str) 
         Err(_) => store.fail(lease, cause, wait, now()).await?,
     };
     Ok(())
-}
-
-fn told(error: &WorkError) -> String {
-    let mut text = error.to_string();
-    let mut next = std::error::Error::source(error);
-    while let Some(cause) = next {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        next = cause.source();
-    }
-    text
 }
 
 fn micros(seconds: u64) -> i64 {

@@ -7,8 +7,7 @@ use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use futures_util::stream::{self, StreamExt as _};
-use killick_fetch::webhook::WebhookError;
+use futures_util::future::join_all;
 use killick_store::StoreError;
 use killick_store::notifications::Notice;
 use killick_store::tasks::back_off;
@@ -16,13 +15,13 @@ use killick_store::tasks::back_off;
 use super::Job;
 use crate::app::App;
 use crate::config::Role;
+use crate::notifications::{formats, groups};
 use crate::records::now;
 use crate::registry::told;
-use crate::webhooks::{Post, envelope, last_try};
+use crate::webhooks::last_try;
 
-/// Claimed at once, and sent at the same time.
-const BATCH: i64 = 64;
-const AT_ONCE: usize = 8;
+/// Claimed at once, and sent at the same time: what is claimed by a process that is killed waits no longer than one post.
+const BATCH: i64 = 16;
 
 /// Seconds between looks at what is due again, at most: the first pause.
 const RETRY_SECONDS: u64 = 5;
@@ -50,8 +49,8 @@ pub(super) const JOB: Job = Job {
 pub(crate) async fn deliver(app: &App, due_at: i64) -> Result<(), StoreError> {
     let store = app.records().store();
     let timeout = i64::try_from(app.config().webhooks.timeout_seconds.clamp(1, 3600)).unwrap_or(3600);
-    // Until then all of a batch was tried, one after the other.
-    let claim = (BATCH + 1).saturating_mul(timeout + 5).saturating_mul(SECOND);
+    let claim = (timeout + 5).saturating_mul(SECOND);
+    groups::fold_due(app, due_at).await?;
     let silent = Mutex::new(BTreeSet::new());
     loop {
         let at = now().max(due_at);
@@ -61,8 +60,7 @@ pub(crate) async fn deliver(app: &App, due_at: i64) -> Result<(), StoreError> {
         }
         let silent = &silent;
         let sending = claimed.into_iter().map(|notice| async move { send(app, &notice, silent, at).await });
-        let sent: Vec<Result<(), StoreError>> = stream::iter(sending).buffer_unordered(AT_ONCE).collect().await;
-        sent.into_iter().collect::<Result<(), StoreError>>()?;
+        join_all(sending).await.into_iter().collect::<Result<(), StoreError>>()?;
     }
 }
 
@@ -76,15 +74,13 @@ async fn send(app: &App, notice: &Notice, silent: &Mutex<BTreeSet<String>>, at: 
             "the webhook did not answer just now".to_owned()
         }
         Some(webhook) => {
-            let body = envelope(webhooks, notice);
-            let post = Post { id: &notice.uuid, account: &notice.account, kind, body: &body };
-            match app.webhooks().send(app, webhook, post).await {
+            match formats::send(app, webhook, notice).await {
                 Ok(_) => return store.finish_notice(notice).await,
                 Err(error) => {
                     if error.is_outage() {
                         silent.lock().unwrap_or_else(PoisonError::into_inner).insert(kind.to_owned());
                     }
-                    told::<WebhookError>(&error)
+                    told(&error)
                 }
             }
         }

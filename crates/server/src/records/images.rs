@@ -21,7 +21,7 @@ use crate::jobs::analysis::{KIND, Payload};
 pub(crate) use killick_store::images::{AnalysisStatus, Deletion, ImageStatus, TagName};
 
 /// Times an image is tried before its analysis counts as failed.
-const ATTEMPTS: i64 = 3;
+const ATTEMPTS: i64 = 12;
 
 /// An image of an account.
 #[derive(Debug, Clone)]
@@ -32,6 +32,8 @@ pub(crate) struct Image {
     pub(crate) image_id: Option<String>,
     pub(crate) status: ImageStatus,
     pub(crate) analysis_status: AnalysisStatus,
+    /// Why the last attempt at analysing it failed.
+    pub(crate) failure: Option<String>,
     pub(crate) annotations: Map<String, Value>,
     pub(crate) created_at: Timestamp,
     pub(crate) updated_at: Timestamp,
@@ -102,6 +104,7 @@ pub(crate) struct NewImage {
     pub(crate) force: bool,
     pub(crate) autosubscribe: bool,
     pub(crate) resubscribe: bool,
+    pub(crate) urgency: Urgency,
 }
 
 impl Records {
@@ -131,7 +134,7 @@ impl Records {
             force: new.force,
             autosubscribe: new.autosubscribe,
             resubscribe: new.resubscribe,
-            task: task(&new.account, &payload),
+            task: task(&new.account, &payload, new.urgency),
         };
         let (row, _) = self.store.add_image(&row, now()).await?;
         self.with_tags(row).await
@@ -278,13 +281,34 @@ pub(super) fn told(tags: Vec<Tag>) -> Vec<Tag> {
     told
 }
 
+/// Which analysis goes first, whosever it is. Within each, accounts take turns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Urgency {
+    /// Somebody asks for an image that is not known.
+    Asked,
+    /// A watcher found a new image.
+    Found,
+    /// What is known of an image is asked for anew: it can be used meanwhile.
+    Again,
+}
+
+impl Urgency {
+    const fn priority(self) -> i64 {
+        match self {
+            Self::Asked => 20,
+            Self::Found => 10,
+            Self::Again => 0,
+        }
+    }
+}
+
 /// The task of analysing an image.
-pub(super) fn task(account: &str, payload: &Payload) -> NewTask {
+pub(super) fn task(account: &str, payload: &Payload, urgency: Urgency) -> NewTask {
     NewTask {
         kind: KIND,
         account: account.to_owned(),
         payload: payload.to_text(),
-        priority: 0,
+        priority: urgency.priority(),
         run_after: now(),
         dedupe: Some(format!("{KIND} {account} {}", payload.digest)),
         max_attempts: ATTEMPTS,
@@ -319,6 +343,7 @@ fn image(row: stored::Image, tags: Vec<Tag>) -> Image {
         account: row.account,
         status: row.image_status,
         analysis_status: row.analysis_status,
+        failure: row.failure,
         annotations: serde_json::from_str(&row.annotations).unwrap_or_default(),
         created_at: instant(row.created_at),
         updated_at: instant(row.updated_at),

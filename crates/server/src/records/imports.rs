@@ -6,7 +6,7 @@ use killick_store::Result;
 use killick_store::images as stored;
 use serde_json::{Map, Value};
 
-use super::images::{annotation, task};
+use super::images::{Urgency, annotation, task};
 use super::{Image, Records, TagName, now};
 use crate::imports::ImportedFrom;
 use crate::jobs::analysis::Payload;
@@ -53,7 +53,7 @@ impl Records {
             force: new.force,
             autosubscribe: new.autosubscribe,
             resubscribe: true,
-            task: task(&new.account, &payload),
+            task: task(&new.account, &payload, Urgency::Asked),
         };
         let (row, _) = self.store.add_image(&row, now()).await?;
         self.with_tags(row).await

@@ -10,6 +10,8 @@ use killick_fetch::egress::Egress;
 use killick_fetch::feeds::FeedOptions;
 use killick_fetch::fetched::FetchOptions;
 use killick_fetch::http::Proxy;
+use killick_fetch::mail::MailOptions;
+use killick_fetch::progress::Progress;
 use killick_fetch::publication::PlaceOptions;
 use killick_fetch::registry::mirrors::{self, ConfError, MirrorRule};
 use killick_fetch::registry::{RegistryOptions, Retry, Timeouts};
@@ -20,6 +22,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use super::{Purpose, Transport};
 use crate::clock;
 use crate::config::{Config, EgressConfig};
+use crate::progress::Meter;
 use crate::records::RegistryLogin;
 
 /// Why the settings cannot be used.
@@ -85,13 +88,18 @@ impl Ways {
         config: &Config,
         login: Option<&RegistryLogin>,
         transport: Transport,
-        purpose: Purpose,
+        purpose: &Purpose,
     ) -> StageOptions {
+        let progress = match purpose {
+            Purpose::Lookup => None,
+            Purpose::Analysis(meter) => Some(Arc::<Meter>::clone(meter) as Arc<dyn Progress>),
+        };
         StageOptions {
             registry: self.options(config, login, transport),
             limits: config.fetch_limits.clone(),
             foreign_layers: config.registries.foreign_layers,
-            attachments: config.analysis.attachments && purpose == Purpose::Analysis,
+            attachments: config.analysis.attachments && matches!(purpose, Purpose::Analysis(_)),
+            progress,
             ..StageOptions::default()
         }
     }
@@ -99,6 +107,12 @@ impl Ways {
     /// How single documents are fetched.
     pub(crate) fn fetch_options(&self, config: &Config) -> FetchOptions {
         FetchOptions { extra_ca_pem: self.extra_ca.clone(), proxy: self.proxy.clone(), egress: egress(config) }
+    }
+
+    /// How letters are sent.
+    pub(crate) fn mail_options(&self, config: &Config, verify_tls: bool) -> MailOptions {
+        let timeout = Duration::from_secs(config.webhooks.timeout_seconds.max(1));
+        MailOptions { verify_tls, extra_ca_pem: self.extra_ca.clone(), egress: egress(config), timeout }
     }
 
     /// How webhooks are posted to.
@@ -257,9 +271,9 @@ mod tests {
         ));
         let ways = Ways::new(&config).unwrap();
         let login = login("docker_v2", "me", "s3cret");
-        let options = ways.stage_options(&config, Some(&login), Transport::Verified, Purpose::Analysis);
+        let options = ways.stage_options(&config, Some(&login), Transport::Verified, &Purpose::Analysis(Arc::default()));
         assert!(options.foreign_layers && options.attachments);
-        assert!(!ways.stage_options(&config, None, Transport::Verified, Purpose::Lookup).attachments);
+        assert!(!ways.stage_options(&config, None, Transport::Verified, &Purpose::Lookup).attachments);
         let registry = &options.registry;
         let prefixes: Vec<&str> = registry.mirrors.iter().map(|rule| rule.prefix.as_str()).collect();
         assert_eq!(prefixes, ["quay.io", "docker.io"], "the file's own rule for `docker.io` is replaced");

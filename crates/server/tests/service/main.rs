@@ -12,6 +12,8 @@ mod database;
 mod draining;
 mod events;
 mod exceptions;
+mod failures;
+mod formats;
 mod imports;
 mod knowledge;
 mod logins;

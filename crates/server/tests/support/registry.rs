@@ -27,6 +27,21 @@ const RELEASES: [(&str, &str); 2] = [("3.20", "3.20.3"), ("3.21", "3.21.0")];
 /// The tag of the image that an SBOM is attached to, as cosign does it.
 const SBOM_TAG: &str = "3.21";
 
+/// How a registry is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[allow(dead_code, reason = "not every test crate makes it sick")]
+pub(crate) enum Health {
+    /// Well.
+    #[default]
+    Well,
+    /// It answers this to whoever asks for a blob.
+    Blobs(u16),
+    /// It answers this to whoever asks for a manifest.
+    Manifests(u16),
+    /// It sends other bytes than it promises.
+    OtherBytes,
+}
+
 /// A running registry.
 pub(crate) struct Upstream {
     pub(crate) address: SocketAddr,
@@ -34,6 +49,12 @@ pub(crate) struct Upstream {
 }
 
 impl Upstream {
+    /// Makes it sick, or well again.
+    #[allow(dead_code, reason = "not every test crate makes it sick")]
+    pub(crate) fn be(&self, health: Health) {
+        *self.served.health.lock().unwrap() = health;
+    }
+
     /// Lets a tag, new or not, point to the image of another.
     #[allow(dead_code, reason = "not every test crate moves tags")]
     pub(crate) fn point(&self, tag: &str, to: &str) {
@@ -48,6 +69,7 @@ struct Served {
     /// By tag and by digest.
     manifests: Mutex<BTreeMap<String, Vec<u8>>>,
     blobs: BTreeMap<String, Vec<u8>>,
+    health: Mutex<Health>,
 }
 
 /// Starts a registry for the life of the test, for anybody or for one `user:password`.
@@ -78,7 +100,7 @@ pub(crate) async fn serve(login: Option<&'static str>) -> Upstream {
         manifests.insert(Digest::of(&image.manifest).to_string(), image.manifest);
         blobs.extend(image.blobs);
     }
-    let served = Arc::new(Served { manifests: Mutex::new(manifests), blobs });
+    let served = Arc::new(Served { manifests: Mutex::new(manifests), blobs, health: Mutex::default() });
     let router = Router::new()
         .route("/v2/", get(|| async { "{}" }))
         .route(&format!("/v2/{NAME}/tags/list"), get(tags))
@@ -104,6 +126,9 @@ async fn admit(login: Option<&'static str>, request: Request, next: Next) -> Res
 }
 
 async fn manifest(State(served): State<Arc<Served>>, Path(reference): Path<String>) -> Response {
+    if let Health::Manifests(status) = *served.health.lock().unwrap() {
+        return (StatusCode::from_u16(status).unwrap(), error("SICK")).into_response();
+    }
     let found = served.manifests.lock().unwrap().get(&reference).cloned();
     let Some(manifest) = found else {
         return (StatusCode::NOT_FOUND, error("MANIFEST_UNKNOWN")).into_response();
@@ -123,7 +148,12 @@ async fn tags(State(served): State<Arc<Served>>) -> String {
 }
 
 async fn blob(State(served): State<Arc<Served>>, Path(digest): Path<String>) -> Response {
+    let health = *served.health.lock().unwrap();
+    if let Health::Blobs(status) = health {
+        return (StatusCode::from_u16(status).unwrap(), error("SICK")).into_response();
+    }
     match served.blobs.get(&digest) {
+        Some(bytes) if health == Health::OtherBytes => bytes.iter().map(|byte| byte ^ 1).collect::<Vec<u8>>().into_response(),
         Some(bytes) => bytes.clone().into_response(),
         None => (StatusCode::NOT_FOUND, error("BLOB_UNKNOWN")).into_response(),
     }

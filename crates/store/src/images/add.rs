@@ -75,6 +75,10 @@ impl Store {
             let mut queued = None;
             if before.as_ref().is_none_or(|image| new.force || stopped(image)) {
                 queued = Some(enqueue_in!(tx, sql::ENQUEUE_AGAIN, &task, Some(digest.as_str()), now));
+            } else if before.as_ref().is_some_and(|image| image.analysis_status == AnalysisStatus::NotAnalyzed) {
+                // It waits already; whoever asks now may be in a greater hurry.
+                sqlx::query(sql::HASTEN_TASK).bind(account).bind(&task.dedupe).bind(task.priority).bind(now)
+                    .execute(&mut *tx).await.during(DOING)?;
             }
             let made = sqlx::query(sql::UPSERT_IMAGE).bind(account).bind(&digest).bind(&index).bind(new.config_digest.to_string())
                 .bind(new.size_bytes).bind(&new.architecture).bind(new.layer_count).bind(&new.dockerfile).bind(mode)

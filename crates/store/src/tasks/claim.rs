@@ -11,9 +11,13 @@ use crate::sql::Pool;
 use crate::statements as sql;
 use crate::{Result, Store};
 
+/// Workers that may vanish over one task before it is given up, less one: it may be what kills them.
+const MAX_VANISHED: i64 = 4;
+
 impl Store {
-    /// Claims the most deserving task of these kinds (all, when empty): of the account with the fewest
-    /// running, then by priority, then by age. A task whose lease ran out is taken over.
+    /// Claims the most deserving task of these kinds (all, when empty): of the highest priority; among those of the account
+    /// with the fewest running, and of these of the one that was served longest ago; there the oldest. So accounts take
+    /// turns, however much each has queued. A task whose lease ran out is taken over.
     pub async fn claim(&self, kinds: &[&str], lease_micros: i64, now: i64) -> Result<Option<(Task, Lease)>> {
         const DOING: &str = "claiming a task";
         let vanished: i64 = read!(self.pool, db => sqlx::query_scalar(sql::VANISHED).bind(now).fetch_one(db).await)
@@ -76,7 +80,7 @@ impl Store {
         const DOING: &str = "giving up tasks";
         self.requeue_vanished(now).await?;
         let (tasks, sends) = transaction!(self.pool, tx => {
-            let tasks: Vec<Task> = sqlx::query_as(sql::GIVE_UP).bind(now).fetch_all(&mut *tx).await.during(DOING)?;
+            let tasks: Vec<Task> = sqlx::query_as(sql::GIVE_UP).bind(now).bind(MAX_VANISHED).fetch_all(&mut *tx).await.during(DOING)?;
             for (task, image) in about_images(&tasks) {
                 sqlx::query(sql::FAIL_IMAGE).bind(&task.account).bind(image).bind(AnalysisStatus::AnalysisFailed.as_str())
                     .bind(vanished_cause(task)).bind(now).execute(&mut *tx).await.during(DOING)?;
@@ -101,7 +105,7 @@ impl Store {
     async fn requeue_vanished(&self, now: i64) -> Result<()> {
         const DOING: &str = "queueing tasks again";
         let queued = transaction!(self.pool, tx => {
-            let tasks: Vec<Task> = sqlx::query_as(sql::REQUEUE_VANISHED).bind(now).fetch_all(&mut *tx).await.during(DOING)?;
+            let tasks: Vec<Task> = sqlx::query_as(sql::REQUEUE_VANISHED).bind(now).bind(MAX_VANISHED).fetch_all(&mut *tx).await.during(DOING)?;
             for (task, image) in about_images(&tasks) {
                 sqlx::query(sql::FAIL_IMAGE).bind(&task.account).bind(image).bind(AnalysisStatus::NotAnalyzed.as_str())
                     .bind(vanished_cause(task)).bind(now).execute(&mut *tx).await.during(DOING)?;

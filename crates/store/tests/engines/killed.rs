@@ -46,6 +46,7 @@ async fn worker() {
         data_dir: std::env::var_os(DIR).unwrap().into(),
         database_url: std::env::var_os(DATABASE).map(|url| url.into_string().unwrap().into()),
         secret: None,
+        blobs: killick_store::blobs::BlobsAt::Folder,
         max_connections: 1,
         patience: std::time::Duration::ZERO,
     };
@@ -237,4 +238,22 @@ pub(crate) async fn a_task_that_kills_its_workers_is_given_up(opened: &Opened) {
     let task = store.task("a", id).await.unwrap();
     assert_eq!((task.state, task.last_error.as_deref()), (TaskState::Failed, Some("the worker vanished")));
     assert_eq!(store.claim(&[], 5, 99).await.unwrap(), None);
+}
+
+pub(crate) async fn who_takes_workers_along_is_given_up_before_who_fails(opened: &Opened) {
+    let Opened { store, .. } = opened;
+    let patient = || killick_store::tasks::NewTask { max_attempts: 12, ..task("a", None) };
+    let (deadly, failing) = (store.enqueue(&patient(), 1).await.unwrap(), store.enqueue(&patient(), 1).await.unwrap());
+    for now in [10, 20, 30, 40, 50] {
+        for _ in 0..2 {
+            let (task, lease) = store.claim(&[], 5, now).await.unwrap().unwrap();
+            if task.id == failing {
+                store.fail(&lease, "the registry does not answer", Some(1), now).await.unwrap();
+            }
+        }
+        let given_up: Vec<_> = store.give_up_vanished(now + 5).await.unwrap().iter().map(|task| task.id).collect();
+        assert_eq!(given_up, if now == 50 { vec![deadly] } else { vec![] });
+    }
+    let states = [store.task("a", deadly).await.unwrap(), store.task("a", failing).await.unwrap()];
+    assert_eq!(states.map(|task| (task.state, task.attempts)), [(TaskState::Failed, 5), (TaskState::Queued, 5)]);
 }

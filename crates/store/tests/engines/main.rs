@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+#[path = "../support/bucket.rs"]
+mod bucket;
 #[path = "../support/postgres.rs"]
 mod postgres;
 
@@ -20,6 +22,7 @@ mod known_files;
 mod news;
 mod notifications;
 mod packages;
+mod places;
 mod policies;
 mod previous;
 mod registries;
@@ -51,6 +54,7 @@ async fn open(url: Option<String>) -> Opened {
         data_dir: dir.path().to_owned(),
         database_url: url.map(Into::into),
         secret: None,
+        blobs: killick_store::blobs::BlobsAt::Folder,
         max_connections: 4,
         patience: std::time::Duration::ZERO,
     };
@@ -99,7 +103,7 @@ on_both_engines! {
     imports: imports_take_documents, imports_end_with_their_task, imports_expire, an_import_is_used_once,
         an_import_brings_all_its_tags;
     killed: after_the_claim, during_the_blob, after_the_blob, inside_the_transaction, after_the_commit,
-        a_task_that_kills_its_workers_is_given_up;
+        a_task_that_kills_its_workers_is_given_up, who_takes_workers_along_is_given_up_before_who_fails;
     knowledge: the_newest_index_is_in_use, feed_groups_are_replaced, layer_facts_are_kept_by_revision,
         layer_facts_that_nobody_uses_go,
         matches_belong_to_an_index, first_detection_stays, a_new_analysis_forgets_matches;
@@ -107,14 +111,16 @@ on_both_engines! {
         two_who_learn_the_same_do_not_meet;
     packages: packages_of_no_image_go, pruning_goes_round_in_steps,
         packages_are_looked_up_by_name_and_carried_by_images;
+    places: blobs_round_trip_anywhere, orphans_go_from_the_database, orphans_go_from_a_bucket_in_two_steps,
+        blobs_move_between_places;
     policies: one_policy_is_active, the_active_policy_stays;
     registries: passwords_are_sealed, another_secret_does_not_open, longest_registry_first;
     news: analyses_are_told, moves_of_tags_are_told, policies_are_told, verdicts_are_told_once;
-    notifications: only_who_subscribed_is_told, what_was_not_received_comes_again;
+    notifications: only_who_subscribed_is_told, what_was_not_received_comes_again, groups_are_folded;
     small: settings_are_kept, events_are_filtered, subscriptions_switch, opening_again_finds_everything;
     tags: a_tag_moves_there_and_back, a_tag_learned_late_keeps_order, tags_at_once_are_one;
-    tasks: tasks_are_leased, keys_belong_to_an_account, a_key_is_free_again, completing_twice_is_once, claims_are_fair,
-        kinds_are_chosen, priority_and_time_count, workers_never_share, ended_tasks_go, what_cannot_be_mended_fails_at_once;
+    tasks: tasks_are_leased, keys_belong_to_an_account, a_key_is_free_again, completing_twice_is_once, accounts_take_turns,
+        what_is_urgent_goes_first, who_waits_already_is_hastened, progress_is_that_of_the_attempt, kinds_are_chosen, priority_and_time_count, workers_never_share, ended_tasks_go, what_cannot_be_mended_fails_at_once;
     watches: watches_are_claimed, what_was_seen_is_told_once;
 }
 
@@ -173,6 +179,7 @@ fn news(account: &str, uuid: &str, key: &str) -> News {
         kind: "policy_eval".to_owned(),
         key: Some(key.to_owned()),
         payload: "{}".to_owned(),
+        folds_at: None,
     };
     News { events: vec![event], notices: vec![notice] }
 }

@@ -44,3 +44,47 @@ pub(crate) async fn what_was_not_received_comes_again(Opened { store, .. }: &Ope
     let again: Vec<_> = again.iter().map(|notice| (notice.uuid.as_str(), notice.attempts)).collect();
     assert_eq!(again, [("2", 2), ("3", 3)]);
 }
+
+pub(crate) async fn groups_are_folded(Opened { store, .. }: &Opened) {
+    let notice = |account: &str, uuid: &str, folds_at| NewNotice {
+        uuid: uuid.to_owned(),
+        account: account.to_owned(),
+        key: None,
+        payload: format!("about {uuid}"),
+        folds_at,
+        ..news("a", "x", "k").notices.remove(0)
+    };
+    let tell = async |notices: Vec<NewNotice>, now| {
+        store.tell(&News { events: Vec::new(), notices }, now).await.unwrap();
+    };
+    tell(vec![notice("a", "1", Some(60)), notice("b", "2", Some(70)), notice("a", "alone", None)], 10).await;
+    tell(vec![notice("a", "3", Some(90))], 40).await;
+    let sent = async |now| {
+        let claimed = store.claim_notices(9, now + 1000, now).await.unwrap();
+        for notice in &claimed {
+            store.finish_notice(notice).await.unwrap();
+        }
+        claimed.into_iter().map(|notice| (notice.uuid, notice.payload)).collect::<Vec<_>>()
+    };
+    let said = |uuid: &str, payload: &str| (uuid.to_owned(), payload.to_owned());
+    assert_eq!(sent(50).await, [said("alone", "about alone")], "who waits for others is not sent");
+    assert_eq!(store.due_groups(59).await.unwrap(), []);
+    let groups = store.due_groups(60).await.unwrap();
+    assert_eq!(groups.iter().map(|group| (group.account.as_str(), group.size)).collect::<Vec<_>>(), [("a", 2)]);
+    let group = &groups[0];
+    let first = store.group_members(group, 0, 1).await.unwrap();
+    assert_eq!((first[0].uuid.as_str(), first[0].payload.as_str(), first[0].created_at), ("1", "about 1", 10));
+    // Another one comes while the first two are read.
+    tell(vec![notice("a", "4", Some(99))], 60).await;
+    let rest = store.group_members(group, first[0].id, 9).await.unwrap();
+    assert_eq!(rest.iter().map(|member| member.uuid.as_str()).collect::<Vec<_>>(), ["3"]);
+    assert!(!store.fold(group, rest[0].id, 1, &notice("a", "wrong", None), 61).await.unwrap());
+    assert!(store.fold(group, rest[0].id, 2, &notice("a", "both", None), 61).await.unwrap());
+    assert!(!store.fold(group, rest[0].id, 2, &notice("a", "again", None), 61).await.unwrap(), "another was faster");
+    assert_eq!(sent(62).await, [said("both", "about both")]);
+    let groups = store.due_groups(99).await.unwrap();
+    assert_eq!(groups.iter().map(|group| (group.account.as_str(), group.size)).collect::<Vec<_>>(), [("a", 1), ("b", 1)]);
+    store.ungroup(&groups[0], groups[0].last, 99).await.unwrap();
+    assert_eq!(sent(100).await, [said("4", "about 4")]);
+    assert_eq!(store.waiting_notices().await.unwrap(), 1);
+}

@@ -42,6 +42,7 @@ fn settings(data_dir: &Path, database_url: Option<String>) -> Settings {
         data_dir: data_dir.to_owned(),
         database_url: database_url.map(Into::into),
         secret: Some(SECRET.into()),
+        blobs: killick_store::blobs::BlobsAt::Folder,
         max_connections: 2,
         patience: Duration::ZERO,
     }

@@ -1,11 +1,13 @@
 //! The task queue.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 
-use killick_store::StoreError;
+use killick_store::accounts::AccountType;
+use killick_store::images::NewImage;
+use killick_store::{Store, StoreError};
 use killick_store::tasks::{NewTask, TaskState, back_off};
 
-use super::{Opened, task};
+use super::{Opened, image, task};
 
 pub(crate) async fn tasks_are_leased(Opened { store, .. }: &Opened) {
     let id = store.enqueue(&task("a", Some("k")), 1).await.unwrap();
@@ -49,15 +51,64 @@ pub(crate) async fn completing_twice_is_once(Opened { store, .. }: &Opened) {
     assert_eq!((done.state, done.updated_at, done.lease_until), (TaskState::Done, 3, None));
 }
 
-pub(crate) async fn claims_are_fair(Opened { store, .. }: &Opened) {
-    for account in ["a", "a", "a", "b"] {
-        store.enqueue(&task(account, None), 1).await.unwrap();
+/// The order in which tasks are begun: those that were queued before, and then, after so many, the others.
+async fn served(store: &Store, queued: &[(&str, i64, &str)], after: usize, then: &[(&str, i64, &str)], workers: usize) -> String {
+    let enqueue = async |tasks: &[(&str, i64, &str)]| {
+        for (account, priority, payload) in tasks {
+            let new = NewTask { payload: (*payload).to_owned(), priority: *priority, ..task(account, None) };
+            store.enqueue(&new, 1).await.unwrap();
+        }
+    };
+    enqueue(queued).await;
+    let (mut order, mut running, mut now) = (Vec::new(), VecDeque::new(), 10);
+    loop {
+        if order.len() == after {
+            enqueue(then).await;
+        }
+        if running.len() == workers {
+            store.complete(&running.pop_front().unwrap(), now).await.unwrap();
+        }
+        now += 1;
+        let Some((task, lease)) = store.claim(&[], 1000, now).await.unwrap() else { break };
+        order.push(task.payload);
+        running.push_back(lease);
     }
-    let mut order = Vec::new();
-    while let Some((task, _)) = store.claim(&[], 100, 2).await.unwrap() {
-        order.push(task.account);
+    for lease in running {
+        store.complete(&lease, now).await.unwrap();
     }
-    assert_eq!(order, ["a", "b", "a", "a"]);
+    order.join(" ")
+}
+
+pub(crate) async fn accounts_take_turns(Opened { store, .. }: &Opened) {
+    store.create_account("c", AccountType::User, None, 1).await.unwrap();
+    let (a, b, c) = ("a", "b", "c");
+    let many = [(a, 5, "a1"), (a, 5, "a2"), (a, 5, "a3"), (a, 5, "a4"), (a, 5, "a5")];
+    let late = [(b, 5, "b1"), (b, 5, "b2"), (c, 5, "c1")];
+    // One worker: what others ask for while it does the second of five goes next, by turns.
+    assert_eq!(served(store, &many, 2, &late, 1).await, "a1 a2 b1 c1 a3 b2 a4 a5");
+    // With two workers, no account has both while another waits. `c` was served longest ago.
+    assert_eq!(served(store, &many, 2, &late, 2).await, "a1 a2 c1 b1 a3 b2 a4 a5");
+}
+
+pub(crate) async fn what_is_urgent_goes_first(Opened { store, .. }: &Opened) {
+    let (a, b) = ("a", "b");
+    let scan = [(a, 0, "a1"), (a, 0, "a2"), (b, 0, "b1"), (b, 0, "b2"), (a, 0, "a3")];
+    let asked = [(a, 20, "a-add"), (b, 10, "b-found"), (b, 20, "b-add"), (a, 20, "a-add2")];
+    assert_eq!(served(store, &scan, 1, &asked, 1).await, "a1 b-add a-add a-add2 b-found a2 b1 a3 b2");
+}
+
+pub(crate) async fn who_waits_already_is_hastened(Opened { store, .. }: &Opened) {
+    let new = |name: &str, priority: i64| NewImage { task: NewTask { priority, ..task("a", None) }, ..image("a", name) };
+    for name in ["one", "two"] {
+        store.add_image(&new(name, 0), 1).await.unwrap();
+    }
+    store.add_image(&new("two", 20), 2).await.unwrap();
+    let (first, _) = store.claim(&[], 10, 3).await.unwrap().unwrap();
+    assert_eq!((first.image, first.priority), (Some(image("a", "two").digest.to_string()), 20));
+    // Whoever asks for less does not put it back.
+    store.add_image(&new("one", 10), 4).await.unwrap();
+    store.add_image(&new("one", 5), 5).await.unwrap();
+    assert_eq!(store.claim(&[], 10, 6).await.unwrap().unwrap().0.priority, 10);
 }
 
 pub(crate) async fn kinds_are_chosen(Opened { store, .. }: &Opened) {
@@ -147,4 +198,21 @@ pub(crate) async fn what_cannot_be_mended_fails_at_once(Opened { store, .. }: &O
     assert_eq!((failed.id, failed.state), (task.id, TaskState::Failed));
     let image = store.image("a", &digest).await.unwrap();
     assert_eq!(image.analysis_status.as_str(), "analysis_failed");
+}
+
+pub(crate) async fn progress_is_that_of_the_attempt(Opened { store, .. }: &Opened) {
+    store.add_image(&image("a", "one"), 1).await.unwrap();
+    let digest = image("a", "one").digest.to_string();
+    let progress = async || store.task_of_image("a", &digest).await.unwrap().unwrap().progress;
+    assert_eq!(progress().await, None);
+    let (_, lost) = store.claim(&[], 10, 2).await.unwrap().unwrap();
+    store.note_progress(&lost, "half").await.unwrap();
+    assert_eq!(progress().await.as_deref(), Some("half"));
+    let (_, lease) = store.claim(&[], 10, 20).await.unwrap().unwrap();
+    assert_eq!(progress().await, None, "another attempt begins anew");
+    store.note_progress(&lost, "all").await.unwrap();
+    assert_eq!(progress().await, None, "whoever lost the lease says nothing any more");
+    store.note_progress(&lease, "a quarter").await.unwrap();
+    assert_eq!(progress().await.as_deref(), Some("a quarter"));
+    assert_eq!(store.task_of_image("b", &digest).await.unwrap(), None);
 }

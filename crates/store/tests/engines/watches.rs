@@ -35,6 +35,11 @@ pub(crate) async fn watches_are_claimed(Opened { store, .. }: &Opened) {
         again.iter().map(|watch| (watch.key.as_str(), watch.state.as_str())).collect::<Vec<_>>(),
         [("1", "seen")]
     );
+    // Who looks for long keeps the claim.
+    assert!(store.renew_watch(&again[0], 140).await.unwrap());
+    assert!(!store.renew_watch(&again[0], 150).await.unwrap(), "it is claimed until another instant");
+    let again = [killick_store::watches::Watch { due_at: 140, ..again[0].clone() }];
+    assert_eq!(claim(200, 130).await, Vec::<String>::new());
     // Hastened while it is watched: it is due again at once.
     store.hasten_watches("tag_update", Some("a"), Some("2"), 101).await.unwrap();
     store.hasten_watches("tag_update", Some("a"), Some("1"), 101).await.unwrap();

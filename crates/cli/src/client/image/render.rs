@@ -43,6 +43,10 @@ pub(super) fn images(images: &Value) -> Option<String> {
         {
             lines.push((title, python::field(image, key)));
         }
+        // Told by Killick only, and only if an attempt failed.
+        if image["analysis_status_detail"].is_string() {
+            lines.push(("Cause", python::field(image, "analysis_status_detail")));
+        }
         lines.push(("Image ID", python::field(details.first()?, "imageId")));
         let metadata = &image["image_content"]["metadata"];
         if metadata.as_object().is_some_and(|fields| !fields.is_empty()) {

@@ -4,6 +4,7 @@ use axum::Json;
 use axum::extract::Path;
 use axum::http::StatusCode;
 use killick_model::hint::Hint as _;
+use killick_store::notifications::Notice;
 use serde_json::{Value, json};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -13,6 +14,8 @@ use crate::api::error::ApiError;
 use crate::api::input::Query;
 use crate::api::permission::{Guarded, Permission, TestWebhook};
 use crate::clock;
+use crate::notifications::formats::{self, SendError};
+use crate::records::now;
 use crate::webhooks::Post;
 
 /// Types of notification that can be tried.
@@ -51,8 +54,25 @@ async fn test(
     let email = require.app.records().account(account).await?.and_then(|account| account.email);
     let id = Uuid::new_v4().to_string();
     let body = notification(account, email.as_deref(), kind, &id, clock::now().as_second());
-    let post = Post { id: &id, account, kind: TEST, body: &body };
-    match require.app.webhooks().send(&require.app, webhook, post).await {
+    let sent = if formats::is_original(webhook) {
+        let post = Post { id: &id, account, kind: TEST, body: &body };
+        require.app.webhooks().send(&require.app, webhook, post).await.map_err(SendError::from)
+    } else {
+        let payload = body["data"]["notification_payload"].to_string();
+        let notice = Notice {
+            id: 0,
+            uuid: id,
+            account: account.to_owned(),
+            email,
+            r#type: kind.to_owned(),
+            payload,
+            attempts: 1,
+            due_at: 0,
+            created_at: now(),
+        };
+        formats::send(&require.app, webhook, &notice).await
+    };
+    match sent {
         Ok(answer) => Ok(Json(serde_json::from_slice(&answer).unwrap_or_else(|_| json!({})))),
         Err(error) => {
             let hint = error.hint().map(|hint| format!(": {hint}")).unwrap_or_default();

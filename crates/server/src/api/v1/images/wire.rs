@@ -21,6 +21,9 @@ pub(in crate::api::v1) struct Image {
     image_type: &'static str,
     image_status: &'static str,
     analysis_status: &'static str,
+    /// Why the last attempt failed: ours, and there only if one did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    analysis_status_detail: Option<String>,
     #[schema(value_type = Object)]
     annotations: Map<String, Value>,
     created_at: String,
@@ -90,6 +93,7 @@ impl Image {
             image_type: "docker",
             image_status: image.status.as_str(),
             analysis_status: image.analysis_status.as_str(),
+            analysis_status_detail: image.failure.clone(),
             annotations: image.annotations.clone(),
             created_at: seconds(image.created_at),
             last_updated: seconds(image.updated_at),
