@@ -10,7 +10,7 @@ use crate::pattern::Pattern;
 use crate::policy::{list, version_problem};
 use crate::problem::BundleProblem;
 use crate::python;
-use crate::regexes::PatternError;
+use crate::regexes::{PatternError, RegexCache, Steps};
 
 /// An allowlist, built as far as it could be.
 #[derive(Debug)]
@@ -37,7 +37,7 @@ pub(crate) struct Item {
 
 impl Allowlist {
     /// Builds an allowlist; whatever is wrong is in its problems.
-    pub(crate) fn build(document: &Value, path: &str) -> Self {
+    pub(crate) fn build(document: &Value, path: &str, regexes: &RegexCache) -> Self {
         let text = |object: &Value, key: &str| object.get(key).and_then(Value::as_str).map(str::to_owned);
         let mut allowlist = Self {
             id: text(document, "id").unwrap_or_default(),
@@ -71,7 +71,7 @@ impl Allowlist {
             };
             let trigger_id = text(item, "trigger_id").unwrap_or_default();
             let special = trigger_id.contains('*') || trigger_id.trim_start().starts_with("regexp:");
-            let pattern = special.then(|| Pattern::new(&trigger_id));
+            let pattern = special.then(|| Pattern::of_bundle(&trigger_id, regexes));
             if let Some(Err(error)) = &pattern {
                 allowlist.problems.push(bad_pattern(error, &format!("{path}.trigger_id")));
             }
@@ -93,25 +93,31 @@ impl Allowlist {
         gate: &str,
         ids: &[&str],
         now: Timestamp,
+        steps: &Steps,
         problems: &mut Vec<EvaluationProblem>,
     ) -> Option<Allowlisted> {
         let item = self.items.iter().find(|item| {
             item.gate == gate
                 && item.expires_on.is_none_or(|expiry| now < expiry)
-                && ids.iter().any(|id| item.names(id, problems))
+                && ids.iter().any(|id| item.names_within(id, steps, problems))
         })?;
         Some(Allowlisted { allowlist_id: self.id.clone(), allowlist_name: self.name.clone(), item_id: item.id.clone() })
     }
 }
 
 impl Item {
+    /// Whether it is about the finding of this id. A pattern that cannot be tried names nothing, and is a problem.
     pub(crate) fn names(&self, id: &str, problems: &mut Vec<EvaluationProblem>) -> bool {
+        self.names_within(id, &Steps::new(), problems)
+    }
+
+    fn names_within(&self, id: &str, steps: &Steps, problems: &mut Vec<EvaluationProblem>) -> bool {
         if self.trigger_id == id {
             return true;
         }
         let answer = match &self.pattern {
             None => return false,
-            Some(Ok(pattern)) => pattern.matches(id),
+            Some(Ok(pattern)) => pattern.matches_within(id, steps),
             Some(Err(error)) => Err(error.clone()),
         };
         answer.unwrap_or_else(|error| {

@@ -102,7 +102,7 @@ impl Bundle {
             rules
                 .map(|(at, (rule, document))| ListedImage {
                     document: document.clone(),
-                    rule: ImageRule::build(rule, &format!("{key}.{at}")),
+                    rule: ImageRule::build(rule, &format!("{key}.{at}"), &regexes),
                 })
                 .collect()
         };
@@ -117,7 +117,7 @@ impl Bundle {
             allowlists: entries("whitelists")
                 .iter()
                 .enumerate()
-                .map(|(at, allowlist)| Allowlist::build(allowlist, &format!("whitelists.{at}")))
+                .map(|(at, allowlist)| Allowlist::build(allowlist, &format!("whitelists.{at}"), &regexes))
                 .collect(),
             mappings: entries("mappings")
                 .iter()
@@ -125,7 +125,7 @@ impl Bundle {
                 .enumerate()
                 .map(|(at, (mapping, document))| Mapping {
                     document: document.clone(),
-                    rule: mapped(mapping, format!("mappings.{at}")),
+                    rule: mapped(mapping, format!("mappings.{at}"), &regexes),
                 })
                 .collect(),
             allowed_images: images("whitelisted_images"),
@@ -237,8 +237,8 @@ fn unique<'b, T>(named: &[&'b T], kind: &str, id: &str, path: &str) -> Result<&'
     }
 }
 
-fn mapped(document: &Value, path: String) -> Result<MappedRule, Box<BundleProblem>> {
-    let image = ImageRule::build(document, &path)?;
+fn mapped(document: &Value, path: String, regexes: &RegexCache) -> Result<MappedRule, Box<BundleProblem>> {
+    let image = ImageRule::build(document, &path, regexes)?;
     let one = document.get("policy_id").and_then(Value::as_str).filter(|id| !id.is_empty());
     let many = document.get("policy_ids").and_then(Value::as_array).filter(|ids| !ids.is_empty());
     let refuse = |details: String, reason: &str| {

@@ -2,6 +2,7 @@
 
 use std::cell::{Cell, OnceCell};
 use std::collections::BTreeSet;
+use std::fmt;
 
 use jiff::Timestamp;
 use killick_model::evaluation::{EvaluationProblem, FindingSubject};
@@ -15,11 +16,12 @@ use crate::base::Base;
 use crate::dockerfile::Instructions;
 use crate::evaluate::Compatibility;
 use crate::evidence::{Dockerfile, DockerfileMode, Evidence};
-use crate::expression::Budget;
+use crate::expression::{Budget, Seen};
 use crate::gates::vulnerabilities::trigger_ids;
+use crate::order::Order;
 use crate::params::Values;
 use crate::plan::{Upgrade, without_fix};
-use crate::regexes::{PatternError, RegexCache, StartRegex};
+use crate::regexes::{PatternError, RegexCache, StartRegex, Steps};
 use crate::subject;
 
 /// Why a trigger could not be evaluated.
@@ -62,7 +64,7 @@ pub(crate) struct Check<'s, 'e> {
     pub(crate) rule_id: Option<&'s str>,
 }
 
-impl Check<'_, '_> {
+impl<'s> Check<'s, '_> {
     /// Reports a finding whose id is the hash of its message.
     pub(crate) fn fire(&mut self, message: String, remedy: impl Into<Option<String>>) {
         let id = message_id(self.gate, self.trigger, &message);
@@ -136,6 +138,14 @@ impl Check<'_, '_> {
         self.about_match(found, package);
     }
 
+    /// Says that an upgrade clears the finding that was reported last as well as what is its remedy by now.
+    pub(crate) fn upgrades(&mut self, upgrade: Option<Upgrade>, package: &Package) {
+        let (Some(upgrade), Some(found)) = (upgrade, self.found.last_mut()) else { return };
+        let own = found.remedy.take().map(|own| format!(", or {own}")).unwrap_or_default();
+        found.remedy = Some(format!("{}{own}", upgrade.remedy(package)));
+        found.upgrade = Some(upgrade);
+    }
+
     /// Whole days from an instant to the one that the evaluation speaks for; none if it is of the future.
     pub(crate) fn days_since(&self, then: Timestamp) -> u64 {
         const DAY: u64 = 86_400;
@@ -166,14 +176,30 @@ impl Check<'_, '_> {
         }
     }
 
-    /// The compiled regular expression of a parameter that is tried on so many texts, if the parameter is given.
-    pub(crate) fn regex_for(&self, parameter: &str, texts: usize) -> Result<Option<StartRegex>, PatternError> {
-        self.params.text(parameter).map(|pattern| self.shared.regexes.get_for(pattern, texts)).transpose()
+    /// The regular expression of a parameter, if the parameter is given.
+    pub(crate) fn regex(&self, parameter: &str) -> Result<Option<Tried<'s>>, PatternError> {
+        let Some(pattern) = self.params.text(parameter) else { return Ok(None) };
+        let regex = self.shared.regexes.get(pattern)?;
+        Ok(Some(Tried { regex, steps: self.shared.steps }))
     }
+}
 
-    /// The compiled regular expression of a parameter, if the parameter is given.
-    pub(crate) fn regex(&self, parameter: &str) -> Result<Option<StartRegex>, PatternError> {
-        self.regex_for(parameter, 1)
+/// The regular expression of a rule, with the steps that the evaluation has left.
+pub(crate) struct Tried<'s> {
+    regex: StartRegex,
+    steps: &'s Steps,
+}
+
+impl Tried<'_> {
+    /// Whether it matches at the start of `text`.
+    pub(crate) fn is_match(&self, text: &str) -> Result<bool, PatternError> {
+        self.regex.is_match_within(text, self.steps)
+    }
+}
+
+impl fmt::Display for Tried<'_> {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.regex.fmt(out)
     }
 }
 
@@ -189,7 +215,9 @@ pub(crate) fn message_id(gate: &str, trigger: &str, message: &str) -> String {
 /// What triggers of one evaluation derive from the evidence, once.
 pub(crate) struct Shared<'e> {
     evidence: &'e Evidence<'e>,
-    pub(crate) regexes: &'e RegexCache,
+    regexes: &'e RegexCache,
+    /// Steps that patterns may still take.
+    pub(crate) steps: &'e Steps,
     packages: OnceCell<Vec<&'e Package>>,
     matches: OnceCell<Vec<usize>>,
     files: OnceCell<Vec<&'e FileEntry>>,
@@ -197,15 +225,17 @@ pub(crate) struct Shared<'e> {
     repaired_dockerfile: OnceCell<Instructions>,
     original_dockerfile: OnceCell<Instructions>,
     base: OnceCell<Base>,
+    order: Order,
     /// Steps that expressions may still take.
     pub(crate) budget: Cell<Budget>,
 }
 
 impl<'e> Shared<'e> {
-    pub(crate) const fn new(evidence: &'e Evidence<'e>, regexes: &'e RegexCache) -> Self {
+    pub(crate) fn new(evidence: &'e Evidence<'e>, regexes: &'e RegexCache, steps: &'e Steps) -> Self {
         Self {
             evidence,
             regexes,
+            steps,
             packages: OnceCell::new(),
             matches: OnceCell::new(),
             files: OnceCell::new(),
@@ -213,6 +243,7 @@ impl<'e> Shared<'e> {
             repaired_dockerfile: OnceCell::new(),
             original_dockerfile: OnceCell::new(),
             base: OnceCell::new(),
+            order: Order::default(),
             budget: Cell::new(Budget::new()),
         }
     }
@@ -287,6 +318,11 @@ impl<'e> Shared<'e> {
     /// Where the Dockerfile comes from.
     pub(crate) fn dockerfile_mode(&self) -> DockerfileMode {
         self.evidence.dockerfile.map_or(DockerfileMode::Guessed, |dockerfile| dockerfile.mode)
+    }
+
+    /// What expressions see.
+    pub(crate) const fn seen(&self) -> Seen<'_> {
+        Seen { evidence: self.evidence, order: &self.order }
     }
 
     /// What the image is built on.

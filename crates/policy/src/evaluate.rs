@@ -15,7 +15,7 @@ use crate::plan::{self, Upgrade};
 use crate::policy::{Policy, Rule};
 use crate::problem::BundleProblem;
 use crate::reference::Target;
-use crate::regexes::PatternError;
+use crate::regexes::{PatternError, Steps};
 
 /// Which outcome is wanted where the original engine has a defect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
@@ -89,18 +89,22 @@ pub fn evaluate(bundle: &Bundle, evidence: &Evidence<'_>, reference: &str, optio
         problems: Vec::new(),
         evaluated_at: evidence.now,
     };
-    let outcome = judge(bundle, evidence, &subject, *options, &mut evaluation);
+    // Which image it is comes first: rules that take all steps must not keep a refused image from being known as such.
+    let steps = Steps::new();
+    let denied = listed(&bundle.denied_images, &subject, &steps);
+    let allowed = listed(&bundle.allowed_images, &subject, &steps);
+    let outcome = judge(bundle, evidence, &subject, &steps, *options, &mut evaluation);
     if let Err(problems) = outcome {
         evaluation.findings.clear();
         evaluation.steps.clear();
         evaluation.problems.splice(0..0, problems.iter().map(EvaluationProblem::from));
         return evaluation;
     }
-    match listed(&bundle.denied_images, &subject) {
+    match denied {
         Ok(found) => evaluation.matched_denied_image = found,
         Err(problem) => evaluation.problems.push(problem),
     }
-    match listed(&bundle.allowed_images, &subject) {
+    match allowed {
         Ok(found) => evaluation.matched_allowed_image = found,
         Err(problem) => evaluation.problems.push(problem),
     }
@@ -120,13 +124,14 @@ fn judge(
     bundle: &Bundle,
     evidence: &Evidence<'_>,
     subject: &Subject,
+    steps: &Steps,
     options: Options,
     evaluation: &mut Evaluation,
 ) -> Result<(), Vec<BundleProblem>> {
     if let Some(problem) = &bundle.version_problem {
         return Err(vec![problem.clone()]);
     }
-    let mapping = select(bundle, subject, options, evaluation)?;
+    let mapping = select(bundle, subject, steps, options, evaluation)?;
     let Some(mapping) = mapping else {
         evaluation.policy_action = Action::Go;
         if options.compatibility == Compatibility::Repaired {
@@ -153,7 +158,7 @@ fn judge(
             .map(|problem| EvaluationProblem { severity: "warn".to_owned(), ..EvaluationProblem::from(problem) }),
     );
     if options.compatibility == Compatibility::Repaired
-        && let Some(first) = evidence.analysis.problems.first()
+        && let Some(first) = evidence.analysis.problems.iter().min()
     {
         let details = format!(
             "what could not be read of the image was not judged, {} in all, the first: {}: {}",
@@ -163,7 +168,7 @@ fn judge(
         );
         evaluation.problems.push(warning("AnalysisWarning", details));
     }
-    let shared = Shared::new(evidence, &bundle.regexes);
+    let shared = Shared::new(evidence, &bundle.regexes, steps);
     evaluation.policy_action = Action::Go;
     let mut upgrades = Vec::new();
     for policy in selected.policies {
@@ -178,6 +183,7 @@ fn judge(
 fn select<'b>(
     bundle: &'b Bundle,
     subject: &Subject,
+    steps: &Steps,
     options: Options,
     evaluation: &mut Evaluation,
 ) -> Result<Option<&'b Mapping>, Vec<BundleProblem>> {
@@ -187,14 +193,14 @@ fn select<'b>(
         let rule = mapping.rule.as_ref().map_err(|problem| vec![(**problem).clone()])?;
         let unusable =
             |error: PatternError| vec![BundleProblem::engine("error", rule.path.as_str(), error.to_string())];
-        if rule.image.names_repository(&subject.target).map_err(unusable)? {
+        if rule.image.names_repository(&subject.target, steps).map_err(unusable)? {
             match rule.image.selector {
                 Selector::Digest => crashes.push("digest"),
                 Selector::Id => crashes.push("id"),
                 Selector::Tag | Selector::Other => {}
             }
         }
-        if found.is_none() && rule.image.matches(subject).map_err(unusable)? {
+        if found.is_none() && rule.image.matches(subject, steps).map_err(unusable)? {
             found = Some(mapping);
         }
     }
@@ -235,9 +241,9 @@ fn apply<'e>(
         for found in found {
             let mut ids = vec![found.trigger_id.as_str()];
             ids.extend(found.aliases.iter().map(String::as_str));
-            let problems = &mut evaluation.problems;
+            let (now, steps, problems) = (evidence.now, shared.steps, &mut evaluation.problems);
             let allowlisted =
-                allowlists.iter().find_map(|list| list.excuse(rule.gate.name, &ids, evidence.now, problems));
+                allowlists.iter().find_map(|list| list.excuse(rule.gate.name, &ids, now, steps, problems));
             upgrades.push(found.upgrade);
             evaluation.findings.push(Finding {
                 trigger_id: found.trigger_id.clone(),
@@ -338,10 +344,14 @@ fn attempt<'s, 'e>(
 }
 
 /// The first entry of an image list that speaks of the image, as written.
-fn listed(images: &[ListedImage], subject: &Subject) -> Result<Option<serde_json::Value>, EvaluationProblem> {
+fn listed(
+    images: &[ListedImage],
+    subject: &Subject,
+    steps: &Steps,
+) -> Result<Option<serde_json::Value>, EvaluationProblem> {
     for image in images {
         let rule = image.rule.as_ref().map_err(|problem| EvaluationProblem::from(problem.as_ref()))?;
-        let matches = rule.matches(subject).map_err(|error| EvaluationProblem {
+        let matches = rule.matches(subject, steps).map_err(|error| EvaluationProblem {
             severity: "error".to_owned(),
             problem_type: "error".to_owned(),
             details: error.to_string(),

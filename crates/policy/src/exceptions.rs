@@ -7,6 +7,7 @@
 //! Applied after allowlists, as a pure function of exceptions and evaluation. An exception only ever clears.
 
 mod granted;
+mod possible;
 mod select;
 
 use jiff::Timestamp;
@@ -23,6 +24,7 @@ pub use select::Selector;
 
 use crate::plan;
 use crate::reference::Target;
+use crate::regexes::Steps;
 use select::CompiledSelector;
 
 /// Days before its end from which an exception is reported, unless another number is asked for.
@@ -128,6 +130,7 @@ impl Exception {
             return Err(problem(format!("{path}.granted_for"), reason, "select less"));
         }
         CompiledSelector::new(&exception.select, &format!("{path}.select"))?;
+        possible::check(&exception, path)?;
         Ok(exception)
     }
 
@@ -222,11 +225,11 @@ impl Exceptions {
             return;
         }
         let now = evaluation.evaluated_at;
-        let target = Target::parse(&evaluation.reference);
+        let (target, steps) = (Target::parse(&evaluation.reference), Steps::new());
         let speaking: Vec<&Compiled> = self
             .all
             .iter()
-            .filter(|compiled| compiled.selector.names_image(&target, &evaluation.image_digest))
+            .filter(|compiled| compiled.selector.names_image(&target, &evaluation.image_digest, &steps))
             .collect();
         let mut uses: Vec<Use> = speaking.iter().map(|_| Use::default()).collect();
         let mut has_cleared = false;
@@ -236,7 +239,7 @@ impl Exceptions {
             }
             let mut refused: Vec<(usize, Word)> = Vec::new();
             for (at, compiled) in speaking.iter().enumerate() {
-                if !compiled.selector.selects(finding) {
+                if !compiled.selector.selects(finding, &steps) {
                     continue;
                 }
                 match compiled.word(finding, now) {
@@ -289,13 +292,14 @@ impl Exceptions {
     pub fn granted_for<'e>(&self, evaluations: impl IntoIterator<Item = &'e Evaluation>) -> Vec<Exception> {
         let mut all: Vec<Exception> = self.iter().cloned().collect();
         for evaluation in evaluations {
-            let target = Target::parse(&evaluation.reference);
+            let (target, steps) = (Target::parse(&evaluation.reference), Steps::new());
             for (compiled, exception) in self.all.iter().zip(&mut all) {
                 let is_new = compiled.exception.granted_for.is_empty();
-                if !is_new || !compiled.selector.names_image(&target, &evaluation.image_digest) {
+                if !is_new || !compiled.selector.names_image(&target, &evaluation.image_digest, &steps) {
                     continue;
                 }
-                let selected = evaluation.findings.iter().filter(|finding| compiled.selector.selects(finding));
+                let selects = |finding: &&Finding| compiled.selector.selects(finding, &steps);
+                let selected = evaluation.findings.iter().filter(selects);
                 for granted in selected.map(Granted::of) {
                     if !exception.granted_for.contains(&granted) && exception.granted_for.len() < MAX_GRANTED {
                         exception.granted_for.push(granted);

@@ -25,9 +25,8 @@ pub(crate) use compile::CompileError;
 pub use facts::Scope;
 pub(crate) use run::{Budget, EvaluationError};
 pub(crate) use types::Type;
-pub(crate) use value::Record;
+pub(crate) use value::{Record, Seen};
 
-use crate::evidence::Evidence;
 use compile::Node;
 use value::Value;
 
@@ -61,11 +60,11 @@ impl Program {
     /// Whether it is true of `subject`, which is what the variable of its scope stands for.
     pub(crate) fn is_true(
         &self,
-        evidence: &Evidence<'_>,
+        seen: Seen<'_>,
         subject: Record<'_>,
         budget: &mut Budget,
     ) -> Result<bool, EvaluationError> {
-        match run::run(&self.node, evidence, subject, budget)? {
+        match run::run(&self.node, seen, subject, budget)? {
             Value::Bool(answer) => Ok(answer),
             other => Err(EvaluationError::Fault(format!("it gives {}, not a truth value", other.kind()))),
         }
@@ -74,11 +73,11 @@ impl Program {
     /// The text it gives for `subject`.
     pub(crate) fn text(
         &self,
-        evidence: &Evidence<'_>,
+        seen: Seen<'_>,
         subject: Record<'_>,
         budget: &mut Budget,
     ) -> Result<String, EvaluationError> {
-        match run::run(&self.node, evidence, subject, budget)? {
+        match run::run(&self.node, seen, subject, budget)? {
             Value::Text(text) => Ok(text.into_owned()),
             other => Err(EvaluationError::Fault(format!("it gives {}, not a text", other.kind()))),
         }

@@ -6,7 +6,7 @@ use crate::allowlist::bad_pattern;
 use crate::pattern::Pattern;
 use crate::problem::BundleProblem;
 use crate::reference::Target;
-use crate::regexes::PatternError;
+use crate::regexes::{PatternError, RegexCache, Steps};
 
 /// An image as selection sees it.
 #[derive(Debug)]
@@ -40,12 +40,12 @@ pub(crate) struct ImageRule {
 
 impl ImageRule {
     /// Reads a rule; `path` is where it stands.
-    pub(crate) fn build(document: &Value, path: &str) -> Result<Self, Box<BundleProblem>> {
+    pub(crate) fn build(document: &Value, path: &str, regexes: &RegexCache) -> Result<Self, Box<BundleProblem>> {
         let pattern = |key: &str| {
             let Some(text) = document.get(key).and_then(Value::as_str) else {
                 return Err(Box::new(missing(path, key)));
             };
-            Pattern::new(text).map_err(|error| Box::new(bad_pattern(&error, &format!("{path}.{key}"))))
+            Pattern::of_bundle(text, regexes).map_err(|error| Box::new(bad_pattern(&error, &format!("{path}.{key}"))))
         };
         let (registry, repository) = (pattern("registry")?, pattern("repository")?);
         let image = |key: &str| document.get("image").and_then(|image| image.get(key)).and_then(Value::as_str);
@@ -58,7 +58,8 @@ impl ImageRule {
         };
         let tag = match selector {
             Selector::Tag => Some(
-                Pattern::new(&value).map_err(|error| Box::new(bad_pattern(&error, &format!("{path}.image.value"))))?,
+                Pattern::of_bundle(&value, regexes)
+                    .map_err(|error| Box::new(bad_pattern(&error, &format!("{path}.image.value"))))?,
             ),
             _ => None,
         };
@@ -66,14 +67,14 @@ impl ImageRule {
     }
 
     /// Whether registry and repository match.
-    pub(crate) fn names_repository(&self, target: &Target) -> Result<bool, PatternError> {
+    pub(crate) fn names_repository(&self, target: &Target, steps: &Steps) -> Result<bool, PatternError> {
         let (Some(registry), Some(repository)) = (&target.registry, &target.repository) else { return Ok(false) };
-        Ok(self.registry.matches(registry)? && self.repository.matches(repository)?)
+        Ok(self.registry.matches_within(registry, steps)? && self.repository.matches_within(repository, steps)?)
     }
 
     /// Whether it speaks of the image.
-    pub(crate) fn matches(&self, subject: &Subject) -> Result<bool, PatternError> {
-        if !self.names_repository(&subject.target)? {
+    pub(crate) fn matches(&self, subject: &Subject, steps: &Steps) -> Result<bool, PatternError> {
+        if !self.names_repository(&subject.target, steps)? {
             return Ok(false);
         }
         match self.selector {
@@ -82,7 +83,7 @@ impl ImageRule {
             // An image without a tag is only spoken of by rules about any tag.
             Selector::Tag => {
                 let tag = subject.target.tag.as_deref().unwrap_or_default();
-                self.tag.as_ref().map_or(Ok(false), |pattern| pattern.matches(tag))
+                self.tag.as_ref().map_or(Ok(false), |pattern| pattern.matches_within(tag, steps))
             }
             Selector::Other => Ok(false),
         }

@@ -23,6 +23,7 @@ pub mod gates;
 mod image_rule;
 pub mod lint;
 mod needs;
+mod order;
 pub mod params;
 mod pattern;
 mod plan;

@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use crate::regexes::{PatternError, StartRegex};
+use crate::regexes::{PatternError, RegexCache, StartRegex, Steps};
 
 /// A compiled pattern.
 #[derive(Debug, Clone)]
@@ -19,20 +19,37 @@ pub(crate) enum Pattern {
 impl Pattern {
     /// Compiles `text`; only a `regexp:` pattern can fail.
     pub(crate) fn new(text: &str) -> Result<Self, PatternError> {
+        Self::compiled(text, StartRegex::new)
+    }
+
+    /// The same as one of the patterns of a bundle.
+    pub(crate) fn of_bundle(text: &str, regexes: &RegexCache) -> Result<Self, PatternError> {
+        Self::compiled(text, |pattern| regexes.get(pattern))
+    }
+
+    fn compiled(
+        text: &str,
+        compile: impl FnOnce(&str) -> Result<StartRegex, PatternError>,
+    ) -> Result<Self, PatternError> {
         if text.trim_start().starts_with("regexp:") {
             // The original cuts seven characters before it looks at blanks; so patterns with leading blanks are
             // as broken here as there.
             let rest: String = text.chars().skip("regexp:".len()).collect();
-            return StartRegex::new(&rest).map(Self::Regex);
+            return compile(&rest).map(Self::Regex);
         }
         Ok(Self::Wildcard(text.to_owned()))
     }
 
     /// Whether `text` matches. A regular expression that gives up is an error.
     pub(crate) fn matches(&self, text: &str) -> Result<bool, PatternError> {
+        self.matches_within(text, &Steps::new())
+    }
+
+    /// The same, with the steps that others took already.
+    pub(crate) fn matches_within(&self, text: &str, steps: &Steps) -> Result<bool, PatternError> {
         match self {
             Self::Wildcard(pattern) => Ok(wildcard(pattern, text)),
-            Self::Regex(regex) => regex.is_match(text),
+            Self::Regex(regex) => regex.is_match_within(text, steps),
         }
     }
 }

@@ -1,29 +1,34 @@
 //! Python regular expressions, anchored at the start as `re.match` does, with bounded size and steps.
 //!
 //! Bundles were written for Python's `re`. The dialects agree on nearly everything people write; what Python reads
-//! otherwise (`\Z`, literal braces and brackets) is rewritten first. Look-around and backreferences, which bundles
-//! use, need backtracking: such patterns run with a step limit, all others in linear time.
+//! otherwise (`\Z`, literal braces and brackets) is rewritten first ([`dialect`]). Nearly all patterns take linear time.
+//! Look-around and backreferences, which bundles use, need backtracking: such patterns take counted steps, of which
+//! an evaluation has so many and no more ([`Steps`]).
 
+mod dialect;
+
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::fmt;
-use std::iter::Peekable;
-use std::str::Chars;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use fancy_regex::RegexBuilder;
+pub(crate) use dialect::translate;
 
 /// Longest pattern that is compiled, in bytes.
 const MAX_PATTERN: usize = 16 * 1024;
 /// Largest compiled program, in bytes. `\w` takes some ten kilobytes, because it means Unicode.
 const MAX_PROGRAM: usize = 256 * 1024;
+/// Most instructions of a backtracking program, beside the linear programs it is made of.
+const MAX_INSTRUCTIONS: usize = 20_000;
 /// Most different patterns of one bundle: with [`MAX_PROGRAM`] a bound on what a bundle may hold.
-const MAX_PATTERNS: usize = 400;
-/// Most backtracking steps for one text.
-const MAX_STEPS: usize = 200_000;
-/// Most backtracking steps for all the texts that one rule tries a pattern on.
-const MAX_STEPS_OF_RULE: usize = 2_000_000_000;
-/// Backtracking steps for one text, however many there are.
-const MIN_STEPS: usize = 2_000;
+pub(crate) const MAX_PATTERNS: usize = 400;
+/// Backtracking steps of all patterns and texts of one evaluation together: some seconds at the very worst.
+const MAX_STEPS: u64 = 20_000_000;
+/// Backtracking steps for one text. The engine does not tell how many it took, so it is given few at first, and what it was
+/// given counts.
+const LIMITS: [u32; 7] = [16, 64, 256, 1024, 8192, 65_536, 262_144];
+/// Bytes of a text for which a step counts once more: it may look at all of them.
+const BYTES_OF_STEP: usize = 256;
 
 /// A pattern that cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -48,56 +53,132 @@ pub enum PatternError {
         /// The pattern, shortened.
         pattern: String,
     },
+    /// All steps of the evaluation were taken.
+    #[error(
+        "the regular expression `{pattern}` cannot be tried: those with look-around or backreferences took all \
+         {MAX_STEPS} steps that one evaluation has"
+    )]
+    NoSteps {
+        /// The pattern, shortened.
+        pattern: String,
+    },
 }
 
-/// Steps for one text of so many: the more there are, the fewer each may take. In halves, so that images of about the same
-/// number of files take the same compiled pattern.
-fn steps_for(texts: usize) -> usize {
-    let steps = MAX_STEPS_OF_RULE.checked_div(texts).unwrap_or(MAX_STEPS);
-    let mut halved = MAX_STEPS;
-    while halved > steps && halved > MIN_STEPS {
-        halved /= 2;
+/// Backtracking steps that patterns may still take.
+#[derive(Debug)]
+pub(crate) struct Steps(Cell<u64>);
+
+impl Steps {
+    /// Those of one evaluation.
+    pub(crate) const fn new() -> Self {
+        Self(Cell::new(MAX_STEPS))
     }
-    halved.max(MIN_STEPS)
+
+    /// Takes some, if there are so many. If not there are none any more, so that what comes next fails in the same way.
+    fn take(&self, steps: u64) -> bool {
+        let left = self.0.get().checked_sub(steps);
+        self.0.set(left.unwrap_or(0));
+        left.is_some()
+    }
 }
 
 /// A compiled regular expression that must match at the start of a text.
 #[derive(Clone)]
 pub struct StartRegex {
     source: Arc<str>,
-    compiled: Arc<fancy_regex::Regex>,
+    engine: Engine,
+}
+
+#[derive(Clone)]
+enum Engine {
+    Linear(regex::Regex),
+    Backtracking(Arc<Backtracking>),
+}
+
+/// The same program with more and more steps, each compiled when it is first needed.
+struct Backtracking {
+    translated: String,
+    programs: [OnceLock<Option<fancy_regex::Regex>>; LIMITS.len()],
 }
 
 impl StartRegex {
     /// Compiles a Python pattern.
     pub fn new(pattern: &str) -> Result<Self, PatternError> {
-        Self::with_steps(pattern, MAX_STEPS)
-    }
-
-    fn with_steps(pattern: &str, steps: usize) -> Result<Self, PatternError> {
         let malformed = |reason: String| PatternError::Malformed { pattern: shorten(pattern), reason };
+        let told = |error: &dyn fmt::Display| {
+            malformed(error.to_string().lines().last().unwrap_or_default().trim().to_owned())
+        };
         if pattern.len() > MAX_PATTERN {
             return Err(malformed(format!("it is longer than {MAX_PATTERN} bytes")));
         }
         let translated = translate(pattern);
-        let compile = |text: &str| {
-            RegexBuilder::new(text)
-                .backtrack_limit(steps)
-                .delegate_size_limit(MAX_PROGRAM)
-                .delegate_dfa_size_limit(MAX_PROGRAM)
+        // By itself, because `a)(b` must not become right by being wrapped.
+        let parsed = fancy_regex::Expr::parse_tree(&translated).map_err(|error| told(&error))?;
+        let source = Arc::from(pattern);
+        // Only what gives nothing back has the same spelling in both engines and another meaning.
+        let is_atomic = |node: &fancy_regex::Expr| matches!(node, fancy_regex::Expr::AtomicGroup(_));
+        if !parsed.expr.has_descendant_or_self(is_atomic)
+            && let Ok(regex) = regex::RegexBuilder::new(&anchored(&translated))
+                .size_limit(MAX_PROGRAM)
+                .dfa_size_limit(MAX_PROGRAM)
                 .build()
-                .map_err(|error| malformed(error.to_string().lines().last().unwrap_or_default().trim().to_owned()))
-        };
-        // By itself first: `a)(b` must not become right by being wrapped.
-        drop(compile(&translated)?);
-        let compiled = compile(&format!("\\A(?:{translated})"))?;
-        Ok(Self { source: pattern.into(), compiled: Arc::new(compiled) })
+        {
+            return Ok(Self { source, engine: Engine::Linear(regex) });
+        }
+        let programs: [OnceLock<_>; LIMITS.len()] = Default::default();
+        if let (Some(program), Some(steps)) = (programs.first(), LIMITS.first()) {
+            let compiled = backtracking(&translated, *steps).map_err(|error| told(&error))?;
+            program.get_or_init(|| Some(compiled));
+        }
+        Ok(Self { source, engine: Engine::Backtracking(Arc::new(Backtracking { translated, programs })) })
     }
 
     /// Whether it matches at the start of `text`.
     pub fn is_match(&self, text: &str) -> Result<bool, PatternError> {
-        self.compiled.is_match(text).map_err(|_| PatternError::TooSlow { pattern: shorten(&self.source) })
+        self.is_match_within(text, &Steps::new())
     }
+
+    /// The same, with the steps that others took already.
+    pub(crate) fn is_match_within(&self, text: &str, steps: &Steps) -> Result<bool, PatternError> {
+        let backtracking = match &self.engine {
+            Engine::Linear(regex) => return Ok(regex.is_match(text)),
+            Engine::Backtracking(backtracking) => backtracking,
+        };
+        let weight = u64::try_from(text.len() / BYTES_OF_STEP).unwrap_or(u64::MAX).saturating_add(1);
+        for at in 0..LIMITS.len() {
+            let Some((limit, program)) = backtracking.with_limit(at) else { break };
+            if !steps.take(weight.saturating_mul(u64::from(limit))) {
+                return Err(PatternError::NoSteps { pattern: shorten(&self.source) });
+            }
+            if let Ok(answer) = program.is_match(text) {
+                return Ok(answer);
+            }
+        }
+        Err(PatternError::TooSlow { pattern: shorten(&self.source) })
+    }
+}
+
+impl Backtracking {
+    /// The program that may take the `at`th number of steps, and the number.
+    fn with_limit(&self, at: usize) -> Option<(u32, &fancy_regex::Regex)> {
+        let (limit, program) = (*LIMITS.get(at)?, self.programs.get(at)?);
+        let program = program.get_or_init(|| backtracking(&self.translated, limit).ok());
+        Some((limit, program.as_ref()?))
+    }
+}
+
+fn anchored(translated: &str) -> String {
+    format!("\\A(?:{translated})")
+}
+
+fn backtracking(translated: &str, steps: u32) -> Result<fancy_regex::Regex, fancy_regex::Error> {
+    fancy_regex::RegexBuilder::new(&anchored(translated))
+        .backtrack_limit(usize::try_from(steps).unwrap_or(usize::MAX))
+        .delegate_size_limit(MAX_PROGRAM)
+        .delegate_dfa_size_limit(MAX_PROGRAM)
+        .delegate_dfa_skip_cache_capacity_check(false)
+        .max_prog_size(MAX_INSTRUCTIONS)
+        .build()
 }
 
 impl fmt::Display for StartRegex {
@@ -114,119 +195,26 @@ impl fmt::Debug for StartRegex {
 
 /// The regular expressions of one bundle, each compiled once.
 #[derive(Debug, Default)]
-pub(crate) struct RegexCache(Mutex<HashMap<String, Result<Kept, PatternError>>>);
-
-/// A pattern with as many steps as there may be, and with fewer as it was last asked for.
-#[derive(Debug)]
-struct Kept {
-    usual: StartRegex,
-    fewer: Option<(usize, StartRegex)>,
-}
+pub(crate) struct RegexCache(Mutex<HashMap<String, Result<StartRegex, PatternError>>>);
 
 impl RegexCache {
     /// The compiled form of `pattern`.
     pub(crate) fn get(&self, pattern: &str) -> Result<StartRegex, PatternError> {
-        self.get_for(pattern, 1)
-    }
-
-    /// The same for a rule that tries it on so many texts.
-    pub(crate) fn get_for(&self, pattern: &str, texts: usize) -> Result<StartRegex, PatternError> {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if !known.contains_key(pattern) {
-            if known.len() >= MAX_PATTERNS {
-                return Err(PatternError::TooMany { pattern: shorten(pattern) });
-            }
-            let usual = StartRegex::new(pattern);
-            known.insert(pattern.to_owned(), usual.map(|usual| Kept { usual, fewer: None }));
+        if let Some(regex) = known.get(pattern) {
+            return regex.clone();
         }
-        let Some(kept) = known.get_mut(pattern) else { return StartRegex::new(pattern) };
-        let kept = kept.as_mut().map_err(|error| error.clone())?;
-        let steps = steps_for(texts);
-        if steps == MAX_STEPS {
-            return Ok(kept.usual.clone());
+        if known.len() >= MAX_PATTERNS {
+            return Err(PatternError::TooMany { pattern: shorten(pattern) });
         }
-        if let Some((_, regex)) = kept.fewer.as_ref().filter(|(known, _)| *known == steps) {
-            return Ok(regex.clone());
-        }
-        let regex = StartRegex::with_steps(pattern, steps)?;
-        kept.fewer = Some((steps, regex.clone()));
-        Ok(regex)
+        let regex = StartRegex::new(pattern);
+        known.insert(pattern.to_owned(), regex.clone());
+        regex
     }
 }
 
 fn shorten(pattern: &str) -> String {
     pattern.chars().take(200).collect()
-}
-
-/// Rewrites what Python reads differently.
-pub(crate) fn translate(pattern: &str) -> String {
-    let mut out = String::with_capacity(pattern.len() + 8);
-    let mut letters = pattern.chars().peekable();
-    let mut in_class = false;
-    while let Some(letter) = letters.next() {
-        match letter {
-            '\\' => escape(&mut letters, in_class, &mut out),
-            '[' if !in_class => {
-                in_class = true;
-                out.push('[');
-                if letters.next_if_eq(&'^').is_some() {
-                    out.push('^');
-                }
-                // A bracket right at the beginning of a class stands for itself.
-                if letters.next_if_eq(&']').is_some() {
-                    out.push_str("\\]");
-                }
-            }
-            ']' if in_class => {
-                in_class = false;
-                out.push(']');
-            }
-            // Nested classes and set operations exist in our dialect only.
-            '[' | '&' | '~' if in_class => {
-                out.push('\\');
-                out.push(letter);
-            }
-            '{' if !in_class && !is_quantifier(&letters) => out.push_str("\\{"),
-            letter => out.push(letter),
-        }
-    }
-    out
-}
-
-fn escape(letters: &mut Peekable<Chars<'_>>, in_class: bool, out: &mut String) {
-    match letters.next() {
-        Some('Z') if !in_class => out.push_str("\\z"),
-        Some(letter @ ('<' | '>' | '"' | '\'' | '/' | ' ' | ',' | ':' | ';' | '=' | '@' | '!' | '%' | '`' | '_')) => {
-            out.push(letter);
-        }
-        Some(letter) => {
-            out.push('\\');
-            out.push(letter);
-        }
-        None => out.push('\\'),
-    }
-}
-
-/// Whether what follows a `{` is `m}`, `m,}`, `,n}` or `m,n}`.
-fn is_quantifier(rest: &Peekable<Chars<'_>>) -> bool {
-    let inner: Option<String> = {
-        let mut taken = String::new();
-        let mut closed = false;
-        for letter in rest.clone().take(24) {
-            if letter == '}' {
-                closed = true;
-                break;
-            }
-            taken.push(letter);
-        }
-        closed.then_some(taken)
-    };
-    let Some(inner) = inner else { return false };
-    let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
-    match inner.split_once(',') {
-        Some((low, high)) => digits(low) && digits(high) && !(low.is_empty() && high.is_empty()),
-        None => !inner.is_empty() && digits(&inner),
-    }
 }
 
 #[cfg(test)]
@@ -276,50 +264,66 @@ mod tests {
     }
 
     #[test]
-    fn runaway_patterns_end() {
-        let regex = StartRegex::new("(a*)*\\1b(?!c)").unwrap();
-        assert!(matches!(regex.is_match(&"a".repeat(200)), Ok(false) | Err(PatternError::TooSlow { .. })));
-    }
-
-    #[test]
-    fn steps_are_halved_until_they_are_few_enough() {
-        for (texts, steps) in [
-            (0, 200_000),
-            (1, 200_000),
-            (10_000, 200_000),
-            (10_001, 100_000),
-            (20_000, 100_000),
-            (20_001, 50_000),
-            (1_000_000, 2_000),
-            (usize::MAX, 2_000),
+    fn only_what_needs_it_backtracks() {
+        for (pattern, is_linear) in [
+            (".*\\.pem", true),
+            ("(?i)(a|b)+?$", true),
+            ("(?P<name>a){2,3}\\Z", true),
+            ("(?!root).*", false),
+            (".*(?<=a)b", false),
+            ("(a)\\1", false),
+            ("(b(a++))", false),
         ] {
-            assert_eq!(steps_for(texts), steps, "{texts}");
+            let regex = StartRegex::new(pattern).unwrap();
+            assert_eq!(matches!(regex.engine, Engine::Linear(_)), is_linear, "{pattern}");
         }
     }
 
+    /// Tries every way to split the text.
+    const RUNAWAY: &str = "(?:a|a)*(?!b)c";
+
     #[test]
-    fn what_is_compiled_is_kept() {
-        let cache = RegexCache::default();
-        for texts in [1, 10_001, 100_000] {
-            let same = |one: &StartRegex, other: &StartRegex| Arc::ptr_eq(&one.compiled, &other.compiled);
-            let regex = cache.get_for("a.*b", texts).unwrap();
-            assert!(same(&regex, &cache.get_for("a.*b", texts).unwrap()), "{texts}");
-        }
+    fn runaway_patterns_end() {
+        let regex = StartRegex::new(RUNAWAY).unwrap();
+        assert_eq!(regex.is_match(&"a".repeat(10)), Ok(false));
+        let slow = regex.is_match(&"a".repeat(60)).unwrap_err();
+        assert!(matches!(slow, PatternError::TooSlow { .. }), "{slow}");
     }
 
     #[test]
-    fn the_more_texts_the_fewer_steps() {
-        // Backtracks over every way to split the text.
-        let pattern = "(?:a|a)*(?!b)c";
-        let text = "a".repeat(14);
-        let cache = RegexCache::default();
-        for _ in 0..2 {
-            assert_eq!(cache.get_for(pattern, 10).unwrap().is_match(&text), Ok(false));
-            let regex = cache.get_for(pattern, 10_000_000).unwrap();
-            assert!(matches!(regex.is_match(&text), Err(PatternError::TooSlow { .. })));
+    fn steps_are_counted_over_texts_and_patterns() {
+        const SOME: u64 = 2_000_000;
+        let steps = Steps(Cell::new(SOME));
+        let (slow, other) = (StartRegex::new(RUNAWAY).unwrap(), StartRegex::new("(?!b)").unwrap());
+        let of_one: u64 = LIMITS.iter().map(|limit| u64::from(*limit)).sum();
+        for _ in 0..SOME / of_one {
+            assert!(matches!(slow.is_match_within(&"a".repeat(60), &steps), Err(PatternError::TooSlow { .. })));
+            assert_eq!(other.is_match_within("a", &steps), Ok(true));
         }
-        let linear = cache.get_for("(?:a|a)*c", 10_000_000).unwrap();
-        assert_eq!(linear.is_match(&text), Ok(false), "without look-around there is nothing to try again");
+        assert!(matches!(slow.is_match_within(&"a".repeat(60), &steps), Err(PatternError::NoSteps { .. })));
+        assert!(matches!(other.is_match_within("a", &steps), Err(PatternError::NoSteps { .. })));
+        let linear = StartRegex::new("a|b").unwrap();
+        assert_eq!(linear.is_match_within("a", &steps), Ok(true), "it takes none");
+    }
+
+    #[test]
+    fn a_step_over_a_long_text_counts_for_many() {
+        let (steps, long) = (Steps::new(), "a".repeat(1 << 20));
+        let regex = StartRegex::new("(?!b)a").unwrap();
+        let tries = (0..1_000).take_while(|_| regex.is_match_within(&long, &steps) == Ok(true)).count();
+        assert_eq!(tries, 305);
+    }
+
+    #[test]
+    fn an_image_of_usual_size_is_looked_through() {
+        let steps = Steps::new();
+        for pattern in ["(?!.*test).*\\.pem", ".*(?<!\\.pub)\\.key", "/(?!usr/|var/).*", "/(.)\\1"] {
+            let regex = StartRegex::new(pattern).unwrap();
+            for at in 0..20_000 {
+                let path = format!("/usr/share/doc/package-{at}/examples/certificates/file-{at}.txt");
+                assert!(regex.is_match_within(&path, &steps).is_ok(), "{pattern} {path}");
+            }
+        }
     }
 
     proptest! {

@@ -245,7 +245,9 @@ fn accepts(validator: Validator) -> Value {
             let words: Vec<String> = words.iter().flat_map(|word| spelled(word)).collect();
             json!({"type": "string", "enum": words})
         }
-        Validator::Float => json!({"type": "string", "pattern": r"^\s*-?([0-9]+\.?[0-9]*|\.[0-9]+)\s*$"}),
+        Validator::Float | Validator::UpTo(_) => {
+            json!({"type": "string", "pattern": r"^\s*-?([0-9]+\.?[0-9]*|\.[0-9]+)\s*$"})
+        }
         Validator::List => json!({"type": "string", "pattern": "^[^,]+(,[^,]+)*$"}),
         Validator::Linked(_) => json!({"type": "string"}),
         other => other.criteria(),

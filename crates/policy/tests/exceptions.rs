@@ -69,6 +69,9 @@ fn selectors_choose() {
         (json!({"vulnerability": "CVE-1"}), vec!["CVE-1+curl", "CVE-1+openssl"]),
         (json!({"vulnerability": "ghsa-1"}), vec!["CVE-1+openssl"]),
         (json!({"vulnerability": ["CVE-2", "CVE-3"]}), vec!["CVE-2+openssl", "CVE-3+lodash"]),
+        (json!({"vulnerability": "cve-1*"}), vec!["CVE-1+curl", "CVE-1+openssl"]),
+        (json!({"vulnerability": ["regexp:CVE-[23]$"]}), vec!["CVE-2+openssl", "CVE-3+lodash"]),
+        (json!({"vulnerability": "GHSA-*"}), vec!["CVE-1+openssl"]),
         (json!({"vulnerability": "CVE-1", "package": {"name": "curl"}}), vec!["CVE-1+curl"]),
         (json!({"package": {"name": "open*"}}), openssl.to_vec()),
         (json!({"package": {"name": "openssl", "version": "3.0.1-*"}}), openssl.to_vec()),
@@ -245,6 +248,11 @@ fn what_is_wrong_is_told_with_its_place() {
         exception[name] = value;
         exception
     };
+    let with_all = |name: &str, value: Value, other: &str, another: Value| {
+        let mut exception = with(name, value);
+        exception[other] = another;
+        exception
+    };
     let cases = [
         (json!({"exceptions": 5}), "exceptions", "there is no list of exceptions"),
         (json!([exception(&json!({}))]), "exceptions.0.select", "it selects no findings"),
@@ -261,6 +269,16 @@ fn what_is_wrong_is_told_with_its_place() {
             "there is another exception `x`",
         ),
         (json!([{"id": "x"}]), "exceptions.0", "missing field `select`"),
+        (
+            json!([exception(&json!({"vulnerability": "regexp:["}))]),
+            "exceptions.0.select.vulnerability",
+            "`[` is no regular expression",
+        ),
+        (
+            json!([with_all("expires_at", json!("2026-01-01"), "created_at", json!("2026-01-02"))]),
+            "exceptions.0.expires_at",
+            "it ends at 2026-01-01T00:00:00Z, and was granted at 2026-01-02T00:00:00Z: it never counts",
+        ),
     ];
     for (document, path, reason) in cases {
         let problems = Exceptions::parse(&document).unwrap_err();
@@ -280,6 +298,61 @@ fn what_is_wrong_is_told_with_its_place() {
     assert!(Exceptions::parse(&expressions(400)).is_ok());
     let problems = Exceptions::parse(&expressions(401)).unwrap_err();
     assert_eq!(problems[0].reason, "they have more than 400 regular expressions");
+}
+
+#[test]
+fn what_can_never_match_is_refused() {
+    let digest = format!("sha256:{}", "0a".repeat(32));
+    for (select, place, reason) in [
+        (json!({"path": ""}), "path", "it is empty, so that no finding has it"),
+        (json!({"vulnerability": ["CVE-1", " "]}), "vulnerability", "it is empty, so that no finding has it"),
+        (
+            json!({"package": {"name": "openssl "}}),
+            "package.name",
+            "`openssl ` has blanks around it, which no finding has",
+        ),
+        (json!({"path": "etc/passwd"}), "path", "`etc/passwd` is not a path: those begin with `/`"),
+        (
+            json!({"package": {"purl": "npm/lodash"}}),
+            "package.purl",
+            "`npm/lodash` is not a package URL: those begin with `pkg:`",
+        ),
+        (json!({"package": {"type": "dep"}}), "package.type", "there are no packages of type `dep`"),
+        (json!({"finding": {"gate": "vulnerability"}}), "finding.gate", "there is no gate `vulnerability`"),
+        (json!({"finding": {"trigger": "pack"}}), "finding.trigger", "there is no trigger `pack`"),
+        (
+            json!({"path": "*", "image": {"registry": "docker.io/library"}}),
+            "image.registry",
+            "`docker.io/library` has `/`, which a registry never has",
+        ),
+        (json!({"path": "*", "image": {"tag": "app:1"}}), "image.tag", "`app:1` has `:`, which a tag never has"),
+        (
+            json!({"path": "*", "image": {"repository": "app@sha256"}}),
+            "image.repository",
+            "`app@sha256` has `@`, which a repository never has",
+        ),
+        (
+            json!({"path": "*", "image": {"digest": "sha256:12"}}),
+            "image.digest",
+            "`sha256:12` is the digest of no manifest",
+        ),
+    ] {
+        let problems = Exceptions::parse(&json!([exception(&select)])).unwrap_err();
+        assert_eq!(problems[0].path, format!("exceptions.0.select.{place}"), "{select}");
+        assert_eq!(problems[0].reason, reason, "{select}");
+        assert!(!problems[0].remedy.is_empty());
+    }
+    for select in [
+        json!({"path": "*.pem"}),
+        json!({"path": "regexp:.*"}),
+        json!({"package": {"purl": "pkg*", "type": "*", "version": "*"}}),
+        json!({"package": {"type": "NPM"}}),
+        json!({"finding": {"gate": "vuln*", "trigger": "*", "trigger_id": "a b"}}),
+        json!({"path": "*", "image": {"registry": "localhost:5000", "repository": "a/*", "tag": "1.*", "digest": digest}}),
+        json!({"path": "*", "image": {"digest": "sha256:0a*"}}),
+    ] {
+        assert!(Exceptions::parse(&json!([exception(&select)])).is_ok(), "{select}");
+    }
 }
 
 fn any_exception() -> impl Strategy<Value = Value> {

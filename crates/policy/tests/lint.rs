@@ -125,7 +125,7 @@ fn rules() {
         (json!([package(&json!({"max_days_since_fix": "3", "fix_available": "true"}))]), vec![]),
         (
             json!([rule("threats", "likely_exploited", &json!({"probability": "50"}))]),
-            vec![("impossible-condition", "policies.0.rules.0.params.probability")],
+            vec![("invalid", "policies.0.rules.0.params.probability")],
         ),
         (
             json!([rule("anchoresec", "vulnhigh", &json!({})), suid()]),

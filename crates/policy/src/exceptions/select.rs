@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::ExceptionProblem;
 use crate::pattern::Pattern;
 use crate::reference::Target;
+use crate::regexes::Steps;
 
 /// Which findings: those that meet everything it says. Texts are patterns as in mappings: `*` for any text, or `regexp:`
 /// and an expression.
@@ -18,7 +19,7 @@ pub struct Selector {
     /// About this package.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub package: Option<PackageSelector>,
-    /// About one of these vulnerabilities, by any of its names.
+    /// About one of these vulnerabilities, by any of its names, in any case.
     #[serde(skip_serializing_if = "OneOrMore::is_empty")]
     pub vulnerability: OneOrMore,
     /// About this file, or a package at this place.
@@ -101,7 +102,7 @@ impl OneOrMore {
         self.as_slice().is_empty()
     }
 
-    fn as_slice(&self) -> &[String] {
+    pub(super) fn as_slice(&self) -> &[String] {
         match self {
             Self::One(one) => std::slice::from_ref(one),
             Self::More(more) => more,
@@ -121,7 +122,24 @@ pub(super) struct CompiledSelector {
     image: Conditions<Image>,
     finding: Conditions<Finding>,
     purl: Option<(String, Pattern)>,
-    vulnerabilities: Vec<String>,
+    vulnerabilities: Vec<Name>,
+}
+
+/// The name of a vulnerability, in any case, or the pattern of some.
+#[derive(Debug)]
+enum Name {
+    Exact(String),
+    Pattern(Pattern),
+}
+
+impl Name {
+    fn is(&self, name: &str, steps: &Steps) -> bool {
+        match self {
+            Self::Exact(wanted) => wanted.eq_ignore_ascii_case(name),
+            Self::Pattern(pattern @ Pattern::Wildcard(_)) => does_match(pattern, &name.to_ascii_lowercase(), steps),
+            Self::Pattern(pattern) => does_match(pattern, name, steps),
+        }
+    }
 }
 
 impl CompiledSelector {
@@ -136,12 +154,7 @@ impl CompiledSelector {
                 remedy: "correct the expression after `regexp:`, or use a pattern with `*`".to_owned(),
             })
         };
-        let mut compiled = Self {
-            image: Vec::new(),
-            finding: Vec::new(),
-            purl: None,
-            vulnerabilities: selector.vulnerability.as_slice().to_vec(),
-        };
+        let mut compiled = Self { image: Vec::new(), finding: Vec::new(), purl: None, vulnerabilities: Vec::new() };
         let of_image: [(&str, Option<String>, Part<Image>); 4] = [
             ("image.registry", image.registry, |(target, _)| target.registry.as_deref()),
             ("image.repository", image.repository, |(target, _)| target.repository.as_deref()),
@@ -171,6 +184,15 @@ impl CompiledSelector {
                 compiled.finding.push((part, compile(name, &text)?));
             }
         }
+        for text in selector.vulnerability.as_slice() {
+            compiled.vulnerabilities.push(match compile("vulnerability", text)? {
+                Pattern::Wildcard(text) if text.contains('*') => {
+                    Name::Pattern(Pattern::Wildcard(text.to_ascii_lowercase()))
+                }
+                Pattern::Wildcard(text) => Name::Exact(text),
+                regex @ Pattern::Regex(_) => Name::Pattern(regex),
+            });
+        }
         if let Some(purl) = package.purl {
             compiled.purl = Some((purl.clone(), compile("package.purl", &purl)?));
         }
@@ -190,41 +212,50 @@ impl CompiledSelector {
     pub(super) fn expressions(&self) -> usize {
         let of_image = self.image.iter().map(|(_, pattern)| pattern);
         let of_finding = self.finding.iter().map(|(_, pattern)| pattern);
-        let all = of_image.chain(of_finding).chain(self.purl.iter().map(|(_, pattern)| pattern));
+        let of_vulnerability = self.vulnerabilities.iter().filter_map(|name| match name {
+            Name::Exact(_) => None,
+            Name::Pattern(pattern) => Some(pattern),
+        });
+        let of_purl = self.purl.iter().map(|(_, pattern)| pattern);
+        let all = of_image.chain(of_finding).chain(of_vulnerability).chain(of_purl);
         all.filter(|pattern| matches!(pattern, Pattern::Regex(_))).count()
     }
 
     /// Whether it speaks of the image at all.
-    pub(super) fn names_image(&self, target: &Target, digest: &str) -> bool {
+    pub(super) fn names_image(&self, target: &Target, digest: &str, steps: &Steps) -> bool {
         let image: Image = (target.clone(), digest.to_owned());
-        meets(&self.image, &image)
+        meets(&self.image, &image, steps)
     }
 
     /// Whether it speaks of the finding, on an image of which it speaks.
-    pub(super) fn selects(&self, finding: &Finding) -> bool {
+    pub(super) fn selects(&self, finding: &Finding, steps: &Steps) -> bool {
         let subject = &finding.subject;
         let names_vulnerability = || {
             let Some(vulnerability) = &subject.vulnerability else { return false };
             let mut names = std::iter::once(&vulnerability.id).chain(&vulnerability.aliases);
-            names.any(|name| self.vulnerabilities.iter().any(|wanted| wanted.eq_ignore_ascii_case(name)))
+            names.any(|name| self.vulnerabilities.iter().any(|wanted| wanted.is(name, steps)))
         };
         let names_purl = |(text, pattern): &(String, Pattern)| {
-            subject.package.as_ref().is_some_and(|package| is_purl_of(text, pattern, &package.purl))
+            subject.package.as_ref().is_some_and(|package| is_purl_of(text, pattern, &package.purl, steps))
         };
         // What is cheap and rules out most comes first.
         (self.vulnerabilities.is_empty() || names_vulnerability())
-            && meets(&self.finding, finding)
+            && meets(&self.finding, finding, steps)
             && self.purl.as_ref().is_none_or(names_purl)
     }
 }
 
 /// A pattern that gives up does not match: then nothing is cleared.
-fn meets<Of>(conditions: &Conditions<Of>, subject: &Of) -> bool {
-    conditions.iter().all(|(part, pattern)| part(subject).is_some_and(|text| pattern.matches(text) == Ok(true)))
+fn does_match(pattern: &Pattern, text: &str, steps: &Steps) -> bool {
+    pattern.matches_within(text, steps) == Ok(true)
+}
+
+fn meets<Of>(conditions: &Conditions<Of>, subject: &Of, steps: &Steps) -> bool {
+    conditions.iter().all(|(part, pattern)| part(subject).is_some_and(|text| does_match(pattern, text, steps)))
 }
 
 /// Whether the pattern names the package URL, with what it leaves open.
-fn is_purl_of(text: &str, pattern: &Pattern, purl: &str) -> bool {
+fn is_purl_of(text: &str, pattern: &Pattern, purl: &str, steps: &Steps) -> bool {
     let without_qualifiers = purl.split(['?', '#']).next().unwrap_or_default();
     let name = without_qualifiers.rsplit_once('@').map_or(without_qualifiers, |(name, _)| name);
     let given: &str = if text.contains(['?', '#']) {
@@ -234,5 +265,5 @@ fn is_purl_of(text: &str, pattern: &Pattern, purl: &str) -> bool {
     } else {
         name
     };
-    pattern.matches(given) == Ok(true) || pattern.matches(purl) == Ok(true)
+    does_match(pattern, given, steps) || does_match(pattern, purl, steps)
 }

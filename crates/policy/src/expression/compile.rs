@@ -10,6 +10,7 @@ use super::facts::Scope;
 use super::types::{Field, Type};
 use super::{MAX_BRACKETS, MAX_DEPTH, MAX_LENGTH};
 
+mod constant;
 mod functions;
 mod place;
 
@@ -117,6 +118,7 @@ pub(super) fn compile(source: &str, scope: Scope, wanted: Type) -> Result<Node, 
     if !kind.fits(wanted) {
         return Err(whole(format!("it gives {kind}, and has to give {wanted}")));
     }
+    constant::check(&node, scope, wanted)?;
     Ok(node)
 }
 

@@ -1,16 +1,13 @@
 //! Evaluation, step by counted step.
 
+mod functions;
+
 use std::borrow::Cow;
-use std::cmp::Ordering;
 use std::rc::Rc;
 
-use jiff::{SignedDuration, Timestamp};
-use killick_model::version;
-
-use super::compile::{Each, Function, Gather, Literal, Node};
-use super::value::{List, Record, Value};
+use super::compile::{Each, Gather, Literal, Node};
+use super::value::{List, Record, Seen, Value};
 use super::{MAX_SIZE, MAX_STEPS, MAX_STEPS_OF_RULE};
-use crate::evidence::Evidence;
 
 /// Bytes of a text that is read for which a step counts.
 const BYTES_OF_STEP: usize = 32;
@@ -71,17 +68,12 @@ impl Budget {
 type Outcome<T> = Result<T, EvaluationError>;
 
 /// Evaluates `node` for `subject`.
-pub(super) fn run<'a>(
-    node: &'a Node,
-    evidence: &'a Evidence<'a>,
-    subject: Record<'a>,
-    budget: &mut Budget,
-) -> Outcome<Value<'a>> {
-    Run { evidence, subject, variables: Vec::new(), budget }.value(node)
+pub(super) fn run<'a>(node: &'a Node, seen: Seen<'a>, subject: Record<'a>, budget: &mut Budget) -> Outcome<Value<'a>> {
+    Run { seen, subject, variables: Vec::new(), budget }.value(node)
 }
 
-struct Run<'a, 'b> {
-    evidence: &'a Evidence<'a>,
+pub(super) struct Run<'a, 'b> {
+    seen: Seen<'a>,
     subject: Record<'a>,
     /// Those that the expression makes; the first ones are its scope's ([`Run::variable`]).
     variables: Vec<Value<'a>>,
@@ -108,14 +100,14 @@ impl<'a> Run<'a, '_> {
                 None => return fault("a variable has no value"),
             },
             Node::Field(operand, field) => {
-                let value = self.record(operand)?.and_then(|record| (field.get)(self.evidence, record));
+                let value = self.record(operand)?.and_then(|record| (field.get)(self.seen.evidence, record));
                 let value = value.unwrap_or_else(|| Value::default_of(field.kind));
                 self.weigh(&value)?;
                 value
             }
             Node::HasField(operand, field) => {
                 let record = self.record(operand)?;
-                Value::Bool(record.is_some_and(|record| (field.get)(self.evidence, record).is_some()))
+                Value::Bool(record.is_some_and(|record| (field.get)(self.seen.evidence, record).is_some()))
             }
             Node::Key(operand, key) => {
                 let map = self.value(operand)?;
@@ -161,7 +153,7 @@ impl<'a> Run<'a, '_> {
     fn variable(&self, at: usize) -> Option<Value<'a>> {
         Some(match (at, self.subject) {
             (0, _) => Value::Record(Record::Image),
-            (1, _) => Value::Time(self.evidence.now),
+            (1, _) => Value::Time(self.seen.evidence.now),
             (2, subject) if !matches!(subject, Record::Image) => Value::Record(subject),
             _ => self.variables.get(at.checked_sub(self.of_scope())?)?.clone(),
         })
@@ -237,10 +229,10 @@ impl<'a> Run<'a, '_> {
         let range = self.value(&each.range)?;
         let items = self.items(&range)?;
         let (mut count, mut collected, mut deferred) = (0_usize, Vec::new(), None);
-        let evidence = self.evidence;
+        let seen = self.seen;
         let own = each.variable.saturating_sub(self.of_scope());
-        for at in 0..items.len(evidence) {
-            let Some(item) = items.get(evidence, at) else { break };
+        for at in 0..items.len(seen) {
+            let Some(item) = items.get(seen, at) else { break };
             self.variables.truncate(own);
             self.variables.push(item);
             match &each.what {
@@ -286,12 +278,12 @@ impl<'a> Run<'a, '_> {
             self.budget.take(one.len().min(other.len()) / BYTES_OF_STEP)?;
         }
         let (Value::List(one), Value::List(other)) = (one, other) else { return Ok(one.is(other)) };
-        let evidence = self.evidence;
-        if one.len(evidence) != other.len(evidence) {
+        let seen = self.seen;
+        if one.len(seen) != other.len(seen) {
             return Ok(false);
         }
-        for at in 0..one.len(evidence) {
-            let (Some(one), Some(other)) = (one.get(evidence, at), other.get(evidence, at)) else { return Ok(false) };
+        for at in 0..one.len(seen) {
+            let (Some(one), Some(other)) = (one.get(seen, at), other.get(seen, at)) else { return Ok(false) };
             if !self.same(&one, &other)? {
                 return Ok(false);
             }
@@ -299,211 +291,18 @@ impl<'a> Run<'a, '_> {
         Ok(true)
     }
 
-    fn binary(&mut self, function: Function, one: &Value<'a>, other: &Value<'a>) -> Outcome<Value<'a>> {
-        use Function as F;
-        let order = |wanted: fn(Ordering) -> bool| match one.order(other) {
-            Some(order) => Ok(Value::Bool(wanted(order))),
-            None => fault(format!("{} and {} have no order", one.kind(), other.kind())),
-        };
-        match function {
-            F::Equals => return Ok(Value::Bool(self.same(one, other)?)),
-            F::NotEquals => return Ok(Value::Bool(!self.same(one, other)?)),
-            F::Less => return order(Ordering::is_lt),
-            F::LessOrEqual => return order(Ordering::is_le),
-            F::Greater => return order(Ordering::is_gt),
-            F::GreaterOrEqual => return order(Ordering::is_ge),
-            F::In => return self.contained(one, other),
-            _ => {}
-        }
-        match (function, one, other) {
-            (F::Add, Value::Text(one), Value::Text(other)) => {
-                let length = one.len().saturating_add(other.len());
-                if length > MAX_SIZE {
-                    return Err(EvaluationError::Limit(format!("a text has more than {MAX_SIZE} bytes")));
-                }
-                self.budget.take(length / MADE_BYTES_OF_STEP)?;
-                Ok(Value::Text(Cow::Owned(format!("{one}{other}"))))
-            }
-            (F::Add, Value::List(one), Value::List(other)) => {
-                let evidence = self.evidence;
-                let length = one.len(evidence).saturating_add(other.len(evidence));
-                if length > MAX_SIZE {
-                    return Err(EvaluationError::Limit(format!("a list has more than {MAX_SIZE} items")));
-                }
-                self.budget.take(length.saturating_mul(STEPS_OF_ITEM))?;
-                let of = |list: &List<'a>| {
-                    (0..list.len(evidence)).filter_map(|at| list.get(evidence, at)).collect::<Vec<_>>()
-                };
-                Ok(Value::list([of(one), of(other)].concat()))
-            }
-            (F::Contains | F::StartsWith | F::EndsWith, Value::Text(text), Value::Text(part)) => {
-                self.budget.take(text.len() / BYTES_OF_STEP)?;
-                Ok(Value::Bool(match function {
-                    F::Contains => text.contains(part.as_ref()),
-                    F::StartsWith => text.starts_with(part.as_ref()),
-                    _ => text.ends_with(part.as_ref()),
-                }))
-            }
-            (F::Index, Value::List(list), Value::Int(at)) => {
-                let item = usize::try_from(*at).ok().and_then(|at| list.get(self.evidence, at));
-                item.map_or_else(|| fault(format!("the list has no item {at}")), Ok)
-            }
-            (F::Index, map @ Value::Map(_), Value::Text(key)) => self.entry(map, key),
-            (F::OlderThan, Value::Record(Record::Package(package)), Value::Text(version)) => {
-                let scheme = package.kind.scheme();
-                match version::compare(scheme, &package.version, version) {
-                    Some(order) => Ok(Value::Bool(order.is_lt())),
-                    None => fault(format!(
-                        "the versions `{}` and `{version}` of `{}` cannot be compared by the rules of {scheme}",
-                        package.version, package.name
-                    )),
-                }
-            }
-            _ => arithmetic(function, one, other),
-        }
-    }
-
     fn contained(&mut self, item: &Value<'a>, range: &Value<'a>) -> Outcome<Value<'a>> {
         if let (Value::Text(key), Value::Map(_)) = (item, range) {
             return Ok(Value::Bool(self.lookup(range, key)?.is_some()));
         }
         let Value::List(list) = range else { return fault(format!("{} has no items", range.kind())) };
-        let evidence = self.evidence;
-        for at in 0..list.len(evidence) {
-            let Some(other) = list.get(evidence, at) else { break };
+        let seen = self.seen;
+        for at in 0..list.len(seen) {
+            let Some(other) = list.get(seen, at) else { break };
             if self.same(item, &other)? {
                 return Ok(Value::Bool(true));
             }
         }
         Ok(Value::Bool(false))
     }
-
-    fn unary(&mut self, function: Function, value: &Value<'a>) -> Outcome<Value<'a>> {
-        use Function as F;
-        if let Value::Text(text) = value {
-            self.budget.take(text.len() / MADE_BYTES_OF_STEP)?;
-        }
-        let size = |size: usize| Value::Int(i64::try_from(size).unwrap_or(i64::MAX));
-        let text = |text: String| Value::Text(Cow::Owned(text));
-        let unreadable = |text: &str, what: &str| {
-            let text: String = text.chars().take(60).collect();
-            fault(format!("`{text}` is no {what}"))
-        };
-        Ok(match (function, value) {
-            (F::Size, Value::Text(text)) => size(text.chars().count()),
-            (F::Size, Value::List(list)) => size(list.len(self.evidence)),
-            (F::Size, Value::Map(map)) => size(map.len()),
-            (F::LowerAscii, Value::Text(word)) => text(word.to_ascii_lowercase()),
-            (F::UpperAscii, Value::Text(word)) => text(word.to_ascii_uppercase()),
-            (F::Negate, Value::Int(number)) => match number.checked_neg() {
-                Some(number) => Value::Int(number),
-                None => return fault("a number is too large"),
-            },
-            (F::Negate, Value::Double(number)) => Value::Double(-number),
-            (F::ToInt, Value::Int(number)) => Value::Int(*number),
-            (F::ToInt, Value::Double(number)) => Value::Int(whole(*number)?),
-            (F::ToInt, Value::Time(instant)) => Value::Int(instant.as_second()),
-            (F::ToInt, Value::Text(word)) => match word.parse() {
-                Ok(number) => Value::Int(number),
-                Err(_) => return unreadable(word, "whole number"),
-            },
-            #[expect(clippy::cast_precision_loss, reason = "what a double cannot hold is rounded, as CEL asks for")]
-            (F::ToDouble, Value::Int(number)) => Value::Double(*number as f64),
-            (F::ToDouble, Value::Double(number)) => Value::Double(*number),
-            (F::ToDouble, Value::Text(word)) => match word.parse() {
-                Ok(number) => Value::Double(number),
-                Err(_) => return unreadable(word, "number"),
-            },
-            (F::ToText, Value::Text(word)) => Value::Text(word.clone()),
-            (F::ToText, Value::Bool(truth)) => text(truth.to_string()),
-            (F::ToText, Value::Int(number)) => text(number.to_string()),
-            (F::ToText, Value::Double(number)) => text(number.to_string()),
-            (F::ToText, Value::Time(instant)) => text(instant.to_string()),
-            (F::ToText, Value::Span(span)) => text(format!("{}s", span.as_secs())),
-            (F::ToTime, Value::Text(word)) => match word.parse::<Timestamp>() {
-                Ok(instant) => Value::Time(instant),
-                Err(_) => return unreadable(word, "timestamp, such as `2026-01-31T00:00:00Z`"),
-            },
-            (F::ToSpan, Value::Text(word)) => match span(word) {
-                Some(span) => Value::Span(span),
-                None => return unreadable(word, "duration, such as `72h` or `1h30m`"),
-            },
-            (F::Hours, Value::Span(span)) => Value::Int(span.as_hours()),
-            (F::Minutes, Value::Span(span)) => Value::Int(span.as_mins()),
-            (F::Seconds, Value::Span(span)) => Value::Int(span.as_secs()),
-            (_, value) => return fault(format!("a function cannot be asked of {}", value.kind())),
-        })
-    }
-}
-
-#[expect(clippy::cast_possible_truncation, reason = "the range is checked")]
-fn whole(number: f64) -> Outcome<i64> {
-    const TOO_LARGE: f64 = 9_223_372_036_854_775_808.0;
-    if number > -TOO_LARGE && number < TOO_LARGE { Ok(number as i64) } else { fault(format!("{number} is no int")) }
-}
-
-/// `1h30m`, `45s`, `-5m`: whole numbers with their units.
-fn span(text: &str) -> Option<SignedDuration> {
-    let (digits, is_negative) = text.strip_prefix('-').map_or((text, false), |rest| (rest, true));
-    let mut seconds: i64 = 0;
-    let mut rest = digits;
-    while !rest.is_empty() {
-        let end = rest.find(|letter: char| !letter.is_ascii_digit())?;
-        let (number, unit) = rest.split_at(end);
-        let mut letters = unit.chars();
-        let unit = match letters.next()? {
-            'h' => 3600,
-            'm' => 60,
-            's' => 1,
-            _ => return None,
-        };
-        seconds = seconds.checked_add(number.parse::<i64>().ok()?.checked_mul(unit)?)?;
-        rest = letters.as_str();
-    }
-    (!digits.is_empty()).then(|| SignedDuration::from_secs(if is_negative { -seconds } else { seconds }))
-}
-
-fn arithmetic<'a>(function: Function, one: &Value<'a>, other: &Value<'a>) -> Outcome<Value<'a>> {
-    use Function as F;
-    let value = match (one, other) {
-        (Value::Int(one), Value::Int(other)) => {
-            if matches!(function, F::Divide | F::Remainder) && *other == 0 {
-                return fault("a number is divided by zero");
-            }
-            let number = match function {
-                F::Add => one.checked_add(*other),
-                F::Subtract => one.checked_sub(*other),
-                F::Multiply => one.checked_mul(*other),
-                F::Divide => one.checked_div(*other),
-                F::Remainder => one.checked_rem(*other),
-                _ => None,
-            };
-            number.map(Value::Int)
-        }
-        (Value::Double(one), Value::Double(other)) => match function {
-            F::Add => Some(Value::Double(one + other)),
-            F::Subtract => Some(Value::Double(one - other)),
-            F::Multiply => Some(Value::Double(one * other)),
-            F::Divide => Some(Value::Double(one / other)),
-            _ => None,
-        },
-        (Value::Time(one), Value::Time(other)) if function == F::Subtract => {
-            Some(Value::Span(one.duration_since(*other)))
-        }
-        (Value::Time(instant), Value::Span(span)) | (Value::Span(span), Value::Time(instant)) => match function {
-            F::Add => instant.checked_add(*span).ok().map(Value::Time),
-            F::Subtract => instant.checked_sub(*span).ok().map(Value::Time),
-            _ => None,
-        },
-        (Value::Span(one), Value::Span(other)) => match function {
-            F::Add => one.checked_add(*other).map(Value::Span),
-            F::Subtract => one.checked_sub(*other).map(Value::Span),
-            _ => None,
-        },
-        _ => None,
-    };
-    value.map_or_else(
-        || fault(format!("{} and {} cannot be calculated with, or the result is too large", one.kind(), other.kind())),
-        Ok,
-    )
 }

@@ -7,6 +7,8 @@ use serde_json::json;
 use super::compile::functions_for_documentation;
 use super::facts::{FILE, IMAGE, LAYER, PACKAGE, VULNERABILITY};
 use super::*;
+use crate::evidence::Evidence;
+use crate::order::Order;
 
 fn facts() -> (Analysis, Matches) {
     let digest = |letter: &str| format!("sha256:{}", letter.repeat(64));
@@ -42,7 +44,9 @@ fn answer(source: &str) -> Result<bool, String> {
     let first_seen = [None, Some(Timestamp::UNIX_EPOCH)];
     evidence.first_seen = &first_seen;
     let program = Program::new(source, Scope::Image, Type::Bool).map_err(|error| error.to_string())?;
-    program.is_true(&evidence, Record::Image, &mut Budget::new()).map_err(|error| error.to_string())
+    program
+        .is_true(Seen { evidence: &evidence, order: &Order::default() }, Record::Image, &mut Budget::new())
+        .map_err(|error| error.to_string())
 }
 
 #[test]
@@ -99,6 +103,30 @@ fn conditions_are_answered() {
 }
 
 #[test]
+fn things_are_seen_in_order_whatever_order_they_came_in() {
+    let (mut analysis, mut matches) = facts();
+    analysis.packages.reverse();
+    matches.matches.reverse();
+    for found in &mut matches.matches {
+        found.package.0 = 1 - found.package.0;
+    }
+    let mut file = analysis.files[0].clone();
+    file.path = "/bin/a".into();
+    analysis.files.push(file);
+    let evidence = Evidence::new(&analysis, &matches, Timestamp::UNIX_EPOCH);
+    let seen = Seen { evidence: &evidence, order: &Order::default() };
+    for source in [
+        "image.packages[0].name == 'libc6'",
+        "image.packages.map(p, p.name) == ['libc6', 'left-pad']",
+        "image.vulnerabilities[0].id == 'CVE-1' && image.vulnerabilities[0].package.name == 'libc6'",
+        "image.files[0].path == '/bin/a' && size(image.files) == 2",
+    ] {
+        let program = Program::new(source, Scope::Image, Type::Bool).unwrap();
+        assert_eq!(program.is_true(seen, Record::Image, &mut Budget::new()), Ok(true), "{source}");
+    }
+}
+
+#[test]
 fn mistakes_are_told_with_their_place() {
     let mut failures = Vec::new();
     for (source, want) in [
@@ -139,6 +167,21 @@ fn mistakes_are_told_with_their_place() {
         ("{'a': 1} == {}", "maps cannot be written here"),
         ("A{b: 1} == A{}", "messages cannot be written here"),
         ("99999999999999999999 == 1", "at column "),
+        // What goes wrong on every image is told before there is one.
+        ("1 / 0 == 1", "it has no value on any image: a number is divided by zero"),
+        (
+            "image.user == '' && now > timestamp('yesterday')",
+            "it has no value on any image: `yesterday` is no timestamp",
+        ),
+        (
+            "image.packages.exists(p, p.name == 'a') || [1][5] == 1",
+            "it has no value on any image: the list has no item 5",
+        ),
+        (
+            "[0].map(x, 1 / x) == image.layers.map(l, l.size)",
+            "it has no value on any image: a number is divided by zero",
+        ),
+        ("[['a']][0][0]", "it gives a string, and has to give bool"),
     ] {
         let told = answer(source).expect_err(source);
         if !told.contains(want) {
@@ -199,9 +242,17 @@ fn steps_and_sizes_are_limited() {
         let program = Program::new(&source, Scope::Image, Type::Bool).unwrap();
         let (analysis, matches) = facts();
         let evidence = Evidence::new(&analysis, &matches, Timestamp::UNIX_EPOCH);
-        let first = program.is_true(&evidence, Record::Image, &mut Budget::of(100_000, 1_000_000));
+        let first = program.is_true(
+            Seen { evidence: &evidence, order: &Order::default() },
+            Record::Image,
+            &mut Budget::of(100_000, 1_000_000),
+        );
         assert!(matches!(first, Err(EvaluationError::Limit(_))), "{source}: {first:?}");
-        let again = program.is_true(&evidence, Record::Image, &mut Budget::of(100_000, 1_000_000));
+        let again = program.is_true(
+            Seen { evidence: &evidence, order: &Order::default() },
+            Record::Image,
+            &mut Budget::of(100_000, 1_000_000),
+        );
         assert_eq!(again, first, "the same every time");
     }
     // All rules together.
@@ -210,7 +261,7 @@ fn steps_and_sizes_are_limited() {
     let evidence = Evidence::new(&analysis, &matches, Timestamp::UNIX_EPOCH);
     let mut budget = Budget::of(100, 1000);
     let mut answered = 0;
-    while program.is_true(&evidence, Record::Image, &mut budget).is_ok() {
+    while program.is_true(Seen { evidence: &evidence, order: &Order::default() }, Record::Image, &mut budget).is_ok() {
         budget = budget.next_rule();
         answered += 1;
     }

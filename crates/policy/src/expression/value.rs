@@ -10,9 +10,9 @@ use killick_model::file::FileEntry;
 use killick_model::matching::Match;
 use killick_model::package::Package;
 
-use crate::evidence::Evidence;
-
 use super::types::Type;
+use crate::evidence::Evidence;
+use crate::order::Order;
 
 /// A value.
 #[derive(Debug, Clone)]
@@ -37,6 +37,13 @@ pub(crate) enum Record<'a> {
     Vulnerability(&'a Match),
     File(&'a FileEntry),
     Layer(&'a LayerSummary),
+}
+
+/// What expressions see: the image, and the order of its things.
+#[derive(Clone, Copy)]
+pub(crate) struct Seen<'a> {
+    pub(crate) evidence: &'a Evidence<'a>,
+    pub(crate) order: &'a Order,
 }
 
 /// A list: of the image's own things, or made.
@@ -80,7 +87,8 @@ impl<'a> Record<'a> {
 }
 
 impl<'a> List<'a> {
-    pub(super) fn len(&self, evidence: &Evidence<'_>) -> usize {
+    pub(super) fn len(&self, seen: Seen<'_>) -> usize {
+        let evidence = seen.evidence;
         match self {
             Self::Packages => evidence.analysis.packages.len(),
             Self::Vulnerabilities => evidence.matches.matches.len(),
@@ -90,11 +98,12 @@ impl<'a> List<'a> {
         }
     }
 
-    pub(super) fn get(&self, evidence: &'a Evidence<'a>, at: usize) -> Option<Value<'a>> {
+    pub(super) fn get(&self, seen: Seen<'a>, at: usize) -> Option<Value<'a>> {
+        let Seen { evidence, order } = seen;
         let record = match self {
-            Self::Packages => Record::Package(evidence.analysis.packages.get(at)?),
-            Self::Vulnerabilities => Record::Vulnerability(evidence.matches.matches.get(at)?),
-            Self::Files => Record::File(evidence.analysis.files.get(at)?),
+            Self::Packages => Record::Package(order.package(evidence, at)?),
+            Self::Vulnerabilities => Record::Vulnerability(order.vulnerability(evidence, at)?),
+            Self::Files => Record::File(order.file(evidence, at)?),
             Self::Layers => Record::Layer(evidence.analysis.layers.get(at)?),
             Self::Made(items) => return items.get(at).cloned(),
         };

@@ -20,13 +20,13 @@ const KIND: Parameter = Parameter::required(
 );
 const PREDICATE: Parameter = Parameter::optional(
     "predicate_type",
-    Validator::Text,
+    Validator::Wildcard,
     Some("https://slsa.dev/provenance/*"),
     "Only attestations of this type, in which `*` stands for anything.",
 );
 const ISSUER: Parameter = Parameter::optional(
     "issuer",
-    Validator::Text,
+    Validator::Wildcard,
     Some("https://github.com/example/*"),
     "Only those whose certificate names this identity, or who vouches for it, in which `*` stands for anything.",
 );

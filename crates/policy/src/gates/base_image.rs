@@ -7,7 +7,7 @@ use crate::pattern::wildcard;
 
 const BASES: Parameter = Parameter::required(
     "bases",
-    Validator::List,
+    Validator::Wildcards,
     Some("debian:12*,sha256:0123…"),
     "Names of base images, in which `*` stands for anything; digests of their manifests; digests of their layers.",
 );

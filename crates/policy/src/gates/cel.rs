@@ -9,7 +9,7 @@ const REMEDY: Parameter = Parameter::optional(
     "remedy",
     Validator::Text,
     Some("build the image in a stage of its own"),
-    "What to do about it. Default: to change what the expression asks about.",
+    "What to do about it. Default: to remove what the expression is true of, or to change how the image is built.",
 );
 
 const fn expression(scope: Scope, example: &'static str) -> Parameter {
@@ -107,9 +107,9 @@ impl<'s> Asking<'s> {
             EvaluationError::Limit(_) => TriggerError::Unanswerable(error.to_string()),
             EvaluationError::Fault(_) => TriggerError::Unanswerable(format!("the expression of {}: {error}", name())),
         };
-        let asked = self.condition.is_true(check.evidence, subject, &mut self.budget);
+        let asked = self.condition.is_true(check.shared.seen(), subject, &mut self.budget);
         let told = match (asked, self.message) {
-            (Ok(true), Some(message)) => message.text(check.evidence, subject, &mut self.budget).map(Some),
+            (Ok(true), Some(message)) => message.text(check.shared.seen(), subject, &mut self.budget).map(Some),
             (Ok(true), None) => Ok(Some(format!("{} meets `{}`", name(), self.condition))),
             (Ok(false), _) => Ok(None),
             (Err(error), _) => Err(error),
@@ -120,15 +120,17 @@ impl<'s> Asking<'s> {
     }
 }
 
-fn remedy(check: &Check<'_, '_>, subject: &str) -> String {
+/// What the rule says is to be done, or else what can be done and until when.
+fn remedy(check: &Check<'_, '_>, what: &str) -> String {
     let own = check.params.text("remedy").filter(|text| !text.trim().is_empty());
-    own.map_or_else(|| format!("change {subject} so that the expression of the rule is false"), str::to_owned)
+    let condition = || check.params.program("expression").map(Program::to_string).unwrap_or_default();
+    own.map_or_else(|| format!("{what}, until `{}` is no longer true", condition()), str::to_owned)
 }
 
 fn image(check: &mut Check<'_, '_>) -> Result<(), TriggerError> {
     let mut asking = Asking::new(check)?;
     if let Some(message) = asking.ask(check, Record::Image, &|| "the image".to_owned())? {
-        let remedy = remedy(check, "the image");
+        let remedy = remedy(check, "change the Dockerfile, or how the image is built");
         check.fire(message, remedy);
     }
     Ok(())
@@ -139,7 +141,10 @@ fn package(check: &mut Check<'_, '_>) -> Result<(), TriggerError> {
     for package in check.shared.packages() {
         let name = || format!("{} package {} {}", package.kind, package.name, package.version);
         if let Some(message) = asking.ask(check, Record::Package(package), &name)? {
-            let remedy = remedy(check, &format!("`{}` {}", package.name, package.version));
+            let remedy = remedy(
+                check,
+                &format!("remove `{}` {}, or install another version of it", package.name, package.version),
+            );
             check.fire_as(format!("{}+{}", package.name, package.version), Vec::new(), message, Some(remedy));
             check.about_package(package);
         }
@@ -171,7 +176,7 @@ fn file(check: &mut Check<'_, '_>) -> Result<(), TriggerError> {
         let name = || file.path.to_string();
         if let Some(message) = asking.ask(check, Record::File(file), &name)? {
             let path = file.path.to_string();
-            let remedy = remedy(check, &format!("`{path}`"));
+            let remedy = remedy(check, &format!("remove `{path}`, or change it in the step that makes it"));
             check.fire_as(path, Vec::new(), message, Some(remedy));
             check.about_path(&file.path);
         }

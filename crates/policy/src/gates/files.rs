@@ -121,7 +121,7 @@ fn name_match(check: &mut Check<'_, '_>) -> Result<(), TriggerError> {
     if shared.files().is_empty() {
         return Ok(());
     }
-    let Some(regex) = check.regex_for("regex", shared.files().len())? else { return Ok(()) };
+    let Some(regex) = check.regex("regex")? else { return Ok(()) };
     for (_, path) in shared.files_by_path() {
         if regex.is_match(path)? {
             check.fire(

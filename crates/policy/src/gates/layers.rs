@@ -3,9 +3,8 @@
 use killick_model::file::FileKind;
 
 use super::{Gate, State, Trigger};
-use crate::check::{Check, TriggerError};
+use crate::check::{Check, Tried, TriggerError};
 use crate::params::{Parameter, Validator};
-use crate::regexes::StartRegex;
 
 const LAYERS: Parameter = Parameter::optional(
     "layers",
@@ -47,7 +46,7 @@ pub(super) const GATE: Gate = Gate {
                 .regex(),
                 Parameter::optional(
                     "kinds",
-                    Validator::List,
+                    Validator::Kinds,
                     Some("deb,npm"),
                     "Only packages of these kinds, by Killick's names.",
                 ),
@@ -80,7 +79,7 @@ pub(super) const GATE: Gate = Gate {
 /// Which layers are asked about, one answer for each layer of the image.
 fn asked(check: &Check<'_, '_>) -> Result<Vec<bool>, TriggerError> {
     let layers = &check.evidence.analysis.layers;
-    let step = check.regex_for("step", layers.len())?;
+    let step = check.regex("step")?;
     let of_base = match check.params.flag("not_in_base") {
         None => None,
         Some(wanted) => {
@@ -121,14 +120,14 @@ fn described(check: &Check<'_, '_>, layer: u32) -> (String, String) {
     }
 }
 
-fn matches(regex: Option<&StartRegex>, text: &str) -> Result<bool, TriggerError> {
+fn matches(regex: Option<&Tried<'_>>, text: &str) -> Result<bool, TriggerError> {
     Ok(regex.map_or(Ok(true), |regex| regex.is_match(text))?)
 }
 
 fn package(check: &mut Check<'_, '_>) -> Result<(), TriggerError> {
     let asked = asked(check)?;
     let packages = check.shared.packages();
-    let name = check.regex_for("name", packages.len())?;
+    let name = check.regex("name")?;
     let kinds = check.params.list("kinds");
     for package in packages {
         let is_kind = kinds.is_empty() || kinds.iter().any(|kind| kind == package.kind.name());
@@ -152,7 +151,7 @@ fn package(check: &mut Check<'_, '_>) -> Result<(), TriggerError> {
 fn file(check: &mut Check<'_, '_>) -> Result<(), TriggerError> {
     let asked = asked(check)?;
     let shared = check.shared;
-    let pattern = check.regex_for("path", shared.files().len())?;
+    let pattern = check.regex("path")?;
     for (file, path) in shared.files_by_path() {
         if !asked.get(file.layer as usize).copied().unwrap_or(false) {
             continue;

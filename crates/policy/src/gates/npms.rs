@@ -1,14 +1,7 @@
 //! Packages of npm.
 
-use killick_model::package::PackageKind;
-
-use super::published::{self, Words};
-use super::{Gate, State, Trigger};
-use crate::check::{Check, TriggerError};
+use super::{Gate, State, Trigger, published};
 use crate::params::{Parameter, Validator};
-
-const WORDS: Words =
-    Words { kind: PackageKind::Npm, not_latest: "NPMNOTLATEST ", capitals: "NPM", title: "NPM", feed: "npm" };
 
 pub(super) const GATE: Gate = Gate {
     name: "npms",
@@ -20,19 +13,19 @@ pub(super) const GATE: Gate = Gate {
             name: "newer_version_in_feed",
             description: "Fires for each installed npm package that is not the latest version in the feed.",
             params: &[],
-            check: newer,
+            check: published::newer,
         },
         Trigger {
             name: "unknown_in_feeds",
             description: "Fires for each installed npm package whose name is not in the feed.",
             params: &[],
-            check: unknown,
+            check: published::unknown,
         },
         Trigger {
             name: "version_not_in_feeds",
             description: "Fires for each installed npm package whose version is not in the feed.",
             params: &[],
-            check: version_unknown,
+            check: published::version_unknown,
         },
         Trigger {
             name: "blacklisted_name_version",
@@ -41,43 +34,13 @@ pub(super) const GATE: Gate = Gate {
                 Parameter::required("name", Validator::Text, Some("time_diff"), "Name of the npm package."),
                 Parameter::optional("version", Validator::Text, Some("0.2.9"), "The version that is refused."),
             ],
-            check: listed,
+            check: published::listed,
         },
         Trigger {
             name: "feed_data_unavailable",
             description: "Fires if there is no npm feed, and so nothing to compare with.",
             params: &[],
-            check: unavailable,
+            check: published::unavailable,
         },
     ],
 };
-
-#[expect(clippy::unnecessary_wraps, reason = "every trigger has this signature")]
-fn newer(check: &mut Check<'_, '_>) -> Result<(), TriggerError> {
-    published::newer(check, &WORDS);
-    Ok(())
-}
-
-#[expect(clippy::unnecessary_wraps, reason = "every trigger has this signature")]
-fn unknown(check: &mut Check<'_, '_>) -> Result<(), TriggerError> {
-    published::unknown(check, &WORDS);
-    Ok(())
-}
-
-#[expect(clippy::unnecessary_wraps, reason = "every trigger has this signature")]
-fn version_unknown(check: &mut Check<'_, '_>) -> Result<(), TriggerError> {
-    published::version_unknown(check, &WORDS);
-    Ok(())
-}
-
-#[expect(clippy::unnecessary_wraps, reason = "every trigger has this signature")]
-fn listed(check: &mut Check<'_, '_>) -> Result<(), TriggerError> {
-    published::listed(check, &WORDS);
-    Ok(())
-}
-
-#[expect(clippy::unnecessary_wraps, reason = "every trigger has this signature")]
-fn unavailable(check: &mut Check<'_, '_>) -> Result<(), TriggerError> {
-    published::unavailable(check, &WORDS);
-    Ok(())
-}

@@ -4,21 +4,38 @@ use std::collections::BTreeMap;
 
 use killick_model::package::PackageKind;
 
-use crate::check::Check;
+use crate::check::{Check, TriggerError};
 use crate::evidence::PackageFeed;
 use crate::python;
 
 /// The words of one gate.
-pub(super) struct Words {
-    pub(super) kind: PackageKind,
+struct Words {
+    gate: &'static str,
+    kind: PackageKind,
     /// Before messages about a version that is not the latest.
-    pub(super) not_latest: &'static str,
+    not_latest: &'static str,
     /// In capitals: `NPM`.
-    pub(super) capitals: &'static str,
+    capitals: &'static str,
     /// At the beginning of a sentence.
-    pub(super) title: &'static str,
+    title: &'static str,
     /// In the name of the feed.
-    pub(super) feed: &'static str,
+    feed: &'static str,
+}
+
+const NPM: Words = Words {
+    gate: "npms",
+    kind: PackageKind::Npm,
+    not_latest: "NPMNOTLATEST ",
+    capitals: "NPM",
+    title: "NPM",
+    feed: "npm",
+};
+const GEM: Words =
+    Words { gate: "ruby_gems", kind: PackageKind::Gem, not_latest: "", capitals: "GEM", title: "Gem", feed: "gem" };
+
+/// Those of the gate that is asked.
+fn words(check: &Check<'_, '_>) -> &'static Words {
+    if check.gate == GEM.gate { &GEM } else { &NPM }
 }
 
 fn feed<'e>(check: &Check<'_, 'e>, words: &Words) -> Option<&'e PackageFeed> {
@@ -49,8 +66,10 @@ fn compared<'e>(
 }
 
 /// For each installed version that is not the latest.
-pub(super) fn newer(check: &mut Check<'_, '_>, words: &Words) {
-    let Some((feed, installed)) = compared(check, words) else { return };
+#[expect(clippy::unnecessary_wraps, reason = "every trigger has this signature")]
+pub(super) fn newer(check: &mut Check<'_, '_>) -> Result<(), TriggerError> {
+    let words = words(check);
+    let Some((feed, installed)) = compared(check, words) else { return Ok(()) };
     for (name, versions) in installed {
         let Some(published) = feed.packages.get(name) else { continue };
         let latest = &published.latest;
@@ -64,11 +83,14 @@ pub(super) fn newer(check: &mut Check<'_, '_>, words: &Words) {
             );
         }
     }
+    Ok(())
 }
 
 /// For each name that the feed does not know.
-pub(super) fn unknown(check: &mut Check<'_, '_>, words: &Words) {
-    let Some((feed, installed)) = compared(check, words) else { return };
+#[expect(clippy::unnecessary_wraps, reason = "every trigger has this signature")]
+pub(super) fn unknown(check: &mut Check<'_, '_>) -> Result<(), TriggerError> {
+    let words = words(check);
+    let Some((feed, installed)) = compared(check, words) else { return Ok(()) };
     let capitals = words.capitals;
     for name in installed.into_keys().filter(|&name| !feed.packages.contains_key(name)) {
         check.fire(
@@ -76,11 +98,14 @@ pub(super) fn unknown(check: &mut Check<'_, '_>, words: &Words) {
             format!("remove `{name}`, or publish it"),
         );
     }
+    Ok(())
 }
 
 /// For each installed version that the feed does not list.
-pub(super) fn version_unknown(check: &mut Check<'_, '_>, words: &Words) {
-    let Some((feed, installed)) = compared(check, words) else { return };
+#[expect(clippy::unnecessary_wraps, reason = "every trigger has this signature")]
+pub(super) fn version_unknown(check: &mut Check<'_, '_>) -> Result<(), TriggerError> {
+    let words = words(check);
+    let Some((feed, installed)) = compared(check, words) else { return Ok(()) };
     for (name, mut versions) in installed {
         let Some(published) = feed.packages.get(name) else { continue };
         versions.sort_unstable();
@@ -98,15 +123,18 @@ pub(super) fn version_unknown(check: &mut Check<'_, '_>, words: &Words) {
             );
         }
     }
+    Ok(())
 }
 
 /// Once if the package, or the version of it, is installed.
-pub(super) fn listed(check: &mut Check<'_, '_>, words: &Words) {
+#[expect(clippy::unnecessary_wraps, reason = "every trigger has this signature")]
+pub(super) fn listed(check: &mut Check<'_, '_>) -> Result<(), TriggerError> {
+    let words = words(check);
     let params = check.params;
     let name = params.text("name").unwrap_or_default();
     let version = params.text("version");
     let installed = installed(check, words);
-    let Some(versions) = installed.get(name) else { return };
+    let Some(versions) = installed.get(name) else { return Ok(()) };
     let title = words.title;
     match version {
         None => check.fire(
@@ -119,10 +147,13 @@ pub(super) fn listed(check: &mut Check<'_, '_>, words: &Words) {
         ),
         Some(_) => {}
     }
+    Ok(())
 }
 
 /// Once if there is no feed, whether or not the image has such packages.
-pub(super) fn unavailable(check: &mut Check<'_, '_>, words: &Words) {
+#[expect(clippy::unnecessary_wraps, reason = "every trigger has this signature")]
+pub(super) fn unavailable(check: &mut Check<'_, '_>) -> Result<(), TriggerError> {
+    let words = words(check);
     if feed(check, words).is_none() {
         check.fire(
             format!(
@@ -133,4 +164,5 @@ pub(super) fn unavailable(check: &mut Check<'_, '_>, words: &Words) {
             format!("remove the rules of this gate that need the {} feed, or provide one", words.feed),
         );
     }
+    Ok(())
 }

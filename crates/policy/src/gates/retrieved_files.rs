@@ -92,7 +92,7 @@ fn content_regex(check: &mut Check<'_, '_>) -> Result<(), TriggerError> {
         return Ok(());
     };
     let text = text(check, file)?;
-    let Some(regex) = check.regex_for("regex", python::words(&text).count())? else { return Ok(()) };
+    let Some(regex) = check.regex("regex")? else { return Ok(()) };
     let mut is_found = false;
     for word in python::words(&text) {
         if regex.is_match(word)? {

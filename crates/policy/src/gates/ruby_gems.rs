@@ -1,13 +1,7 @@
 //! Gems.
 
-use killick_model::package::PackageKind;
-
-use super::published::{self, Words};
-use super::{Gate, State, Trigger};
-use crate::check::{Check, TriggerError};
+use super::{Gate, State, Trigger, published};
 use crate::params::{Parameter, Validator};
-
-const WORDS: Words = Words { kind: PackageKind::Gem, not_latest: "", capitals: "GEM", title: "Gem", feed: "gem" };
 
 pub(super) const GATE: Gate = Gate {
     name: "ruby_gems",
@@ -19,19 +13,19 @@ pub(super) const GATE: Gate = Gate {
             name: "newer_version_found_in_feed",
             description: "Fires for each installed gem that is not the latest version in the feed.",
             params: &[],
-            check: newer,
+            check: published::newer,
         },
         Trigger {
             name: "not_found_in_feed",
             description: "Fires for each installed gem whose name is not in the feed.",
             params: &[],
-            check: unknown,
+            check: published::unknown,
         },
         Trigger {
             name: "version_not_found_in_feed",
             description: "Fires for each installed gem whose version is not in the feed.",
             params: &[],
-            check: version_unknown,
+            check: published::version_unknown,
         },
         Trigger {
             name: "blacklist",
@@ -40,43 +34,13 @@ pub(super) const GATE: Gate = Gate {
                 Parameter::required("name", Validator::Text, Some("time_diff"), "Name of the gem."),
                 Parameter::optional("version", Validator::Text, Some("0.2.9"), "The version that is refused."),
             ],
-            check: listed,
+            check: published::listed,
         },
         Trigger {
             name: "feed_data_unavailable",
             description: "Fires if there is no gem feed, and so nothing to compare with.",
             params: &[],
-            check: unavailable,
+            check: published::unavailable,
         },
     ],
 };
-
-#[expect(clippy::unnecessary_wraps, reason = "every trigger has this signature")]
-fn newer(check: &mut Check<'_, '_>) -> Result<(), TriggerError> {
-    published::newer(check, &WORDS);
-    Ok(())
-}
-
-#[expect(clippy::unnecessary_wraps, reason = "every trigger has this signature")]
-fn unknown(check: &mut Check<'_, '_>) -> Result<(), TriggerError> {
-    published::unknown(check, &WORDS);
-    Ok(())
-}
-
-#[expect(clippy::unnecessary_wraps, reason = "every trigger has this signature")]
-fn version_unknown(check: &mut Check<'_, '_>) -> Result<(), TriggerError> {
-    published::version_unknown(check, &WORDS);
-    Ok(())
-}
-
-#[expect(clippy::unnecessary_wraps, reason = "every trigger has this signature")]
-fn listed(check: &mut Check<'_, '_>) -> Result<(), TriggerError> {
-    published::listed(check, &WORDS);
-    Ok(())
-}
-
-#[expect(clippy::unnecessary_wraps, reason = "every trigger has this signature")]
-fn unavailable(check: &mut Check<'_, '_>) -> Result<(), TriggerError> {
-    published::unavailable(check, &WORDS);
-    Ok(())
-}

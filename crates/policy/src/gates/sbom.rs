@@ -24,7 +24,7 @@ pub(super) const GATE: Gate = Gate {
                     Some("license"),
                     "What each package is to have. A package URL counts if it is of a type of package and has a version.",
                 ),
-                Parameter::required("minimum", Validator::Float, Some("95"), "The least share in percent."),
+                Parameter::required("minimum", Validator::UpTo(100), Some("95"), "The least share in percent."),
             ],
             check: quality,
         },

@@ -134,7 +134,7 @@ fn content_regex_checks(check: &mut Check<'_, '_>) -> Result<(), TriggerError> {
     }
     let hits = hits.unwrap_or_default();
     let names = params.text("content_regex_name").filter(|names| !names.is_empty());
-    let path_regex = check.regex_for("filename_regex", hits.len())?;
+    let path_regex = check.regex("filename_regex")?;
     let wants_none = params.text("match_type") == Some("notfound");
     let mut is_found = false;
     for hit in &hits {

@@ -35,7 +35,12 @@ pub(super) const GATE: Gate = Gate {
             description: "Fires for each vulnerability whose probability of being exploited within 30 days (EPSS) is at \
                           least this.",
             params: &[
-                Parameter::required("probability", Validator::Float, Some("0.1"), "The probability, 0 to 1."),
+                Parameter::required(
+                    "probability",
+                    Validator::UpTo(1),
+                    Some("0.1"),
+                    "The probability, above 0 and up to 1.",
+                ),
                 FIX_AVAILABLE,
             ],
             check: likely_exploited,
@@ -43,7 +48,10 @@ pub(super) const GATE: Gate = Gate {
         Trigger {
             name: "risk",
             description: "Fires for each vulnerability whose risk is at least this.",
-            params: &[Parameter::required("score", Validator::Float, Some("70"), "The risk, 0 to 100."), FIX_AVAILABLE],
+            params: &[
+                Parameter::required("score", Validator::UpTo(100), Some("70"), "The risk, above 0 and up to 100."),
+                FIX_AVAILABLE,
+            ],
             check: risk,
         },
         Trigger {

@@ -9,6 +9,7 @@ use super::{Gate, State, Trigger};
 use crate::check::{Check, TriggerError};
 use crate::params::{Parameter, Validator};
 use crate::pattern::wildcard;
+use crate::plan::Upgrade;
 
 /// The word for a vulnerability of which no document speaks.
 const NONE: &str = "none";
@@ -43,7 +44,7 @@ pub(super) const GATE: Gate = Gate {
             ),
             Parameter::optional(
                 "issuers",
-                Validator::List,
+                Validator::Wildcards,
                 Some("Example Inc*"),
                 "Hear only issuers whose name matches one of these, in which `*` stands for anything.",
             ),
@@ -77,6 +78,7 @@ fn status(check: &mut Check<'_, '_>) -> Result<(), TriggerError> {
         if fires(claim) {
             let (id, aliases) = trigger_ids(found, package, package.kind.is_os());
             report(check, id, aliases, found.anchore_id(package), package, claim);
+            check.upgrades(Upgrade::of(found, package), package);
             check.about_match(found, package);
         }
     }
@@ -123,7 +125,7 @@ fn report(
         ),
         None => (
             format!("no VEX document that is heard speaks of {vulnerability} of {name} {version}"),
-            format!("assess {vulnerability} and hand the VEX document over with `--vex`, or upgrade `{name}`"),
+            format!("assess {vulnerability} and hand the VEX document over with `--vex`"),
         ),
     };
     check.fire_as(id, aliases, message, Some(remedy));

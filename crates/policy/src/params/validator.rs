@@ -1,5 +1,6 @@
 //! The kinds of values parameters accept, with the names and patterns of the v1 contract.
 
+use killick_model::package::PackageKind;
 use serde_json::{Value, json};
 
 use super::Bound;
@@ -25,6 +26,14 @@ pub enum Validator {
     Integer,
     /// A number with or without decimals.
     Float,
+    /// A number above zero that is at most this.
+    UpTo(u8),
+    /// A text in which `*` stands for anything. What begins with `regexp:` would be no such text, and never match.
+    Wildcard,
+    /// Several of them, with commas between.
+    Wildcards,
+    /// Kinds of packages, by our names, with commas between.
+    Kinds,
     /// A size: a whole number with `kb`, `mb`, `gb` or `tb`, or bytes.
     Size,
     /// A CEL expression that gives a bool.
@@ -52,6 +61,8 @@ const LIST_PATTERN: &str = r"^\s*(\s*([^,]+)\s*,)*\s*([^,]+){1}\s*$";
 const NUMBERS_PATTERN: &str = r"^\s*(\s*(\d+)\s*,)*\s*(\d+){1}\s*$";
 const INTEGER_PATTERN: &str = r"^\s*[\d]+\s*$";
 const FLOAT_PATTERN: &str = r"^\s*-*(\d)*(\.\d*)?\s*$";
+const WILDCARD_PATTERN: &str = r"^(?!\s*regexp:).*\S.*$";
+const WILDCARDS_PATTERN: &str = r"^(?!\s*regexp:)[^,]*[^,\s][^,]*(,(?!\s*regexp:)[^,]*[^,\s][^,]*)*$";
 const SIZE_PATTERN: &str = "^([0-9]+)([kmgt]b)?$";
 
 impl Validator {
@@ -61,11 +72,11 @@ impl Validator {
             Self::Text => "type",
             Self::Boolean => "BooleanString",
             Self::OneOf(_) => "EnumString",
-            Self::List | Self::SomeOf(_) => "CommaDelimitedStringList",
+            Self::List | Self::SomeOf(_) | Self::Wildcards | Self::Kinds => "CommaDelimitedStringList",
             Self::Numbers => "CommaDelimitedStringOfNumbers",
             Self::Integer => "IntegerString",
-            Self::Float => "FloatString",
-            Self::Size => "RegexValidator",
+            Self::Float | Self::UpTo(_) => "FloatString",
+            Self::Size | Self::Wildcard => "RegexValidator",
             Self::Condition(_) | Self::Message(_) => "CelExpression",
             Self::Linked(_) => "LinkedValidator",
         }
@@ -90,6 +101,13 @@ impl Validator {
             Self::Numbers => "whole numbers separated by commas".to_owned(),
             Self::Integer => "a whole number".to_owned(),
             Self::Float => "a number such as 7.5".to_owned(),
+            Self::UpTo(most) => format!("a number above 0 that is at most {most}"),
+            Self::Wildcard => "a text, in which `*` stands for anything; `regexp:` is not understood here".to_owned(),
+            Self::Wildcards => {
+                "texts separated by commas, in which `*` stands for anything; `regexp:` is not understood here"
+                    .to_owned()
+            }
+            Self::Kinds => format!("some of {}, separated by commas", kinds().join(", ")),
             Self::Size => "a size such as `500mb`".to_owned(),
             Self::Condition(_) => "a CEL expression that gives a bool".to_owned(),
             Self::Message(_) => "a CEL expression that gives a string".to_owned(),
@@ -108,7 +126,10 @@ impl Validator {
             Self::SomeOf(words) => pattern(&some_of(words)),
             Self::Numbers => pattern(NUMBERS_PATTERN),
             Self::Integer => pattern(INTEGER_PATTERN),
-            Self::Float => pattern(FLOAT_PATTERN),
+            Self::Float | Self::UpTo(_) => pattern(FLOAT_PATTERN),
+            Self::Wildcard => pattern(WILDCARD_PATTERN),
+            Self::Wildcards => pattern(WILDCARDS_PATTERN),
+            Self::Kinds => pattern(&some_of(&kinds())),
             Self::Size => pattern(SIZE_PATTERN),
             Self::Condition(_) | Self::Message(_) => json!({"type": "string", "maxLength": MAX_LENGTH}),
             Self::Linked(_) => {
@@ -159,12 +180,19 @@ impl Validator {
                 }
                 Ok(Bound::List(text.split(',').map(|item| item.trim().to_owned()).collect()))
             }
-            Self::SomeOf(words) => {
-                let items: Vec<_> = text.split(',').map(str::trim).collect();
-                if !items.iter().all(|item| words.contains(item)) {
-                    return Err(mismatch(&some_of(words)));
-                }
-                Ok(Bound::List(items.into_iter().map(str::to_owned).collect()))
+            Self::SomeOf(words) => words_of(text, words).ok_or_else(|| mismatch(&some_of(words))),
+            Self::Kinds => words_of(text, &kinds()).ok_or_else(|| mismatch(&some_of(&kinds()))),
+            Self::Wildcard if is_wildcard(text) => Ok(Bound::Text(text.clone())),
+            Self::Wildcard => Err(mismatch(WILDCARD_PATTERN)),
+            Self::Wildcards if text.split(',').all(is_wildcard) => {
+                Ok(Bound::List(text.split(',').map(|item| item.trim().to_owned()).collect()))
+            }
+            Self::Wildcards => Err(mismatch(WILDCARDS_PATTERN)),
+            Self::UpTo(most) => {
+                let number = float(text.trim()).ok_or_else(|| mismatch(FLOAT_PATTERN))?;
+                let is_within = number > 0.0 && number <= f64::from(most);
+                let refusal = || format!("{} is not {}", python::repr(text), self.expectation());
+                is_within.then_some(Bound::Float(number)).ok_or_else(refusal)
             }
             Self::Numbers => {
                 let numbers: Option<Vec<_>> = text.split(',').map(|item| number(item.trim())).collect();
@@ -181,6 +209,23 @@ impl Validator {
             Self::Size => size(text).map(Bound::Integer).ok_or_else(|| mismatch(SIZE_PATTERN)),
         }
     }
+}
+
+/// The names of all kinds of packages.
+fn kinds() -> Vec<&'static str> {
+    PackageKind::all().map(PackageKind::name).collect()
+}
+
+/// Words with commas between, if they are all known.
+fn words_of(text: &str, words: &[&str]) -> Option<Bound> {
+    let items: Vec<_> = text.split(',').map(str::trim).collect();
+    let are_known = items.iter().all(|item| words.contains(item));
+    are_known.then(|| Bound::List(items.into_iter().map(str::to_owned).collect()))
+}
+
+fn is_wildcard(text: &str) -> bool {
+    let text = text.trim();
+    !text.is_empty() && !text.starts_with("regexp:")
 }
 
 /// The pattern of a list of these words, which are plain.
@@ -252,7 +297,7 @@ mod tests {
 
     use super::*;
 
-    const ALL: [Validator; 8] = [
+    const ALL: [Validator; 12] = [
         Validator::Text,
         Validator::Boolean,
         Validator::OneOf(&["whitelist", "blacklist"]),
@@ -261,6 +306,10 @@ mod tests {
         Validator::Integer,
         Validator::Float,
         Validator::Size,
+        Validator::UpTo(1),
+        Validator::Wildcard,
+        Validator::Wildcards,
+        Validator::Kinds,
     ];
 
     fn parse(validator: Validator, text: &str) -> Option<Bound> {
@@ -314,6 +363,22 @@ mod tests {
             (Validator::Size, "-1", None),
             (Validator::Size, "10b", None),
             (Validator::Size, "", None),
+            (Validator::UpTo(1), "0.1", Some(Bound::Float(0.1))),
+            (Validator::UpTo(1), "1", Some(Bound::Float(1.0))),
+            (Validator::UpTo(1), "0", None),
+            (Validator::UpTo(1), "-1", None),
+            (Validator::UpTo(1), "2", None),
+            (Validator::UpTo(100), "150", None),
+            (Validator::UpTo(100), "x", None),
+            (Validator::Wildcard, "https://*", Some(Bound::Text("https://*".into()))),
+            (Validator::Wildcard, " ", None),
+            (Validator::Wildcard, "regexp:.*", None),
+            (Validator::Wildcards, "debian:12*, sha256:1", list(&["debian:12*", "sha256:1"])),
+            (Validator::Wildcards, "debian, regexp:[", None),
+            (Validator::Wildcards, "debian,,alpine", None),
+            (Validator::Kinds, "deb, npm", list(&["deb", "npm"])),
+            (Validator::Kinds, "debian", None),
+            (Validator::Kinds, "", None),
         ] {
             assert_eq!(parse(validator, text), want, "{validator:?} {text:?}");
         }
@@ -330,6 +395,7 @@ mod tests {
             "'sometimes' is not one of ['whitelist', 'blacklist']"
         );
         assert_eq!(refusal(Validator::Integer, "x"), "'x' does not match '^\\\\s*[\\\\d]+\\\\s*$'");
+        assert_eq!(refusal(Validator::UpTo(1), "2"), "'2' is not a number above 0 that is at most 1");
         assert_eq!(Validator::Text.parse(&json!(5)).unwrap_err(), "5 is not of type 'string'");
     }
 

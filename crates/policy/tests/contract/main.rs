@@ -7,7 +7,9 @@ mod examples;
 #[path = "../facts/mod.rs"]
 mod facts;
 mod judging;
+mod limits;
 mod properties;
 mod quirks;
 mod quirks_of_gates;
+mod remedies;
 mod vectors;

@@ -35,6 +35,37 @@ fn rules() -> Vec<Value> {
         ("vulnerabilities", "blacklist", json!({"vulnerability_ids": "CVE-1,CVE-2"})),
         ("metadata", "attribute", json!({"attribute": "distro", "check": "=", "value": "debian"})),
         ("dockerfile", "instruction", json!({"instruction": "HEALTHCHECK", "check": "not_exists"})),
+        ("threats", "known_exploited", json!({})),
+        ("threats", "likely_exploited", json!({"probability": "0.2"})),
+        ("threats", "risk", json!({"score": "40"})),
+        ("threats", "malicious_package", json!({})),
+        ("threats", "fix_overdue", json!({"days": "0"})),
+        ("lifecycle", "distribution_ended", json!({})),
+        ("lifecycle", "program_ended", json!({"allow_extended": "false"})),
+        ("completeness", "analysis_incomplete", json!({})),
+        ("completeness", "matching_incomplete", json!({"kinds": "no-data"})),
+        ("knowledge", "stale_sources", json!({"max_days": "7"})),
+        ("vex", "status", json!({"statuses": "under_investigation,none"})),
+        ("attachments", "absent", json!({"kind": "signature"})),
+        ("attachments", "present", json!({"kind": "attestation", "predicate_type": "https://*"})),
+        ("base_image", "not_allowed", json!({"bases": "debian:*"})),
+        ("base_image", "denied", json!({"bases": "a*"})),
+        ("base_image", "age", json!({"max_days": "90"})),
+        ("layers", "package", json!({"kinds": "npm,deb", "name": "p[1-3]"})),
+        ("layers", "file", json!({"path": "/d/(?!f0)"})),
+        ("sbom", "quality", json!({"field": "supplier", "minimum": "50"})),
+        ("sbom", "only_claimed", json!({})),
+        (
+            "cel",
+            "image",
+            json!({
+                "expression": "size(image.packages) > 0 && size(image.vulnerabilities) > 0",
+                "message": "image.packages[0].name + image.packages[0].licenses[0] + image.vulnerabilities[0].id",
+            }),
+        ),
+        ("cel", "package", json!({"expression": "'MIT' in pkg.licenses"})),
+        ("cel", "vulnerability", json!({"expression": "vulnerability.package.name != 'p1'"})),
+        ("cel", "file", json!({"expression": "file.is_setuid", "message": "image.files[0].path + file.path"})),
         ("always", "always", json!({})),
     ]
     .iter()
@@ -61,6 +92,33 @@ struct Image {
     secrets: Vec<Value>,
     searched: Vec<(String, Value)>,
     malware: Vec<Value>,
+    problems: Vec<Value>,
+    unsupported: Vec<Value>,
+    attachments: Vec<Value>,
+}
+
+/// What may have gone wrong with an image.
+fn problems() -> Vec<Value> {
+    vec![
+        json!({"kind": "no-data", "subject": "a", "message": "m"}),
+        json!({"kind": "malformed-database", "subject": "b", "message": "m"}),
+    ]
+}
+
+fn unsupported() -> Vec<Value> {
+    vec![
+        json!({"product": "debian", "cycle": "10"}),
+        json!({"product": "python", "cycle": "2.7", "packages": [0], "support": "extended"}),
+        json!({"product": "node", "cycle": "12", "packages": [0]}),
+    ]
+}
+
+fn attachments() -> Vec<Value> {
+    let document = |number: usize, kind: &str| {
+        let digest = format!("sha256:{number:064x}");
+        json!({"documents": [{"kind": kind, "digest": digest, "predicate_type": format!("https://{number}")}]})
+    };
+    vec![document(1, "signature"), document(2, "attestation"), document(3, "attestation")]
 }
 
 fn image() -> impl Strategy<Value = Image> {
@@ -85,23 +143,24 @@ fn image() -> impl Strategy<Value = Image> {
         prop::collection::vec(secret, 0..5),
         prop::collection::vec(searched, 0..4),
         prop::collection::vec(malware, 0..4),
+        prop::sample::subsequence(problems(), 0..=2),
+        prop::sample::subsequence(unsupported(), 0..=3),
+        prop::sample::subsequence(attachments(), 0..=3),
     )
-        .prop_map(|(packages, matches, mut files, secrets, searched, malware)| {
-            // A path is there once.
-            files.sort_by_key(|file| file["path"].to_string());
-            files.dedup_by_key(|file| file["path"].to_string());
-            let matches = matches.into_iter().map(|(package, number)| (package % packages.len(), number)).collect();
-            Image { packages, matches, files, secrets, searched, malware }
-        })
+        .prop_map(
+            |(packages, matches, mut files, secrets, searched, malware, problems, unsupported, attachments)| {
+                // A path is there once.
+                files.sort_by_key(|file| file["path"].to_string());
+                files.dedup_by_key(|file| file["path"].to_string());
+                let matches = matches.into_iter().map(|(package, number)| (package % packages.len(), number)).collect();
+                Image { packages, matches, files, secrets, searched, malware, problems, unsupported, attachments }
+            },
+        )
 }
 
 impl Image {
     fn facts(&self) -> Value {
-        let matches: Vec<_> = self
-            .matches
-            .iter()
-            .map(|(package, number)| json!({"package": package, "vulnerability": format!("CVE-{number}")}))
-            .collect();
+        let matches: Vec<_> = self.matches.iter().map(|(package, number)| vulnerability(*package, *number)).collect();
         json!({
             "packages": self.packages,
             "matches": matches,
@@ -111,6 +170,12 @@ impl Image {
             "malware": [{"scanner": "clamav", "findings": self.malware}],
             "retrieved": {"/etc/passwd": "root:x:0:0::/:/bin/sh\n"},
             "npm_feed": {"p0": {"latest": "3", "versions": ["1", "3"]}, "p1": {"latest": "1", "versions": ["1"]}},
+            "problems": self.problems,
+            "match_problems": self.problems,
+            "unsupported": self.unsupported,
+            "attachments": self.attachments,
+            "sources": {"debian/debian:10": "2026-01-01T00:00:00Z", "osv/npm": null},
+            "config": {"architecture": "amd64", "os": "linux", "history": [{"created": "2025-01-01T00:00:00Z"}]},
             "dockerfile": "FROM a\n",
         })
     }
@@ -124,19 +189,44 @@ impl Image {
             Just(image.secrets.clone()).prop_shuffle(),
             Just(image.malware.clone()).prop_shuffle(),
             Just(image.matches.clone()).prop_shuffle(),
+            Just(image.problems.clone()).prop_shuffle(),
+            Just(image.unsupported.clone()).prop_shuffle(),
+            Just(image.attachments.clone()).prop_shuffle(),
         );
-        (order, lists).prop_map(move |(order, (files, secrets, malware, matches))| {
-            let place = |package: usize| order.iter().position(|&at| at == package).expect("a permutation");
-            Self {
-                packages: order.iter().map(|&at| image.packages[at].clone()).collect(),
-                matches: matches.into_iter().map(|(package, number)| (place(package), number)).collect(),
-                files,
-                secrets,
-                malware,
-                searched: image.searched.clone(),
-            }
-        })
+        (order, lists).prop_map(
+            move |(order, (files, secrets, malware, matches, problems, unsupported, attachments))| {
+                let place = |package: usize| order.iter().position(|&at| at == package).expect("a permutation");
+                Self {
+                    packages: order.iter().map(|&at| image.packages[at].clone()).collect(),
+                    matches: matches.into_iter().map(|(package, number)| (place(package), number)).collect(),
+                    files,
+                    secrets,
+                    malware,
+                    problems,
+                    unsupported,
+                    attachments,
+                    searched: image.searched.clone(),
+                }
+            },
+        )
     }
+}
+
+/// The vulnerability of a number: exploited, malicious, spoken of in a VEX document, or nothing in particular.
+fn vulnerability(package: usize, number: usize) -> Value {
+    let mut found = json!({"package": package, "vulnerability": format!("CVE-{number}")});
+    let more = match number {
+        1 => {
+            json!({"known_exploited": true, "epss": 0.5, "risk": 50.0, "fixed": ["9"], "fix_seen": "2026-01-01T00:00:00Z"})
+        }
+        2 => json!({"malicious": true}),
+        3 => json!({"claims": [{"status": "under_investigation"}, {"status": "affected", "trusted": false}]}),
+        _ => json!({}),
+    };
+    if let (Some(found), Value::Object(more)) = (found.as_object_mut(), more) {
+        found.extend(more);
+    }
+    found
 }
 
 fn both_orders() -> impl Strategy<Value = (Image, Image)> {
@@ -229,14 +319,24 @@ proptest! {
 fn the_image_of_the_properties_is_not_empty() {
     // Otherwise the properties would hold because nothing is ever found.
     let facts = json!({
-        "packages": [{"kind": "npm", "name": "p1", "version": "2", "licenses": ["MIT"]}, {"name": "p2", "licenses": ["GPL-2"]}],
-        "matches": [{"package": 1, "vulnerability": "CVE-1"}],
+        "packages": [
+            {"kind": "npm", "name": "p1", "version": "2", "licenses": ["MIT"]},
+            {"name": "p2", "licenses": ["GPL-2"]},
+            {"name": "p4", "evidence": "claimed", "licenses": ["X"]},
+        ],
+        "matches": [vulnerability(1, 1), vulnerability(0, 2), vulnerability(0, 3)],
         "files": [{"path": "/d/f1", "mode": 0o4755}],
         "secrets": {"findings": [["A", "/d/f1"]], "patterns": {"A": "a"}},
         "searched": {"/d/f1": [["N", "n"]]},
         "malware": [{"scanner": "clamav", "findings": [{"path": "/d/f1", "signature": "S"}]}],
         "retrieved": {"/etc/passwd": "root:x:0:0::/:/bin/sh\n"},
         "npm_feed": {"p1": {"latest": "1", "versions": ["1"]}},
+        "problems": problems(),
+        "match_problems": problems(),
+        "unsupported": unsupported(),
+        "attachments": &attachments()[1..],
+        "sources": {"debian/debian:10": "2026-01-01T00:00:00Z", "osv/npm": null},
+        "config": {"architecture": "amd64", "os": "linux", "history": [{"created": "2025-01-01T00:00:00Z"}]},
         "dockerfile": "FROM a\n",
     });
     let silent: Vec<_> = rules()
@@ -247,6 +347,16 @@ fn the_image_of_the_properties_is_not_empty() {
         .map(|rule| rule["trigger"].clone())
         .collect();
     assert_eq!(silent, ["scan_not_run", "unknown_in_feeds"]);
+    let asked: std::collections::BTreeSet<_> =
+        rules().iter().map(|rule| rule["gate"].as_str().expect("a gate").to_owned()).collect();
+    let is_active = |gate: &&&killick_policy::gates::Gate| gate.state == killick_policy::gates::State::Active;
+    let unasked: Vec<_> = killick_policy::gates::GATES
+        .iter()
+        .filter(is_active)
+        .filter(|gate| !asked.contains(gate.name))
+        .map(|gate| gate.name)
+        .collect();
+    assert_eq!(unasked, [""; 0], "every gate has a rule in the properties");
     let go = verdict(&bundle(&[always("GO")], &[]), &facts, Compatibility::Repaired);
     assert_eq!(go.final_action, Action::Go);
 }

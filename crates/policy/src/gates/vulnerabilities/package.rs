@@ -49,7 +49,9 @@ struct Candidate<'a> {
 
 pub(super) fn package(check: &mut Check<'_, '_>) -> Result<(), TriggerError> {
     let (shared, params, evidence) = (check.shared, check.params, check.evidence);
-    for problem in &evidence.matches.problems {
+    let mut problems: Vec<_> = evidence.matches.problems.iter().collect();
+    problems.sort();
+    for problem in problems {
         if problem.kind == NO_DATA_FOR_CLAIMS && !evidence.declared_packages {
             continue;
         }
