@@ -10,6 +10,7 @@ mod evaluate;
 mod event;
 mod image;
 mod lookup;
+mod migrate;
 mod policy;
 mod python;
 mod registry;
@@ -46,6 +47,8 @@ pub(crate) enum ClientCommand {
     /// Image operations
     #[command(subcommand)]
     Image(image::ImageCommand),
+    /// Move from Anchore Engine: bring its policies, registries, subscriptions, images and archive to this server
+    Migrate(Box<migrate::Migrate>),
     /// Policy operations
     #[command(subcommand)]
     Policy(policy::PolicyCommand),
@@ -86,6 +89,7 @@ pub(crate) async fn run(command: ClientCommand, args: &ClientArgs) -> anyhow::Re
             ClientCommand::Evaluate(command) => evaluate::run(&api, command).await,
             ClientCommand::Event(command) => event::run(&api, command).await,
             ClientCommand::Image(command) => image::run(&api, command).await,
+            ClientCommand::Migrate(command) => migrate::run(&api, &command).await,
             ClientCommand::Policy(command) => policy::run(&api, command).await,
             ClientCommand::Registry(command) => registry::run(&api, command).await,
             ClientCommand::Repo(command) => repo::run(&api, command).await,

@@ -9,6 +9,7 @@ use super::settings::Settings;
 use crate::exit::Exit;
 
 /// A connection to one server.
+#[derive(Clone)]
 pub(super) struct Api {
     pub(super) settings: Settings,
     http: reqwest::Client,
@@ -43,6 +44,11 @@ impl Failure {
     /// The same with that exit code.
     pub(super) fn ending(self, exit: Exit) -> Self {
         Self { exit, ..self }
+    }
+
+    /// Whether the server has no such thing.
+    pub(super) fn is_not_found(&self) -> bool {
+        [&self.error["httpcode"], &self.error["status"]].into_iter().any(|code| *code == 404)
     }
 
     /// The message of the error.
@@ -94,6 +100,13 @@ impl Api {
         Ok(Self { http: http::client(&options)?, settings })
     }
 
+    /// The same server, in another account.
+    pub(super) fn in_account(&self, name: &str) -> Self {
+        let mut other = self.clone();
+        other.settings.account = Some(name.to_owned());
+        other
+    }
+
     /// Asks for the base address, as anchore-cli does before every command.
     pub(super) async fn check_access(&self) -> Result<(), Failure> {
         match self.send("GET", "", &[], None).await {
@@ -128,44 +141,67 @@ impl Api {
         query: &[(&str, &str)],
         body: Option<&Value>,
     ) -> Result<Reply, Failure> {
-        let url = format!("{}{path}", self.settings.url.trim_end_matches('/'));
         let method = reqwest::Method::from_bytes(method.as_bytes()).expect("methods are literals");
-        let mut request = self.http.request(method, &url).header("content-type", "application/json");
+        let mut request = self.request(method, path).header("content-type", "application/json");
         if !query.is_empty() {
             request = request.query(query);
         }
+        if let Some(body) = body {
+            request = request.body(body.to_string());
+        }
+        answer(request).await
+    }
+
+    /// `POST path` with one file of a form.
+    pub(super) async fn upload(&self, path: &str, field: &str, bytes: &[u8]) -> Result<Reply, Failure> {
+        // No document has it: it is longer than a line of one, and random enough.
+        const BOUNDARY: &str = "killick-6f1c2d5e9b0a4837a1d2c3e4f5061728-killick-6f1c2d5e9b0a4837a1d2c3e4f5061728";
+        let head = format!(
+            "--{BOUNDARY}\r\nContent-Disposition: form-data; name=\"{field}\"; filename=\"{field}\"\r\n\
+             Content-Type: application/octet-stream\r\n\r\n"
+        );
+        let body = [head.as_bytes(), bytes, format!("\r\n--{BOUNDARY}--\r\n").as_bytes()].concat();
+        let kind = format!("multipart/form-data; boundary={BOUNDARY}");
+        answer(self.request(reqwest::Method::POST, path).header("content-type", kind).body(body)).await
+    }
+
+    fn request(&self, method: reqwest::Method, path: &str) -> reqwest::RequestBuilder {
+        let url = format!("{}{path}", self.settings.url.trim_end_matches('/'));
+        let mut request = self.http.request(method, &url);
         if let Some(user) = &self.settings.user {
             request = request.basic_auth(user, self.settings.password.as_deref());
         }
         if let Some(account) = &self.settings.account {
             request = request.header("x-anchore-account", account);
         }
-        if let Some(body) = body {
-            request = request.body(body.to_string());
-        }
-        let failed = |error: &reqwest::Error| Failure {
-            error: json!({ "message": chain(error) }),
-            exit: Exit::Failure,
-            unreachable: true,
-        };
-        let response = request.send().await.map_err(|error| failed(&error))?;
-        let status = response.status().as_u16();
-        let bytes = read_body(response).await?;
-        tracing::debug!(status, bytes = bytes.len(), "{url}");
-        let text = String::from_utf8_lossy(&bytes);
-        let body = serde_json::from_str(&text).unwrap_or_else(|_| Value::String(text.into_owned()));
-        // anchore-cli counts 200 to 298 as success.
-        if (200..299).contains(&status) {
-            return Ok(Reply { body });
-        }
-        // An answer that is no error object is printed as it came.
-        let error = match body {
-            Value::String(text) if text.is_empty() => json!({ "message": "no body in the answer", "httpcode": status }),
-            body => body,
-        };
-        let exit = if matches!(status, 401 | 500) { Exit::Failure } else { Exit::Refused };
-        Err(Failure { error, exit, unreachable: false })
+        request
     }
+}
+
+/// Sends a request and judges the answer.
+async fn answer(request: reqwest::RequestBuilder) -> Result<Reply, Failure> {
+    let failed = |error: &reqwest::Error| Failure {
+        error: json!({ "message": chain(error) }),
+        exit: Exit::Failure,
+        unreachable: true,
+    };
+    let response = request.send().await.map_err(|error| failed(&error))?;
+    let (status, url) = (response.status().as_u16(), response.url().clone());
+    let bytes = read_body(response).await?;
+    tracing::debug!(status, bytes = bytes.len(), "{url}");
+    let text = String::from_utf8_lossy(&bytes);
+    let body = serde_json::from_str(&text).unwrap_or_else(|_| Value::String(text.into_owned()));
+    // anchore-cli counts 200 to 298 as success.
+    if (200..299).contains(&status) {
+        return Ok(Reply { body });
+    }
+    // An answer that is no error object is printed as it came.
+    let error = match body {
+        Value::String(text) if text.is_empty() => json!({ "message": "no body in the answer", "httpcode": status }),
+        body => body,
+    };
+    let exit = if matches!(status, 401 | 500) { Exit::Failure } else { Exit::Refused };
+    Err(Failure { error, exit, unreachable: false })
 }
 
 /// The whole body, unless it is larger than [`ANSWER_BYTES`].

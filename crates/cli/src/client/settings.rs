@@ -53,6 +53,7 @@ impl ClientArgs {
 }
 
 /// The settings in force.
+#[derive(Clone)]
 pub(super) struct Settings {
     pub(super) url: String,
     pub(super) user: Option<String>,
