@@ -4,7 +4,11 @@
 //! its `policy` folder runs too, on the facts that its `api` folder tells: configurations of all images, and the
 //! packages and vulnerabilities of the one whose answers are there. Facts of the other images are taken from
 //! `KILLICK_TEST_REPORTS`, a folder with `NAME.json` of each image: what `killick scan -o json` says of it with an index
-//! of the recordings' `feed-data`. Without it their evaluations are left out.
+//! of the recordings' `feed-data` (`scripts/replay-recordings` makes them). Without it evaluations that need more are left
+//! out.
+//!
+//! Rows are compared in their order; those of one rule among themselves as a set, because the original has them as its database
+//! and its sets do.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
