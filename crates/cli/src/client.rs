@@ -11,6 +11,7 @@ mod evaluate;
 mod event;
 mod image;
 mod lookup;
+mod migrate;
 mod policy;
 mod python;
 mod query;
@@ -51,6 +52,8 @@ pub(crate) enum ClientCommand {
     /// Image operations
     #[command(subcommand)]
     Image(image::ImageCommand),
+    /// Move from Anchore Engine: bring its policies, registries, subscriptions, images and archive to this server
+    Migrate(Box<migrate::Migrate>),
     /// Policy operations
     #[command(subcommand)]
     Policy(policy::PolicyCommand),
@@ -99,6 +102,7 @@ pub(crate) async fn run(command: ClientCommand, args: &ClientArgs) -> anyhow::Re
             ClientCommand::Evaluate(command) => evaluate::run(&api, command).await,
             ClientCommand::Event(command) => event::run(&api, command).await,
             ClientCommand::Image(command) => image::run(&api, command).await,
+            ClientCommand::Migrate(command) => migrate::run(&api, &command).await,
             ClientCommand::Policy(command) => policy::run(&api, command).await,
             ClientCommand::Query(command) => query::run(&api, command).await,
             ClientCommand::Registry(command) => registry::run(&api, command).await,

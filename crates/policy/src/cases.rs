@@ -16,27 +16,40 @@ use crate::bundle::Bundle;
 use crate::evaluate::{Options, evaluate};
 use crate::evidence::{Dockerfile, Evidence};
 use crate::exceptions::{DEFAULT_NOTICE_DAYS, Exceptions};
+use crate::written::suggestion;
 use expect::Expected;
 use facts::Facts;
 
 /// The reference of cases that do not say one.
 const REFERENCE: &str = "docker.io/library/case:latest";
+/// How instants are written.
+const INSTANT: &str = "write it like `2030-12-31T00:00:00Z`";
 /// Members of a case.
 const MEMBERS: &[&str] = &["name", "description", "image", "now", "facts", "report", "exceptions", "expect"];
 
 /// A case that cannot be run.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{path}`: {reason}")]
+#[error("{}{reason}", place(.path))]
 pub struct CaseError {
     /// Where in the case.
     pub path: String,
     /// What is wrong.
     pub reason: String,
+    /// What to write instead.
+    pub remedy: String,
+}
+
+fn place(path: &str) -> String {
+    if path.is_empty() { String::new() } else { format!("`{path}`: ") }
 }
 
 impl CaseError {
-    fn at(path: impl Into<String>, reason: impl Into<String>) -> Self {
-        Self { path: path.into(), reason: reason.into() }
+    fn at(path: impl Into<String>, reason: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self { path: path.into(), reason: reason.into(), remedy: remedy.into() }
+    }
+
+    fn no_text(path: impl Into<String>) -> Self {
+        Self::at(path, "it is no text", "put it in quotes")
     }
 }
 
@@ -60,22 +73,24 @@ impl Case {
         let text = |name: &str| match case.get(name) {
             None | Some(Value::Null) => Ok(None),
             Some(Value::String(text)) => Ok(Some(text.clone())),
-            Some(_) => Err(CaseError::at(name, "it is no text")),
+            Some(_) => Err(CaseError::no_text(name)),
         };
         let facts = match (case.get("facts"), report) {
-            (Some(_), Some(_)) => return Err(CaseError::at("report", "a case has either `facts` or a `report`")),
+            (Some(_), Some(_)) => {
+                return Err(CaseError::at("report", "a case has either `facts` or a `report`", "remove one of them"));
+            }
             (None, Some(report)) => Facts::of_report(report)?,
             (facts, None) => Facts::parse(facts.unwrap_or(&Value::Null))?,
         };
-        let now =
-            text("now")?.map(|text| text.parse().map_err(|_| CaseError::at("now", "it is no instant"))).transpose()?;
+        let no_instant = |text: &str| CaseError::at("now", format!("`{text}` is no instant"), INSTANT);
+        let now = text("now")?.map(|text| text.parse().map_err(|_| no_instant(&text))).transpose()?;
         let exceptions = match case.get("exceptions") {
             None | Some(Value::Null) => Exceptions::default(),
             Some(list) => Exceptions::parse(list).map_err(|problems| {
                 let first = problems.into_iter().next();
                 first.map_or_else(
-                    || CaseError::at("exceptions", "they cannot be read"),
-                    |first| CaseError::at(first.path, first.reason),
+                    || CaseError::at("exceptions", "they cannot be read", "write a list"),
+                    |first| CaseError::at(first.path, first.reason, first.remedy),
                 )
             })?,
         };
@@ -84,7 +99,7 @@ impl Case {
             reference: text("image")?.unwrap_or_else(|| REFERENCE.to_owned()),
             facts,
             exceptions,
-            expected: case.get("expect").map(Expected::parse).transpose()?,
+            expected: case.get("expect").map(Expected::parse).transpose()?.flatten(),
             now,
         })
     }
@@ -115,14 +130,15 @@ impl Case {
 }
 
 fn object<'v>(value: &'v Value, path: &str) -> Result<&'v Map<String, Value>, CaseError> {
-    value.as_object().ok_or_else(|| CaseError::at(path, "it is no object"))
+    let remedy =
+        || if path.is_empty() { "begin with `facts:`, `report:` or `expect:`" } else { "write names and values" };
+    value.as_object().ok_or_else(|| CaseError::at(path, "it is no object", remedy()))
 }
 
 /// Refuses members that mean nothing: a case with a typing error would prove nothing.
 fn known(members: &Map<String, Value>, names: &[&str], path: &str) -> Result<(), CaseError> {
     let Some(unknown) = members.keys().find(|name| !names.contains(&name.as_str())) else { return Ok(()) };
     let at = if path.is_empty() { unknown.clone() } else { format!("{path}.{unknown}") };
-    let near = crate::lint::nearest(unknown, names.iter().copied());
-    let near = near.map(|name| format!("; did you mean `{name}`?")).unwrap_or_default();
-    Err(CaseError::at(at, format!("there is no such member{near}")))
+    let remedy = suggestion(unknown, names).unwrap_or_else(|| format!("remove it; there are: {}", names.join(", ")));
+    Err(CaseError::at(at, "there is no such member", remedy))
 }

@@ -25,6 +25,7 @@ pub use select::Selector;
 use crate::plan;
 use crate::reference::Target;
 use crate::regexes::Steps;
+use crate::written;
 use select::CompiledSelector;
 
 /// Days before its end from which an exception is reported, unless another number is asked for.
@@ -108,9 +109,8 @@ impl Exception {
     pub fn parse(document: &Value, path: &str) -> Result<Self, ExceptionProblem> {
         let problem =
             |path: String, reason: String, remedy: &str| ExceptionProblem { path, reason, remedy: remedy.to_owned() };
-        let exception: Self = Self::deserialize(document).map_err(|error| {
-            problem(path.to_owned(), error.to_string(), "an exception needs `id`, `select`, `reason` and `owner`")
-        })?;
+        let exception: Self =
+            written::read(document).map_err(|wrong| problem(wrong.path(path), wrong.reason, &wrong.remedy))?;
         let texts = [("id", &exception.id), ("reason", &exception.reason), ("owner", &exception.owner)];
         for (name, text) in texts {
             if text.trim().is_empty() {

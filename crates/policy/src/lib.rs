@@ -36,6 +36,7 @@ mod schema;
 mod schema_document;
 mod subject;
 pub mod v1;
+mod written;
 
 pub use bundle::{Bundle, BundleError, default_bundle};
 pub use evaluate::{Compatibility, CompatibilityError, Options, evaluate};

@@ -8,7 +8,7 @@ use crate::gates::{self, Gate, State, Trigger};
 use crate::params::{self, Site, Values};
 use crate::problem::BundleProblem;
 use crate::python;
-use crate::regexes::RegexCache;
+use crate::regexes::{PatternError, RegexCache};
 
 /// A policy, built as far as it could be.
 #[derive(Debug)]
@@ -180,7 +180,7 @@ impl Policy {
                         format!("Parameter validation failed: {error}"),
                     )
                     .because(format!("parameter `{}`: {error}", parameter.name))
-                    .remedy("patterns match from the start of the text: write `.*\\.pem`, not `*.pem`"),
+                    .remedy(remedy_of_pattern(pattern, &error)),
                 );
             }
         }
@@ -218,6 +218,19 @@ impl Policy {
                 .remedy("compare it with =, !=, <, >, <= or >="),
             );
         }
+    }
+}
+
+fn remedy_of_pattern(pattern: &str, error: &PatternError) -> &'static str {
+    match error {
+        PatternError::Malformed { .. } if pattern.starts_with(['*', '+', '?']) => {
+            "these are regular expressions, not file name patterns: write `.*\\.pem`, not `*.pem`"
+        }
+        PatternError::Malformed { .. } => {
+            "correct it; where one of `( ) [ ] { } . * + ? |` stands for itself, write `\\` before it"
+        }
+        PatternError::TooMany { .. } => "join some with `|`, or remove some",
+        _ => "make it simpler, or split it",
     }
 }
 

@@ -125,48 +125,118 @@ fn expectations_are_compared() {
 #[test]
 fn what_cannot_be_run_is_refused_with_its_place() {
     let package = json!([{"name": "a", "version": "1"}]);
-    for (case, path, reason) in [
-        (json!([]), "", "it is no object"),
-        (json!({"fact": {}}), "fact", "did you mean `facts`?"),
-        (json!({"facts": {"pakages": []}}), "facts.pakages", "did you mean `packages`?"),
-        (json!({"facts": {"packages": [{"name": "a", "version": 3.1}]}}), "facts", "expected a string"),
-        (json!({"facts": {"packages": 5}}), "facts.packages", "it is no list"),
+    let vulnerability = |more: Value| {
+        let mut found = json!({"id": "CVE-1", "package": "a"});
+        found.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        json!({"facts": {"packages": package, "vulnerabilities": [found]}})
+    };
+    for (case, want) in [
+        (json!([]), "it is no object | begin with `facts:`, `report:` or `expect:`"),
+        (json!({"fact": {}}), "`fact`: there is no such member | did you mean `facts`?"),
+        (json!({"name": 5}), "`name`: it is no text | put it in quotes"),
+        (json!({"facts": 5}), "`facts`: it is no object | write names and values"),
+        (json!({"facts": {"pakages": []}}), "`facts.pakages`: there is no such member | did you mean `packages`?"),
+        (
+            json!({"facts": {"packages": [{"name": "a", "version": 3.1}]}}),
+            "`facts.packages.0.version`: it is the number 3.1, not a text | put it in quotes",
+        ),
+        (
+            json!({"facts": {"packages": [{"name": "a", "type": "dep"}]}}),
+            "`facts.packages.0.type`: `dep` is no word that may stand here | did you mean `deb`?",
+        ),
+        (json!({"facts": {"packages": [{"version": "1"}]}}), "`facts.packages.0`: `name` is missing | add `name`"),
+        (json!({"facts": {"packages": 5}}), "`facts.packages`: it is no list | write a list, `[]` for none"),
+        (
+            json!({"facts": {"files": [{"path": 5}]}}),
+            "`facts.files.0.path`: it is the number 5, not a text | put it in quotes",
+        ),
+        (
+            json!({"facts": {"history": [{"created_by": 1000}]}}),
+            "`facts.history.0.created_by`: it is the number 1000, not a text | put it in quotes",
+        ),
+        (json!({"facts": {"secrets": [{"rule": "X"}]}}), "`facts.secrets.0`: `path` is missing | add `path`"),
         (
             json!({"facts": {"vulnerabilities": [{"id": "CVE-1", "package": "a"}]}}),
-            "facts.vulnerabilities.0.package",
-            "there is no package \"a\"",
+            "`facts.vulnerabilities.0.package`: there is no package \"a\" in `packages` | add it to `packages`, or name another",
         ),
         (
-            json!({"facts": {"packages": package, "vulnerabilities": [{"id": "CVE-1", "package": "a", "severty": "high"}]}}),
-            "facts.vulnerabilities.0.severty",
-            "did you mean `severity`?",
+            vulnerability(json!({"severty": "high"})),
+            "`facts.vulnerabilities.0.severty`: there is no such member | did you mean `severity`?",
         ),
         (
-            json!({"facts": {"packages": package, "vulnerabilities": [{"id": "CVE-1", "package": "a", "severity": "bad"}]}}),
-            "facts.vulnerabilities",
-            "bad",
+            vulnerability(json!({"severity": "hihg"})),
+            "`facts.vulnerabilities.0.severity`: `hihg` is no word that may stand here | did you mean `high`?",
         ),
-        (json!({"facts": {"files": [{"path": "/x", "mode": "rwx"}]}}), "facts.files.0.mode", "0644"),
-        (json!({"facts": {"distribution": "debian"}}), "facts.distribution", "debian:12"),
-        (json!({"facts": {"layers": 1_000_000}}), "facts.layers", "up to 1000"),
-        (json!({"facts": {"feeds": {"a": "soon"}}}), "facts.feeds.a", "it is no instant"),
-        (json!({"now": "soon"}), "now", "it is no instant"),
-        (json!({"exceptions": [{"id": "x"}]}), "exceptions.0", "missing field"),
-        (json!({"expect": {"acton": "stop"}}), "expect.acton", "did you mean `action`?"),
-        (json!({"expect": {"action": "halt"}}), "expect.action", "write `stop`"),
-        (json!({"expect": {"contains": [{"gat": "x"}]}}), "expect.contains.0.gat", "did you mean `gate`?"),
-        (json!({"expect": {"contains": ["regexp:["]}}), "expect.contains.0", "no regular expression"),
+        (
+            vulnerability(json!({"known_exploited": "yes"})),
+            "`facts.vulnerabilities.0.known_exploited`: it is a text, not `true` or `false` | write `true` or `false`",
+        ),
+        (
+            vulnerability(json!({"fixed_in": [1]})),
+            "`facts.vulnerabilities.0.fixed_in.0`: it is the number 1, not a text | put it in quotes",
+        ),
+        (
+            vulnerability(json!({"cvss": "high"})),
+            "`facts.vulnerabilities.0.cvss`: it is no score | write a number, or a list of ratings",
+        ),
+        (
+            json!({"facts": {"files": [{"path": "/x", "mode": "rwx"}]}}),
+            "`facts.files.0.mode`: it is no octal number | write it like \"0644\"",
+        ),
+        (
+            json!({"facts": {"distribution": "debian"}}),
+            "`facts.distribution`: it has no version | write it like `debian:12`, or `none`",
+        ),
+        (
+            json!({"facts": {"layers": 1_000_000}}),
+            "`facts.layers`: it is no number of layers | write a number up to 1000",
+        ),
+        (
+            json!({"facts": {"feeds": {"a": "soon"}}}),
+            "`facts.feeds.a`: it is no instant | write it like `2030-12-31T00:00:00Z`",
+        ),
+        (json!({"now": "soon"}), "`now`: `soon` is no instant | write it like `2030-12-31T00:00:00Z`"),
+        (json!({"exceptions": [{"id": "x"}]}), "`exceptions.0`: `select` is missing | add `select`"),
+        (json!({"expect": {"acton": "stop"}}), "`expect.acton`: there is no such member | did you mean `action`?"),
+        (
+            json!({"expect": {"action": "halt"}}),
+            "`expect.action`: it is no word that may stand here | write `stop`, `warn` or `go`",
+        ),
+        (
+            json!({"expect": {"contains": [{"gat": "x"}]}}),
+            "`expect.contains.0.gat`: there is no such member | did you mean `gate`?",
+        ),
+        (json!({"expect": {"contains": ["regexp:["]}}), "`expect.contains.0`: `[` is no regular expression"),
+        // What every finding is, or no finding has to be, proves nothing.
+        (
+            json!({"expect": {"contains": [{}]}}),
+            "`expect.contains.0`: it says nothing of the finding | name at least one",
+        ),
+        (json!({"expect": {"absent": [{}]}}), "`expect.absent.0`: it says nothing of the finding | name at least one"),
+        (
+            json!({"expect": {"findings": [{}]}}),
+            "`expect.findings.0`: it says nothing of the finding | name at least one",
+        ),
     ] {
         let error = Case::parse(&case, None).expect_err(&case.to_string());
-        assert_eq!(error.path, path, "{case}: {error}");
-        assert!(error.reason.contains(reason), "{case}: {error}");
+        let told = format!("{error} | {}", error.remedy);
+        assert!(told.starts_with(want), "{case}: {told}");
     }
     assert!(Case::parse(&json!({"report": "r.json"}), Some(&json!({"a": 1}))).is_err());
 }
 
 #[test]
 fn a_case_that_expects_nothing_says_so() {
-    let case = Case::parse(&json!({}), None).unwrap();
-    let evaluation = case.evaluate(&bundle(), &Options::default(), NOW.parse().unwrap());
-    assert_eq!(case.failures(&evaluation), None);
+    for case in [
+        json!({}),
+        json!({"expect": null}),
+        json!({"expect": {}}),
+        json!({"expect": {"action": null, "contains": [], "absent": [], "problems": []}}),
+    ] {
+        let case = Case::parse(&case, None).unwrap();
+        let evaluation = case.evaluate(&bundle(), &Options::default(), NOW.parse().unwrap());
+        assert_eq!(case.failures(&evaluation), None);
+    }
+    // That nothing is found can be expected, and fail.
+    assert_eq!(failures(&json!({"findings": []})).unwrap().len(), 2);
 }

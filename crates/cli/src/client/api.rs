@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use killick_fetch::http::{self, ClientOptions};
+use killick_model::digest::Digest;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 
@@ -11,6 +12,7 @@ use super::settings::Settings;
 use crate::exit::Exit;
 
 /// A connection to one server.
+#[derive(Clone)]
 pub(super) struct Api {
     pub(super) settings: Settings,
     http: reqwest::Client,
@@ -52,6 +54,11 @@ impl Failure {
     /// The same with a remark below.
     pub(super) fn noting(self, note: &str) -> Self {
         Self { note: Some(note.to_owned()), ..self }
+    }
+
+    /// Whether the server has no such thing.
+    pub(super) fn is_not_found(&self) -> bool {
+        [&self.error["httpcode"], &self.error["status"]].into_iter().any(|code| *code == 404)
     }
 
     /// The message of the error.
@@ -96,32 +103,6 @@ impl Failure {
     }
 }
 
-/// Sends the request, and judges what comes back.
-async fn answer(request: reqwest::RequestBuilder, url: &str) -> Result<Reply, Failure> {
-    let response = request.send().await.map_err(|error| Failure {
-        error: json!({ "message": chain(&error) }),
-        exit: Exit::Failure,
-        unreachable: true,
-        note: None,
-    })?;
-    let status = response.status().as_u16();
-    let bytes = read_body(response).await?;
-    tracing::debug!(status, bytes = bytes.len(), "{url}");
-    let text = String::from_utf8_lossy(&bytes);
-    let body = serde_json::from_str(&text).unwrap_or_else(|_| Value::String(text.into_owned()));
-    // anchore-cli counts 200 to 298 as success.
-    if (200..299).contains(&status) {
-        return Ok(Reply { body });
-    }
-    // An answer that is no error object is printed as it came.
-    let error = match body {
-        Value::String(text) if text.is_empty() => json!({ "message": "no body in the answer", "httpcode": status }),
-        body => body,
-    };
-    let exit = if matches!(status, 401 | 500) { Exit::Failure } else { Exit::Refused };
-    Err(Failure { error, exit, unreachable: false, note: None })
-}
-
 /// Largest answer the client reads, in bytes: the file list of a huge image stays far below it.
 const ANSWER_BYTES: usize = 1 << 30;
 
@@ -130,6 +111,13 @@ impl Api {
     pub(super) fn new(settings: Settings) -> anyhow::Result<Self> {
         let options = ClientOptions { skip_tls_verify: !settings.verify_tls, ..ClientOptions::default() };
         Ok(Self { http: http::client(&options)?, settings })
+    }
+
+    /// The same server, in another account.
+    pub(super) fn in_account(&self, name: &str) -> Self {
+        let mut other = self.clone();
+        other.settings.account = Some(name.to_owned());
+        other
     }
 
     /// Asks for the base address, as anchore-cli does before every command.
@@ -184,26 +172,31 @@ impl Api {
         body: Option<&Value>,
     ) -> Result<Reply, Failure> {
         let method = reqwest::Method::from_bytes(method.as_bytes()).expect("methods are literals");
-        let (mut request, url) = self.request(method, path);
-        request = request.header("content-type", "application/json");
+        let mut request = self.request(method, path).header("content-type", "application/json");
         if !query.is_empty() {
             request = request.query(query);
         }
         if let Some(body) = body {
             request = request.body(body.to_string());
         }
-        answer(request, &url).await
+        answer(request).await
     }
 
-    /// Posts a form of several parts, which `boundary` separates.
-    pub(super) async fn send_form(&self, path: &str, boundary: &str, body: Vec<u8>) -> Result<Reply, Failure> {
-        let (request, url) = self.request(reqwest::Method::POST, path);
-        let request = request.header("content-type", format!("multipart/form-data; boundary={boundary}"));
-        answer(request.body(body), &url).await
+    /// `POST path` with one file of a form.
+    pub(super) async fn upload(&self, path: &str, field: &str, bytes: &[u8]) -> Result<Reply, Failure> {
+        // What is sent cannot contain its own digest.
+        let boundary = Digest::of(bytes).hex();
+        let head = format!(
+            "--{boundary}\r\nContent-Disposition: form-data; name=\"{field}\"; filename=\"{field}\"\r\n\
+             Content-Type: application/octet-stream\r\n\r\n"
+        );
+        let body = [head.as_bytes(), bytes, format!("\r\n--{boundary}--\r\n").as_bytes()].concat();
+        let kind = format!("multipart/form-data; boundary={boundary}");
+        answer(self.request(reqwest::Method::POST, path).header("content-type", kind).body(body)).await
     }
 
-    /// A request with who we are, and its address.
-    fn request(&self, method: reqwest::Method, path: &str) -> (reqwest::RequestBuilder, String) {
+    /// A request with who we are.
+    fn request(&self, method: reqwest::Method, path: &str) -> reqwest::RequestBuilder {
         let url = format!("{}{path}", self.settings.url.trim_end_matches('/'));
         let mut request = self.http.request(method, &url);
         if let Some(user) = &self.settings.user {
@@ -212,7 +205,7 @@ impl Api {
         if let Some(account) = &self.settings.account {
             request = request.header("x-anchore-account", account);
         }
-        (request, url)
+        request
     }
 
     /// `GET` of an address that is not the server's: it is not told who we are.
@@ -221,7 +214,7 @@ impl Api {
             let code = failure.error.get("httpcode").map(|code| format!(" (HTTP code {code})")).unwrap_or_default();
             Failure::local(format!("could not fetch {url}: {}{code}", failure.message()))
         };
-        answer(self.http.get(url), url).await.map_err(failure)
+        answer(self.http.get(url)).await.map_err(failure)
     }
 }
 
@@ -261,6 +254,33 @@ impl Events {
             self.unread.extend_from_slice(&chunk);
         }
     }
+}
+
+/// Sends a request and judges the answer.
+async fn answer(request: reqwest::RequestBuilder) -> Result<Reply, Failure> {
+    let failed = |error: &reqwest::Error| Failure {
+        error: json!({ "message": chain(error) }),
+        exit: Exit::Failure,
+        unreachable: true,
+        note: None,
+    };
+    let response = request.send().await.map_err(|error| failed(&error))?;
+    let (status, url) = (response.status().as_u16(), response.url().clone());
+    let bytes = read_body(response).await?;
+    tracing::debug!(status, bytes = bytes.len(), "{url}");
+    let text = String::from_utf8_lossy(&bytes);
+    let body = serde_json::from_str(&text).unwrap_or_else(|_| Value::String(text.into_owned()));
+    // anchore-cli counts 200 to 298 as success.
+    if (200..299).contains(&status) {
+        return Ok(Reply { body });
+    }
+    // An answer that is no error object is printed as it came.
+    let error = match body {
+        Value::String(text) if text.is_empty() => json!({ "message": "no body in the answer", "httpcode": status }),
+        body => body,
+    };
+    let exit = if matches!(status, 401 | 500) { Exit::Failure } else { Exit::Refused };
+    Err(Failure { error, exit, unreachable: false, note: None })
 }
 
 /// The whole body, unless it is larger than [`ANSWER_BYTES`].

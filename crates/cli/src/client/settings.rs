@@ -57,6 +57,7 @@ impl ClientArgs {
 }
 
 /// The settings in force.
+#[derive(Clone)]
 pub(super) struct Settings {
     pub(super) url: String,
     pub(super) hub_url: Option<String>,

@@ -101,8 +101,10 @@ impl Judgement {
     ) -> anyhow::Result<Self> {
         let bundle = policy.map(|(path, _)| read_bundle(path)).transpose()?;
         let options = policy.map(|(_, judging)| Options { compatibility: judging.compatibility }).unwrap_or_default();
-        let exceptions =
-            policy.map(|(_, judging)| exceptions::read(&judging.exceptions, judging.grant)).transpose()?.unwrap_or_default();
+        let exceptions = policy
+            .map(|(_, judging)| exceptions::read(&judging.exceptions, judging.grant))
+            .transpose()?
+            .unwrap_or_default();
         let needs = bundle.as_ref().map(Bundle::needs);
         let inspections = inspections::compile(inspections, needs.as_ref())?;
         let index = knowledge::open(knowledge)?;

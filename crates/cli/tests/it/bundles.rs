@@ -177,7 +177,8 @@ fn remarks_and_differences_have_exit_codes() {
 fn exceptions_clear_and_remember() {
     let home = tempfile::tempdir().expect("a temporary folder");
     let policy = bundle(home.path(), "a", "STOP", ".*/os-release");
-    let text = "# ours\nexceptions:\n- id: os # for a while\n  select: {path: '*/os-release'}\n  reason: r\n  owner: o\n";
+    let text =
+        "# ours\nexceptions:\n- id: os # for a while\n  select: {path: '*/os-release'}\n  reason: r\n  owner: o\n";
     let exceptions = write(home.path(), "exceptions.yaml", text);
     let check = ["check", "examples/shop.tar", "--policy", &policy];
     assert_eq!(run(home.path(), &check).code, 1);

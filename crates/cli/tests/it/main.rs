@@ -18,6 +18,7 @@ mod images;
 mod lazy;
 #[cfg(target_os = "linux")]
 mod memory;
+mod migrate;
 mod native;
 mod platforms;
 mod publication;

@@ -42,14 +42,18 @@ const PARTS: &[(&str, Part)] = &[
 ];
 
 impl Expected {
-    pub(super) fn parse(document: &Value) -> Result<Self, CaseError> {
+    /// `None` of what expects nothing.
+    pub(super) fn parse(document: &Value) -> Result<Option<Self>, CaseError> {
+        if document.is_null() {
+            return Ok(None);
+        }
         let members = object(document, "expect")?;
         known(members, &["action", "reason", "findings", "contains", "absent", "problems"], "expect")?;
         let word = |name: &str| members.get(name).filter(|word| !word.is_null()).cloned();
         let list = |name: &str| match members.get(name) {
             None | Some(Value::Null) => Ok(None),
             Some(Value::Array(list)) => Ok(Some(list)),
-            Some(_) => Err(CaseError::at(format!("expect.{name}"), "it is no list")),
+            Some(_) => Err(CaseError::at(format!("expect.{name}"), "it is no list", "write a list, `[]` for none")),
         };
         let wanted = |name: &str| {
             let Some(entries) = list(name)? else { return Ok(None) };
@@ -59,22 +63,34 @@ impl Expected {
         let mut problems = Vec::new();
         for (at, text) in list("problems")?.into_iter().flatten().enumerate() {
             let path = format!("expect.problems.{at}");
-            let text = text.as_str().ok_or_else(|| CaseError::at(&path, "it is no text"))?;
+            let text = text.as_str().ok_or_else(|| CaseError::no_text(&path))?;
             problems.push((text.to_owned(), pattern(text, &path)?));
         }
-        Ok(Self {
+        let no_word = |name: &str, remedy: &str| {
+            CaseError::at(format!("expect.{name}"), "it is no word that may stand here", remedy)
+        };
+        let expected = Self {
             action: word("action")
                 .map(serde_json::from_value)
                 .transpose()
-                .map_err(|_| CaseError::at("expect.action", "write `stop`, `warn` or `go`"))?,
-            reason: word("reason").map(serde_json::from_value).transpose().map_err(|_| {
-                CaseError::at("expect.reason", "write `policy_evaluation`, `whitelisted` or `blacklisted`")
-            })?,
+                .map_err(|_| no_word("action", "write `stop`, `warn` or `go`"))?,
+            reason: word("reason")
+                .map(serde_json::from_value)
+                .transpose()
+                .map_err(|_| no_word("reason", "write `policy_evaluation`, `whitelisted` or `blacklisted`"))?,
             findings: wanted("findings")?,
             contains: wanted("contains")?.unwrap_or_default(),
             absent: wanted("absent")?.unwrap_or_default(),
             problems,
-        })
+        };
+        Ok((!expected.is_idle()).then_some(expected))
+    }
+
+    /// Whether every evaluation is as expected.
+    fn is_idle(&self) -> bool {
+        let Self { action, reason, findings, contains, absent, problems } = self;
+        (action.is_none() && reason.is_none() && findings.is_none())
+            && (contains.is_empty() && absent.is_empty() && problems.is_empty())
     }
 }
 
@@ -93,12 +109,16 @@ impl Wanted {
         for (name, part) in PARTS {
             let Some(value) = members.get(*name) else { continue };
             let path = format!("{path}.{name}");
-            let text = value.as_str().ok_or_else(|| CaseError::at(&path, "it is no text: put it in quotes"))?;
+            let text = value.as_str().ok_or_else(|| CaseError::no_text(&path))?;
             wanted.parts.push((*part, pattern(text, &path)?));
         }
         if let Some(flag) = members.get("cleared") {
-            let flag = flag.as_bool().ok_or_else(|| CaseError::at(format!("{path}.cleared"), "write true or false"))?;
-            wanted.is_cleared = Some(flag);
+            let no_flag = || CaseError::at(format!("{path}.cleared"), "it is no flag", "write `true` or `false`");
+            wanted.is_cleared = Some(flag.as_bool().ok_or_else(no_flag)?);
+        }
+        if wanted.parts.is_empty() && wanted.is_cleared.is_none() {
+            let remedy = format!("name at least one of {}; for any finding at all write \"*\"", names.join(", "));
+            return Err(CaseError::at(path, "it says nothing of the finding", remedy));
         }
         Ok(wanted)
     }
@@ -111,7 +131,8 @@ impl Wanted {
 }
 
 fn pattern(text: &str, path: &str) -> Result<Pattern, CaseError> {
-    Pattern::new(text).map_err(|error| CaseError::at(path, error.to_string()))
+    let remedy = "correct the expression after `regexp:`, or use a pattern with `*`";
+    Pattern::new(text).map_err(|error| CaseError::at(path, error.to_string(), remedy))
 }
 
 fn shown(document: &Value) -> String {

@@ -8,8 +8,9 @@ use killick_model::matching::Matches;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
-use super::{CaseError, known, object};
+use super::{CaseError, INSTANT, known, object};
 use crate::evidence::{DockerfileMode, FeedGroup, JudgingSource, PackageFeed, PublishedPackage};
+use crate::written;
 
 /// Digest of a case's image, of its layers, and its id.
 const DIGEST: &str = "sha256:1111111111111111111111111111111111111111111111111111111111111111";
@@ -65,7 +66,8 @@ const MEMBERS: &[&str] = &[
 impl Facts {
     /// The facts of a document that was written with `-o json`.
     pub(super) fn of_report(report: &Value) -> Result<Self, CaseError> {
-        let wrong = |name: &str| CaseError::at("report", format!("it has no `{name}`: write it with `scan -o json`"));
+        let wrong =
+            |name: &str| CaseError::at("report", format!("it has no `{name}`"), "write it with `killick scan -o json`");
         let part = |name: &str| report.get(name).filter(|part| !part.is_null());
         let analysis: Analysis = read(part("analysis").ok_or_else(|| wrong("analysis"))?, "report.analysis")?;
         // Without them every image would seem to have no vulnerabilities.
@@ -76,7 +78,11 @@ impl Facts {
         };
         let packages = analysis.packages.len();
         if matches.matches.iter().any(|found| found.package.0 as usize >= packages) {
-            return Err(CaseError::at("report.matches", "a match is about a package that is not there"));
+            return Err(CaseError::at(
+                "report.matches",
+                "a match is about a package that is not there",
+                "write it with `killick scan -o json`",
+            ));
         }
         Ok(Self {
             size: Some(analysis.size_bytes()),
@@ -119,24 +125,26 @@ impl Facts {
         if let (Some(all), Some(more)) = (analysis.as_object_mut(), given.0.get("analysis")) {
             all.extend(object(more, "facts.analysis")?.clone());
         }
-        let mut analysis: Analysis = read(&analysis, "facts")?;
+        let mut analysis: Analysis = read(&analysis, "facts").map_err(|error| in_words(error, OF_ANALYSIS))?;
         if let Some(kept) = given.0.get("retrieved_files") {
             let file = |(path, content): (&String, &Value)| match content.as_str() {
                 Some(text) => {
                     Ok(RetrievedFile { path: path.as_str().into(), layer: 0, content: text.as_bytes().to_vec() })
                 }
-                None => Err(CaseError::at(format!("facts.retrieved_files.{path}"), "it is no text")),
+                None => Err(CaseError::no_text(format!("facts.retrieved_files.{path}"))),
             };
             let kept = object(kept, "facts.retrieved_files")?.iter().map(file).collect::<Result<_, _>>()?;
             analysis.inspection.retrieved_files = Some(kept);
         }
         let feed = |name: &str| given.0.get(name).map(|feed| package_feed(feed, name)).transpose();
         Ok(Self {
-            matches: read(&matches, "facts.vulnerabilities")?,
+            matches: read(&matches, "facts").map_err(|error| in_words(error, OF_MATCHES))?,
             first_seen,
             dockerfile: given.dockerfile()?,
             size: Some(match given.0.get("size") {
-                Some(size) => size.as_u64().ok_or_else(|| CaseError::at("facts.size", "it is no number of bytes"))?,
+                Some(size) => size
+                    .as_u64()
+                    .ok_or_else(|| CaseError::at("facts.size", "it is no number of bytes", "write a whole number"))?,
                 None => analysis.size_bytes(),
             }),
             feeds: given.feeds()?,
@@ -166,7 +174,7 @@ impl<'v> Given<'v> {
         match self.0.get(name) {
             None | Some(Value::Null) => Ok(&[]),
             Some(Value::Array(list)) => Ok(list),
-            Some(_) => Err(CaseError::at(format!("facts.{name}"), "it is no list")),
+            Some(_) => Err(CaseError::at(format!("facts.{name}"), "it is no list", "write a list, `[]` for none")),
         }
     }
 
@@ -176,10 +184,9 @@ impl<'v> Given<'v> {
         }
         let count = match self.0.get("layers") {
             None => 1,
-            Some(count) => count
-                .as_u64()
-                .filter(|count| *count <= MAX_LAYERS)
-                .ok_or_else(|| CaseError::at("facts.layers", format!("write a number up to {MAX_LAYERS}")))?,
+            Some(count) => count.as_u64().filter(|count| *count <= MAX_LAYERS).ok_or_else(|| {
+                CaseError::at("facts.layers", "it is no number of layers", format!("write a number up to {MAX_LAYERS}"))
+            })?,
         };
         let layer = json!({"diff_id": DIGEST, "digest": DIGEST, "media_type": "tar", "size": 1});
         Ok((0..count).map(|_| layer.clone()).collect())
@@ -193,7 +200,11 @@ impl<'v> Given<'v> {
             Some(Value::String(text)) if text == "none" => Ok(Value::Null),
             Some(Value::String(text)) => match text.split_once(':') {
                 Some((id, version)) => Ok(of(id, version)),
-                None => Err(CaseError::at("facts.distribution", "write it like `debian:12`, or `none`")),
+                None => Err(CaseError::at(
+                    "facts.distribution",
+                    "it has no version",
+                    "write it like `debian:12`, or `none`",
+                )),
             },
             Some(given) => {
                 object(given, "facts.distribution")?;
@@ -246,7 +257,9 @@ impl<'v> Given<'v> {
             };
             if let Some(Value::String(mode)) = given.get("mode") {
                 let mode = u32::from_str_radix(mode, 8);
-                let mode = mode.map_err(|_| CaseError::at(format!("{path}.mode"), "write it like \"0644\""))?;
+                let no_mode =
+                    || CaseError::at(format!("{path}.mode"), "it is no octal number", "write it like \"0644\"");
+                let mode = mode.map_err(|_| no_mode())?;
                 given["mode"] = mode.into();
             }
             if let Some(kind) = given.as_object_mut().and_then(|members| members.remove("type")) {
@@ -306,11 +319,14 @@ impl<'v> Given<'v> {
 
     fn dockerfile(&self) -> Result<Option<(String, DockerfileMode)>, CaseError> {
         let Some(text) = self.0.get("dockerfile") else { return Ok(None) };
-        let text = text.as_str().ok_or_else(|| CaseError::at("facts.dockerfile", "it is no text"))?;
+        let text = text.as_str().ok_or_else(|| CaseError::no_text("facts.dockerfile"))?;
         let mode = match self.0.get("dockerfile_mode").and_then(Value::as_str) {
             None | Some("actual" | "Actual") => DockerfileMode::Actual,
             Some("guessed" | "Guessed") => DockerfileMode::Guessed,
-            Some(_) => return Err(CaseError::at("facts.dockerfile_mode", "write `actual` or `guessed`")),
+            Some(other) => {
+                let reason = format!("`{other}` is no word that may stand here");
+                return Err(CaseError::at("facts.dockerfile_mode", reason, "write `actual` or `guessed`"));
+            }
         };
         Ok(Some((text.to_owned(), mode)))
     }
@@ -323,7 +339,7 @@ impl<'v> Given<'v> {
             known(object(given, &path)?, &["provider", "namespace", "newest_data"], &path)?;
             let text = |name: &str| {
                 let text = given.get(name).and_then(Value::as_str).map(str::to_owned);
-                text.ok_or_else(|| CaseError::at(&path, format!("it has no `{name}`")))
+                text.ok_or_else(|| CaseError::at(&path, format!("it has no `{name}`"), format!("add `{name}`")))
             };
             sources.push(JudgingSource {
                 provider: text("provider")?,
@@ -378,21 +394,24 @@ fn one_match(mut given: Map<String, Value>, packages: &[Value], path: &str) -> R
         path,
     )?;
     let mut take = |name: &str| given.remove(name).filter(|value| !value.is_null());
-    let id = take("id").ok_or_else(|| CaseError::at(path, "it has no `id`"))?;
-    let name = take("package").ok_or_else(|| CaseError::at(path, "it names no `package`"))?;
+    let id = take("id").ok_or_else(|| CaseError::at(path, "it has no `id`", "add `id`"))?;
+    let name = take("package")
+        .ok_or_else(|| CaseError::at(path, "it names no `package`", "add `package`: the name of one in `packages`"))?;
     let version = take("version");
     let is_it = |package: &&Value| {
         package.get("name") == Some(&name) && version.is_none() | (package.get("version") == version.as_ref())
     };
-    let package = packages
-        .iter()
-        .position(|package| is_it(&package))
-        .ok_or_else(|| CaseError::at(format!("{path}.package"), format!("there is no package {name} in `packages`")))?;
+    let package = packages.iter().position(|package| is_it(&package)).ok_or_else(|| {
+        let reason = format!("there is no package {name} in `packages`");
+        CaseError::at(format!("{path}.package"), reason, "add it to `packages`, or name another")
+    })?;
     let fix = match (take("fixed_in"), take("fix")) {
         (Some(Value::String(one)), None) => json!({"state": "fixed", "versions": [one]}),
         (Some(several), None) => json!({"state": "fixed", "versions": several}),
         (None, state) => json!({"state": state.unwrap_or_else(|| "unknown".into())}),
-        (Some(_), Some(_)) => return Err(CaseError::at(path, "write either `fixed_in` or `fix`")),
+        (Some(_), Some(_)) => {
+            return Err(CaseError::at(path, "it has both `fixed_in` and `fix`", "remove one of them"));
+        }
     };
     let fix = match take("fix_seen") {
         Some(seen) => with(&fix, json!({"observed_at": seen})),
@@ -418,7 +437,10 @@ fn one_match(mut given: Map<String, Value>, packages: &[Value], path: &str) -> R
         None => Vec::new(),
         Some(Value::Array(ratings)) => ratings,
         Some(Value::Number(base)) => vec![json!({"base": base})],
-        Some(_) => return Err(CaseError::at(format!("{path}.cvss"), "write a score, or a list of ratings")),
+        Some(_) => {
+            let path = format!("{path}.cvss");
+            return Err(CaseError::at(path, "it is no score", "write a number, or a list of ratings"));
+        }
     };
     let rating = json!({"source": "nvd", "version": "3.1", "vector": "", "exploitability": null, "impact": null});
     let cvss: Vec<Value> = ratings.iter().map(|given| with(given, rating.clone())).collect();
@@ -436,7 +458,7 @@ fn one_match(mut given: Map<String, Value>, packages: &[Value], path: &str) -> R
 
 fn instant(value: &Value, path: &str) -> Result<Timestamp, CaseError> {
     let instant = value.as_str().and_then(|text| text.parse().ok());
-    instant.ok_or_else(|| CaseError::at(path, "it is no instant like `2030-12-31T00:00:00Z`"))
+    instant.ok_or_else(|| CaseError::at(path, "it is no instant", INSTANT))
 }
 
 /// Latest version and all versions, by name.
@@ -445,7 +467,10 @@ fn package_feed(feed: &Value, name: &str) -> Result<PackageFeed, CaseError> {
     let mut packages = std::collections::BTreeMap::new();
     for (package, published) in object(feed, &path)? {
         let path = format!("{path}.{package}");
-        let part = |part: &str| published.get(part).ok_or_else(|| CaseError::at(&path, format!("it has no `{part}`")));
+        let part = |part: &str| {
+            let missing = || CaseError::at(&path, format!("it has no `{part}`"), format!("add `{part}`"));
+            published.get(part).ok_or_else(missing)
+        };
         let published =
             PublishedPackage { latest: read(part("latest")?, &path)?, versions: read(part("versions")?, &path)? };
         packages.insert(package.clone(), published);
@@ -454,7 +479,44 @@ fn package_feed(feed: &Value, name: &str) -> Result<PackageFeed, CaseError> {
 }
 
 fn read<T: DeserializeOwned>(value: &Value, path: &str) -> Result<T, CaseError> {
-    T::deserialize(value).map_err(|error| CaseError::at(path, error.to_string()))
+    written::read(value).map_err(|wrong| CaseError::at(wrong.path(path), wrong.reason, wrong.remedy))
+}
+
+/// Where in an analysis stands what a case says elsewhere.
+const OF_ANALYSIS: &[(&str, &str)] = &[
+    ("facts.manifest_digest", "facts.digest"),
+    ("facts.config_digest", "facts.id"),
+    ("facts.config.architecture", "facts.architecture"),
+    ("facts.config.os", "facts.os"),
+    ("facts.config.history", "facts.history"),
+    ("facts.inspection.secrets.findings", "facts.secrets"),
+    ("facts.inspection.malware", "facts.malware"),
+    ("facts.inspection.content_search", "facts.content_search"),
+];
+/// The same of matches.
+const OF_MATCHES: &[(&str, &str)] =
+    &[("facts.matches", "facts.vulnerabilities"), ("facts.problems", "facts.vulnerability_problems")];
+/// Members that cases call otherwise, wherever they stand.
+const OTHERWISE: &[(&str, &str)] = &[
+    (".kind", ".type"),
+    (".location", ".path"),
+    (".vulnerability", ".id"),
+    (".fix.versions", ".fixed_in"),
+    (".fix.state", ".fix"),
+    (".fix.observed_at", ".fix_seen"),
+];
+
+/// The error with the place as the case has it.
+fn in_words(error: CaseError, places: &[(&str, &str)]) -> CaseError {
+    let moved = places.iter().find_map(|(from, to)| Some(format!("{to}{}", error.path.strip_prefix(from)?)));
+    let mut path = moved.unwrap_or(error.path);
+    path = path.replace(".evidence.0", "");
+    for (from, to) in OTHERWISE {
+        if let Some(before) = path.strip_suffix(from) {
+            path = format!("{before}{to}");
+        }
+    }
+    CaseError { path, ..error }
 }
 
 /// `value` with the missing members filled in.

@@ -83,7 +83,7 @@ pub struct FindingSelector {
 
 /// A text, or several.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "it is neither a text nor a list of texts: write one")]
 pub enum OneOrMore {
     /// One.
     One(String),

@@ -113,8 +113,8 @@ async fn what_is_wrong_is_told() {
     for (body, told) in [
         (with("owner", json!("")), "`exception.owner`: it is empty"),
         (with("select", json!({})), "`exception.select`: it selects no findings"),
-        (with("selekt", json!({})), "unknown field `selekt`"),
-        (with("expires_at", json!("soon")), "`soon` is no date"),
+        (with("selekt", json!({})), "`exception.selekt`: there is no such member"),
+        (with("expires_at", json!("soon")), "`exception.expires_at`: `soon` is no date"),
         (with("grant_on", json!({"tag": "x"})), "`grant_on` has no `digest`"),
         (with("grant_on", json!({"digest": "sha256:0", "tag": "x"})), "there is no analyzed image `sha256:0`"),
     ] {

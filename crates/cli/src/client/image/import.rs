@@ -3,7 +3,6 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use killick_model::digest::Digest;
 
 use super::render;
 use crate::client::api::{Api, Failure};
@@ -36,15 +35,6 @@ pub(super) async fn run(api: &Api, args: &Import) -> Outcome {
         )));
     }
     let bytes = fs_err::read(&args.infile).map_err(failed)?;
-    // What is sent cannot contain its own digest.
-    let boundary = Digest::of(&bytes).hex();
-    let mut body = format!(
-        "--{boundary}\r\ncontent-disposition: form-data; name=\"archive_file\"; filename=\"archive\"\r\n\
-         content-type: application/octet-stream\r\n\r\n"
-    )
-    .into_bytes();
-    body.extend(bytes);
-    body.extend(format!("\r\n--{boundary}--\r\n").into_bytes());
-    let reply = api.send_form("/import/images", &boundary, body).await?;
+    let reply = api.upload("/import/images", "archive_file", &bytes).await?;
     Ok(Done::render(api, &reply, render::images))
 }

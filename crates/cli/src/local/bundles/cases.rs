@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use clap::Args;
 use killick_model::printable::printable;
-use killick_policy::cases::{Case, expectation};
+use killick_policy::cases::{Case, CaseError, expectation};
 use killick_policy::{Bundle, Compatibility, Options};
 use serde_json::{Value, json};
 
@@ -56,8 +56,8 @@ pub(super) enum Outcome {
     Passed,
     Updated,
     Failed(Vec<String>),
-    /// It could not be run.
-    Broken(String),
+    /// It could not be run: why, and what to do.
+    Broken(Vec<String>),
 }
 
 pub(super) fn run(args: &Test) -> anyhow::Result<Exit> {
@@ -69,7 +69,10 @@ pub(super) fn run(args: &Test) -> anyhow::Result<Exit> {
     files.sort();
     files.dedup();
     files.retain(|file| args.cases.contains(file) || may_be_case(file));
-    anyhow::ensure!(!files.is_empty(), "there are no cases: no `.yaml`, `.yml` or `.json` files with `facts` or a `report`");
+    anyhow::ensure!(
+        !files.is_empty(),
+        "there are no cases: no `.yaml`, `.yml` or `.json` files with `facts` or a `report`"
+    );
     let options = Options { compatibility: args.compatibility };
     let ran: Vec<Ran> = files.iter().map(|file| one(file, &bundle, &options, args.update)).collect();
     if let Some(path) = &args.junit {
@@ -141,7 +144,10 @@ fn one(file: &Path, bundle: &Bundle, options: &Options, update: bool) -> Ran {
     let mut ran = Ran { name: shown.clone(), file: shown, outcome: Outcome::Passed };
     match attempt(file, bundle, options, update, &mut ran.name) {
         Ok(outcome) => ran.outcome = outcome,
-        Err(error) => ran.outcome = Outcome::Broken(format!("{error:#}")),
+        Err(error) => {
+            let remedy = error.downcast_ref::<CaseError>().map(|error| format!("  remedy: {}", error.remedy));
+            ran.outcome = Outcome::Broken(std::iter::once(format!("{error:#}")).chain(remedy).collect());
+        }
     }
     ran
 }
@@ -173,7 +179,10 @@ fn attempt(
     }
     Ok(match failures {
         Some(failures) => Outcome::Failed(failures),
-        None => Outcome::Broken("it expects nothing, so that it cannot fail: say what in `expect`, or run with `--update`".to_owned()),
+        None => Outcome::Broken(vec![
+            "it expects nothing, so that it cannot fail".to_owned(),
+            "  remedy: say what in `expect`, or run with `--update`".to_owned(),
+        ]),
     })
 }
 
@@ -247,7 +256,7 @@ fn told(ran: &Ran) -> String {
         Outcome::Passed => lines("ok    ", &[]),
         Outcome::Updated => lines("update", &[]),
         Outcome::Failed(failures) => lines("FAIL  ", failures),
-        Outcome::Broken(why) => lines("BROKEN", std::slice::from_ref(why)),
+        Outcome::Broken(why) => lines("BROKEN", why),
     }
 }
 
@@ -256,7 +265,7 @@ fn record(ran: &Ran) -> Value {
         Outcome::Passed => ("passed", Vec::new()),
         Outcome::Updated => ("updated", Vec::new()),
         Outcome::Failed(failures) => ("failed", failures.clone()),
-        Outcome::Broken(why) => ("broken", vec![why.clone()]),
+        Outcome::Broken(why) => ("broken", why.clone()),
     };
     json!({"file": ran.file, "name": ran.name, "outcome": outcome, "failures": failures})
 }

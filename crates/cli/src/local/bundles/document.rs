@@ -36,7 +36,8 @@ impl Kind {
     pub(super) fn of(document: &Value) -> Self {
         let has = |value: &Value, names: &[&str]| names.iter().any(|name| value.get(name).is_some());
         if let Some(entries) = document.as_array() {
-            let is_exception = |entry: &Value| has(entry, &["select"]) || has(entry, &["reason"]) && has(entry, &["owner"]);
+            let is_exception =
+                |entry: &Value| has(entry, &["select"]) || has(entry, &["reason"]) && has(entry, &["owner"]);
             return if entries.iter().any(is_exception) { Self::Exceptions } else { Self::Other };
         }
         SIGNS.iter().find(|(_, names)| has(document, names)).map_or(Self::Other, |(kind, _)| *kind)

@@ -25,7 +25,7 @@ pub(super) fn document(suite: &str, ran: &[Ran]) -> String {
                 writeln!(text, ">\n      <failure message=\"{first}\">{all}</failure>\n    </testcase>")
             }
             Outcome::Broken(why) => {
-                writeln!(text, ">\n      <error message=\"{}\"/>\n    </testcase>", escape(why))
+                writeln!(text, ">\n      <error message=\"{}\"/>\n    </testcase>", escape(&why.join("\n")))
             }
         };
     }
@@ -63,7 +63,7 @@ mod tests {
         let all = [
             ran("passes", Outcome::Passed),
             ran("fails", Outcome::Failed(failures)),
-            ran("broken", Outcome::Broken("no facts".to_owned())),
+            ran("broken", Outcome::Broken(vec!["no facts".to_owned()])),
         ];
         insta::assert_snapshot!(document("a & b", &all), @r#"
         <?xml version="1.0" encoding="UTF-8"?>

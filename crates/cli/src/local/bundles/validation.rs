@@ -105,12 +105,7 @@ enum Checked {
 
 fn check(file: &Path, is_named: bool, ids: &mut BTreeMap<String, PathBuf>) -> Checked {
     let whole = |reason: String, remedy: &str| {
-        Checked::Complaints(vec![Complaint {
-            is_error: true,
-            path: String::new(),
-            reason,
-            remedy: remedy.to_owned(),
-        }])
+        Checked::Complaints(vec![Complaint { is_error: true, path: String::new(), reason, remedy: remedy.to_owned() }])
     };
     let language = documents::Language::of(file).unwrap_or(documents::Language::Json);
     let document = match documents::text(file).and_then(|text| documents::parse(&text, language)) {
@@ -165,7 +160,8 @@ fn of_bundle(file: &Path, document: &Value, ids: &mut BTreeMap<String, PathBuf>)
     };
     let mut complaints: Vec<Complaint> = problems(document, &bundle).into_iter().map(told).collect();
     if let Some(other) = ids.get(&bundle.id) {
-        let reason = format!("`{}` has the id `{}` too: on a server one replaces the other", other.display(), bundle.id);
+        let reason =
+            format!("`{}` has the id `{}` too: on a server one replaces the other", other.display(), bundle.id);
         complaints.push(error("id", reason, "give each bundle an id of its own"));
     } else if !bundle.id.is_empty() {
         ids.insert(bundle.id, file.to_owned());

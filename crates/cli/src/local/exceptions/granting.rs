@@ -97,7 +97,8 @@ struct Item {
 
 /// The items of a block list: the whole document, or its member `exceptions`.
 fn items(lines: &[&str], is_list: bool) -> Option<Vec<Item>> {
-    let is_member = |line: &&str| line.strip_prefix("exceptions").is_some_and(|rest| rest.trim_start().starts_with(':'));
+    let is_member =
+        |line: &&str| line.strip_prefix("exceptions").is_some_and(|rest| rest.trim_start().starts_with(':'));
     let start = if is_list { 0 } else { lines.iter().position(is_member)? + 1 };
     let mut items: Vec<Item> = Vec::new();
     let mut column = None;

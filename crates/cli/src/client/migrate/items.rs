@@ -1,0 +1,132 @@
+//! What an old service has, as it tells it.
+
+use std::path::PathBuf;
+
+use clap::ValueEnum;
+use serde_json::Value;
+
+/// Kinds of things, in the order in which they are brought: what needs another comes behind it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
+pub(super) enum Kind {
+    Account,
+    User,
+    Registry,
+    Policy,
+    /// Which policy is active.
+    Active,
+    /// Before images, so that adding those changes none.
+    Subscription,
+    /// A subscription to the tags of a repository.
+    Repository,
+    Image,
+    Rule,
+    /// The document of an archived analysis.
+    Archive,
+    /// A file that could not be read.
+    #[value(skip)]
+    File,
+}
+
+impl Kind {
+    pub(super) const fn word(self) -> &'static str {
+        match self {
+            Self::Account => "account",
+            Self::User => "user",
+            Self::Registry => "registry",
+            Self::Policy => "policy",
+            Self::Active => "active",
+            Self::Subscription => "subscription",
+            Self::Repository => "repository",
+            Self::Image => "image",
+            Self::Rule => "archive rule",
+            Self::Archive => "archive",
+            Self::File => "file",
+        }
+    }
+}
+
+/// One thing.
+#[derive(Debug, Clone)]
+pub(super) struct Item {
+    pub(super) kind: Kind,
+    pub(super) name: String,
+    /// As the old service tells it.
+    pub(super) record: Value,
+    /// The document, of what is archived in a folder.
+    pub(super) file: Option<PathBuf>,
+    /// What comes first among those of a kind: images as they were added.
+    pub(super) order: String,
+}
+
+/// What one account has.
+#[derive(Debug, Default)]
+pub(super) struct Account {
+    /// `None` for the account of whoever migrates.
+    pub(super) name: Option<String>,
+    pub(super) items: Vec<Item>,
+}
+
+/// What an old service has.
+#[derive(Debug, Default)]
+pub(super) struct Export {
+    pub(super) accounts: Vec<Account>,
+    /// Files that are nothing of it, with the reason.
+    pub(super) unread: Vec<(String, String)>,
+}
+
+/// Subscriptions to the tags of repositories.
+pub(super) const REPOSITORIES: &str = "repo_update";
+
+impl Account {
+    /// Takes a record of the v1 API, by its members; `false` if it is none that is known.
+    pub(super) fn take(&mut self, record: &Value) -> bool {
+        let text = |name: &str| record.get(name).and_then(Value::as_str);
+        if let Some(id) = text("policyId") {
+            if record.get("policybundle").is_some_and(|bundle| bundle.get("policies").is_some()) {
+                self.add(Kind::Policy, id, record["policybundle"].clone());
+            }
+            if record["active"] == true {
+                self.add(Kind::Active, id, Value::Null);
+            }
+        } else if record.get("policies").is_some() && record.get("mappings").is_some() {
+            self.add(Kind::Policy, text("id").unwrap_or_default(), record.clone());
+        } else if let (Some(key), Some(kind)) = (text("subscription_key"), text("subscription_type")) {
+            match kind {
+                REPOSITORIES => self.add(Kind::Repository, key, record.clone()),
+                kind => self.add(Kind::Subscription, &format!("{kind} {key}"), record.clone()),
+            }
+        } else if let Some(registry) = text("registry").filter(|_| record.get("registry_verify").is_some()) {
+            self.add(Kind::Registry, registry, record.clone());
+        } else if let Some(id) = text("rule_id") {
+            let transition = text("transition").unwrap_or_default();
+            self.add(Kind::Rule, &format!("{id} ({transition})"), record.clone());
+        } else if let Some(digest) = text("imageDigest") {
+            if record.get("archive_size_bytes").is_some() {
+                self.add(Kind::Archive, digest, record.clone());
+            } else if !matches!(text("image_status"), Some("deleting" | "archived")) {
+                self.add(Kind::Image, digest, record.clone());
+            }
+        } else if let Some(user) = text("username") {
+            self.add(Kind::User, user, record.clone());
+        } else {
+            return false;
+        }
+        true
+    }
+
+    /// Adds one; of two with the same name the later counts.
+    pub(super) fn add(&mut self, kind: Kind, name: &str, record: Value) {
+        let order = match kind {
+            Kind::Image => record["created_at"].as_str().unwrap_or_default(),
+            _ => name,
+        };
+        let item = Item { kind, name: name.to_owned(), order: order.to_owned(), record, file: None };
+        self.items.retain(|known| (known.kind, &known.name) != (kind, &item.name));
+        self.items.push(item);
+    }
+
+    pub(super) fn add_document(&mut self, name: String, path: PathBuf) {
+        let item = Item { kind: Kind::Archive, order: name.clone(), name, record: Value::Null, file: Some(path) };
+        self.items.push(item);
+    }
+}

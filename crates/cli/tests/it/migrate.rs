@@ -1,0 +1,268 @@
+//! `killick migrate`: from a running service (our own plays the old one, it speaks the same API) and from a folder.
+
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Value, json};
+
+use super::command::Run;
+use super::image::Image;
+use super::registry::{self, Registry};
+use super::service::{PASSWORD, Service};
+
+/// What no command does: `method path` of a service, as the administrator or in an account.
+fn ask(service: &Service, method: &str, path: &str, account: Option<&str>, body: &Value) -> Value {
+    let answer = exchange(service, method, path, account, body);
+    serde_json::from_slice(&answer).unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&answer)))
+}
+
+/// The same as bytes.
+fn exchange(service: &Service, method: &str, path: &str, account: Option<&str>, body: &Value) -> Vec<u8> {
+    let address = service.url.trim_start_matches("http://").trim_end_matches("/v1");
+    let mut stream = TcpStream::connect(address).expect("the server answers");
+    let credentials = STANDARD.encode(format!("admin:{PASSWORD}"));
+    let account = account.map(|name| format!("x-anchore-account: {name}\r\n")).unwrap_or_default();
+    let body = body.to_string();
+    let head = format!(
+        "{method} /v1{path} HTTP/1.1\r\nHost: {address}\r\nAuthorization: Basic {credentials}\r\n{account}\
+         Content-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
+        body.len()
+    );
+    stream.write_all(head.as_bytes()).expect("the server reads");
+    stream.write_all(body.as_bytes()).expect("the server reads");
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).expect("the server answers");
+    assert!(answer.starts_with(b"HTTP/1.1 2"), "{method} {path}: {}", String::from_utf8_lossy(&answer));
+    let head = answer.windows(4).position(|bytes| bytes == b"\r\n\r\n").expect("a head");
+    answer.split_off(head + 4)
+}
+
+fn get(service: &Service, path: &str, account: Option<&str>) -> Value {
+    ask(service, "GET", path, account, &Value::Null)
+}
+
+/// Result and kind and name of each item.
+fn items(run: &Run) -> Vec<String> {
+    let document: Value =
+        serde_json::from_str(&run.stdout).unwrap_or_else(|error| panic!("{error}: {}", run.transcript()));
+    let text = |item: &Value, name: &str| item[name].as_str().unwrap_or("-").to_owned();
+    let line = |item: &Value| ["result", "account", "kind", "name"].map(|name| text(item, name)).join(" ");
+    document["items"].as_array().expect("a list").iter().map(line).collect()
+}
+
+fn results(run: &Run) -> std::collections::BTreeSet<String> {
+    let document: Value =
+        serde_json::from_str(&run.stdout).unwrap_or_else(|error| panic!("{error}: {}", run.transcript()));
+    let items = document["items"].as_array().expect("a list").iter();
+    items.map(|item| item["result"].as_str().expect("a word").to_owned()).collect()
+}
+
+fn wait_for(service: &Service, reference: &str) {
+    let run = service.client(&["image", "wait", reference, "--timeout", "60", "--interval", "0.2"]);
+    assert_eq!(run.code, 0, "{}", run.transcript());
+}
+
+#[test]
+fn from_a_running_service() {
+    let registry = Registry::start();
+    let (old, new) = (Service::start(), Service::start());
+    for service in [&old, &new] {
+        assert_eq!(service.client(&["system", "wait", "--timeout", "60", "--interval", "0.2"]).code, 0);
+    }
+    let address = registry.address.as_str();
+    let digest = registry.push("shop/web", "1", &Image::example()).to_string();
+    let reference = format!("{address}/shop/web:1");
+    let repository = format!("{address}/shop/web");
+    for arguments in [
+        &["registry", "add", address, registry::USER, registry::PASSWORD, "--insecure"][..],
+        &["image", "add", &reference, "--dockerfile", "examples/shop/Dockerfile", "--annotation", "team=shop"],
+        &["policy", "add", "examples/bundles/production.json"],
+        &["policy", "activate", "production"],
+        &["repo", "add", &repository, "--noautosubscribe"],
+        &["subscription", "activate", "vuln_update", &reference],
+        &["analysis-archive", "rules", "add", "30", "2", "archive"],
+    ] {
+        let run = old.client(arguments);
+        assert_eq!(run.code, 0, "{}", run.transcript());
+    }
+    wait_for(&old, &reference);
+    ask(&old, "POST", "/accounts", None, &json!({"name": "team1", "email": "t1@example.com"}));
+    ask(&old, "POST", "/accounts/team1/users", None, &json!({"username": "alice", "password": "alice-secret"}));
+    ask(&old, "PUT", "/accounts/team1/state", None, &json!({"state": "disabled"}));
+
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let passwords = folder.path().join("passwords.yaml");
+    let text = format!("registries:\n  \"{address}\": {}\nusers:\n  team1/alice: new-secret\n", registry::PASSWORD);
+    fs_err::write(&passwords, text).expect("the folder is writable");
+    let passwords = passwords.display().to_string();
+    let plain = ["--json", "migrate", "--from", &old.url, "--from-pass", PASSWORD];
+    let migrate = |more: &[&str]| new.client(&[&plain[..], more].concat());
+
+    // Nothing is done before it is told to.
+    let dry = migrate(&[]);
+    assert_eq!(dry.code, 0, "{}", dry.transcript());
+    let told = items(&dry);
+    for line in [
+        format!("left to you - registry {address}"),
+        "would add - policy production".to_owned(),
+        "would add - active production".to_owned(),
+        format!("would add - repository {repository}"),
+        format!("would add - subscription vuln_update {reference}"),
+        format!("would add - image {digest}"),
+        "would add team1 account team1".to_owned(),
+        "left to you team1 user alice".to_owned(),
+    ] {
+        assert!(told.contains(&line), "{line}: {told:#?}");
+    }
+    assert_eq!(get(&new, "/images", None), json!([]));
+    assert_eq!(get(&new, "/registries", None), json!([]));
+    assert_eq!(get(&new, "/accounts", None).as_array().map(Vec::len), Some(1));
+
+    // Without the password of the registry its images cannot be had; the rest is brought.
+    let partly = migrate(&["--apply"]);
+    assert_eq!(partly.code, 1, "{}", partly.transcript());
+    let told = items(&partly);
+    assert!(told.contains(&format!("FAILED - image {digest}")), "{told:#?}");
+    assert!(told.contains(&"added - policy production".to_owned()), "{told:#?}");
+
+    let applied = migrate(&["--apply", "--passwords", &passwords]);
+    assert_eq!(applied.code, 0, "{}", applied.transcript());
+    wait_for(&new, &reference);
+    let again = migrate(&["--apply", "--passwords", &passwords]);
+    assert_eq!((again.code, results(&again)), (0, ["there".to_owned()].into()), "{}", again.transcript());
+
+    let image = &get(&new, &format!("/images/{digest}"), None)[0];
+    assert_eq!(image["annotations"], json!({"team": "shop"}));
+    assert_eq!(image["image_content"]["metadata"]["dockerfile_mode"], "Actual");
+    let former = &get(&old, &format!("/images/{digest}"), None)[0]["image_detail"][0];
+    for member in ["dockerfile", "tag_detected_at", "fulltag"] {
+        assert_eq!(image["image_detail"][0][member], former[member], "{member}");
+    }
+    let active = |service: &Service| {
+        let policies = get(service, "/policies", None);
+        let active = policies.as_array().expect("a list").iter().find(|policy| policy["active"] == true).cloned();
+        active.expect("one is active")["policybundle"].clone()
+    };
+    assert_eq!(active(&new), active(&old));
+    let subscriptions = |service: &Service| {
+        let all = get(service, "/subscriptions", None);
+        let line = |one: &Value| format!("{} {} {}", one["subscription_type"], one["subscription_key"], one["active"]);
+        all.as_array().expect("a list").iter().map(line).collect::<std::collections::BTreeSet<_>>()
+    };
+    assert_eq!(subscriptions(&new), subscriptions(&old));
+    assert_eq!(get(&new, "/archives/rules", None)[0]["analysis_age_days"], 30);
+    assert_eq!(get(&new, "/accounts/team1", None)["state"], "disabled");
+    assert_eq!(get(&new, "/accounts/team1/users", None)[0]["username"], "alice");
+
+    // What is otherwise on the server stays, until it is said that it shall not.
+    ask(
+        &new,
+        "PUT",
+        &format!("/registries/{}?validate=false", address.replace(':', "%3A")),
+        None,
+        &json!({
+            "registry": address, "registry_user": "somebody", "registry_pass": "x", "registry_verify": false,
+            "registry_type": "docker_v2", "registry_name": address,
+        }),
+    );
+    assert_eq!(new.client(&["policy", "add", "examples/bundles/critical-only.json"]).code, 0);
+    assert_eq!(new.client(&["policy", "activate", "critical-only"]).code, 0);
+    let kept = migrate(&["--apply", "--passwords", &passwords]);
+    assert_eq!(kept.code, 0, "{}", kept.transcript());
+    let told = items(&kept);
+    assert!(told.contains(&format!("kept - registry {address}")), "{told:#?}");
+    assert!(told.contains(&"kept - active production".to_owned()), "{told:#?}");
+    assert_eq!(get(&new, "/registries", None)[0]["registry_user"], "somebody");
+    let replaced = migrate(&["--apply", "--replace", "--passwords", &passwords]);
+    assert_eq!(replaced.code, 0, "{}", replaced.transcript());
+    assert_eq!(get(&new, "/registries", None)[0]["registry_user"], registry::USER);
+    assert_eq!(active(&new), active(&old));
+    for run in [&dry, &partly, &applied, &kept, &replaced] {
+        for secret in [PASSWORD, registry::PASSWORD, "new-secret"] {
+            assert!(!run.stdout.contains(secret) && !run.stderr.contains(secret), "{}", run.transcript());
+        }
+    }
+}
+
+#[test]
+fn from_a_folder() {
+    let new = Service::start();
+    assert_eq!(new.client(&["system", "wait", "--timeout", "60", "--interval", "0.2"]).code, 0);
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let passwords = folder.path().join("passwords.json");
+    let text = json!({"registries": {"registry.example.com": "s3cret"}, "users": {"team1/alice": "alice-secret"}});
+    fs_err::write(&passwords, text.to_string()).expect("the folder is writable");
+    let passwords = passwords.display().to_string();
+    let arguments = ["migrate", "crates/cli/testdata/migrate", "--skip-validate", "--passwords", &passwords];
+    let dry = new.client(&arguments);
+    insta::assert_snapshot!("migrate-folder-dry", dry.transcript());
+    let applied = new.client(&[&arguments[..], &["--apply"]].concat());
+    insta::assert_snapshot!("migrate-folder-applied", applied.transcript());
+    let again = new.client(&[&arguments[..], &["--apply"]].concat());
+    insta::assert_snapshot!("migrate-folder-again", again.transcript());
+    let registries = get(&new, "/registries", None);
+    assert_eq!(registries.as_array().map(Vec::len), Some(2), "{registries}");
+    assert_eq!(get(&new, "/accounts/team1", None)["state"], "disabled");
+    let only = new.client(&["--json", "migrate", "crates/cli/testdata/migrate", "--only", "rule"]);
+    assert!(items(&only).contains(&"there - archive rule 282102c1d2694579a3b6e7819c52c14c (archive)".to_owned()));
+}
+
+#[test]
+fn archived_analyses_are_taken_in() {
+    let registry = Registry::start();
+    let (old, new) = (Service::start(), Service::start());
+    for service in [&old, &new] {
+        assert_eq!(service.client(&["system", "wait", "--timeout", "60", "--interval", "0.2"]).code, 0);
+    }
+    let digest = registry.push("shop/web", "1", &Image::example()).to_string();
+    let reference = format!("{}/shop/web:1", registry.address);
+    let address = registry.address.as_str();
+    assert_eq!(old.client(&["registry", "add", address, registry::USER, registry::PASSWORD, "--insecure"]).code, 0);
+    assert_eq!(old.client(&["image", "add", &reference]).code, 0);
+    wait_for(&old, &reference);
+    assert_eq!(old.client(&["analysis-archive", "images", "add", &digest]).code, 0);
+    // The old API does not hand the document out.
+    let live = new.client(&["--json", "migrate", "--from", &old.url, "--from-pass", PASSWORD, "--only", "archive"]);
+    assert_eq!(items(&live), [format!("left to you - archive {digest}")]);
+
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let document = exchange(&old, "GET", &format!("/archives/images/{digest}/document"), None, &Value::Null);
+    fs_err::write(folder.path().join("one.tar.gz"), document).expect("the folder is writable");
+    fs_err::write(folder.path().join("two.tar.gz"), "no archive").expect("the folder is writable");
+    let path = folder.path().display().to_string();
+    for (more, words) in [(&[][..], "would add"), (&["--apply"], "added"), (&["--apply"], "added")] {
+        let run = new.client(&[&["--json", "migrate", &path], more].concat());
+        assert_eq!(run.code, 1, "{}", run.transcript());
+        let told = items(&run);
+        assert_eq!(told[0], format!("{words} - archive one.tar.gz"), "{told:?}");
+        assert!(told[1].ends_with("FAIL - archive two.tar.gz") || told[1] == "FAILED - archive two.tar.gz", "{told:?}");
+    }
+    assert_eq!(get(&new, &format!("/images/{digest}"), None)[0]["analysis_status"], "analyzed");
+    let live = new.client(&["--json", "migrate", "--from", &old.url, "--from-pass", PASSWORD, "--only", "archive"]);
+    assert_eq!(items(&live), [format!("there - archive {digest}")]);
+}
+
+#[test]
+fn what_cannot_be_begun_is_refused() {
+    let new = Service::start();
+    let home = tempfile::tempdir().expect("a temporary folder");
+    let passwords = home.path().join("passwords.yaml");
+    fs_err::write(&passwords, "registries: [s3cret]\n").expect("the folder is writable");
+    for (arguments, told) in [
+        (&["migrate"][..], "required arguments were not provided"),
+        (&["migrate", "/no/such/folder"], "/no/such/folder"),
+        (&["migrate", "--from", "http://127.0.0.1:1/v1"], "could not access"),
+        (
+            &["migrate", "crates/cli/testdata/migrate", "--passwords", &passwords.display().to_string()],
+            "no file of passwords",
+        ),
+        (&["migrate", "--from", &new.url, "--from-pass", "wrong"], "could not access"),
+    ] {
+        let run = new.client(arguments);
+        assert_eq!(run.code, 2, "{}", run.transcript());
+        assert!((run.stdout.clone() + &run.stderr).contains(told), "{}", run.transcript());
+        assert!(!run.transcript().contains("s3cret"), "{}", run.transcript());
+    }
+}
