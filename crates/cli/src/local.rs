@@ -15,6 +15,7 @@ mod image;
 mod inspections;
 mod knowledge;
 mod limits;
+mod many;
 mod output;
 mod registry;
 mod sbom;

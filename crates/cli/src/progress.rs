@@ -27,6 +27,11 @@ impl Display {
         Self { bar, layers: Mutex::new((0, 0)), feeds: Mutex::default() }
     }
 
+    /// Shows nothing but warnings.
+    pub(crate) fn quiet() -> Self {
+        Self { bar: Some(ProgressBar::hidden()), layers: Mutex::new((0, 0)), feeds: Mutex::default() }
+    }
+
     /// The same for feeds, of which nobody says beforehand how large they are.
     pub(crate) fn of_feeds() -> Self {
         let display = Self::new();

@@ -116,6 +116,12 @@ pub struct Style {
     pub colour: bool,
 }
 
+/// Columns under a header, as wide as needed or as the terminal is. Nothing in a cell can rewrite the terminal.
+pub fn aligned(header: &[&str], rows: Vec<Vec<String>>, style: Style) -> String {
+    let rows = rows.into_iter().map(|row| row.iter().map(|cell| table::layout::plain(cell)).collect());
+    table::layout::table(header, &[], rows.collect(), style)
+}
+
 /// One output format.
 #[derive(Debug)]
 pub struct Format {

@@ -1,21 +1,23 @@
 //! `killick check`: the verdict of a policy bundle.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use clap::Args;
 use jiff::Timestamp;
+use killick_analysis::inspectors::Inspections;
 use killick_model::analysis::Analysis;
 use killick_model::evaluation::Evaluation;
 use killick_model::lifecycle::Unsupported;
 use killick_model::matching::Matches;
-use killick_policy::{Bundle, Compatibility, Evidence, Options};
+use killick_policy::{Bundle, Compatibility, Evidence, FeedGroup, Options};
 use killick_report::formats::{Knowledge, Report};
-use killick_vulns::Subject;
+use killick_vulns::{Index, Status, Subject};
 
 use super::bundles::read_bundle;
 use super::decisions::{DecisionArgs, Decisions};
-use super::exceptions::{self, ExceptionArgs};
-use super::image::{self, ImageArgs};
+use super::exceptions::{self, ExceptionArgs, Granting};
+use super::image::{self, ImageArgs, ReadingArgs};
 use super::inspections::{self, InspectionArgs};
 use super::knowledge::{self, KnowledgeArgs};
 use super::output::{self, Document, OutputArgs};
@@ -54,13 +56,14 @@ pub(super) struct JudgingArgs {
     /// that they select, as they are now. From then on they clear these alone, and only while nothing of them changes.
     /// YAML keeps its comments and its form; JSON is written anew
     #[arg(long, requires = "exceptions")]
-    grant: bool,
+    pub(super) grant: bool,
 }
 
 pub(super) async fn run(args: Check) -> anyhow::Result<Exit> {
     let policy = Some((args.policy.as_path(), &args.judging));
-    let judgement = Judgement::of(&args.image, &args.inspections, &args.knowledge, &args.decisions, policy).await?;
+    let judge = Judge::new(&args.inspections, &args.knowledge, policy)?;
     let source = &args.image.source;
+    let judgement = judge.judge(source, &args.image.reading, &args.decisions).await?;
     // The verdict alone: the vulnerabilities are its evidence, and `scan` shows them.
     let verdict = |image| Report { matches: None, ..judgement.report(source, image) };
     output::write(&args.output, &judgement.subject.document(source, judgement.now, verdict))?;
@@ -69,9 +72,9 @@ pub(super) async fn run(args: Check) -> anyhow::Result<Exit> {
 
 /// Facts and verdict on one image.
 pub(super) struct Judged {
-    analysis: Analysis,
+    pub(super) analysis: Analysis,
     pub(super) matches: Matches,
-    evaluation: Option<Evaluation>,
+    pub(super) evaluation: Option<Evaluation>,
     unsupported: Vec<Unsupported>,
 }
 
@@ -90,53 +93,77 @@ pub(super) struct Judgement {
     now: Timestamp,
 }
 
-impl Judgement {
+/// What images are judged by.
+pub(super) struct Judge {
+    bundle: Option<Bundle>,
+    options: Options,
+    exceptions: Granting,
+    inspections: Arc<Inspections>,
+    index: Index,
+    status: Status,
+    feeds: Vec<FeedGroup>,
+    now: Timestamp,
+}
+
+impl Judge {
     /// Reads the bundle first, so that a mistake in it is told before an image is pulled.
-    pub(super) async fn of(
-        image: &ImageArgs,
+    pub(super) fn new(
         inspections: &InspectionArgs,
         knowledge: &KnowledgeArgs,
-        decisions: &DecisionArgs,
         policy: Option<(&Path, &JudgingArgs)>,
     ) -> anyhow::Result<Self> {
         let bundle = policy.map(|(path, _)| read_bundle(path)).transpose()?;
         let options = policy.map(|(_, judging)| Options { compatibility: judging.compatibility }).unwrap_or_default();
-        let exceptions = policy
-            .map(|(_, judging)| exceptions::read(&judging.exceptions, judging.grant))
-            .transpose()?
-            .unwrap_or_default();
+        let exceptions = policy.map(|(_, judging)| exceptions::read(&judging.exceptions, judging.grant));
+        let exceptions = exceptions.transpose()?.unwrap_or_default();
         let needs = bundle.as_ref().map(Bundle::needs);
         let inspections = inspections::compile(inspections, needs.as_ref())?;
         let index = knowledge::open(knowledge)?;
         let now = crate::clock::now();
-        let decisions = Decisions::of(decisions, &image.source, now)?;
         let status = killick_vulns::status(&index, now);
         let feeds = knowledge::feed_groups(&status);
-        let judge = |analysis: Analysis| {
-            let matches = decisions.judge(&index, &analysis)?;
-            let unsupported =
-                killick_vulns::lifecycle::unsupported(&index, Subject::from(&analysis), now.into()).map_err(hinted)?;
-            let evaluation = bundle.as_ref().map(|bundle| {
-                let sources = knowledge::judging_sources(&index, &analysis);
-                let evidence = Evidence {
-                    feeds: &feeds,
-                    sources: &sources,
-                    unsupported: &unsupported,
-                    image_size_bytes: Some(analysis.size_bytes()),
-                    declared_packages: is_folder(&image.source),
-                    ..Evidence::new(&analysis, &matches, now)
-                };
-                let mut evaluation = killick_policy::evaluate(bundle, &evidence, &reference(&image.source), &options);
-                exceptions.apply(&mut evaluation);
-                evaluation
-            });
-            Ok(Judged { analysis, matches, evaluation, unsupported })
-        };
-        let subject = image::analyse(image, inspections).await?.try_map(judge)?;
-        exceptions.remember(subject.all().filter_map(|image| image.evaluation.as_ref()))?;
-        Ok(Self { subject, knowledge: knowledge::describe(&status), author: decisions.author, now })
+        Ok(Self { bundle, options, exceptions, inspections, index, status, feeds, now })
     }
 
+    /// Reads the image, or those images of the index that are wanted, and judges what there is.
+    pub(super) async fn judge(
+        &self,
+        source: &str,
+        reading: &ReadingArgs,
+        decisions: &DecisionArgs,
+    ) -> anyhow::Result<Judgement> {
+        let decisions = Decisions::of(decisions, source, self.now)?;
+        let subject = image::analyse_source(source, reading, Arc::clone(&self.inspections)).await?;
+        let subject = subject.try_map(|analysis| self.judged(source, &decisions, analysis))?;
+        self.exceptions.remember(subject.all().filter_map(|image| image.evaluation.as_ref()))?;
+        let knowledge = knowledge::describe(&self.status);
+        Ok(Judgement { subject, knowledge, author: decisions.author, now: self.now })
+    }
+
+    fn judged(&self, source: &str, decisions: &Decisions, analysis: Analysis) -> anyhow::Result<Judged> {
+        let Self { index, now, .. } = self;
+        let matches = decisions.judge(index, &analysis)?;
+        let subject = Subject::from(&analysis);
+        let unsupported = killick_vulns::lifecycle::unsupported(index, subject, (*now).into()).map_err(hinted)?;
+        let evaluation = self.bundle.as_ref().map(|bundle| {
+            let sources = knowledge::judging_sources(index, &analysis);
+            let evidence = Evidence {
+                feeds: &self.feeds,
+                sources: &sources,
+                unsupported: &unsupported,
+                image_size_bytes: Some(analysis.size_bytes()),
+                declared_packages: is_folder(source),
+                ..Evidence::new(&analysis, &matches, *now)
+            };
+            let mut evaluation = killick_policy::evaluate(bundle, &evidence, &reference(source), &self.options);
+            self.exceptions.apply(&mut evaluation);
+            evaluation
+        });
+        Ok(Judged { analysis, matches, evaluation, unsupported })
+    }
+}
+
+impl Judgement {
     /// The document with everything.
     pub(super) fn document<'a>(&'a self, source: &'a str) -> Document<'a> {
         self.subject.document(source, self.now, |image| self.report(source, image))

@@ -32,7 +32,7 @@ pub(crate) struct ImageArgs {
     #[arg(value_name = "IMAGE")]
     pub(super) source: String,
     #[command(flatten)]
-    reading: ReadingArgs,
+    pub(super) reading: ReadingArgs,
 }
 
 /// How to reach and read images.
@@ -60,6 +60,9 @@ pub(crate) struct ReadingArgs {
     no_cache: bool,
     #[command(flatten)]
     registry: RegistryArgs,
+    /// Nothing is told while an image is read: somebody else tells how far several are.
+    #[arg(skip)]
+    pub(super) quiet: bool,
 }
 
 /// What to make of what is attached to the image.
@@ -93,14 +96,15 @@ pub(super) async fn analyse(args: &ImageArgs, inspections: Arc<Inspections>) -> 
     analyse_source(&args.source, &args.reading, inspections).await
 }
 
-async fn analyse_source(
+/// The same, of a source that is not the command's own.
+pub(super) async fn analyse_source(
     source: &str,
     args: &ReadingArgs,
     inspections: Arc<Inspections>,
 ) -> anyhow::Result<Subject<Analysis>> {
     let source = Source::parse(source).map_err(hinted)?;
     let limits = args.limits.limits();
-    let display = Arc::new(Display::new());
+    let display = Arc::new(if args.quiet { Display::quiet() } else { Display::new() });
     let environment = crate::environment::read();
     let (platform, several) = match &args.platform {
         None => (None, None),
@@ -185,7 +189,7 @@ pub(super) async fn analyse_one(args: &ImageArgs, inspections: Arc<Inspections>)
     analyse_one_source(&args.source, &args.reading, inspections).await
 }
 
-/// The same, of a source that is not the command's own.
+/// The one image of a source that is not the command's own.
 pub(super) async fn analyse_one_source(
     source: &str,
     args: &ReadingArgs,

@@ -10,6 +10,7 @@ use killick_report::formats::{self, Format, IndexReport, Report, Style};
 use killick_report::template::{Limits, Template, TemplateError};
 
 use super::documents;
+use crate::report_error::with_hint;
 
 /// How results are written.
 #[derive(Debug, Args)]
@@ -89,6 +90,39 @@ impl Target {
         let template = Template::parse(path, source, Limits::default()).map_err(|error| error.to_string())?;
         Ok(Self { notation: Notation::Template(template), file })
     }
+}
+
+/// How a summary of many images is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum SummaryForm {
+    /// For people.
+    Table,
+    /// For programs.
+    Json,
+}
+
+impl OutputArgs {
+    /// The form of a summary: of many images there is one, on stdout.
+    pub(super) fn summary(&self) -> anyhow::Result<SummaryForm> {
+        match self.output.as_slice() {
+            [Target { notation: Notation::Format(format), file: None }] if format.name == "table" => {
+                Ok(SummaryForm::Table)
+            }
+            [Target { notation: Notation::Format(format), file: None }] if format.name == "json" => {
+                Ok(SummaryForm::Json)
+            }
+            _ => Err(with_hint(
+                "the summary of a list of images is printed as `-o table` or `-o json`",
+                "the report of each image, as JSON, is written into the folder that `--reports DIR` names",
+            )),
+        }
+    }
+}
+
+/// Writes `document` as `json`.
+pub(super) fn write_json(document: &Document<'_>, out: &mut dyn Write) -> anyhow::Result<()> {
+    let format = formats::find("json").context("there is no format `json`")?;
+    Ok(document.render(&Notation::Format(format), Style::default(), out)?)
 }
 
 /// Output of commands whose result is not a report.

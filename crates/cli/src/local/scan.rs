@@ -5,43 +5,61 @@ use std::path::PathBuf;
 use clap::Args;
 use killick_model::severity::Severity;
 
-use super::check::{Judged, Judgement, JudgingArgs};
+use super::check::{Judge, Judged, JudgingArgs};
 use super::decisions::DecisionArgs;
-use super::image::ImageArgs;
+use super::image::ReadingArgs;
 use super::inspections::InspectionArgs;
 use super::knowledge::KnowledgeArgs;
+use super::many::{self, ManyArgs};
 use super::output::{self, OutputArgs};
 use crate::exit::Exit;
 
 /// Arguments of `scan`.
 #[derive(Debug, Args)]
 pub(crate) struct Scan {
+    /// An image reference, an archive, an OCI layout or a directory; also registry:REF, docker:REF, podman:REF,
+    /// docker-archive:FILE, oci-archive:FILE, oci:DIR or oci:DIR:TAG, dir:PATH
+    #[arg(value_name = "IMAGE", required_unless_present = "list")]
+    source: Option<String>,
     #[command(flatten)]
-    image: ImageArgs,
+    pub(super) many: ManyArgs,
     #[command(flatten)]
-    inspections: Box<InspectionArgs>,
+    pub(super) reading: ReadingArgs,
+    #[command(flatten)]
+    pub(super) inspections: Box<InspectionArgs>,
     /// Policy bundle to judge by
     #[arg(long, value_name = "FILE")]
-    policy: Option<PathBuf>,
+    pub(super) policy: Option<PathBuf>,
     #[command(flatten)]
-    judging: JudgingArgs,
+    pub(super) judging: JudgingArgs,
     /// Exit with 1 if a vulnerability is at least this severe
     #[arg(long, value_name = "SEVERITY")]
-    fail_on: Option<Severity>,
+    pub(super) fail_on: Option<Severity>,
     #[command(flatten)]
-    knowledge: KnowledgeArgs,
+    pub(super) knowledge: KnowledgeArgs,
     #[command(flatten)]
-    decisions: DecisionArgs,
+    pub(super) decisions: DecisionArgs,
     #[command(flatten)]
-    output: OutputArgs,
+    pub(super) output: OutputArgs,
 }
 
 pub(super) async fn run(args: Scan) -> anyhow::Result<Exit> {
-    let policy = args.policy.as_deref().map(|path| (path, &args.judging));
-    let judgement = Judgement::of(&args.image, &args.inspections, &args.knowledge, &args.decisions, policy).await?;
-    output::write(&args.output, &judgement.document(&args.image.source))?;
-    let is_too_severe = |image: &Judged| {
-        args.fail_on.is_some_and(|limit| image.matches.matches.iter().any(|found| found.severity >= limit))
-    };
-    Ok(judgement.subject.exit(|image| is_too_severe(image) || image.is_stopped()))
+    let Some(source) = &args.source else { return many::run(args).await };
+    let judgement = args.judge()?.judge(source, &args.reading, &args.decisions).await?;
+    output::write(&args.output, &judgement.document(source))?;
+    Ok(judgement.subject.exit(|image| args.is_refused(image)))
+}
+
+impl Scan {
+    /// What images are judged by.
+    pub(super) fn judge(&self) -> anyhow::Result<Judge> {
+        let policy = self.policy.as_deref().map(|path| (path, &self.judging));
+        Judge::new(&self.inspections, &self.knowledge, policy)
+    }
+
+    /// Whether the image is stopped by the policy, or has what `--fail-on` names.
+    pub(super) fn is_refused(&self, image: &Judged) -> bool {
+        let is_too_severe = |limit| image.matches.matches.iter().any(|found| found.severity >= limit);
+        self.fail_on.is_some_and(is_too_severe) || image.is_stopped()
+    }
 }

@@ -33,6 +33,11 @@ pub(super) struct Facts {
 }
 
 impl Facts {
+    /// What the user called the image.
+    pub(super) fn source(&self) -> &str {
+        &self.source
+    }
+
     /// As one of two images that are compared.
     pub(super) fn side(&self) -> Side<'_> {
         Side { source: &self.source, analysis: &self.analysis, matches: &self.matches }
@@ -98,7 +103,8 @@ fn is_report(source: &str) -> bool {
     documents::Language::of(path) == Some(documents::Language::Json) && path.is_file()
 }
 
-fn report(path: &str) -> anyhow::Result<Facts> {
+/// What `killick scan -o json` wrote.
+pub(super) fn report(path: &str) -> anyhow::Result<Facts> {
     let document = documents::read(Path::new(path))?;
     let part = |name: &str| document.get(name).filter(|part| !part.is_null());
     let wrong = |name: &str| format!("`{path}` is no report of `killick scan -o json`: `{name}` cannot be read");

@@ -16,6 +16,7 @@ mod go_symbols;
 mod image;
 mod images;
 mod lazy;
+mod lists;
 #[cfg(target_os = "linux")]
 mod memory;
 mod migrate;

@@ -1,0 +1,165 @@
+//! `killick scan --list`: many images in one run, with one summary.
+
+mod summary;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{BufRead as _, BufWriter, Read as _, Write as _};
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use clap::Args;
+use killick_model::digest::Digest;
+use tokio::task::JoinSet;
+
+use super::check::{Judge, Judged, Judgement};
+use super::output;
+use super::scan::Scan;
+use super::subject::Subject;
+use crate::exit::Exit;
+use crate::report_error::with_hint;
+use summary::{Outcome, Row, Summary};
+
+/// Bytes of a list.
+const MAX_LIST_BYTES: u64 = 16 << 20;
+
+/// Characters of an image's name in the name of its report.
+const MAX_NAME: usize = 80;
+
+/// Several images.
+#[derive(Debug, Args)]
+pub(super) struct ManyArgs {
+    /// Scan every image of this list (`-` for stdin): one to a line, `#` for remarks; one summary is printed
+    #[arg(short = 'f', long, value_name = "FILE", conflicts_with = "source")]
+    list: Option<PathBuf>,
+    /// Images of the list that are read at the same time
+    #[arg(long, value_name = "N", default_value = "2", requires = "list")]
+    jobs: NonZeroUsize,
+    /// Write the report of each image of the list into this folder, as JSON
+    #[arg(long, value_name = "DIR", requires = "list")]
+    reports: Option<PathBuf>,
+    /// Leave out images whose report is in the folder of --reports: an earlier run got that far
+    #[arg(long, requires = "reports")]
+    resume: bool,
+}
+
+pub(super) async fn run(mut args: Scan) -> anyhow::Result<Exit> {
+    let list = args.many.list.clone().context("no list of images was given")?;
+    if args.judging.grant {
+        return Err(with_hint("`--grant` is for one image", "grant exceptions with `killick check IMAGE … --grant`"));
+    }
+    let notation = args.output.summary()?;
+    let sources = read(&list)?;
+    let judge = Arc::new(args.judge()?);
+    if let Some(folder) = &args.many.reports {
+        fs_err::create_dir_all(folder)?;
+    }
+    args.reading.quiet = true;
+    let (args, total) = (Arc::new(args), sources.len());
+    let mut rows: BTreeMap<usize, Row> = BTreeMap::new();
+    let mut waiting = sources.into_iter().enumerate();
+    let mut running = JoinSet::new();
+    loop {
+        while running.len() < args.many.jobs.get()
+            && let Some((at, source)) = waiting.next()
+        {
+            let (args, judge) = (Arc::clone(&args), Arc::clone(&judge));
+            running.spawn(async move { (at, scan(&args, &judge, source).await) });
+        }
+        let Some(done) = running.join_next().await else { break };
+        let (at, row) = done.context("the scan of an image was interrupted")?;
+        tracing::info!("{}/{total} {}", rows.len() + 1, row.told());
+        rows.insert(at, row);
+    }
+    let summary = Summary::of(rows.into_values().collect());
+    output::print(&summary.render(notation)?)?;
+    Ok(summary.exit())
+}
+
+/// Scans one image of the list. What goes wrong with it spares the others.
+async fn scan(args: &Scan, judge: &Judge, source: String) -> Row {
+    let file = args.many.reports.as_ref().map(|folder| folder.join(report_name(&source)));
+    if args.many.resume
+        && let Some(row) = file.as_deref().and_then(|file| Row::stored(&source, file, args))
+    {
+        return row;
+    }
+    let outcome = match judge.judge(&source, &args.reading, &args.decisions).await {
+        Err(error) => Err(error),
+        Ok(judgement) => {
+            let stored = file.map_or(Ok(()), |file| store(&judgement, &source, &file));
+            stored.map(|()| outcome(args, judgement.subject))
+        }
+    };
+    Row { source, outcome: outcome.unwrap_or_else(|error| Outcome::Failed { error: format!("{error:#}") }) }
+}
+
+fn outcome(args: &Scan, subject: Subject<Judged>) -> Outcome {
+    let mut failures = Vec::new();
+    let mut all = summary::Counts::default();
+    let mut count = |image: &Judged| all.add(&image.analysis, &image.matches, image.evaluation.as_ref(), args.is_refused(image));
+    match &subject {
+        Subject::Image(image) => count(image),
+        Subject::Index { images, .. } => {
+            for image in images {
+                match &image.outcome {
+                    Ok(judged) => count(judged),
+                    Err(error) => failures.push(format!("{}: {error:#}", image.platform)),
+                }
+            }
+        }
+    }
+    if failures.is_empty() { Outcome::Scanned(all) } else { Outcome::Failed { error: failures.join("; ") } }
+}
+
+/// Beside its place first: a report that is there is whole.
+fn store(judgement: &Judgement, source: &str, file: &Path) -> anyhow::Result<()> {
+    let beside = file.with_extension("json.part");
+    let mut out = BufWriter::new(fs_err::File::create(&beside)?);
+    output::write_json(&judgement.document(source), &mut out)?;
+    out.flush()?;
+    fs_err::rename(&beside, file)?;
+    Ok(())
+}
+
+/// The name of the image as far as a file may be called so, and what tells apart those that would be called alike.
+fn report_name(source: &str) -> String {
+    let plain: String = source
+        .chars()
+        .map(|symbol| if symbol.is_ascii_alphanumeric() || ".-_".contains(symbol) { symbol } else { '_' })
+        .take(MAX_NAME)
+        .collect();
+    let hex = Digest::of(source.as_bytes()).hex();
+    format!("{}-{}.json", plain.trim_start_matches('.'), hex.get(..8).unwrap_or(&hex))
+}
+
+/// The images of the list, each once, in its order.
+fn read(list: &Path) -> anyhow::Result<Vec<String>> {
+    let mut bytes = Vec::new();
+    if list == Path::new("-") {
+        std::io::stdin().lock().take(MAX_LIST_BYTES + 1).read_to_end(&mut bytes)?;
+    } else {
+        fs_err::File::open(list)?.take(MAX_LIST_BYTES + 1).read_to_end(&mut bytes)?;
+    }
+    anyhow::ensure!(
+        bytes.len() as u64 <= MAX_LIST_BYTES,
+        "the list `{}` is larger than {MAX_LIST_BYTES} bytes",
+        list.display()
+    );
+    let (mut seen, mut sources) = (BTreeSet::new(), Vec::new());
+    for (at, line) in bytes.lines().enumerate() {
+        let line = line.with_context(|| format!("line {} of the list `{}` is not text", at + 1, list.display()))?;
+        let source = line.trim();
+        if !source.is_empty() && !source.starts_with('#') && seen.insert(source.to_owned()) {
+            sources.push(source.to_owned());
+        }
+    }
+    if sources.is_empty() {
+        return Err(with_hint(
+            format!("the list `{}` names no image", list.display()),
+            "write one image to a line, as you would after `killick scan`",
+        ));
+    }
+    Ok(sources)
+}
