@@ -80,9 +80,7 @@ fn main() -> Exit {
         let needs_server = match &work {
             Work::Other(Command::Local(command)) => command.needs_server(),
             Work::Other(Command::Client(_)) => true,
-            Work::Other(
-                Command::Serve(_) | Command::Storage(_) | Command::Completions(_) | Command::Manual(_),
-            )
+            Work::Other(Command::Serve(_) | Command::Storage(_) | Command::Completions(_) | Command::Manual(_))
             | Work::Bundles(_) => false,
         };
         if arguments.client.is_given() && !needs_server {

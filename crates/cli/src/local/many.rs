@@ -98,7 +98,8 @@ async fn scan(args: &Scan, judge: &Judge, source: String) -> Row {
 fn outcome(args: &Scan, subject: Subject<Judged>) -> Outcome {
     let mut failures = Vec::new();
     let mut all = summary::Counts::default();
-    let mut count = |image: &Judged| all.add(&image.analysis, &image.matches, image.evaluation.as_ref(), args.is_refused(image));
+    let mut count =
+        |image: &Judged| all.add(&image.analysis, &image.matches, image.evaluation.as_ref(), args.is_refused(image));
     match &subject {
         Subject::Image(image) => count(image),
         Subject::Index { images, .. } => {

@@ -87,7 +87,10 @@ fn what_was_interrupted_goes_on() {
     assert_eq!((code, &second["images"][0]), (1, &first["images"][0]));
     assert_eq!(second["scanned"], 2);
     // With a policy the stored report does not say enough.
-    let (code, third) = lists.scan(&lists.list(&["one"]), &["--reports", &reports, "--resume", "--policy", "examples/bundles/production.json"]);
+    let (code, third) = lists.scan(
+        &lists.list(&["one"]),
+        &["--reports", &reports, "--resume", "--policy", "examples/bundles/production.json"],
+    );
     assert_eq!((code, &third["failed"]), (2, &Value::from(1)));
 }
 

@@ -109,7 +109,7 @@ fn files_are_compared_by_what_they_are() {
         &[],
         json!({}),
     );
-    let changes: Vec<String> = super::compare(
+    let changes: Vec<String> = compare(
         &Side { source: "1", analysis: &before.analysis, matches: &before.matches },
         &Side { source: "2", analysis: &after.analysis, matches: &after.matches },
     )

@@ -170,9 +170,10 @@ fn said(kind: &str, payload: &Value) -> Vec<(String, Option<String>, Option<Stri
                 for row in rows {
                     ids.entry(text(&row["CVE_ID"])).or_insert_with(|| text(&row["Severity"]));
                 }
-                said.extend(ids.into_iter().map(|(id, severity)| {
-                    (format!("{word}: {id} ({severity})"), Some(id), Some(severity))
-                }));
+                said.extend(
+                    ids.into_iter()
+                        .map(|(id, severity)| (format!("{word}: {id} ({severity})"), Some(id), Some(severity))),
+                );
             }
             said
         }
@@ -235,7 +236,8 @@ mod tests {
             fold.add("policy_eval", &member(u32::try_from(number).unwrap(), &payload));
         }
         let document = fold.document(&group("policy_eval"), "id", "http://k.example");
-        let told: Vec<_> = document["changes"].as_array().unwrap().iter().map(|change| (&change["what"], &change["count"])).collect();
+        let told: Vec<_> =
+            document["changes"].as_array().unwrap().iter().map(|change| (&change["what"], &change["count"])).collect();
         assert_eq!(
             told,
             [(&json!("policy says stop after go"), &json!(2)), (&json!("policy says go after stop"), &json!(1))]
@@ -246,8 +248,7 @@ mod tests {
     fn nothing_grows_for_ever() {
         let mut fold = Fold::default();
         for number in 0..3 {
-            let added: Vec<Value> =
-                (0..10_000).map(|id| row(&format!("CVE-{number}-{id}"), "Low", "p")).collect();
+            let added: Vec<Value> = (0..10_000).map(|id| row(&format!("CVE-{number}-{id}"), "Low", "p")).collect();
             fold.add("vuln_update", &member(number, &json!({"diff_vulnerability_result": {"added": added}})));
         }
         let document = fold.document(&group("vuln_update"), "id", "http://k.example");

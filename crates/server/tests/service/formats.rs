@@ -138,7 +138,7 @@ async fn a_mistake_in_the_settings_is_told_at_the_start() {
     let mut config = killick_server::Config::default();
     config.storage.data_dir = data.path().to_owned();
     config.webhooks.general = toml::from_str("url = 'https://x:s3cret@h.example/'\nformat = 'jira'").unwrap();
-    let error = killick_server::App::open(config).await.unwrap_err().to_string();
+    let error = killick_server::App::open(config).await.err().expect("it is refused").to_string();
     assert_eq!(error, "`webhooks.general` cannot be used: issues need the key of a `project`");
 }
 

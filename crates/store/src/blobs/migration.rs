@@ -5,7 +5,7 @@
 
 use killick_model::digest::Digest;
 
-use super::{BlobsAt, Blobs, unpack};
+use super::{Blobs, BlobsAt, unpack};
 use crate::error::{During as _, StoreError};
 use crate::statements as sql;
 use crate::{Result, Settings, Store};

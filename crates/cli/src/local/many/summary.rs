@@ -55,7 +55,13 @@ pub(super) struct Counts {
 }
 
 impl Counts {
-    pub(super) fn add(&mut self, analysis: &Analysis, matches: &Matches, evaluation: Option<&Evaluation>, refused: bool) {
+    pub(super) fn add(
+        &mut self,
+        analysis: &Analysis,
+        matches: &Matches,
+        evaluation: Option<&Evaluation>,
+        refused: bool,
+    ) {
         self.packages += analysis.packages.len();
         for found in &matches.matches {
             *self.vulnerabilities.entry(found.severity).or_default() += 1;
@@ -86,7 +92,8 @@ impl Row {
         }
         let side = facts.side();
         let mut counts = Counts::default();
-        let is_too_severe = args.fail_on.is_some_and(|limit| side.matches.matches.iter().any(|one| one.severity >= limit));
+        let is_too_severe =
+            args.fail_on.is_some_and(|limit| side.matches.matches.iter().any(|one| one.severity >= limit));
         counts.add(side.analysis, side.matches, None, is_too_severe || action == Some(Action::Stop));
         counts.verdict = action;
         Some(Self { source: source.to_owned(), outcome: Outcome::Scanned(counts) })
@@ -135,7 +142,8 @@ impl Summary {
         if form == SummaryForm::Json {
             return Ok(serde_json::to_string_pretty(self)? + "\n");
         }
-        let judged = self.images.iter().any(|row| matches!(&row.outcome, Outcome::Scanned(counts) if counts.verdict.is_some()));
+        let judged =
+            self.images.iter().any(|row| matches!(&row.outcome, Outcome::Scanned(counts) if counts.verdict.is_some()));
         let rows = self.images.iter().map(|row| {
             let mut cells = vec![row.source.clone()];
             match &row.outcome {
