@@ -21,6 +21,7 @@ mod lists;
 mod memory;
 mod migrate;
 mod native;
+mod pipelines;
 mod platforms;
 mod publication;
 mod recordings;
