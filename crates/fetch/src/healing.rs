@@ -68,12 +68,8 @@ mod tests {
         let registry = || "r.example".to_owned();
         let what = || "manifest `app:1`".to_owned();
         let status = |status| RegistryError::Status { registry: registry(), what: what(), status };
-        let refused = RegistryError::Unauthorized {
-            registry: registry(),
-            repository: None,
-            with_credentials: true,
-            fault: None,
-        };
+        let refused =
+            RegistryError::Unauthorized { registry: registry(), repository: None, with_credentials: true, fault: None };
         let limited = RegistryError::RateLimited { registry: registry(), retry_after: None, limit: None };
         let late = RegistryError::Timeout { registry: registry(), what: what() };
         let cut = RegistryError::Interrupted { registry: registry(), what: what(), received: 1, size: 2 };

@@ -105,14 +105,7 @@ impl Herald {
     }
 
     /// What is sent to whoever subscribed to such of a key.
-    fn notice(
-        &self,
-        account: &str,
-        kind: &str,
-        key: &str,
-        details: Map<String, Value>,
-        now: i64,
-    ) -> Option<NewNotice> {
+    fn notice(&self, account: &str, kind: &str, key: &str, details: Map<String, Value>, now: i64) -> Option<NewNotice> {
         let webhook = self.webhooks.of_type(kind)?;
         let uuid = Uuid::new_v4().to_string();
         let mut payload = details;

@@ -54,7 +54,9 @@ impl FetchError {
     pub(crate) fn may_heal(&self) -> bool {
         match self {
             // Sealed with another secret, it stays so until a person stores it anew.
-            Self::Login { source, .. } => matches!(source, StoreError::Database { .. } | StoreError::Unreachable { .. }),
+            Self::Login { source, .. } => {
+                matches!(source, StoreError::Database { .. } | StoreError::Unreachable { .. })
+            }
             Self::Stage(error) => error.may_heal(),
         }
     }

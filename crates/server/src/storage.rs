@@ -107,7 +107,10 @@ mod tests {
         }
         for none in ["sql", "s3://", "https://scans", "s3:scans", "/var/lib"] {
             let told = place(&config, none).unwrap_err().to_string();
-            assert_eq!(told, format!("`{none}` is no place for documents: `folder`, `database` or `s3://BUCKET/PREFIX`"));
+            assert_eq!(
+                told,
+                format!("`{none}` is no place for documents: `folder`, `database` or `s3://BUCKET/PREFIX`")
+            );
         }
     }
 }

@@ -80,8 +80,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let database_url = arguments.next().map(Into::into);
     let secret = Some(SECRET.into());
     let blobs = BlobsAt::Folder;
-    let settings =
-        Settings { data_dir, database_url, secret, blobs, max_connections: 2, patience: Duration::ZERO };
+    let settings = Settings { data_dir, database_url, secret, blobs, max_connections: 2, patience: Duration::ZERO };
     let store = Store::open(&settings).await?;
     let start = 1_700_000_000_000_000;
 

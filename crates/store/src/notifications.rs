@@ -67,7 +67,8 @@ row! {
 impl Store {
     /// The groups of which one has waited long enough.
     pub async fn due_groups(&self, now: i64) -> Result<Vec<Group>> {
-        read!(self.pool, db => sqlx::query_as(sql::DUE_GROUPS).bind(now).fetch_all(db).await).during("looking for groups")
+        read!(self.pool, db => sqlx::query_as(sql::DUE_GROUPS).bind(now).fetch_all(db).await)
+            .during("looking for groups")
     }
 
     /// Up to so many members of a group, after one of them.

@@ -95,7 +95,8 @@ async fn chaos(database: Option<postgres_server::Server>) {
     // Every third tag moves twice, once what it points to was told.
     let (moving, staying): (Vec<_>, Vec<_>) = known.into_iter().enumerate().partition(|(number, _)| number % 3 == 0);
     let moved = moving.into_iter().map(|(_, tag)| world.move_twice(tag));
-    let (moved, last) = tokio::join!(stream::iter(moved).buffer_unordered(32).collect::<Vec<_>>(), world.change_index(2));
+    let (moved, last) =
+        tokio::join!(stream::iter(moved).buffer_unordered(32).collect::<Vec<_>>(), world.change_index(2));
     world.calm.store(true, Ordering::Relaxed);
     killer.await.unwrap();
     let tags: Vec<Tag> = staying.into_iter().map(|(_, tag)| tag).chain(moved).collect();

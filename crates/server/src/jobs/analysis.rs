@@ -199,12 +199,7 @@ async fn attempt(app: &App, task: &Task, lease: &Lease, meter: &Arc<Meter>) -> R
 }
 
 /// Fetches an image and analyses it.
-async fn pulled(
-    app: &App,
-    task: &Task,
-    reference: &Reference,
-    meter: &Arc<Meter>,
-) -> Result<Arc<Analysis>, WorkError> {
+async fn pulled(app: &App, task: &Task, reference: &Reference, meter: &Arc<Meter>) -> Result<Arc<Analysis>, WorkError> {
     let purpose = Purpose::Analysis(Arc::clone(meter));
     let staged = registry::fetch(app, &task.account, reference, purpose).await.map_err(WorkError::Fetch)?;
     let cache = StoredFacts::new(app.records().clone());

@@ -73,17 +73,15 @@ async fn send(app: &App, notice: &Notice, silent: &Mutex<BTreeSet<String>>, at: 
         Some(_) if silent.lock().unwrap_or_else(PoisonError::into_inner).contains(kind) => {
             "the webhook did not answer just now".to_owned()
         }
-        Some(webhook) => {
-            match formats::send(app, webhook, notice).await {
-                Ok(_) => return store.finish_notice(notice).await,
-                Err(error) => {
-                    if error.is_outage() {
-                        silent.lock().unwrap_or_else(PoisonError::into_inner).insert(kind.to_owned());
-                    }
-                    told(&error)
+        Some(webhook) => match formats::send(app, webhook, notice).await {
+            Ok(_) => return store.finish_notice(notice).await,
+            Err(error) => {
+                if error.is_outage() {
+                    silent.lock().unwrap_or_else(PoisonError::into_inner).insert(kind.to_owned());
                 }
+                told(&error)
             }
-        }
+        },
     };
     if at >= last_try(webhooks, notice.created_at) {
         tracing::error!(

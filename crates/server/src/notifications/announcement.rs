@@ -59,11 +59,8 @@ fn vulnerabilities(payload: &Value, base: &str) -> Announcement {
     let changes = &payload["diff_vulnerability_result"];
     let rows = |name: &str| changes[name].as_array().cloned().unwrap_or_default();
     let all = [("new", rows("added")), ("changed", rows("updated")), ("gone", rows("removed"))];
-    let counts: Vec<String> = all
-        .iter()
-        .filter(|(_, rows)| !rows.is_empty())
-        .map(|(word, rows)| format!("{} {word}", rows.len()))
-        .collect();
+    let counts: Vec<String> =
+        all.iter().filter(|(_, rows)| !rows.is_empty()).map(|(word, rows)| format!("{} {word}", rows.len())).collect();
     let digest = text(&payload["imageDigest"]);
     let mut lines: Vec<(usize, String)> = Vec::new();
     for (word, rows) in &all {
@@ -83,7 +80,12 @@ fn vulnerabilities(payload: &Value, base: &str) -> Announcement {
 fn vulnerability(word: &str, row: &Value) -> String {
     let fix = text(&row["Fix_Available"]);
     let fix = if fix.is_empty() || fix == "None" { "no fix".to_owned() } else { format!("fixed in {fix}") };
-    format!("{word}: {} ({}) in {}, {fix}", text(&row["CVE_ID"]), text(&row["Severity"]), text(&row["Vulnerable_Package"]))
+    format!(
+        "{word}: {} ({}) in {}, {fix}",
+        text(&row["CVE_ID"]),
+        text(&row["Severity"]),
+        text(&row["Vulnerable_Package"])
+    )
 }
 
 pub(super) fn rank(severity: &str) -> usize {
@@ -107,7 +109,8 @@ fn verdict(payload: &Value) -> Announcement {
 }
 
 fn moved(payload: &Value) -> Announcement {
-    let digest = |name: &str| payload[name].as_array().and_then(|digests| digests.first()).map(text).unwrap_or_default();
+    let digest =
+        |name: &str| payload[name].as_array().and_then(|digests| digests.first()).map(text).unwrap_or_default();
     Announcement {
         title: format!("{} points to another image", text(&payload["subscription_key"])),
         facts: vec![("Before", digest("last_eval")), ("Now", digest("curr_eval"))],
@@ -117,7 +120,8 @@ fn moved(payload: &Value) -> Announcement {
 
 fn analyzed(payload: &Value, base: &str) -> Announcement {
     let state = &payload["curr_eval"];
-    let digest = if state["imageDigest"].is_string() { text(&state["imageDigest"]) } else { text(&state["image_digest"]) };
+    let digest =
+        if state["imageDigest"].is_string() { text(&state["imageDigest"]) } else { text(&state["image_digest"]) };
     Announcement {
         title: format!("{} was analyzed", text(&payload["subscription_key"])),
         facts: vec![("Image", digest.clone()), ("State", text(&state["analysis_status"]))],
@@ -150,7 +154,8 @@ fn grouped(payload: &Value, base: &str) -> Announcement {
     let others = if all > 1 { format!(", and {} more", all - 1) } else { String::new() };
     let link = first["vulnerability"].as_str().map(|id| query(base, id));
     let lines = changes.iter().map(|change| {
-        let keys: Vec<String> = change["first"].as_array().into_iter().flatten().take(3).map(|one| text(&one["key"])).collect();
+        let keys: Vec<String> =
+            change["first"].as_array().into_iter().flatten().take(3).map(|one| text(&one["key"])).collect();
         format!("{}: {}, first {}", text(&change["what"]), counted(&change["count"]), keys.join(", "))
     });
     Announcement {

@@ -137,7 +137,8 @@ pub(crate) async fn send(app: &App, to: &WebhookConfig, notice: &Notice) -> Resu
             }
             let options: MailOptions = app.ways().mail_options(app.config(), to.ssl_verify.unwrap_or(all.ssl_verify));
             let login = webhooks::login(all, to);
-            mail::send(&webhooks::address(to, &notice.account, &notice.r#type), login.as_ref(), &letter, &options).await?;
+            mail::send(&webhooks::address(to, &notice.account, &notice.r#type), login.as_ref(), &letter, &options)
+                .await?;
             Ok(Vec::new())
         }
         Some(Way::Post(write)) => Ok(post(app, to, notice, &write(&sending)).await?),
@@ -180,9 +181,7 @@ pub(super) mod tests {
 
     /// A notification that every format is shown.
     pub(super) fn notice() -> Notice {
-        let row = |id: &str, severity: &str, fix: &str| {
-            json!({"CVE_ID": id, "Severity": severity, "Vulnerable_Package": "openssl-3.0.1", "Fix_Available": fix})
-        };
+        let row = |id: &str, severity: &str, fix: &str| json!({"CVE_ID": id, "Severity": severity, "Vulnerable_Package": "openssl-3.0.1", "Fix_Available": fix});
         let payload = json!({
             "subscription_type": "vuln_update", "subscription_key": "registry.example.com/team/app:1.0",
             "imageDigest": "sha256:aa", "notificationId": "id-1", "userId": "team",
@@ -227,12 +226,13 @@ pub(super) mod tests {
     fn names_are_unique_and_every_file_is_registered() {
         let mut names: Vec<&str> = FORMATS.iter().map(|format| format.name).collect();
         names.sort_unstable();
-        let mut files: Vec<String> = fs_err::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/src/notifications/formats"))
-            .unwrap()
-            .map(|entry| entry.unwrap().path())
-            .filter(|path| path.is_file())
-            .map(|path| path.file_stem().unwrap().to_string_lossy().into_owned())
-            .collect();
+        let mut files: Vec<String> =
+            fs_err::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/src/notifications/formats"))
+                .unwrap()
+                .map(|entry| entry.unwrap().path())
+                .filter(|path| path.is_file())
+                .map(|path| path.file_stem().unwrap().to_string_lossy().into_owned())
+                .collect();
         files.sort();
         assert_eq!(names, files);
     }

@@ -170,9 +170,10 @@ fn said(kind: &str, payload: &Value) -> Vec<(String, Option<String>, Option<Stri
                 for row in rows {
                     ids.entry(text(&row["CVE_ID"])).or_insert_with(|| text(&row["Severity"]));
                 }
-                said.extend(ids.into_iter().map(|(id, severity)| {
-                    (format!("{word}: {id} ({severity})"), Some(id), Some(severity))
-                }));
+                said.extend(
+                    ids.into_iter()
+                        .map(|(id, severity)| (format!("{word}: {id} ({severity})"), Some(id), Some(severity))),
+                );
             }
             said
         }
@@ -221,7 +222,32 @@ mod tests {
         let first = document["changes"][0]["first"].take();
         assert_eq!(first.as_array().map(Vec::len), Some(NAMED));
         assert_eq!(first[0], json!({"key": "r.io/app1:1", "image_digest": "sha256:1"}));
-        insta::assert_json_snapshot!(document, @"");
+        let query = |id: &str| format!("http://k.example/v1/query/images/by_vulnerability?vulnerability_id={id}");
+        let wanted = json!({
+            "grouped": true,
+            "notificationId": "id",
+            "userId": "admin",
+            "subscription_type": "vuln_update",
+            "subscription_key": null,
+            "count": 10_000,
+            "since": 1,
+            "until": 10_000,
+            "changes": [
+                {
+                    "what": "new: CVE-2099-0001 (Critical)", "count": 10_000, "first": null,
+                    "vulnerability": "CVE-2099-0001", "severity": "Critical", "query": query("CVE-2099-0001"),
+                },
+                {
+                    "what": "new: CVE-2099-0002 (Low)", "count": 2,
+                    "first": [
+                        {"key": "r.io/app1:1", "image_digest": "sha256:1"}, {"key": "r.io/app2:1", "image_digest": "sha256:2"},
+                    ],
+                    "vulnerability": "CVE-2099-0002", "severity": "Low", "query": query("CVE-2099-0002"),
+                },
+            ],
+            "more_changes": 0,
+        });
+        assert_eq!(document, wanted);
     }
 
     #[test]
@@ -235,7 +261,8 @@ mod tests {
             fold.add("policy_eval", &member(u32::try_from(number).unwrap(), &payload));
         }
         let document = fold.document(&group("policy_eval"), "id", "http://k.example");
-        let told: Vec<_> = document["changes"].as_array().unwrap().iter().map(|change| (&change["what"], &change["count"])).collect();
+        let told: Vec<_> =
+            document["changes"].as_array().unwrap().iter().map(|change| (&change["what"], &change["count"])).collect();
         assert_eq!(
             told,
             [(&json!("policy says stop after go"), &json!(2)), (&json!("policy says go after stop"), &json!(1))]
@@ -246,8 +273,7 @@ mod tests {
     fn nothing_grows_for_ever() {
         let mut fold = Fold::default();
         for number in 0..3 {
-            let added: Vec<Value> =
-                (0..10_000).map(|id| row(&format!("CVE-{number}-{id}"), "Low", "p")).collect();
+            let added: Vec<Value> = (0..10_000).map(|id| row(&format!("CVE-{number}-{id}"), "Low", "p")).collect();
             fold.add("vuln_update", &member(number, &json!({"diff_vulnerability_result": {"added": added}})));
         }
         let document = fold.document(&group("vuln_update"), "id", "http://k.example");

@@ -271,7 +271,8 @@ mod tests {
         ));
         let ways = Ways::new(&config).unwrap();
         let login = login("docker_v2", "me", "s3cret");
-        let options = ways.stage_options(&config, Some(&login), Transport::Verified, &Purpose::Analysis(Arc::default()));
+        let options =
+            ways.stage_options(&config, Some(&login), Transport::Verified, &Purpose::Analysis(Arc::default()));
         assert!(options.foreign_layers && options.attachments);
         assert!(!ways.stage_options(&config, None, Transport::Verified, &Purpose::Lookup).attachments);
         let registry = &options.registry;

@@ -153,7 +153,9 @@ async fn blob(State(served): State<Arc<Served>>, Path(digest): Path<String>) -> 
         return (StatusCode::from_u16(status).unwrap(), error("SICK")).into_response();
     }
     match served.blobs.get(&digest) {
-        Some(bytes) if health == Health::OtherBytes => bytes.iter().map(|byte| byte ^ 1).collect::<Vec<u8>>().into_response(),
+        Some(bytes) if health == Health::OtherBytes => {
+            bytes.iter().map(|byte| byte ^ 1).collect::<Vec<u8>>().into_response()
+        }
         Some(bytes) => bytes.clone().into_response(),
         None => (StatusCode::NOT_FOUND, error("BLOB_UNKNOWN")).into_response(),
     }

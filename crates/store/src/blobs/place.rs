@@ -133,9 +133,10 @@ impl Place {
             },
             Self::Rows(pool) => {
                 let limit = i64::try_from(limit_bytes).unwrap_or(i64::MAX);
-                let packed: Option<Vec<u8>> = read!(*pool, db => sqlx::query_scalar(sql::BLOB).bind(key.to_string()).bind(limit)
+                let packed: Option<Vec<u8>> =
+                    read!(*pool, db => sqlx::query_scalar(sql::BLOB).bind(key.to_string()).bind(limit)
                     .fetch_optional(db).await)
-                .during("reading a blob")?;
+                    .during("reading a blob")?;
                 match packed {
                     Some(packed) => Ok(Bytes::from(packed)),
                     None if self.size(key).await?.is_some() => Err(too_large()),
@@ -190,9 +191,10 @@ impl Place {
             Self::Rows(pool) => {
                 // `g` comes after the last digit.
                 let (from, to) = (format!("sha256:{first:02x}"), format!("sha256:{first:02x}g"));
-                let rows: Vec<(String, i64)> = read!(*pool, db => sqlx::query_as(sql::BLOBS_BETWEEN).bind(&from).bind(&to)
+                let rows: Vec<(String, i64)> =
+                    read!(*pool, db => sqlx::query_as(sql::BLOBS_BETWEEN).bind(&from).bind(&to)
                     .fetch_all(db).await)
-                .during("listing blobs")?;
+                    .during("listing blobs")?;
                 Ok(rows.into_iter().filter_map(|(digest, at)| Some((digest.parse().ok()?, at))).collect())
             }
         }

@@ -83,7 +83,10 @@ pub(crate) async fn groups_are_folded(Opened { store, .. }: &Opened) {
     assert!(!store.fold(group, rest[0].id, 2, &notice("a", "again", None), 61).await.unwrap(), "another was faster");
     assert_eq!(sent(62).await, [said("both", "about both")]);
     let groups = store.due_groups(99).await.unwrap();
-    assert_eq!(groups.iter().map(|group| (group.account.as_str(), group.size)).collect::<Vec<_>>(), [("a", 1), ("b", 1)]);
+    assert_eq!(
+        groups.iter().map(|group| (group.account.as_str(), group.size)).collect::<Vec<_>>(),
+        [("a", 1), ("b", 1)]
+    );
     store.ungroup(&groups[0], groups[0].last, 99).await.unwrap();
     assert_eq!(sent(100).await, [said("4", "about 4")]);
     assert_eq!(store.waiting_notices().await.unwrap(), 1);

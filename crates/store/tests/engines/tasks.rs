@@ -4,8 +4,8 @@ use std::collections::{BTreeSet, VecDeque};
 
 use killick_store::accounts::AccountType;
 use killick_store::images::NewImage;
-use killick_store::{Store, StoreError};
 use killick_store::tasks::{NewTask, TaskState, back_off};
+use killick_store::{Store, StoreError};
 
 use super::{Opened, image, task};
 
@@ -52,7 +52,13 @@ pub(crate) async fn completing_twice_is_once(Opened { store, .. }: &Opened) {
 }
 
 /// The order in which tasks are begun: those that were queued before, and then, after so many, the others.
-async fn served(store: &Store, queued: &[(&str, i64, &str)], after: usize, then: &[(&str, i64, &str)], workers: usize) -> String {
+async fn served(
+    store: &Store,
+    queued: &[(&str, i64, &str)],
+    after: usize,
+    then: &[(&str, i64, &str)],
+    workers: usize,
+) -> String {
     let enqueue = async |tasks: &[(&str, i64, &str)]| {
         for (account, priority, payload) in tasks {
             let new = NewTask { payload: (*payload).to_owned(), priority: *priority, ..task(account, None) };
@@ -98,7 +104,8 @@ pub(crate) async fn what_is_urgent_goes_first(Opened { store, .. }: &Opened) {
 }
 
 pub(crate) async fn who_waits_already_is_hastened(Opened { store, .. }: &Opened) {
-    let new = |name: &str, priority: i64| NewImage { task: NewTask { priority, ..task("a", None) }, ..image("a", name) };
+    let new =
+        |name: &str, priority: i64| NewImage { task: NewTask { priority, ..task("a", None) }, ..image("a", name) };
     for name in ["one", "two"] {
         store.add_image(&new(name, 0), 1).await.unwrap();
     }

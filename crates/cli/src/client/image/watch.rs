@@ -34,7 +34,8 @@ struct Display {
 impl Display {
     fn new() -> Self {
         let bar = std::io::stderr().is_terminal().then(|| {
-            let style = ProgressStyle::with_template("{spinner} {msg} {wide_bar} {bytes}/{total_bytes} {bytes_per_sec} {eta}");
+            let style =
+                ProgressStyle::with_template("{spinner} {msg} {wide_bar} {bytes}/{total_bytes} {bytes_per_sec} {eta}");
             ProgressBar::new(0).with_style(style.expect("the template is right"))
         });
         Self { bar, last: std::cell::RefCell::default() }

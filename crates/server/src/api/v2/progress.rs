@@ -90,7 +90,8 @@ async fn progress(
         let refused = ApiError::problem(StatusCode::TOO_MANY_REQUESTS, detail).into_response();
         return Ok(([(header::RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER))], refused).into_response());
     };
-    let telling = Telling { app, account, digest, stream, next: Some(first), last: None, end: Instant::now() + LONGEST };
+    let telling =
+        Telling { app, account, digest, stream, next: Some(first), last: None, end: Instant::now() + LONGEST };
     let events = stream::unfold(telling, |mut telling| async move {
         let progress = telling.next().await?;
         let event = Event::default().event("progress").json_data(&progress).unwrap_or_default();
