@@ -134,7 +134,7 @@ pub enum OpenError {
     Ways(#[source] WaysError),
     /// Documents cannot be kept as the settings say.
     #[error(transparent)]
-    Storage(#[from] crate::storage::StorageSettingError),
+    Storage(#[from] storage::StorageSettingError),
     /// Nobody can be told as the settings say.
     #[error(transparent)]
     Webhooks(#[from] crate::notifications::formats::WebhookSettingError),

@@ -114,9 +114,10 @@ pub struct WebhookConfig {
     /// To whom, in letters; empty for the e-mail address of the account.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub to: Vec<String>,
-    /// The project that issues belong to, by its key, and the type they have.
+    /// The project that issues belong to, by its key.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub project: String,
+    /// The type of issues; empty for `Task`.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub issue_type: String,
 }

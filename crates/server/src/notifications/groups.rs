@@ -222,7 +222,32 @@ mod tests {
         let first = document["changes"][0]["first"].take();
         assert_eq!(first.as_array().map(Vec::len), Some(NAMED));
         assert_eq!(first[0], json!({"key": "r.io/app1:1", "image_digest": "sha256:1"}));
-        insta::assert_json_snapshot!(document, @"");
+        let query = |id: &str| format!("http://k.example/v1/query/images/by_vulnerability?vulnerability_id={id}");
+        let wanted = json!({
+            "grouped": true,
+            "notificationId": "id",
+            "userId": "admin",
+            "subscription_type": "vuln_update",
+            "subscription_key": null,
+            "count": 10_000,
+            "since": 1,
+            "until": 10_000,
+            "changes": [
+                {
+                    "what": "new: CVE-2099-0001 (Critical)", "count": 10_000, "first": null,
+                    "vulnerability": "CVE-2099-0001", "severity": "Critical", "query": query("CVE-2099-0001"),
+                },
+                {
+                    "what": "new: CVE-2099-0002 (Low)", "count": 2,
+                    "first": [
+                        {"key": "r.io/app1:1", "image_digest": "sha256:1"}, {"key": "r.io/app2:1", "image_digest": "sha256:2"},
+                    ],
+                    "vulnerability": "CVE-2099-0002", "severity": "Low", "query": query("CVE-2099-0002"),
+                },
+            ],
+            "more_changes": 0,
+        });
+        assert_eq!(document, wanted);
     }
 
     #[test]

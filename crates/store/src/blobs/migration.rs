@@ -19,9 +19,9 @@ const BLOB_BYTES: u64 = 4 << 30;
 /// What a migration did.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Migrated {
-    /// Blobs that were copied, and their bytes as they are stored.
+    /// Blobs that were copied.
     pub copied: u64,
-    /// Bytes of those.
+    /// Their bytes, as they are stored.
     pub copied_bytes: u64,
     /// Blobs that were there already.
     pub there: u64,

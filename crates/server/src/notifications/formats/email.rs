@@ -48,7 +48,19 @@ mod tests {
     fn a_letter_is_written() {
         let letter = written(&FORMAT, "url = 'smtp://h.example'\nfrom = 'Killick <killick@example.com>'");
         assert_eq!(letter.to, ["team@example.com"], "the account's own address");
-        insta::assert_snapshot!(String::from_utf8(letter.formatted().unwrap()).unwrap().replace('\r', ""), @"");
+        assert_eq!(letter.subject, "Vulnerabilities of registry.example.com/team/app:1.0: 2 new, 1 gone");
+        let text = "\
+            Vulnerabilities of registry.example.com/team/app:1.0: 2 new, 1 gone\n\nImage: sha256:aa\nAccount: team\n\n\
+            - new: CVE-2099-0001 (Critical) in openssl-3.0.1, fixed in 3.0.2 <&> *x*\n\
+            - gone: CVE-2099-0003 (High) in openssl-3.0.1, no fix\n\
+            - new: CVE-2099-0002 (Low) in openssl-3.0.1, no fix\n\n\
+            https://killick.example.com/v1/images/sha256:aa/vuln/all\n";
+        assert_eq!(letter.text, text);
+        let travels = String::from_utf8(letter.formatted().unwrap()).unwrap();
+        for header in ["Message-ID: <id-1@killick>\r\n", "Date: Tue, 14 Nov 2023 22:13:20 ", "To: team@example.com\r\n"]
+        {
+            assert!(travels.contains(header), "{travels}");
+        }
         let others = written(&FORMAT, "from = 'a@b.example'\nto = ['c@d.example', 'Team <e@f.example>']");
         assert_eq!(others.to, ["c@d.example", "Team <e@f.example>"]);
     }

@@ -46,6 +46,20 @@ mod tests {
 
     #[test]
     fn an_issue_is_written() {
-        insta::assert_json_snapshot!(posted(&FORMAT, "url = 'https://jira.example/rest/api/2/issue'\nproject = 'SEC'"), @"");
+        let body = posted(&FORMAT, "url = 'https://jira.example/rest/api/2/issue'\nproject = 'SEC'");
+        let text = "\
+            {noformat}\nImage: sha256:aa\nAccount: team\n\n\
+            - new: CVE-2099-0001 (Critical) in openssl-3.0.1, fixed in 3.0.2 <&> *x*\n\
+            - gone: CVE-2099-0003 (High) in openssl-3.0.1, no fix\n\
+            - new: CVE-2099-0002 (Low) in openssl-3.0.1, no fix\n\n\
+            https://killick.example.com/v1/images/sha256:aa/vuln/all\n{noformat}";
+        let wanted = json!({"fields": {
+            "project": {"key": "SEC"},
+            "issuetype": {"name": "Task"},
+            "summary": "Vulnerabilities of registry.example.com/team/app:1.0: 2 new, 1 gone",
+            "description": text,
+            "labels": ["killick", "vuln_update", "killick-id-1"],
+        }});
+        assert_eq!(body, wanted);
     }
 }

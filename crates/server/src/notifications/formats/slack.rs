@@ -58,6 +58,24 @@ mod tests {
 
     #[test]
     fn blocks_are_written() {
-        insta::assert_json_snapshot!(posted(&FORMAT, "url = 'https://hooks.slack.com/services/T/B/x'"), @"");
+        let body = posted(&FORMAT, "url = 'https://hooks.slack.com/services/T/B/x'");
+        let title = "Vulnerabilities of registry.example.com/team/app:1.0: 2 new, 1 gone";
+        let list = "\
+            • new: CVE-2099-0001 (Critical) in openssl-3.0.1, fixed in 3.0.2 &lt;&amp;&gt; ∗x∗\n\
+            • gone: CVE-2099-0003 (High) in openssl-3.0.1, no fix\n\
+            • new: CVE-2099-0002 (Low) in openssl-3.0.1, no fix";
+        let link = "https://killick.example.com/v1/images/sha256:aa/vuln/all";
+        let wanted = json!({
+            "text": title,
+            "blocks": [
+                {"type": "header", "text": {"type": "plain_text", "text": title, "emoji": false}},
+                {"type": "section", "fields": [
+                    {"type": "mrkdwn", "text": "*Image*\nsha256:aa"}, {"type": "mrkdwn", "text": "*Account*\nteam"},
+                ]},
+                {"type": "section", "text": {"type": "mrkdwn", "text": list}},
+                {"type": "context", "elements": [{"type": "mrkdwn", "text": link}]},
+            ],
+        });
+        assert_eq!(body, wanted);
     }
 }

@@ -67,6 +67,30 @@ mod tests {
 
     #[test]
     fn a_card_is_written() {
-        insta::assert_json_snapshot!(posted(&FORMAT, "url = 'https://example.webhook.office.com/x'"), @"");
+        let body = posted(&FORMAT, "url = 'https://example.webhook.office.com/x'");
+        let title = "Vulnerabilities of registry.example.com/team/app:1.0: 2 new, 1 gone";
+        let list = "\
+            - new: CVE-2099-0001 (Critical) in openssl-3.0.1, fixed in 3.0.2 &lt;&&gt; \\*x\\*\r\
+            - gone: CVE-2099-0003 (High) in openssl-3.0.1, no fix\r\
+            - new: CVE-2099-0002 (Low) in openssl-3.0.1, no fix";
+        let card = json!({
+            "$schema": "http://adaptivecards.io/schemas/adaptive-card.json",
+            "type": "AdaptiveCard",
+            "version": "1.4",
+            "body": [
+                {"type": "TextBlock", "size": "medium", "weight": "bolder", "text": title, "wrap": true},
+                {"type": "FactSet", "facts": [
+                    {"title": "Image", "value": "sha256:aa"}, {"title": "Account", "value": "team"},
+                ]},
+                {"type": "TextBlock", "text": list, "wrap": true},
+            ],
+            "actions": [{
+                "type": "Action.OpenUrl", "title": "Open",
+                "url": "https://killick.example.com/v1/images/sha256:aa/vuln/all",
+            }],
+        });
+        let kind = "application/vnd.microsoft.card.adaptive";
+        let attachment = json!({"contentType": kind, "contentUrl": null, "content": card});
+        assert_eq!(body, json!({"type": "message", "attachments": [attachment]}));
     }
 }
