@@ -7,7 +7,7 @@
 use serde_json::{Map, Value, json};
 
 use crate::gates::{GATES, Gate, State, Trigger};
-use crate::params::{Parameter, Validator};
+use crate::params::Parameter;
 use crate::policy::VERSION;
 
 /// Where the document is published.
@@ -222,7 +222,7 @@ fn names(parameter: &Parameter) -> Vec<&'static str> {
 }
 
 fn param(parameter: &Parameter) -> Value {
-    let mut value = accepts(parameter.validator);
+    let mut value = parameter.validator.schema();
     value["description"] = parameter.description.into();
     if let Some(example) = parameter.example {
         value["examples"] = json!([example]);
@@ -231,33 +231,4 @@ fn param(parameter: &Parameter) -> Value {
         "title": parameter.name,
         "properties": {"name": {"enum": names(parameter), "description": parameter.description}, "value": value},
     })
-}
-
-/// What values a parameter accepts: the engine's reading, which is in places stricter than the pattern that the original
-/// tells.
-fn accepts(validator: Validator) -> Value {
-    match validator {
-        Validator::Boolean => json!({
-            "type": "string",
-            "anyOf": [{"enum": ["true", "false"]}, {"pattern": "^([tT][rR][uU][eE]|[fF][aA][lL][sS][eE])$"}],
-        }),
-        Validator::OneOf(words) => {
-            let words: Vec<String> = words.iter().flat_map(|word| spelled(word)).collect();
-            json!({"type": "string", "enum": words})
-        }
-        Validator::Float | Validator::UpTo(_) => {
-            json!({"type": "string", "pattern": r"^\s*-?([0-9]+\.?[0-9]*|\.[0-9]+)\s*$"})
-        }
-        Validator::List => json!({"type": "string", "pattern": "^[^,]+(,[^,]+)*$"}),
-        Validator::Linked(_) => json!({"type": "string"}),
-        other => other.criteria(),
-    }
-}
-
-/// Only the words themselves have another spelling.
-fn spelled(word: &str) -> Vec<String> {
-    match word {
-        "whitelist" | "blacklist" => spellings(word),
-        word => vec![word.to_owned()],
-    }
 }

@@ -137,14 +137,17 @@ impl<'a> Run<'a, '_> {
                 Value::list(items?)
             }
             Node::Each(each) => self.each(each)?,
-            Node::Call(function, arguments) => {
-                let mut values = arguments.iter().map(|argument| self.value(argument)).collect::<Outcome<Vec<_>>>()?;
-                match (values.pop(), values.pop()) {
-                    (Some(last), Some(first)) => self.binary(*function, &first, &last)?,
-                    (Some(only), None) => self.unary(*function, &only)?,
-                    (None, _) => return fault("a function has no argument"),
+            Node::Call(function, arguments) => match arguments.as_slice() {
+                [one, other] => {
+                    let (one, other) = (self.value(one)?, self.value(other)?);
+                    self.binary(*function, &one, &other)?
                 }
-            }
+                [only] => {
+                    let only = self.value(only)?;
+                    self.unary(*function, &only)?
+                }
+                _ => return fault("a function has one argument or two"),
+            },
         })
     }
 

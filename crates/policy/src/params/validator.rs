@@ -138,6 +138,25 @@ impl Validator {
         }
     }
 
+    /// The JSON Schema fragment for editors: the engine's reading, which is in places stricter or wider than what the
+    /// specification tells with the original.
+    pub(crate) fn schema(self) -> Value {
+        match self {
+            Self::Boolean => json!({
+                "type": "string",
+                "anyOf": [{"enum": ["true", "false"]}, {"pattern": "^([tT][rR][uU][eE]|[fF][aA][lL][sS][eE])$"}],
+            }),
+            Self::OneOf(words) => {
+                let words: Vec<&str> = words.iter().flat_map(|word| spellings(word)).copied().collect();
+                json!({"type": "string", "enum": words})
+            }
+            Self::Float | Self::UpTo(_) => json!({"type": "string", "pattern": r"^\s*-?([0-9]+\.?[0-9]*|\.[0-9]+)\s*$"}),
+            Self::List => json!({"type": "string", "pattern": "^[^,]+(,[^,]+)*$"}),
+            Self::Linked(_) => json!({"type": "string"}),
+            other => other.criteria(),
+        }
+    }
+
     /// The validator to use, given the values bound so far; `None` where the parameter it depends on has none.
     pub(crate) fn resolve<'v>(self, value_of: impl Fn(&'static str) -> Option<&'v str>) -> Option<Self> {
         let Self::Linked(linked) = self else { return Some(self) };
@@ -236,6 +255,15 @@ fn some_of(words: &[&str]) -> String {
 
 fn compiled(text: &str, scope: Scope, wanted: Type) -> Result<Bound, String> {
     Program::new(text, scope, wanted).map(Bound::Program).map_err(|error| error.to_string())
+}
+
+/// A word of the contract, and the one that is understood in its place.
+fn spellings<'w>(word: &'w &'w str) -> &'w [&'w str] {
+    match *word {
+        "whitelist" => &["whitelist", "allowlist"],
+        "blacklist" => &["blacklist", "denylist"],
+        _ => std::slice::from_ref(word),
+    }
 }
 
 /// `allowlist` and `denylist` are understood where the contract says `whitelist` and `blacklist`.
