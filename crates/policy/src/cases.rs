@@ -5,6 +5,7 @@
 
 mod expect;
 mod facts;
+mod places;
 
 use jiff::Timestamp;
 use killick_model::evaluation::Evaluation;

@@ -38,7 +38,7 @@ pub(crate) struct Migrate {
     #[arg(long, value_name = "NAME", requires = "from", default_value = "admin")]
     from_user: String,
     /// Its password
-    #[arg(long, value_name = "PASSWORD", requires = "from", env = "KILLICK_FROM_PASS", hide_env_values = true)]
+    #[arg(long, value_name = "PASSWORD", env = "KILLICK_FROM_PASS", hide_env_values = true)]
     from_pass: Option<String>,
     /// Do not verify the TLS certificate of the old service
     #[arg(long, requires = "from")]
@@ -149,7 +149,7 @@ fn old_service(api: &Api, args: &Migrate, url: &str) -> std::result::Result<Api,
 /// Looks what the server has of the item, and does what is to be done.
 async fn one(target: &mut Target, item: &Item, args: &Migrate, passwords: &Passwords) -> Result {
     let password = passwords.of(target.account(), item);
-    let (is_there, found) = match target.look(item, password).await {
+    let (is_there, found) = match target.look(item, password, args.replace).await {
         Err(failure) => return Result::Failed(told(&failure)),
         Ok(State::There) => return Result::There,
         Ok(State::Refused(why)) => return Result::Failed(why),

@@ -232,7 +232,7 @@ fn archived_analyses_are_taken_in() {
     fs_err::write(folder.path().join("one.tar.gz"), document).expect("the folder is writable");
     fs_err::write(folder.path().join("two.tar.gz"), "no archive").expect("the folder is writable");
     let path = folder.path().display().to_string();
-    for (more, words) in [(&[][..], "would add"), (&["--apply"], "added"), (&["--apply"], "added")] {
+    for (more, words) in [(&[][..], "would add"), (&["--apply"][..], "added"), (&["--apply"][..], "added")] {
         let run = new.client(&[&["--json", "migrate", &path], more].concat());
         assert_eq!(run.code, 1, "{}", run.transcript());
         let told = items(&run);
@@ -250,8 +250,9 @@ fn what_cannot_be_begun_is_refused() {
     let home = tempfile::tempdir().expect("a temporary folder");
     let passwords = home.path().join("passwords.yaml");
     fs_err::write(&passwords, "registries: [s3cret]\n").expect("the folder is writable");
-    for (arguments, told) in [
-        (&["migrate"][..], "required arguments were not provided"),
+    let passwords = passwords.display().to_string();
+    let cases: [(&[&str], &str); 5] = [
+        (&["migrate"], "required arguments were not provided"),
         (&["migrate", "/no/such/folder"], "/no/such/folder"),
         (&["migrate", "--from", "http://127.0.0.1:1/v1"], "could not access"),
         (
@@ -259,7 +260,8 @@ fn what_cannot_be_begun_is_refused() {
             "no file of passwords",
         ),
         (&["migrate", "--from", &new.url, "--from-pass", "wrong"], "could not access"),
-    ] {
+    ];
+    for (arguments, told) in cases {
         let run = new.client(arguments);
         assert_eq!(run.code, 2, "{}", run.transcript());
         assert!((run.stdout.clone() + &run.stderr).contains(told), "{}", run.transcript());

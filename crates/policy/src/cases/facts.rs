@@ -5,12 +5,11 @@ use killick_model::analysis::Analysis;
 use killick_model::inspection::RetrievedFile;
 use killick_model::lifecycle::Unsupported;
 use killick_model::matching::Matches;
-use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
+use super::places::{OF_ANALYSIS, OF_MATCHES, in_words, read};
 use super::{CaseError, INSTANT, known, object};
 use crate::evidence::{DockerfileMode, FeedGroup, JudgingSource, PackageFeed, PublishedPackage};
-use crate::written;
 
 /// Digest of a case's image, of its layers, and its id.
 const DIGEST: &str = "sha256:1111111111111111111111111111111111111111111111111111111111111111";
@@ -476,47 +475,6 @@ fn package_feed(feed: &Value, name: &str) -> Result<PackageFeed, CaseError> {
         packages.insert(package.clone(), published);
     }
     Ok(PackageFeed { packages })
-}
-
-fn read<T: DeserializeOwned>(value: &Value, path: &str) -> Result<T, CaseError> {
-    written::read(value).map_err(|wrong| CaseError::at(wrong.path(path), wrong.reason, wrong.remedy))
-}
-
-/// Where in an analysis stands what a case says elsewhere.
-const OF_ANALYSIS: &[(&str, &str)] = &[
-    ("facts.manifest_digest", "facts.digest"),
-    ("facts.config_digest", "facts.id"),
-    ("facts.config.architecture", "facts.architecture"),
-    ("facts.config.os", "facts.os"),
-    ("facts.config.history", "facts.history"),
-    ("facts.inspection.secrets.findings", "facts.secrets"),
-    ("facts.inspection.malware", "facts.malware"),
-    ("facts.inspection.content_search", "facts.content_search"),
-];
-/// The same of matches.
-const OF_MATCHES: &[(&str, &str)] =
-    &[("facts.matches", "facts.vulnerabilities"), ("facts.problems", "facts.vulnerability_problems")];
-/// Members that cases call otherwise, wherever they stand.
-const OTHERWISE: &[(&str, &str)] = &[
-    (".kind", ".type"),
-    (".location", ".path"),
-    (".vulnerability", ".id"),
-    (".fix.versions", ".fixed_in"),
-    (".fix.state", ".fix"),
-    (".fix.observed_at", ".fix_seen"),
-];
-
-/// The error with the place as the case has it.
-fn in_words(error: CaseError, places: &[(&str, &str)]) -> CaseError {
-    let moved = places.iter().find_map(|(from, to)| Some(format!("{to}{}", error.path.strip_prefix(from)?)));
-    let mut path = moved.unwrap_or(error.path);
-    path = path.replace(".evidence.0", "");
-    for (from, to) in OTHERWISE {
-        if let Some(before) = path.strip_suffix(from) {
-            path = format!("{before}{to}");
-        }
-    }
-    CaseError { path, ..error }
 }
 
 /// `value` with the missing members filled in.

@@ -14,15 +14,15 @@ pub(super) enum Kind {
     Policy,
     /// Which policy is active.
     Active,
-    /// Before images, so that adding those changes none.
+    Image,
+    /// The document of an archived analysis.
+    Archive,
+    /// Behind images: what is watched is looked at as soon as it is.
     Subscription,
     /// A subscription to the tags of a repository.
     Repository,
-    Image,
     Rule,
-    /// The document of an archived analysis.
-    Archive,
-    /// A file that could not be read.
+    /// A file, or a list of the old service, that could not be read.
     #[value(skip)]
     File,
 }
@@ -40,7 +40,7 @@ impl Kind {
             Self::Image => "image",
             Self::Rule => "archive rule",
             Self::Archive => "archive",
-            Self::File => "file",
+            Self::File => "source",
         }
     }
 }
@@ -70,7 +70,7 @@ pub(super) struct Account {
 #[derive(Debug, Default)]
 pub(super) struct Export {
     pub(super) accounts: Vec<Account>,
-    /// Files that are nothing of it, with the reason.
+    /// Files and lists that could not be read, with the reason.
     pub(super) unread: Vec<(String, String)>,
 }
 

@@ -3,13 +3,15 @@
 use serde_json::Value;
 
 use super::super::Failure;
-use super::super::api::{Api, percent_encode};
+use super::super::api::{Api, Reply, percent_encode};
 use super::items::{Account, Export, Kind};
+use super::told;
 
 /// Asks for everything; of all accounts if the user may see them.
 pub(super) async fn read(api: &Api) -> Result<Export, Failure> {
     api.check_access().await?;
-    let own = api.get("/account", &[]).await?.body["name"].as_str().unwrap_or_default().to_owned();
+    let own = api.get("/account", &[]).await.map(|reply| reply.body["name"].as_str().unwrap_or_default().to_owned());
+    let own = own.unwrap_or_default();
     // Whoever is no administrator brings what is theirs.
     let accounts = match api.get("/accounts", &[]).await {
         Ok(reply) => reply.body,
@@ -18,7 +20,7 @@ pub(super) async fn read(api: &Api) -> Result<Export, Failure> {
     let mut export = Export::default();
     let Some(accounts) = accounts.as_array() else {
         let mut account = Account::default();
-        read_account(api, &mut account, true).await?;
+        read_account(api, &mut account, true, &mut export.unread).await;
         export.accounts.push(account);
         return Ok(export);
     };
@@ -33,35 +35,51 @@ pub(super) async fn read(api: &Api) -> Result<Export, Failure> {
         if !is_own {
             account.add(Kind::Account, name, record.clone());
         }
-        let users = api.get(&format!("/accounts/{}/users", percent_encode(name)), &[]).await?.body;
-        for user in users.as_array().into_iter().flatten() {
+        let path = format!("/accounts/{}/users", percent_encode(name));
+        for user in records(api, &path, &[], &mut export.unread).await {
             // Whoever calls is there on the other side too.
             if !is_own || user["username"].as_str() != api.settings.user.as_deref() {
-                account.take(user);
+                account.take(&user);
             }
         }
-        read_account(&api.in_account(name), &mut account, is_own).await?;
+        read_account(&api.in_account(name), &mut account, is_own, &mut export.unread).await;
         export.accounts.push(account);
     }
     Ok(export)
 }
 
-async fn read_account(api: &Api, account: &mut Account, is_own: bool) -> Result<(), Failure> {
-    for (path, query) in [
-        ("/registries", &[][..]),
+type Unread = Vec<(String, String)>;
+
+async fn read_account(api: &Api, account: &mut Account, is_own: bool, unread: &mut Unread) {
+    let lists: [(&str, &[(&str, &str)]); 6] = [
+        ("/registries", &[]),
         ("/policies", &[("detail", "True")]),
         ("/subscriptions", &[]),
         ("/images", &[("history", "true")]),
         ("/archives/rules", &[]),
         ("/archives/images", &[]),
-    ] {
-        let records = api.get(path, query).await?.body;
-        for record in records.as_array().into_iter().flatten() {
+    ];
+    for (path, query) in lists {
+        for record in records(api, path, query, unread).await {
             // Rules for all accounts are told to each.
             if is_own || record["system_global"] != true {
-                account.take(record);
+                account.take(&record);
             }
         }
     }
-    Ok(())
+}
+
+/// A list of the service; what it does not tell is told, and spares the rest.
+async fn records(api: &Api, path: &str, query: &[(&str, &str)], unread: &mut Unread) -> Vec<Value> {
+    match api.get(path, query).await {
+        Ok(Reply { body: Value::Array(records) }) => records,
+        Ok(_) => {
+            unread.push((path.to_owned(), "the old service answers with something else than a list".to_owned()));
+            Vec::new()
+        }
+        Err(failure) => {
+            unread.push((path.to_owned(), told(&failure)));
+            Vec::new()
+        }
+    }
 }

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use super::super::Failure;
 use super::items::{Item, Kind};
 
-/// What is to be done about a password that is not given.
+/// Passwords of registries by host, and of users by `account/user` or name.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Passwords {

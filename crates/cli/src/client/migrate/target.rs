@@ -74,7 +74,7 @@ impl Target {
     }
 
     /// How the server stands to the item.
-    pub(super) async fn look(&mut self, item: &Item, password: Option<&str>) -> Result<State, Failure> {
+    pub(super) async fn look(&mut self, item: &Item, password: Option<&str>, replace: bool) -> Result<State, Failure> {
         let is_missing = self.is_missing().await?;
         if item.kind == Kind::Account {
             return Ok(if is_missing { State::Missing } else { State::There });
@@ -100,20 +100,19 @@ impl Target {
                     State::Missing
                 }
             }
-            Kind::Registry => match self.find("/registries", |known| known["registry"] == item.name.as_str()).await? {
-                Some(known) => {
-                    let (known, wanted) = (registry(&known, ""), registry(record, ""));
-                    let names = ["registry_user", "registry_type", "registry_verify", "registry_name"];
-                    let other: Vec<_> = names.into_iter().filter(|name| known[*name] != wanted[*name]).collect();
-                    if other.is_empty() {
-                        State::There
-                    } else {
-                        State::Otherwise(format!("otherwise there: {}", other.join(", ")))
+            Kind::Registry => {
+                let known = self.find("/registries", |known| known["registry"] == item.name.as_str()).await?;
+                let has_password = password.is_some() || !needs_password(record);
+                let other = known.as_ref().map(|known| differences(known, record));
+                match other {
+                    Some(other) if other.is_empty() => State::There,
+                    Some(other) if !replace || has_password => {
+                        State::Otherwise(format!("it is there with another {}", other.join(", ")))
                     }
+                    None if has_password => State::Missing,
+                    _ => State::ByHand(no_password(item)),
                 }
-                None if password.is_none() && needs_password(record) => State::ByHand(no_password(item)),
-                None => State::Missing,
-            },
+            }
             Kind::Policy => {
                 if let Some(why) = refusal(record) {
                     return Ok(State::Refused(why));
@@ -144,6 +143,10 @@ impl Target {
             }
             Kind::Subscription | Kind::Repository => match self.subscription(record).await? {
                 Some(known) if known["active"] == record["active"] => State::There,
+                // The server makes them, off, with the image: that is nobody's choice.
+                Some(known) if known["active"] == false && known["created_at"] == known["last_updated"] => {
+                    State::Missing
+                }
                 Some(known) => {
                     State::Otherwise(format!("it is {} there", if known["active"] == true { "on" } else { "off" }))
                 }
@@ -380,6 +383,18 @@ fn no_password(item: &Item) -> String {
     format!(
         "its password is not told: put `{name}` under `registries:` of `--passwords FILE`, or run `killick registry add {name} USER PASSWORD`"
     )
+}
+
+/// What is otherwise, apart from the password.
+fn differences(known: &Value, wanted: &Value) -> Vec<&'static str> {
+    const MEMBERS: [(&str, &str); 4] = [
+        ("registry_user", "user"),
+        ("registry_type", "type"),
+        ("registry_verify", "setting for TLS"),
+        ("registry_name", "name"),
+    ];
+    let (known, wanted) = (registry(known, ""), registry(wanted, ""));
+    MEMBERS.iter().filter(|(member, _)| known[*member] != wanted[*member]).map(|(_, word)| *word).collect()
 }
 
 /// The request that saves a registry like this one.
