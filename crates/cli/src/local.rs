@@ -3,6 +3,7 @@
 //! The same line as the server's: stage, analyse, match, evaluate, report. The only store is a folder of layer
 //! facts in the user's cache.
 
+mod base;
 pub(crate) mod bundles;
 mod check;
 mod db;
@@ -39,6 +40,8 @@ pub(crate) enum LocalCommand {
     Check(check::Check),
     /// Why a vulnerability does, or does not, apply to an image
     Explain(explain::Explain),
+    /// What an image has from its base, and what another base would change
+    Base(base::Base),
     /// What changed from one image to another: packages, files, settings, vulnerabilities, and with --policy the verdict
     Diff(diff::Diff),
     /// The advisory index
@@ -59,6 +62,7 @@ pub(crate) async fn run(command: LocalCommand, client: &ClientArgs) -> anyhow::R
         LocalCommand::Sbom(args) => sbom::run(args).await,
         LocalCommand::Check(args) => check::run(args).await,
         LocalCommand::Explain(args) => explain::run(args).await,
+        LocalCommand::Base(args) => base::run(args).await,
         LocalCommand::Diff(args) => diff::run(args).await,
         LocalCommand::Db(command) => db::run(command, client).await,
     }
