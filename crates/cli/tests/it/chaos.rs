@@ -9,7 +9,7 @@
 //! `KILLICK_TEST_CHAOS_IMAGES` makes it larger, `KILLICK_TEST_CHAOS_SEED` repeats the decisions of another run (not their
 //! timing, which is that of the machine).
 
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that cannot go on fails")]
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod dice;
 mod fleet;
