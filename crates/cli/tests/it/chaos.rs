@@ -9,7 +9,7 @@
 //! `KILLICK_TEST_CHAOS_IMAGES` makes it larger, `KILLICK_TEST_CHAOS_SEED` repeats the decisions of another run (not their
 //! timing, which is that of the machine).
 
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that cannot go on fails")]
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod dice;
 mod fleet;
@@ -107,7 +107,7 @@ async fn chaos(database: Option<postgres_server::Server>) {
 
 fn settings(webhook: &str, database: &str) -> String {
     format!(
-        "[knowledge]\nupdate = 'off'\nreload_seconds = 1\n[analysis]\nlease_seconds = 3\npoll_seconds = 1\n\
+        "[knowledge]\nupdate = 'off'\nreload_seconds = 1\n[analysis]\nlease_seconds = 10\npoll_seconds = 1\n\
          [webhooks]\ngeneral = {{ url = '{webhook}' }}\n[storage]\ndatabase_url = '{database}'\n\
          [cycle_timers]\nimage_watcher = 1\nvulnerability_scan = 5\nnotifications = 1\n"
     )

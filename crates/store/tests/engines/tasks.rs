@@ -198,9 +198,9 @@ pub(crate) async fn what_cannot_be_mended_fails_at_once(Opened { store, .. }: &O
     let (_, lease) = store.claim(&[], 10, 2).await.unwrap().unwrap();
     let failed = store.fail(&lease, "why", None, 3).await.unwrap();
     assert_eq!((failed.state, failed.attempts, failed.run_after), (TaskState::Failed, 1, 0));
-    store.add_image(&super::image("a", "one"), 1).await.unwrap();
+    store.add_image(&image("a", "one"), 1).await.unwrap();
     let (task, lease) = store.claim(&[], 10, 2).await.unwrap().unwrap();
-    let digest = super::image("a", "one").digest.to_string();
+    let digest = image("a", "one").digest.to_string();
     let failed = store.fail_analysis(&lease, "a", &digest, "why", None, 5).await.unwrap();
     assert_eq!((failed.id, failed.state), (task.id, TaskState::Failed));
     let image = store.image("a", &digest).await.unwrap();
