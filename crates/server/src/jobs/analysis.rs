@@ -14,7 +14,7 @@ use killick_analysis::error::AnalysisError;
 use killick_analysis::imported::ImportError;
 use killick_model::analysis::Analysis;
 use killick_model::reference::Reference;
-use killick_policy::{Bundle, Needs};
+use killick_policy::Needs;
 use killick_store::StoreError;
 use killick_store::images::FinishedAnalysis;
 use killick_store::packages::{PackageIdentity, PackageName};
@@ -28,7 +28,7 @@ use crate::config::Role;
 use crate::imports::{AnalyseError, ImportedFrom};
 use crate::records::{StoredFacts, StoredFiles, now};
 use crate::registry::{FetchError, Purpose};
-use crate::{cpu, registry};
+use crate::{cpu, judge, registry};
 
 /// The job.
 pub(super) const JOB: Job = Job {
@@ -231,8 +231,8 @@ async fn needs(app: &App, account: &str) -> Result<Needs, StoreError> {
     if !app.config().policies.extend_inspections {
         return Ok(Needs::default());
     }
-    let policy = app.records().active_policy(account).await?;
-    let bundle = policy.and_then(|policy| Bundle::parse(&policy.bundle).ok());
+    let Some(policy) = app.records().active_policy(account).await? else { return Ok(Needs::default()) };
+    let bundle = judge::bundle(app, &policy).await.ok();
     Ok(bundle.map(|bundle| bundle.needs()).unwrap_or_default())
 }
 
