@@ -1,7 +1,7 @@
 //! What a trigger works with while it is evaluated: evidence, parameters, and a place for what it finds.
 
-use std::cell::{Cell, OnceCell};
-use std::collections::BTreeSet;
+use std::cell::{Cell, OnceCell, RefCell};
+use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 
 use jiff::Timestamp;
@@ -103,18 +103,18 @@ impl<'s> Check<'s, '_> {
 
     /// The same, of a package.
     pub(crate) fn about_package(&mut self, package: &Package) {
-        self.about(subject::of_package(package, self.evidence.analysis));
+        self.about(self.shared.subject_of(package));
     }
 
     /// The same, of a file of a package.
     pub(crate) fn about_owned(&mut self, package: &Package, path: &impl ToString) {
-        let subject = subject::of_package(package, self.evidence.analysis);
+        let subject = self.shared.subject_of(package);
         self.about(FindingSubject { path: Some(path.to_string()), ..subject });
     }
 
     /// The same, of a vulnerability of a package.
     pub(crate) fn about_match(&mut self, found: &Match, package: &Package) {
-        self.about(subject::of_match(found, package, self.evidence.analysis));
+        self.about(subject::of_match(found, package, self.shared.subject_of(package)));
     }
 
     /// Reports a vulnerability of a package, whose remedy is an upgrade if there is a fix.
@@ -225,6 +225,8 @@ pub(crate) struct Shared<'e> {
     repaired_dockerfile: OnceCell<Instructions>,
     original_dockerfile: OnceCell<Instructions>,
     base: OnceCell<Base>,
+    /// What is said of packages, by their places: many findings are about the same, and package URLs take long.
+    subjects: RefCell<HashMap<usize, FindingSubject>>,
     order: Order,
     /// Steps that expressions may still take.
     pub(crate) budget: Cell<Budget>,
@@ -243,6 +245,7 @@ impl<'e> Shared<'e> {
             repaired_dockerfile: OnceCell::new(),
             original_dockerfile: OnceCell::new(),
             base: OnceCell::new(),
+            subjects: RefCell::default(),
             order: Order::default(),
             budget: Cell::new(Budget::new()),
         }
@@ -268,6 +271,18 @@ impl<'e> Shared<'e> {
             });
             packages
         })
+    }
+
+    /// What findings say of a package.
+    fn subject_of(&self, package: &Package) -> FindingSubject {
+        let analysis = self.evidence.analysis;
+        // By its place in memory: looking for it would cost as many steps as there are.
+        let offset = std::ptr::from_ref(package).addr().checked_sub(analysis.packages.as_ptr().addr());
+        let at = offset.and_then(|offset| offset.checked_div(size_of::<Package>()));
+        let is_it = |at: &usize| analysis.packages.get(*at).is_some_and(|known| std::ptr::eq(known, package));
+        let Some(at) = at.filter(is_it) else { return subject::of_package(package, analysis) };
+        let mut subjects = self.subjects.borrow_mut();
+        subjects.entry(at).or_insert_with(|| subject::of_package(package, analysis)).clone()
     }
 
     /// Positions of the matches, by vulnerability, package name, version and place; those of packages

@@ -23,8 +23,8 @@ pub(crate) fn of_package(package: &Package, analysis: &Analysis) -> FindingSubje
     }
 }
 
-/// A vulnerability of a package.
-pub(crate) fn of_match(found: &Match, package: &Package, analysis: &Analysis) -> FindingSubject {
+/// A vulnerability of a package, given what is said of the package.
+pub(crate) fn of_match(found: &Match, package: &Package, of_package: FindingSubject) -> FindingSubject {
     let deciding = found.evidence.first();
     let advisory = deciding.map(|evidence| match &evidence.published {
         Some(published) => format!("{} of {published}", evidence.advisory),
@@ -45,6 +45,6 @@ pub(crate) fn of_match(found: &Match, package: &Package, analysis: &Analysis) ->
             malicious: found.malicious,
             advisory,
         }),
-        ..of_package(package, analysis)
+        ..of_package
     }
 }

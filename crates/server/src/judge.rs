@@ -111,8 +111,8 @@ pub(crate) async fn evaluate(
     policy: &Policy,
     keep: Keep,
 ) -> Result<Verdict, ApiError> {
-    let bundle = read(&policy.bundle)?;
-    let evaluation = under(app, image, tag, &[Arc::new(bundle)]).await?.pop().ok_or_else(nothing)?;
+    let bundle = bundle(app, policy).await?;
+    let evaluation = under(app, image, tag, &[bundle]).await?.pop().ok_or_else(nothing)?;
     let exceptions = exceptions(app, &image.account).await?;
     let evaluation = excepted(exceptions, evaluation).await;
     let verdict = Verdict { evaluation, bundle: policy.bundle.clone() };
@@ -153,9 +153,16 @@ pub(crate) async fn excepted(exceptions: Arc<Exceptions>, mut evaluation: Evalua
     .await
 }
 
-/// A bundle that was accepted before.
-pub(crate) fn read(document: &Value) -> Result<Bundle, ApiError> {
-    Bundle::parse(document).map_err(|error| ApiError::internal(&error))
+/// The bundle of a stored policy, read once as long as it is asked for now and then.
+pub(crate) async fn bundle(app: &App, policy: &Policy) -> Result<Arc<Bundle>, ApiError> {
+    if let Some(bundle) = app.cache().bundle(&policy.digest) {
+        return Ok(bundle);
+    }
+    let document = policy.bundle.clone();
+    let bundle = cpu::run(move || Bundle::parse(&document)).await.map_err(|error| ApiError::internal(&error))?;
+    let bundle = Arc::new(bundle);
+    app.cache().keep_bundle(policy.digest.clone(), bundle.clone());
+    Ok(bundle)
 }
 
 fn nothing() -> ApiError {
@@ -172,7 +179,8 @@ pub(crate) async fn exceptions(app: &App, account: &str) -> Result<Arc<Exception
     if let Some(exceptions) = app.cache().exceptions(&key) {
         return Ok(exceptions);
     }
-    let exceptions = Arc::new(Exceptions::of(app.records().all_exceptions(account).await?));
+    let all = app.records().all_exceptions(account).await?;
+    let exceptions = Arc::new(cpu::run(move || Exceptions::of(all)).await);
     app.cache().keep_exceptions(key, exceptions.clone());
     Ok(exceptions)
 }

@@ -28,8 +28,8 @@ pub(super) fn check(exception: &Exception, path: &str) -> Result<(), ExceptionPr
         ("package.type", package.kind.as_ref(), kind),
         ("package.purl", package.purl.as_ref(), |text| begins(text, "pkg:", "a package URL")),
         ("path", select.path.as_ref(), |text| begins(text, "/", "a path")),
-        ("finding.gate", finding.gate.as_ref(), |text| gate(text)),
-        ("finding.trigger", finding.trigger.as_ref(), |text| trigger(text)),
+        ("finding.gate", finding.gate.as_ref(), gate),
+        ("finding.trigger", finding.trigger.as_ref(), trigger),
         ("finding.trigger_id", finding.trigger_id.as_ref(), |_| None),
     ];
     let given = parts.into_iter().filter_map(|(name, text, objection)| Some((name, text?.as_str(), objection)));

@@ -150,7 +150,9 @@ impl Validator {
                 let words: Vec<&str> = words.iter().flat_map(|word| spellings(word)).copied().collect();
                 json!({"type": "string", "enum": words})
             }
-            Self::Float | Self::UpTo(_) => json!({"type": "string", "pattern": r"^\s*-?([0-9]+\.?[0-9]*|\.[0-9]+)\s*$"}),
+            Self::Float | Self::UpTo(_) => {
+                json!({"type": "string", "pattern": r"^\s*-?([0-9]+\.?[0-9]*|\.[0-9]+)\s*$"})
+            }
             Self::List => json!({"type": "string", "pattern": "^[^,]+(,[^,]+)*$"}),
             Self::Linked(_) => json!({"type": "string"}),
             other => other.criteria(),

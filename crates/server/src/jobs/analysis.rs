@@ -16,7 +16,7 @@ use killick_fetch::healing::layer_may_heal;
 use killick_model::analysis::Analysis;
 use killick_model::hint::Hint;
 use killick_model::reference::Reference;
-use killick_policy::{Bundle, Needs};
+use killick_policy::Needs;
 use killick_store::StoreError;
 use killick_store::images::FinishedAnalysis;
 use killick_store::packages::{PackageIdentity, PackageName};
@@ -31,7 +31,7 @@ use crate::imports::{AnalyseError, ImportedFrom};
 use crate::progress::Meter;
 use crate::records::{StoredFacts, StoredFiles, now};
 use crate::registry::{FetchError, Purpose};
-use crate::{cpu, progress, registry};
+use crate::{cpu, judge, progress, registry};
 
 /// The job.
 pub(super) const JOB: Job = Job {
@@ -244,8 +244,8 @@ async fn needs(app: &App, account: &str) -> Result<Needs, StoreError> {
     if !app.config().policies.extend_inspections {
         return Ok(Needs::default());
     }
-    let policy = app.records().active_policy(account).await?;
-    let bundle = policy.and_then(|policy| Bundle::parse(&policy.bundle).ok());
+    let Some(policy) = app.records().active_policy(account).await? else { return Ok(Needs::default()) };
+    let bundle = judge::bundle(app, &policy).await.ok();
     Ok(bundle.map(|bundle| bundle.needs()).unwrap_or_default())
 }
 

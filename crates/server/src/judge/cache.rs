@@ -8,13 +8,14 @@ use jiff::Timestamp;
 use killick_model::analysis::Analysis;
 use killick_model::digest::Digest;
 use killick_model::matching::Matches;
-use killick_policy::Exceptions;
+use killick_policy::{Bundle, Exceptions};
 
 /// Images whose facts are kept.
 const ANALYSES: usize = 16;
 /// Images whose matches are kept.
 const MATCHES: usize = 64;
-
+/// Bundles that are kept, with their compiled patterns.
+const BUNDLES: usize = 16;
 /// Accounts whose exceptions are kept.
 const EXCEPTIONS: usize = 64;
 
@@ -30,6 +31,7 @@ type MatchKey = (String, String, Option<Timestamp>, Digest);
 pub(crate) struct Cache {
     analyses: Mutex<Recent<ImageKey, Arc<Analysis>>>,
     matches: Mutex<Recent<MatchKey, Arc<Matches>>>,
+    bundles: Mutex<Recent<Digest, Arc<Bundle>>>,
     exceptions: Mutex<Recent<ExceptionsKey, Arc<Exceptions>>>,
 }
 
@@ -44,6 +46,15 @@ impl Cache {
 
     pub(crate) fn matches(&self, key: &MatchKey) -> Option<Arc<Matches>> {
         self.matches.lock().unwrap_or_else(PoisonError::into_inner).get(key)
+    }
+
+    /// The bundle whose document has this digest.
+    pub(crate) fn bundle(&self, digest: &Digest) -> Option<Arc<Bundle>> {
+        self.bundles.lock().unwrap_or_else(PoisonError::into_inner).get(digest)
+    }
+
+    pub(crate) fn keep_bundle(&self, digest: Digest, bundle: Arc<Bundle>) {
+        self.bundles.lock().unwrap_or_else(PoisonError::into_inner).keep(digest, bundle, BUNDLES);
     }
 
     pub(crate) fn exceptions(&self, key: &ExceptionsKey) -> Option<Arc<Exceptions>> {

@@ -115,6 +115,8 @@ async fn what_is_wrong_is_told() {
         (with("select", json!({})), "`exception.select`: it selects no findings"),
         (with("selekt", json!({})), "`exception.selekt`: there is no such member"),
         (with("expires_at", json!("soon")), "`exception.expires_at`: `soon` is no date"),
+        (with("expires_at", json!("2020-01-01")), "it has ended before it is granted"),
+        (with("select", json!({"path": ""})), "`exception.select.path`: it is empty"),
         (with("grant_on", json!({"tag": "x"})), "`grant_on` has no `digest`"),
         (with("grant_on", json!({"digest": "sha256:0", "tag": "x"})), "there is no analyzed image `sha256:0`"),
     ] {

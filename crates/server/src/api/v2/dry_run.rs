@@ -20,8 +20,8 @@ use crate::api::error::ApiError;
 use crate::api::input::{Fields, JsonObject};
 use crate::api::permission::{Guarded, ListPolicies, Permission};
 use crate::app::App;
-use crate::judge;
 use crate::records::Image;
+use crate::{cpu, judge};
 
 /// Images that are judged for one answer, unless another number is asked for; and at most.
 const PAGE: usize = 100;
@@ -55,7 +55,8 @@ async fn dry_run(require: Permission<ListPolicies>, body: JsonObject) -> Result<
     };
     let tells_findings = fields.flag("findings")?.unwrap_or(false);
     let from = after(fields.text("cursor")?)?;
-    let bundle = accepted(document)?;
+    let document = document.clone();
+    let bundle = cpu::run(move || accepted(&document)).await?;
     let against = fields.text("against")?;
     let stored = match against {
         Some(id) => app.records().policy(account, id).await?,
@@ -65,7 +66,7 @@ async fn dry_run(require: Permission<ListPolicies>, body: JsonObject) -> Result<
         let what = against.map_or_else(|| "no policy is active".to_owned(), |id| format!("there is no policy `{id}`"));
         ApiError::problem(StatusCode::NOT_FOUND, what)
     })?;
-    let bundles = [Arc::new(judge::read(&stored.bundle)?), Arc::new(bundle)];
+    let bundles = [judge::bundle(app, &stored).await?, Arc::new(bundle)];
     let images = app.records().analyzed_images(account, &from, limit).await?;
     let is_last = images.len() < limit;
     let mut page =

@@ -19,7 +19,7 @@ use crate::api::permission::{CreatePolicy, DeletePolicy, GetPolicy, Guarded, Lis
 use crate::api::recording;
 use crate::app::App;
 use crate::records::StoredException;
-use crate::{clock, judge};
+use crate::{clock, cpu, judge};
 
 /// Exceptions on a page, unless another number is asked for; and at most.
 const PAGE: usize = 100;
@@ -52,6 +52,12 @@ async fn list(require: Permission<ListPolicies>, query: Query) -> Result<Json<Ex
 async fn create(require: Permission<CreatePolicy>, body: JsonObject) -> Result<Response, ApiError> {
     let (app, account) = (&require.app, &require.account);
     let exception = read(app, account, body.0).await?;
+    // To end one that was granted before, it may be replaced by one that has ended.
+    if exception.is_expired(clock::now()) {
+        return Err(bad(
+            "`exception.expires_at`: it has ended before it is granted: write a later day, or leave it out",
+        ));
+    }
     if app.records().exceptions_state(account).await?.number >= MAX_EXCEPTIONS {
         let detail = format!("an account may have {MAX_EXCEPTIONS} exceptions: remove those that ended");
         return Err(ApiError::problem(StatusCode::CONFLICT, detail));
@@ -127,14 +133,22 @@ async fn read(app: &App, account: &str, mut members: Map<String, Value>) -> Resu
     if document.to_string().len() > MAX_BYTES {
         return Err(bad(format!("an exception may be {MAX_BYTES} bytes long")));
     }
-    let exception =
-        Exception::parse(&document, "exception").map_err(|problem| bad(format!("{problem}; {}", problem.remedy)))?;
-    if !judge::exceptions(app, account).await?.has_room_for(&exception) {
+    // Patterns are compiled here: not where requests wait.
+    let exception = cpu::run(move || Exception::parse(&document, "exception")).await;
+    let exception = exception.map_err(|problem| bad(format!("{problem}; {}", problem.remedy)))?;
+    let others = judge::exceptions(app, account).await?;
+    let (exception, has_room) = cpu::run(move || {
+        let has_room = others.has_room_for(&exception);
+        (exception, has_room)
+    })
+    .await;
+    if !has_room {
         return Err(bad("the account has too many exceptions with regular expressions: write patterns with `*`"));
     }
     let Some(grant_on) = grant_on else { return Ok(exception) };
     let evaluation = judged(app, account, &grant_on).await?;
-    let granted = Exceptions::of([Exception { granted_for: Vec::new(), ..exception }]).granted_for([&evaluation]);
+    let exception = Exception { granted_for: Vec::new(), ..exception };
+    let granted = cpu::run(move || Exceptions::of([exception]).granted_for([&evaluation])).await;
     let granted = granted.into_iter().next().ok_or_else(|| bad("the exception selects nothing"))?;
     if granted.granted_for.is_empty() {
         return Err(bad("`grant_on`: the exception selects no finding of this image"));
@@ -154,8 +168,8 @@ async fn judged(app: &App, account: &str, grant_on: &Value) -> Result<Evaluation
         .filter(|image| image.analyzed_at.is_some())
         .ok_or_else(|| bad(format!("`grant_on`: there is no analyzed image `{digest}`")))?;
     let policy = judge::policy(app, account, None).await?;
-    let bundle = judge::read(&policy.bundle)?;
-    let evaluation = judge::under(app, &image, tag, &[bundle.into()]).await?.pop();
+    let bundle = judge::bundle(app, &policy).await?;
+    let evaluation = judge::under(app, &image, tag, &[bundle]).await?.pop();
     evaluation.ok_or_else(|| bad("`grant_on`: the image cannot be judged"))
 }
 
