@@ -73,11 +73,10 @@ impl Licenses {
         joined(&terms)
     }
 
-    /// What its files say, if inspectors looked at them.
-    pub(crate) fn concluded(analysis: &Analysis, id: PackageId) -> Option<String> {
-        let scan = analysis.inspection.licenses.as_ref()?;
-        let found = scan.packages.iter().find(|license| license.package == id)?;
-        canonical(found.expression.as_deref()?)
+    /// What the files of packages say, if inspectors looked at them.
+    pub(crate) fn concluded(analysis: &Analysis) -> BTreeMap<PackageId, &str> {
+        let found = analysis.inspection.licenses.iter().flat_map(|scan| &scan.packages);
+        found.filter_map(|license| Some((license.package, license.expression.as_deref()?))).collect()
     }
 }
 

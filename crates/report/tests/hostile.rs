@@ -158,6 +158,13 @@ fn templates_see_the_json_document_and_end() {
         let error = render("a.txt", source).expect_err(source);
         assert!(error.starts_with(want), "{error}");
     }
+    let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/templates");
+    for example in std::fs::read_dir(examples).expect("a folder") {
+        let path = example.expect("an entry").path();
+        let source = std::fs::read_to_string(&path).expect("a template");
+        let text = render(&path.to_string_lossy(), &source).expect("a document");
+        assert!(text.lines().count() >= 1, "{}: {text}", path.display());
+    }
     let endless = "{% for a in range(900) %}{% for b in range(900) %}{% endfor %}{% endfor %}";
     assert!(render("a.txt", endless).expect_err("no end").contains("fuel"));
     let huge = "{% for a in range(20) %}{{ 'xxxxxxxx' * 1000 }}{% endfor %}";

@@ -1,16 +1,21 @@
 //! SARIF 2.1.0: <https://docs.oasis-open.org/sarif/sarif/v2.1.0/>.
 //!
 //! A rule for each vulnerability and each policy trigger, a result for each match and each finding that asks for
-//! something, and one for each thing that is past the end of its support. Services want a line for each result, so every result points at line 1 of the file that says the
-//! package is there.
+//! something, and one for each thing that is past the end of its support.
+//!
+//! Services want a line for each result, so every result points at line 1 of the file that says the package is there.
+//! GitHub knows results again by `primaryLocationLineHash`, which cannot be made of a file that is in no repository;
+//! it shows the help of a rule, and refuses runs of more than [`MAX_RESULTS`] results.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
 
+use killick_model::digest::Digest;
 use killick_model::evaluation::{Action, Evaluation, Finding};
 use killick_model::lifecycle::Support;
 use killick_model::matching::{Match, Matches};
 use killick_model::package::Package;
+use killick_model::printable::printable;
 use killick_model::problem::Problem;
 use killick_model::purl::purl;
 use killick_model::severity::Severity;
@@ -18,8 +23,8 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
 use serde_json::{Value, json};
 use serde_sarif::sarif::{
     ArtifactLocation, Invocation, Location, LogicalLocation, Message, MultiformatMessageString, Notification,
-    PhysicalLocation, PropertyBag, Region, ReportingDescriptor, ReportingDescriptorReference, Result as SarifResult,
-    ResultLevel, Run, RunAutomationDetails, Sarif, Tool, ToolComponent,
+    PhysicalLocation, PropertyBag, Region, ReportingConfiguration, ReportingDescriptor, ReportingDescriptorReference,
+    Result as SarifResult, ResultLevel, Run, RunAutomationDetails, Sarif, Tool, ToolComponent,
 };
 
 use super::{HOME, IndexReport, IndexedReport, Report, Style, fix_text, pretty};
@@ -82,12 +87,40 @@ fn run(report: &Report<'_>) -> Run {
     if let Some(evaluation) = report.evaluation {
         add_findings(report, evaluation, &mut rules, &mut results);
     }
+    let left_out = results.len().saturating_sub(MAX_RESULTS);
+    if left_out > 0 {
+        results.sort_by_key(|result| urgency(result.level));
+        results.truncate(MAX_RESULTS);
+        let told: BTreeSet<&str> = results.iter().filter_map(|result| result.rule_id.as_deref()).collect();
+        rules.retain(|rule, _| told.contains(rule.as_str()));
+    }
     Run::builder()
         .tool(Tool::from(driver(report.tool_version, rules.into_values().collect())))
-        .invocations(vec![invocation(report)])
+        .invocations(vec![invocation(report, left_out)])
         .results(results)
         .properties(run_properties(report))
         .build()
+}
+
+/// Results that services take of one run.
+const MAX_RESULTS: usize = 25_000;
+
+/// What is kept where there are too many.
+const fn urgency(level: Option<ResultLevel>) -> u8 {
+    match level {
+        Some(ResultLevel::Error) => 0,
+        Some(ResultLevel::Warning) => 1,
+        Some(ResultLevel::Note | ResultLevel::None) | None => 2,
+    }
+}
+
+/// By what a result is known again.
+fn fingerprints(identity: String) -> BTreeMap<String, String> {
+    let hash = Digest::of(identity.as_bytes()).hex();
+    BTreeMap::from([
+        ("killick/v1".to_owned(), identity),
+        ("primaryLocationLineHash".to_owned(), format!("{}:1", hash.get(..16).unwrap_or_default())),
+    ])
 }
 
 fn add_matches(
@@ -117,7 +150,7 @@ fn add_matches(
                 .level(level(found.severity))
                 .message(message(text))
                 .locations(vec![package_location(package, &url)])
-                .partial_fingerprints(BTreeMap::from([("killick/v1".to_owned(), fingerprint)]))
+                .partial_fingerprints(fingerprints(fingerprint))
                 .build(),
         );
     }
@@ -134,10 +167,38 @@ fn vulnerability_rule(found: &Match) -> ReportingDescriptor {
         .id(found.vulnerability.clone())
         .short_description(text(format!("{} vulnerability {}", found.severity, found.vulnerability)))
         .full_description(text(format!("{names}, rated {}", found.severity)))
+        .help(help(&names, found))
+        .default_configuration(configuration(level(found.severity)))
         .properties(PropertyBag { tags: Some(tags), additional_properties: more })
         .build();
     rule.help_uri.clone_from(&found.url);
     rule
+}
+
+/// What to read about a vulnerability.
+fn help(names: &str, found: &Match) -> MultiformatMessageString {
+    let severity = found.severity;
+    let url = found.url.as_deref().filter(|url| url.starts_with("https://") || url.starts_with("http://"));
+    let rows = [
+        Some(("Names", names.to_owned())),
+        Some(("Severity", severity.title().to_owned())),
+        found.cvss.first().map(|cvss| ("CVSS", format!("{:.1} ({})", cvss.base, cvss.vector))),
+        found.epss.map(|epss| ("EPSS", format!("{:.1}%", epss * 100.0))),
+        found.known_exploited.then(|| ("Exploited", "known to be".to_owned())),
+        url.map(|url| ("Read", url.to_owned())),
+    ];
+    let rows: Vec<(&str, String)> = rows.into_iter().flatten().collect();
+    let plain: Vec<String> = rows.iter().map(|(key, value)| format!("{key}: {value}")).collect();
+    let cells = |(key, value): &(&str, String)| format!("| {key} | {} |", value.replace(['|', '\n', '<'], " "));
+    let table: Vec<String> = rows.iter().map(cells).collect();
+    MultiformatMessageString::builder()
+        .text(plain.join("\n"))
+        .markdown(format!("| | |\n|---|---|\n{}", table.join("\n")))
+        .build()
+}
+
+fn configuration(level: ResultLevel) -> ReportingConfiguration {
+    ReportingConfiguration::builder().level(json!(level)).build()
 }
 
 /// The rule of what is past the end of its support.
@@ -158,6 +219,8 @@ fn add_unsupported(
             ReportingDescriptor::builder()
                 .id(END_OF_LIFE)
                 .short_description(text(what.to_owned()))
+                .full_description(text(what.to_owned()))
+                .help(text("Move to a line that is supported.".to_owned()))
                 .properties(PropertyBag { tags: Some(tags), additional_properties: BTreeMap::new() })
                 .build()
         });
@@ -178,7 +241,7 @@ fn add_unsupported(
                 .level(level)
                 .message(message(support::line(report, ended)))
                 .locations(locations)
-                .partial_fingerprints(BTreeMap::from([("killick/v1".to_owned(), fingerprint)]))
+                .partial_fingerprints(fingerprints(fingerprint))
                 .build(),
         );
     }
@@ -196,6 +259,11 @@ fn add_findings(
             ReportingDescriptor::builder()
                 .id(rule.clone())
                 .short_description(text(format!("policy gate {}, trigger {}", finding.gate, finding.trigger)))
+                .full_description(text(format!(
+                    "a rule of policy {} with the trigger {} of the gate {}",
+                    finding.policy_id, finding.trigger, finding.gate
+                )))
+                .help(text("The result says what was found, and what to do about it where that is known.".to_owned()))
                 .build()
         });
         results.push(finding_result(report, rule, finding));
@@ -210,11 +278,11 @@ fn finding_result(report: &Report<'_>, rule: String, finding: &Finding) -> Sarif
         .level(level)
         .message(message(format!("{}: {}{remedy}", finding.action, finding.message)))
         .locations(vec![location(encode(report.source.as_bytes()), None)])
-        .partial_fingerprints(BTreeMap::from([("killick/v1".to_owned(), finding.trigger_id.clone())]))
+        .partial_fingerprints(fingerprints(format!("{}|{}|{}", finding.gate, finding.trigger, finding.trigger_id)))
         .build()
 }
 
-fn invocation(report: &Report<'_>) -> Invocation {
+fn invocation(report: &Report<'_>, left_out: usize) -> Invocation {
     let notification = |problem: &Problem| {
         Notification::builder()
             .level(json!("warning"))
@@ -225,7 +293,11 @@ fn invocation(report: &Report<'_>) -> Invocation {
             .message(message(format!("{}: {}", problem.subject, problem.message)))
             .build()
     };
-    let notifications: Vec<Notification> = report.problems().map(notification).collect();
+    let mut notifications: Vec<Notification> = report.problems().map(notification).collect();
+    if left_out > 0 {
+        let text = format!("{left_out} results of the lowest levels are left out: services take {MAX_RESULTS}");
+        notifications.push(Notification::builder().level(json!("warning")).message(message(text)).build());
+    }
     Invocation::builder().execution_successful(true).tool_execution_notifications(notifications).build()
 }
 
@@ -274,6 +346,8 @@ fn encode(path: &[u8]) -> String {
 }
 
 fn message(text: String) -> Message {
+    // Plain text may hold links; names of packages must not.
+    let text = printable(&text).replace("](", "] (");
     Message { text: Some(text), ..Message::default() }
 }
 

@@ -60,6 +60,8 @@ struct Image<'a> {
     scope: String,
     /// What the packages were built from, once each.
     sources: BTreeMap<&'a SourcePackage, (usize, &'a Package)>,
+    /// What inspectors say of the licences of packages.
+    concluded: BTreeMap<PackageId, &'a str>,
 }
 
 impl<'a> Contents<'a> {
@@ -178,7 +180,7 @@ impl<'a> Image<'a> {
                 sources.entry(source).or_insert((next, package));
             }
         }
-        Self { report, scope, sources }
+        Self { report, scope, sources, concluded: Licenses::concluded(report.analysis) }
     }
 
     fn analysis(&self) -> &'a Analysis {
@@ -275,11 +277,9 @@ impl<'a> Image<'a> {
         }
         remarks.extend(package.architecture.iter().map(|text| format!("architecture {}", super::one_line(text))));
         remarks.extend(package.distribution.iter().map(|found| format!("of {}", super::one_line(&found.label()))));
-        let ended = self
-            .report
-            .unsupported
-            .iter()
-            .filter(|ended| ended.packages.iter().any(|id| usize::try_from(id.0).is_ok_and(|id| id == at)));
+        // Their packages are in ascending order.
+        let id = PackageId(u32::try_from(at).unwrap_or(u32::MAX));
+        let ended = self.report.unsupported.iter().filter(|ended| ended.packages.binary_search(&id).is_ok());
         remarks.extend(ended.map(|ended| {
             let what = if ended.support == Support::Ended { "not supported any more" } else { "extended support only" };
             format!("{} {}: {what}", ended.product, ended.cycle)

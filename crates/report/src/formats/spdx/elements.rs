@@ -9,7 +9,7 @@ use killick_model::purl::purl;
 use super::Image;
 use super::document::{self, Checksum, ExternalRef};
 use crate::formats::one_line;
-use crate::licenses::Licenses;
+use crate::licenses::{Licenses, canonical};
 use crate::vex;
 
 /// What is not said.
@@ -91,7 +91,8 @@ pub(super) fn package(image: &Image<'_>, licenses: &Licenses, at: usize, package
         comment: None,
     }));
     external_refs.extend(advisories(image, at));
-    let concluded = u32::try_from(at).ok().and_then(|at| Licenses::concluded(analysis, PackageId(at)));
+    let concluded = u32::try_from(at).ok().and_then(|at| image.concluded.get(&PackageId(at)));
+    let concluded = concluded.and_then(|text| canonical(text));
     let homepage = match &package.details {
         PackageDetails::Npm { homepage, .. } => homepage.as_deref().filter(|address| is_address(address)),
         _ => None,
