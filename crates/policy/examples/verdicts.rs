@@ -1,6 +1,6 @@
 //! Thirty rules over a fleet of made-up images, on all cores.
 //!
-//! `cargo run --release -p killick-policy --example fleet -- [IMAGES]`
+//! `cargo run --release -p killick-policy --example verdicts -- [IMAGES]`
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;

@@ -57,8 +57,14 @@ impl Counts {
 
     /// The numbers by severity, the worst first: what is compared to say which is better.
     fn rank(&self) -> Vec<usize> {
-        let severities =
-            [Severity::Critical, Severity::High, Severity::Medium, Severity::Low, Severity::Negligible, Severity::Unknown];
+        let severities = [
+            Severity::Critical,
+            Severity::High,
+            Severity::Medium,
+            Severity::Low,
+            Severity::Negligible,
+            Severity::Unknown,
+        ];
         severities.iter().map(|severity| self.0.get(severity).copied().unwrap_or_default()).collect()
     }
 }
@@ -79,13 +85,11 @@ pub struct OtherBase {
 impl BaseReport {
     /// The base that is better than the one there is, and than all others.
     pub fn best(&self) -> Option<&OtherBase> {
-        let now: BTreeMap<Severity, usize> = self.of_base.0.iter().chain(&self.of_application.0).fold(
-            BTreeMap::new(),
-            |mut sum, (severity, count)| {
+        let now: BTreeMap<Severity, usize> =
+            self.of_base.0.iter().chain(&self.of_application.0).fold(BTreeMap::new(), |mut sum, (severity, count)| {
                 *sum.entry(*severity).or_default() += count;
                 sum
-            },
-        );
+            });
         self.others.first().filter(|other| other.then.rank() < Counts(now).rank())
     }
 }

@@ -114,9 +114,8 @@ fn gitlab() {
 fn jenkins() {
     let pipeline = piece("jenkins/Jenkinsfile");
     let script = pipeline.split("'''").nth(1).expect("a script");
-    let job = outcomes(|job, image, policy| {
-        job.run("sh", script, &[("IMAGE", image), ("POLICY", policy), ("FAIL_ON", "")])
-    });
+    let job =
+        outcomes(|job, image, policy| job.run("sh", script, &[("IMAGE", image), ("POLICY", policy), ("FAIL_ON", "")]));
     for file in ["killick.junit.xml", "killick.html"] {
         assert!(pipeline.contains(&format!("'{file}'")), "{file} is not kept");
         assert!(!job.read(file).is_empty(), "{file}");

@@ -60,7 +60,8 @@ fn base() -> Image {
 
 #[test]
 fn what_the_base_brought_is_told_apart() {
-    let (image, own, below) = (application(), base(), super::tests::image("a", &[], &[]));
+    let below = image("a", &[], &[]);
+    let (image, own) = (application(), base());
     let report = report(&image.side("app"), &[below.side("empty"), own.side("base")]);
     assert_eq!(report.base.as_deref(), Some("base"), "the one with most layers");
     assert_eq!((report.packages_of_base, report.packages_of_application), (1, 2));
@@ -72,7 +73,11 @@ fn what_the_base_brought_is_told_apart() {
 fn another_base_brings_its_own_and_keeps_the_application() {
     let (app, own) = (application(), base());
     // Its openssl would be replaced by the application's; its libc6 has one vulnerability less and one more.
-    let newer = image("x", &[("libc6", "2"), ("openssl", "3")], &[(0, "CVE-2", "low"), (0, "CVE-7", "low"), (1, "CVE-8", "critical")]);
+    let newer = image(
+        "x",
+        &[("libc6", "2"), ("openssl", "3")],
+        &[(0, "CVE-2", "low"), (0, "CVE-7", "low"), (1, "CVE-8", "critical")],
+    );
     let worse = image("y", &[("libc6", "0")], &[(0, "CVE-1", "critical"), (0, "CVE-6", "critical")]);
     let report = report(&app.side("app"), &[worse.side("worse"), own.side("base"), newer.side("newer")]);
     let names: Vec<&str> = report.others.iter().map(|other| other.source.as_str()).collect();
