@@ -48,8 +48,10 @@ pub(crate) fn run() -> Result<(), String> {
         if lines > LINES {
             faults.push(format!("{}: {lines} lines; split it below {LINES}", file.display()));
         }
-        // A module that several integration tests share can only be a `mod.rs`.
-        let shared = file.ends_with("mod.rs") && !file.components().any(|part| part.as_os_str() == "tests");
+        // A module that several integration tests, or benches, share can only be a `mod.rs`.
+        let shares = ["tests", "benches"];
+        let is_shared = file.components().any(|part| shares.iter().any(|name| part.as_os_str() == *name));
+        let shared = file.ends_with("mod.rs") && !is_shared;
         if shared || ["utils.rs", "helpers.rs", "common.rs", "misc.rs"].iter().any(|name| file.ends_with(name)) {
             faults.push(format!("{}: name it for what it holds", file.display()));
         }
