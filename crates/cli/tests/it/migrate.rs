@@ -316,10 +316,7 @@ fn what_cannot_be_begun_is_refused() {
         (&["migrate"], "required arguments were not provided"),
         (&["migrate", "/no/such/folder"], "/no/such/folder"),
         (&["migrate", "--from", "http://127.0.0.1:1/v1"], "could not access"),
-        (
-            &["migrate", "crates/cli/testdata/migrate", "--passwords", &passwords.display().to_string()],
-            "no file of passwords",
-        ),
+        (&["migrate", "crates/cli/testdata/migrate", "--passwords", &passwords], "no file of passwords"),
         (&["migrate", "--from", &new.url, "--from-pass", "wrong"], "could not access"),
     ];
     for (arguments, told) in cases {
