@@ -317,7 +317,7 @@ fn what_cannot_be_begun_is_refused() {
         (&["migrate", "/no/such/folder"], "/no/such/folder"),
         (&["migrate", "--from", "http://127.0.0.1:1/v1"], "could not access"),
         (&["migrate", "crates/cli/testdata/migrate", "--passwords", &passwords], "no file of passwords"),
-        (&["migrate", "--from", &new.url, "--from-pass", "wrong"], "could not access"),
+        (&["migrate", "--from", &new.url, "--from-pass", "wrong"], "the old service does not let us in"),
     ];
     for (arguments, told) in cases {
         let run = new.client(arguments);
