@@ -115,7 +115,21 @@ fn each_file_of_a_folder_is_told_what_it_is() {
     let validated = run(home.path(), &["policy", "validate", &home.path().display().to_string()]);
     assert_eq!(validated.code, 1, "{}", validated.transcript());
     let text = validated.stdout.replace(&home.path().display().to_string(), "<home>");
-    insta::assert_snapshot!(text, @r"");
+    for line in [
+        "ok      <home>/a-list.yaml\n",
+        "REFUSED <home>/a-wrong-list.yaml\n        error: exceptions.0: `select` is missing\n          remedy: add `select`\n",
+        "REFUSED <home>/bundle.yaml\n        error: it is a bundle in YAML\n",
+        "ok      <home>/one.json\n",
+        "REFUSED <home>/unreadable.json\n        error: it is not JSON: ",
+        "REFUSED <home>/unreadable.yaml\n        error: it is not YAML: ",
+        "left out <home>/a-case.yaml: a test case\n",
+        "left out <home>/other.json: neither a bundle nor exceptions\n",
+        "left out <home>/other.yaml: neither a bundle nor exceptions\n",
+        "left out <home>/report.json: a report\n",
+        "files: 6; refused: 4; left out: 4\n",
+    ] {
+        assert!(text.contains(line), "{line} in:\n{text}");
+    }
     // Whoever names a file means it.
     for name in ["a-case.yaml", "other.json", "report.json"] {
         let named = run(home.path(), &["policy", "validate", &home.path().join(name).display().to_string()]);

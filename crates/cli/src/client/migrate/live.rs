@@ -10,8 +10,13 @@ use super::told;
 /// Asks for everything; of all accounts if the user may see them.
 pub(super) async fn read(api: &Api) -> Result<Export, Failure> {
     api.check_access().await?;
-    let own = api.get("/account", &[]).await.map(|reply| reply.body["name"].as_str().unwrap_or_default().to_owned());
-    let own = own.unwrap_or_default();
+    let own = match api.get("/account", &[]).await {
+        Ok(reply) => reply.body["name"].as_str().unwrap_or_default().to_owned(),
+        Err(failure) if failure.is_not_found() => String::new(),
+        Err(failure) => {
+            return Err(Failure::local(format!("the old service does not let us in: {}", told(&failure))));
+        }
+    };
     // Whoever is no administrator brings what is theirs.
     let accounts = match api.get("/accounts", &[]).await {
         Ok(reply) => reply.body,
