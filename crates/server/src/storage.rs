@@ -79,8 +79,6 @@ fn place(config: &StorageConfig, place: &str) -> Result<BlobsAt, StorageSettingE
     let none = || StorageSettingError { place: place.chars().take(200).collect() };
     let url = Url::parse(place).ok().filter(|url| url.scheme() == "s3").ok_or_else(none)?;
     let name = url.host_str().filter(|name| !name.is_empty()).ok_or_else(none)?;
-    // Its client takes the provider of the process.
-    let _ = rustls::crypto::ring::default_provider().install_default();
     Ok(BlobsAt::Bucket(Bucket {
         name: name.to_owned(),
         prefix: url.path().trim_matches('/').to_owned(),

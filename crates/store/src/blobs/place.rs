@@ -74,6 +74,8 @@ impl Place {
     }
 
     pub(super) fn bucket(bucket: &Bucket) -> Result<Self> {
+        // The client takes the provider of the process; another may have set the same one before.
+        let _ = rustls::crypto::ring::default_provider().install_default();
         // Whatever the settings leave out, the environment may say: a role of the machine, or of the pod.
         let mut builder = AmazonS3Builder::from_env().with_bucket_name(&bucket.name);
         if !bucket.endpoint.is_empty() {
