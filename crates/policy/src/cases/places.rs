@@ -30,7 +30,6 @@ const OTHERWISE: &[(&str, &str)] = &[
     (".kind", ".type"),
     (".location", ".path"),
     (".vulnerability", ".id"),
-    (".fix.versions", ".fixed_in"),
     (".fix.state", ".fix"),
     (".fix.observed_at", ".fix_seen"),
 ];
@@ -39,7 +38,7 @@ const OTHERWISE: &[(&str, &str)] = &[
 pub(super) fn in_words(error: CaseError, places: &[(&str, &str)]) -> CaseError {
     let moved = places.iter().find_map(|(from, to)| Some(format!("{to}{}", error.path.strip_prefix(from)?)));
     let mut path = moved.unwrap_or(error.path);
-    path = path.replace(".evidence.0", "");
+    path = path.replace(".evidence.0", "").replace(".fix.versions", ".fixed_in");
     for (from, to) in OTHERWISE {
         if let Some(before) = path.strip_suffix(from) {
             path = format!("{before}{to}");
