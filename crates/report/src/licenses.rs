@@ -183,7 +183,7 @@ mod tests {
             // Whatever it refers to is defined.
             let named = found.iter().flat_map(|expression| named_references(expression));
             for name in named {
-                assert!(licenses.references().any(|(known, _)| known == name), "{name} of {:?}", licenses);
+                assert!(licenses.references().any(|(known, _)| known == name), "{name} of {licenses:?}");
             }
         }
     }

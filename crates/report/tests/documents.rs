@@ -253,7 +253,7 @@ fn xml_documents_obey_their_schemas() {
                 ("index", written_index(format, &input)),
             ] {
                 let file = work.path().join(format!("{name}-{}-{kind}.xml", input.name));
-                std::fs::write(&file, text).expect("a file");
+                fs_err::write(&file, text).expect("a file");
                 files.push(file);
             }
         }

@@ -23,7 +23,7 @@ impl Input {
     /// The richest input of the other tests, with names, versions, places and words of a stranger.
     fn new() -> Self {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/inputs/every-kind.json");
-        let text = std::fs::read_to_string(path).expect("an input");
+        let text = fs_err::read_to_string(path).expect("an input");
         let mut input: Value = serde_json::from_str(&text).expect("JSON");
         let mut read = |part: &str| input[part].take();
         let mut analysis: Analysis = serde_json::from_value(read("analysis")).expect("an analysis");
@@ -161,7 +161,7 @@ fn templates_see_the_json_document_and_end() {
     let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/templates");
     for example in std::fs::read_dir(examples).expect("a folder") {
         let path = example.expect("an entry").path();
-        let source = std::fs::read_to_string(&path).expect("a template");
+        let source = fs_err::read_to_string(&path).expect("a template");
         let text = render(&path.to_string_lossy(), &source).expect("a document");
         assert!(text.lines().count() >= 1, "{}: {text}", path.display());
     }

@@ -9,6 +9,7 @@ use std::io::{self, Write};
 
 use jiff::Timestamp;
 use killick_model::digest::Digest;
+use killick_model::distribution::Distribution;
 use killick_model::matching::{FixState, Match};
 use killick_model::package::Package;
 use killick_model::severity::Severity;
@@ -26,8 +27,9 @@ pub(super) fn render(report: &Report<'_>, _style: Style, out: &mut dyn Write) ->
     let messages = report
         .problems()
         .map(|problem| message("warn", &format!("{}: {}: {}", problem.kind, problem.subject, problem.message)));
-    let scan = scan(report.tool_version, report.now, "success", messages.collect());
-    pretty(&document(scan, vulnerabilities(report, report.source)), out)
+    let messages: Vec<Value> = messages.collect();
+    let scan = scan(report.tool_version, report.now, "success", &messages);
+    pretty(&document(&scan, &vulnerabilities(report, report.source)), out)
 }
 
 /// One report, whose findings name the platform with the image.
@@ -49,10 +51,10 @@ pub(super) fn render_index(index: &IndexReport<'_>, _style: Style, out: &mut dyn
             }
         }
     }
-    pretty(&document(scan(index.tool_version, index.now, status, messages), found), out)
+    pretty(&document(&scan(index.tool_version, index.now, status, &messages), &found), out)
 }
 
-fn document(scan: Value, vulnerabilities: Vec<Value>) -> Value {
+fn document(scan: &Value, vulnerabilities: &[Value]) -> Value {
     let schemas = "https://gitlab.com/gitlab-org/security-products/security-report-schemas/-/raw";
     json!({
         "version": SCHEMA,
@@ -63,7 +65,7 @@ fn document(scan: Value, vulnerabilities: Vec<Value>) -> Value {
     })
 }
 
-fn scan(tool_version: &str, now: Timestamp, status: &str, messages: Vec<Value>) -> Value {
+fn scan(tool_version: &str, now: Timestamp, status: &str, messages: &[Value]) -> Value {
     let tool = json!({
         "id": "killick", "name": "Killick", "url": HOME, "version": tool_version, "vendor": {"name": "Killick"},
     });
@@ -100,8 +102,7 @@ fn vulnerabilities(report: &Report<'_>, image: &str) -> Vec<Value> {
 
 fn vulnerability(report: &Report<'_>, image: &str, found: &Match, places: &[&Package]) -> Value {
     let package = report.analysis.package(found.package);
-    let operating_system =
-        report.analysis.distribution.as_ref().map_or_else(|| "none".to_owned(), |found| found.label());
+    let operating_system = report.analysis.distribution.as_ref().map_or_else(|| "none".to_owned(), Distribution::label);
     let identity = format!("{image}|{}|{}|{}", found.vulnerability, package.name, package.version);
     let fix = fix_text(&found.fix);
     let told: Vec<String> = places.iter().take(MAX_PLACES).map(|package| one_line(&package.virtual_path())).collect();

@@ -9,6 +9,7 @@ use killick_model::analysis::Analysis;
 use killick_model::matching::{Confidence, Evidence, FixState, Match, Suppressed, SuppressionReason};
 use killick_model::package::Package;
 use killick_model::severity::Cvss;
+use killick_model::vex::Justification;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
@@ -115,7 +116,7 @@ fn ignored(analysis: &Analysis, found: &Suppressed) -> Value {
             "namespace": "vex",
             "fix-state": "",
             "vex-status": claim.map_or("", |claim| claim.status.name()),
-            "vex-justification": claim.and_then(|claim| claim.justification).map_or("", |why| why.name()),
+            "vex-justification": claim.and_then(|claim| claim.justification).map_or("", Justification::name),
         }],
     })
 }

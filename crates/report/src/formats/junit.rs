@@ -1,4 +1,4 @@
-//! JUnit's XML, as GitLab, Jenkins and others read it: <https://github.com/testmoapp/junitxml>.
+//! `JUnit`'s XML, as GitLab, Jenkins and others read it: <https://github.com/testmoapp/junitxml>.
 //!
 //! A test for each thing that was judged. With a policy these are its findings, and what it stops at has failed: then
 //! the verdict of the pipeline is that of the policy. Without one they are the vulnerabilities, each a failure.

@@ -345,6 +345,7 @@ fn encode(path: &[u8]) -> String {
     percent_encode(path, PATH).to_string()
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "callers have just made it")]
 fn message(text: String) -> Message {
     // Plain text may hold links; names of packages must not.
     let text = printable(&text).replace("](", "] (");

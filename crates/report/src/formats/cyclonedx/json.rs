@@ -18,7 +18,7 @@ pub(super) fn write(contents: &Contents<'_>, serial_number: Option<String>, out:
         vulnerabilities: contents
             .vulnerabilities()
             .is_some()
-            .then(|| Each(|| contents.vulnerabilities().into_iter().flatten())),
+            .then_some(Each(|| contents.vulnerabilities().into_iter().flatten())),
     };
     pretty(&bom, out)
 }
