@@ -5,7 +5,8 @@ use proptest::prelude::*;
 
 use super::at;
 use crate::publication::{
-    Accepted, Allowed, Blob, PrivateKey, PublicKey, Publication, PublicationError, Seen, Trust, accept, peek, sign,
+    Accepted, Allowed, Blob, PrivateKey, PublicKey, Publication, PublicationError, PublishedSegment, Seen, Trust,
+    accept, peek, sign,
 };
 
 fn key(number: u8) -> PrivateKey {
@@ -109,7 +110,7 @@ fn every_changed_byte_of_the_payload_is_noticed() {
 #[test]
 fn documents_of_other_forms_and_sizes_are_refused() {
     let too_many = vec![
-        super::PublishedSegment {
+        PublishedSegment {
             provider: "p".to_owned(),
             namespace: "n".to_owned(),
             blob: Blob { digest: Digest::of(b"x"), bytes: 1 }
@@ -117,8 +118,7 @@ fn documents_of_other_forms_and_sizes_are_refused() {
         10_001
     ];
     let large = |bytes| Blob { digest: Digest::of(b"x"), bytes };
-    let segment =
-        |bytes| super::PublishedSegment { provider: "p".to_owned(), namespace: "n".to_owned(), blob: large(bytes) };
+    let segment = |bytes| PublishedSegment { provider: "p".to_owned(), namespace: "n".to_owned(), blob: large(bytes) };
     for (publication, want) in [
         (Publication { format: 9, ..publication(1) }, "the publication that is published has format 9"),
         (
