@@ -74,11 +74,11 @@ fn another_base_brings_its_own_and_keeps_the_application() {
     let (app, own) = (application(), base());
     // Its openssl would be replaced by the application's; its libc6 has one vulnerability less and one more.
     let newer = image(
-        "x",
+        "d",
         &[("libc6", "2"), ("openssl", "3")],
         &[(0, "CVE-2", "low"), (0, "CVE-7", "low"), (1, "CVE-8", "critical")],
     );
-    let worse = image("y", &[("libc6", "0")], &[(0, "CVE-1", "critical"), (0, "CVE-6", "critical")]);
+    let worse = image("e", &[("libc6", "0")], &[(0, "CVE-1", "critical"), (0, "CVE-6", "critical")]);
     let report = report(&app.side("app"), &[worse.side("worse"), own.side("base"), newer.side("newer")]);
     let names: Vec<&str> = report.others.iter().map(|other| other.source.as_str()).collect();
     assert_eq!(names, ["newer", "worse"]);
@@ -93,7 +93,7 @@ fn another_base_brings_its_own_and_keeps_the_application() {
 #[test]
 fn nothing_is_better_than_what_is_as_good() {
     let (app, own) = (application(), base());
-    let same = image("z", &[("libc6", "1")], &[(0, "CVE-1", "high"), (0, "CVE-2", "low")]);
+    let same = image("9", &[("libc6", "1")], &[(0, "CVE-1", "high"), (0, "CVE-2", "low")]);
     let report = report(&app.side("app"), &[own.side("base"), same.side("same")]);
     assert!(report.best().is_none());
     let without = super::report(&app.side("app"), &[]);

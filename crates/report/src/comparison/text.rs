@@ -6,6 +6,8 @@ use std::fmt::Write as _;
 use killick_model::printable::printable;
 use killick_model::severity::Severity;
 
+use crate::formats::one_line;
+
 use super::{Change, Comparison, FileChange, PackageChange, SettingChange, VulnerabilityChange};
 
 /// Rows of one kind in a comment, whose length is limited where it is shown.
@@ -18,11 +20,11 @@ const MAX_VALUE: usize = 120;
 pub fn text(comparison: &Comparison, files: bool) -> String {
     let mut text = String::new();
     let Comparison { before, after, layers, .. } = comparison;
-    let _ = writeln!(text, "before  {}  {}", before.source, before.digest);
-    let _ = writeln!(text, "after   {}  {}", after.source, after.digest);
+    let _ = writeln!(text, "before  {}  {}", one_line(&before.source), before.digest);
+    let _ = writeln!(text, "after   {}  {}", one_line(&after.source), after.digest);
     if comparison.is_same() {
         text.push_str("\nnothing is different\n");
-        return printable(&text).into_owned();
+        return text;
     }
     if layers.removed.is_empty() && layers.added.is_empty() {
         let _ = writeln!(text, "\nlayers: the same {}", layers.shared);
@@ -34,17 +36,17 @@ pub fn text(comparison: &Comparison, files: bool) -> String {
     if !comparison.settings.is_empty() {
         text.push_str("\nsettings\n");
         for setting in &comparison.settings {
-            let _ = writeln!(text, "  {}", setting_text(setting));
+            let _ = writeln!(text, "  {}", one_line(&setting_text(setting)));
         }
     }
     let _ = writeln!(text, "\npackages: {}", counts(comparison.packages.iter().map(|package| package.change)));
     for package in &comparison.packages {
-        let _ = writeln!(text, "  {}", package_text(package));
+        let _ = writeln!(text, "  {}", one_line(&package_text(package)));
     }
     let _ = writeln!(text, "\nfiles: {}", counts(comparison.files.iter().map(|file| file.change)));
     if files {
         for file in &comparison.files {
-            let _ = writeln!(text, "  {}", file_text(file));
+            let _ = writeln!(text, "  {}", one_line(&file_text(file)));
         }
     }
     let vulnerabilities = &comparison.vulnerabilities;
@@ -59,9 +61,9 @@ pub fn text(comparison: &Comparison, files: bool) -> String {
     );
     let signed = vulnerabilities.appeared.iter().map(|one| ('+', one));
     for (sign, found) in signed.chain(vulnerabilities.gone.iter().map(|one| ('-', one))) {
-        let _ = writeln!(text, "  {sign} {}", vulnerability_text(sign, found));
+        let _ = writeln!(text, "  {sign} {}", one_line(&vulnerability_text(sign, found)));
     }
-    printable(&text).into_owned()
+    text
 }
 
 /// For a comment under a pull request: tables in GitHub's flavour of Markdown, of bounded length.

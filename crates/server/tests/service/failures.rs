@@ -11,7 +11,7 @@ async fn only_what_may_heal_is_tried_again() {
         (Health::Blobs(503), "not_analyzed", "answered 503"),
         (Health::Blobs(429), "not_analyzed", "limits the rate of requests"),
         (Health::Manifests(502), "not_analyzed", "answered 502"),
-        (Health::Blobs(401), "analysis_failed", "refused anonymous access"),
+        (Health::Blobs(401), "analysis_failed", "asks for authentication"),
         (Health::Blobs(404), "analysis_failed", "has no"),
         (Health::Manifests(404), "analysis_failed", "check the name"),
         (Health::OtherBytes, "analysis_failed", "digest"),

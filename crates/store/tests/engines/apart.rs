@@ -63,7 +63,11 @@ async fn all(store: &Store, digest: &str, task: i64) -> String {
             (store.matches("a", digest, &Digest::of(b"index")).await, store.first_detected("a", digest).await),
             (store.evaluations("a", digest, TAG, None).await, store.registries("a").await),
             (store.subscriptions("a", None, None).await, store.events("a", &EventFilter::default(), 99, 0).await),
-            (store.task("a", task).await, store.known_files("a", &["00".to_owned()]).await),
+            (
+                store.task("a", task).await,
+                store.task_of_image("a", digest).await,
+                store.known_files("a", &["00".to_owned()]).await
+            ),
             (
                 store.event("a", "e").await,
                 store.newest_evaluation("a", digest, TAG).await,

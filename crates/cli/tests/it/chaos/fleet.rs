@@ -52,7 +52,7 @@ impl Fleet {
     pub(super) fn kill_one(&self, dice: &mut Dice) {
         let chosen = usize::try_from(dice.below(self.members.len() as u64)).unwrap();
         let mut member = self.members[chosen].lock().unwrap();
-        member.check();
+        member.check(|| self.log());
         member.process.kill().unwrap();
         member.process.wait().unwrap();
         member.kills += 1;
@@ -65,7 +65,7 @@ impl Fleet {
             .iter()
             .map(|member| {
                 let mut member = member.lock().unwrap();
-                member.check();
+                member.check(|| self.log());
                 (member.role, member.kills)
             })
             .collect()
@@ -106,9 +106,9 @@ impl Fleet {
 
 impl Member {
     /// It ends when it is killed, and not by itself.
-    fn check(&mut self) {
+    fn check(&mut self, log: impl FnOnce() -> String) {
         let ended = self.process.try_wait().unwrap();
-        assert!(ended.is_none(), "a process of the role `{}` ended by itself: {ended:?}", self.role);
+        assert!(ended.is_none(), "a process of the role `{}` ended by itself: {ended:?}: {}", self.role, log());
     }
 }
 
