@@ -87,7 +87,19 @@ fn another_base_brings_its_own_and_keeps_the_application() {
     assert_eq!(newer.removed.0, BTreeMap::from([(Severity::High, 1)]));
     assert_eq!(newer.added.0, BTreeMap::from([(Severity::Low, 1)]));
     assert_eq!(report.best().map(|best| best.source.as_str()), Some("newer"));
-    insta::assert_snapshot!(text(&report, crate::formats::Style::default()), @"");
+    insta::assert_snapshot!(text(&report, crate::formats::Style::default()), @r"
+    app is based on base
+
+    FROM         PACKAGES  VULNERABILITIES
+    base         1         2 (1 High, 1 Low)
+    application  2         2 (1 Critical, 1 Medium)
+
+    ON     VULNERABILITIES                  REMOVED     ADDED
+    newer  4 (1 Critical, 1 Medium, 2 Low)  1 (1 High)  1 (1 Low)
+    worse  4 (3 Critical, 1 Medium)         1 (1 Low)   1 (1 Critical)
+
+    newer leaves the fewest of the worst
+    ");
 }
 
 #[test]
