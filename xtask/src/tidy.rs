@@ -50,9 +50,9 @@ pub(crate) fn run() -> Result<(), String> {
         }
         // A module that several integration tests, or benches, share can only be a `mod.rs`.
         let shares = ["tests", "benches"];
-        let is_shared = file.components().any(|part| shares.iter().any(|name| part.as_os_str() == *name));
-        let shared = file.ends_with("mod.rs") && !is_shared;
-        if shared || ["utils.rs", "helpers.rs", "common.rs", "misc.rs"].iter().any(|name| file.ends_with(name)) {
+        let may_be = file.components().any(|part| shares.iter().any(|name| part.as_os_str() == *name));
+        let is_forbidden = file.ends_with("mod.rs") && !may_be;
+        if is_forbidden || ["utils.rs", "helpers.rs", "common.rs", "misc.rs"].iter().any(|name| file.ends_with(name)) {
             faults.push(format!("{}: name it for what it holds", file.display()));
         }
     }

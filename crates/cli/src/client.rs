@@ -76,6 +76,7 @@ pub(crate) enum ClientCommand {
 
 impl ClientCommand {
     /// The command under a client's word that works without a server, if it is one.
+    #[expect(clippy::result_large_err, reason = "it is called once")]
     pub(crate) fn into_local(self) -> Result<BundleCommand, Self> {
         match self {
             Self::Policy(policy::PolicyCommand::Local(command)) => Ok(*command),
@@ -93,7 +94,7 @@ pub(crate) async fn run(command: ClientCommand, args: &ClientArgs) -> anyhow::Re
         ClientCommand::Policy(command) => !command.is_about_the_hub_alone(),
         _ => true,
     };
-    let outcome = if !probes { Ok(()) } else { api.check_access().await };
+    let outcome = if probes { api.check_access().await } else { Ok(()) };
     let outcome = match outcome {
         Err(failure) => Err(failure),
         Ok(()) => match command {

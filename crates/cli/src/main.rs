@@ -53,7 +53,7 @@ enum Command {
 
 /// A command that needs no server although it stands among those that do.
 enum Work {
-    Bundles(BundleCommand),
+    Bundles(Box<BundleCommand>),
     Other(Command),
 }
 
@@ -72,7 +72,7 @@ fn main() -> Exit {
     let outcome = runtime.block_on(async {
         let work = match arguments.command {
             Command::Client(command) => match command.into_local() {
-                Ok(command) => Work::Bundles(command),
+                Ok(command) => Work::Bundles(Box::new(command)),
                 Err(command) => Work::Other(Command::Client(command)),
             },
             other => Work::Other(other),
@@ -90,9 +90,9 @@ fn main() -> Exit {
             ));
         }
         match work {
-            Work::Bundles(command) => local::bundles::run(command).await,
+            Work::Bundles(command) => local::bundles::run(*command).await,
             Work::Other(Command::Local(command)) => local::run(*command, &arguments.client).await,
-            Work::Other(Command::Serve(command)) => serve::run(command).await,
+            Work::Other(Command::Serve(command)) => Box::pin(serve::run(command)).await,
             Work::Other(Command::Completions(args)) => completions::run::<Arguments>(&args),
             Work::Other(Command::Manual(args)) => manual::run::<Arguments>(&args),
             Work::Other(Command::Storage(command)) => storage::run(command).await,

@@ -45,7 +45,7 @@ pub(crate) async fn run(args: Serve) -> anyhow::Result<Exit> {
     if let Some(data) = args.data {
         config.storage.data_dir = data;
     }
-    killick_server::serve(config, stopped()).await?;
+    Box::pin(killick_server::serve(config, stopped())).await?;
     Ok(Exit::Success)
 }
 

@@ -262,7 +262,7 @@ fn what_is_wrong_is_told_with_its_place() {
         (json!([with("expires_at", json!("soon"))]), "exceptions.0.expires_at", "`soon` is no date"),
         (json!([with("expires_at", json!("2026-02-30"))]), "exceptions.0.expires_at", "`2026-02-30` is no date"),
         (
-            json!([with("expires_at", json!(20300101))]),
+            json!([with("expires_at", json!(20_300_101))]),
             "exceptions.0.expires_at",
             "it is the number 20300101, not a text",
         ),

@@ -70,7 +70,9 @@ fn in_groups(rows: impl Iterator<Item = (String, String)>) -> Vec<String> {
             _ => groups.push((group, vec![row])),
         }
     }
-    groups.iter_mut().for_each(|(_, rows)| rows.sort());
+    for (_, rows) in &mut groups {
+        rows.sort();
+    }
     groups.into_iter().flat_map(|(_, rows)| rows).collect()
 }
 

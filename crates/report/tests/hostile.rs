@@ -30,8 +30,8 @@ impl Input {
         let mut matches: Matches = serde_json::from_value(read("matches")).expect("matches");
         let mut evaluation: Evaluation = serde_json::from_value(read("evaluation")).expect("an evaluation");
         for package in &mut analysis.packages {
-            package.name = NAME.to_owned();
-            package.version = NAME.to_owned();
+            NAME.clone_into(&mut package.name);
+            NAME.clone_into(&mut package.version);
             package.licenses = vec![NAME.to_owned()];
             package.origin = Some(NAME.to_owned());
             package.nested = vec![NAME.to_owned()];
@@ -42,13 +42,13 @@ impl Input {
             found.fix.versions = vec![NAME.to_owned()];
         }
         for finding in &mut evaluation.findings {
-            finding.message = NAME.to_owned();
+            NAME.clone_into(&mut finding.message);
             finding.remedy = Some(NAME.to_owned());
-            finding.trigger_id = NAME.to_owned();
+            NAME.clone_into(&mut finding.trigger_id);
         }
         for problem in analysis.problems.iter_mut().chain(&mut matches.problems) {
-            problem.subject = NAME.to_owned();
-            problem.message = NAME.to_owned();
+            NAME.clone_into(&mut problem.subject);
+            NAME.clone_into(&mut problem.message);
         }
         Self { analysis, matches, evaluation }
     }

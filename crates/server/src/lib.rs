@@ -153,7 +153,7 @@ mod tests {
         config.server.listen = busy.local_addr().unwrap();
         config.storage.data_dir = dir.path().join("data");
         let data = config.storage.data_dir.clone();
-        let error = serve(config, std::future::pending()).await.unwrap_err();
+        let error = Box::pin(serve(config, std::future::pending())).await.unwrap_err();
         assert!(matches!(error, ServeError::Listen { .. }), "{error:?}");
         assert!(!data.exists());
     }

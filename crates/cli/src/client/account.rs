@@ -83,7 +83,8 @@ pub(crate) struct AddUser {
     /// Name of the new user
     user_name: String,
     /// Password, of 6 to 128 characters
-    user_password: String,
+    #[arg(value_name = "USER_PASSWORD")]
+    password: String,
     /// Whose user (default: your account's)
     #[arg(long)]
     account: Option<String>,
@@ -103,7 +104,8 @@ pub(crate) struct User {
 #[derive(Debug, Args)]
 pub(crate) struct Password {
     /// The new password
-    user_password: String,
+    #[arg(value_name = "USER_PASSWORD")]
+    password: String,
     /// Name of the user (default: you)
     #[arg(long)]
     username: Option<String>,
@@ -186,12 +188,12 @@ async fn users(api: &Api, command: UserCommand, account: &Value, user: &Value) -
     let whose = |named: Option<String>| named.unwrap_or_else(|| python::field(account, "name"));
     match command {
         UserCommand::Add(args) => {
-            if !(6..=128).contains(&args.user_password.chars().count()) {
+            if !(6..=128).contains(&args.password.chars().count()) {
                 return Err(Failure::local(
                     "Please enter a password at least 6 characters long that contains no spaces.",
                 ));
             }
-            let body = json!({ "username": args.user_name, "password": args.user_password });
+            let body = json!({ "username": args.user_name, "password": args.password });
             let reply = api.send("POST", &format!("{}/users", path(&whose(args.account))), &[], Some(&body)).await?;
             Ok(Done::render(api, &reply, render_user))
         }
@@ -210,7 +212,7 @@ async fn users(api: &Api, command: UserCommand, account: &Value, user: &Value) -
         UserCommand::Setpassword(args) => {
             let name = args.username.unwrap_or_else(|| python::field(user, "username"));
             let path = format!("{}/credentials", user_path(&whose(args.account), &name));
-            let body = json!({ "type": "password", "value": args.user_password });
+            let body = json!({ "type": "password", "value": args.password });
             let reply = api.send("POST", &path, &[], Some(&body)).await?;
             let note = "NOTE: Be sure to change the password you're using for this client if you have reset your own \
                         password";
@@ -230,6 +232,7 @@ fn or_missing(record: &Value, key: &str) -> String {
 }
 
 fn whoami(body: &Value) -> Option<String> {
+    body.as_object()?;
     let (user, account) = (&body["user"], &body["account"]);
     Some(fields(&[
         ("Username", or_missing(user, "username")),

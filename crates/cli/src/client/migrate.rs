@@ -31,7 +31,7 @@ pub(crate) struct Migrate {
     /// documents of the analysis archive (`.tar.gz`); a folder in it is an account of that name
     #[arg(value_name = "FOLDER")]
     folder: Option<PathBuf>,
-    /// Address of the old service, such as http://anchore:8228/v1
+    /// Address of the old service, such as `http://anchore:8228/v1`
     #[arg(long, value_name = "URL")]
     from: Option<String>,
     /// User of the old service; an administrator brings all accounts

@@ -48,7 +48,7 @@ pub(crate) enum WebhookCommand {
         /// Which webhook, as configured on the server
         #[arg(default_value = "general")]
         webhook_type: String,
-        /// The type of notification to send via the given webhook_type
+        /// The type of notification to send via the given `webhook_type`
         #[arg(long, default_value = "tag_update")]
         ntype: String,
     },

@@ -77,7 +77,7 @@ pub(super) async fn run(args: Diff) -> anyhow::Result<Exit> {
     let verdicts = bundle.as_ref().map(|bundle| {
         let judge = |image: &several::Facts| {
             let options = Options { compatibility: args.compatibility };
-            let mut evaluation = image.evaluate(bundle, &options, now);
+            let mut evaluation = image.evaluate(bundle, options, now);
             exceptions.apply(&mut evaluation);
             evaluation
         };

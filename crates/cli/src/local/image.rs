@@ -37,6 +37,7 @@ pub(crate) struct ImageArgs {
 
 /// How to reach and read images.
 #[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub(crate) struct ReadingArgs {
     /// Which image of a multi-platform index; several as one object with OS/ARCH,OS/ARCH or all
     #[arg(long, value_name = "OS/ARCH")]

@@ -89,18 +89,18 @@ async fn scan(args: &Scan, judge: &Judge, source: String) -> Row {
         Err(error) => Err(error),
         Ok(judgement) => {
             let stored = file.map_or(Ok(()), |file| store(&judgement, &source, &file));
-            stored.map(|()| outcome(args, judgement.subject))
+            stored.map(|()| outcome(args, &judgement.subject))
         }
     };
     Row { source, outcome: outcome.unwrap_or_else(|error| Outcome::Failed { error: format!("{error:#}") }) }
 }
 
-fn outcome(args: &Scan, subject: Subject<Judged>) -> Outcome {
+fn outcome(args: &Scan, subject: &Subject<Judged>) -> Outcome {
     let mut failures = Vec::new();
     let mut all = summary::Counts::default();
     let mut count =
         |image: &Judged| all.add(&image.analysis, &image.matches, image.evaluation.as_ref(), args.is_refused(image));
-    match &subject {
+    match subject {
         Subject::Image(image) => count(image),
         Subject::Index { images, .. } => {
             for image in images {

@@ -44,7 +44,7 @@ impl Facts {
     }
 
     /// The verdict of a bundle.
-    pub(super) fn evaluate(&self, bundle: &Bundle, options: &Options, now: Timestamp) -> Evaluation {
+    pub(super) fn evaluate(&self, bundle: &Bundle, options: Options, now: Timestamp) -> Evaluation {
         let evidence = Evidence {
             feeds: &self.feeds,
             sources: &self.judging,
@@ -53,7 +53,7 @@ impl Facts {
             declared_packages: is_folder(&self.source),
             ..Evidence::new(&self.analysis, &self.matches, now)
         };
-        killick_policy::evaluate(bundle, &evidence, &reference(&self.source), options)
+        killick_policy::evaluate(bundle, &evidence, &reference(&self.source), &options)
     }
 }
 

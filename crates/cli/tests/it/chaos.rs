@@ -138,6 +138,7 @@ fn cve(number: usize) -> String {
 async fn kill(world: Arc<World>, mut dice: Dice) {
     while !world.calm.load(Ordering::Relaxed) {
         tokio::time::sleep(Duration::from_millis(500 + dice.below(2500))).await;
+        world.fleet.revive();
         world.fleet.kill_one(&mut dice);
     }
 }
@@ -157,7 +158,7 @@ impl World {
 
     /// Publishes an image and adds it; whoever adds it wants to know of new vulnerabilities and of moves.
     async fn add(&self, number: u64) -> Tag {
-        let account = if number % 4 == 0 { ACCOUNTS[1] } else { ACCOUNTS[0] };
+        let account = if number.is_multiple_of(4) { ACCOUNTS[1] } else { ACCOUNTS[0] };
         let name = format!("chaos/app{number}:latest");
         let digests = vec![self.upstream.publish(&name, &format!("{number}-0"))];
         let tag = Tag { account, name, digests };

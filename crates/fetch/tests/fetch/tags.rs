@@ -50,8 +50,8 @@ async fn no_list_is_an_error_or_empty() {
         let fake = Fake::start(move |_| reply(status, &[], body)).await;
         match (list(&fake).await, want) {
             (Ok(tags), Ok(())) => assert_eq!(tags, [] as [String; 0]),
-            (Err(StageError::Document(DocumentError::Malformed { .. })), Err(200)) => {}
-            (Err(StageError::Registry(RegistryError::NotFound { .. })), Err(404)) => {}
+            (Err(StageError::Document(DocumentError::Malformed { .. })), Err(200))
+            | (Err(StageError::Registry(RegistryError::NotFound { .. })), Err(404)) => {}
             (got, want) => panic!("{status} {body}: {got:?} {want:?}"),
         }
     }

@@ -12,13 +12,16 @@ use crate::pattern::wildcard;
 /// What is wrong with a text, and what to write.
 type Objection = Option<(String, String)>;
 
+/// A part of a selector: its name, what is written there, and what may be wrong with it.
+type Part<'a> = (&'a str, Option<&'a String>, fn(&str) -> Objection);
+
 /// Refuses an exception that no finding of any image can meet.
 pub(super) fn check(exception: &Exception, path: &str) -> Result<(), ExceptionProblem> {
     let select = &exception.select;
     let image = select.image.clone().unwrap_or_default();
     let package = select.package.clone().unwrap_or_default();
     let finding = select.finding.clone().unwrap_or_default();
-    let parts: [(&str, Option<&String>, fn(&str) -> Objection); 12] = [
+    let parts: [Part<'_>; 12] = [
         ("image.registry", image.registry.as_ref(), |text| without(text, &['/', '@'], "a registry")),
         ("image.repository", image.repository.as_ref(), |text| without(text, &['@'], "a repository")),
         ("image.tag", image.tag.as_ref(), |text| without(text, &['/', ':', '@'], "a tag")),

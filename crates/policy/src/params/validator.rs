@@ -147,7 +147,7 @@ impl Validator {
                 "anyOf": [{"enum": ["true", "false"]}, {"pattern": "^([tT][rR][uU][eE]|[fF][aA][lL][sS][eE])$"}],
             }),
             Self::OneOf(words) => {
-                let words: Vec<&str> = words.iter().flat_map(|word| spellings(word)).copied().collect();
+                let words: Vec<&str> = words.iter().flat_map(spellings).copied().collect();
                 json!({"type": "string", "enum": words})
             }
             Self::Float | Self::UpTo(_) => {

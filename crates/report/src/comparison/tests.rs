@@ -8,7 +8,7 @@ struct Image {
     matches: Matches,
 }
 
-fn image(packages: &Value, files: &Value, found: &[(u32, &str, &str)], config: Value) -> Image {
+fn image(packages: &Value, files: &Value, found: &[(u32, &str, &str)], config: &Value) -> Image {
     let digest = format!("sha256:{}", "a".repeat(64));
     let layer = json!({"diff_id": digest, "digest": digest, "media_type": "", "size": 1});
     let analysis = json!({
@@ -47,7 +47,7 @@ fn compared(before: &Image, after: &Image) -> Comparison {
 
 /// `+ name version`, `- name version`, `^ name before after`, and so on.
 fn packages_of(before: &[Value], after: &[Value]) -> Vec<String> {
-    let of = |packages: &[Value]| image(&json!(packages), &json!([]), &[], json!({}));
+    let of = |packages: &[Value]| image(&json!(packages), &json!([]), &[], &json!({}));
     let changes = compared(&of(before), &of(after)).packages;
     changes
         .iter()
@@ -101,13 +101,13 @@ fn files_are_compared_by_what_they_are() {
         &json!([]),
         &json!([file("a", 'a', 420), file("b", 'b', 420), file("c", 'c', 420), link("l", "a"), file("z", 'd', 420)]),
         &[],
-        json!({}),
+        &json!({}),
     );
     let after = image(
         &json!([]),
         &json!([file("b", 'e', 2541), file("c", 'c', 420), file("d", 'd', 420), link("l", "b"), link("z", "c")]),
         &[],
-        json!({}),
+        &json!({}),
     );
     let changes: Vec<String> = compare(
         &Side { source: "1", analysis: &before.analysis, matches: &before.matches },
@@ -138,13 +138,13 @@ fn an_upgrade_that_fixes_nothing_leaves_the_vulnerability() {
         &packages("1", "1"),
         &json!([]),
         &[(0, "CVE-2024-1", "high"), (0, "CVE-2024-2", "low"), (1, "CVE-2024-3", "medium")],
-        json!({}),
+        &json!({}),
     );
     let after = image(
         &packages("2", "1"),
         &json!([]),
         &[(0, "CVE-2024-1", "high"), (0, "CVE-2024-4", "low"), (0, "CVE-2024-5", "critical"), (1, "CVE-2024-6", "low")],
-        json!({}),
+        &json!({}),
     );
     let VulnerabilityChanges { appeared, gone, shared } = compared(&before, &after).vulnerabilities;
     let named = |list: &[VulnerabilityChange]| -> Vec<String> {
@@ -162,7 +162,7 @@ fn an_upgrade_that_fixes_nothing_leaves_the_vulnerability() {
 #[test]
 fn settings_are_told_by_name() {
     let with = |config: Value| {
-        image(&json!([]), &json!([]), &[], json!({"os": "linux", "architecture": "amd64", "config": config}))
+        image(&json!([]), &json!([]), &[], &json!({"os": "linux", "architecture": "amd64", "config": config}))
     };
     let before = with(json!({"User": "app", "Env": ["PATH=/bin", "A=1"], "ExposedPorts": {"80/tcp": {}}, "Cmd": null}));
     let after =
@@ -188,12 +188,12 @@ fn settings_are_told_by_name() {
 #[test]
 fn nothing_out_of_an_image_is_markup_or_rewrites_the_terminal() {
     let hostile = "a`|<img src=x>\u{1b}[2J\n# b";
-    let before = image(&json!([]), &json!([]), &[], json!({}));
+    let before = image(&json!([]), &json!([]), &[], &json!({}));
     let after = image(
         &json!([package("npm", hostile, "1", "/a")]),
         &json!([]),
         &[(0, "CVE-2024-1", "high")],
-        json!({"config": {"Labels": {hostile: hostile}}}),
+        &json!({"config": {"Labels": {hostile: hostile}}}),
     );
     let comparison = compared(&before, &after);
     insta::assert_snapshot!("hostile.md", markdown(&comparison));
@@ -202,7 +202,7 @@ fn nothing_out_of_an_image_is_markup_or_rewrites_the_terminal() {
 
 #[test]
 fn an_image_is_the_same_as_itself() {
-    let one = image(&json!([package("deb", "a", "1", "/s")]), &json!([]), &[(0, "CVE-2024-1", "high")], json!({}));
+    let one = image(&json!([package("deb", "a", "1", "/s")]), &json!([]), &[(0, "CVE-2024-1", "high")], &json!({}));
     let comparison = compared(&one, &one);
     assert!(comparison.is_same());
     assert!(text(&comparison, true).ends_with("\nnothing is different\n"));

@@ -108,10 +108,9 @@ impl WorkError {
     /// what time may mend is tried again.
     fn retry(&self) -> Retry {
         let heals = match self {
-            Self::Payload(_) | Self::Nowhere | Self::Import(_) => false,
             Self::Fetch(error) => error.may_heal(),
             Self::Analyse(AnalysisError::Layer { source, .. }) => layer_may_heal(source),
-            Self::Analyse(_) => false,
+            Self::Analyse(_) | Self::Payload(_) | Self::Nowhere | Self::Import(_) => false,
             Self::Store(_) | Self::LeaseLost | Self::Panicked => true,
         };
         if heals { Retry::Later } else { Retry::Never }

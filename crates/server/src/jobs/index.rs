@@ -21,7 +21,7 @@ pub(super) const JOB: Job = Job {
                 }
                 Ok(false) => {}
                 Err(error) => {
-                    tracing::error!(error = %error, "the new advisory index cannot be opened, the old one stays: {error}")
+                    tracing::error!(error = %error, "the new advisory index cannot be opened, the old one stays: {error}");
                 }
             }
         })

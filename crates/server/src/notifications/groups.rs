@@ -63,7 +63,9 @@ async fn fold(app: &App, group: &Group, now: i64) -> Result<(), StoreError> {
         let members = store.group_members(group, last, PAGE).await?;
         let Some(end) = members.last() else { break };
         last = end.id;
-        members.iter().for_each(|member| fold.add(&group.r#type, member));
+        for member in &members {
+            fold.add(&group.r#type, member);
+        }
     }
     if fold.count <= 1 {
         return store.ungroup(group, last, now).await;

@@ -44,7 +44,7 @@ impl Service {
         config.storage.data_dir = data.path().to_owned();
         config.accounts.admin_password = "foobar".into();
         config.oauth.secret = "what signs the tokens of this test".into();
-        config.server.host_id = "oracle".to_owned();
+        "oracle".clone_into(&mut config.server.host_id);
         config.webhooks.general.url = webhook().await.as_str().into();
         // What the original was set up to look for.
         let inspections = &mut config.inspections;

@@ -119,7 +119,7 @@ async fn updates_of_advisories_are_told() {
 
 /// A service in which nine images were not found.
 async fn missed() -> Service {
-    let service = Service::start(|config| config.server.host_id = "here".to_owned()).await;
+    let service = Service::start(|config| "here".clone_into(&mut config.server.host_id)).await;
     for number in 1..=9 {
         let reference = json!({"tag": format!("127.0.0.1:1/x:{number}")});
         assert_eq!(service.call(ADMIN, "POST", "/images", reference).await.0, 400);

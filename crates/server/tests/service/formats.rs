@@ -12,7 +12,7 @@ use crate::receiver::Receiver;
 use crate::registry;
 
 /// How long after a failed try the next one is due at the latest.
-const LATER: Duration = Duration::from_secs(3600);
+const LATER: Duration = Duration::from_hours(1);
 
 /// A mail server on loopback that refuses the first letters.
 struct Mailbox {

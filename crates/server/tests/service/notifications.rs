@@ -10,7 +10,7 @@ use crate::registry;
 use crate::told::{masked, named, told};
 
 /// How long after a failed try the next one is due at the latest.
-const LATER: Duration = Duration::from_secs(3600);
+const LATER: Duration = Duration::from_hours(1);
 
 fn to(receiver: &Receiver) -> impl FnOnce(&mut killick_server::Config) {
     let url = receiver.url.clone();

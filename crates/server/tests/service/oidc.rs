@@ -75,8 +75,8 @@ impl Provider {
     async fn service(&self) -> Service {
         let service = Service::start(|config| {
             config.oidc.issuer.clone_from(&self.issuer);
-            config.oidc.audience = "killick".to_owned();
-            config.oidc.account_claim = "team".to_owned();
+            "killick".clone_into(&mut config.oidc.audience);
+            "team".clone_into(&mut config.oidc.account_claim);
             config.oidc.roles = [("dev", "developer"), ("ops", "account-admin"), ("root", "system-admin")]
                 .map(|(group, role)| (group.to_owned(), role.to_owned()))
                 .into();
@@ -182,7 +182,7 @@ async fn without_its_keys_nobody_is_let_in() {
     let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let service = Service::start(|config| {
         config.oidc.issuer.clone_from(&provider.issuer);
-        config.oidc.audience = "killick".to_owned();
+        "killick".clone_into(&mut config.oidc.audience);
         config.oidc.account = "admin".to_owned();
         config.oidc.default_role = "reader".to_owned();
         config.oidc.jwks_url = format!("http://{nobody}/keys");

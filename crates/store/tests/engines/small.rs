@@ -20,7 +20,7 @@ pub(crate) async fn events_are_filtered(Opened { store, .. }: &Opened) {
         let mut news = news(if number == 2 { "b" } else { "a" }, &number.to_string(), "r.io/x:1");
         let event = &mut news.events[0];
         if number > 3 {
-            event.kind = "system.feeds.sync.feed_failed".to_owned();
+            "system.feeds.sync.feed_failed".clone_into(&mut event.kind);
             (event.level, event.resource) = ("error".to_owned(), None);
             (event.service, event.host) = ("policy_engine".to_owned(), "there".to_owned());
         }

@@ -48,7 +48,7 @@ pub(super) async fn run(api: &Api, args: &DryRun) -> Outcome {
         items.extend(list("items", &mut reply));
         skipped.extend(list("skipped", &mut reply));
         examined += reply["examined"].as_u64().unwrap_or_default();
-        against = reply["against"].as_str().unwrap_or_default().to_owned();
+        reply["against"].as_str().unwrap_or_default().clone_into(&mut against);
         match reply.get_mut("next_cursor").map(Value::take) {
             Some(Value::String(cursor)) => body["cursor"] = cursor.into(),
             _ => break,

@@ -74,7 +74,7 @@ pub(super) fn run(args: &Test) -> anyhow::Result<Exit> {
         "there are no cases: no `.yaml`, `.yml` or `.json` files with `facts` or a `report`"
     );
     let options = Options { compatibility: args.compatibility };
-    let ran: Vec<Ran> = files.iter().map(|file| one(file, &bundle, &options, args.update)).collect();
+    let ran: Vec<Ran> = files.iter().map(|file| one(file, &bundle, options, args.update)).collect();
     if let Some(path) = &args.junit {
         fs_err::write(path, junit::document(&bundle.id, &ran))?;
     }
@@ -139,7 +139,7 @@ fn may_be_case(file: &Path) -> bool {
     !matches!(known, Ok(Kind::Bundle | Kind::Exceptions | Kind::Report))
 }
 
-fn one(file: &Path, bundle: &Bundle, options: &Options, update: bool) -> Ran {
+fn one(file: &Path, bundle: &Bundle, options: Options, update: bool) -> Ran {
     let shown = file.display().to_string();
     let mut ran = Ran { name: shown.clone(), file: shown, outcome: Outcome::Passed };
     match attempt(file, bundle, options, update, &mut ran.name) {
@@ -152,13 +152,7 @@ fn one(file: &Path, bundle: &Bundle, options: &Options, update: bool) -> Ran {
     ran
 }
 
-fn attempt(
-    file: &Path,
-    bundle: &Bundle,
-    options: &Options,
-    update: bool,
-    name: &mut String,
-) -> anyhow::Result<Outcome> {
+fn attempt(file: &Path, bundle: &Bundle, options: Options, update: bool, name: &mut String) -> anyhow::Result<Outcome> {
     let document = documents::read(file)?;
     let report = match document.get("report").and_then(Value::as_str) {
         Some(report) => Some(documents::read(&file.parent().unwrap_or(Path::new(".")).join(report))?),
@@ -168,7 +162,7 @@ fn attempt(
     if let Some(given) = &case.name {
         name.clone_from(given);
     }
-    let evaluation = case.evaluate(bundle, options, crate::clock::now());
+    let evaluation = case.evaluate(bundle, &options, crate::clock::now());
     let failures = case.failures(&evaluation);
     if failures.as_ref().is_some_and(Vec::is_empty) {
         return Ok(Outcome::Passed);

@@ -65,7 +65,7 @@ pub(super) async fn run(args: &Diff) -> anyhow::Result<Exit> {
         .iter()
         .filter_map(|image| {
             let judge = |bundle| {
-                let mut evaluation = image.evaluate(bundle, &options, now);
+                let mut evaluation = image.evaluate(bundle, options, now);
                 exceptions.apply(&mut evaluation);
                 evaluation
             };

@@ -73,7 +73,7 @@ pub(super) async fn run(args: &Lint) -> anyhow::Result<Exit> {
         let bundle = parse(path)?;
         let inspections = inspections::compile(&args.inspections, Some(&bundle.needs()))?;
         let images = several::read(&args.against, &args.reading, inspections, &args.knowledge, now).await?;
-        let against: Vec<_> = images.iter().map(|image| image.evaluate(&bundle, &Options::default(), now)).collect();
+        let against: Vec<_> = images.iter().map(|image| image.evaluate(&bundle, Options::default(), now)).collect();
         let options = LintOptions { now, notice_days: args.notice, against: &against };
         files.push((path.display().to_string(), lint(&bundle, &options)));
     }

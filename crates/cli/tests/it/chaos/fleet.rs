@@ -1,6 +1,6 @@
 //! The processes of one service, that are killed and started again.
 
-use std::path::PathBuf;
+use std::path::Path;
 use std::process::{Child, Stdio};
 use std::sync::Mutex;
 
@@ -13,6 +13,9 @@ use crate::service::PASSWORD;
 
 /// What each process does.
 const ROLES: [&str; 6] = ["api", "api", "scheduler", "scheduler", "worker", "worker"];
+
+/// How often one may end by itself: the database goes away once.
+const MOST_ENDS: u32 = 3;
 
 /// A service of several processes; they end with the value.
 pub(super) struct Fleet {
@@ -28,6 +31,8 @@ struct Member {
     address: String,
     process: Child,
     kills: u32,
+    /// How often it ended by itself.
+    ends: u32,
 }
 
 impl Fleet {
@@ -38,8 +43,8 @@ impl Fleet {
             .iter()
             .map(|role| {
                 let address = format!("127.0.0.1:{}", free_port());
-                let process = spawn(folder.path().to_owned(), role, &address);
-                Member { role, address, process, kills: 0 }
+                let process = spawn(folder.path(), role, &address);
+                Member { role, address, process, kills: 0, ends: 0 }
             })
             .collect();
         let addresses =
@@ -48,15 +53,27 @@ impl Fleet {
         Self { folder, members: members.into_iter().map(Mutex::new).collect(), addresses, http }
     }
 
+    /// Starts again who ended by itself, as whatever runs containers does: one that is only starting does so when the
+    /// database goes away.
+    pub(super) fn revive(&self) {
+        for member in &self.members {
+            let mut member = member.lock().unwrap();
+            if member.process.try_wait().unwrap().is_some() {
+                member.ends += 1;
+                assert!(member.ends <= MOST_ENDS, "the role `{}` ends by itself: {}", member.role, self.log());
+                member.process = spawn(self.folder.path(), member.role, &member.address);
+            }
+        }
+    }
+
     /// Kills one with `SIGKILL` and starts it again.
     pub(super) fn kill_one(&self, dice: &mut Dice) {
         let chosen = usize::try_from(dice.below(self.members.len() as u64)).unwrap();
         let mut member = self.members[chosen].lock().unwrap();
-        member.check(|| self.log());
         member.process.kill().unwrap();
         member.process.wait().unwrap();
         member.kills += 1;
-        member.process = spawn(self.folder.path().to_owned(), member.role, &member.address);
+        member.process = spawn(self.folder.path(), member.role, &member.address);
     }
 
     /// How often each was killed; all must be there still.
@@ -76,7 +93,7 @@ impl Fleet {
         let method: reqwest::Method = method.parse().unwrap();
         for (tries, address) in self.addresses.iter().cycle().take(400).enumerate() {
             let request = self.http.request(method.clone(), format!("http://{address}{path}"));
-            let request = request.basic_auth(user, Some(PASSWORD)).timeout(std::time::Duration::from_secs(60));
+            let request = request.basic_auth(user, Some(PASSWORD)).timeout(std::time::Duration::from_mins(1));
             let request = if body.is_null() { request } else { request.json(&body) };
             if let Ok(answer) = request.send().await {
                 let status = answer.status().as_u16();
@@ -122,9 +139,9 @@ impl Drop for Fleet {
     }
 }
 
-fn spawn(folder: PathBuf, role: &str, address: &str) -> Child {
+fn spawn(folder: &Path, role: &str, address: &str) -> Child {
     let log = fs_err::OpenOptions::new().create(true).append(true).open(folder.join("log")).unwrap();
-    killick(&folder)
+    killick(folder)
         .args(["serve", "--role", role, "--listen", address, "--config"])
         .arg(folder.join("killick.toml"))
         .arg("--data")

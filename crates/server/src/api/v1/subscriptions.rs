@@ -128,6 +128,7 @@ async fn note(app: &App, account: &str, id: &str) {
 }
 
 /// What the body says of the value: nothing, none, or a text. What is no text is kept as the JSON it is.
+#[expect(clippy::option_option, reason = "leaving out and setting to null are two wishes")]
 fn value(fields: &Fields<'_>) -> Result<Option<Option<String>>, ApiError> {
     let value = match fields.members().get("subscription_value") {
         None => return Ok(None),
