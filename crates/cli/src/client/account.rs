@@ -105,7 +105,7 @@ pub(crate) struct User {
 pub(crate) struct Password {
     /// The new password
     #[arg(value_name = "USER_PASSWORD")]
-    password: String,
+    new: String,
     /// Name of the user (default: you)
     #[arg(long)]
     username: Option<String>,
@@ -212,7 +212,7 @@ async fn users(api: &Api, command: UserCommand, account: &Value, user: &Value) -
         UserCommand::Setpassword(args) => {
             let name = args.username.unwrap_or_else(|| python::field(user, "username"));
             let path = format!("{}/credentials", user_path(&whose(args.account), &name));
-            let body = json!({ "type": "password", "value": args.password });
+            let body = json!({ "type": "password", "value": args.new });
             let reply = api.send("POST", &path, &[], Some(&body)).await?;
             let note = "NOTE: Be sure to change the password you're using for this client if you have reset your own \
                         password";

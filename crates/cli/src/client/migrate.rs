@@ -26,6 +26,7 @@ use target::{State, Target};
 /// Arguments of `migrate`.
 #[derive(Debug, Args)]
 #[command(group(ArgGroup::new("source").required(true).args(["folder", "from"])))]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub(crate) struct Migrate {
     /// Folder with what `anchore-cli --json` printed (policies, registries, subscriptions, images, archive rules), bundles, and
     /// documents of the analysis archive (`.tar.gz`); a folder in it is an account of that name

@@ -125,7 +125,7 @@ fn is_plain(text: &str) -> bool {
 fn is_of_another_type(text: &str) -> bool {
     const WORDS: &[&str] = &["yes", "no", "true", "false", "on", "off", "null", "~", "=", "<<"];
     let has_case = |word: &&str| text == *word || text == word.to_uppercase() || text == capital(word);
-    if WORDS.iter().any(|word| has_case(word)) || [".inf", ".nan"].iter().any(|word| has_case(word)) {
+    if WORDS.iter().chain(&[".inf", ".nan"]).any(has_case) {
         return true;
     }
     let digits = text.trim_start_matches(['+', '-']);
@@ -150,7 +150,7 @@ fn is_sexagesimal(text: &str) -> bool {
     let first = parts.next().unwrap_or_default();
     let rest: Vec<&str> = parts.collect();
     let in_base = |part: &&str| part.split('.').next().is_some_and(|whole| whole.parse::<u8>().is_ok_and(|n| n < 60));
-    !rest.is_empty() && first.bytes().all(|byte| byte.is_ascii_digit()) && rest.iter().all(|part| in_base(part))
+    !rest.is_empty() && first.bytes().all(|byte| byte.is_ascii_digit()) && rest.iter().all(in_base)
 }
 
 /// `2024-01-02`, with or without a time.
