@@ -1,9 +1,8 @@
 //! `killick manual`: the pages of `man`, one for each command, made of what `--help` says.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use clap::{Args, Command, CommandFactory};
-use clap_mangen::Man;
+use clap::{Args, CommandFactory};
 
 use crate::exit::Exit;
 
@@ -17,21 +16,6 @@ pub(crate) struct Manual {
 
 pub(crate) fn run<C: CommandFactory>(args: &Manual) -> anyhow::Result<Exit> {
     fs_err::create_dir_all(&args.folder)?;
-    let mut command = C::command();
-    command.build();
-    write(&command, "killick", &args.folder)?;
+    clap_mangen::generate_to(C::command(), &args.folder)?;
     Ok(Exit::Success)
-}
-
-/// The page of a command and those of the commands below it: `killick-image-add.1`.
-fn write(command: &Command, name: &str, folder: &Path) -> anyhow::Result<()> {
-    // clap keeps names for the life of the program; there are as many as commands.
-    let named = command.clone().name(String::leak(name.to_owned()) as &'static str);
-    let mut page = Vec::new();
-    Man::new(named).date("").render(&mut page)?;
-    fs_err::write(folder.join(format!("{name}.1")), page)?;
-    for below in command.get_subcommands().filter(|below| !below.is_hide_set() && below.get_name() != "help") {
-        write(below, &format!("{name}-{}", below.get_name()), folder)?;
-    }
-    Ok(())
 }

@@ -469,4 +469,4 @@ fn only_in(
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

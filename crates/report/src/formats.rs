@@ -21,7 +21,7 @@ mod grype_json;
 mod html;
 pub(crate) mod json;
 mod junit;
-mod markdown;
+pub(crate) mod markdown;
 mod openvex_json;
 mod sarif;
 mod spdx;

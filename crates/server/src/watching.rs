@@ -159,9 +159,22 @@ fn pause(cycle_seconds: u64, failures: i64) -> i64 {
     doubled.min(LONGEST.max(cycle))
 }
 
+/// Looks at everything of one type of subscription that is due, by advisories as new as any process knows.
+pub(crate) async fn look_by_advisories<F, Looking>(app: &App, kind: &str, cycle_seconds: u64, look: F)
+where
+    F: Fn(App, Watch) -> Looking,
+    Looking: Future<Output = Seen> + Send,
+{
+    match follow_advisories(app, kind).await {
+        Ok(true) => look_at_all(app, kind, cycle_seconds, look).await,
+        Ok(false) => {}
+        Err(error) => tracing::error!(error = %error, "the state of the advisories cannot be read: {error}"),
+    }
+}
+
 /// Whether this process judges by advisories as new as any other's; where they are newer than those that were followed,
 /// all of this type becomes due.
-pub(crate) async fn follow_advisories(app: &App, kind: &str) -> Result<bool, StoreError> {
+async fn follow_advisories(app: &App, kind: &str) -> Result<bool, StoreError> {
     if let Err(error) = app.knowledge().reload() {
         tracing::error!(error = %error, "the new advisory index cannot be opened, the old one stays: {error}");
     }

@@ -2,6 +2,7 @@ use killick_model::matching::Matches;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::comparison::tests::matches;
 
 struct Image {
     analysis: Analysis,
@@ -30,19 +31,7 @@ fn image(layers: &str, packages: &[(&str, &str)], found: &[(u32, &str, &str)]) -
         "manifest_digest": digest('f'), "config_digest": digest('f'), "config": {}, "layers": layers,
         "packages": packages, "files": [],
     });
-    let matches: Vec<Value> = found
-        .iter()
-        .map(|(package, vulnerability, severity)| {
-            json!({
-                "package": package, "vulnerability": vulnerability, "severity": severity, "fix": {"state": "unknown"},
-                "evidence": [],
-            })
-        })
-        .collect();
-    Image {
-        analysis: serde_json::from_value(analysis).unwrap(),
-        matches: serde_json::from_value(json!({"matches": matches})).unwrap(),
-    }
+    Image { analysis: serde_json::from_value(analysis).unwrap(), matches: matches(found) }
 }
 
 fn application() -> Image {

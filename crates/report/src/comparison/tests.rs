@@ -15,6 +15,11 @@ fn image(packages: &Value, files: &Value, found: &[(u32, &str, &str)], config: &
         "manifest_digest": digest, "config_digest": digest, "config": config, "layers": [layer], "packages": packages,
         "files": files,
     });
+    Image { analysis: serde_json::from_value(analysis).unwrap(), matches: matches(found) }
+}
+
+/// Matches of these vulnerabilities: position of the package, name, severity.
+pub(crate) fn matches(found: &[(u32, &str, &str)]) -> Matches {
     let matches: Vec<Value> = found
         .iter()
         .map(|(package, vulnerability, severity)| {
@@ -24,10 +29,7 @@ fn image(packages: &Value, files: &Value, found: &[(u32, &str, &str)], config: &
             })
         })
         .collect();
-    Image {
-        analysis: serde_json::from_value(analysis).unwrap(),
-        matches: serde_json::from_value(json!({"matches": matches})).unwrap(),
-    }
+    serde_json::from_value(json!({"matches": matches})).unwrap()
 }
 
 fn package(kind: &str, name: &str, version: &str, location: &str) -> Value {

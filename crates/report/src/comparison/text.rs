@@ -3,18 +3,15 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use killick_model::printable::printable;
 use killick_model::severity::Severity;
 
+use crate::formats::markdown::{code, limited};
 use crate::formats::one_line;
 
 use super::{Change, Comparison, FileChange, PackageChange, SettingChange, VulnerabilityChange};
 
 /// Rows of one kind in a comment, whose length is limited where it is shown.
 const MAX_COMMENTED: usize = 50;
-
-/// Characters of a value that are shown.
-const MAX_VALUE: usize = 120;
 
 /// For a terminal. Files are counted, and listed if `files` says so.
 pub fn text(comparison: &Comparison, files: bool) -> String {
@@ -108,7 +105,7 @@ pub fn markdown(comparison: &Comparison) -> String {
     );
     let packages: Vec<Vec<String>> = comparison.packages.iter().map(package_row).collect();
     table(&mut text, "packages that changed", &["change", "package", "before", "after"], &packages);
-    let value = |value: &Option<String>| value.as_deref().map(cut).unwrap_or_default();
+    let value = |value: &Option<String>| value.as_deref().map(limited).unwrap_or_default();
     let settings: Vec<Vec<String>> = comparison
         .settings
         .iter()
@@ -142,27 +139,6 @@ fn table(text: &mut String, title: &str, header: &[&str], rows: &[Vec<String>]) 
         let _ = writeln!(text, "\nand {} more", rows.len() - MAX_COMMENTED);
     }
     text.push_str("\n</details>\n");
-}
-
-/// The text as code, so that nothing out of an image is markup.
-fn code(text: &str) -> String {
-    let plain: String = printable(text)
-        .chars()
-        .map(|symbol| match symbol {
-            '\n' | '\r' | '\t' => ' ',
-            '`' => '\'',
-            symbol => symbol,
-        })
-        .collect();
-    let plain = plain.trim();
-    if plain.is_empty() { String::new() } else { format!("`{}`", cut(plain).replace('|', "\\|")) }
-}
-
-fn cut(text: &str) -> String {
-    if text.chars().count() <= MAX_VALUE {
-        return text.to_owned();
-    }
-    text.chars().take(MAX_VALUE).chain(['…']).collect()
 }
 
 const fn word(change: Change) -> &'static str {
@@ -231,9 +207,9 @@ fn bytes(bytes: u64) -> String {
 
 fn setting_text(setting: &SettingChange) -> String {
     match (&setting.before, &setting.after) {
-        (Some(before), Some(after)) => format!("~ {}: {} -> {}", setting.name, cut(before), cut(after)),
-        (None, Some(after)) => format!("+ {}: {}", setting.name, cut(after)),
-        (Some(before), None) => format!("- {}: {}", setting.name, cut(before)),
+        (Some(before), Some(after)) => format!("~ {}: {} -> {}", setting.name, limited(before), limited(after)),
+        (None, Some(after)) => format!("+ {}: {}", setting.name, limited(after)),
+        (Some(before), None) => format!("- {}: {}", setting.name, limited(before)),
         (None, None) => setting.name.clone(),
     }
 }

@@ -210,13 +210,13 @@ fn packages(page: &mut Page, report: &Report<'_>) {
 }
 
 /// Text of strangers in one line of limited length.
-fn limited(text: &str) -> String {
+pub(crate) fn limited(text: &str) -> String {
     let text = one_line(text);
     if text.chars().count() <= MAX_TEXT { text } else { text.chars().take(MAX_TEXT).chain(['…']).collect() }
 }
 
 /// As code, in which nothing means anything but what ends it, and what ends a cell.
-fn code(text: &str) -> String {
+pub(crate) fn code(text: &str) -> String {
     let text = limited(text).replace('`', "'").replace('|', "\\|");
     if text.is_empty() { String::new() } else { format!("`{text}`") }
 }

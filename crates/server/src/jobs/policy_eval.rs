@@ -15,7 +15,7 @@ use crate::app::App;
 use crate::config::Role;
 use crate::judge::{self, Keep};
 use crate::records::{Image, now};
-use crate::watching::{LOOK_SECONDS, Seen, follow_advisories, look_at_all};
+use crate::watching::{LOOK_SECONDS, Seen, look_by_advisories};
 use crate::{clock, watched_images};
 
 /// The type of subscription.
@@ -30,15 +30,7 @@ pub(super) const JOB: Job = Job {
     nudge: Some(|app| app.nudges().verdicts.clone()),
     run: |app| {
         Box::pin(async move {
-            match follow_advisories(&app, KIND).await {
-                Ok(true) => {}
-                Ok(false) => return,
-                Err(error) => {
-                    tracing::error!(error = %error, "the state of the advisories cannot be read: {error}");
-                    return;
-                }
-            }
-            look_at_all(&app, KIND, app.config().cycle_timers.policy_eval, |app, watch| async move {
+            look_by_advisories(&app, KIND, app.config().cycle_timers.policy_eval, |app, watch| async move {
                 look(&app, &watch).await
             })
             .await;

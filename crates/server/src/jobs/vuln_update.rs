@@ -17,7 +17,7 @@ use crate::config::Role;
 use crate::judge::{self, Freshness};
 use crate::records::{Image, now};
 use crate::watched_images;
-use crate::watching::{LOOK_SECONDS, Seen, follow_advisories, look_at_all};
+use crate::watching::{LOOK_SECONDS, Seen, look_by_advisories};
 
 /// The type of subscription.
 pub(crate) const KIND: &str = "vuln_update";
@@ -48,15 +48,7 @@ pub(super) const JOB: Job = Job {
     nudge: Some(|app| app.nudges().vulnerabilities.clone()),
     run: |app| {
         Box::pin(async move {
-            match follow_advisories(&app, KIND).await {
-                Ok(true) => {}
-                Ok(false) => return,
-                Err(error) => {
-                    tracing::error!(error = %error, "the state of the advisories cannot be read: {error}");
-                    return;
-                }
-            }
-            look_at_all(&app, KIND, app.config().cycle_timers.vulnerability_scan, |app, watch| async move {
+            look_by_advisories(&app, KIND, app.config().cycle_timers.vulnerability_scan, |app, watch| async move {
                 look(&app, &watch).await
             })
             .await;
