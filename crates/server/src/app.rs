@@ -413,7 +413,7 @@ impl App {
     /// Adds an account with the default policy.
     pub(crate) async fn create_account(&self, name: &str, email: Option<&str>) -> Result<Account, ApiError> {
         if self.records().account(name).await?.is_some() {
-            return Err(ApiError::bad_request(format!("the account `{name}` exists already")));
+            return Err(ApiError::bad_request("Account already exists"));
         }
         let account = self.records().create_account(name, records::AccountKind::User, email).await?;
         self.records().give_default_policy(name).await?;
