@@ -32,6 +32,7 @@ pub(crate) use settings::ClientArgs;
 
 use crate::exit::Exit;
 use crate::local::bundles::BundleCommand;
+use crate::local::query::QuestionCommand;
 use api::{Api, Failure, Reply};
 
 /// Commands that speak to a server.
@@ -57,7 +58,7 @@ pub(crate) enum ClientCommand {
     /// Policy operations
     #[command(subcommand)]
     Policy(policy::PolicyCommand),
-    /// Query operations
+    /// What is in an image, and which images of a server have something
     #[command(subcommand)]
     Query(query::QueryCommand),
     /// Registry operations
@@ -74,12 +75,19 @@ pub(crate) enum ClientCommand {
     System(system::SystemCommand),
 }
 
+/// A command under a client's word that works without a server.
+pub(crate) enum WithoutServer {
+    Bundles(Box<BundleCommand>),
+    Question(Box<QuestionCommand>),
+}
+
 impl ClientCommand {
     /// The command under a client's word that works without a server, if it is one.
     #[expect(clippy::result_large_err, reason = "it is called once")]
-    pub(crate) fn into_local(self) -> Result<BundleCommand, Self> {
+    pub(crate) fn into_local(self) -> Result<WithoutServer, Self> {
         match self {
-            Self::Policy(policy::PolicyCommand::Local(command)) => Ok(*command),
+            Self::Policy(policy::PolicyCommand::Local(command)) => Ok(WithoutServer::Bundles(command)),
+            Self::Query(query::QueryCommand::Local(command)) => Ok(WithoutServer::Question(command)),
             other => Err(other),
         }
     }

@@ -18,6 +18,7 @@ mod knowledge;
 mod limits;
 mod many;
 mod output;
+pub(crate) mod query;
 mod registry;
 mod sbom;
 mod scan;

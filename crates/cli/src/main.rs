@@ -19,10 +19,9 @@ mod storage;
 use clap::{Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
-use crate::client::{ClientArgs, ClientCommand};
+use crate::client::{ClientArgs, ClientCommand, WithoutServer};
 use crate::exit::Exit;
 use crate::local::LocalCommand;
-use crate::local::bundles::BundleCommand;
 
 /// What is inside a container image, what is known to be wrong with it, and whether policy lets it through.
 #[derive(Debug, Parser)]
@@ -53,7 +52,7 @@ enum Command {
 
 /// A command that needs no server although it stands among those that do.
 enum Work {
-    Bundles(Box<BundleCommand>),
+    WithoutServer(WithoutServer),
     Other(Command),
 }
 
@@ -72,7 +71,7 @@ fn main() -> Exit {
     let outcome = runtime.block_on(async {
         let work = match arguments.command {
             Command::Client(command) => match command.into_local() {
-                Ok(command) => Work::Bundles(Box::new(command)),
+                Ok(command) => Work::WithoutServer(command),
                 Err(command) => Work::Other(Command::Client(command)),
             },
             other => Work::Other(other),
@@ -81,7 +80,7 @@ fn main() -> Exit {
             Work::Other(Command::Local(command)) => command.needs_server(),
             Work::Other(Command::Client(_)) => true,
             Work::Other(Command::Serve(_) | Command::Storage(_) | Command::Completions(_) | Command::Manual(_))
-            | Work::Bundles(_) => false,
+            | Work::WithoutServer(_) => false,
         };
         if arguments.client.is_given() && !needs_server {
             return Err(report_error::with_hint(
@@ -90,7 +89,8 @@ fn main() -> Exit {
             ));
         }
         match work {
-            Work::Bundles(command) => local::bundles::run(*command).await,
+            Work::WithoutServer(WithoutServer::Bundles(command)) => local::bundles::run(*command).await,
+            Work::WithoutServer(WithoutServer::Question(command)) => local::query::run(*command).await,
             Work::Other(Command::Local(command)) => local::run(*command, &arguments.client).await,
             Work::Other(Command::Serve(command)) => Box::pin(serve::run(command)).await,
             Work::Other(Command::Completions(args)) => completions::run::<Arguments>(&args),

@@ -14,7 +14,7 @@ use killick_model::severity::Severity;
 use serde::{Deserialize, Serialize, Serializer};
 
 mod csaf_vex_json;
-mod csv;
+pub(crate) mod csv;
 mod cyclonedx;
 mod gitlab;
 mod grype_json;
@@ -26,7 +26,7 @@ mod openvex_json;
 mod sarif;
 mod spdx;
 mod syft_json;
-mod table;
+pub(crate) mod table;
 
 /// Everything there is to say about one image.
 #[derive(Debug, Clone, Copy)]

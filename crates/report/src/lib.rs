@@ -10,6 +10,7 @@ pub mod evaluation;
 pub mod formats;
 mod licenses;
 mod python_json;
+pub mod questions;
 mod support;
 pub mod syft;
 pub mod template;

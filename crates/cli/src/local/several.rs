@@ -38,6 +38,11 @@ impl Facts {
         &self.source
     }
 
+    /// What it consists of.
+    pub(super) fn into_analysis(self) -> Analysis {
+        self.analysis
+    }
+
     /// As one of two images that are compared.
     pub(super) fn side(&self) -> Side<'_> {
         Side { source: &self.source, analysis: &self.analysis, matches: &self.matches }
@@ -98,7 +103,8 @@ fn judged(
     Ok(Facts { source: source.to_owned(), matches, unsupported, feeds: Arc::clone(feeds), judging, analysis })
 }
 
-fn is_report(source: &str) -> bool {
+/// Whether a source is what `killick scan -o json` wrote, by its name.
+pub(super) fn is_report(source: &str) -> bool {
     let path = Path::new(source);
     documents::Language::of(path) == Some(documents::Language::Json) && path.is_file()
 }

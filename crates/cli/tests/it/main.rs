@@ -24,6 +24,7 @@ mod native;
 mod pipelines;
 mod platforms;
 mod publication;
+mod query;
 mod recordings;
 mod registry;
 mod service;

@@ -177,7 +177,7 @@ fn package(report: &Report<'_>, package: &Package, image: &str, out: &mut dyn Wr
     )
 }
 
-fn row(out: &mut dyn Write, cells: &[&str]) -> io::Result<()> {
+pub(crate) fn row(out: &mut dyn Write, cells: &[&str]) -> io::Result<()> {
     let cells: Vec<String> = cells.iter().map(|text| cell(text)).collect();
     write!(out, "{}\r\n", cells.join(","))
 }

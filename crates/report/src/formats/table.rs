@@ -13,7 +13,7 @@ use layout::{Colour, paint, plain, table};
 mod attached;
 mod decided;
 mod inspected;
-pub(super) mod layout;
+pub(crate) mod layout;
 mod problems;
 mod support;
 mod verdict;

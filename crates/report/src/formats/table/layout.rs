@@ -7,7 +7,7 @@ use crate::formats::Style;
 
 /// Columns of the header and the rows, without lines, as wide as needed or as the terminal is. A column that is
 /// named in `whole` is never broken.
-pub(in crate::formats) fn table(header: &[&str], whole: &[&str], rows: Vec<Vec<String>>, style: Style) -> String {
+pub(crate) fn table(header: &[&str], whole: &[&str], rows: Vec<Vec<String>>, style: Style) -> String {
     let mut table = Table::new();
     table.load_style(presets::NOTHING);
     if let Some(width) = style.width {
@@ -31,7 +31,7 @@ pub(in crate::formats) fn table(header: &[&str], whole: &[&str], rows: Vec<Vec<S
 }
 
 /// The text as one line without what could rewrite the terminal.
-pub(in crate::formats) fn plain(text: &str) -> String {
+pub(crate) fn plain(text: &str) -> String {
     printable(text).replace(['\n', '\t'], "\u{fffd}")
 }
 
