@@ -12,7 +12,7 @@ mod diff;
 mod documents;
 mod exceptions;
 mod explain;
-mod image;
+pub(crate) mod image;
 mod inspections;
 mod knowledge;
 mod limits;

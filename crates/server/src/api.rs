@@ -8,7 +8,7 @@ pub(crate) mod error;
 pub(crate) mod input;
 pub(crate) mod permission;
 pub(crate) mod recording;
-mod v1;
+pub(crate) mod v1;
 mod v2;
 
 use std::any::Any;

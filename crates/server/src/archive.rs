@@ -6,9 +6,10 @@
 
 pub(crate) mod document;
 mod foreign;
+mod packing;
 pub(crate) mod rules;
 
-use std::io::Write as _;
+use std::io::{self, Write as _};
 
 use axum::http::StatusCode;
 use flate2::Compression;
@@ -26,6 +27,8 @@ use crate::herald::Service;
 use crate::jobs::analysis::{finished, follow};
 use crate::records::{AnalysisStatus, Image, ImageStatus, Restored};
 use crate::{clock, cpu};
+
+pub use packing::{Named, PackError, pack};
 
 /// What became of the wish to archive an image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,7 +77,7 @@ async fn try_archive(app: &App, account: &str, digest: &str) -> Result<Outcome, 
     let contents = records.archive_contents(&image).await?;
     let (owner, at) = (account.to_owned(), clock::now());
     let record = contents.record.clone();
-    let write = move |out: &mut dyn std::io::Write| document::write(&contents, &owner, at, out);
+    let write = move |out: &mut dyn io::Write| document::write(&contents, &owner, at, out);
     let blobs = records.store().blobs();
     let blob = blobs.put_written(write).await?;
     let size = blobs.stored_bytes(&blob).await?;
@@ -126,12 +129,14 @@ pub fn check_archive(bytes: &[u8]) -> Result<(), String> {
 pub(crate) async fn packed(app: &App, account: &str, digest: &str) -> Result<Vec<u8>, ApiError> {
     let archived = kept(app, account, digest).await?;
     let bytes = app.records().archived_document(&archived).await?;
-    let packed = cpu::run(move || {
-        let mut out = GzEncoder::new(Vec::new(), Compression::default());
-        out.write_all(&bytes)?;
-        out.finish()
-    });
+    let packed = cpu::run(move || compressed(&bytes));
     packed.await.map_err(|error| ApiError::internal(&error))
+}
+
+fn compressed(bytes: &[u8]) -> io::Result<Vec<u8>> {
+    let mut out = GzEncoder::new(Vec::new(), Compression::default());
+    out.write_all(bytes)?;
+    out.finish()
 }
 
 async fn told_of(app: &App, account: &str, digest: &str, restored: Result<Image, ApiError>) -> Result<Image, ApiError> {

@@ -32,7 +32,7 @@ pub enum InspectionsError {
 }
 
 /// Compiles what the settings ask for.
-pub(crate) fn compile(config: &InspectionsConfig) -> Result<Arc<Inspections>, InspectionsError> {
+pub fn compile(config: &InspectionsConfig) -> Result<Arc<Inspections>, InspectionsError> {
     let clamd = if config.clamd.is_empty() {
         None
     } else {

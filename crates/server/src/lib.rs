@@ -41,7 +41,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 pub use app::{App, OpenError};
-pub use archive::check_archive;
+pub use archive::{Named, PackError, check_archive, pack};
 pub use auth::{LoginsError, TokensError};
 pub use config::{
     AccountsConfig, AnalysisConfig, ArchiveConfig, Config, ConfigError, CycleTimersConfig, DEFAULT_FILE, EgressConfig,
@@ -49,7 +49,7 @@ pub use config::{
     OidcConfig, PoliciesConfig, PublicationKey, RateLimitsConfig, RegistriesConfig, RetentionConfig, Role, Secret,
     ServerConfig, StorageConfig, WebhookConfig, WebhooksConfig,
 };
-pub use inspections::InspectionsError;
+pub use inspections::{InspectionsError, compile as compile_inspections};
 pub use knowledge::KnowledgeError;
 pub use notifications::formats::WebhookSettingError;
 

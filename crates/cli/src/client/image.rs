@@ -1,6 +1,7 @@
 //! `killick image`: add, wait, get, list, content, metadata, vuln, del.
 
 mod import;
+mod local;
 mod render;
 mod watch;
 
@@ -61,6 +62,10 @@ pub(crate) struct Add {
     /// Wait until the image is analyzed
     #[arg(long)]
     wait: bool,
+    /// Analyze the image here, and send the server what was found instead of letting it pull: an archive, an OCI
+    /// layout, docker:REF, or any other source
+    #[arg(long, value_name = "SOURCE", conflicts_with_all = ["force", "noautosubscribe", "wait"])]
+    from: Option<String>,
 }
 
 /// Arguments of `image content`.
@@ -171,24 +176,15 @@ async fn add(api: &Api, args: Add) -> Outcome {
     if ImageForm::of(&args.input_image) != ImageForm::Tag {
         return Err(Failure::local("can only add a tag"));
     }
-    let mut body = Map::from_iter([("tag".to_owned(), json!(args.input_image))]);
-    if let Some(path) = &args.dockerfile {
-        let text = fs_err::read_to_string(path).map_err(|error| Failure::local(error.to_string()))?;
-        body.insert("dockerfile".to_owned(), json!(STANDARD.encode(text)));
+    let dockerfile = args.dockerfile.as_ref().map(fs_err::read_to_string).transpose();
+    let dockerfile = dockerfile.map_err(|error| Failure::local(error.to_string()))?;
+    let annotations = annotations(&args.annotation)?;
+    if let Some(source) = &args.from {
+        return local::add(api, source, &args.input_image, dockerfile, annotations).await;
     }
-    let mut annotations = Map::new();
-    for annotation in &args.annotation {
-        match annotation.split_once('=') {
-            Some((key, value)) if !key.is_empty() && !value.is_empty() => {
-                annotations.insert(key.to_owned(), json!(value));
-            }
-            _ => {
-                return Err(Failure::local(format!(
-                    "annotation format error - annotations must be of the form (--annotation key=value), found: \
-                     {annotation}"
-                )));
-            }
-        }
+    let mut body = Map::from_iter([("tag".to_owned(), json!(args.input_image))]);
+    if let Some(text) = dockerfile {
+        body.insert("dockerfile".to_owned(), json!(STANDARD.encode(text)));
     }
     if !annotations.is_empty() {
         body.insert("annotations".to_owned(), Value::Object(annotations));
@@ -208,6 +204,16 @@ async fn add(api: &Api, args: Add) -> Outcome {
         return wait(api, &Wait { input_image: args.input_image, timeout: -1.0, interval: 1.0 }).await;
     }
     Ok(Done::render(api, &reply, render::images))
+}
+
+fn annotations(given: &[String]) -> Result<Map<String, Value>, Failure> {
+    let pair = |annotation: &String| match annotation.split_once('=') {
+        Some((key, value)) if !key.is_empty() && !value.is_empty() => Ok((key.to_owned(), json!(value))),
+        _ => Err(Failure::local(format!(
+            "annotation format error - annotations must be of the form (--annotation key=value), found: {annotation}"
+        ))),
+    };
+    given.iter().map(pair).collect()
 }
 
 async fn get(api: &Api, input: &str, history: bool) -> Result<Reply, Failure> {

@@ -5,7 +5,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use clap::Args;
+use clap::{Args, Parser};
 use etcetera::BaseStrategy as _;
 use killick_analysis::analyze::{Options, analyze};
 use killick_analysis::cache::{FolderCache, LayerCache, SharedLayers};
@@ -202,6 +202,17 @@ pub(super) async fn analyse_one_source(
             Err(with_hint("this command is about one image", "name one platform: `--platform OS/ARCHITECTURE`"))
         }
     }
+}
+
+/// The one image of a source, read with nothing but what is usual.
+pub(crate) async fn analyse_for_server(source: &str, inspections: Arc<Inspections>) -> anyhow::Result<Analysis> {
+    #[derive(Parser)]
+    struct Usual {
+        #[command(flatten)]
+        reading: ReadingArgs,
+    }
+    let usual = Usual::try_parse_from(["killick"]).context("reading has options that must be given")?;
+    analyse_one_source(source, &usual.reading, inspections).await
 }
 
 /// That the name was given to another image meanwhile. That nobody could be asked is no problem of this image.

@@ -2,6 +2,7 @@
 
 #![expect(clippy::print_stdout, reason = "tests tell what they compared")]
 
+mod added;
 mod anchore_cli;
 mod bundles;
 mod chaos;

@@ -19,7 +19,7 @@ mod metadata;
 mod oauth;
 mod page;
 mod policies;
-mod pull_string;
+pub(crate) mod pull_string;
 mod query;
 mod registries;
 mod repositories;

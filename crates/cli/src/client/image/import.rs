@@ -29,12 +29,22 @@ pub(super) async fn run(api: &Api, args: &Import) -> Outcome {
     let failed = |error: std::io::Error| Failure::local(error.to_string());
     let size = fs_err::metadata(&args.infile).map_err(failed)?.len();
     if size > MAX_BYTES {
-        return Err(Failure::local(format!(
-            "`{}` has {size} bytes; an archived analysis has at most {MAX_BYTES}",
-            args.infile.display()
-        )));
+        return Err(too_large(&args.infile.display().to_string(), size));
     }
     let bytes = fs_err::read(&args.infile).map_err(failed)?;
-    let reply = api.upload("/import/images", "archive_file", &bytes).await?;
+    send(api, &bytes, &args.infile.display().to_string()).await
+}
+
+/// Sends the document of an archived analysis, which is of `source`.
+pub(super) async fn send(api: &Api, document: &[u8], source: &str) -> Outcome {
+    let size = document.len() as u64;
+    if size > MAX_BYTES {
+        return Err(too_large(source, size));
+    }
+    let reply = api.upload("/import/images", "archive_file", document).await?;
     Ok(Done::render(api, &reply, render::images))
+}
+
+fn too_large(source: &str, size: u64) -> Failure {
+    Failure::local(format!("`{source}` has {size} bytes; an archived analysis has at most {MAX_BYTES}"))
 }

@@ -9,7 +9,7 @@ use crate::registry::as_registries_read;
 
 /// What a caller named.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum PullString {
+pub(crate) enum PullString {
     /// 64 hexadecimal digits: the digest of a configuration.
     ImageId(String),
     /// A digest without a repository.
@@ -20,18 +20,18 @@ pub(super) enum PullString {
 
 /// A repository, and what is wanted from it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Named {
+pub(crate) struct Named {
     /// Host with optional port.
-    pub(super) registry: String,
+    pub(crate) registry: String,
     /// Path within the registry.
-    pub(super) repository: String,
+    pub(crate) repository: String,
     /// Tag or digest.
-    pub(super) pick: Pick,
+    pub(crate) pick: Pick,
 }
 
 /// What is wanted from a repository.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Pick {
+pub(crate) enum Pick {
     /// A tag.
     Tag(String),
     /// A digest, as written: it may still turn out malformed.
@@ -40,7 +40,7 @@ pub(super) enum Pick {
 
 impl PullString {
     /// Reads a pull string; only its characters can be wrong.
-    pub(super) fn parse(text: &str) -> Result<Self, ApiError> {
+    pub(crate) fn parse(text: &str) -> Result<Self, ApiError> {
         let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"@:/_.-".contains(&byte);
         if text.is_empty() || text.len() > 512 || !text.bytes().all(allowed) {
             let shown: String = text.chars().take(80).collect();
@@ -75,7 +75,7 @@ impl Named {
     }
 
     /// The tag, where it is not a digest that is wanted.
-    pub(super) fn tag(&self) -> Option<&str> {
+    pub(crate) fn tag(&self) -> Option<&str> {
         match &self.pick {
             Pick::Tag(tag) => Some(tag),
             Pick::Digest(_) => None,
