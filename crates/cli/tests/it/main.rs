@@ -3,6 +3,7 @@
 #![expect(clippy::print_stdout, reason = "tests tell what they compared")]
 
 mod anchore_cli;
+mod attestations;
 mod bundles;
 mod chaos;
 mod command;
