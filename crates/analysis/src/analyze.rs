@@ -106,6 +106,13 @@ pub enum Step<'a> {
     Joining,
 }
 
+/// What facts of analyses with these options are known by: who reads, looking for what, under which limits. Asks clamd for its
+/// version if it is to be asked.
+pub fn readers(options: &Options) -> String {
+    let (clamd, _) = options.inspections.ask_clamd();
+    options.revision(options.inspections.revision_key(clamd.as_ref()))
+}
+
 /// Analyses an image. Known layers are neither opened nor fetched.
 ///
 /// Blocks and uses the current rayon pool; must not be called from async code.

@@ -3,6 +3,7 @@
 //! The same line as the server's: stage, analyse, match, evaluate, report. The only store is a folder of layer
 //! facts in the user's cache.
 
+mod attestations;
 mod base;
 pub(crate) mod bundles;
 mod check;
@@ -45,6 +46,10 @@ pub(crate) enum LocalCommand {
     Base(base::Base),
     /// What changed from one image to another: packages, files, settings, vulnerabilities, and with --policy the verdict
     Diff(diff::Diff),
+    /// Sign what is known of an image: its SBOM, its vulnerabilities, or the verdict of a policy
+    Attest(Box<attestations::Attest>),
+    /// Whether what is attested of an image is signed by who may, and is what follows from what it names
+    Verify(Box<attestations::Verify>),
     /// The advisory index
     #[command(subcommand)]
     Db(db::DbCommand),
@@ -65,6 +70,8 @@ pub(crate) async fn run(command: LocalCommand, client: &ClientArgs) -> anyhow::R
         LocalCommand::Explain(args) => explain::run(args).await,
         LocalCommand::Base(args) => base::run(args).await,
         LocalCommand::Diff(args) => diff::run(args).await,
+        LocalCommand::Attest(args) => attestations::attest(*args).await,
+        LocalCommand::Verify(args) => attestations::verify(*args).await,
         LocalCommand::Db(command) => db::run(command, client).await,
     }
 }

@@ -288,7 +288,7 @@ pub fn find(name: &str) -> Option<&'static Format> {
 }
 
 /// Where to read about Killick.
-const HOME: &str = "https://github.com/killick-project/killick";
+pub(crate) const HOME: &str = "https://github.com/killick-project/killick";
 
 /// Indented JSON with a newline at the end.
 fn pretty(document: &impl Serialize, out: &mut dyn Write) -> io::Result<()> {

@@ -3,6 +3,7 @@
 //! Everything here is a pure function of its inputs. The clock, the terminal's width and whether colour is wanted
 //! are passed in, so that the same input gives the same bytes.
 
+pub mod attestation;
 pub mod base;
 pub mod comparison;
 pub mod content;

@@ -3,7 +3,7 @@
 //! Three steps, none of which knows the next: [`build()`] reads feeds through [`PROVIDERS`] into an [`Index`] file;
 //! [`Index`] answers what is known about a name; [`match_packages`] judges packages by it and keeps the evidence.
 //! [`explain()`] tells the same judgement about one vulnerability, including why it does not apply.
-//! [`publication`] is how an index is handed on. Nothing here fetches anything.
+//! [`publication`] is how an index is handed on, [`dsse`] how anything is signed. Nothing here fetches anything.
 
 pub use self::build::{Audience, BuildError, BuildOptions, BuildReport, InputReport, build};
 pub use self::explain::{
@@ -19,6 +19,7 @@ pub use self::sources::sources;
 pub use self::status::{SourceStatus, Status, status};
 
 mod build;
+pub mod dsse;
 mod explain;
 pub mod fleet;
 pub mod index;

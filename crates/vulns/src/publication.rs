@@ -31,7 +31,6 @@ mod trust;
 pub use self::assemble::{Assembly, Depot, Progress, assemble};
 pub use self::contents::Contents;
 pub use self::envelope::sign;
-pub(crate) use self::envelope::to_be_signed;
 pub use self::error::PublicationError;
 pub use self::keys::{KeyError, KeyId, PrivateKey, PublicKey};
 pub use self::trust::{Accepted, Allowed, Seen, Trust, accept, peek};

@@ -26,15 +26,14 @@ use serde::de::IgnoredAny;
 
 pub use self::apply::apply;
 use self::envelope::Signing;
-pub use self::keys::{VexKey, VexKeyError};
 pub use self::product::Image;
 use self::statement::Document;
+use crate::dsse::VerifyingKey;
 
 mod apply;
 mod csaf;
 mod cyclonedx;
 mod envelope;
-mod keys;
 mod openvex;
 mod product;
 mod statement;
@@ -78,7 +77,7 @@ pub struct VexSettings {
     /// Issuers whose attached documents count; upper and lower case are the same.
     pub issuers: Vec<String>,
     /// Keys of which one must have signed what counts; none if no signature is asked for.
-    pub keys: Vec<VexKey>,
+    pub keys: Vec<VerifyingKey>,
     /// Who is heard first. Who is not named comes last, in the usual order.
     pub order: Vec<Voice>,
     /// Age in days from which what a document says is no longer believed; `None` for never.
@@ -224,7 +223,7 @@ struct Probe {
 }
 
 /// Reads a document of any format; tells what it is, if that is none.
-fn read(bytes: &[u8], keys: &[VexKey]) -> Result<Document, String> {
+fn read(bytes: &[u8], keys: &[VerifyingKey]) -> Result<Document, String> {
     if bytes.len() > MAX_BYTES {
         return Err(format!("larger than {MAX_BYTES} bytes"));
     }

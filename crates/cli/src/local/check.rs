@@ -51,7 +51,7 @@ pub(super) struct JudgingArgs {
     #[arg(long, value_name = "PROFILE", default_value_t)]
     pub(super) compatibility: Compatibility,
     #[command(flatten)]
-    exceptions: ExceptionArgs,
+    pub(super) exceptions: ExceptionArgs,
     /// Write into the file of --exceptions what those that do not say it yet are granted for: the findings of this image
     /// that they select, as they are now. From then on they clear these alone, and only while nothing of them changes.
     /// YAML keeps its comments and its form; JSON is written anew
@@ -61,7 +61,7 @@ pub(super) struct JudgingArgs {
 
 pub(super) async fn run(args: Check) -> anyhow::Result<Exit> {
     let policy = Some((args.policy.as_path(), &args.judging));
-    let judge = Judge::new(&args.inspections, &args.knowledge, policy)?;
+    let judge = Judge::new(&args.inspections, &args.knowledge, policy, crate::clock::now())?;
     let source = &args.image.source;
     let judgement = judge.judge(source, &args.image.reading, &args.decisions).await?;
     // The verdict alone: the vulnerabilities are its evidence, and `scan` shows them.
@@ -88,7 +88,7 @@ impl Judged {
 /// All that was judged, and what it was judged by.
 pub(super) struct Judgement {
     pub(super) subject: super::subject::Subject<Judged>,
-    knowledge: Knowledge,
+    pub(super) knowledge: Knowledge,
     author: Option<String>,
     now: Timestamp,
 }
@@ -111,6 +111,7 @@ impl Judge {
         inspections: &InspectionArgs,
         knowledge: &KnowledgeArgs,
         policy: Option<(&Path, &JudgingArgs)>,
+        now: Timestamp,
     ) -> anyhow::Result<Self> {
         let bundle = policy.map(|(path, _)| read_bundle(path)).transpose()?;
         let options = policy.map(|(_, judging)| Options { compatibility: judging.compatibility }).unwrap_or_default();
@@ -119,10 +120,29 @@ impl Judge {
         let needs = bundle.as_ref().map(Bundle::needs);
         let inspections = inspections::compile(inspections, needs.as_ref())?;
         let index = knowledge::open(knowledge)?;
-        let now = crate::clock::now();
         let status = killick_vulns::status(&index, now);
         let feeds = knowledge::feed_groups(&status);
         Ok(Self { bundle, options, exceptions, inspections, index, status, feeds, now })
+    }
+
+    /// The index it judges by.
+    pub(super) fn index(&self) -> &Index {
+        &self.index
+    }
+
+    /// What it looks for in images, besides packages.
+    pub(super) fn inspections(&self) -> &Arc<Inspections> {
+        &self.inspections
+    }
+
+    /// The instant it speaks for.
+    pub(super) fn now(&self) -> Timestamp {
+        self.now
+    }
+
+    /// Id of the bundle, if there is one.
+    pub(super) fn bundle_id(&self) -> Option<&str> {
+        self.bundle.as_ref().map(|bundle| bundle.id.as_str())
     }
 
     /// Reads the image, or those images of the index that are wanted, and judges what there is.
@@ -133,14 +153,32 @@ impl Judge {
         decisions: &DecisionArgs,
     ) -> anyhow::Result<Judgement> {
         let decisions = Decisions::of(decisions, source, self.now)?;
+        self.judge_as(&reference(source), source, reading, decisions).await
+    }
+
+    /// The same of what is known as `reference`, whatever it is called where it is read from.
+    pub(super) async fn judge_as(
+        &self,
+        reference: &str,
+        source: &str,
+        reading: &ReadingArgs,
+        decisions: Decisions,
+    ) -> anyhow::Result<Judgement> {
+        let declared_packages = is_folder(source);
         let subject = image::analyse_source(source, reading, Arc::clone(&self.inspections)).await?;
-        let subject = subject.try_map(|analysis| self.judged(source, &decisions, analysis))?;
+        let subject = subject.try_map(|analysis| self.judged(reference, declared_packages, &decisions, analysis))?;
         self.exceptions.remember(subject.all().filter_map(|image| image.evaluation.as_ref()))?;
         let knowledge = knowledge::describe(&self.status);
         Ok(Judgement { subject, knowledge, author: decisions.author, now: self.now })
     }
 
-    fn judged(&self, source: &str, decisions: &Decisions, analysis: Analysis) -> anyhow::Result<Judged> {
+    fn judged(
+        &self,
+        reference: &str,
+        declared_packages: bool,
+        decisions: &Decisions,
+        analysis: Analysis,
+    ) -> anyhow::Result<Judged> {
         let Self { index, now, .. } = self;
         let matches = decisions.judge(index, &analysis)?;
         let subject = Subject::from(&analysis);
@@ -152,10 +190,10 @@ impl Judge {
                 sources: &sources,
                 unsupported: &unsupported,
                 image_size_bytes: Some(analysis.size_bytes()),
-                declared_packages: is_folder(source),
+                declared_packages,
                 ..Evidence::new(&analysis, &matches, *now)
             };
-            let mut evaluation = killick_policy::evaluate(bundle, &evidence, &reference(source), &self.options);
+            let mut evaluation = killick_policy::evaluate(bundle, &evidence, reference, &self.options);
             self.exceptions.apply(&mut evaluation);
             evaluation
         });
@@ -169,7 +207,7 @@ impl Judgement {
         self.subject.document(source, self.now, |image| self.report(source, image))
     }
 
-    fn report<'a>(&'a self, source: &'a str, image: &'a Judged) -> Report<'a> {
+    pub(super) fn report<'a>(&'a self, source: &'a str, image: &'a Judged) -> Report<'a> {
         Report {
             source,
             analysis: &image.analysis,

@@ -6,10 +6,13 @@ use anyhow::Context as _;
 use clap::{Args, ValueEnum};
 use jiff::Timestamp;
 use killick_model::analysis::Analysis;
+use killick_model::digest::Digest;
 use killick_model::matching::Matches;
 use killick_model::reference::Reference;
 use killick_model::vex::VexOrigin;
-use killick_vulns::vex::{self, Image, MAX_BYTES, Vex, VexKey, VexSettings, Voice};
+use killick_report::attestation::Settings;
+use killick_vulns::dsse::VerifyingKey;
+use killick_vulns::vex::{self, Image, MAX_BYTES, Vex, VexSettings, Voice};
 use killick_vulns::{CpeUse, Index, MatchOptions, SeverityOrder, Subject};
 
 use crate::report_error::hinted;
@@ -27,7 +30,7 @@ pub(crate) struct DecisionArgs {
     /// name none. May be repeated
     #[arg(long, value_name = "NAME", env = "KILLICK_VEX_ISSUERS", value_delimiter = ';')]
     vex_issuer: Vec<String>,
-    /// Public key (PEM: Ed25519, ECDSA, RSA): only VEX documents that it, or another one given, signed (DSSE) count. May be
+    /// Public key (PEM: Ed25519, ECDSA, RSA; or `ed25519:…`): only VEX documents that it, or another one given, signed (DSSE) count. May be
     /// repeated
     #[arg(long, value_name = "FILE")]
     vex_key: Vec<PathBuf>,
@@ -65,11 +68,47 @@ pub(super) struct Decisions {
     vex: Vex,
     pub(super) author: Option<String>,
     reference: Option<Reference>,
+    /// Digests of the documents of the user, ascending.
+    pub(super) given: Vec<Digest>,
+    /// What is to be recorded of how it is judged; nothing of the policy.
+    pub(super) settings: Settings,
+}
+
+impl DecisionArgs {
+    /// As they were recorded, with the documents and keys that were digests there.
+    pub(super) fn recorded(settings: &Settings, vex: Vec<PathBuf>, vex_key: Vec<PathBuf>) -> anyhow::Result<Self> {
+        let voice = |name: &String| {
+            VoiceName::from_str(name, false).map_err(|_| anyhow::anyhow!("nobody is heard as `{name}` in this version"))
+        };
+        Ok(Self {
+            vex,
+            vex_key,
+            vex_issuer: settings.vex_issuers.clone(),
+            vex_order: settings.vex_order.iter().map(voice).collect::<anyhow::Result<_>>()?,
+            vex_max_age: settings.vex_max_age_days,
+            vex_author: None,
+            severity_order: settings.severity_order.clone(),
+            cpe: settings.cpe,
+        })
+    }
+}
+
+/// The name of the image in a registry, if it is read from one.
+pub(super) fn registry_reference(source: &str) -> Option<Reference> {
+    match killick_fetch::Source::parse(source) {
+        Ok(killick_fetch::Source::Registry(reference)) => Some(reference),
+        _ => None,
+    }
 }
 
 impl Decisions {
     /// Reads the documents; `source` is what the user calls the image.
     pub(super) fn of(args: &DecisionArgs, source: &str, now: Timestamp) -> anyhow::Result<Self> {
+        Self::about(args, registry_reference(source), now)
+    }
+
+    /// Reads the documents, which may speak of `reference`.
+    pub(super) fn about(args: &DecisionArgs, reference: Option<Reference>, now: Timestamp) -> anyhow::Result<Self> {
         let voice = |name: &VoiceName| match name {
             VoiceName::User => Voice::User,
             VoiceName::Vendor => Voice::Vendor,
@@ -82,22 +121,35 @@ impl Decisions {
             max_age_days: args.vex_max_age,
             ..VexSettings::at(now)
         };
+        let mut vex_keys: Vec<String> = settings.keys.iter().map(|key| key.id().to_owned()).collect();
+        vex_keys.sort();
         let mut vex = Vex::new(settings);
+        let mut given = Vec::new();
         for path in &args.vex {
             for file in files(path)? {
-                vex.add(&file.display().to_string(), &read(&file)?, VexOrigin::User);
+                let bytes = read(&file)?;
+                given.push(Digest::of(&bytes));
+                vex.add(&file.display().to_string(), &bytes, VexOrigin::User);
             }
         }
-        let reference = match killick_fetch::Source::parse(source) {
-            Ok(killick_fetch::Source::Registry(reference)) => Some(reference),
-            _ => None,
+        given.sort();
+        given.dedup();
+        let severity_order: Vec<String> = args.severity_order.iter().map(|name| name.trim().to_owned()).collect();
+        let settings = Settings {
+            severity_order: severity_order.clone(),
+            cpe: args.cpe,
+            vex_issuers: args.vex_issuer.clone(),
+            vex_keys,
+            vex_order: args.vex_order.iter().map(|name| voice(name).name().to_owned()).collect(),
+            vex_max_age_days: args.vex_max_age,
+            ..Settings::default()
         };
         let options = MatchOptions {
-            severity_order: SeverityOrder::new(args.severity_order.iter().map(|name| name.trim().to_owned())),
+            severity_order: SeverityOrder::new(severity_order),
             cpe: if args.cpe { CpeUse::All } else { CpeUse::default() },
             ..MatchOptions::default()
         };
-        Ok(Self { options, vex, author: args.vex_author.clone(), reference })
+        Ok(Self { options, vex, author: args.vex_author.clone(), reference, given, settings })
     }
 
     /// The image as documents may speak of it.
@@ -128,13 +180,18 @@ impl Decisions {
 /// Bytes of a file of keys.
 const MAX_KEY_BYTES: u64 = 1 << 20;
 
-fn keys(paths: &[PathBuf]) -> anyhow::Result<Vec<VexKey>> {
+/// The public keys of files, or those given on a line each.
+pub(super) fn keys(paths: &[PathBuf]) -> anyhow::Result<Vec<VerifyingKey>> {
     use std::io::Read as _;
     let mut keys = Vec::new();
     for path in paths {
+        if let Some(line) = path.to_str().filter(|text| text.starts_with("ed25519:")) {
+            keys.extend(VerifyingKey::read(line).map_err(hinted)?);
+            continue;
+        }
         let mut text = String::new();
         fs_err::File::open(path)?.take(MAX_KEY_BYTES).read_to_string(&mut text)?;
-        let read = VexKey::read(&text).map_err(hinted);
+        let read = VerifyingKey::read(&text).map_err(hinted);
         keys.extend(read.with_context(|| format!("the key file `{}` cannot be used", path.display()))?);
     }
     Ok(keys)

@@ -16,10 +16,10 @@ use crate::report_error::with_hint;
 pub(crate) struct ExceptionArgs {
     /// Exceptions (YAML or JSON): findings that they select are cleared
     #[arg(long, value_name = "FILE")]
-    exceptions: Option<PathBuf>,
+    pub(super) exceptions: Option<PathBuf>,
     /// Days before its end from which an exception is reported
     #[arg(long, value_name = "DAYS", default_value_t = DEFAULT_NOTICE_DAYS)]
-    exceptions_notice: u32,
+    pub(super) exceptions_notice: u32,
 }
 
 /// Exceptions, ready to be applied.

@@ -1,5 +1,6 @@
 //! From the word on the command line to an analysis.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -7,7 +8,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use clap::{Args, Parser};
 use etcetera::BaseStrategy as _;
-use killick_analysis::analyze::{Options, analyze};
+use killick_analysis::analyze::{Options, analyze, readers};
 use killick_analysis::cache::{FolderCache, LayerCache, SharedLayers};
 use killick_analysis::inspectors::Inspections;
 use killick_analysis::known::folder::FolderFiles;
@@ -15,6 +16,7 @@ use killick_analysis::known::{self, KnownFiles};
 use killick_analysis::limits::Limits;
 use killick_fetch::{IndexedImage, Platforms, Source, StageOptions, Staged};
 use killick_model::analysis::Analysis;
+use killick_model::digest::Digest;
 use killick_model::image::{PlatformError, StagedImage};
 use killick_model::problem::Problem;
 
@@ -64,6 +66,41 @@ pub(crate) struct ReadingArgs {
     /// Nothing is told while an image is read: somebody else tells how far several are.
     #[arg(skip)]
     pub(super) quiet: bool,
+    /// What is seen is a matter of the image alone.
+    #[arg(skip)]
+    pub(super) alone: Option<Alone>,
+}
+
+/// Facts that are the same whoever looks at them, and whenever: nothing that is known of other images, nor what became of
+/// the image's name.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Alone {
+    /// Only these attachments are looked at; all, if that is not decided yet.
+    pub(super) attachments: Option<BTreeSet<Digest>>,
+}
+
+impl ReadingArgs {
+    /// Whether packages that attached SBOMs claim count.
+    pub(super) fn attached_sboms(&self) -> bool {
+        self.attachments.attached_sboms
+    }
+
+    /// As they were recorded.
+    pub(super) fn as_recorded(mut self, attached_sboms: bool, attachments: BTreeSet<Digest>) -> Self {
+        self.attachments = AttachmentArgs { no_attachments: attachments.is_empty(), attached_sboms };
+        self.alone = Some(Alone { attachments: Some(attachments) });
+        self
+    }
+
+    /// Bounds on what is read.
+    pub(super) fn analysis_limits(&self) -> Limits {
+        self.limits.limits().analysis
+    }
+}
+
+/// Who reads, looking for what, under which limits. May block.
+pub(super) fn readers_of(limits: Limits, inspections: &Arc<Inspections>) -> String {
+    readers(&Options { inspections: Arc::clone(inspections), ..Options::limited(limits) })
 }
 
 /// What to make of what is attached to the image.
@@ -103,9 +140,32 @@ pub(super) async fn analyse_source(
     args: &ReadingArgs,
     inspections: Arc<Inspections>,
 ) -> anyhow::Result<Subject<Analysis>> {
+    let display = Arc::new(if args.quiet { Display::quiet() } else { Display::new() });
+    let staged = stage(source, args, &display).await?;
+    let reading = Reading {
+        cache: Cache::of(args),
+        inspections,
+        limits: args.limits.limits().analysis,
+        attached_sboms: args.attachments.attached_sboms,
+        is_alone: args.alone.is_some(),
+    };
+    let subject = tokio::task::spawn_blocking(move || reading.subject(staged)).await;
+    let subject = subject.context("the analysis was interrupted")?;
+    display.finish();
+    subject
+}
+
+/// The one image of a source, unread.
+pub(super) async fn stage_one(source: &str, args: &ReadingArgs) -> anyhow::Result<StagedImage> {
+    match stage(source, args, &Arc::new(Display::quiet())).await? {
+        Staged::Image(image) => Ok(*image),
+        Staged::Index(_) => Err(not_one()),
+    }
+}
+
+async fn stage(source: &str, args: &ReadingArgs, display: &Arc<Display>) -> anyhow::Result<Staged> {
     let source = Source::parse(source).map_err(hinted)?;
     let limits = args.limits.limits();
-    let display = Arc::new(if args.quiet { Display::quiet() } else { Display::new() });
     let environment = crate::environment::read();
     let (platform, several) = match &args.platform {
         None => (None, None),
@@ -123,20 +183,18 @@ pub(super) async fn analyse_source(
         limits: limits.fetch,
         ..StageOptions::default()
     };
-    let staged = match several {
+    let mut staged = match several {
         None => Staged::Image(Box::new(killick_fetch::stage(&source, &options).await.map_err(hinted)?)),
         Some(platforms) => killick_fetch::stage_several(&source, platforms, &options).await.map_err(hinted)?,
     };
-    let reading = Reading {
-        cache: Cache::of(args),
-        inspections,
-        limits: limits.analysis,
-        attached_sboms: args.attachments.attached_sboms,
-    };
-    let subject = tokio::task::spawn_blocking(move || reading.subject(staged)).await;
-    let subject = subject.context("the analysis was interrupted")?;
-    display.finish();
-    subject
+    if let (Some(alone), Staged::Image(image)) = (&args.alone, &mut staged) {
+        // What is there is recorded by its digest; that something could not be read at some time is no fact.
+        image.surroundings.problems.clear();
+        if let Some(only) = &alone.attachments {
+            image.surroundings.attachments.retain(|attached| only.contains(&attached.attachment.digest));
+        }
+    }
+    Ok(staged)
 }
 
 /// How images are read.
@@ -145,6 +203,7 @@ struct Reading {
     inspections: Arc<Inspections>,
     limits: Limits,
     attached_sboms: bool,
+    is_alone: bool,
 }
 
 impl Reading {
@@ -168,7 +227,8 @@ impl Reading {
     }
 
     fn image(&self, staged: &StagedImage, cache: Option<&dyn LayerCache>) -> anyhow::Result<Analysis> {
-        let known_files = self.cache.as_ref().map(|cache| Arc::clone(&cache.files) as Arc<dyn KnownFiles>);
+        let known = self.cache.as_ref().filter(|_| !self.is_alone);
+        let known_files = known.map(|cache| Arc::clone(&cache.files) as Arc<dyn KnownFiles>);
         let options = Options {
             inspections: Arc::clone(&self.inspections),
             known_files,
@@ -180,7 +240,9 @@ impl Reading {
         if let Some(cache) = &self.cache {
             cache.files.learn(known::lessons(&analysis));
         }
-        analysis.problems.extend(moved(staged));
+        if !self.is_alone {
+            analysis.problems.extend(moved(staged));
+        }
         Ok(analysis)
     }
 }
@@ -198,9 +260,7 @@ pub(super) async fn analyse_one_source(
 ) -> anyhow::Result<Analysis> {
     match analyse_source(source, args, inspections).await? {
         Subject::Image(analysis) => Ok(*analysis),
-        Subject::Index { .. } => {
-            Err(with_hint("this command is about one image", "name one platform: `--platform OS/ARCHITECTURE`"))
-        }
+        Subject::Index { .. } => Err(not_one()),
     }
 }
 
@@ -213,6 +273,11 @@ pub(crate) async fn analyse_for_server(source: &str, inspections: Arc<Inspection
     }
     let usual = Usual::try_parse_from(["killick"]).context("reading has options that must be given")?;
     analyse_one_source(source, &usual.reading, inspections).await
+}
+
+/// Several images were asked for where one is meant.
+pub(super) fn not_one() -> anyhow::Error {
+    with_hint("this command is about one image", "name one platform: `--platform OS/ARCHITECTURE`")
 }
 
 /// That the name was given to another image meanwhile. That nobody could be asked is no problem of this image.

@@ -54,7 +54,7 @@ impl Scan {
     /// What images are judged by.
     pub(super) fn judge(&self) -> anyhow::Result<Judge> {
         let policy = self.policy.as_deref().map(|path| (path, &self.judging));
-        Judge::new(&self.inspections, &self.knowledge, policy)
+        Judge::new(&self.inspections, &self.knowledge, policy, crate::clock::now())
     }
 
     /// Whether the image is stopped by the policy, or has what `--fail-on` names.

@@ -4,6 +4,7 @@
 
 mod added;
 mod anchore_cli;
+mod attestations;
 mod bundles;
 mod chaos;
 mod command;

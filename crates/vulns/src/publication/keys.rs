@@ -12,14 +12,13 @@ use ring::rand::{SecureRandom as _, SystemRandom};
 use ring::signature::{ED25519, Ed25519KeyPair, KeyPair as _, UnparsedPublicKey};
 use serde::{Deserialize, Serialize};
 
+use crate::dsse::{Sign, SigningKeyError, Verify};
+
 /// What stands before the 32 bytes of a private key in PKCS #8 version 1 (RFC 8410, section 7).
 const PKCS8: [u8; 16] = *b"\x30\x2e\x02\x01\x00\x30\x05\x06\x03\x2b\x65\x70\x04\x22\x04\x20";
 
 /// What stands before the 32 bytes of a public key (RFC 8410, section 4).
 const SPKI: [u8; 12] = *b"\x30\x2a\x30\x05\x06\x03\x2b\x65\x70\x03\x21\x00";
-
-/// Begins a public key on one line.
-const PREFIX: &str = "ed25519:";
 
 /// Why a text is no key.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -63,13 +62,30 @@ impl fmt::Display for KeyId {
 pub struct PublicKey([u8; 32]);
 
 impl PublicKey {
+    /// Begins a public key on one line.
+    pub(crate) const PREFIX: &str = "ed25519:";
+
+    pub(crate) const fn of_bytes(raw: [u8; 32]) -> Self {
+        Self(raw)
+    }
+
+    /// As `SubjectPublicKeyInfo`.
+    pub(crate) fn spki(&self) -> Vec<u8> {
+        [&SPKI[..], &self.0].concat()
+    }
+
     /// Its name.
     pub fn id(&self) -> KeyId {
         KeyId(Digest::of(&self.0).hex())
     }
+}
 
-    /// Whether it signed `message`.
-    pub(super) fn verify(&self, message: &[u8], signature: &[u8]) -> bool {
+impl Verify for PublicKey {
+    fn id(&self) -> String {
+        self.id().0
+    }
+
+    fn verify(&self, message: &[u8], signature: &[u8]) -> bool {
         UnparsedPublicKey::new(&ED25519, &self.0).verify(message, signature).is_ok()
     }
 }
@@ -80,7 +96,7 @@ impl FromStr for PublicKey {
     /// Reads `ed25519:` and base64, or a PEM file.
     fn from_str(text: &str) -> Result<Self, KeyError> {
         let text = text.trim();
-        let raw = match text.strip_prefix(PREFIX) {
+        let raw = match text.strip_prefix(Self::PREFIX) {
             Some(encoded) => STANDARD.decode(encoded.trim()).map_err(|_| KeyError::Public)?,
             None => pem(text, "PUBLIC KEY")
                 .and_then(|der| Some(der.strip_prefix(&SPKI)?.to_vec()))
@@ -92,7 +108,7 @@ impl FromStr for PublicKey {
 
 impl fmt::Display for PublicKey {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(out, "{PREFIX}{}", STANDARD.encode(self.0))
+        write!(out, "{}{}", Self::PREFIX, STANDARD.encode(self.0))
     }
 }
 
@@ -120,9 +136,15 @@ impl PrivateKey {
         raw.copy_from_slice(self.0.public_key().as_ref());
         PublicKey(raw)
     }
+}
 
-    pub(super) fn sign(&self, message: &[u8]) -> Vec<u8> {
-        self.0.sign(message).as_ref().to_vec()
+impl Sign for PrivateKey {
+    fn id(&self) -> String {
+        self.public().id().0
+    }
+
+    fn sign(&self, message: &[u8]) -> Result<Vec<u8>, SigningKeyError> {
+        Ok(self.0.sign(message).as_ref().to_vec())
     }
 }
 
