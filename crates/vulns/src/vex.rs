@@ -150,9 +150,13 @@ impl Vex {
         self.documents.is_empty() && self.problems.is_empty()
     }
 
-    /// Adds a document; one that cannot be read becomes a problem, which calls it `name`.
+    /// Adds a document, or several of which each is a line (`cosign download attestation` prints envelopes so); one that
+    /// cannot be read becomes a problem, which calls it `name`.
     pub fn add(&mut self, name: &str, bytes: &[u8], origin: VexOrigin) {
-        self.add_of(name, bytes, origin, "");
+        let Some(lines) = lines(bytes) else { return self.add_of(name, bytes, origin, "") };
+        for (number, line) in lines {
+            self.add_of(&format!("{name}:{number}"), line, origin, "");
+        }
     }
 
     /// [`Self::add`], of `publisher` where the document says nobody's name.
@@ -210,6 +214,15 @@ impl Vex {
         }
         all
     }
+}
+
+/// The numbered lines of several documents. Whose first line is a whole one has one in each.
+fn lines(bytes: &[u8]) -> Option<Vec<(usize, &[u8])>> {
+    let lines = (1..).zip(bytes.split(|&byte| byte == b'\n'));
+    let mut lines = lines.filter(|(_, line)| !line.trim_ascii().is_empty());
+    let (first, second) = (lines.next()?, lines.next()?);
+    serde_json::from_slice::<IgnoredAny>(first.1).ok()?;
+    Some([first, second].into_iter().chain(lines.take(MAX_DOCUMENTS)).collect())
 }
 
 /// What tells the formats apart.

@@ -296,3 +296,40 @@ proptest! {
         let _ = probe(&bytes);
     }
 }
+
+/// As `cosign download attestation` prints them: one to a line, of any type.
+#[test]
+fn documents_may_be_lines_of_one_file() {
+    let statement = |id: &str, vulnerability: &str| {
+        let predicate = json!({
+            "@context": "https://openvex.dev/ns/v0.2.0", "@id": id, "author": "a", "timestamp": "2024-05-01T00:00:00Z",
+            "version": 1, "statements": [{
+                "vulnerability": {"name": vulnerability}, "products": [{"@id": "pkg:npm/lodash@4.17.20"}],
+                "status": "not_affected", "justification": "vulnerable_code_not_present",
+            }],
+        });
+        json!({
+            "_type": "https://in-toto.io/Statement/v1", "predicateType": "https://openvex.dev/ns/v0.2.0",
+            "subject": [{"name": "app", "digest": {"sha256": "a".repeat(64)}}], "predicate": predicate,
+        })
+    };
+    let (one, other) = (statement("https://example.com/1", "CVE-1"), statement("https://example.com/2", "CVE-2"));
+    let other_type = json!({"_type": "https://in-toto.io/Statement/v1", "predicateType": "https://cyclonedx.org/bom",
+        "subject": [], "predicate": {"spdxVersion": "SPDX-2.3"}});
+    let pretty = serde_json::to_string_pretty(&one).unwrap();
+    for (text, documents, problems) in [
+        (format!("{one}\n{other}\n"), 2, vec![]),
+        (format!("\n{one}\r\n\r\n{other}"), 2, vec![]),
+        (format!("{one}\n{one}\n"), 1, vec![]),
+        (pretty, 1, vec![]),
+        (format!("{one}\n"), 1, vec![]),
+        (format!("{one}\n{other_type}\n{{"), 1, vec!["lines:2", "lines:3"]),
+        ("{\n".to_owned(), 0, vec!["lines"]),
+        ("\n\n".to_owned(), 0, vec!["lines"]),
+    ] {
+        let mut vex = Vex::new(settings(Given::default()));
+        vex.add("lines", text.as_bytes(), VexOrigin::User);
+        let told: Vec<&str> = vex.problems.iter().map(|problem| problem.subject.as_str()).collect();
+        assert_eq!((vex.documents.len(), told), (documents, problems), "{text}");
+    }
+}
