@@ -218,6 +218,7 @@ pub fn analyze(
         files,
         inspection,
         attachments: attached.attachments,
+        sbom: None,
         problems,
     })
 }

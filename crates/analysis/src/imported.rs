@@ -165,6 +165,7 @@ pub fn read(packages: &[u8], documents: Documents, max_packages: usize) -> Resul
         files: Vec::new(),
         inspection: Inspection::default(),
         attachments: Vec::new(),
+        sbom: None,
         problems,
     };
     Ok(Imported { analysis, size_bytes })
