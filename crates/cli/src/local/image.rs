@@ -9,10 +9,12 @@ use clap::Args;
 use etcetera::BaseStrategy as _;
 use killick_analysis::analyze::{Options, analyze};
 use killick_analysis::cache::{FolderCache, LayerCache, SharedLayers};
+use killick_analysis::imported::read_sbom;
 use killick_analysis::inspectors::Inspections;
 use killick_analysis::known::folder::FolderFiles;
 use killick_analysis::known::{self, KnownFiles};
 use killick_analysis::limits::Limits;
+use killick_fetch::sbom::Document;
 use killick_fetch::{IndexedImage, Platforms, Source, StageOptions, Staged};
 use killick_model::analysis::Analysis;
 use killick_model::image::{PlatformError, StagedImage};
@@ -27,8 +29,8 @@ use crate::report_error::{hinted, with_hint};
 /// Which image, and how to reach it.
 #[derive(Debug, Args)]
 pub(crate) struct ImageArgs {
-    /// An image reference, an archive, an OCI layout or a directory; also registry:REF, docker:REF, podman:REF,
-    /// docker-archive:FILE, oci-archive:FILE, oci:DIR or oci:DIR:TAG, dir:PATH
+    /// An image reference, an archive, an OCI layout, a directory or an SBOM; also registry:REF, docker:REF, podman:REF,
+    /// docker-archive:FILE, oci-archive:FILE, oci:DIR or oci:DIR:TAG, dir:PATH, sbom:FILE, - for an SBOM on standard input
     #[arg(value_name = "IMAGE")]
     pub(super) source: String,
     #[command(flatten)]
@@ -105,6 +107,14 @@ pub(super) async fn analyse_source(
 ) -> anyhow::Result<Subject<Analysis>> {
     let source = Source::parse(source).map_err(hinted)?;
     let limits = args.limits.limits();
+    if let Source::Sbom(document) = source {
+        if args.platform.is_some() {
+            return Err(with_hint("an SBOM is of one platform", "leave out `--platform`"));
+        }
+        let read = tokio::task::spawn_blocking(move || sbom(&document, &limits));
+        let analysis = read.await.context("reading was interrupted")??;
+        return Ok(Subject::Image(Box::new(analysis)));
+    }
     let display = Arc::new(if args.quiet { Display::quiet() } else { Display::new() });
     let environment = crate::environment::read();
     let (platform, several) = match &args.platform {
@@ -137,6 +147,12 @@ pub(super) async fn analyse_source(
     let subject = subject.context("the analysis was interrupted")?;
     display.finish();
     subject
+}
+
+/// Reads an SBOM. Nothing is kept of it, and nothing is learned from it: it may say anything.
+fn sbom(document: &Document, limits: &super::limits::Limits) -> anyhow::Result<Analysis> {
+    let bytes = killick_fetch::sbom::read(document, limits.fetch.sbom_bytes).map_err(hinted)?;
+    read_sbom(&bytes, limits.analysis.packages).map_err(hinted).with_context(|| format!("`sbom:{document}`"))
 }
 
 /// How images are read.

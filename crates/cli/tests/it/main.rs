@@ -26,6 +26,7 @@ mod platforms;
 mod publication;
 mod recordings;
 mod registry;
+mod sboms;
 mod service;
 mod shells;
 mod survives;
