@@ -225,6 +225,7 @@ pub fn analyze(
         files,
         inspection,
         attachments: attached.attachments,
+        sbom: None,
         problems,
     })
 }

@@ -6,6 +6,9 @@
 //! is taken for what is installed, because there is nothing else; files and what is in them it does not tell.
 
 mod artifact;
+mod claimed;
+mod fidelity;
+mod sbom;
 mod shape;
 
 use std::collections::HashMap;
@@ -17,11 +20,15 @@ use killick_model::image::ImageConfig;
 use killick_model::inspection::Inspection;
 use killick_model::package::{Package, PackageId};
 use killick_model::problem::Problem;
+use killick_model::sbom::IMAGE_FACTS;
 use serde::Deserialize;
 
 use crate::analyze;
-use crate::catalogers::sbom::lenient::{List, Maybe, Number, Split, Text};
+use crate::catalogers::sbom::lenient::{List, Maybe, Number, Pairs, Split, Text};
+use crate::catalogers::sbom::told::About;
+use fidelity::Measured;
 
+pub use sbom::{SbomError, read_sbom};
 pub use shape::{ShapeError, check};
 
 /// What the image's own documents say.
@@ -75,6 +82,19 @@ struct Document {
     distro: Maybe<Distro>,
     #[serde(default)]
     source: Maybe<Source>,
+    #[serde(default)]
+    descriptor: Maybe<Descriptor>,
+    #[serde(default)]
+    schema: Maybe<Descriptor>,
+}
+
+/// What wrote the document, or the form that it has.
+#[derive(Deserialize)]
+struct Descriptor {
+    #[serde(default)]
+    name: Text,
+    #[serde(default)]
+    version: Text,
 }
 
 #[derive(Deserialize)]
@@ -117,6 +137,24 @@ struct Source {
 struct Target {
     #[serde(default, rename = "imageSize")]
     image_size: Number,
+    #[serde(default, rename = "manifestDigest")]
+    manifest_digest: Text,
+    #[serde(default, rename = "imageID")]
+    image_id: Text,
+    #[serde(default)]
+    architecture: Text,
+    #[serde(default)]
+    os: Text,
+    #[serde(default)]
+    layers: List<Layer>,
+    #[serde(default)]
+    annotations: Pairs,
+}
+
+#[derive(Deserialize)]
+struct Layer {
+    #[serde(default)]
+    digest: Text,
 }
 
 /// How a package and what belongs to it are related.
@@ -124,7 +162,21 @@ const OWNS: &str = "ownership-by-file-overlap";
 
 /// Makes an analysis of Syft's JSON and of what the image's documents say, with so many packages at most.
 pub fn read(packages: &[u8], documents: Documents, max_packages: usize) -> Result<Imported, ImportError> {
-    let document: Document = serde_json::from_slice(packages).map_err(ImportError::Packages)?;
+    let document = Document::read(packages).map_err(ImportError::Packages)?;
+    let said_size = document.source.0.as_ref().and_then(Source::size);
+    let stored = documents.layers.iter().fold(0_u64, |sum, layer| sum.saturating_add(layer.size));
+    let size_bytes = if documents.layers.is_empty() { said_size.unwrap_or(0) } else { stored };
+    let analysis = made(document, documents, max_packages, None)?;
+    Ok(Imported { analysis, size_bytes })
+}
+
+/// Makes an analysis of what was read. What it tells of packages is counted if somebody wants to know.
+fn made(
+    document: Document,
+    documents: Documents,
+    max_packages: usize,
+    mut measured: Option<&mut Measured>,
+) -> Result<Analysis, ImportError> {
     if document.artifacts.0.len() > max_packages {
         return Err(ImportError::TooMany { limit: max_packages });
     }
@@ -135,9 +187,13 @@ pub fn read(packages: &[u8], documents: Documents, max_packages: usize) -> Resul
     let (mut found, mut unknown) = (Vec::new(), 0_usize);
     for artifact in document.artifacts.0 {
         let id = artifact.id.0.clone();
+        let told = artifact.told();
         match artifact.into_package(&layers) {
             Some((package, distribution)) => {
                 said = said.or(distribution);
+                if let Some(measured) = measured.as_mut() {
+                    measured.add(told);
+                }
                 found.push((package, id));
             }
             None => unknown += 1,
@@ -146,15 +202,16 @@ pub fn read(packages: &[u8], documents: Documents, max_packages: usize) -> Resul
     if unknown > 0 {
         let message = format!("{unknown} entries without a name, or of no known kind of package, skipped");
         problems.push(Problem::new("unidentified-package", "packages", message));
+        if let Some(measured) = measured {
+            measured.nameless = unknown;
+        }
     }
     found.sort_by(|(one, _), (other, _)| analyze::order(one, other));
-    let packages = owned(found, &document.relationships.0);
-    let stored = documents.layers.iter().fold(0_u64, |sum, layer| sum.saturating_add(layer.size));
-    let said_size = document.source.0.and_then(Source::size);
-    let size_bytes = if documents.layers.is_empty() { said_size.unwrap_or(0) } else { stored };
+    let owns = document.relationships.0.iter().filter(|relationship| relationship.kind.is(OWNS));
+    let packages = owned(found, owns.filter_map(|owns| Some((owns.parent.0.as_deref()?, owns.child.0.as_deref()?))));
     problems.sort();
     problems.dedup();
-    let analysis = Analysis {
+    Ok(Analysis {
         manifest_digest: documents.manifest_digest,
         index_digest: documents.index_digest,
         config_digest: documents.config_digest,
@@ -165,30 +222,65 @@ pub fn read(packages: &[u8], documents: Documents, max_packages: usize) -> Resul
         files: Vec::new(),
         inspection: Inspection::default(),
         attachments: Vec::new(),
+        sbom: None,
         problems,
-    };
-    Ok(Imported { analysis, size_bytes })
+    })
 }
 
-/// Sets the owner of packages whose files another package brought.
-fn owned(found: Vec<(Package, Option<String>)>, relationships: &[Relationship]) -> Vec<Package> {
+impl Document {
+    fn read(bytes: &[u8]) -> Result<Self, serde_json::Error> {
+        serde_json::from_slice(bytes)
+    }
+
+    /// What the document says of itself and of the image.
+    fn about(&self) -> About {
+        let text = |text: &Text| text.0.clone().filter(|text| !text.is_empty());
+        let tool = self.descriptor.0.as_ref().and_then(|tool| {
+            let version = text(&tool.version).map(|version| format!(" {version}")).unwrap_or_default();
+            Some(text(&tool.name)? + &version)
+        });
+        let mut about = About {
+            version: self.schema.0.as_ref().and_then(|schema| text(&schema.version)),
+            tool,
+            has_no_time: true,
+            images: 1,
+            ..About::default()
+        };
+        let Some(target) =
+            self.source.0.as_ref().and_then(|source| source.target.0.as_ref().or(source.metadata.0.as_ref()))
+        else {
+            return about;
+        };
+        about.digest = text(&target.manifest_digest);
+        about.config_digest = text(&target.image_id);
+        about.platform =
+            text(&target.os).zip(text(&target.architecture)).map(|(os, processor)| format!("{os}/{processor}"));
+        about.layers = target.layers.0.iter().filter_map(|layer| layer.digest.0.clone()).collect();
+        about.facts = target.annotations.get(IMAGE_FACTS).map(str::to_owned);
+        about
+    }
+}
+
+/// Sets the owner of packages whose files another package brought: of each pair of names the first.
+fn owned<'a>(found: Vec<(Package, Option<String>)>, pairs: impl Iterator<Item = (&'a str, &'a str)>) -> Vec<Package> {
     let mut places: HashMap<&str, u32> = HashMap::new();
     for (index, (_, id)) in (0..).zip(&found) {
         if let Some(id) = id {
             places.entry(id).or_insert(index);
         }
     }
-    let mut owners: HashMap<u32, u32> = HashMap::new();
-    for relationship in relationships.iter().filter(|relationship| relationship.kind.is(OWNS)) {
-        let place = |id: &Text| id.0.as_deref().and_then(|id| places.get(id)).copied();
-        if let (Some(parent), Some(child)) = (place(&relationship.parent), place(&relationship.child)) {
-            owners.entry(child).or_insert(parent);
-        }
-    }
     let is_os = |index: u32| {
         usize::try_from(index).ok().and_then(|at| found.get(at)).is_some_and(|(found, _)| found.kind.is_os())
     };
-    owners.retain(|child, parent| is_os(*parent) && !is_os(*child));
+    let mut owners: HashMap<u32, u32> = HashMap::new();
+    for (parent, child) in pairs {
+        if let (Some(&parent), Some(&child)) = (places.get(parent), places.get(child))
+            && is_os(parent)
+            && !is_os(child)
+        {
+            owners.entry(child).or_insert(parent);
+        }
+    }
     let with_owner = |(index, (package, _)): (u32, (Package, Option<String>))| Package {
         owner: owners.get(&index).copied().map(PackageId),
         ..package
@@ -197,9 +289,9 @@ fn owned(found: Vec<(Package, Option<String>)>, relationships: &[Relationship]) 
 }
 
 impl Source {
-    fn size(self) -> Option<u64> {
-        let of = |target: Maybe<Target>| target.0.and_then(|target| target.image_size.0);
-        of(self.target).or(of(self.metadata))
+    fn size(&self) -> Option<u64> {
+        let of = |target: &Maybe<Target>| target.0.as_ref().and_then(|target| target.image_size.0);
+        of(&self.target).or(of(&self.metadata))
     }
 }
 

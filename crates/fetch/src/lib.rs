@@ -30,6 +30,7 @@ pub mod platform;
 pub mod progress;
 pub mod publication;
 pub mod registry;
+pub mod sbom;
 pub mod source;
 pub mod stage;
 pub mod webhook;

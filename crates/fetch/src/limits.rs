@@ -33,6 +33,8 @@ pub struct Limits {
     pub table_bytes: u64,
     /// Entries and chunks of one.
     pub table_entries: usize,
+    /// Bytes of an SBOM that is read in place of an image.
+    pub sbom_bytes: u64,
 }
 
 impl Default for Limits {
@@ -51,6 +53,7 @@ impl Default for Limits {
             zstd_window_log: 25,
             table_bytes: 64 << 20,
             table_entries: 300_000,
+            sbom_bytes: 256 << 20,
         }
     }
 }

@@ -7,6 +7,7 @@ use killick_model::hint::Hint;
 use killick_model::reference::{Reference, ReferenceError};
 
 use crate::engine::Engine;
+use crate::sbom::{self, Document};
 
 /// Where an image comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,6 +44,8 @@ pub enum Source {
     },
     /// A root file system in a directory.
     Directory(PathBuf),
+    /// An SBOM in place of an image.
+    Sbom(Document),
     /// A container engine.
     Engine {
         /// Which.
@@ -59,12 +62,6 @@ pub enum SourceError {
     #[error("`{scheme}:` is not a kind of source")]
     UnknownScheme {
         /// The word.
-        scheme: String,
-    },
-    /// A scheme we know but cannot serve.
-    #[error("`{scheme}:` sources are not supported by this version")]
-    UnsupportedScheme {
-        /// The scheme.
         scheme: String,
     },
     /// A scheme without anything behind it.
@@ -107,7 +104,7 @@ impl Hint for SourceError {
             Self::NoFile { text } => Some(format!("if an image of this name is meant, write `registry:{text}`")),
             Self::Neither { .. } | Self::UnknownScheme { .. } => Some(
                 "use `registry:REF`, `docker:REF`, `podman:REF`, `docker-archive:FILE`, `oci-archive:FILE`, \
-                 `oci:DIR[:TAG]`, `dir:PATH`, a plain image reference, or an existing path"
+                 `oci:DIR[:TAG]`, `dir:PATH`, `sbom:FILE`, a plain image reference, or an existing path"
                     .to_owned(),
             ),
             _ => None,
@@ -118,10 +115,13 @@ impl Hint for SourceError {
 impl Source {
     /// Reads a source as written on the command line.
     ///
-    /// Looks at the file system to recognise existing paths, but opens nothing: that a path holds no image is said
-    /// by [`stage`](crate::stage::stage). An existing path wins over a reference of the same name; write
+    /// Looks at the file system to recognise existing paths, and at the first bytes of a file, which tell an SBOM from an
+    /// archive; that a path holds no image is said by [`stage`](crate::stage::stage). `-` is an SBOM on standard input. An existing path wins over a reference of the same name; write
     /// `registry:` to mean the reference.
     pub fn parse(text: &str) -> Result<Self, SourceError> {
+        if text == "-" {
+            return Ok(Self::Sbom(Document::Stdin));
+        }
         if let Some((scheme, rest)) = text.split_once(':')
             && let Some(source) = with_scheme(scheme, rest, text)
         {
@@ -172,7 +172,8 @@ fn with_scheme(scheme: &str, rest: &str, text: &str) -> Option<Result<Source, So
         "dir" => need("dir", "a directory").map(|()| Source::Directory(PathBuf::from(rest))),
         "docker" => need("docker", "an image").map(|()| engine(Engine::Docker, rest)),
         "podman" => need("podman", "an image").map(|()| engine(Engine::Podman, rest)),
-        "sbom" => Err(SourceError::UnsupportedScheme { scheme: scheme.to_owned() }),
+        "sbom" => need("sbom", "a file, or `-` for standard input")
+            .map(|()| Source::Sbom(if rest == "-" { Document::Stdin } else { Document::File(PathBuf::from(rest)) })),
         _ => return None,
     })
 }
@@ -195,6 +196,9 @@ fn split_path(text: &str) -> (PathBuf, Option<String>) {
 }
 
 fn recognise(path: PathBuf, image: Option<String>) -> Source {
+    if image.is_none() && sbom::is_document(&path) {
+        return Source::Sbom(Document::File(path));
+    }
     if !path.is_dir() {
         return Source::Archive { path, image };
     }
@@ -232,6 +236,7 @@ impl fmt::Display for Source {
             Self::Archive { path, image } => ("", path, image.as_ref()),
             Self::OciLayout { path, tag } => ("oci:", path, tag.as_ref()),
             Self::Directory(path) => ("dir:", path, None),
+            Self::Sbom(document) => return write!(out, "sbom:{document}"),
         };
         write!(out, "{scheme}{}", path.display())?;
         match name {
@@ -257,6 +262,9 @@ mod tests {
             ("oci-archive:/none/x.tar", "oci-archive:/none/x.tar"),
             ("oci:/none/layout:v1", "oci:/none/layout:v1"),
             ("dir:/none", "dir:/none"),
+            ("sbom:/none/x.json", "sbom:/none/x.json"),
+            ("sbom:-", "sbom:-"),
+            ("-", "sbom:-"),
             ("docker:alpine", "docker:alpine"),
             ("podman:localhost/me/app:1", "podman:localhost/me/app:1"),
         ] {
@@ -268,7 +276,7 @@ mod tests {
     fn faults_are_named() {
         for (text, want) in [
             ("docker:", "`docker:` must be followed by an image"),
-            ("sbom:x.json", "`sbom:` sources are not supported by this version"),
+            ("sbom:", "`sbom:` must be followed by a file, or `-` for standard input"),
             ("tarball:/x.tar", "`tarball:` is not a kind of source"),
             ("dir:", "`dir:` must be followed by a directory"),
             ("registry:UPPER", "cannot read the reference of `registry:UPPER`"),
@@ -293,6 +301,19 @@ mod tests {
             Source::parse(&format!("{path}:v1")).unwrap(),
             Source::OciLayout { path: layout.clone(), tag: Some("v1".to_owned()) }
         );
+        for (name, text, is_sbom) in [
+            ("bom.json", " {\"bomFormat\"", true),
+            ("bom.xml", "\u{feff}<?xml", true),
+            ("bom.spdx", "# made by x\nSPDXVersion: SPDX-2.3", true),
+            ("notes.txt", "nothing", false),
+            ("empty", "", false),
+            ("{.tar", "{\0\0", false),
+        ] {
+            let file = folder.path().join(name);
+            fs_err::write(&file, text).unwrap();
+            let found = Source::parse(file.to_str().unwrap()).unwrap();
+            assert_eq!(found == Source::Sbom(Document::File(file)), is_sbom, "{name}: {found}");
+        }
         let file = folder.path().join("a:b.tar");
         fs_err::write(&file, "").unwrap();
         let text = format!("docker-archive:{}:me/app:1", file.display());

@@ -69,6 +69,12 @@ pub enum StageError {
     /// The container engine.
     #[error(transparent)]
     Engine(#[from] EngineError),
+    /// The source is no image.
+    #[error("`{name}` is an SBOM, which holds no layers")]
+    Sbom {
+        /// The source.
+        name: String,
+    },
 }
 
 impl Hint for StageError {
@@ -81,6 +87,7 @@ impl Hint for StageError {
             Self::Layout(error) => error.hint(),
             Self::Directory(error) => error.hint(),
             Self::Engine(error) => error.hint(),
+            Self::Sbom { .. } => None,
         }
     }
 }
@@ -195,6 +202,7 @@ fn stage_local(source: Source, name: String, options: &StageOptions) -> Result<S
             layout::stage(&folder, name, tag.as_deref(), options)
         }
         Source::Directory(path) => directory::stage(path, name, options),
+        Source::Sbom(_) => Err(StageError::Sbom { name }),
         Source::Registry(_) | Source::Engine { .. } => unreachable!("staged without blocking"),
     }
 }

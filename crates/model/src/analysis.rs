@@ -10,6 +10,7 @@ use crate::image::ImageConfig;
 use crate::inspection::Inspection;
 use crate::package::{Package, PackageId};
 use crate::problem::Problem;
+use crate::sbom::SbomOrigin;
 
 /// Everything one image consists of. A pure function of the image's bytes and the analysers' revisions; what packages
 /// files were [copied](crate::package::PackageEvidence::Copied) from follows also from what was known of packages then, and
@@ -40,6 +41,10 @@ pub struct Analysis {
     /// What others attached to the image where it was read from, and that is told as found.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub attachments: Vec<Attachment>,
+    /// The document that told all this, where nobody looked at the image itself: then files, what is in them, settings
+    /// and build steps are not empty but unknown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sbom: Option<SbomOrigin>,
     /// What could not be read.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub problems: Vec<Problem>,

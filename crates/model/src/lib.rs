@@ -25,6 +25,7 @@ pub mod printable;
 pub mod problem;
 pub mod purl;
 pub mod reference;
+pub mod sbom;
 pub mod severity;
 pub mod tree;
 pub mod verification;

@@ -168,6 +168,17 @@ pub(crate) fn find(name: &str) -> Option<&'static Gate> {
     GATES.iter().copied().find(|gate| gate.name == name)
 }
 
+/// Whether a rule asks about what only the image itself tells: files, what is in them, settings, build steps. An SBOM has
+/// nothing of it.
+pub(crate) fn reads_image(gate: &str, trigger: &str) -> bool {
+    match gate {
+        "dockerfile" | "files" | "passwd_file" | "retrieved_files" | "secret_scans" | "malware" | "base_image" => true,
+        "layers" | "cel" => trigger == "file",
+        "packages" => trigger == "verify",
+        _ => false,
+    }
+}
+
 /// The names for the error about an unknown gate.
 pub(crate) fn names_in_errors() -> impl Iterator<Item = &'static str> {
     NAMES_IN_ERRORS.iter().copied()

@@ -12,6 +12,7 @@ use killick_model::digest::Digest;
 use killick_model::distribution::Distribution;
 use killick_model::package::{Package, PackageDetails, PackageKind};
 use killick_model::purl::purl;
+use killick_model::sbom::{IMAGE_FACTS, ImageFacts, PACKAGE_FACTS, PackageFacts};
 use serde::Serialize;
 use serde::ser::{SerializeMap as _, SerializeSeq as _, Serializer};
 use serde_json::{Map, Value, json};
@@ -28,14 +29,16 @@ pub struct Image<'a> {
     pub tags: &'a [String],
     /// The exact bytes of its manifest; empty where unknown.
     pub manifest: &'a [u8],
+    /// Whether to write what Syft has no members for as annotations, and packages that are not installed.
+    pub is_whole: bool,
 }
 
 /// Writes the document.
 pub fn write(image: &Image<'_>, tool_version: &str, out: &mut dyn Write) -> io::Result<()> {
     let mut serializer = serde_json::Serializer::new(out);
     let mut document = serializer.serialize_map(None)?;
-    document.serialize_entry("artifacts", &Artifacts(image.analysis))?;
-    document.serialize_entry("artifactRelationships", &Relationships(image.analysis))?;
+    document.serialize_entry("artifacts", &Artifacts(image))?;
+    document.serialize_entry("artifactRelationships", &Relationships(image))?;
     document.serialize_entry("source", &source(image))?;
     document.serialize_entry("distro", &distro(image.analysis.distribution.as_ref()))?;
     document.serialize_entry("descriptor", &json!({"name": "killick", "version": tool_version}))?;
@@ -45,31 +48,38 @@ pub fn write(image: &Image<'_>, tool_version: &str, out: &mut dyn Write) -> io::
     Ok(())
 }
 
-/// Packages that are there; what documents inside the image claim is not part of it.
-fn installed(analysis: &Analysis) -> impl Iterator<Item = (usize, &Package)> {
-    analysis.packages.iter().enumerate().filter(|(_, package)| package.evidence.is_installed())
+/// Packages that are there. What documents inside the image claim is not part of what clients of the v1 API know.
+fn listed<'a>(image: &Image<'a>) -> impl Iterator<Item = (usize, &'a Package)> {
+    let is_whole = image.is_whole;
+    let packages = image.analysis.packages.iter().enumerate();
+    packages.filter(move |(_, package)| is_whole || package.evidence.is_installed())
 }
 
-struct Artifacts<'a>(&'a Analysis);
+struct Artifacts<'a>(&'a Image<'a>);
 
 impl Serialize for Artifacts<'_> {
     fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
         let mut list = out.serialize_seq(None)?;
-        for (at, package) in installed(self.0) {
-            list.serialize_element(&artifact(self.0, at, package))?;
+        for (at, package) in listed(self.0) {
+            let mut artifact = artifact(self.0.analysis, at, package);
+            if let (true, Some(annotations)) = (self.0.is_whole, artifact.pointer_mut("/locations/0/annotations")) {
+                let facts = PackageFacts::of(u32::try_from(at).unwrap_or(u32::MAX), package);
+                annotations[PACKAGE_FACTS] = json!(facts.text());
+            }
+            list.serialize_element(&artifact)?;
         }
         list.end()
     }
 }
 
-struct Relationships<'a>(&'a Analysis);
+struct Relationships<'a>(&'a Image<'a>);
 
 impl Serialize for Relationships<'_> {
     fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
         let mut list = out.serialize_seq(None)?;
-        for (at, package) in installed(self.0) {
+        for (at, package) in listed(self.0) {
             let Some(owner) = package.owner.and_then(|owner| usize::try_from(owner.0).ok()) else { continue };
-            let Some(parent) = self.0.packages.get(owner) else { continue };
+            let Some(parent) = self.0.analysis.packages.get(owner) else { continue };
             let relation =
                 json!({"parent": id(owner, parent), "child": id(at, package), "type": "ownership-by-file-overlap"});
             list.serialize_element(&relation)?;
@@ -264,7 +274,7 @@ fn source(image: &Image<'_>) -> Value {
     let analysis = image.analysis;
     let layer = |layer: &killick_model::analysis::LayerSummary| json!({"mediaType": layer.media_type, "digest": layer.diff_id, "size": layer.size});
     let config = &analysis.config;
-    json!({
+    let mut source = json!({
         "id": analysis.manifest_digest.hex(),
         "name": image.tags.first().map_or("", String::as_str),
         "version": analysis.manifest_digest,
@@ -283,7 +293,11 @@ fn source(image: &Image<'_>) -> Value {
             "architecture": config.architecture,
             "os": config.os,
         },
-    })
+    });
+    if let (true, Some(metadata)) = (image.is_whole, source.pointer_mut("/metadata")) {
+        metadata["annotations"] = json!({IMAGE_FACTS: ImageFacts::of(analysis).text()});
+    }
+    source
 }
 
 fn distro(distribution: Option<&Distribution>) -> Value {

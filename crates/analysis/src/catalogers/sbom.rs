@@ -6,12 +6,14 @@
 //! there is told by its own cataloger, and the claim adds nothing to it.
 
 pub(crate) mod attached;
-mod claim;
+pub(crate) mod claim;
 mod cyclonedx;
 pub(crate) mod lenient;
+mod properties;
 pub(super) mod spdx;
 mod syft;
 pub(super) mod tag_value;
+pub(crate) mod told;
 
 use std::collections::HashSet;
 
@@ -23,6 +25,7 @@ use serde::Deserialize;
 
 use crate::catalogers::sbom::claim::Claim;
 use crate::catalogers::sbom::lenient::{List, Maybe, Text};
+use crate::catalogers::sbom::told::{About, Told};
 use crate::catalogers::{Cataloger, Found, Image, Joined, WantedFile, Wants, document, xml};
 
 /// Packages of one document. That of a whole distribution has some ten thousands.
@@ -40,7 +43,7 @@ impl Cataloger for Sbom {
     }
 
     fn revision(&self) -> u32 {
-        2
+        3
     }
 
     fn kinds(&self) -> &'static [PackageKind] {
@@ -127,12 +130,18 @@ impl Cataloger for Sbom {
 struct Document {
     #[serde(default, rename = "bomFormat")]
     bom_format: Text,
+    #[serde(default, rename = "specVersion")]
+    spec_version: Text,
     #[serde(default)]
     metadata: Maybe<cyclonedx::Metadata>,
     #[serde(default)]
     components: List<cyclonedx::Component>,
+    #[serde(default)]
+    dependencies: List<cyclonedx::Dependency>,
     #[serde(default, rename = "spdxVersion")]
     spdx_version: Text,
+    #[serde(default, rename = "creationInfo")]
+    creation: Maybe<spdx::Creation>,
     #[serde(default)]
     packages: List<spdx::Package>,
     #[serde(default)]
@@ -148,15 +157,30 @@ struct Document {
 impl Document {
     /// What it claims, if it is an SBOM.
     fn claims(self) -> Option<(SbomFormat, Vec<Claim>)> {
-        let is_spdx = self.spdx_version.0.is_some_and(|version| version.starts_with("SPDX-"));
+        self.told().map(|(format, told)| (format, told.claims))
+    }
+
+    /// The same, and what it says besides.
+    fn told(self) -> Option<(SbomFormat, Told)> {
+        let spdx = self.spdx_version.0.as_deref().and_then(|version| version.strip_prefix("SPDX-"));
         if self.bom_format.is("CycloneDX") {
-            Some((SbomFormat::CycloneDx, cyclonedx::claims(self.metadata, self.components)))
-        } else if is_spdx {
-            Some((SbomFormat::Spdx, spdx::claims(self.packages, &self.relationships)))
+            let bom = cyclonedx::Bom {
+                version: self.spec_version.0,
+                metadata: self.metadata.0.unwrap_or_default(),
+                components: self.components,
+                dependencies: self.dependencies,
+            };
+            Some((SbomFormat::CycloneDx, cyclonedx::told(bom)))
+        } else if let Some(version) = spdx {
+            let version = version.to_owned();
+            let creation = self.creation.0.unwrap_or_default();
+            Some((SbomFormat::Spdx, spdx::told(version, creation, self.packages, &self.relationships)))
         } else if !self.graph.0.is_empty() {
-            Some((SbomFormat::Spdx, spdx::graph_claims(self.graph)))
-        } else if self.descriptor.0.is_some_and(|descriptor| descriptor.name.is("syft")) {
-            Some((SbomFormat::Syft, syft::claims(self.artifacts)))
+            let about = About { version: Some("3".to_owned()), ..About::default() };
+            Some((SbomFormat::Spdx, Told { claims: spdx::graph_claims(self.graph), about }))
+        } else if let Some(descriptor) = self.descriptor.0.filter(syft::Descriptor::is_known) {
+            let about = About { tool: descriptor.tool(), ..About::default() };
+            Some((SbomFormat::Syft, Told { claims: syft::claims(self.artifacts), about }))
         } else {
             None
         }

@@ -80,6 +80,15 @@ pub(super) fn read(file: &WantedFile<'_>, found: &mut Found) -> Option<Element> 
 
 /// Parses a text to its root element.
 pub(super) fn parse(text: &str) -> Result<Element, String> {
+    parse_within(text, ELEMENTS)
+}
+
+/// Parses a document that is larger than manifests are.
+pub(super) fn parse_large(bytes: &[u8], elements: usize) -> Result<Element, String> {
+    parse_within(&decode(bytes), elements)
+}
+
+fn parse_within(text: &str, most: usize) -> Result<Element, String> {
     let mut reader = Reader::from_str(text);
     reader.config_mut().allow_dangling_amp = true;
     let mut open: Vec<Element> = Vec::new();
@@ -90,8 +99,8 @@ pub(super) fn parse(text: &str) -> Result<Element, String> {
         match event {
             Event::Start(start) | Event::Empty(start) => {
                 elements += 1;
-                if elements > ELEMENTS || open.len() >= DEPTH {
-                    return Err(format!("more than {ELEMENTS} elements, or {DEPTH} in one another"));
+                if elements > most || open.len() >= DEPTH {
+                    return Err(format!("more than {most} elements, or {DEPTH} in one another"));
                 }
                 open.push(element(&start));
                 if is_empty && let Some(root) = close(&mut open) {

@@ -6,18 +6,21 @@ use killick_model::distribution::Distribution;
 use killick_model::package::{Package, PackageDetails, PackageKind, SourcePackage, cpe};
 use killick_model::path::ImagePath;
 use killick_model::purl::parse;
+use killick_model::sbom::{PACKAGE_FACTS, PackageFacts};
 use serde::Deserialize;
 
+use super::claimed::said_of;
+use super::fidelity::Told;
 use crate::catalogers::sbom::lenient::{List, Maybe, Number, Pairs, Text, Words};
 
 /// Name of what found the packages.
-const CATALOGER: &str = "import";
+pub(super) const CATALOGER: &str = "import";
 
 /// Licences and CPE names kept of one package.
 const MAX_NAMES: usize = 100;
 
 /// Archives within each other.
-const MAX_NESTED: usize = 20;
+pub(super) const MAX_NESTED: usize = 20;
 
 #[derive(Deserialize)]
 pub(super) struct Artifact {
@@ -128,8 +131,27 @@ fn stated(text: Text) -> Option<String> {
 }
 
 impl Artifact {
+    /// How much it tells of its package.
+    pub(super) fn told(&self) -> Told {
+        Told {
+            is_own: self.facts().is_some(),
+            has_purl: self.purl.0.as_deref().is_some_and(|purl| !purl.is_empty()),
+            has_place: self.locations.0.iter().any(|location| location.path.0.is_some()),
+        }
+    }
+
+    /// What a document of ours says.
+    fn facts(&self) -> Option<PackageFacts> {
+        let text = self.locations.0.first()?.annotations.get(PACKAGE_FACTS)?;
+        said_of(serde_json::from_str(text).ok()?, self.name.0.as_deref(), self.version.0.as_deref())
+    }
+
     /// The package, and the distribution that its address names; nothing for what has no name or is no package.
     pub(super) fn into_package(self, layers: &HashMap<String, u32>) -> Option<(Package, Option<Distribution>)> {
+        if let Some(PackageFacts { package, .. }) = self.facts() {
+            // The relations tell the owner.
+            return Some((Package { owner: None, files: Vec::new(), ..package }, None));
+        }
         let name = stated(self.name)?;
         let version = stated(self.version).filter(|version| version != "UNKNOWN").unwrap_or_default();
         let metadata = self.metadata.0.unwrap_or_default();
@@ -191,7 +213,7 @@ fn has_plain_name(kind: PackageKind) -> bool {
 }
 
 /// The kinds, in Syft's words (`syft/pkg/type.go`).
-fn kind(word: &str) -> Option<PackageKind> {
+pub(super) fn kind(word: &str) -> Option<PackageKind> {
     Some(match word {
         "deb" => PackageKind::Deb,
         "rpm" => PackageKind::Rpm,

@@ -8,4 +8,5 @@ mod clamd;
 mod copied;
 mod inspectors;
 mod owners;
+mod sboms;
 mod staging;

@@ -189,7 +189,7 @@ impl Judge {
                 feeds: &self.feeds,
                 sources: &sources,
                 unsupported: &unsupported,
-                image_size_bytes: Some(analysis.size_bytes()),
+                image_size_bytes: size(&analysis),
                 declared_packages,
                 ..Evidence::new(&analysis, &matches, *now)
             };
@@ -228,6 +228,11 @@ pub(super) fn reference(source: &str) -> String {
         Ok(killick_fetch::Source::Registry(reference)) => reference.to_string(),
         _ => source.to_owned(),
     }
+}
+
+/// Bytes of the image, if its files are known.
+pub(super) fn size(analysis: &Analysis) -> Option<u64> {
+    analysis.sbom.is_none().then(|| analysis.size_bytes())
 }
 
 /// Whether the source is a folder: of an application nobody has built yet, the lock files are what there is.

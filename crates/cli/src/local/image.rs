@@ -10,10 +10,12 @@ use clap::{Args, Parser};
 use etcetera::BaseStrategy as _;
 use killick_analysis::analyze::{Options, analyze, readers};
 use killick_analysis::cache::{FolderCache, LayerCache, SharedLayers};
+use killick_analysis::imported::read_sbom;
 use killick_analysis::inspectors::Inspections;
 use killick_analysis::known::folder::FolderFiles;
 use killick_analysis::known::{self, KnownFiles};
 use killick_analysis::limits::Limits;
+use killick_fetch::sbom::Document;
 use killick_fetch::{IndexedImage, Platforms, Source, StageOptions, Staged};
 use killick_model::analysis::Analysis;
 use killick_model::digest::Digest;
@@ -29,8 +31,8 @@ use crate::report_error::{hinted, with_hint};
 /// Which image, and how to reach it.
 #[derive(Debug, Args)]
 pub(crate) struct ImageArgs {
-    /// An image reference, an archive, an OCI layout or a directory; also registry:REF, docker:REF, podman:REF,
-    /// docker-archive:FILE, oci-archive:FILE, oci:DIR or oci:DIR:TAG, dir:PATH
+    /// An image reference, an archive, an OCI layout, a directory or an SBOM; also registry:REF, docker:REF, podman:REF,
+    /// docker-archive:FILE, oci-archive:FILE, oci:DIR or oci:DIR:TAG, dir:PATH, sbom:FILE, - for an SBOM on standard input
     #[arg(value_name = "IMAGE")]
     pub(super) source: String,
     #[command(flatten)]
@@ -140,8 +142,18 @@ pub(super) async fn analyse_source(
     args: &ReadingArgs,
     inspections: Arc<Inspections>,
 ) -> anyhow::Result<Subject<Analysis>> {
+    let source = Source::parse(source).map_err(hinted)?;
+    if let Source::Sbom(document) = source {
+        if args.platform.is_some() {
+            return Err(with_hint("an SBOM is of one platform", "leave out `--platform`"));
+        }
+        let limits = args.limits.limits();
+        let read = tokio::task::spawn_blocking(move || sbom(&document, &limits));
+        let analysis = read.await.context("reading was interrupted")??;
+        return Ok(Subject::Image(Box::new(analysis)));
+    }
     let display = Arc::new(if args.quiet { Display::quiet() } else { Display::new() });
-    let staged = stage(source, args, &display).await?;
+    let staged = stage(&source, args, &display).await?;
     let reading = Reading {
         cache: Cache::of(args),
         inspections,
@@ -157,14 +169,14 @@ pub(super) async fn analyse_source(
 
 /// The one image of a source, unread.
 pub(super) async fn stage_one(source: &str, args: &ReadingArgs) -> anyhow::Result<StagedImage> {
-    match stage(source, args, &Arc::new(Display::quiet())).await? {
+    let source = Source::parse(source).map_err(hinted)?;
+    match stage(&source, args, &Arc::new(Display::quiet())).await? {
         Staged::Image(image) => Ok(*image),
         Staged::Index(_) => Err(not_one()),
     }
 }
 
-async fn stage(source: &str, args: &ReadingArgs, display: &Arc<Display>) -> anyhow::Result<Staged> {
-    let source = Source::parse(source).map_err(hinted)?;
+async fn stage(source: &Source, args: &ReadingArgs, display: &Arc<Display>) -> anyhow::Result<Staged> {
     let limits = args.limits.limits();
     let environment = crate::environment::read();
     let (platform, several) = match &args.platform {
@@ -184,8 +196,8 @@ async fn stage(source: &str, args: &ReadingArgs, display: &Arc<Display>) -> anyh
         ..StageOptions::default()
     };
     let mut staged = match several {
-        None => Staged::Image(Box::new(killick_fetch::stage(&source, &options).await.map_err(hinted)?)),
-        Some(platforms) => killick_fetch::stage_several(&source, platforms, &options).await.map_err(hinted)?,
+        None => Staged::Image(Box::new(killick_fetch::stage(source, &options).await.map_err(hinted)?)),
+        Some(platforms) => killick_fetch::stage_several(source, platforms, &options).await.map_err(hinted)?,
     };
     if let (Some(alone), Staged::Image(image)) = (&args.alone, &mut staged) {
         // What is there is recorded by its digest; that something could not be read at some time is no fact.
@@ -195,6 +207,12 @@ async fn stage(source: &str, args: &ReadingArgs, display: &Arc<Display>) -> anyh
         }
     }
     Ok(staged)
+}
+
+/// Reads an SBOM. Nothing is kept of it, and nothing is learned from it: it may say anything.
+fn sbom(document: &Document, limits: &super::limits::Limits) -> anyhow::Result<Analysis> {
+    let bytes = killick_fetch::sbom::read(document, limits.fetch.sbom_bytes).map_err(hinted)?;
+    read_sbom(&bytes, limits.analysis.packages).map_err(hinted).with_context(|| format!("`sbom:{document}`"))
 }
 
 /// How images are read.

@@ -17,8 +17,8 @@ use crate::exit::Exit;
 /// Arguments of `scan`.
 #[derive(Debug, Args)]
 pub(crate) struct Scan {
-    /// An image reference, an archive, an OCI layout or a directory; also registry:REF, docker:REF, podman:REF,
-    /// docker-archive:FILE, oci-archive:FILE, oci:DIR or oci:DIR:TAG, dir:PATH
+    /// An image reference, an archive, an OCI layout, a directory or an SBOM; also registry:REF, docker:REF, podman:REF,
+    /// docker-archive:FILE, oci-archive:FILE, oci:DIR or oci:DIR:TAG, dir:PATH, sbom:FILE, - for an SBOM on standard input
     #[arg(value_name = "IMAGE", required_unless_present = "list")]
     source: Option<String>,
     #[command(flatten)]

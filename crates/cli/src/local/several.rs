@@ -13,10 +13,11 @@ use killick_model::matching::Matches;
 use killick_policy::{Bundle, Evidence, FeedGroup, JudgingSource, Options};
 use killick_report::comparison::Side;
 use killick_vulns::{Index, MatchOptions, Subject};
-use serde::Deserialize as _;
+use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::Value;
 
-use super::check::{is_folder, reference};
+use super::check::{is_folder, reference, size};
 use super::documents;
 use super::image::{ReadingArgs, analyse_one_source};
 use super::knowledge::{self, KnowledgeArgs};
@@ -54,7 +55,7 @@ impl Facts {
             feeds: &self.feeds,
             sources: &self.judging,
             unsupported: &self.unsupported,
-            image_size_bytes: Some(self.analysis.size_bytes()),
+            image_size_bytes: size(&self.analysis),
             declared_packages: is_folder(&self.source),
             ..Evidence::new(&self.analysis, &self.matches, now)
         };
@@ -106,7 +107,24 @@ fn judged(
 /// Whether a source is what `killick scan -o json` wrote, by its name.
 pub(super) fn is_report(source: &str) -> bool {
     let path = Path::new(source);
-    documents::Language::of(path) == Some(documents::Language::Json) && path.is_file()
+    documents::Language::of(path) == Some(documents::Language::Json) && path.is_file() && !is_sbom(path)
+}
+
+/// What the formats of SBOMs have at the top of a document.
+#[derive(Deserialize)]
+struct Shape {
+    #[serde(rename = "bomFormat")]
+    cyclonedx: Option<IgnoredAny>,
+    #[serde(rename = "spdxVersion")]
+    spdx: Option<IgnoredAny>,
+    #[serde(rename = "@graph")]
+    graph: Option<IgnoredAny>,
+    artifacts: Option<IgnoredAny>,
+}
+
+fn is_sbom(path: &Path) -> bool {
+    let shape = documents::text(path).ok().and_then(|text| serde_json::from_str::<Shape>(&text).ok());
+    shape.is_some_and(|shape| [shape.cyclonedx, shape.spdx, shape.graph, shape.artifacts].iter().any(Option::is_some))
 }
 
 /// What `killick scan -o json` wrote.

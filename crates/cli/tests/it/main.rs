@@ -29,6 +29,7 @@ mod publication;
 mod query;
 mod recordings;
 mod registry;
+mod sboms;
 mod service;
 mod shells;
 mod survives;

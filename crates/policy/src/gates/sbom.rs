@@ -29,6 +29,18 @@ pub(super) const GATE: Gate = Gate {
             check: quality,
         },
         Trigger {
+            name: "fidelity",
+            description: "Fires if the image was read from an SBOM that tells less than this of what judging takes: the \
+                          distribution, versions, source packages, and so on.",
+            params: &[Parameter::required(
+                "minimum",
+                Validator::UpTo(100),
+                Some("80"),
+                "The least fidelity, of 100. An image that was read itself has all of it.",
+            )],
+            check: fidelity,
+        },
+        Trigger {
             name: "only_claimed",
             description: "Fires for each package that a document in the image claims, such as an SBOM, and that was not \
                           found in it.",
@@ -83,6 +95,26 @@ fn quality(check: &mut Check<'_, '_>) -> Result<(), TriggerError> {
         ),
         Some(format!("install packages that declare their {field}, or remove {}", names.join(", "))),
     );
+    Ok(())
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "every trigger has this signature")]
+fn fidelity(check: &mut Check<'_, '_>) -> Result<(), TriggerError> {
+    let Some(origin) = &check.evidence.analysis.sbom else { return Ok(()) };
+    let minimum = check.params.float("minimum").unwrap_or_default();
+    if f64::from(origin.fidelity.score) >= minimum {
+        return Ok(());
+    }
+    let reasons: Vec<&str> = origin.fidelity.deductions.iter().map(|missing| missing.reason.as_str()).collect();
+    let message = format!(
+        "the SBOM ({}) has a fidelity of {}, less than {}: {}",
+        origin.title(),
+        origin.fidelity.score,
+        python::float(minimum),
+        reasons.join("; ")
+    );
+    let remedy = "have the SBOM written with what is missing, or judge the image itself".to_owned();
+    check.fire_as("fidelity".to_owned(), Vec::new(), message, Some(remedy));
     Ok(())
 }
 

@@ -54,6 +54,7 @@ fn rules() -> Vec<Value> {
         ("layers", "package", json!({"kinds": "npm,deb", "name": "p[1-3]"})),
         ("layers", "file", json!({"path": "/d/(?!f0)"})),
         ("sbom", "quality", json!({"field": "supplier", "minimum": "50"})),
+        ("sbom", "fidelity", json!({"minimum": "50"})),
         ("sbom", "only_claimed", json!({})),
         (
             "cel",

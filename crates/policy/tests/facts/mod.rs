@@ -88,6 +88,7 @@ impl Facts {
                 })
                 .collect::<Vec<_>>(),
             "problems": facts.get("problems").cloned().unwrap_or_else(|| json!([])),
+            "sbom": facts.get("sbom"),
         });
         let listed: Vec<Value> = facts["matches"].as_array().cloned().unwrap_or_default();
         let matches: Vec<Value> = listed.iter().map(one_match).collect();

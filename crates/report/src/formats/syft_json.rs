@@ -9,7 +9,7 @@ use crate::syft::{self, Image};
 
 pub(super) fn render(report: &Report<'_>, _style: Style, out: &mut dyn Write) -> io::Result<()> {
     let tags = [report.source.to_owned()];
-    let image = Image { analysis: report.analysis, tags: &tags, manifest: b"" };
+    let image = Image { analysis: report.analysis, tags: &tags, manifest: b"", is_whole: true };
     syft::write(&image, report.tool_version, out)?;
     out.write_all(b"\n")
 }

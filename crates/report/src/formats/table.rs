@@ -15,6 +15,7 @@ mod decided;
 mod inspected;
 pub(crate) mod layout;
 mod problems;
+mod sbom;
 mod support;
 mod verdict;
 
@@ -74,6 +75,7 @@ fn rendered(report: &Report<'_>, style: Style) -> String {
         }
         verdict::write(&mut text, evaluation, style);
     }
+    sbom::write(&mut text, report.analysis, style);
     problems::write(&mut text, report, style);
     text
 }

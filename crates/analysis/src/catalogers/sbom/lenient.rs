@@ -8,11 +8,14 @@ use std::cell::Cell;
 use std::fmt;
 use std::marker::PhantomData;
 
-use serde::de::value::MapAccessDeserializer;
+use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
 use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 /// Bytes of a text that is kept; nothing that is longer is a name or a version.
 const TEXT_BYTES: usize = 8 << 10;
+
+/// Bytes of a text that is a document of its own.
+const LONG_BYTES: usize = 1 << 20;
 
 /// Bytes that the elements of a list take, with those of lists within it, besides their texts.
 const LIST_BYTES: usize = 96 << 20;
@@ -52,6 +55,10 @@ impl Drop for Keeping {
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub(crate) struct Text(pub(crate) Option<String>);
 
+/// A text, if it is one, which may be a document of its own.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub(crate) struct Long(pub(crate) Option<String>);
+
 impl Text {
     pub(crate) fn is(&self, text: &str) -> bool {
         self.0.as_deref() == Some(text)
@@ -73,6 +80,16 @@ impl<T> Default for Maybe<T> {
 pub(crate) struct List<T>(pub(crate) Vec<T>);
 
 impl<T> Default for List<T> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+/// The objects of a list, or one object in its place: versions of a schema change from one to the other.
+#[derive(Debug, Clone)]
+pub(crate) struct OneOrList<T>(pub(crate) Vec<T>);
+
+impl<T> Default for OneOrList<T> {
     fn default() -> Self {
         Self(Vec::new())
     }
@@ -140,28 +157,36 @@ fn skip_object<'de, A: MapAccess<'de>>(mut object: A) -> Result<(), A::Error> {
     Ok(())
 }
 
-impl<'de> Deserialize<'de> for Text {
-    fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
-        struct Visit;
-        impl<'de> Visitor<'de> for Visit {
-            type Value = Text;
-            skip_scalars!(Text(None));
+/// Texts of at most so many bytes.
+macro_rules! text {
+    ($name:ident, $bytes:expr) => {
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
+                struct Visit;
+                impl<'de> Visitor<'de> for Visit {
+                    type Value = $name;
+                    skip_scalars!($name(None));
 
-            fn visit_str<E>(self, text: &str) -> Result<Text, E> {
-                Ok(Text((text.len() <= TEXT_BYTES).then(|| text.to_owned())))
-            }
+                    fn visit_str<E>(self, text: &str) -> Result<$name, E> {
+                        Ok($name((text.len() <= $bytes).then(|| text.to_owned())))
+                    }
 
-            fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<Text, A::Error> {
-                skip_list(list).map(|()| Text(None))
-            }
+                    fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<$name, A::Error> {
+                        skip_list(list).map(|()| $name(None))
+                    }
 
-            fn visit_map<A: MapAccess<'de>>(self, object: A) -> Result<Text, A::Error> {
-                skip_object(object).map(|()| Text(None))
+                    fn visit_map<A: MapAccess<'de>>(self, object: A) -> Result<$name, A::Error> {
+                        skip_object(object).map(|()| $name(None))
+                    }
+                }
+                input.deserialize_any(Visit)
             }
         }
-        input.deserialize_any(Visit)
-    }
+    };
 }
+
+text!(Text, TEXT_BYTES);
+text!(Long, LONG_BYTES);
 
 impl<'de> Deserialize<'de> for Number {
     fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
@@ -247,7 +272,7 @@ impl<'de> Deserialize<'de> for Pairs {
             #[serde(default)]
             key: Text,
             #[serde(default)]
-            value: Text,
+            value: Long,
         }
         struct Visit;
         impl<'de> Visitor<'de> for Visit {
@@ -261,7 +286,7 @@ impl<'de> Deserialize<'de> for Pairs {
             fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Pairs, A::Error> {
                 let (mut pairs, keeping) = (Vec::new(), Keeping::begin::<(String, String)>());
                 while let Some(Maybe(pair)) = list.next_element::<Maybe<Pair>>()? {
-                    if let Some(Pair { key: Text(Some(key)), value: Text(Some(value)) }) = pair {
+                    if let Some(Pair { key: Text(Some(key)), value: Long(Some(value)) }) = pair {
                         keeping.make_room::<A::Error>()?;
                         pairs.push((key, value));
                     }
@@ -271,8 +296,8 @@ impl<'de> Deserialize<'de> for Pairs {
 
             fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<Pairs, A::Error> {
                 let (mut pairs, keeping) = (Vec::new(), Keeping::begin::<(String, String)>());
-                while let Some((key, value)) = object.next_entry::<Text, Text>()? {
-                    if let (Text(Some(key)), Text(Some(value))) = (key, value) {
+                while let Some((key, value)) = object.next_entry::<Text, Long>()? {
+                    if let (Text(Some(key)), Long(Some(value))) = (key, value) {
                         keeping.make_room::<A::Error>()?;
                         pairs.push((key, value));
                     }
@@ -331,6 +356,29 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for List<T> {
 
             fn visit_map<A: MapAccess<'de>>(self, object: A) -> Result<List<T>, A::Error> {
                 skip_object(object).map(|()| List(Vec::new()))
+            }
+        }
+        input.deserialize_any(Visit(PhantomData))
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for OneOrList<T> {
+    fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
+        struct Visit<T>(PhantomData<T>);
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for Visit<T> {
+            type Value = OneOrList<T>;
+            skip_scalars!(OneOrList(Vec::new()));
+
+            fn visit_str<E>(self, _: &str) -> Result<OneOrList<T>, E> {
+                Ok(OneOrList(Vec::new()))
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<OneOrList<T>, A::Error> {
+                List::deserialize(SeqAccessDeserializer::new(list)).map(|List(values)| OneOrList(values))
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, object: A) -> Result<OneOrList<T>, A::Error> {
+                T::deserialize(MapAccessDeserializer::new(object)).map(|value| OneOrList(vec![value]))
             }
         }
         input.deserialize_any(Visit(PhantomData))

@@ -34,6 +34,7 @@ pub(super) fn check(node: &Node, scope: Scope, wanted: Type) -> Result<(), Compi
         files: Vec::new(),
         inspection: Inspection::default(),
         attachments: Vec::new(),
+        sbom: None,
         problems: Vec::new(),
     };
     let matches = Matches::default();

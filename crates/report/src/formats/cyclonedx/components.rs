@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use killick_model::lifecycle::{Support, Unsupported};
 use killick_model::package::{Package, PackageDetails, PackageEvidence, PackageId, PackageKind};
 use killick_model::purl::purl;
+use killick_model::sbom::{IMAGE_FACTS, ImageFacts, PACKAGE_FACTS, PackageFacts};
 
 use super::document::{
     Component, Dependency, Evidence, Hash, Identity, IdentityEvidence, License, LicenseChoice, Method, Occurrence,
@@ -37,6 +38,7 @@ pub(super) fn image(scoped: &Scoped<'_>, source: &str) -> Component {
     ];
     let layers = analysis.layers.iter().enumerate();
     properties.extend(layers.map(|(at, layer)| property(&format!("killick:image:layer:{at}"), &layer.diff_id)));
+    properties.push(property(IMAGE_FACTS, ImageFacts::of(analysis).text()));
     Component {
         bom_ref: Some(scoped.own_ref()),
         version: Some(analysis.manifest_digest.to_string()),
@@ -124,13 +126,15 @@ fn component(scoped: &Scoped<'_>, at: usize, package: &Package) -> Component {
     properties.extend(package.owner.map(|owner| property("killick:package:owner", scoped.package_ref(owner))));
     let cpes = package.cpe_names();
     properties.extend(cpes.iter().skip(1).map(|cpe| property("killick:package:cpe", cpe)));
+    let id = package_id(at);
+    properties.push(property(PACKAGE_FACTS, PackageFacts::of(id.0, package).text()));
     let group = match &package.details {
         PackageDetails::Java { group, .. } => group.clone(),
         _ => None,
     };
     let url = purl(package, report.analysis.distribution.as_ref());
     Component {
-        bom_ref: Some(scoped.package_ref(package_id(at))),
+        bom_ref: Some(scoped.package_ref(id)),
         // Who builds the packages of a distribution supplies them; who writes a package publishes it.
         supplier: package.origin.clone().filter(|_| package.kind == PackageKind::Rpm).map(|name| Organization { name }),
         group,

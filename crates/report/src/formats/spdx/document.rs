@@ -67,6 +67,19 @@ pub(super) struct Package {
     pub(super) external_refs: Vec<ExternalRef>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) primary_package_purpose: Option<&'static str>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) annotations: Vec<Annotation>,
+}
+
+#[derive(Serialize, Clone)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Annotation {
+    #[serde(rename = "annotationDate")]
+    pub(super) date: String,
+    #[serde(rename = "annotationType")]
+    pub(super) kind: &'static str,
+    pub(super) annotator: String,
+    pub(super) comment: String,
 }
 
 #[derive(Serialize, Clone, PartialEq, Eq)]

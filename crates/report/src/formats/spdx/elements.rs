@@ -3,8 +3,10 @@
 use killick_model::digest::Digest;
 use killick_model::distribution::Distribution;
 use killick_model::file::FileEntry;
+use killick_model::image::created_at;
 use killick_model::package::{Package, PackageDetails, PackageId, PackageKind, SourcePackage};
 use killick_model::purl::purl;
+use killick_model::sbom::{IMAGE_FACTS, ImageFacts, PACKAGE_FACTS, PackageFacts};
 
 use super::Image;
 use super::document::{self, Checksum, ExternalRef};
@@ -34,6 +36,18 @@ fn unknown(id: String, name: &str) -> document::Package {
         comment: None,
         external_refs: Vec::new(),
         primary_package_purpose: None,
+        annotations: Vec::new(),
+    }
+}
+
+/// What this tool says in words of its own. Its date is that of the image, so that the name of the document, which follows
+/// from all that it tells, is the same whenever it is written.
+fn annotation(image: &Image<'_>, name: &str, facts: &str) -> document::Annotation {
+    document::Annotation {
+        date: super::instant(created_at(&image.analysis().config).unwrap_or_default()),
+        kind: "OTHER",
+        annotator: format!("Tool: killick-{}", image.report.tool_version),
+        comment: format!("{name} {facts}"),
     }
 }
 
@@ -60,6 +74,7 @@ pub(super) fn image(image: &Image<'_>) -> document::Package {
         format!("image id {}; platform {}/{}; layers {layers}", analysis.config_digest, config.os, config.architecture);
     document::Package {
         comment: Some(one_line(&about)),
+        annotations: vec![annotation(image, IMAGE_FACTS, &ImageFacts::of(analysis).text())],
         ..container(image.name("Image"), image.report.source, &analysis.manifest_digest)
     }
 }
@@ -101,6 +116,7 @@ pub(super) fn package(image: &Image<'_>, licenses: &Licenses, at: usize, package
     let layer = usize::try_from(package.layer).ok().and_then(|at| analysis.layers.get(at));
     let layer = layer.map(|layer| format!(", layer {} ({})", package.layer, layer.diff_id)).unwrap_or_default();
     let remarks = image.remarks(at, package);
+    let facts = PackageFacts::of(u32::try_from(at).unwrap_or(u32::MAX), package);
     document::Package {
         version_info: Some(one_line(&package.version)).filter(|version| !version.is_empty()),
         supplier: supplier(package),
@@ -121,6 +137,7 @@ pub(super) fn package(image: &Image<'_>, licenses: &Licenses, at: usize, package
             PackageKind::Binary => "APPLICATION",
             _ => "LIBRARY",
         }),
+        annotations: vec![annotation(image, PACKAGE_FACTS, &facts.text())],
         ..unknown(image.package_name(at, package), &package.name)
     }
 }

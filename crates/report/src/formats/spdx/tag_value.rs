@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use super::document::{Checksum, ExternalRef, ExtractedLicense, File, Package, Relationship};
+use super::document::{Annotation, Checksum, ExternalRef, ExtractedLicense, File, Package, Relationship};
 use super::{Contents, instant};
 
 pub(super) fn write(contents: &Contents<'_>, out: &mut dyn Write) -> io::Result<()> {
@@ -59,7 +59,15 @@ fn package(out: &mut dyn Write, package: &Package) -> io::Result<()> {
         text(out, "ExternalRefComment", comment.as_deref())?;
     }
     // The one word of two is written in another way here.
-    some(out, "PrimaryPackagePurpose", package.primary_package_purpose.map(|word| word.replace('_', "-")).as_deref())
+    some(out, "PrimaryPackagePurpose", package.primary_package_purpose.map(|word| word.replace('_', "-")).as_deref())?;
+    for Annotation { date, kind, annotator, comment } in &package.annotations {
+        line(out, "Annotator", annotator)?;
+        line(out, "AnnotationDate", date)?;
+        line(out, "AnnotationType", kind)?;
+        line(out, "SPDXREF", &package.id)?;
+        text(out, "AnnotationComment", Some(comment))?;
+    }
+    Ok(())
 }
 
 fn file(out: &mut dyn Write, file: &File) -> io::Result<()> {

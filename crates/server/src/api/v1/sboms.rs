@@ -31,7 +31,8 @@ async fn native(require: Permission<GetImage>, Path(digest): Path<String>) -> Re
     let manifest = require.app.records().manifest(&image).await?;
     let packed = cpu::run(move || {
         let mut out = io::BufWriter::new(GzEncoder::new(Vec::new(), Compression::default()));
-        let image = killick_report::syft::Image { analysis: &analysis, tags: &names, manifest: &manifest };
+        let image =
+            killick_report::syft::Image { analysis: &analysis, tags: &names, manifest: &manifest, is_whole: false };
         killick_report::syft::write(&image, env!("CARGO_PKG_VERSION"), &mut out)?;
         out.flush()?;
         out.into_inner().map_err(io::IntoInnerError::into_error)?.finish()
