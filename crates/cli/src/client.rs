@@ -7,9 +7,11 @@ mod account;
 mod api;
 mod archive;
 mod columns;
+mod contexts;
 mod evaluate;
 mod event;
 mod image;
+mod login;
 mod lookup;
 mod migrate;
 mod policy;
@@ -24,16 +26,18 @@ mod yaml;
 
 use std::io::{IsTerminal as _, Write as _};
 
-use clap::Subcommand;
+use clap::{Subcommand, ValueEnum};
 use killick_model::printable::printable;
 use serde_json::Value;
 
+pub(crate) use login::{ContextCommand, Login, context, login};
 pub(crate) use settings::ClientArgs;
 
 use crate::exit::Exit;
 use crate::local::bundles::BundleCommand;
 use crate::local::query::QuestionCommand;
 use api::{Api, Failure, Reply};
+use columns::Shown;
 
 /// Commands that speak to a server.
 #[derive(Debug, Subcommand)]
@@ -93,9 +97,24 @@ impl ClientCommand {
     }
 }
 
+/// How answers are printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub(crate) enum ListFormat {
+    /// As anchore-cli does, for people
+    #[default]
+    Table,
+    /// The server's answer
+    Json,
+    /// The server's answer
+    Yaml,
+    /// The rows of a list
+    Csv,
+}
+
 /// Runs one client command and prints its outcome.
 pub(crate) async fn run(command: ClientCommand, args: &ClientArgs) -> anyhow::Result<Exit> {
     let settings = settings::Settings::load(args)?;
+    settings.check_token(crate::clock::now())?;
     let api = Api::new(settings)?;
     let probes = match &command {
         ClientCommand::System(command) => !matches!(command, system::SystemCommand::Wait(_)),
@@ -145,10 +164,17 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// As flags, environment and credentials file say.
+    /// As flags, environment, context and credentials file say.
     pub(crate) fn of(args: &ClientArgs) -> anyhow::Result<Self> {
-        let settings::Settings { url, user, password, verify_tls, .. } = settings::Settings::load(args)?;
-        Ok(Self { url, user, password, verify_tls })
+        let settings = settings::Settings::load(args)?;
+        settings.check_token(crate::clock::now())?;
+        let (user, password) = settings.login().unzip();
+        Ok(Self {
+            url: settings.url.clone(),
+            user: user.map(str::to_owned),
+            password: password.flatten().map(str::to_owned),
+            verify_tls: settings.verify_tls,
+        })
     }
 }
 
@@ -168,14 +194,23 @@ impl Done {
         Self { text: None, exit: Exit::Success }
     }
 
-    /// The answer as JSON if `--json` was given, else what `render` makes of it. An answer that `render` cannot
+    /// The answer as JSON or YAML if that is wanted, else what `render` makes of it. An answer that `render` cannot
     /// read is shown as JSON too, with a warning.
-    fn render(api: &Api, reply: &Reply, render: impl FnOnce(&Value) -> Option<String>) -> Self {
-        if api.settings.json {
-            return Self::new(python::dumps(&reply.body));
+    fn render<S: Into<Shown>>(api: &Api, reply: &Reply, render: impl FnOnce(&Value) -> Option<S>) -> Self {
+        let format = api.settings.format;
+        match format {
+            ListFormat::Json => return Self::new(python::dumps(&reply.body)),
+            ListFormat::Yaml => return Self::new(yaml::dump(&reply.body).trim_end()),
+            ListFormat::Table | ListFormat::Csv => {}
         }
-        match render(&reply.body) {
-            Some(text) => Self::new(text),
+        match render(&reply.body).map(Into::into) {
+            Some(Shown { rows: Some(rows), .. }) if format == ListFormat::Csv => Self::new(rows.csv()),
+            Some(_) if format == ListFormat::Csv => {
+                let text =
+                    "Error: this command prints no list, of which there could be CSV: write `--output json` or `yaml`";
+                Self { text: Some(text.to_owned()), exit: Exit::Failure }
+            }
+            Some(shown) => Self::new(shown.text),
             None => Self::new(format!(
                 "WARNING: the server's answer has not the expected shape (printing it as it came)\n\n{}",
                 python::dumps(&reply.body)

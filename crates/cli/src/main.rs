@@ -44,6 +44,11 @@ enum Command {
     Storage(storage::StorageCommand),
     #[command(flatten)]
     Client(ClientCommand),
+    /// Log in to a server: the commands for servers show a token from then on
+    Login(client::Login),
+    /// The servers that somebody logged in to
+    #[command(subcommand)]
+    Context(client::ContextCommand),
     /// Print what a shell needs to complete the words of killick
     Completions(completions::Completions),
     /// Write pages for man
@@ -78,14 +83,15 @@ fn main() -> Exit {
         };
         let needs_server = match &work {
             Work::Other(Command::Local(command)) => command.needs_server(),
-            Work::Other(Command::Client(_)) => true,
+            Work::Other(Command::Client(_) | Command::Login(_) | Command::Context(_)) => true,
             Work::Other(Command::Serve(_) | Command::Storage(_) | Command::Completions(_) | Command::Manual(_))
             | Work::WithoutServer(_) => false,
         };
         if arguments.client.is_given() && !needs_server {
             return Err(report_error::with_hint(
-                "`--u`, `--p`, `--url`, `--insecure`, `--json`, `--as-account` are for commands that speak to a server",
-                "leave them out; `--output json` prints JSON",
+                "`--u`, `--p`, `--url`, `--insecure`, `--context`, `--json`, `--as-account`, and `--output` before the command, \
+                 are for commands that speak to a server",
+                "leave them out; `--output json` behind the command prints JSON",
             ));
         }
         match work {
@@ -96,6 +102,8 @@ fn main() -> Exit {
             Work::Other(Command::Completions(args)) => completions::run::<Arguments>(&args),
             Work::Other(Command::Manual(args)) => manual::run::<Arguments>(&args),
             Work::Other(Command::Storage(command)) => storage::run(command).await,
+            Work::Other(Command::Login(args)) => client::login(args, &arguments.client).await,
+            Work::Other(Command::Context(command)) => client::context(command, &arguments.client).await,
             Work::Other(Command::Client(command)) => client::run(command, &arguments.client).await,
         }
     });

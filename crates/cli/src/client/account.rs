@@ -6,7 +6,7 @@ use clap::{Args, Subcommand};
 use serde_json::{Map, Value, json};
 
 use super::api::{Api, Failure, percent_encode};
-use super::columns::{Columns, fields};
+use super::columns::{Columns, Shown, fields};
 use super::{Done, Outcome, python};
 
 /// What can be done with accounts.
@@ -254,7 +254,7 @@ fn render(account: &Value) -> Option<String> {
     one(account, &ACCOUNT)
 }
 
-fn render_list(accounts: &Value) -> Option<String> {
+fn render_list(accounts: &Value) -> Option<Shown> {
     all(accounts, &ACCOUNT)
 }
 
@@ -262,7 +262,7 @@ fn render_user(user: &Value) -> Option<String> {
     one(user, &USER)
 }
 
-fn render_users(users: &Value) -> Option<String> {
+fn render_users(users: &Value) -> Option<Shown> {
     all(users, &USER)
 }
 
@@ -273,11 +273,11 @@ fn one(record: &Value, columns: &[(&'static str, &str)]) -> Option<String> {
 }
 
 /// The oldest first.
-fn all(records: &Value, columns: &[(&'static str, &str)]) -> Option<String> {
+fn all(records: &Value, columns: &[(&'static str, &str)]) -> Option<Shown> {
     let titles: Vec<&'static str> = columns.iter().map(|(title, _)| *title).collect();
     let mut table = Columns::new(&titles);
     for record in records.as_array()? {
         table.row(columns.iter().map(|(_, key)| or_missing(record, key)).collect());
     }
-    Some(table.sort_by(columns.len() - 1).render() + "\n")
+    Some(table.sort_by(columns.len() - 1).shown().ending("\n"))
 }

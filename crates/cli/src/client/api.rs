@@ -31,6 +31,8 @@ pub(super) struct Failure {
     /// Exit code.
     pub(super) exit: Exit,
     unreachable: bool,
+    /// The HTTP code, if a server answered.
+    status: Option<u16>,
     /// What follows the error, for people.
     note: Option<String>,
 }
@@ -38,7 +40,13 @@ pub(super) struct Failure {
 impl Failure {
     /// A failure that no server spoke of.
     pub(super) fn local(message: impl Into<String>) -> Self {
-        Self { error: json!({ "message": message.into() }), exit: Exit::Failure, unreachable: false, note: None }
+        Self {
+            error: json!({ "message": message.into() }),
+            exit: Exit::Failure,
+            unreachable: false,
+            status: None,
+            note: None,
+        }
     }
 
     /// The same with exit code 1.
@@ -59,6 +67,17 @@ impl Failure {
     /// Whether the server has no such thing.
     pub(super) fn is_not_found(&self) -> bool {
         [&self.error["httpcode"], &self.error["status"]].into_iter().any(|code| *code == 404)
+    }
+
+    /// The HTTP code, if a server answered.
+    pub(super) fn status(&self) -> Option<u16> {
+        self.status
+    }
+
+    /// What went wrong, as whoever answered tells it.
+    pub(super) fn told(&self) -> &str {
+        let members = ["message", "detail", "title"].iter().find_map(|key| self.error[key].as_str());
+        members.or_else(|| self.error.as_str()).unwrap_or("the server did not say why")
     }
 
     /// The message of the error.
@@ -88,6 +107,14 @@ impl Failure {
 
     /// What to do about it.
     pub(super) fn hint(&self, settings: &Settings) -> Option<String> {
+        let is_unauthorized = self.status == Some(401);
+        if let Some(context) = settings.context.as_ref().filter(|_| self.unreachable || is_unauthorized) {
+            let url = &settings.url;
+            return Some(format!(
+                "is a server running at {url}, and is the token of the context `{context}` still good? \
+                 `killick login {url} --name {context}` fetches a new one"
+            ));
+        }
         if !self.unreachable {
             return None;
         }
@@ -136,6 +163,7 @@ impl Api {
                     )}),
                     exit: Exit::Failure,
                     unreachable: true,
+                    status: failure.status,
                     note: None,
                 })
             }
@@ -151,8 +179,8 @@ impl Api {
     pub(super) async fn events(&self, path: &str) -> Option<Events> {
         let url = format!("{}{path}", self.settings.url.trim_end_matches('/'));
         let mut request = self.http.get(url).header("accept", "text/event-stream");
-        if let Some(user) = &self.settings.user {
-            request = request.basic_auth(user, self.settings.password.as_deref());
+        if let Some((user, password)) = self.settings.login() {
+            request = request.basic_auth(user, password);
         }
         if let Some(account) = &self.settings.account {
             request = request.header("x-anchore-account", account);
@@ -199,8 +227,8 @@ impl Api {
     fn request(&self, method: reqwest::Method, path: &str) -> reqwest::RequestBuilder {
         let url = format!("{}{path}", self.settings.url.trim_end_matches('/'));
         let mut request = self.http.request(method, &url);
-        if let Some(user) = &self.settings.user {
-            request = request.basic_auth(user, self.settings.password.as_deref());
+        if let Some((user, password)) = self.settings.login() {
+            request = request.basic_auth(user, password);
         }
         if let Some(account) = &self.settings.account {
             request = request.header("x-anchore-account", account);
@@ -262,6 +290,7 @@ async fn answer(request: reqwest::RequestBuilder) -> Result<Reply, Failure> {
         error: json!({ "message": chain(error) }),
         exit: Exit::Failure,
         unreachable: true,
+        status: None,
         note: None,
     };
     let response = request.send().await.map_err(|error| failed(&error))?;
@@ -280,7 +309,7 @@ async fn answer(request: reqwest::RequestBuilder) -> Result<Reply, Failure> {
         body => body,
     };
     let exit = if matches!(status, 401 | 500) { Exit::Failure } else { Exit::Refused };
-    Err(Failure { error, exit, unreachable: false, note: None })
+    Err(Failure { error, exit, unreachable: false, status: Some(status), note: None })
 }
 
 /// The whole body, unless it is larger than [`ANSWER_BYTES`].

@@ -6,7 +6,7 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use super::api::{Api, Failure, percent_encode};
-use super::columns::Columns;
+use super::columns::{Columns, Shown};
 use super::{Done, Outcome, image, python};
 use crate::exit::Exit;
 
@@ -248,15 +248,15 @@ fn rows(body: &Value) -> Vec<&Value> {
     }
 }
 
-fn render_results(body: &Value) -> Option<String> {
+fn render_results(body: &Value) -> Option<Shown> {
     let mut table = Columns::new(&["Image Digest", "Archive Status", "Details"]);
     for row in body.as_array()? {
         table.row(vec![python::field(row, "digest"), python::field(row, "status"), python::field(row, "detail")]);
     }
-    Some(table.sort_by(1).render() + "\n")
+    Some(table.sort_by(1).shown().ending("\n"))
 }
 
-fn render_images(body: &Value) -> Option<String> {
+fn render_images(body: &Value) -> Option<Shown> {
     const TITLES: [&str; 6] = ["Digest", "Tags", "Analyzed At", "Archived At", "Status", "Archive Size Bytes"];
     let mut table = Columns::new(&TITLES);
     for row in body.as_array()? {
@@ -271,10 +271,10 @@ fn render_images(body: &Value) -> Option<String> {
             python::field(row, "archive_size_bytes"),
         ]);
     }
-    Some(table.sort_by(3).reverse().render() + "\n")
+    Some(table.sort_by(3).reverse().shown().ending("\n"))
 }
 
-fn render_rules(body: &Value) -> Option<String> {
+fn render_rules(body: &Value) -> Option<Shown> {
     let mut table = Columns::new(&[
         "Rule Id",
         "Global",
@@ -311,5 +311,5 @@ fn render_rules(body: &Value) -> Option<String> {
             python::field(rule, "last_updated"),
         ]);
     }
-    Some(table.sort_by(13).reverse().render() + "\n")
+    Some(table.sort_by(13).reverse().shown().ending("\n"))
 }

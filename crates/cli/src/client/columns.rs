@@ -1,6 +1,30 @@
-//! The two table styles of anchore-cli: plain columns, and boxed with a rule under every row.
+//! The two table styles of anchore-cli: plain columns, and boxed with a rule under every row; and the same rows as CSV.
 
 use std::fmt::Write as _;
+
+/// What is shown to people, and the rows in it if it is a list.
+pub(super) struct Shown {
+    pub(super) text: String,
+    pub(super) rows: Option<Columns>,
+}
+
+impl From<String> for Shown {
+    fn from(text: String) -> Self {
+        Self { text, rows: None }
+    }
+}
+
+impl Shown {
+    /// The same with something below it.
+    pub(super) fn ending(self, end: &str) -> Self {
+        Self { text: self.text + end, ..self }
+    }
+
+    /// The same with something above it.
+    pub(super) fn after(self, note: &str) -> Self {
+        Self { text: format!("{note}{}", self.text), ..self }
+    }
+}
 
 /// Rows of text under a header, left-aligned, eight blanks after each column.
 pub(super) struct Columns {
@@ -29,6 +53,28 @@ impl Columns {
         self
     }
 
+    /// Takes the rows of another table of the same columns.
+    pub(super) fn extend(&mut self, other: Option<Self>) {
+        self.rows.extend(other.into_iter().flat_map(|other| other.rows));
+    }
+
+    /// The table, to be shown.
+    pub(super) fn shown(self) -> Shown {
+        Shown { text: self.render(), rows: Some(self) }
+    }
+
+    /// The table in boxes, to be shown.
+    pub(super) fn boxed(self) -> Shown {
+        Shown { text: self.render_boxed(), rows: Some(self) }
+    }
+
+    /// Header and rows as CSV (RFC 4180), without the last line break. Texts that a table breaks into lines are on one.
+    pub(super) fn csv(&self) -> String {
+        let header: Vec<String> = self.header.iter().map(|&title| title.to_owned()).collect();
+        let line = |cells: &Vec<String>| cells.iter().map(|cell| csv_cell(cell)).collect::<Vec<_>>().join(",");
+        std::iter::once(&header).chain(&self.rows).map(line).collect::<Vec<_>>().join("\r\n")
+    }
+
     /// The table; empty text if there are no rows, header included.
     pub(super) fn render(&self) -> String {
         if self.rows.is_empty() {
@@ -42,7 +88,7 @@ impl Columns {
     }
 
     /// The table in boxes, with a rule under every row; shown even without rows.
-    pub(super) fn render_boxed(&self) -> String {
+    fn render_boxed(&self) -> String {
         let widths = self.widths();
         let rule: String = widths.iter().map(|width| format!("+{}", "-".repeat(width + 2))).collect::<String>() + "+";
         let mut text = format!("{rule}\n");
@@ -69,6 +115,14 @@ impl Columns {
             })
             .collect()
     }
+}
+
+fn csv_cell(cell: &str) -> String {
+    let cell = cell.lines().collect::<Vec<_>>().join(" ");
+    // What a spreadsheet would calculate is text there (OWASP, "CSV Injection").
+    let is_formula = cell.starts_with(['=', '+', '-', '@', '\t']) && cell.parse::<f64>().is_err();
+    let cell = if is_formula { format!("'{cell}") } else { cell };
+    if cell.contains([',', '"', '\r']) { format!("\"{}\"", cell.replace('"', "\"\"")) } else { cell }
 }
 
 fn width(line: &str) -> usize {
@@ -142,6 +196,15 @@ mod tests {
         +-----+------+
         ");
         assert_eq!(Columns::new(&["A"]).render(), "");
+    }
+
+    #[test]
+    fn rows_are_csv_for_programs() {
+        let mut table = Columns::new(&["A", "Long, or not"]);
+        table.row(vec!["two \"2\"".into(), "x\ny".into()]);
+        table.row(vec!["=1+1".into(), "-2".into()]);
+        assert_eq!(table.csv(), "A,\"Long, or not\"\r\n\"two \"\"2\"\"\",x y\r\n'=1+1,-2");
+        assert_eq!(Columns::new(&["A", "B"]).csv(), "A,B", "programs want the header all the same");
     }
 
     #[test]

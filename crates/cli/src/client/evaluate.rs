@@ -4,7 +4,7 @@ use clap::{Args, Subcommand};
 use serde_json::Value;
 
 use super::api::{Api, Failure};
-use super::columns::Columns;
+use super::columns::{Columns, Shown};
 use super::{Done, Outcome, lookup, python};
 use crate::exit::Exit;
 
@@ -70,8 +70,8 @@ fn exit_code(answer: &Value) -> Exit {
     }
 }
 
-fn render(answer: &Value, detail: bool) -> Option<String> {
-    let mut text = String::new();
+fn render(answer: &Value, detail: bool) -> Option<Shown> {
+    let (mut text, mut all) = (String::new(), Columns::new(&FINDINGS));
     for image in answer.as_array()? {
         for (digest, tags) in image.as_object()? {
             for (tag, evaluations) in tags.as_object()? {
@@ -82,37 +82,42 @@ fn render(answer: &Value, detail: bool) -> Option<String> {
                 }
                 for evaluation in evaluations {
                     text.push_str(&named);
-                    text.push_str(&render_one(evaluation, detail)?);
+                    let findings = if detail { Some(findings(evaluation)?) } else { None };
+                    text.push_str(&render_one(evaluation, findings.as_ref()));
+                    all.extend(findings);
                 }
             }
         }
     }
-    Some(text)
+    Some(Shown { text, rows: detail.then_some(all) })
 }
 
-fn render_one(evaluation: &Value, detail: bool) -> Option<String> {
+fn render_one(evaluation: &Value, findings: Option<&Columns>) -> String {
     let result = &evaluation["detail"]["result"];
     let mut lines = Vec::new();
-    if detail {
+    if findings.is_some() {
         lines.push(("Image ID", python::field(result, "image_id")));
     }
     lines.push(("Status", python::field(evaluation, "status")));
     lines.push(("Last Eval", python::field(evaluation, "last_evaluation")));
     lines.push(("Policy ID", python::field(evaluation, "policyId")));
-    if detail {
+    if findings.is_some() {
         lines.push(("Final Action", python::field(result, "final_action")));
         lines.push(("Final Action Reason", python::field(result, "final_action_reason")));
     }
     let mut text: String = lines.iter().map(|(key, value)| format!("{key}: {value}\n")).collect();
-    if detail {
-        text.push_str(&format!("\n{}\n", findings(result)?));
+    if let Some(findings) = findings {
+        text.push_str(&format!("\n{}\n", findings.render()));
     }
-    Some(text)
+    text
 }
 
-fn findings(result: &Value) -> Option<String> {
+const FINDINGS: [&str; 4] = ["Gate", "Trigger", "Detail", "Status"];
+
+fn findings(evaluation: &Value) -> Option<Columns> {
+    let result = &evaluation["detail"]["result"];
     let rows = result["result"][result["image_id"].as_str()?]["result"]["rows"].as_array()?;
-    let mut table = Columns::new(&["Gate", "Trigger", "Detail", "Status"]);
+    let mut table = Columns::new(&FINDINGS);
     for row in rows {
         let status = match row[7]["whitelist_name"].as_str() {
             Some(name) => format!("whitelisted({name})"),
@@ -120,5 +125,5 @@ fn findings(result: &Value) -> Option<String> {
         };
         table.row(vec![python::str(&row[3]), python::str(&row[4]), python::str(&row[5]), status]);
     }
-    Some(table.render())
+    Some(table)
 }

@@ -6,7 +6,7 @@ use clap::{Args, Subcommand};
 use serde_json::Value;
 
 use super::api::{Api, Failure, Reply, percent_encode};
-use super::columns::Columns;
+use super::columns::{Columns, Shown};
 use super::{Done, Outcome, python, yaml};
 
 /// What can be done with events.
@@ -164,7 +164,7 @@ fn is_meant() -> bool {
     asked.is_ok() && std::io::stdin().lock().read_line(&mut answer).is_ok() && answer.trim().eq_ignore_ascii_case("y")
 }
 
-fn render(found: &Value) -> Option<String> {
+fn render(found: &Value) -> Option<Shown> {
     let mut table = Columns::new(&["Timestamp", "Level", "Event", "Resource", "ID"]);
     for result in found["results"].as_array()? {
         let event = &result["event"];
@@ -176,10 +176,10 @@ fn render(found: &Value) -> Option<String> {
             python::field(result, "generated_uuid"),
         ]);
     }
-    Some(table.render())
+    Some(table.shown())
 }
 
-fn render_full(found: &Value) -> Option<String> {
+fn render_full(found: &Value) -> Option<Shown> {
     let header = ["Timestamp", "Level", "Event", "ResourceType", "Resource", "Service", "Host", "ID"];
     let mut table = Columns::new(&header);
     for result in found["results"].as_array()? {
@@ -195,5 +195,5 @@ fn render_full(found: &Value) -> Option<String> {
             python::field(result, "generated_uuid"),
         ]);
     }
-    Some(table.render())
+    Some(table.shown())
 }

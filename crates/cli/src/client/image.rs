@@ -294,7 +294,9 @@ async fn vulnerabilities(api: &Api, args: Vuln) -> Outcome {
         failure
     })?;
     let listed = args.kind.is_none();
-    Ok(Done::render(api, &reply, |answer| if listed { render::kinds(answer) } else { render::vulnerabilities(answer) }))
+    Ok(Done::render(api, &reply, |answer| {
+        if listed { render::kinds(answer).map(Into::into) } else { render::vulnerabilities(answer) }
+    }))
 }
 
 async fn delete(api: &Api, args: Del) -> Outcome {

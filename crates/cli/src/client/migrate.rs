@@ -135,14 +135,11 @@ pub(super) async fn run(api: &Api, args: &Migrate) -> Outcome {
 
 fn old_service(api: &Api, args: &Migrate, url: &str) -> std::result::Result<Api, super::Failure> {
     let settings = Settings {
-        hub_url: None,
-        url: url.to_owned(),
         user: Some(args.from_user.clone()),
         password: args.from_pass.clone(),
         verify_tls: !args.from_insecure,
-        json: false,
-        account: None,
         debug: api.settings.debug,
+        ..Settings::of(url)
     };
     Api::new(settings).map_err(|error| super::Failure::local(format!("{error:#}")))
 }

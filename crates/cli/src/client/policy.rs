@@ -9,7 +9,7 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use super::api::{Api, Failure, percent_encode, python_bool};
-use super::columns::{Columns, fields};
+use super::columns::{Columns, Shown, fields};
 use super::{Done, Outcome, python};
 use crate::local::bundles::BundleCommand;
 
@@ -147,17 +147,17 @@ fn render(record: &Value) -> Option<String> {
     ]))
 }
 
-fn render_list(records: &Value) -> Option<String> {
+fn render_list(records: &Value) -> Option<Shown> {
     let mut table = Columns::new(&["Policy ID", "Active", "Created", "Updated"]);
     for record in records.as_array()? {
         table.row(
             ["policyId", "active", "created_at", "last_updated"].iter().map(|key| python::field(record, key)).collect(),
         );
     }
-    Some(table.sort_by(1).reverse().render())
+    Some(table.sort_by(1).reverse().shown())
 }
 
-fn describe(gates: &Value, args: &Describe) -> Option<String> {
+fn describe(gates: &Value, args: &Describe) -> Option<Shown> {
     let gates = gates.as_array()?;
     let named = |entry: &&Value, name: &str| {
         entry["name"].as_str().is_some_and(|candidate| candidate.eq_ignore_ascii_case(name))
@@ -206,7 +206,7 @@ fn describe(gates: &Value, args: &Describe) -> Option<String> {
         }
         table.row(row);
     }
-    Some(table.sort_by(0).render_boxed())
+    Some(table.sort_by(0).boxed())
 }
 
 /// Breaks `text` at blanks as anchore-cli does for these tables: its first line holds one character less, because it

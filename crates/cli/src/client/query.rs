@@ -4,7 +4,7 @@ use clap::{Args, Subcommand};
 use serde_json::Value;
 
 use super::api::Api;
-use super::columns::Columns;
+use super::columns::{Columns, Shown};
 use super::{Done, Failure, Outcome, python};
 use crate::local::query::QuestionCommand;
 
@@ -104,15 +104,15 @@ fn name_and_version(package: &Value) -> String {
     format!("{}-{}", python::field(package, "name"), python::field(package, "version"))
 }
 
-fn by_package(answer: &Value) -> Option<String> {
+fn by_package(answer: &Value) -> Option<Shown> {
     let mut table = Columns::new(&["Full Tag", "Package", "Package Type", "Digest"]);
     rows(answer, "packages", |tag, package, digest| {
         table.row(vec![tag.to_owned(), name_and_version(package), python::field(package, "type"), digest.to_owned()]);
     })?;
-    Some(table.render())
+    Some(table.shown())
 }
 
-fn by_vulnerability(answer: &Value) -> Option<String> {
+fn by_vulnerability(answer: &Value) -> Option<Shown> {
     let header = ["Full Tag", "Severity", "Package", "Package Type", "Namespace", "Digest"];
     let mut table = Columns::new(&header);
     let or_missing = |package: &Value, key: &str| package.get(key).map_or_else(|| "N/A".to_owned(), python::str);
@@ -126,5 +126,5 @@ fn by_vulnerability(answer: &Value) -> Option<String> {
             digest.to_owned(),
         ]);
     })?;
-    Some(table.render())
+    Some(table.shown())
 }

@@ -4,7 +4,7 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use super::api::{Api, Failure, Reply, percent_encode, python_bool};
-use super::columns::{Columns, fields};
+use super::columns::{Columns, Shown, fields};
 use super::{Done, Outcome, python};
 
 /// What can be done with registries.
@@ -130,7 +130,7 @@ fn render(records: &Value) -> Option<String> {
     Some(text)
 }
 
-fn render_list(records: &Value) -> Option<String> {
+fn render_list(records: &Value) -> Option<Shown> {
     let mut table = Columns::new(&["Registry", "Name", "Type", "User"]);
     for record in records.as_array()? {
         table.row(vec![
@@ -140,5 +140,5 @@ fn render_list(records: &Value) -> Option<String> {
             python::field(record, "registry_user"),
         ]);
     }
-    Some(table.sort_by(0).render())
+    Some(table.sort_by(0).shown())
 }

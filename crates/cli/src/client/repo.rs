@@ -4,7 +4,7 @@ use clap::{Args, Subcommand};
 use serde_json::Value;
 
 use super::api::{Api, python_bool};
-use super::columns::Columns;
+use super::columns::{Columns, Shown};
 use super::subscription::{Change, change};
 use super::{Done, Outcome, python};
 
@@ -63,7 +63,7 @@ pub(super) async fn run(api: &Api, command: RepoCommand) -> Outcome {
             query.extend(add.lookuptag.as_deref().map(|tag| ("lookuptag", tag)));
             let reply = api.send("POST", "/repositories", &query, None).await?;
             let note = if add.dryrun { "DRY RUN: Repository not added\n\n" } else { "" };
-            Ok(Done::render(api, &reply, |records| Some(format!("{note}{}", table(records, Counts::Needed)?))))
+            Ok(Done::render(api, &reply, |records| Some(table(records, Counts::Needed)?.after(note))))
         }
         RepoCommand::Del(named) => {
             let reply = change(api, Change::Deletion, KIND, &full(&named.input_repo)).await?;
@@ -113,7 +113,7 @@ enum Counts {
     Optional,
 }
 
-fn table(records: &Value, counts: Counts) -> Option<String> {
+fn table(records: &Value, counts: Counts) -> Option<Shown> {
     let mut table = Columns::new(&["Repository", "Watched", "TagCount"]);
     for record in records.as_array()? {
         let value = record["subscription_value"].as_str().and_then(|text| serde_json::from_str::<Value>(text).ok());
@@ -124,7 +124,7 @@ fn table(records: &Value, counts: Counts) -> Option<String> {
         };
         table.row(vec![python::field(record, "subscription_key"), python::field(record, "active"), count]);
     }
-    Some(table.sort_by(0).render())
+    Some(table.sort_by(0).shown())
 }
 
 #[cfg(test)]

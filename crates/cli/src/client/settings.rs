@@ -1,10 +1,20 @@
-//! Where the server is and who we are: flags, then environment, then the credentials file of anchore-cli.
+//! Where the server is and who we are: flags, then environment, then the context in use, then the credentials file of
+//! anchore-cli. What was said of one server is never told to another.
 
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use clap::Args;
+use jiff::Timestamp;
+use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
+
+use super::ListFormat;
+use super::contexts::{Context, Contexts};
+use crate::report_error::with_hint;
+
+/// The name under which servers know API keys.
+const KEY_USER: &str = "_api_key";
 
 /// Flags of every client command, spelled as in anchore-cli; like there, they stand before the command.
 #[derive(Debug, Args)]
@@ -32,8 +42,14 @@ pub(crate) struct ClientArgs {
     #[arg(long = "insecure")]
     insecure: bool,
     /// Print the server's answers as JSON
-    #[arg(long)]
+    #[arg(long, conflicts_with = "list_format")]
     json: bool,
+    /// How to print the server's answers
+    #[arg(long = "output", id = "list_format", value_enum, value_name = "FORMAT")]
+    list_format: Option<ListFormat>,
+    /// The server of this context, instead of the one in use (or `KILLICK_CONTEXT`); see `killick login`
+    #[arg(long, value_name = "NAME", conflicts_with = "url")]
+    context: Option<String>,
     /// Act in another account than the user's own
     #[arg(long, value_name = "ACCOUNT")]
     as_account: Option<String>,
@@ -53,6 +69,14 @@ impl ClientArgs {
             || self.as_account.is_some()
             || self.insecure
             || self.json
+            || self.list_format.is_some()
+            || self.context.is_some()
+    }
+
+    /// How answers are printed.
+    pub(super) fn format(&self) -> ListFormat {
+        let json = || self.json || variable(&["ANCHORE_CLI_JSON"]).is_some_and(|word| word.eq_ignore_ascii_case("y"));
+        self.list_format.unwrap_or_else(|| if json() { ListFormat::Json } else { ListFormat::Table })
     }
 }
 
@@ -64,9 +88,21 @@ pub(super) struct Settings {
     pub(super) user: Option<String>,
     pub(super) password: Option<String>,
     pub(super) verify_tls: bool,
+    pub(super) format: ListFormat,
+    /// Whether errors are JSON too.
     pub(super) json: bool,
     pub(super) account: Option<String>,
     pub(super) debug: bool,
+    /// The context whose token is shown.
+    pub(super) context: Option<String>,
+    pub(super) token: Option<Token>,
+}
+
+/// What is shown instead of a password.
+#[derive(Clone)]
+pub(super) struct Token {
+    text: SecretString,
+    expires_at: Option<Timestamp>,
 }
 
 /// `default:` of the credentials file.
@@ -94,26 +130,143 @@ struct DefaultCredentials {
 const DEFAULT_URL: &str = "http://localhost:8228/v1";
 
 impl Settings {
-    /// Reads all three places.
+    /// Reads all places.
     pub(super) fn load(args: &ClientArgs) -> anyhow::Result<Self> {
-        let file = credentials_file(args)?.default;
+        let given = Given::of(args);
+        let context = chosen(args, &given)?;
+        // With a context, nothing of the file is about this server.
+        let file = if context.is_some() { DefaultCredentials::default() } else { credentials_file(args)?.default };
         let verify = variable(&["ANCHORE_CLI_SSL_VERIFY"]).or(file.ssl_verify);
-        let url = args.url.clone().or_else(|| variable(&["KILLICK_URL", "ANCHORE_CLI_URL"])).or(file.url);
-        Ok(Self {
-            url: url.unwrap_or_else(|| DEFAULT_URL.to_owned()),
+        let is_unverified = args.insecure || verify.is_some_and(|word| word.eq_ignore_ascii_case("n"));
+        let settings = Self {
+            url: given.url.or(file.url).unwrap_or_else(|| DEFAULT_URL.to_owned()),
             hub_url: args
                 .hub_url
                 .clone()
                 .or_else(|| variable(&["KILLICK_HUB_URL", "ANCHORE_CLI_HUB_URL"]))
                 .or(file.hub_url),
-            user: args.u.clone().or_else(|| variable(&["KILLICK_USER", "ANCHORE_CLI_USER"])).or(file.user),
-            password: args.p.clone().or_else(|| variable(&["KILLICK_PASS", "ANCHORE_CLI_PASS"])).or(file.password),
-            verify_tls: !args.insecure && !verify.is_some_and(|word| word.eq_ignore_ascii_case("n")),
-            json: args.json || variable(&["ANCHORE_CLI_JSON"]).is_some_and(|word| word.eq_ignore_ascii_case("y")),
+            user: given.user.clone().or(file.user),
+            password: given.password.clone().or(file.password),
+            verify_tls: !is_unverified,
+            format: args.format(),
+            json: args.format() == ListFormat::Json,
             account: args.as_account.clone().or_else(|| variable(&["ANCHORE_CLI_ACCOUNT"])),
             debug: args.debug || variable(&["ANCHORE_CLI_DEBUG"]).is_some_and(|word| word.eq_ignore_ascii_case("y")),
-        })
+            context: None,
+            token: None,
+        };
+        let Some((name, context)) = context else { return Ok(settings) };
+        let verify_tls = settings.verify_tls && !context.insecure;
+        let settings = Self { url: context.url, verify_tls, ..settings };
+        let says_who = given.user.is_some() || given.password.is_some();
+        if says_who && args.context.is_none() {
+            return Ok(settings);
+        }
+        let token = Token { text: context.token, expires_at: context.expires_at };
+        Ok(Self { user: Some(context.user), password: None, context: Some(name), token: Some(token), ..settings })
     }
+
+    /// Those of who logs in to `url`: what is said in the environment counts if it is of no other server.
+    pub(super) fn for_login(args: &ClientArgs, url: &str) -> Self {
+        let elsewhere = variable(&URL).is_some_and(|other| !is_same(&other, url));
+        let said = |flag: &Option<String>, names| flag.clone().or_else(|| variable(names).filter(|_| !elsewhere));
+        let is_unverified = variable(&["ANCHORE_CLI_SSL_VERIFY"]).is_some_and(|word| word.eq_ignore_ascii_case("n"));
+        Self {
+            user: said(&args.u, &USER),
+            password: said(&args.p, &PASSWORD),
+            verify_tls: !args.insecure && !is_unverified,
+            debug: args.debug,
+            ..Self::of(url)
+        }
+    }
+
+    /// Those of a server that nothing is said about.
+    pub(super) fn of(url: &str) -> Self {
+        Self {
+            url: url.to_owned(),
+            hub_url: None,
+            user: None,
+            password: None,
+            verify_tls: true,
+            format: ListFormat::default(),
+            json: false,
+            account: None,
+            debug: false,
+            context: None,
+            token: None,
+        }
+    }
+
+    /// Those of a context, whichever is in use.
+    pub(super) fn of_context(args: &ClientArgs, name: &str, context: &Context) -> Self {
+        let token = Token { text: context.token.clone(), expires_at: context.expires_at };
+        let verify_tls = !args.insecure && !context.insecure;
+        let settings = Self::for_login(args, &context.url);
+        Self { verify_tls, context: Some(name.to_owned()), token: Some(token), ..settings }
+    }
+
+    /// Name and password to show to the server.
+    pub(super) fn login(&self) -> Option<(&str, Option<&str>)> {
+        match &self.token {
+            Some(token) => Some((KEY_USER, Some(token.text.expose_secret()))),
+            None => self.user.as_deref().map(|user| (user, self.password.as_deref())),
+        }
+    }
+
+    /// Fails if the token opens nothing any more.
+    pub(super) fn check_token(&self, now: Timestamp) -> anyhow::Result<()> {
+        let (Some(token), Some(name)) = (&self.token, &self.context) else { return Ok(()) };
+        let Some(expired) = token.expires_at.filter(|expires| *expires <= now) else { return Ok(()) };
+        Err(with_hint(
+            format!("the token of the context `{name}` for {} expired at {expired}", self.url),
+            format!("log in again: `killick login {} --name {name}`", self.url),
+        ))
+    }
+}
+
+const URL: [&str; 2] = ["KILLICK_URL", "ANCHORE_CLI_URL"];
+const USER: [&str; 2] = ["KILLICK_USER", "ANCHORE_CLI_USER"];
+const PASSWORD: [&str; 2] = ["KILLICK_PASS", "ANCHORE_CLI_PASS"];
+
+/// What flags and environment say.
+struct Given {
+    url: Option<String>,
+    user: Option<String>,
+    password: Option<String>,
+}
+
+impl Given {
+    fn of(args: &ClientArgs) -> Self {
+        let said = |flag: &Option<String>, names| flag.clone().or_else(|| variable(names));
+        Self { url: said(&args.url, &URL), user: said(&args.u, &USER), password: said(&args.p, &PASSWORD) }
+    }
+}
+
+/// The context that counts: the one of the flag, else the one of the environment or in use, if nobody names another
+/// server or another credentials file.
+fn chosen(args: &ClientArgs, given: &Given) -> anyhow::Result<Option<(String, Context)>> {
+    if let Some(name) = &args.context {
+        return Ok(Some((name.clone(), Contexts::load()?.named(name)?.clone())));
+    }
+    let said_all = given.url.is_some() && given.user.is_some() && given.password.is_some();
+    if said_all || args.client_config.is_some() {
+        return Ok(None);
+    }
+    let contexts = Contexts::load()?;
+    let name = match variable(&["KILLICK_CONTEXT"]) {
+        Some(name) => {
+            contexts.named(&name)?;
+            Some(name)
+        }
+        None => contexts.current.clone(),
+    };
+    let found = name.and_then(|name| contexts.contexts.get(&name).map(|context| (name.clone(), context.clone())));
+    Ok(found.filter(|(_, context)| given.url.as_ref().is_none_or(|url| is_same(url, &context.url))))
+}
+
+/// Whether both are the address of one server.
+fn is_same(one: &str, other: &str) -> bool {
+    one.trim_end_matches('/') == other.trim_end_matches('/')
 }
 
 #[expect(clippy::disallowed_methods, reason = "the one place where client settings are read from the environment")]

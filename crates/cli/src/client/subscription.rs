@@ -4,7 +4,7 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use super::api::{Api, Failure, Reply, percent_encode};
-use super::columns::Columns;
+use super::columns::{Columns, Shown};
 use super::{Done, Outcome, python};
 
 /// What can be done with subscriptions.
@@ -111,7 +111,7 @@ pub(super) async fn change(api: &Api, change: Change, kind: &str, key: &str) -> 
     api.send("PUT", &path(id), &[], Some(&body)).await
 }
 
-fn table(records: &Value, more: &[&'static str]) -> Option<String> {
+fn table(records: &Value, more: &[&'static str]) -> Option<Shown> {
     let header: Vec<&'static str> =
         ["Tag", "Subscription Type", "Active"].into_iter().chain(more.iter().copied()).collect();
     let mut table = Columns::new(&header);
@@ -127,5 +127,5 @@ fn table(records: &Value, more: &[&'static str]) -> Option<String> {
         }
         table.row(row);
     }
-    Some(table.sort_by(0).render())
+    Some(table.sort_by(0).shown())
 }

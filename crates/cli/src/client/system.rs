@@ -9,7 +9,7 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use super::api::{Api, Failure, percent_encode};
-use super::columns::{Columns, fill};
+use super::columns::{Columns, Shown, fill};
 use super::{Done, Outcome, python};
 
 /// What can be done with the server.
@@ -212,11 +212,11 @@ fn render_status(status: &Value) -> Option<String> {
     ))
 }
 
-fn render_codes(codes: &Value) -> Option<String> {
+fn render_codes(codes: &Value) -> Option<Shown> {
     let mut table = Columns::new(&["Error Code", "Description"]);
     for code in codes.as_array()? {
         let description = code["description"].as_str().unwrap_or("N/A");
         table.row(vec![python::field(code, "name"), fill(description, 60)]);
     }
-    Some(table.sort_by(0).render() + "\n")
+    Some(table.sort_by(0).shown().ending("\n"))
 }

@@ -9,6 +9,7 @@ mod bundles;
 mod chaos;
 mod command;
 mod composer;
+mod contexts;
 mod copied;
 mod diff;
 mod documents;

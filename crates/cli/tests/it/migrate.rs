@@ -39,7 +39,7 @@ fn exchange(service: &Service, method: &str, path: &str, account: Option<&str>, 
     answer.split_off(head + 4)
 }
 
-fn get(service: &Service, path: &str, account: Option<&str>) -> Value {
+pub(crate) fn get(service: &Service, path: &str, account: Option<&str>) -> Value {
     ask(service, "GET", path, account, &Value::Null)
 }
 

@@ -4,7 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 
-use super::super::columns::{Columns, fields};
+use super::super::columns::{Columns, Shown, fields};
 use super::super::python;
 use super::List;
 
@@ -77,7 +77,7 @@ pub(super) fn images(images: &Value) -> Option<String> {
     Some(text)
 }
 
-pub(super) fn list(images: &Value, args: &List) -> Option<String> {
+pub(super) fn list(images: &Value, args: &List) -> Option<Shown> {
     let images = images.as_array()?;
     let mut chosen: Vec<&Value> = Vec::new();
     if args.show_all {
@@ -117,12 +117,12 @@ pub(super) fn list(images: &Value, args: &List) -> Option<String> {
     for row in rows {
         table.row(row);
     }
-    Some(table.sort_by(0).render())
+    Some(table.sort_by(0).shown())
 }
 
-pub(super) fn content(answer: &Value, kind: &str) -> Option<String> {
+pub(super) fn content(answer: &Value, kind: &str) -> Option<Shown> {
     if matches!(kind, "manifest" | "dockerfile" | "docker_history") {
-        return Some(decode(&answer["content"]));
+        return Some(decode(&answer["content"]).into());
     }
     let records = answer["content"].as_array()?;
     let (header, keys): (&[&'static str], &[&str]) = match kind {
@@ -149,11 +149,11 @@ pub(super) fn content(answer: &Value, kind: &str) -> Option<String> {
                 .collect(),
         );
     }
-    Some(table.sort_by(0).render())
+    Some(table.sort_by(0).shown())
 }
 
 /// Largest first; among equals the last path first, as Python's reversed sort of whole rows does.
-fn files(records: &[Value]) -> String {
+fn files(records: &[Value]) -> Shown {
     let mut files: Vec<(u64, String)> =
         records.iter().map(|file| (file["size"].as_u64().unwrap_or(0), python::field(file, "filename"))).collect();
     files.sort();
@@ -161,10 +161,10 @@ fn files(records: &[Value]) -> String {
     for (size, name) in files.into_iter().rev() {
         table.row(vec![name, size.to_string()]);
     }
-    table.render()
+    table.shown()
 }
 
-fn malware(records: &[Value]) -> String {
+fn malware(records: &[Value]) -> Shown {
     let mut table = Columns::new(&["Scanner", "Matched Signature", "Path"]);
     for record in records {
         for finding in record["findings"].as_array().into_iter().flatten() {
@@ -175,10 +175,10 @@ fn malware(records: &[Value]) -> String {
             ]);
         }
     }
-    table.sort_by(2).render()
+    table.sort_by(2).shown()
 }
 
-pub(super) fn vulnerabilities(answer: &Value) -> Option<String> {
+pub(super) fn vulnerabilities(answer: &Value) -> Option<Shown> {
     let mut table = Columns::new(&[
         "Vulnerability ID",
         "Package",
@@ -199,7 +199,7 @@ pub(super) fn vulnerabilities(answer: &Value) -> Option<String> {
         row.extend(["url", "package_type", "feed_group", "package_path"].iter().map(|key| python::field(record, key)));
         table.row(row);
     }
-    Some(table.sort_by(2).render())
+    Some(table.sort_by(2).shown())
 }
 
 fn decode(content: &Value) -> String {

@@ -6,7 +6,7 @@ use clap::Subcommand;
 use serde_json::{Value, json};
 
 use crate::client::api::{Api, Failure};
-use crate::client::columns::{Columns, fields, fill};
+use crate::client::columns::{Columns, Shown, fields, fill};
 use crate::client::{Done, Outcome, Reply, python};
 
 /// What can be done with published bundles.
@@ -83,14 +83,14 @@ async fn bundle(api: &Api, name: &str) -> Result<Reply, Failure> {
     api.get_elsewhere(&address(api, location)?).await
 }
 
-fn list(index: &Value) -> Option<String> {
+fn list(index: &Value) -> Option<Shown> {
     let mut table = Columns::new(&["Name", "Description"]);
     for record in index["content"].as_array()? {
         if record["type"] == "bundle" {
             table.row(vec![fill(record["name"].as_str()?, 40), fill(record["description"].as_str()?, 60)]);
         }
     }
-    Some(table.sort_by(0).reverse().render())
+    Some(table.sort_by(0).reverse().shown())
 }
 
 fn description(record: &Value) -> String {

@@ -6,7 +6,7 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use crate::client::api::{Api, Failure, Reply, percent_encode, python_bool};
-use crate::client::columns::Columns;
+use crate::client::columns::{Columns, Shown};
 use crate::client::{Done, Outcome, python};
 
 /// What can be done with feeds.
@@ -108,7 +108,7 @@ async fn sync(api: &Api, args: &Sync) -> Outcome {
     Ok(Done::render(api, &reply, render_sync))
 }
 
-fn render(feeds: &Value) -> Option<String> {
+fn render(feeds: &Value) -> Option<Shown> {
     let mut table = Columns::new(&["Feed", "Group", "LastSync", "RecordCount"]);
     let enabled = |record: &Value| record.get("enabled") != Some(&json!(false));
     for feed in feeds.as_array()? {
@@ -129,10 +129,10 @@ fn render(feeds: &Value) -> Option<String> {
             table.row(vec![name.clone(), group_name, synced, python::field(group, "record_count")]);
         }
     }
-    Some(table.sort_by(0).render() + "\n")
+    Some(table.sort_by(0).shown().ending("\n"))
 }
 
-fn render_groups(groups: &Value) -> Option<String> {
+fn render_groups(groups: &Value) -> Option<Shown> {
     let mut table = Columns::new(&["Group", "LastSync", "RecordCount"]);
     for group in groups.as_array()? {
         let mut name = python::field(group, "name");
@@ -145,11 +145,11 @@ fn render_groups(groups: &Value) -> Option<String> {
         };
         table.row(vec![name, synced, python::field(group, "record_count")]);
     }
-    Some(table.sort_by(0).render() + "\n")
+    Some(table.sort_by(0).shown().ending("\n"))
 }
 
-fn render_sync(feeds: &Value) -> Option<String> {
-    let Some(feeds) = feeds.as_array() else { return Some("Success".to_owned()) };
+fn render_sync(feeds: &Value) -> Option<Shown> {
+    let Some(feeds) = feeds.as_array() else { return Some("Success".to_owned().into()) };
     let mut table = Columns::new(&["Feed", "Group", "Status", "Records Updated", "Sync Duration"]);
     for feed in feeds {
         for group in feed["groups"].as_array()? {
@@ -162,5 +162,5 @@ fn render_sync(feeds: &Value) -> Option<String> {
             ]);
         }
     }
-    Some(table.sort_by(0).render())
+    Some(table.sort_by(0).shown())
 }

@@ -67,7 +67,11 @@ fn counts(evaluation: &Evaluation) -> String {
         .collect();
     let listed = if all.is_empty() { String::new() } else { format!(" ({})", all.join(", ")) };
     let reason = evaluation.final_action_reason.name().replace('_', " ");
-    format!("{} by {reason}, {} findings{listed}", evaluation.final_action, evaluation.findings.len())
+    let found = match evaluation.findings.len() {
+        1 => "1 finding".to_owned(),
+        many => format!("{many} findings"),
+    };
+    format!("{} by {reason}, {found}{listed}", evaluation.final_action)
 }
 
 fn about_replay(text: &mut String, replay: &Replay) {

@@ -81,7 +81,7 @@ pub(super) enum TrustError {
     OtherSubject { name: String, about: String, wanted: String },
     #[error("`{name}` attests `{predicate_type}`, which is nothing that this program knows")]
     UnknownPredicate { name: String, predicate_type: String },
-    #[error("`{name}` is a signed {found}, and a {wanted} is wanted")]
+    #[error("`{name}` is a signed {found}, not the {wanted} that is wanted")]
     OtherKind { name: String, found: &'static str, wanted: &'static str },
     #[error("what is signed in `{0}` is {1}")]
     Verdict(String, VerdictError),
@@ -194,7 +194,11 @@ fn check_age(trusted: &Trusted, wanted: &Wanted) -> Result<(), TrustError> {
 /// Who says to have signed it, for people.
 fn named(envelope: &Envelope) -> String {
     let names: Vec<String> = envelope.named().map(|name| format!("`{}`", short(name))).collect();
-    if names.is_empty() { "it names none".to_owned() } else { format!("it names {}", names.join(", ")) }
+    if names.is_empty() {
+        "it names none, and may have been changed".to_owned()
+    } else {
+        format!("it names {}", names.join(", "))
+    }
 }
 
 fn other_subject(name: String, statement: &Statement, wanted: &[Digest]) -> TrustError {

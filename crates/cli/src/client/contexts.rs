@@ -1,0 +1,160 @@
+//! Contexts: servers that somebody logged in to, with the token of each. One file in the user's configuration folder, which
+//! nobody else may read; passwords are not in it.
+
+use std::collections::BTreeMap;
+use std::io::{Read as _, Write as _};
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use etcetera::BaseStrategy as _;
+use jiff::Timestamp;
+use secrecy::{ExposeSecret as _, SecretString};
+use serde::{Deserialize, Serialize, Serializer};
+
+use crate::report_error::with_hint;
+
+/// Bytes of the file.
+const MAX_BYTES: u64 = 1 << 20;
+
+/// What is remembered.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(super) struct Contexts {
+    /// The one in use.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) current: Option<String>,
+    /// All, by name.
+    #[serde(default)]
+    pub(super) contexts: BTreeMap<String, Context>,
+}
+
+/// A server, and how it knows us.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct Context {
+    /// Its address, with `/v1`.
+    pub(super) url: String,
+    /// Who logged in.
+    pub(super) user: String,
+    /// What is shown instead of the password.
+    #[serde(serialize_with = "exposed")]
+    pub(super) token: SecretString,
+    /// By which the server knows the token, if it is one that can be revoked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) token_id: Option<String>,
+    /// From when on the token opens nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) expires_at: Option<Timestamp>,
+    /// Whether the certificate of the server is not verified.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) insecure: bool,
+}
+
+fn exposed<S: Serializer>(token: &SecretString, out: S) -> Result<S::Ok, S::Error> {
+    out.serialize_str(token.expose_secret())
+}
+
+impl Context {
+    /// Whether its token opens nothing any more.
+    pub(super) fn is_expired(&self, now: Timestamp) -> bool {
+        self.expires_at.is_some_and(|expires| expires <= now)
+    }
+}
+
+impl Contexts {
+    /// Reads the file of this user; no file is no contexts.
+    pub(super) fn load() -> anyhow::Result<Self> {
+        path()?.map_or_else(|| Ok(Self::default()), |path| Self::read(&path))
+    }
+
+    fn read(path: &Path) -> anyhow::Result<Self> {
+        let mut text = String::new();
+        match std::fs::File::open(path) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Self::default()),
+            file => file.and_then(|file| file.take(MAX_BYTES).read_to_string(&mut text)),
+        }
+        .with_context(|| format!("cannot read the contexts `{}`", path.display()))?;
+        serde_json::from_str(&text).map_err(|error| {
+            let hint = "remove the file, and log in again with `killick login`";
+            with_hint(format!("the contexts `{}` make no sense: {error}", path.display()), hint)
+        })
+    }
+
+    /// Writes the file, beside the old one first.
+    pub(super) fn store(&self) -> anyhow::Result<PathBuf> {
+        let path = path()?.context("cannot tell where this user's settings belong: HOME is not set")?;
+        self.write(&path).with_context(|| format!("cannot write the contexts `{}`", path.display()))?;
+        Ok(path)
+    }
+
+    fn write(&self, path: &Path) -> anyhow::Result<()> {
+        if let Some(folder) = path.parent() {
+            fs_err::create_dir_all(folder)?;
+        }
+        let beside = path.with_extension(format!("{}.new", std::process::id()));
+        let create = || {
+            let mut file =
+                std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&beside)?;
+            // One that was left behind may have had other rights.
+            file.set_permissions(std::fs::Permissions::from_mode(0o600))?;
+            file.write_all(serde_json::to_string_pretty(self)?.as_bytes())?;
+            file.sync_all()?;
+            std::fs::rename(&beside, path)
+        };
+        let created = create();
+        if created.is_err() {
+            let _ = std::fs::remove_file(&beside);
+        }
+        Ok(created?)
+    }
+
+    /// The one of this name.
+    pub(super) fn named(&self, name: &str) -> anyhow::Result<&Context> {
+        self.contexts.get(name).ok_or_else(|| {
+            let known: Vec<String> = self.contexts.keys().map(|name| format!("`{name}`")).collect();
+            let hint = if known.is_empty() {
+                "there is none yet: `killick login SERVER` makes one".to_owned()
+            } else {
+                format!("there are {}", known.join(", "))
+            };
+            with_hint(format!("there is no context `{name}`"), hint)
+        })
+    }
+}
+
+fn path() -> anyhow::Result<Option<PathBuf>> {
+    let Ok(folders) = etcetera::choose_base_strategy() else { return Ok(None) };
+    Ok(Some(folders.config_dir().join("killick").join("contexts.json")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_else_may_read_them_and_nothing_prints_them() {
+        let work = tempfile::tempdir().unwrap();
+        let path = work.path().join("killick/contexts.json");
+        assert!(Contexts::read(&path).unwrap().contexts.is_empty());
+        let context = Context {
+            url: "https://a.example/v1".to_owned(),
+            user: "me".to_owned(),
+            token: SecretString::from("killick_secret"),
+            token_id: None,
+            expires_at: Some("2026-09-21T00:00:00Z".parse().unwrap()),
+            insecure: false,
+        };
+        assert!(!format!("{context:?}").contains("secret"));
+        let (before, at) = ("2026-09-20T23:59:59Z", "2026-09-21T00:00:00Z");
+        assert!(!context.is_expired(before.parse().unwrap()) && context.is_expired(at.parse().unwrap()));
+        let contexts = Contexts { current: Some("a".to_owned()), contexts: [("a".to_owned(), context)].into() };
+        contexts.write(&path).unwrap();
+        fs_err::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
+        contexts.write(&path).unwrap();
+        assert_eq!(fs_err::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        let read = Contexts::read(&path).unwrap();
+        assert_eq!(read.named("a").unwrap().token.expose_secret(), "killick_secret");
+        assert_eq!(fs_err::read_dir(path.parent().unwrap()).unwrap().count(), 1, "nothing is left beside it");
+        fs_err::write(&path, "{").unwrap();
+        assert!(Contexts::read(&path).unwrap_err().to_string().contains("make no sense"));
+    }
+}

@@ -1,0 +1,263 @@
+//! `killick login` and `killick context`: servers by name, and tokens instead of passwords.
+
+use std::io::{BufRead as _, IsTerminal as _};
+
+use anyhow::Context as _;
+use clap::{Args, Subcommand};
+use jiff::{SignedDuration, Timestamp};
+use secrecy::SecretString;
+use serde_json::{Value, json};
+use url::Url;
+
+use super::api::{Api, Failure};
+use super::columns::Columns;
+use super::contexts::{Context as Server, Contexts};
+use super::settings::Settings;
+use super::{ClientArgs, ListFormat, python, yaml};
+use crate::exit::Exit;
+use crate::report_error::with_hint;
+
+/// Bytes of a password that is read from a pipe.
+const MAX_PASSWORD: u64 = 4096;
+
+/// Arguments of `login`.
+#[derive(Debug, Args)]
+pub(crate) struct Login {
+    /// The server: `killick.example.com`, `https://killick.example.com:8228`
+    #[arg(value_name = "SERVER")]
+    server: String,
+    /// User name (default: `--u`, `KILLICK_USER`, or asked for)
+    #[arg(long, value_name = "NAME")]
+    user: Option<String>,
+    /// Read the password from standard input (default: `--p`, `KILLICK_PASS`, or asked for)
+    #[arg(long)]
+    password_stdin: bool,
+    /// What to call the server from now on (default: its host)
+    #[arg(long, value_name = "CONTEXT")]
+    name: Option<String>,
+    /// Days for which the token is good
+    #[arg(long, value_name = "DAYS", default_value_t = 90, value_parser = clap::value_parser!(u32).range(1..=3650))]
+    expires: u32,
+}
+
+/// What can be done with contexts.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ContextCommand {
+    /// The servers that somebody logged in to; `*` marks the one in use
+    List,
+    /// Use another one from now on; `--context` is for one command
+    Use(Named),
+    /// Forget one, and revoke its token
+    Remove(Named),
+}
+
+/// Which context.
+#[derive(Debug, Args)]
+pub(crate) struct Named {
+    /// Its name
+    #[arg(value_name = "CONTEXT")]
+    name: String,
+}
+
+/// Logs in, and remembers the token.
+pub(crate) async fn login(args: Login, client: &ClientArgs) -> anyhow::Result<Exit> {
+    let url = address(&args.server)?;
+    let name = args.name.clone().unwrap_or_else(|| host(&url));
+    let given = Settings::for_login(client, &url);
+    let user = match args.user.or_else(|| given.user.clone()) {
+        Some(user) => user,
+        None => ask("User: ", false)?,
+    };
+    let password = match &given.password {
+        _ if args.password_stdin => from_stdin()?,
+        Some(password) => password.clone(),
+        None => ask("Password: ", true)?,
+    };
+    let insecure = !given.verify_tls;
+    let api = Api::new(Settings { user: Some(user.clone()), password: Some(password), ..given })?;
+    let expires_at = crate::clock::now() + SignedDuration::from_hours(24 * i64::from(args.expires));
+    let (token, token_id, expires_at) = token(&api, &user, expires_at).await?;
+    let server = Server { url, user, token, token_id, expires_at, insecure };
+    let mut contexts = Contexts::load()?;
+    let before = contexts.contexts.insert(name.clone(), server);
+    contexts.current = Some(name.clone());
+    let path = contexts.store()?;
+    // The token that is replaced opens nothing any more.
+    if let Some(before) = before {
+        revoke(&api, &before).await;
+    }
+    let until = expires_at.map_or_else(|| "until it is revoked".to_owned(), |at| format!("until {at}"));
+    crate::stdout::print(&format!(
+        "Logged in to {} as {}: the context `{name}` is in use, its token is good {until} ({})\n",
+        api.settings.url,
+        contexts.named(&name)?.user,
+        path.display()
+    ))?;
+    Ok(Exit::Success)
+}
+
+/// A new API key.
+async fn token(
+    api: &Api,
+    user: &str,
+    expires_at: Timestamp,
+) -> anyhow::Result<(SecretString, Option<String>, Option<Timestamp>)> {
+    let body = json!({"name": "killick login", "expires_at": expires_at.to_string()});
+    match api.send("POST", "/v2/api-keys", &[], Some(&body)).await {
+        Ok(reply) => {
+            let text = |key: &str| reply.body[key].as_str().map(str::to_owned);
+            let key = text("key").context("the server made an API key and did not tell it")?;
+            Ok((SecretString::from(key), text("id"), text("expires_at").and_then(|at| at.parse().ok())))
+        }
+        Err(failure) => Err(refused(api, user, &failure)),
+    }
+}
+
+fn refused(api: &Api, user: &str, failure: &Failure) -> anyhow::Error {
+    let url = &api.settings.url;
+    let hint = match failure.status() {
+        Some(404) => "an Anchore Engine has no API keys: say who you are with KILLICK_USER and KILLICK_PASS".to_owned(),
+        Some(401) => "are the user name and the password right?".to_owned(),
+        Some(_) => "without a token, say who you are with KILLICK_USER and KILLICK_PASS".to_owned(),
+        None => "is a server running there? `killick serve` starts one; `--insecure` does not verify its certificate"
+            .to_owned(),
+    };
+    with_hint(format!("cannot log in to {url} as `{user}`: {}", failure.told()), hint)
+}
+
+/// Shows, switches and forgets contexts.
+pub(crate) async fn context(command: ContextCommand, client: &ClientArgs) -> anyhow::Result<Exit> {
+    let mut contexts = Contexts::load()?;
+    match command {
+        ContextCommand::List => crate::stdout::print(&list(&contexts, client.format(), crate::clock::now()))?,
+        ContextCommand::Use(Named { name }) => {
+            let url = contexts.named(&name)?.url.clone();
+            contexts.current = Some(name.clone());
+            contexts.store()?;
+            crate::stdout::print(&format!("The context `{name}` ({url}) is in use\n"))?;
+        }
+        ContextCommand::Remove(Named { name }) => {
+            let server = contexts.named(&name)?.clone();
+            contexts.contexts.remove(&name);
+            if contexts.current.as_ref() == Some(&name) {
+                contexts.current = None;
+            }
+            contexts.store()?;
+            let api = Api::new(Settings::of_context(client, &name, &server))?;
+            let is_revoked = revoke(&api, &server).await;
+            let token = if is_revoked { "its token is revoked" } else { "its token could not be revoked" };
+            crate::stdout::print(&format!("The context `{name}` ({}) is forgotten, {token}\n", server.url))?;
+        }
+    }
+    Ok(Exit::Success)
+}
+
+fn list(contexts: &Contexts, format: ListFormat, now: Timestamp) -> String {
+    let expires = |server: &Server| match server.expires_at {
+        None => "never".to_owned(),
+        Some(at) if server.is_expired(now) => format!("expired at {at}"),
+        Some(at) => at.to_string(),
+    };
+    let current = |name: &String| contexts.current.as_ref() == Some(name);
+    let mut table = Columns::new(&["In use", "Context", "Server", "User", "Token expires"]);
+    let mut items = Vec::new();
+    for (name, server) in &contexts.contexts {
+        let mark = if current(name) { "*" } else { "" };
+        table.row(vec![mark.to_owned(), name.clone(), server.url.clone(), server.user.clone(), expires(server)]);
+        items.push(json!({"context": name, "current": current(name), "url": server.url, "user": server.user,
+            "expires_at": server.expires_at}));
+    }
+    let items = Value::Array(items);
+    match format {
+        ListFormat::Table if contexts.contexts.is_empty() => {
+            "No contexts: `killick login SERVER` makes one\n".to_owned()
+        }
+        ListFormat::Table => table.render() + "\n",
+        ListFormat::Json => python::dumps(&items) + "\n",
+        ListFormat::Yaml => yaml::dump(&items),
+        ListFormat::Csv => table.csv() + "\n",
+    }
+}
+
+/// Best effort: a token that expired or a server that is gone must not keep anybody from forgetting it.
+async fn revoke(api: &Api, server: &Server) -> bool {
+    let Some(id) = &server.token_id else { return false };
+    if server.url != api.settings.url {
+        return false;
+    }
+    api.send("DELETE", &format!("/v2/api-keys/{}", super::api::percent_encode(id)), &[], None).await.is_ok()
+}
+
+/// The address of the API. Without a scheme it is `https`, but for this machine.
+fn address(server: &str) -> anyhow::Result<String> {
+    let is_here = ["localhost", "127.", "[::1]"].iter().any(|here| server.starts_with(here));
+    let scheme = if is_here { "http" } else { "https" };
+    let text = if server.contains("://") { server.to_owned() } else { format!("{scheme}://{server}") };
+    let wrong =
+        |why: &str| with_hint(format!("`{server}` is no address of a server: {why}"), "write `https://HOST:PORT`");
+    let mut url = Url::parse(&text).map_err(|error| wrong(&error.to_string()))?;
+    if !matches!(url.scheme(), "http" | "https") {
+        return Err(wrong("it is neither `http` nor `https`"));
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(wrong("a user and a password do not belong in it"));
+    }
+    url.set_query(None);
+    url.set_fragment(None);
+    if matches!(url.path(), "" | "/") {
+        url.set_path("/v1");
+    }
+    Ok(url.as_str().trim_end_matches('/').to_owned())
+}
+
+/// What a server is called if it has no other name.
+fn host(url: &str) -> String {
+    let Ok(url) = Url::parse(url) else { return url.to_owned() };
+    let host = url.host_str().unwrap_or_default();
+    url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
+}
+
+fn from_stdin() -> anyhow::Result<String> {
+    use std::io::Read as _;
+    let mut line = String::new();
+    std::io::BufReader::new(std::io::stdin().take(MAX_PASSWORD)).read_line(&mut line)?;
+    let password = line.trim_end_matches(['\r', '\n']).to_owned();
+    anyhow::ensure!(!password.is_empty(), "there is no password on standard input");
+    Ok(password)
+}
+
+/// Asks whoever sits there.
+fn ask(what: &str, is_secret: bool) -> anyhow::Result<String> {
+    if !std::io::stdin().is_terminal() {
+        return Err(with_hint(
+            format!("there is nobody to ask for `{}`", what.trim_end_matches(": ")),
+            "give `--user NAME`, and `--password-stdin` or KILLICK_PASS",
+        ));
+    }
+    let terminal = console::Term::stderr();
+    terminal.write_str(what)?;
+    Ok(if is_secret { terminal.read_secure_line()? } else { terminal.read_line()?.trim().to_owned() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn servers_are_named_as_people_name_them() {
+        for (server, want, name) in [
+            ("killick.example.com", "https://killick.example.com/v1", "killick.example.com"),
+            ("killick.example.com:8228", "https://killick.example.com:8228/v1", "killick.example.com:8228"),
+            ("localhost:8228", "http://localhost:8228/v1", "localhost:8228"),
+            ("http://killick.example.com/", "http://killick.example.com/v1", "killick.example.com"),
+            ("https://example.com/killick/v1/", "https://example.com/killick/v1", "example.com"),
+            ("https://a.example/v1?x#y", "https://a.example/v1", "a.example"),
+        ] {
+            let url = address(server).unwrap();
+            assert_eq!((url.as_str(), host(&url).as_str()), (want, name), "{server}");
+        }
+        for server in ["", "ftp://a.example", "https://me:secret@a.example", "https://"] {
+            assert!(address(server).is_err(), "{server}");
+        }
+    }
+}

@@ -1,0 +1,201 @@
+//! Logging in, contexts, and the forms of what a server answers.
+
+use std::io::Write as _;
+use std::os::unix::fs::PermissionsExt as _;
+use std::process::{Command, Stdio};
+
+use serde_json::Value;
+
+use crate::command::{Run, killick};
+use crate::service::{PASSWORD, Service};
+
+/// Somebody with a folder of their own, and no word about servers in the environment.
+struct Person {
+    home: tempfile::TempDir,
+}
+
+impl Person {
+    fn new() -> Self {
+        Self { home: tempfile::tempdir().expect("a folder") }
+    }
+
+    /// The binary by the clock of the server.
+    fn command(&self) -> Command {
+        let mut command = killick(self.home.path());
+        command.env_remove("SOURCE_DATE_EPOCH");
+        command
+    }
+
+    fn run(&self, arguments: &[&str]) -> Run {
+        self.run_with(&[], arguments)
+    }
+
+    fn run_with(&self, variables: &[(&str, &str)], arguments: &[&str]) -> Run {
+        let mut command = self.command();
+        command.envs(variables.iter().copied()).args(arguments);
+        Run::of(command.output().expect("the binary starts"))
+    }
+
+    fn login(&self, server: &str, more: &[&str], password: &str) -> Run {
+        let mut command = self.command();
+        command.args(["login", server, "--user", "admin", "--password-stdin"]).args(more);
+        let process = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut process = process.spawn().expect("the binary starts");
+        let mut input = process.stdin.take().expect("a pipe");
+        input.write_all(format!("{password}\n").as_bytes()).expect("the binary reads");
+        drop(input);
+        Run::of(process.wait_with_output().expect("the binary ends"))
+    }
+
+    fn contexts(&self) -> Value {
+        let listed = self.run(&["--output", "json", "context", "list"]);
+        serde_json::from_str(&listed.stdout).expect("JSON")
+    }
+}
+
+fn server(service: &Service) -> String {
+    service.url.trim_end_matches("/v1").to_owned()
+}
+
+/// Names of the keys that the server knows.
+fn keys(service: &Service) -> Vec<String> {
+    let document = crate::migrate::get(service, "/v2/api-keys", None);
+    document["items"].as_array().expect("keys").iter().map(|key| key["name"].to_string()).collect()
+}
+
+#[test]
+fn a_token_is_kept_instead_of_the_password() {
+    let (service, person) = (Service::start(), Person::new());
+    let refused = person.login(&server(&service), &[], "wrong");
+    assert!(refused.code == 2 && refused.stdout.is_empty(), "{}", refused.transcript());
+    assert!(refused.stderr.contains("hint: are the user name and the password right?"), "{}", refused.stderr);
+    let logged_in = person.login(&server(&service), &["--name", "test"], PASSWORD);
+    assert_eq!(logged_in.code, 0, "{}", logged_in.transcript());
+    assert!(logged_in.stdout.contains("the context `test` is in use"), "{}", logged_in.stdout);
+
+    let file = person.home.path().join(".config/killick/contexts.json");
+    let text = fs_err::read_to_string(&file).expect("the contexts");
+    assert_eq!(fs_err::metadata(&file).expect("the contexts").permissions().mode() & 0o777, 0o600);
+    assert!(text.contains("killick_") && !text.contains(PASSWORD), "{text}");
+    let who = person.run(&["account", "whoami"]);
+    assert!(who.code == 0 && who.stdout.contains("Username: admin"), "{}", who.transcript());
+    let debug = person.run(&["--debug", "system", "status"]);
+    assert!(debug.code == 0 && !debug.transcript().contains("killick_"), "{}", debug.transcript());
+
+    // Another login replaces the token, and leaves no key behind.
+    assert_eq!(person.login(&server(&service), &["--name", "test", "--expires", "1"], PASSWORD).code, 0);
+    assert_eq!(keys(&service).len(), 1);
+    let listed = person.run(&["context", "list"]);
+    let words: Vec<Vec<&str>> = listed.stdout.lines().map(|line| line.split_whitespace().collect()).collect();
+    assert_eq!(words[0], ["In", "use", "Context", "Server", "User", "Token", "expires"], "{}", listed.stdout);
+    assert_eq!(words[1][..4], ["*", "test", &service.url, "admin"], "{}", listed.stdout);
+    assert!(!listed.stdout.contains("killick_") && !person.contexts().to_string().contains("killick_"));
+
+    // Years later the token opens nothing, and nobody needs to ask the server for that.
+    let mut later = person.command();
+    let later = Run::of(later.env("SOURCE_DATE_EPOCH", "4000000000").args(["image", "list"]).output().expect("starts"));
+    assert_eq!(later.code, 2, "{}", later.transcript());
+    assert!(later.stderr.contains("error: the token of the context `test`"), "{}", later.stderr);
+    let hint = format!("hint: log in again: `killick login {} --name test`", service.url);
+    assert!(later.stderr.contains(&hint), "{}", later.stderr);
+
+    // One that the server does not know is told as well.
+    fs_err::write(&file, text.replace("killick_", "killick_other_")).expect("writable");
+    let unknown = person.run(&["image", "list"]);
+    assert_eq!(unknown.code, 2, "{}", unknown.transcript());
+    assert!(unknown.stderr.contains("is the token of the context `test` still good?"), "{}", unknown.transcript());
+    assert_eq!(person.login(&server(&service), &["--name", "test"], PASSWORD).code, 0);
+    assert_eq!(keys(&service).len(), 2, "of the one that was lost nobody knows");
+
+    let removed = person.run(&["context", "remove", "test"]);
+    assert!(removed.code == 0 && removed.stdout.contains("its token is revoked"), "{}", removed.transcript());
+    assert_eq!(keys(&service).len(), 1);
+    assert_eq!(person.contexts(), Value::Array(Vec::new()));
+    let unknown = person.run(&["context", "use", "test"]);
+    assert!(unknown.code == 2 && unknown.stderr.contains("there is no context `test`"), "{}", unknown.transcript());
+}
+
+/// What was said of one server is told to no other.
+#[test]
+fn of_several_servers_one_is_in_use() {
+    let (one, other, person) = (Service::start(), Service::start(), Person::new());
+    for (name, service) in [("one", &one), ("other", &other)] {
+        assert_eq!(person.login(&server(service), &["--name", name], PASSWORD).code, 0);
+    }
+    let url = |run: &Run| run.code == 0 && run.stdout.contains("Username: admin");
+    let current = || {
+        let all = person.contexts();
+        let found = all.as_array().expect("contexts").iter().find(|context| context["current"] == true).cloned();
+        found.expect("one is in use")["context"].as_str().expect("a name").to_owned()
+    };
+    assert_eq!(current(), "other", "the last one");
+    assert_eq!(person.run(&["context", "use", "one"]).code, 0);
+    assert_eq!(current(), "one");
+    let system = |variables: &[(&str, &str)], before: &[&str]| {
+        person.run_with(variables, &[before, &["--debug", "account", "whoami"]].concat())
+    };
+    let speaks_to = |run: &Run, service: &Service| run.stderr.contains(&service.url);
+    for (variables, before, service) in [
+        (&[][..], &[][..], &one),
+        (&[], &["--context", "other"], &other),
+        (&[("KILLICK_CONTEXT", "other")], &[], &other),
+        (&[("KILLICK_URL", &other.url[..]), ("KILLICK_USER", "admin"), ("KILLICK_PASS", PASSWORD)], &[], &other),
+        (&[("ANCHORE_CLI_URL", &one.url[..])], &[], &one),
+        (&[], &["--u", "admin", "--p", PASSWORD], &one),
+    ] {
+        let run = system(variables, before);
+        assert!(url(&run) && speaks_to(&run, service), "{variables:?} {before:?}: {}", run.transcript());
+    }
+    // A user without a password is not helped out with the token, and a server that is not the context's gets none.
+    for (variables, before) in [
+        (&[("KILLICK_PASS", "wrong"), ("KILLICK_USER", "admin")][..], &[][..]),
+        (&[("KILLICK_URL", &other.url[..])], &[]),
+        (&[], &["--url", &other.url[..]]),
+        (&[], &["--u", "admin"]),
+    ] {
+        let run = system(variables, before);
+        assert_eq!(run.code, 2, "{variables:?} {before:?}: {}", run.transcript());
+        assert!(run.stdout.contains("Unauthorized"), "{}", run.transcript());
+    }
+    // The file of anchore-cli counts if it is named, or if there is no context.
+    let credentials = format!(
+        "default:\n  ANCHORE_CLI_USER: admin\n  ANCHORE_CLI_PASS: {PASSWORD}\n  ANCHORE_CLI_URL: {}\n",
+        other.url
+    );
+    let file = person.home.path().join(".anchore/credentials.yaml");
+    fs_err::create_dir_all(file.parent().expect("a folder")).expect("writable");
+    fs_err::write(&file, credentials).expect("writable");
+    assert!(speaks_to(&system(&[], &[]), &one));
+    assert!(speaks_to(&system(&[], &["--config", &file.display().to_string()]), &other));
+    assert_eq!(person.run(&["context", "remove", "one"]).code, 0);
+    let run = system(&[], &[]);
+    assert!(url(&run) && speaks_to(&run, &other), "{}", run.transcript());
+}
+
+#[test]
+fn answers_are_printed_in_the_form_that_is_wanted() {
+    let service = Service::start();
+    let registry = ["registry", "add", "registry.example:5000", "robot", "secret", "--skip-validate"];
+    assert_eq!(service.client(&registry).code, 0);
+    let list = |before: &[&str]| service.client(&[before, &["registry", "list"]].concat());
+    let table = list(&[]);
+    assert_eq!(list(&["--output", "table"]).stdout, table.stdout);
+    assert_eq!(list(&["--output", "json"]).stdout, list(&["--json"]).stdout);
+    assert_eq!(
+        list(&["--output", "csv"]).stdout,
+        "Registry,Name,Type,User\r\nregistry.example:5000,registry.example:5000,docker_v2,robot\n"
+    );
+    let yaml = list(&["--output", "yaml"]).stdout;
+    assert!(yaml.starts_with("- created_at: ") && yaml.contains("  registry_user: robot\n"), "{yaml}");
+    let empty = service.client(&["--output", "csv", "repo", "list"]);
+    assert_eq!((empty.code, empty.stdout.as_str()), (0, "Repository,Watched,TagCount\n"));
+    let gates = service.client(&["--output", "csv", "policy", "describe"]).stdout;
+    assert!(gates.starts_with("Gate,Description\r\nalways,") && !gates.contains("+---"), "{gates}");
+    let no_list = service.client(&["--output", "csv", "account", "whoami"]);
+    assert!(no_list.code == 2 && no_list.stdout.contains("prints no list"), "{}", no_list.transcript());
+    for arguments in [&["--json", "--output", "csv", "image", "list"][..], &["--output", "xml", "image", "list"]] {
+        assert_eq!(service.client(arguments).code, 2, "{arguments:?}");
+    }
+    let local = service.client(&["--output", "csv", "sbom", "examples/shop.tar"]);
+    assert!(local.code == 2 && local.stderr.contains("before the command"), "{}", local.transcript());
+}
