@@ -341,7 +341,8 @@ fn attempt<'s, 'e>(
         trigger: rule.trigger.name,
         rule_id: rule.id.as_deref(),
     };
-    if evidence.analysis.sbom.is_some() && gates::reads_image(rule.gate.name, rule.trigger.name) {
+    let is_given = rule.gate.name == "dockerfile" && evidence.dockerfile.is_some();
+    if evidence.analysis.sbom.is_some() && !is_given && gates::reads_image(rule.gate.name, rule.trigger.name) {
         // Neither "there is none" nor "all is well" would be true.
         let rule = format!("{}.{}", rule.gate.name, rule.trigger.name);
         check.warn(

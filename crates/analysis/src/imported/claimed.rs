@@ -51,10 +51,10 @@ pub(super) fn package(claim: Claim, layers: &HashMap<String, u32>) -> Result<Pac
         package.name = name;
     }
     // Package URLs leave out epochs, platforms and prefixes that the version itself has.
-    if let Some(version) = version.map(|version| version.trim().to_owned()) {
-        if version.len() > package.version.len() && version.contains(package.version.as_str()) {
-            package.version = version;
-        }
+    let version = version.map(|version| version.trim().to_owned());
+    let is_longer = |version: &String| version.len() > package.version.len() && version.contains(&package.version);
+    if let Some(version) = version.filter(is_longer) {
+        package.version = version;
     }
     if package.kind.is_os() {
         package.architecture = package.architecture.take().or(hints.architecture);

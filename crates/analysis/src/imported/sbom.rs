@@ -174,6 +174,9 @@ fn made(format: SbomFormat, told: Told, bytes: &[u8], max_packages: usize) -> Re
         package.evidence = PackageEvidence::Installed;
     }
     packages.sort_by(|(one, _), (other, _)| analyze::order(one, other));
+    // Some tools list a package once for each file that asks for it, and say no place.
+    packages
+        .dedup_by(|(one, _), (other, _)| one.cataloger == artifact::CATALOGER && analyze::order(one, other).is_eq());
     let all = owners.iter().chain(&about.held);
     let packages = owned(packages, all.map(|(owner, owned)| (owner.as_str(), owned.as_str())));
     let mut problems = Vec::new();

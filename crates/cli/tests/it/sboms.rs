@@ -23,6 +23,9 @@ const FORMATS: &[&str] = &[
     "syft-json",
 ];
 
+/// Those that are tried on every source; one has all of them.
+const FEW: &[&str] = &["cyclonedx-json", "cyclonedx-xml@1.4", "spdx", "syft-json"];
+
 fn testdata(path: &str) -> PathBuf {
     repository().join("crates/analysis/testdata").join(path)
 }
@@ -90,32 +93,33 @@ fn no_finding_is_lost_on_the_way_out_and_in() {
         root(home.path(), "apk", &["apk".to_owned(), "python".to_owned(), "go".to_owned()]),
     ];
     for (at, source) in sources.iter().enumerate() {
+        let formats = if source.ends_with("everything") { FORMATS } else { FEW };
         let file = |format: &str| home.path().join(format!("{at}-{format}"));
         let direct = file("direct");
         let mut arguments =
             vec!["scan".to_owned(), source.clone(), "-o".to_owned(), format!("json={}", direct.display())];
-        for format in FORMATS {
+        for format in formats {
             arguments.extend(["-o".to_owned(), format!("{format}={}", file(format).display())]);
         }
         let written = run(home.path(), &arguments.iter().map(String::as_str).collect::<Vec<_>>());
         assert_eq!(written.code, 0, "{}", written.stderr);
         let want = essence(&direct);
         assert!(!want.0.as_array().expect("packages").is_empty(), "{source}");
-        for format in FORMATS {
+        for format in formats {
             let (document, back) = (format!("sbom:{}", file(format).display()), file("back"));
             let read = run(home.path(), &["scan", &document, "-o", &format!("json={}", back.display())]);
             assert_eq!(read.code, 0, "{source} as {format}: {}", read.stderr);
             let got = essence(&back);
             for (part, (want, got)) in [(&want.0, &got.0), (&want.1, &got.1), (&want.2, &got.2)].into_iter().enumerate()
             {
-                similar_asserts(want, got, &format!("{source} as {format}, part {part}"));
+                assert_alike(want, got, &format!("{source} as {format}, part {part}"));
             }
         }
     }
 }
 
 /// Tells the first entry that is different; all of it would be pages.
-fn similar_asserts(want: &Value, got: &Value, what: &str) {
+fn assert_alike(want: &Value, got: &Value, what: &str) {
     if let (Some(want), Some(got)) = (want.as_array(), got.as_array()) {
         for (want, got) in want.iter().zip(got) {
             assert_eq!(want, got, "{what}");
@@ -152,9 +156,9 @@ fn documents_of_others_are_scanned_wherever_an_image_is() {
     let diff = run(home.path(), &["diff", &foreign("trivy.cdx.json"), &foreign("syft.cdx.json")]);
     assert_eq!(diff.code, 0, "{}", diff.stderr);
     assert!(diff.stdout.contains("lodash"), "{}", diff.stdout);
-    let explained = run(home.path(), &["explain", &foreign("syft.cdx.json"), "CVE-2021-44228"]);
+    let explained = run(home.path(), &["explain", &foreign("syft.cdx.json"), "CVE-2026-42770"]);
     assert_eq!(explained.code, 0, "{}", explained.stderr);
-    assert!(explained.stdout.contains("log4j-core"), "{}", explained.stdout);
+    assert!(explained.stdout.contains("libssl3"), "{}", explained.stdout);
     let written = run(home.path(), &["sbom", &foreign("syft.spdx"), "-o", "cyclonedx-json"]);
     assert!(written.stdout.contains("pkg:pypi/requests@2.28.1"), "{}", written.stdout);
 }

@@ -203,7 +203,7 @@ fn add(component: Component, told: &mut Told) {
         hints: Hints { is_group: kind.is("application"), ..Hints::default() },
     };
     match kind.0.as_deref() {
-        Some("container") => image(&mut told.about, claim, &hashes.0, properties),
+        Some("container") => image(&mut told.about, &claim, &hashes.0, properties),
         Some("operating-system") => {
             let pretty = description.0;
             told.about.distribution =
@@ -226,7 +226,7 @@ fn add(component: Component, told: &mut Told) {
 }
 
 /// What is said of an image. Of several the first counts.
-fn image(about: &mut About, claim: Claim, hashes: &[Hash], properties: Vec<(String, String)>) {
+fn image(about: &mut About, claim: &Claim, hashes: &[Hash], properties: Vec<(String, String)>) {
     about.images += 1;
     if about.images > 1 {
         return;

@@ -263,13 +263,18 @@ fn facts(report: &Report<'_>) -> Vec<(&'static str, String)> {
     let distribution = analysis.distribution.as_ref();
     let distribution = distribution.map(|found| one_line(&found.pretty_name.clone().unwrap_or_else(|| found.label())));
     let config = &analysis.config;
-    vec![
+    let mut facts = vec![
         ("Digest", analysis.manifest_digest.to_string()),
         ("Platform", one_line(&format!("{}/{}", config.os, config.architecture))),
         ("Distribution", distribution.unwrap_or_else(|| "none".to_owned())),
         ("Layers", analysis.layers.len().to_string()),
         ("Packages", analysis.packages.len().to_string()),
-    ]
+    ];
+    facts.extend(analysis.sbom.iter().map(|origin| {
+        let text = format!("{}, fidelity {} of 100", origin.title(), origin.fidelity.score);
+        ("Read from", one_line(&text))
+    }));
+    facts
 }
 
 fn severities(matches: &Matches) -> Vec<Bar> {

@@ -58,13 +58,15 @@ fn components(element: &Element) -> impl Iterator<Item = &Element> {
     element.child("components").into_iter().flat_map(|list| list.all("component"))
 }
 
+/// The elements of a list of this name.
+fn listed<'a>(element: &'a Element, name: &str) -> impl Iterator<Item = &'a Element> + use<'a> {
+    element.child(name).into_iter().flat_map(|list| &list.children)
+}
+
 /// The reader of XML bounds how deep components lie in components.
 fn component(element: &Element) -> Component {
     let text = |name: &str| Text(element.text_of(name).map(str::to_owned));
     let attribute = |name: &str| Text(element.attribute(name).map(str::to_owned));
-    fn listed<'a>(element: &'a Element, name: &str) -> impl Iterator<Item = &'a Element> + use<'a> {
-        element.child(name).into_iter().flat_map(|list| &list.children)
-    }
     let supplier = element.child("supplier").map(|supplier| Supplier { name: text_of(supplier, "name") });
     let hash = |hash: &Element| Hash {
         alg: Text(hash.attribute("alg").map(str::to_owned)),
