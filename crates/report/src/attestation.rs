@@ -158,8 +158,8 @@ impl Statement {
             _ => return None,
         };
         let mut text = Vec::new();
-        (format.render)(report, Style::default(), &mut text).expect("memory does not fail");
-        let predicate = serde_json::from_slice(&text).expect("what these formats write is JSON");
+        (format.render)(report, Style::default(), &mut text).ok()?;
+        let predicate = serde_json::from_slice(&text).ok()?;
         Some(Self::new(subject, predicate_type, predicate))
     }
 
@@ -192,6 +192,9 @@ impl Statement {
     }
 
     /// The text to sign: what is said alike is written alike.
+    ///
+    /// # Panics
+    /// Never: it has nothing that JSON cannot say.
     pub fn to_json(&self) -> String {
         serde_json::to_string(self).expect("our documents have nothing that JSON cannot say, and memory does not fail")
     }

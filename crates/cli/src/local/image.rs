@@ -212,7 +212,9 @@ async fn stage(source: &Source, args: &ReadingArgs, display: &Arc<Display>) -> a
 /// Reads an SBOM. Nothing is kept of it, and nothing is learned from it: it may say anything.
 fn sbom(document: &Document, limits: &super::limits::Limits) -> anyhow::Result<Analysis> {
     let bytes = killick_fetch::sbom::read(document, limits.fetch.sbom_bytes).map_err(hinted)?;
-    read_sbom(&bytes, limits.analysis.packages).map_err(hinted).with_context(|| format!("`sbom:{document}` cannot be read"))
+    read_sbom(&bytes, limits.analysis.packages)
+        .map_err(hinted)
+        .with_context(|| format!("`sbom:{document}` cannot be read"))
 }
 
 /// How images are read.

@@ -11,6 +11,9 @@ const PAYLOAD_TYPE: &str = "application/vnd.killick.publication+json";
 pub(super) struct Envelope(dsse::Envelope);
 
 /// The envelope of a publication, signed with each key.
+///
+/// # Panics
+/// Never: Ed25519, which these keys are of, signs without anything that can fail.
 pub fn sign(publication: &Publication, keys: &[PrivateKey]) -> Vec<u8> {
     let payload = super::json(publication).into_bytes();
     let sealed = dsse::Envelope::seal_with(PAYLOAD_TYPE, &payload, keys);
