@@ -37,7 +37,7 @@ fn told(analysis: &Analysis) -> String {
     let _ = writeln!(text, "distribution {label}, {layers} layers");
     for package in &analysis.packages {
         let _ = write!(text, "{} {} {}", package.described_kind(), package.name, package.version);
-        for part in &package.architecture {
+        if let Some(part) = &package.architecture {
             let _ = write!(text, " {part}");
         }
         let _ = write!(text, " at {} in layer {}", package.virtual_path(), package.layer);
