@@ -29,7 +29,7 @@ impl Measured {
     pub(super) fn of(about: &About, has_image_digest: bool) -> Self {
         // Syft's own form has no place for it.
         let has_timestamp = about.created.is_some() || about.has_no_time;
-        Self { has_timestamp, has_image_digest, ..Self::default() }
+        Self { has_image_digest, has_timestamp, ..Self::default() }
     }
 
     pub(super) fn add(&mut self, told: Told) {

@@ -63,12 +63,12 @@ impl Context {
 impl Contexts {
     /// Reads the file of this user; no file is no contexts.
     pub(super) fn load() -> anyhow::Result<Self> {
-        path()?.map_or_else(|| Ok(Self::default()), |path| Self::read(&path))
+        path().map_or_else(|| Ok(Self::default()), |path| Self::read(&path))
     }
 
     fn read(path: &Path) -> anyhow::Result<Self> {
         let mut text = String::new();
-        match std::fs::File::open(path) {
+        match fs_err::File::open(path) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Self::default()),
             file => file.and_then(|file| file.take(MAX_BYTES).read_to_string(&mut text)),
         }
@@ -81,7 +81,7 @@ impl Contexts {
 
     /// Writes the file, beside the old one first.
     pub(super) fn store(&self) -> anyhow::Result<PathBuf> {
-        let path = path()?.context("cannot tell where this user's settings belong: HOME is not set")?;
+        let path = path().context("cannot tell where this user's settings belong: HOME is not set")?;
         self.write(&path).with_context(|| format!("cannot write the contexts `{}`", path.display()))?;
         Ok(path)
     }
@@ -121,9 +121,8 @@ impl Contexts {
     }
 }
 
-fn path() -> anyhow::Result<Option<PathBuf>> {
-    let Ok(folders) = etcetera::choose_base_strategy() else { return Ok(None) };
-    Ok(Some(folders.config_dir().join("killick").join("contexts.json")))
+fn path() -> Option<PathBuf> {
+    Some(etcetera::choose_base_strategy().ok()?.config_dir().join("killick").join("contexts.json"))
 }
 
 #[cfg(test)]

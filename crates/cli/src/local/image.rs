@@ -88,7 +88,7 @@ impl ReadingArgs {
     }
 
     /// As they were recorded.
-    pub(super) fn as_recorded(mut self, attached_sboms: bool, attachments: BTreeSet<Digest>) -> Self {
+    pub(super) fn recorded(mut self, attached_sboms: bool, attachments: BTreeSet<Digest>) -> Self {
         self.attachments = AttachmentArgs { no_attachments: attachments.is_empty(), attached_sboms };
         self.alone = Some(Alone { attachments: Some(attachments) });
         self

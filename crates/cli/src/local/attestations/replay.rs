@@ -80,7 +80,7 @@ pub(super) async fn run(
     let exceptions = ExceptionArgs { exceptions: args.exceptions, exceptions_notice: settings.exceptions_notice_days };
     let judging = JudgingArgs { compatibility, exceptions, grant: false };
     let attachments: BTreeSet<_> = recorded.facts.attachments.iter().cloned().collect();
-    let reading = reading.as_recorded(settings.attached_sboms, attachments);
+    let reading = reading.recorded(settings.attached_sboms, attachments);
     let documents = inputs::Documents::read(&policy, judging.exceptions.exceptions.as_deref())?;
     let judge = Judge::new(&args.inspections, &args.knowledge, Some((&policy, &judging)), recorded.evaluated_at)?;
     let decision_args = DecisionArgs::recorded(settings, args.vex, args.vex_key)?;
@@ -107,7 +107,8 @@ fn reference(recorded: &Inputs) -> Option<Reference> {
 
 fn compare(recorded: &Inputs, before: &Evaluation, found: &Inputs, after: &Evaluation) -> anyhow::Result<Replay> {
     let (old, new) = (serde_json::to_value(before)?, serde_json::to_value(after)?);
-    let is_same = old.to_string() == new.to_string();
+    // Byte for byte: the order of findings is part of it.
+    let is_same = serde_json::to_string(before)? == serde_json::to_string(after)?;
     let names: BTreeSet<&String> =
         [&old, &new].into_iter().filter_map(Value::as_object).flat_map(|all| all.keys()).collect();
     let differs = |name: &&&String| old.get(name.as_str()) != new.get(name.as_str());
