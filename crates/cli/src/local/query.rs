@@ -12,6 +12,7 @@ use super::image::{ImageArgs, analyse_one};
 use super::output::{print, terminal_style};
 use super::several;
 use crate::exit::Exit;
+use crate::report_error::with_hint;
 
 /// What can be asked about one image.
 #[derive(Debug, Subcommand)]
@@ -179,8 +180,23 @@ async fn analysis(asked: &Asked) -> anyhow::Result<Analysis> {
     analyse_one(&asked.image, Inspections::none()).await
 }
 
+/// An SBOM lists packages. That it lists nothing else does not mean that there is nothing.
+fn answerable(analysis: &Analysis, question: &Question) -> anyhow::Result<()> {
+    let is_of_packages = matches!(question, Question::Summary | Question::Packages(_) | Question::Licenses);
+    if analysis.sbom.is_some() && !is_of_packages {
+        return Err(unanswerable());
+    }
+    Ok(())
+}
+
+fn unanswerable() -> anyhow::Error {
+    with_hint("an SBOM tells nothing of files and build steps", "ask about the image itself")
+}
+
 async fn answer(asked: &Asked, question: &Question, must_be: bool) -> anyhow::Result<Exit> {
-    let answer = questions::answer(&analysis(asked).await?, question);
+    let analysis = analysis(asked).await?;
+    answerable(&analysis, question)?;
+    let answer = questions::answer(&analysis, question);
     match asked.output {
         Form::Table => print(&answer.text(terminal_style()))?,
         Form::Json => print(&(serde_json::to_string_pretty(&answer.json())? + "\n"))?,
@@ -190,7 +206,11 @@ async fn answer(asked: &Asked, question: &Question, must_be: bool) -> anyhow::Re
 }
 
 async fn dockerfile(asked: &Asked) -> anyhow::Result<Exit> {
-    let text = questions::dockerfile(&analysis(asked).await?);
+    let analysis = analysis(asked).await?;
+    if analysis.sbom.is_some() {
+        return Err(unanswerable());
+    }
+    let text = questions::dockerfile(&analysis);
     match asked.output {
         Form::Table => print(&killick_model::printable::printable(&text))?,
         Form::Json => print(&(serde_json::to_string_pretty(&json!({"mode": "guessed", "dockerfile": text}))? + "\n"))?,

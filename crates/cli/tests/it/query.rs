@@ -103,6 +103,30 @@ fn a_stored_report_answers_as_its_image_does() {
 }
 
 #[test]
+fn an_sbom_is_not_asked_what_it_cannot_tell() {
+    let subject = Subject::new();
+    let document = subject.home.path().join("image.cdx.json");
+    let written =
+        run(subject.home.path(), &["sbom", &subject.source, "-o", &format!("cyclonedx-json={}", document.display())]);
+    assert_eq!(written.code, 0, "{}", written.transcript());
+    let source = format!("sbom:{}", document.display());
+    for (question, want) in [
+        (&["packages", "-o", "csv"][..], 0),
+        (&["has-package", "curl"], 0),
+        (&["has-package", "wget"], 1),
+        (&["summary"], 0),
+        (&["licenses"], 0),
+        (&["files"], 2),
+        (&["has-file", "/usr/bin/curl"], 2),
+        (&["history"], 2),
+        (&["dockerfile"], 2),
+    ] {
+        let told = subject.ask_of(&source, question);
+        assert_eq!(told.code, want, "{question:?}\n{}", told.transcript());
+    }
+}
+
+#[test]
 fn a_question_about_an_image_needs_no_server() {
     let subject = Subject::new();
     let told = run(subject.home.path(), &["--url", "http://127.0.0.1:1/v1", "query", "summary", &subject.source]);
