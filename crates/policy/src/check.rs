@@ -220,8 +220,7 @@ pub(crate) struct Shared<'e> {
     pub(crate) steps: &'e Steps,
     packages: OnceCell<Vec<&'e Package>>,
     matches: OnceCell<Vec<usize>>,
-    files: OnceCell<Vec<&'e FileEntry>>,
-    paths: OnceCell<Paths>,
+    files: OnceCell<Files<'e>>,
     repaired_dockerfile: OnceCell<Instructions>,
     original_dockerfile: OnceCell<Instructions>,
     base: OnceCell<Base>,
@@ -241,7 +240,6 @@ impl<'e> Shared<'e> {
             packages: OnceCell::new(),
             matches: OnceCell::new(),
             files: OnceCell::new(),
-            paths: OnceCell::new(),
             repaired_dockerfile: OnceCell::new(),
             original_dockerfile: OnceCell::new(),
             base: OnceCell::new(),
@@ -305,19 +303,17 @@ impl<'e> Shared<'e> {
 
     /// Files of the image, by path.
     pub(crate) fn files(&self) -> &[&'e FileEntry] {
-        self.files.get_or_init(|| {
-            let mut files: Vec<_> = self.evidence.analysis.files.iter().collect();
-            if !files.is_sorted_by_key(|file| &file.path) {
-                files.sort_by_key(|file| &file.path);
-            }
-            files
-        })
+        &self.ordered().files
     }
 
     /// The same, each with its path as rules write it: written once for all rules that look at every path.
     pub(crate) fn files_by_path(&self) -> impl ExactSizeIterator<Item = (&'e FileEntry, &str)> {
-        let paths = self.paths.get_or_init(|| Paths::of(self.files()));
-        self.files().iter().copied().zip(paths.iter())
+        let ordered = self.ordered();
+        ordered.files.iter().copied().zip(ordered.paths.iter())
+    }
+
+    fn ordered(&self) -> &Files<'e> {
+        self.files.get_or_init(|| Files::of(self.evidence.analysis.files.iter().collect()))
     }
 
     /// The files that were kept whole; none if none were asked for.
@@ -362,6 +358,26 @@ impl<'e> Shared<'e> {
     }
 }
 
+/// The files of an image in the order of their paths, with the paths as texts.
+struct Files<'e> {
+    files: Vec<&'e FileEntry>,
+    paths: Paths,
+}
+
+impl<'e> Files<'e> {
+    fn of(mut files: Vec<&'e FileEntry>) -> Self {
+        // They nearly always come in their order. To see it takes all paths, which lie far apart in memory: it is seen
+        // while they are written.
+        let (paths, is_ordered) = Paths::of(&files);
+        if is_ordered {
+            return Self { files, paths };
+        }
+        files.sort_by_key(|file| &file.path);
+        let (paths, _) = Paths::of(&files);
+        Self { files, paths }
+    }
+}
+
 /// Paths of files as texts, one behind the other.
 struct Paths {
     text: String,
@@ -369,12 +385,17 @@ struct Paths {
 }
 
 impl Paths {
-    fn of(files: &[&FileEntry]) -> Self {
-        let mut text = String::with_capacity(files.iter().map(|file| file.path.as_bytes().len() + 1).sum());
+    /// The paths, and whether they are in their order.
+    fn of(files: &[&FileEntry]) -> (Self, bool) {
+        const USUAL: usize = 48;
+        let mut text = String::with_capacity(files.len().saturating_mul(USUAL));
         let mut ends = Vec::with_capacity(files.len());
+        let (mut last, mut is_ordered): (&[u8], bool) = (&[], true);
         for file in files {
             text.push('/');
             let bytes = file.path.as_bytes();
+            is_ordered &= last <= bytes;
+            last = bytes;
             // Nearly all are whole texts, and to know that is quicker than to look for what is not.
             match std::str::from_utf8(bytes) {
                 Ok(path) => text.push_str(path),
@@ -382,7 +403,7 @@ impl Paths {
             }
             ends.push(text.len());
         }
-        Self { text, ends }
+        (Self { text, ends }, is_ordered)
     }
 
     fn iter(&self) -> impl ExactSizeIterator<Item = &str> {
