@@ -19,6 +19,9 @@ pub const PACKAGE_FACTS: &str = "killick:package:facts";
 /// Where our documents have the [`ImageFacts`].
 pub const IMAGE_FACTS: &str = "killick:image:facts";
 
+/// Name of the schema of our own reports (`scan -o json`).
+pub const REPORT: &str = "killick-report";
+
 /// Kind of the problem that says what an SBOM cannot answer.
 pub const NOT_ANALYZED: &str = "not-analyzed";
 

@@ -102,7 +102,7 @@ pub fn answer(analysis: &Analysis, question: &Question) -> Answer {
 
 /// The Dockerfile that the history of the image suggests.
 pub fn dockerfile(analysis: &Analysis) -> String {
-    dockerfile::infer(&analysis.config).into_iter().map(|line| line + "\n").collect()
+    dockerfile::text(&analysis.config) + "\n"
 }
 
 impl Answer {

@@ -28,7 +28,7 @@ use crate::jobs::analysis::{finished, follow};
 use crate::records::{AnalysisStatus, Image, ImageStatus, Restored};
 use crate::{clock, cpu};
 
-pub use packing::{Named, PackError, pack};
+pub use packing::{ArchiveLabel, PackError, pack_archive};
 
 /// What became of the wish to archive an image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -41,7 +41,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 pub use app::{App, OpenError};
-pub use archive::{Named, PackError, check_archive, pack};
+pub use archive::{ArchiveLabel, PackError, check_archive, pack_archive};
 pub use auth::{LoginsError, TokensError};
 pub use config::{
     AccountsConfig, AnalysisConfig, ArchiveConfig, Config, ConfigError, CycleTimersConfig, DEFAULT_FILE, EgressConfig,

@@ -14,7 +14,7 @@ use killick_model::image::{ImageConfig, Platform};
 use killick_model::inspection::Inspection;
 use killick_model::package::{Package, PackageEvidence};
 use killick_model::problem::Problem;
-use killick_model::sbom::{ImageFacts, NOT_ANALYZED, SbomOrigin};
+use killick_model::sbom::{ImageFacts, NOT_ANALYZED, REPORT, SbomOrigin};
 use serde::Deserialize;
 
 use super::fidelity::{self, Measured, fidelity};
@@ -28,7 +28,6 @@ const CYCLONEDX: &[&str] = &["1.0", "1.1", "1.2", "1.3", "1.4", "1.5", "1.6", "1
 const SPDX: &[&str] = &["2.0", "2.1", "2.2", "2.3", "3"];
 
 /// The layout of our own reports.
-const REPORT: &str = "killick-report";
 const REPORT_VERSION: u32 = 1;
 
 /// Why no analysis can be made of a document.

@@ -10,7 +10,6 @@ use serde_json::json;
 
 use super::image::{ImageArgs, analyse_one};
 use super::output::{print, terminal_style};
-use super::several;
 use crate::exit::Exit;
 use crate::report_error::with_hint;
 
@@ -171,32 +170,18 @@ pub(crate) async fn run(command: QuestionCommand) -> anyhow::Result<Exit> {
     }
 }
 
-/// The image: any source, or a report that was stored.
-async fn analysis(asked: &Asked) -> anyhow::Result<Analysis> {
-    let source = &asked.image.source;
-    if several::is_report(source) {
-        return Ok(several::report(source)?.into_analysis());
-    }
-    analyse_one(&asked.image, Inspections::none()).await
-}
-
-/// An SBOM lists packages. That it lists nothing else does not mean that there is nothing.
-fn answerable(analysis: &Analysis, question: &Question) -> anyhow::Result<()> {
-    let is_of_packages = matches!(question, Question::Summary | Question::Packages(_) | Question::Licenses);
+/// The image. An SBOM lists packages; that it lists nothing else does not mean that there is nothing.
+async fn analysis(asked: &Asked, is_of_packages: bool) -> anyhow::Result<Analysis> {
+    let analysis = analyse_one(&asked.image, Inspections::none()).await?;
     if analysis.sbom.is_some() && !is_of_packages {
-        return Err(unanswerable());
+        return Err(with_hint("an SBOM tells nothing of files and build steps", "ask about the image itself"));
     }
-    Ok(())
-}
-
-fn unanswerable() -> anyhow::Error {
-    with_hint("an SBOM tells nothing of files and build steps", "ask about the image itself")
+    Ok(analysis)
 }
 
 async fn answer(asked: &Asked, question: &Question, must_be: bool) -> anyhow::Result<Exit> {
-    let analysis = analysis(asked).await?;
-    answerable(&analysis, question)?;
-    let answer = questions::answer(&analysis, question);
+    let is_of_packages = matches!(question, Question::Summary | Question::Packages(_) | Question::Licenses);
+    let answer = questions::answer(&analysis(asked, is_of_packages).await?, question);
     match asked.output {
         Form::Table => print(&answer.text(terminal_style()))?,
         Form::Json => print(&(serde_json::to_string_pretty(&answer.json())? + "\n"))?,
@@ -206,11 +191,7 @@ async fn answer(asked: &Asked, question: &Question, must_be: bool) -> anyhow::Re
 }
 
 async fn dockerfile(asked: &Asked) -> anyhow::Result<Exit> {
-    let analysis = analysis(asked).await?;
-    if analysis.sbom.is_some() {
-        return Err(unanswerable());
-    }
-    let text = questions::dockerfile(&analysis);
+    let text = questions::dockerfile(&analysis(asked, false).await?);
     match asked.output {
         Form::Table => print(&killick_model::printable::printable(&text))?,
         Form::Json => print(&(serde_json::to_string_pretty(&json!({"mode": "guessed", "dockerfile": text}))? + "\n"))?,

@@ -10,11 +10,11 @@ use killick_model::analysis::Analysis;
 use killick_model::evaluation::Evaluation;
 use killick_model::lifecycle::Unsupported;
 use killick_model::matching::Matches;
+use killick_model::sbom::REPORT;
 use killick_policy::{Bundle, Evidence, FeedGroup, JudgingSource, Options};
 use killick_report::comparison::Side;
 use killick_vulns::{Index, MatchOptions, Subject};
 use serde::Deserialize;
-use serde::de::IgnoredAny;
 use serde_json::Value;
 
 use super::check::{is_folder, reference, size};
@@ -37,11 +37,6 @@ impl Facts {
     /// What the user called the image.
     pub(super) fn source(&self) -> &str {
         &self.source
-    }
-
-    /// What it consists of.
-    pub(super) fn into_analysis(self) -> Analysis {
-        self.analysis
     }
 
     /// As one of two images that are compared.
@@ -104,27 +99,20 @@ fn judged(
     Ok(Facts { source: source.to_owned(), matches, unsupported, feeds: Arc::clone(feeds), judging, analysis })
 }
 
-/// Whether a source is what `killick scan -o json` wrote, by its name.
-pub(super) fn is_report(source: &str) -> bool {
+/// Whether a source is a file that says to be what `killick scan -o json` writes.
+fn is_report(source: &str) -> bool {
+    #[derive(Deserialize)]
+    struct Schema {
+        name: String,
+    }
+    #[derive(Deserialize)]
+    struct Head {
+        schema: Schema,
+    }
     let path = Path::new(source);
-    documents::Language::of(path) == Some(documents::Language::Json) && path.is_file() && !is_sbom(path)
-}
-
-/// What the formats of SBOMs have at the top of a document.
-#[derive(Deserialize)]
-struct Shape {
-    #[serde(rename = "bomFormat")]
-    cyclonedx: Option<IgnoredAny>,
-    #[serde(rename = "spdxVersion")]
-    spdx: Option<IgnoredAny>,
-    #[serde(rename = "@graph")]
-    graph: Option<IgnoredAny>,
-    artifacts: Option<IgnoredAny>,
-}
-
-fn is_sbom(path: &Path) -> bool {
-    let shape = documents::text(path).ok().and_then(|text| serde_json::from_str::<Shape>(&text).ok());
-    shape.is_some_and(|shape| [shape.cyclonedx, shape.spdx, shape.graph, shape.artifacts].iter().any(Option::is_some))
+    let is_json = documents::Language::of(path) == Some(documents::Language::Json) && path.is_file();
+    let head = || serde_json::from_str::<Head>(&documents::text(path).ok()?).ok();
+    is_json && head().is_some_and(|head| head.schema.name == REPORT)
 }
 
 /// What `killick scan -o json` wrote.

@@ -13,6 +13,7 @@ use killick_model::evaluation::Evaluation;
 use killick_model::lifecycle::Unsupported;
 use killick_model::matching::Matches;
 use killick_model::purl::purl;
+use killick_model::sbom::REPORT;
 use serde::{Serialize, Serializer};
 
 use super::{IndexReport, Knowledge, Report, Style, pretty};
@@ -111,7 +112,7 @@ pub(crate) fn index_document<'a>(index: &'a IndexReport<'a>) -> IndexDocument<'a
 
 pub(crate) fn document<'a>(report: &Report<'a>) -> Document<'a> {
     Document {
-        schema: Schema { name: "killick-report", version: SCHEMA_VERSION },
+        schema: Schema { name: REPORT, version: SCHEMA_VERSION },
         tool: Tool { name: "killick", version: report.tool_version },
         created: report.now,
         source: report.source,

@@ -13,7 +13,7 @@ use crate::api::v1::pull_string::PullString;
 
 /// What an image is to be called, and what is said of it.
 #[derive(Debug, Clone)]
-pub struct Named<'a> {
+pub struct ArchiveLabel<'a> {
     /// `[REGISTRY/]REPOSITORY[:TAG]`, read as version 1 of the API reads it.
     pub tag: &'a str,
     /// What it was built from, if somebody says.
@@ -36,29 +36,29 @@ pub enum PackError {
 }
 
 /// The document as a gzipped tar. The exact bytes of the image's manifest are not in it.
-pub fn pack(analysis: &Analysis, named: Named<'_>) -> Result<Vec<u8>, PackError> {
-    let name = || PackError::Name(named.tag.chars().take(200).collect());
-    let PullString::Reference(reference) = PullString::parse(named.tag).map_err(|_| name())? else {
+pub fn pack_archive(analysis: &Analysis, label: ArchiveLabel<'_>) -> Result<Vec<u8>, PackError> {
+    let name = || PackError::Name(label.tag.chars().take(200).collect());
+    let PullString::Reference(reference) = PullString::parse(label.tag).map_err(|_| name())? else {
         return Err(name());
     };
     let tag = reference.tag().filter(|tag| !tag.is_empty()).ok_or_else(name)?.to_owned();
-    let guess: String = dockerfile::infer(&analysis.config).into_iter().map(|line| line + "\n").collect();
+    let guess = dockerfile::text(&analysis.config) + "\n";
     let record = Record {
         digest: analysis.manifest_digest.clone(),
         index_digest: analysis.index_digest.clone(),
         config_digest: analysis.config_digest.clone(),
         given_id: None,
-        annotations: named.annotations,
-        guessed_dockerfile: named.dockerfile.is_none().then_some(guess),
-        dockerfile: named.dockerfile,
+        annotations: label.annotations,
+        guessed_dockerfile: label.dockerfile.is_none().then_some(guess),
+        dockerfile: label.dockerfile,
         size_bytes: i64::try_from(analysis.size_bytes()).unwrap_or(i64::MAX),
-        created_at: named.at,
-        analyzed_at: named.at,
+        created_at: label.at,
+        analyzed_at: label.at,
         tags: vec![TagRecord {
             registry: reference.registry,
             repository: reference.repository,
             tag,
-            detected_at: named.at,
+            detected_at: label.at,
         }],
         evaluations: Vec::new(),
         first_detected: Vec::new(),
@@ -66,7 +66,7 @@ pub fn pack(analysis: &Analysis, named: Named<'_>) -> Result<Vec<u8>, PackError>
     let analysis = serde_json::to_vec(analysis).map_err(io::Error::from)?;
     let contents = Contents { record, manifest: Vec::new(), analysis, verdicts: Vec::new() };
     let mut bytes = Vec::new();
-    document::write(&contents, "", named.at, &mut bytes)?;
+    document::write(&contents, "", label.at, &mut bytes)?;
     Ok(compressed(&bytes)?)
 }
 
@@ -84,7 +84,7 @@ mod tests {
         }))
         .unwrap();
         let at = "2026-01-02T03:04:05Z".parse().unwrap();
-        pack(&analysis, Named { tag, dockerfile: None, annotations: Map::new(), at })
+        pack_archive(&analysis, ArchiveLabel { tag, dockerfile: None, annotations: Map::new(), at })
     }
 
     #[test]

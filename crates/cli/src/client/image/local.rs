@@ -1,6 +1,6 @@
 //! `killick image add --from`: the image is read here, and the server gets what was found in it.
 
-use killick_server::{Config, Named};
+use killick_server::{ArchiveLabel, Config};
 use serde_json::{Map, Value};
 
 use super::import;
@@ -20,7 +20,7 @@ pub(super) async fn add(
     let inspections = killick_server::compile_inspections(&Config::default().inspections);
     let inspections = inspections.map_err(|error| failed(&error))?;
     let analysis = analyse_for_server(source, inspections).await.map_err(|error| failed(&format!("{error:#}")))?;
-    let named = Named { tag, dockerfile, annotations, at: crate::clock::now() };
-    let document = killick_server::pack(&analysis, named).map_err(|error| failed(&error))?;
+    let label = ArchiveLabel { tag, dockerfile, annotations, at: crate::clock::now() };
+    let document = killick_server::pack_archive(&analysis, label).map_err(|error| failed(&error))?;
     import::send(api, &document, source).await
 }
