@@ -17,6 +17,7 @@ use crate::dockerfile::Instructions;
 use crate::evaluate::Compatibility;
 use crate::evidence::{Dockerfile, DockerfileMode, Evidence};
 use crate::expression::{Budget, Seen};
+use crate::files::Files;
 use crate::gates::vulnerabilities::trigger_ids;
 use crate::order::Order;
 use crate::params::Values;
@@ -303,13 +304,16 @@ impl<'e> Shared<'e> {
 
     /// Files of the image, by path.
     pub(crate) fn files(&self) -> &[&'e FileEntry] {
-        &self.ordered().files
+        self.ordered().entries()
     }
 
-    /// The same, each with its path as rules write it: written once for all rules that look at every path.
-    pub(crate) fn files_by_path(&self) -> impl ExactSizeIterator<Item = (&'e FileEntry, &str)> {
-        let ordered = self.ordered();
-        ordered.files.iter().copied().zip(ordered.paths.iter())
+    /// Those of the `wanted` files whose path, as rules write it, a pattern matches.
+    pub(crate) fn files_matching(
+        &self,
+        pattern: &Tried<'_>,
+        wanted: impl Fn(&FileEntry) -> bool,
+    ) -> Result<Vec<(&'e FileEntry, &str)>, PatternError> {
+        self.ordered().matching(&pattern.regex, pattern.steps, wanted)
     }
 
     fn ordered(&self) -> &Files<'e> {
@@ -354,64 +358,6 @@ impl<'e> Shared<'e> {
         cell.get_or_init(|| match self.evidence.dockerfile {
             Some(Dockerfile { text, .. }) => Instructions::parse(text, compatibility),
             None => Instructions::guess(&self.evidence.analysis.config, compatibility),
-        })
-    }
-}
-
-/// The files of an image in the order of their paths, with the paths as texts.
-struct Files<'e> {
-    files: Vec<&'e FileEntry>,
-    paths: Paths,
-}
-
-impl<'e> Files<'e> {
-    fn of(mut files: Vec<&'e FileEntry>) -> Self {
-        // They nearly always come in their order. To see it takes all paths, which lie far apart in memory: it is seen
-        // while they are written.
-        let (paths, is_ordered) = Paths::of(&files);
-        if is_ordered {
-            return Self { files, paths };
-        }
-        files.sort_by_key(|file| &file.path);
-        let (paths, _) = Paths::of(&files);
-        Self { files, paths }
-    }
-}
-
-/// Paths of files as texts, one behind the other.
-struct Paths {
-    text: String,
-    ends: Vec<usize>,
-}
-
-impl Paths {
-    /// The paths, and whether they are in their order.
-    fn of(files: &[&FileEntry]) -> (Self, bool) {
-        const USUAL: usize = 48;
-        let mut text = String::with_capacity(files.len().saturating_mul(USUAL));
-        let mut ends = Vec::with_capacity(files.len());
-        let (mut last, mut is_ordered): (&[u8], bool) = (&[], true);
-        for file in files {
-            text.push('/');
-            let bytes = file.path.as_bytes();
-            is_ordered &= last <= bytes;
-            last = bytes;
-            // Nearly all are whole texts, and to know that is quicker than to look for what is not.
-            match std::str::from_utf8(bytes) {
-                Ok(path) => text.push_str(path),
-                Err(_) => text.push_str(&String::from_utf8_lossy(bytes)),
-            }
-            ends.push(text.len());
-        }
-        (Self { text, ends }, is_ordered)
-    }
-
-    fn iter(&self) -> impl ExactSizeIterator<Item = &str> {
-        let mut start = 0;
-        self.ends.iter().map(move |&end| {
-            let path = self.text.get(start..end).unwrap_or_default();
-            start = end;
-            path
         })
     }
 }

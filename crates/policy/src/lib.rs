@@ -19,6 +19,7 @@ mod evaluate;
 mod evidence;
 mod exceptions;
 mod expression;
+mod files;
 pub mod gates;
 mod image_rule;
 pub mod lint;

@@ -6,11 +6,14 @@
 //! an evaluation has so many and no more ([`Steps`]).
 
 mod dialect;
+mod needles;
 
 use std::cell::Cell;
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use aho_corasick::AhoCorasick;
 
 pub(crate) use dialect::translate;
 
@@ -91,8 +94,15 @@ pub struct StartRegex {
 
 #[derive(Clone)]
 enum Engine {
-    Linear(regex::Regex),
+    Linear(Arc<Linear>),
     Backtracking(Arc<Backtracking>),
+}
+
+/// A program, and what finds the texts that are worth trying, made when it is first needed.
+struct Linear {
+    regex: regex::Regex,
+    translated: String,
+    needles: OnceLock<Option<AhoCorasick>>,
 }
 
 /// The same program with more and more steps, each compiled when it is first needed.
@@ -123,7 +133,8 @@ impl StartRegex {
                 .dfa_size_limit(MAX_PROGRAM)
                 .build()
         {
-            return Ok(Self { source, engine: Engine::Linear(regex) });
+            let linear = Linear { regex, translated, needles: OnceLock::new() };
+            return Ok(Self { source, engine: Engine::Linear(Arc::new(linear)) });
         }
         let programs: [OnceLock<_>; LIMITS.len()] = Default::default();
         if let (Some(program), Some(steps)) = (programs.first(), LIMITS.first()) {
@@ -131,6 +142,14 @@ impl StartRegex {
             program.get_or_init(|| Some(compiled));
         }
         Ok(Self { source, engine: Engine::Backtracking(Arc::new(Backtracking { translated, programs })) })
+    }
+
+    /// What finds in many texts those that it may match: no other text has one of these needles.
+    pub(crate) fn needles(&self) -> Option<&AhoCorasick> {
+        match &self.engine {
+            Engine::Linear(linear) => linear.needles.get_or_init(|| needles::of(&linear.translated)).as_ref(),
+            Engine::Backtracking(_) => None,
+        }
     }
 
     /// Whether it matches at the start of `text`.
@@ -141,7 +160,7 @@ impl StartRegex {
     /// The same, with the steps that others took already.
     pub(crate) fn is_match_within(&self, text: &str, steps: &Steps) -> Result<bool, PatternError> {
         let backtracking = match &self.engine {
-            Engine::Linear(regex) => return Ok(regex.is_match(text)),
+            Engine::Linear(linear) => return Ok(linear.regex.is_match(text)),
             Engine::Backtracking(backtracking) => backtracking,
         };
         let weight = u64::try_from(text.len() / BYTES_OF_STEP).unwrap_or(u64::MAX).saturating_add(1);

@@ -198,6 +198,11 @@ impl App {
         jobs::look_now(self).await
     }
 
+    /// Looks at what is watched and due. For tests and one-shot use.
+    pub async fn look_due(&self) {
+        jobs::look_due(self).await;
+    }
+
     /// Removes what deleted accounts own. For tests and one-shot use.
     pub async fn drain(&self) -> Result<(), StoreError> {
         jobs::drain(self).await

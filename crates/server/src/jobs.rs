@@ -79,9 +79,16 @@ const WATCHED: &[&Job] = &[&policy_eval::JOB, &repo_update::JOB, &tag_update::JO
 pub(crate) async fn look_now(app: &App) -> Result<(), StoreError> {
     for job in WATCHED {
         app.records().store().hasten_watches(job.name, None, None, now()).await?;
+    }
+    look_due(app).await;
+    Ok(())
+}
+
+/// Looks at the active subscriptions that are due.
+pub(crate) async fn look_due(app: &App) {
+    for job in WATCHED {
         (job.run)(app.clone()).await;
     }
-    Ok(())
 }
 
 /// Removes what deleted accounts own.

@@ -1,6 +1,6 @@
 //! What the service knows about vulnerabilities: the open advisory index, swapped when a new file appears.
 //!
-//! Readers hold the index they began with; a replaced one is gone when its last reader is.
+//! Readers hold the index they began with. The last one that was replaced is kept beside the current one.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -35,7 +35,7 @@ pub(crate) struct Knowledge {
     path: PathBuf,
     feeds: Feeds,
     current: RwLock<Option<Arc<Current>>>,
-    /// The one before, while somebody may be fetching it.
+    /// The one before: to tell what changed, and for those who are fetching it.
     previous: RwLock<Option<Arc<Current>>>,
     syncing: Mutex<()>,
 }
@@ -168,12 +168,11 @@ impl Knowledge {
         tracing::info!(index.digest = %digest, "opened the advisory index `{}`", index.name());
         let current = Arc::new(Current { index, digest, stamp, contents: OnceCell::new() });
         let replaced = self.current.write().unwrap_or_else(PoisonError::into_inner).replace(current);
-        let handed_out = replaced.filter(|replaced| replaced.contents.initialized());
-        *self.previous.write().unwrap_or_else(PoisonError::into_inner) = handed_out;
+        *self.previous.write().unwrap_or_else(PoisonError::into_inner) = replaced;
         Ok(true)
     }
 
-    /// The index before the current one, if somebody fetched it.
+    /// The index before the current one, if this process opened one.
     pub(crate) fn previous(&self) -> Option<Arc<Current>> {
         self.previous.read().unwrap_or_else(PoisonError::into_inner).clone()
     }

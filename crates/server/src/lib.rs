@@ -11,6 +11,7 @@ mod clock;
 mod config;
 mod cpu;
 mod events;
+mod following;
 mod herald;
 mod images;
 mod imports;

@@ -35,9 +35,6 @@ const RENEW_SECONDS: u64 = 5;
 /// Microseconds between looks at what fails again and again, at most: six hours.
 const LONGEST: i64 = 6 * 3600 * SECOND;
 
-/// Microseconds for which a process waits for its index to become as new as that of another: a day.
-const PATIENCE: i64 = 24 * 3600 * SECOND;
-
 /// Seconds between looks at what is due.
 pub(crate) const LOOK_SECONDS: u64 = 15;
 
@@ -157,46 +154,6 @@ fn pause(cycle_seconds: u64, failures: i64) -> i64 {
     let cycle = i64::try_from(cycle_seconds.max(1)).unwrap_or(i64::MAX).saturating_mul(SECOND);
     let doubled = (0..failures.saturating_sub(1).min(16)).fold(cycle, |pause, _| pause.saturating_mul(2));
     doubled.min(LONGEST.max(cycle))
-}
-
-/// Looks at everything of one type of subscription that is due, by advisories as new as any process knows.
-pub(crate) async fn look_by_advisories<F, Looking>(app: &App, kind: &str, cycle_seconds: u64, look: F)
-where
-    F: Fn(App, Watch) -> Looking,
-    Looking: Future<Output = Seen> + Send,
-{
-    match follow_advisories(app, kind).await {
-        Ok(true) => look_at_all(app, kind, cycle_seconds, look).await,
-        Ok(false) => {}
-        Err(error) => tracing::error!(error = %error, "the state of the advisories cannot be read: {error}"),
-    }
-}
-
-/// Whether this process judges by advisories as new as any other's; where they are newer than those that were followed,
-/// all of this type becomes due.
-async fn follow_advisories(app: &App, kind: &str) -> Result<bool, StoreError> {
-    if let Err(error) = app.knowledge().reload() {
-        tracing::error!(error = %error, "the new advisory index cannot be opened, the old one stays: {error}");
-    }
-    let Some(current) = app.knowledge().current() else { return Ok(false) };
-    let built = app.knowledge().built().map_or(0, jiff::Timestamp::as_microsecond);
-    let store = app.records().store();
-    let name = format!("watch.followed.{kind}");
-    let followed = store.setting(&name).await?.unwrap_or_default();
-    let mut words = followed.split(' ');
-    let digest = words.next().unwrap_or_default();
-    let mut number = || words.next().and_then(|word| word.parse::<i64>().ok()).unwrap_or(i64::MIN);
-    let (followed_built, noted_at) = (number(), number());
-    if digest == current.digest.to_string() {
-        return Ok(true);
-    }
-    if followed_built > built && now() < noted_at.saturating_add(PATIENCE) {
-        // Another process knows more, and this one will; or else somebody went back to an older index.
-        return Ok(false);
-    }
-    store.hasten_watches(kind, None, None, now()).await?;
-    store.set_setting(&name, &format!("{} {built} {}", current.digest, now())).await?;
-    Ok(true)
 }
 
 #[cfg(test)]

@@ -157,6 +157,12 @@ impl Store {
         Ok(found)
     }
 
+    /// The numbers of all identities that are looked up in an ecosystem, or in a release of a distribution.
+    pub async fn packages_of_ecosystem(&self, ecosystem: &str) -> Result<Vec<i64>> {
+        read!(self.pool, db => sqlx::query_scalar(sql::PACKAGES_OF_ECOSYSTEM).bind(ecosystem).fetch_all(db).await)
+            .during("looking packages up")
+    }
+
     /// The account's analyzed images that carry any of these packages, by digest, one row for each package of theirs.
     pub async fn carriers(&self, account: &str, packages: &[i64]) -> Result<Vec<Carrier>> {
         let mut found: Vec<Carrier> = Vec::new();

@@ -86,8 +86,12 @@ fn fault<T>(message: impl Into<String>) -> Outcome<T> {
 
 impl<'a> Run<'a, '_> {
     fn value(&mut self, node: &'a Node) -> Outcome<Value<'a>> {
-        self.budget.take(1)?;
+        if !matches!(node, Node::Not(_) | Node::And(..) | Node::Or(..)) {
+            // Those take their step in `truth`.
+            self.budget.take(1)?;
+        }
         Ok(match node {
+            Node::Not(_) | Node::And(..) | Node::Or(..) => Value::Bool(self.truth(node)?),
             Node::Literal(literal) => match literal {
                 Literal::Null => Value::Null,
                 Literal::Bool(value) => Value::Bool(*value),
@@ -117,9 +121,6 @@ impl<'a> Run<'a, '_> {
                 let map = self.value(operand)?;
                 Value::Bool(self.lookup(&map, key)?.is_some())
             }
-            Node::Not(operand) => Value::Bool(!self.truth(operand)?),
-            Node::And(one, other) => Value::Bool(self.decided(one, other, false)?),
-            Node::Or(one, other) => Value::Bool(self.decided(one, other, true)?),
             Node::Choose(three) => {
                 let [condition, yes, no] = three.as_ref();
                 let chosen = if self.truth(condition)? { yes } else { no };
@@ -185,15 +186,25 @@ impl<'a> Run<'a, '_> {
         }
     }
 
+    /// Most of what is asked of many files is made of connectives, which need no value of their own.
     fn truth(&mut self, node: &'a Node) -> Outcome<bool> {
-        match self.value(node)? {
-            Value::Bool(truth) => Ok(truth),
-            other => fault(format!("a bool is asked for, not {}", other.kind())),
+        match node {
+            Node::Not(operand) => {
+                self.budget.take(1)?;
+                Ok(!self.truth(operand)?)
+            }
+            Node::And(one, other) => self.decided(one, other, false),
+            Node::Or(one, other) => self.decided(one, other, true),
+            _ => match self.value(node)? {
+                Value::Bool(truth) => Ok(truth),
+                other => fault(format!("a bool is asked for, not {}", other.kind())),
+            },
         }
     }
 
     /// `&&` (decided by false) and `||` (decided by true): what one side decides needs no other, even if that has none.
     fn decided(&mut self, one: &'a Node, other: &'a Node, by: bool) -> Outcome<bool> {
+        self.budget.take(1)?;
         let first = match self.truth(one) {
             Ok(truth) if truth == by => return Ok(by),
             Err(limit @ EvaluationError::Limit(_)) => return Err(limit),

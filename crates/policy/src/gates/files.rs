@@ -122,14 +122,12 @@ fn name_match(check: &mut Check<'_, '_>) -> Result<(), TriggerError> {
         return Ok(());
     }
     let Some(regex) = check.regex("regex")? else { return Ok(()) };
-    for (_, path) in shared.files_by_path() {
-        if regex.is_match(path)? {
-            check.fire(
-                format!("Application of regex matched file found in container: file={path} regexp={regex}"),
-                format!("remove `{path}` from the image"),
-            );
-            check.about_path(&path);
-        }
+    for (_, path) in shared.files_matching(&regex, |_| true)? {
+        check.fire(
+            format!("Application of regex matched file found in container: file={path} regexp={regex}"),
+            format!("remove `{path}` from the image"),
+        );
+        check.about_path(&path);
     }
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! What came into an image with which layer. Not in the original.
 
-use killick_model::file::FileKind;
+use killick_model::file::{FileEntry, FileKind};
 
 use super::{Gate, State, Trigger};
 use crate::check::{Check, Tried, TriggerError};
@@ -151,14 +151,9 @@ fn package(check: &mut Check<'_, '_>) -> Result<(), TriggerError> {
 fn file(check: &mut Check<'_, '_>) -> Result<(), TriggerError> {
     let asked = asked(check)?;
     let shared = check.shared;
-    let pattern = check.regex("path")?;
-    for (file, path) in shared.files_by_path() {
-        if !asked.get(file.layer as usize).copied().unwrap_or(false) {
-            continue;
-        }
-        if !matches(pattern.as_ref(), path)? {
-            continue;
-        }
+    let Some(pattern) = check.regex("path")? else { return Ok(()) };
+    let is_asked = |file: &FileEntry| asked.get(file.layer as usize).copied().unwrap_or(false);
+    for (file, path) in shared.files_matching(&pattern, is_asked)? {
         let (layer, step) = described(check, file.layer);
         let kind = match file.kind {
             FileKind::File => "file",

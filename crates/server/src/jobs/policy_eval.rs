@@ -13,9 +13,10 @@ use super::Job;
 use crate::api::error::ApiError;
 use crate::app::App;
 use crate::config::Role;
+use crate::following::look_by_advisories;
 use crate::judge::{self, Keep};
 use crate::records::{Image, now};
-use crate::watching::{LOOK_SECONDS, Seen, look_by_advisories};
+use crate::watching::{LOOK_SECONDS, Seen};
 use crate::{clock, watched_images};
 
 /// The type of subscription.

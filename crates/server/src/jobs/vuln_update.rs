@@ -14,10 +14,11 @@ use super::Job;
 use crate::api::error::ApiError;
 use crate::app::App;
 use crate::config::Role;
+use crate::following::look_by_advisories;
 use crate::judge::{self, Freshness};
 use crate::records::{Image, now};
 use crate::watched_images;
-use crate::watching::{LOOK_SECONDS, Seen, look_by_advisories};
+use crate::watching::{LOOK_SECONDS, Seen};
 
 /// The type of subscription.
 pub(crate) const KIND: &str = "vuln_update";

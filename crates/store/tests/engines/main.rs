@@ -121,7 +121,7 @@ on_both_engines! {
     tags: a_tag_moves_there_and_back, a_tag_learned_late_keeps_order, tags_at_once_are_one;
     tasks: tasks_are_leased, keys_belong_to_an_account, a_key_is_free_again, completing_twice_is_once, accounts_take_turns,
         what_is_urgent_goes_first, who_waits_already_is_hastened, progress_is_that_of_the_attempt, kinds_are_chosen, priority_and_time_count, workers_never_share, ended_tasks_go, what_cannot_be_mended_fails_at_once;
-    watches: watches_are_claimed, what_was_seen_is_told_once;
+    watches: watches_are_claimed, what_carries_a_package_is_hastened, what_was_seen_is_told_once;
 }
 
 fn task(account: &str, dedupe: Option<&str>) -> NewTask {

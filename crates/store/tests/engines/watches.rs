@@ -3,10 +3,11 @@
 use killick_model::digest::Digest;
 use killick_store::accounts::AccountState;
 use killick_store::events::EventFilter;
+use killick_store::images::NewImage;
 use killick_store::news::News;
 use killick_store::watches::NewWatchResult;
 
-use super::{Opened, news};
+use super::{Opened, analyzed, image, news, tag};
 
 pub(crate) async fn watches_are_claimed(Opened { store, .. }: &Opened) {
     let mut ids = Vec::new();
@@ -50,6 +51,57 @@ pub(crate) async fn watches_are_claimed(Opened { store, .. }: &Opened) {
     assert_eq!(claim(2000, 1000).await, Vec::<String>::new());
     store.delete_subscription("a", &ids[0]).await.unwrap();
     store.finish_watch(&hastened[0], "gone", 0, 900).await.unwrap();
+}
+
+pub(crate) async fn what_carries_a_package_is_hastened(Opened { store, .. }: &Opened) {
+    // Two images under tags of their own, and a tag that moved from the larger to the smaller.
+    let new = |name: &str, text: &str| NewImage { tag: tag(text), ..image("a", name) };
+    for (name, text, packages) in [("large", "1", 60), ("small", "2", 3), ("large", "moved", 60), ("small", "moved", 3)]
+    {
+        let is_known = store.image("a", &Digest::of(name.as_bytes()).to_string()).await.unwrap().is_some();
+        if is_known {
+            store.add_image(&new(name, text), 9).await.unwrap();
+        } else {
+            analyzed(store, &new(name, text), packages).await;
+        }
+    }
+    for (account, key, kind) in [
+        ("a", "r.io/x:1", "vuln_update"),
+        ("a", "r.io/x:2", "vuln_update"),
+        ("a", "r.io/x:moved", "vuln_update"),
+        ("a", "r.io/x:1", "policy_eval"),
+        ("b", "r.io/x:1", "vuln_update"),
+    ] {
+        store.add_subscription(account, key, kind, None, true, 1).await.unwrap();
+    }
+    for kind in ["vuln_update", "policy_eval"] {
+        for watch in store.claim_watches(kind, 9, 20, 10).await.unwrap() {
+            store.finish_watch(&watch, "", 0, 1_000).await.unwrap();
+        }
+    }
+    let numbers = async |name: &str| {
+        let wanted = [("debian:12".to_owned(), name.to_owned())];
+        store.packages_looked_up(&wanted).await.unwrap()
+    };
+    let due = async |kind: &str, now: i64| {
+        let watches = store.claim_watches(kind, 9, now + 1_000, now).await.unwrap();
+        for watch in &watches {
+            store.finish_watch(watch, "", 0, now + 1_000).await.unwrap();
+        }
+        let mut keys: Vec<_> = watches.into_iter().map(|watch| format!("{} {}", watch.account, watch.key)).collect();
+        keys.sort();
+        keys
+    };
+    assert_eq!(store.hasten_carriers("vuln_update", &[], 30).await.unwrap(), 0);
+    assert_eq!(store.hasten_carriers("vuln_update", &numbers("package-000059").await, 30).await.unwrap(), 2);
+    assert_eq!(due("vuln_update", 30).await, ["a r.io/x:1", "a r.io/x:moved"]);
+    assert_eq!(due("policy_eval", 30).await, Vec::<String>::new());
+    // More packages than one statement takes; each watch counts once.
+    let all = store.packages_of_ecosystem("debian:12").await.unwrap();
+    assert_eq!(all.len(), 60);
+    assert_eq!(store.packages_of_ecosystem("debian:13").await.unwrap(), Vec::<i64>::new());
+    assert_eq!(store.hasten_carriers("vuln_update", &all, 40).await.unwrap(), 3);
+    assert_eq!(due("vuln_update", 40).await, ["a r.io/x:1", "a r.io/x:2", "a r.io/x:moved"]);
 }
 
 pub(crate) async fn what_was_seen_is_told_once(Opened { store, .. }: &Opened) {

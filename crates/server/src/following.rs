@@ -1,0 +1,106 @@
+//! Following a new advisory index: the watched tags whose images it may concern are looked at first, and at once.
+//!
+//! What two indexes say otherwise gives names of packages; the inverted index gives the images that carry them. The other
+//! tags wait for their turn in the cycle: their matches are the same, but verdicts also depend on the age of data, on ends
+//! of support and on scores that change every day.
+
+use std::future::Future;
+use std::sync::Arc;
+
+use killick_store::StoreError;
+use killick_store::watches::Watch;
+use killick_vulns::fleet::{ChangeOptions, Changes};
+
+use crate::app::App;
+use crate::cpu;
+use crate::knowledge::Current;
+use crate::records::now;
+use crate::watching::{Seen, look_at_all};
+
+/// Microseconds for which a process waits for its index to become as new as that of another: a day.
+const PATIENCE: i64 = 24 * 3600 * 1_000_000;
+
+/// Packages that a change may concern; where it concerns more, everything is looked at instead.
+const CONCERNED: usize = 50_000;
+
+/// Looks at everything of one type of subscription that is due, by advisories as new as any process knows.
+pub(crate) async fn look_by_advisories<F, Looking>(app: &App, kind: &str, cycle_seconds: u64, look: F)
+where
+    F: Fn(App, Watch) -> Looking,
+    Looking: Future<Output = Seen> + Send,
+{
+    match follow(app, kind).await {
+        Ok(true) => look_at_all(app, kind, cycle_seconds, look).await,
+        Ok(false) => {}
+        Err(error) => tracing::error!(error = %error, "the state of the advisories cannot be read: {error}"),
+    }
+}
+
+/// Whether this process judges by advisories as new as any other's; where they are newer than those that were followed,
+/// what they concern becomes due.
+async fn follow(app: &App, kind: &str) -> Result<bool, StoreError> {
+    if let Err(error) = app.knowledge().reload() {
+        tracing::error!(error = %error, "the new advisory index cannot be opened, the old one stays: {error}");
+    }
+    let Some(current) = app.knowledge().current() else { return Ok(false) };
+    let built = app.knowledge().built().map_or(0, jiff::Timestamp::as_microsecond);
+    let store = app.records().store();
+    let name = format!("watch.followed.{kind}");
+    let followed = store.setting(&name).await?.unwrap_or_default();
+    let mut words = followed.split(' ');
+    let digest = words.next().unwrap_or_default();
+    let mut number = || words.next().and_then(|word| word.parse::<i64>().ok()).unwrap_or(i64::MIN);
+    let (followed_built, noted_at) = (number(), number());
+    if digest == current.digest.to_string() {
+        return Ok(true);
+    }
+    if followed_built > built && now() < noted_at.saturating_add(PATIENCE) {
+        // Another process knows more, and this one will; or else somebody went back to an older index.
+        return Ok(false);
+    }
+    // The one that was followed is at hand if this process opened it before the current one.
+    let before = app.knowledge().previous().filter(|previous| digest == previous.digest.to_string());
+    let concerned = match before {
+        Some(before) => concerned(app, before, current.clone()).await?,
+        None => None,
+    };
+    match concerned {
+        Some(packages) => {
+            let watches = store.hasten_carriers(kind, &packages, now()).await?;
+            let packages = packages.len();
+            tracing::info!("the new advisories concern {packages} packages and {watches} watches of type {kind}");
+        }
+        None => store.hasten_watches(kind, None, None, now()).await?,
+    }
+    store.set_setting(&name, &format!("{} {built} {}", current.digest, now())).await?;
+    Ok(true)
+}
+
+/// The packages that may have other matches by the new index; `None` where that cannot be told, or is too many.
+async fn concerned(app: &App, old: Arc<Current>, new: Arc<Current>) -> Result<Option<Vec<i64>>, StoreError> {
+    let changes = cpu::run(move || Changes::between(&old.index, &new.index, ChangeOptions::default())).await;
+    let changes = match changes {
+        Ok(changes) => changes,
+        Err(error) => {
+            tracing::error!(error = %error, "the advisory indexes cannot be compared, all images are judged: {error}");
+            return Ok(None);
+        }
+    };
+    let store = app.records().store();
+    let mut packages = Vec::new();
+    for ecosystem in &changes.ecosystems {
+        packages.extend(store.packages_of_ecosystem(ecosystem).await?);
+        if packages.len() > CONCERNED {
+            return Ok(None);
+        }
+    }
+    let names: Vec<(String, String)> = changes
+        .names
+        .into_iter()
+        .flat_map(|(ecosystem, names)| names.into_iter().map(move |name| (ecosystem.clone(), name)))
+        .collect();
+    packages.extend(store.packages_looked_up(&names).await?);
+    packages.sort_unstable();
+    packages.dedup();
+    Ok((packages.len() <= CONCERNED).then_some(packages))
+}
