@@ -1,6 +1,7 @@
 //! Whose turn it is to be watched.
 
 use killick_model::digest::Digest;
+use killick_store::StoreError;
 use killick_store::accounts::AccountState;
 use killick_store::events::EventFilter;
 use killick_store::images::NewImage;
@@ -56,15 +57,10 @@ pub(crate) async fn watches_are_claimed(Opened { store, .. }: &Opened) {
 pub(crate) async fn what_carries_a_package_is_hastened(Opened { store, .. }: &Opened) {
     // Two images under tags of their own, and a tag that moved from the larger to the smaller.
     let new = |name: &str, text: &str| NewImage { tag: tag(text), ..image("a", name) };
-    for (name, text, packages) in [("large", "1", 60), ("small", "2", 3), ("large", "moved", 60), ("small", "moved", 3)]
-    {
-        let is_known = store.image("a", &Digest::of(name.as_bytes()).to_string()).await.unwrap().is_some();
-        if is_known {
-            store.add_image(&new(name, text), 9).await.unwrap();
-        } else {
-            analyzed(store, &new(name, text), packages).await;
-        }
-    }
+    analyzed(store, &new("large", "1"), 60).await;
+    analyzed(store, &new("small", "2"), 3).await;
+    store.add_image(&new("large", "moved"), 8).await.unwrap();
+    store.add_image(&new("small", "moved"), 9).await.unwrap();
     for (account, key, kind) in [
         ("a", "r.io/x:1", "vuln_update"),
         ("a", "r.io/x:2", "vuln_update"),
@@ -72,7 +68,14 @@ pub(crate) async fn what_carries_a_package_is_hastened(Opened { store, .. }: &Op
         ("a", "r.io/x:1", "policy_eval"),
         ("b", "r.io/x:1", "vuln_update"),
     ] {
-        store.add_subscription(account, key, kind, None, true, 1).await.unwrap();
+        // Those of added images are there, and not active.
+        match store.add_subscription(account, key, kind, None, true, 1).await {
+            Ok(_) => {}
+            Err(StoreError::AlreadyExists { name, .. }) => {
+                store.change_subscription(account, &name, Some(true), None, 2).await.unwrap();
+            }
+            Err(error) => panic!("{error}"),
+        }
     }
     for kind in ["vuln_update", "policy_eval"] {
         for watch in store.claim_watches(kind, 9, 20, 10).await.unwrap() {
