@@ -341,7 +341,9 @@ async fn grant(app: &App, parts: &Parts, body: &[u8]) -> Result<Token, Refusal> 
                 return Err(Refusal::Client);
             }
             match (form.get("username"), form.get("password")) {
-                (Some(user), Some(password)) => (user.clone(), SecretString::from(password.as_str())),
+                (Some(user), Some(password)) if !user.contains('\0') => {
+                    (user.clone(), SecretString::from(password.as_str()))
+                }
                 _ => return Err(Refusal::Incomplete),
             }
         }
@@ -384,6 +386,6 @@ fn basic(headers: &HeaderMap) -> Option<(String, SecretString)> {
         return None;
     }
     let decoded = String::from_utf8(STANDARD.decode(encoded.trim()).ok()?).ok()?;
-    let (name, password) = decoded.split_once(':')?;
+    let (name, password) = decoded.split_once(':').filter(|(name, _)| !name.contains('\0'))?;
     Some((name.to_owned(), SecretString::from(password)))
 }

@@ -1,7 +1,6 @@
 //! Registries and the credentials for them. What is secret goes in and never comes out.
 
 use axum::Json;
-use axum::extract::Path;
 use axum::http::StatusCode;
 use secrecy::SecretString;
 use serde::Serialize;
@@ -11,7 +10,7 @@ use utoipa_axum::routes;
 
 use super::encoding::seconds;
 use crate::api::error::ApiError;
-use crate::api::input::{Fields, JsonObject, Query};
+use crate::api::input::{Fields, JsonObject, Path, Query};
 use crate::api::permission::{
     CreateRegistry, DeleteRegistry, GetRegistry, Guarded, ListRegistries, Permission, UpdateRegistry,
 };
@@ -31,7 +30,7 @@ async fn list(require: Permission<ListRegistries>) -> Result<Json<Vec<Registry>>
 }
 
 #[utoipa::path(post, path = "/registries", tag = "Registries", params(("validate" = Option<bool>, Query)),
-    request_body = Object, responses((status = 200, body = [Registry])))]
+    request_body = RegistryRequest, responses((status = 200, body = [Registry]), (status = 406), (status = 409)))]
 async fn create(
     require: Permission<CreateRegistry>,
     query: Query,
@@ -53,7 +52,7 @@ async fn get(require: Permission<GetRegistry>, Path(name): Path<String>) -> Resu
 
 #[utoipa::path(put, path = "/registries/{*registry}", tag = "Registries",
     params(("registry" = String, Path), ("validate" = Option<bool>, Query)),
-    request_body = Object, responses((status = 200, body = [Registry])))]
+    request_body = RegistryRequest, responses((status = 200, body = [Registry]), (status = 406), (status = 409)))]
 async fn update(
     require: Permission<UpdateRegistry>,
     Path(name): Path<String>,
@@ -70,7 +69,7 @@ async fn update(
 }
 
 #[utoipa::path(delete, path = "/registries/{*registry}", tag = "Registries", params(("registry" = String, Path)),
-    responses((status = 200, body = bool)))]
+    responses((status = 200, body = bool, content_type = "application/json")))]
 async fn delete(require: Permission<DeleteRegistry>, Path(name): Path<String>) -> Result<Json<bool>, ApiError> {
     if let Some(stored) = require.app.records().registry(&require.account, &name).await? {
         recording::before(&wire(&stored));
@@ -140,4 +139,18 @@ struct Registry {
     user_id: String,
     created_at: String,
     last_updated: String,
+}
+
+/// A registry to be stored.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes what is read with `Fields`, whose words clients know")]
+struct RegistryRequest {
+    /// `host[:port][/repository]`.
+    registry: String,
+    registry_name: Option<String>,
+    /// `docker_v2` or `awsecr`.
+    registry_type: Option<String>,
+    registry_user: Option<String>,
+    registry_pass: Option<String>,
+    registry_verify: Option<bool>,
 }

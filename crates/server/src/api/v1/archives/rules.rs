@@ -1,7 +1,6 @@
 //! Rules of the archive.
 
 use axum::Json;
-use axum::extract::Path;
 use killick_store::archives::{ArchiveRule, HistoryRow, NewRule, Transition};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -11,7 +10,7 @@ use utoipa_axum::routes;
 
 use super::super::encoding::seconds;
 use crate::api::error::ApiError;
-use crate::api::input::{Fields, JsonObject, Query};
+use crate::api::input::{Fields, JsonObject, Path, Query};
 use crate::api::permission::{
     CreateArchiveRule, DeleteArchiveRule, GetArchiveRule, Guarded, ListArchiveRules, Permission,
 };
@@ -35,8 +34,8 @@ async fn list(require: Permission<ListArchiveRules>, query: Query) -> Result<Jso
     Ok(Json(rules.into_iter().map(Rule::of).collect()))
 }
 
-#[utoipa::path(post, path = "/archives/rules", tag = "Archive", request_body = Object,
-    responses((status = 200, body = Rule)))]
+#[utoipa::path(post, path = "/archives/rules", tag = "Archive", request_body = RuleRequest,
+    responses((status = 200, body = Rule), (status = 404), (status = 409)))]
 async fn add(require: Permission<CreateArchiveRule>, body: JsonObject) -> Result<Json<Rule>, ApiError> {
     let new = read(&require.account, &body)?;
     if new.system_global && !require.caller.is_admin {
@@ -215,4 +214,39 @@ impl RuleHistory {
             created_at: seconds(instant(row.created_at)),
         }
     }
+}
+
+/// A rule to be: with `selector`, or for all accounts with `max_images_per_account`.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes what is read with `Fields`, whose words clients know")]
+struct RuleRequest {
+    #[schema(pattern = "^(archive|delete)$")]
+    transition: String,
+    selector: Option<SelectorRequest>,
+    exclude: Option<ExcludeRequest>,
+    #[schema(minimum = -1, maximum = 1_000_000)]
+    analysis_age_days: Option<i64>,
+    #[schema(minimum = -1, maximum = 1_000_000)]
+    tag_versions_newer: Option<i64>,
+    system_global: Option<bool>,
+    #[schema(minimum = 1, maximum = 1_000_000)]
+    max_images_per_account: Option<i64>,
+}
+
+/// Images, by name: `*` is any.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes what is read with `Fields`, whose words clients know")]
+struct SelectorRequest {
+    registry: Option<String>,
+    repository: Option<String>,
+    tag: Option<String>,
+}
+
+/// Images that are left alone.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes what is read with `Fields`, whose words clients know")]
+struct ExcludeRequest {
+    #[schema(minimum = -1, maximum = 1_000_000)]
+    expiration_days: Option<i64>,
+    selector: Option<SelectorRequest>,
 }
