@@ -3,6 +3,8 @@
 //! A handler names the statuses that are its own. Here every operation gets those that any like it may answer, every
 //! error gets its body, and what the format wants to be unique becomes so.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use axum::http::StatusCode;
 use utoipa::PartialSchema as _;
 use utoipa::openapi::path::{Operation, PathItem};
@@ -21,6 +23,8 @@ pub(super) fn complete(mut document: OpenApi, version: &str) -> OpenApi {
     components.add_security_scheme(LOGIN, SecurityScheme::Http(Http::new(HttpAuthScheme::Basic)));
     components.schemas.insert("Error".to_owned(), HandlerError::schema());
     components.schemas.insert("Problem".to_owned(), Problem::schema());
+    let mut errors = errors();
+    let mut used = BTreeSet::new();
     let paths = std::mem::take(&mut document.paths.paths);
     for (path, mut item) in paths {
         // `*` says how far the router reads; whoever writes a request needs not know.
@@ -31,10 +35,16 @@ pub(super) fn complete(mut document: OpenApi, version: &str) -> OpenApi {
         }
         for (method, operation) in operations(&mut item) {
             operation.operation_id = Some(identity(method, &path));
-            answers(operation, edition, path.contains('{'));
+            answers(method, operation, edition, path.contains('{'));
+            used.extend(operation.responses.responses.values().filter_map(|answer| match answer {
+                RefOr::Ref(named) => named.ref_location.rsplit('/').next().map(str::to_owned),
+                RefOr::T(_) => None,
+            }));
         }
         document.paths.paths.insert(path, item);
     }
+    errors.retain(|name, _| used.contains(name));
+    document.components.get_or_insert_default().responses.extend(errors);
     document
 }
 
@@ -57,7 +67,7 @@ fn identity(method: &str, path: &str) -> String {
 }
 
 /// The answers of an operation: those it names, and those that any like it may give.
-fn answers(operation: &mut Operation, edition: Edition, names_in_path: bool) {
+fn answers(method: &str, operation: &mut Operation, edition: Edition, names_in_path: bool) {
     let is_open = operation.security.as_ref().is_some_and(|security| security.iter().all(|way| way == &<_>::default()));
     let has_body = operation.request_body.is_some();
     let has_query = operation.parameters.is_some();
@@ -65,7 +75,8 @@ fn answers(operation: &mut Operation, edition: Edition, names_in_path: bool) {
         (StatusCode::BAD_REQUEST, has_body || has_query),
         (StatusCode::UNAUTHORIZED, !is_open),
         (StatusCode::FORBIDDEN, !is_open),
-        (StatusCode::NOT_FOUND, names_in_path),
+        // Of what the path names; or of the account that an administrator wants to act in.
+        (StatusCode::NOT_FOUND, names_in_path || (!is_open && method != "get")),
         (StatusCode::PAYLOAD_TOO_LARGE, has_body),
         (StatusCode::UNSUPPORTED_MEDIA_TYPE, has_body),
         (StatusCode::TOO_MANY_REQUESTS, !is_open),
@@ -77,17 +88,39 @@ fn answers(operation: &mut Operation, edition: Edition, names_in_path: bool) {
     for (status, _) in common.into_iter().filter(|(_, is_common)| *is_common) {
         all.entry(status.as_str().to_owned()).or_insert_with(|| Response::new("").into());
     }
-    for (status, response) in all {
-        let RefOr::T(response) = response else { continue };
+    for (status, answer) in all {
+        let RefOr::T(response) = answer else { continue };
         let Ok(status) = status.parse::<StatusCode>() else { continue };
         if response.description.is_empty() {
             status.canonical_reason().unwrap_or_default().clone_into(&mut response.description);
         }
         if (status.is_client_error() || status.is_server_error()) && response.content.is_empty() {
-            let bodies = bodies(status, edition).into_iter();
-            response.content = bodies.map(|(kind, content)| (kind.to_owned(), content.into())).collect();
+            *answer = RefOr::Ref(Ref::from_response_name(error_name(status, edition)));
         }
     }
+}
+
+/// `NotFound`, or `NotFoundProblem` of version 2.
+fn error_name(status: StatusCode, edition: Edition) -> String {
+    let reason = status.canonical_reason().unwrap_or_default().replace([' ', '-'], "");
+    match edition {
+        Edition::First => reason,
+        Edition::Second => format!("{reason}Problem"),
+    }
+}
+
+/// Every error that operations have in common, by its name.
+fn errors() -> BTreeMap<String, RefOr<Response>> {
+    let statuses = (400..600).filter_map(|status| StatusCode::from_u16(status).ok());
+    let named = statuses.filter(|status| status.canonical_reason().is_some());
+    let both = named.flat_map(|status| [(status, Edition::First), (status, Edition::Second)]);
+    let error = |(status, edition): (StatusCode, Edition)| {
+        let mut response = Response::new(status.canonical_reason().unwrap_or_default());
+        let bodies = bodies(status, edition).into_iter();
+        response.content = bodies.map(|(kind, content)| (kind.to_owned(), content.into())).collect();
+        (error_name(status, edition), response.into())
+    };
+    both.map(error).collect()
 }
 
 /// What an error may look like.
@@ -104,8 +137,6 @@ fn bodies(status: StatusCode, edition: Edition) -> Vec<(&'static str, Content)> 
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
-
     use super::super::document;
     use super::*;
 

@@ -201,8 +201,8 @@ async fn json_body<S: Send + Sync>(request: Request, state: &S) -> Result<Value,
     Ok(body)
 }
 
-/// The nesting is that of a document that was parsed, and so bounded.
-fn has_nul(value: &Value) -> bool {
+/// Whether a text in it has NUL. The nesting is that of a document that was parsed, and so bounded.
+pub(crate) fn has_nul(value: &Value) -> bool {
     match value {
         Value::String(text) => text.contains('\0'),
         Value::Array(items) => items.iter().any(has_nul),

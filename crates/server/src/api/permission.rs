@@ -225,6 +225,13 @@ impl<P: Action> FromRequestParts<Guarded> for Permission<P> {
             return Err(ApiError::forbidden(domain.as_ref().unwrap_or(&caller.account), P::NAME, "*"));
         }
         if !only_reads(P::NAME, P::SCOPE) {
+            // Lists of an account that is not there are empty; nothing is written into it.
+            let is_missing = P::SCOPE == Scope::Namespace
+                && account != caller.account
+                && guarded.0.records().account(&account).await?.is_none();
+            if is_missing {
+                return Err(ApiError::not_found(format!("there is no account `{account}`")));
+            }
             // Anybody may name any account where it is not looked at: that is not to reach its log.
             let acted_in = match P::SCOPE {
                 Scope::Anyone => &caller.account,

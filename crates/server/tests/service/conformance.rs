@@ -36,6 +36,7 @@ const VOLATILE: &[&str] = &[
     "last_full_sync",
     "last_modified",
     "last_sync",
+    "next_cursor",
     "notificationId",
     "request_id",
     "subscription_id",
@@ -59,6 +60,9 @@ const ONE_SIDED: &[(&str, &str)] = &[
     ("DELETE /system/feeds/{feed}", "the feed is always enabled"),
     ("PUT /system/feeds/{feed}/{group}", "groups are one index"),
     ("DELETE /system/feeds/{feed}/{group}", "groups are one index"),
+    ("POST /system/feeds", "nothing is there to update from: `knowledge` has it"),
+    ("POST /import/images", "its archive is no text: `archives` sends one"),
+    ("GET /v2/knowledge/blobs/sha256/{digest}", "the index is other each time: `knowledge` reads one"),
 ];
 
 fn here() -> PathBuf {
@@ -102,7 +106,7 @@ async fn every_operation_answers_as_described() {
         let statuses = answered.remove(&operation).unwrap_or_default();
         let is_one_sided = ONE_SIDED.iter().any(|(known, _)| *known == operation);
         let good = statuses.iter().any(|status| *status < 400);
-        let bad = statuses.iter().any(|status| *status >= 400 && *status != 401);
+        let bad = statuses.iter().any(|status| *status >= 400);
         if (good && bad) == is_one_sided || statuses.is_empty() {
             missing.push(format!("{operation}: answered {statuses:?}"));
         }
@@ -233,6 +237,11 @@ impl Resource {
     }
 }
 
+/// Whether it is a random UUID: those of the default bundle are not.
+fn is_made_up(text: &str) -> bool {
+    uuid::Uuid::parse_str(text).is_ok_and(|uuid| uuid.get_version_num() == 4 && text.len() == 36)
+}
+
 fn build_index(config: &Config) {
     let feeds = tempfile::tempdir().unwrap();
     let musl = json!({"Vulnerability": {
@@ -272,6 +281,7 @@ fn shortened(value: &Value) -> Value {
             }
             shown.into()
         }
+        Value::String(text) if is_made_up(text) => "<uuid>".into(),
         Value::String(text) if text.chars().count() > SHOWN_LETTERS => {
             let shown: String = text.chars().take(SHOWN_LETTERS).collect();
             format!("{shown}…").into()

@@ -107,7 +107,9 @@ async fn checked(app: &App, kind: &'static str, body: RawBody) -> Result<Vec<u8>
         return Err(ApiError::problem(StatusCode::PAYLOAD_TOO_LARGE, detail));
     }
     if kind == "dockerfile" {
-        return Ok(bytes.into());
+        let has_nul = bytes.contains(&0);
+        let refused = || ApiError::problem(StatusCode::BAD_REQUEST, "a Dockerfile has no NUL in it");
+        return if has_nul { Err(refused()) } else { Ok(bytes.into()) };
     }
     if !body.may_be_json && !bytes.is_empty() {
         return Err(not_json());

@@ -20,6 +20,10 @@ use crate::config::Config;
 use crate::records;
 use crate::registry::forbidden_login;
 
+/// What is longer is a mistake. Passwords may be the keys of service accounts, which are documents.
+const MAX_BYTES: [(&str, usize); 4] =
+    [("registry_name", 512), ("registry_type", 64), ("registry_user", 1024), ("registry_pass", 64 << 10)];
+
 pub(super) fn router() -> OpenApiRouter<Guarded> {
     OpenApiRouter::new().routes(routes!(list, create)).routes(routes!(get, update, delete))
 }
@@ -94,10 +98,16 @@ fn read(config: &Config, account: &str, body: &JsonObject) -> Result<records::Ne
     let fields = Fields::of(body);
     let name = fields.text("registry")?.filter(|name| !name.is_empty());
     let Some(name) = name else { return Err(ApiError::bad_request("body does not contain registry key")) };
-    if name.ends_with('/') || name.starts_with("http://") || name.starts_with("https://") {
+    if !is_name(name) {
+        let shown: String = name.chars().take(80).collect();
         return Err(ApiError::conflict(format!(
-            "`{name}` is no registry name: give `host[:port][/repository]` without scheme and final slash"
+            "`{shown}` is no registry name: give `host[:port][/repository]` without scheme and final slash"
         )));
+    }
+    for (member, most) in MAX_BYTES {
+        if fields.text(member)?.is_some_and(|text| text.len() > most) {
+            return Err(ApiError::bad_request(format!("`{member}` is longer than {most} bytes")));
+        }
     }
     let user = fields.text("registry_user")?.unwrap_or_default();
     let password = fields.text("registry_pass")?.unwrap_or_default();
@@ -113,6 +123,16 @@ fn read(config: &Config, account: &str, body: &JsonObject) -> Result<records::Ne
         password: SecretString::from(password),
         verify_tls: fields.flag("registry_verify")?.unwrap_or(false),
     })
+}
+
+/// Whether it could be a host with a port and a repository, perhaps with `*` for the rest.
+fn is_name(name: &str) -> bool {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b":/_.-*[]".contains(&byte);
+    name.len() <= 512
+        && name.bytes().all(allowed)
+        && !name.ends_with('/')
+        && !name.starts_with("http://")
+        && !name.starts_with("https://")
 }
 
 fn wire(registry: &records::Registry) -> Registry {

@@ -60,7 +60,6 @@ async fn create(
     }
     let value = value(&fields)?.flatten();
     let active = fields.flag("active")?.unwrap_or(false);
-    known_account(&require.app, &require.account).await?;
     let store = require.app.records().store();
     let added = store.add_subscription(&require.account, key, kind, value.as_deref(), active, now()).await;
     match added {
@@ -148,13 +147,6 @@ fn check_type(kind: &str) -> Result<(), ApiError> {
     }
     let shown: String = kind.chars().take(80).collect();
     Err(ApiError::bad_request(format!("`{shown}` is no type of subscription: there are {}", TYPES.join(", "))))
-}
-
-async fn known_account(app: &App, account: &str) -> Result<(), ApiError> {
-    match app.records().account(account).await? {
-        Some(_) => Ok(()),
-        None => Err(ApiError::not_found(format!("there is no account `{account}`"))),
-    }
 }
 
 /// Whoever watches such looks at once.

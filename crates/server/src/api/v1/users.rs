@@ -189,10 +189,11 @@ async fn found(app: &App, account: &str, name: &str) -> Result<records::User, Ap
 fn password_of(body: &JsonObject) -> Result<SecretString, ApiError> {
     let fields = Fields::of(body);
     fields.word("type", &["password"])?;
-    match fields.required("value")? {
-        "" => Err(ApiError::bad_request("an empty password is none")),
-        value => Ok(SecretString::from(value)),
+    if fields.required("value")?.is_empty() {
+        return Err(ApiError::bad_request("an empty password is none"));
     }
+    let value = fields.matching("value", PASSWORD_PATTERN, is_password)?;
+    Ok(SecretString::from(value.unwrap_or_default()))
 }
 
 fn is_password(text: &str) -> bool {
@@ -247,6 +248,6 @@ struct UserRequest {
 struct CredentialRequest {
     #[schema(pattern = "^password$")]
     r#type: String,
-    #[schema(min_length = 1)]
+    #[schema(min_length = 6, max_length = 128)]
     value: String,
 }

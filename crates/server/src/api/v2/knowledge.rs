@@ -58,7 +58,7 @@ async fn report(require: Permission<Authenticated>) -> Result<Json<KnowledgeRepo
 
 /// The signed document that says which blobs the index consists of.
 #[utoipa::path(get, path = "/v2/knowledge/manifest.json", tag = "Knowledge",
-    responses((status = 200, body = String, content_type = "application/json"), (status = 304), (status = 404)))]
+    responses((status = 200, body = Object), (status = 304), (status = 404)))]
 async fn manifest(require: Permission<Authenticated>, headers: HeaderMap) -> Result<Response, ApiError> {
     let Some(current) = require.app.knowledge().current() else { return Err(nothing()) };
     let envelope = require.app.knowledge().envelope(&current).await?;

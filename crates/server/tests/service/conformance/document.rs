@@ -39,14 +39,23 @@ impl Document {
 
     /// The operation that was called, if there is one, or in what the answer is another than it may be.
     pub(super) fn judge(&self, call: &Call, answer: &Answer) -> Result<Option<String>, String> {
-        let Some(path) = self.path(&call.path) else {
-            return if answer.status == 404 { Ok(None) } else { Err(format!("{} where there is nothing", answer.status)) };
+        // Of whatever path, its spelling may be refused, and it may be asked what can be done with it.
+        let path = self.path(&call.path).filter(|_| call.method != "OPTIONS");
+        let Some(path) = path else {
+            let is_right = match call.method.as_str() {
+                "OPTIONS" => answer.headers.contains_key(header::ALLOW),
+                _ => answer.status == if call.path.contains("%00") { 400 } else { 404 },
+            };
+            return if is_right { Ok(None) } else { Err(format!("{} where there is nothing", answer.status)) };
         };
         let operation = &self.0["paths"][&path][call.method.to_lowercase()];
         if operation.is_null() {
             return if answer.status == 405 { Ok(None) } else { Err(format!("{}, not 405", answer.status)) };
         }
-        let described = &operation["responses"][answer.status.to_string()];
+        let mut described = &operation["responses"][answer.status.to_string()];
+        if let Some(named) = described["$ref"].as_str() {
+            described = self.0.pointer(named.trim_start_matches('#')).unwrap();
+        }
         if described.is_null() {
             return Err(format!("the status {} is not described", answer.status));
         }
@@ -73,10 +82,9 @@ impl Document {
     fn path(&self, asked: &str) -> Option<String> {
         let asked = asked.split('?').next()?;
         let asked = asked.strip_prefix("/v1").unwrap_or(asked);
-        let asked = if asked.len() > 1 { asked.trim_end_matches('/') } else { asked };
-        let asked: Vec<&str> = asked.split('/').collect();
+        let asked: Vec<&str> = asked.strip_suffix('/').unwrap_or(asked).split('/').collect();
         let fits = |path: &&String| {
-            let words: Vec<&str> = path.split('/').collect();
+            let words: Vec<&str> = path.strip_suffix('/').unwrap_or(path).split('/').collect();
             let takes_the_rest = path.ends_with("{registry}");
             let fits = words.iter().zip(&asked).all(|(word, asked)| {
                 if word.starts_with('{') { !asked.is_empty() } else { word == asked }

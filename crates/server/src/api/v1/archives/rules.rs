@@ -1,6 +1,7 @@
 //! Rules of the archive.
 
 use axum::Json;
+use killick_store::StoreError;
 use killick_store::archives::{ArchiveRule, HistoryRow, NewRule, Transition};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -18,6 +19,9 @@ use crate::records::{instant, now};
 
 /// Rows of a history.
 const HISTORY: i64 = 1000;
+
+/// Bytes of a name in a selector.
+const MAX_SELECTOR: usize = 512;
 
 /// Days and numbers of images: what is more is a mistake.
 const MAX_NUMBER: i64 = 1_000_000;
@@ -41,10 +45,13 @@ async fn add(require: Permission<CreateArchiveRule>, body: JsonObject) -> Result
     if new.system_global && !require.caller.is_admin {
         return Err(ApiError::forbidden("system", "createArchiveRule", "*"));
     }
-    if require.app.records().account(&require.account).await?.is_none() {
-        return Err(ApiError::not_found(format!("there is no account `{}`", require.account)));
-    }
-    Ok(Json(Rule::of(require.app.records().store().add_archive_rule(&new, now()).await?)))
+    let added = require.app.records().store().add_archive_rule(&new, now()).await;
+    added.map(|rule| Json(Rule::of(rule))).map_err(|error| match error {
+        StoreError::AlreadyExists { .. } => {
+            ApiError::conflict("there is a rule with `max_images_per_account` already: delete it first")
+        }
+        error => error.into(),
+    })
 }
 
 #[utoipa::path(get, path = "/archives/rules/{ruleId}", tag = "Archive", params(("ruleId" = String, Path)),
@@ -79,7 +86,7 @@ async fn history(
 async fn found(app: &crate::app::App, account: &str, id: &str) -> Result<ArchiveRule, ApiError> {
     let rule = app.records().store().archive_rule(account, id).await;
     rule.map_err(|error| match error {
-        killick_store::StoreError::NotFound { .. } => ApiError::not_found("Rule not found"),
+        StoreError::NotFound { .. } => ApiError::not_found("Rule not found"),
         error => error.into(),
     })
 }
@@ -141,7 +148,12 @@ fn days(fields: &Fields<'_>, name: &str) -> Result<i64, ApiError> {
 }
 
 fn parts(selector: &Fields<'_>) -> Result<[String; 3], ApiError> {
-    let text = |name: &str| selector.text(name).map(|text| text.unwrap_or_default().to_owned());
+    let text = |name: &str| match selector.text(name)?.unwrap_or_default() {
+        text if text.len() > MAX_SELECTOR => {
+            Err(ApiError::bad_request(format!("`{name}` is longer than {MAX_SELECTOR} bytes, and so than any name")))
+        }
+        text => Ok(text.to_owned()),
+    };
     Ok([text("registry")?, text("repository")?, text("tag")?])
 }
 
