@@ -9,8 +9,8 @@ use crate::batch::batches;
 use crate::error::During as _;
 use crate::images::Image;
 use crate::sql::Pool;
-use crate::text::column;
 use crate::statements as sql;
+use crate::text::column;
 use crate::{Result, Store};
 
 row! {

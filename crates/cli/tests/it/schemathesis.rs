@@ -64,8 +64,17 @@ fn the_document_is_true() {
         let mut command = Command::new(program());
         command.arg("--config-file").arg(config).arg("run").arg(format!("{}/openapi.json", service.url));
         command.args(["--auth", &format!("admin:{PASSWORD}"), "--checks", CHECKS, "--phases", "coverage,fuzzing"]);
-        command.args(["--exclude-operation-id", LEFT_OUT, "--max-examples", &set(EXAMPLES, "5"), "--seed", &set(SEED, "1")]);
-        command.args(["--no-color", "--continue-on-failure", "--generation-database", "none", "--workers", "2"]).args(only);
+        command.args([
+            "--exclude-operation-id",
+            LEFT_OUT,
+            "--max-examples",
+            &set(EXAMPLES, "5"),
+            "--seed",
+            &set(SEED, "1"),
+        ]);
+        command
+            .args(["--no-color", "--continue-on-failure", "--generation-database", "none", "--workers", "2"])
+            .args(only);
         command.current_dir(settings.path());
         let done = Run::of(command.output().expect("Schemathesis starts"));
         assert_eq!(done.code, 0, "{}", done.transcript());

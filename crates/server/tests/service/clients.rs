@@ -22,7 +22,8 @@ async fn service() -> (Service, registry::Upstream) {
         json!({"id": tag, "name": tag, "registry": "*", "repository": "*", "image": {"type": "tag", "value": tag},
             "policy_ids": [policy], "whitelist_ids": []})
     };
-    let rule = |action: &str| json!({"id": action, "gate": "always", "trigger": "always", "action": action, "params": []});
+    let rule =
+        |action: &str| json!({"id": action, "gate": "always", "trigger": "always", "action": action, "params": []});
     let bundle = json!({"id": POLICY, "name": POLICY, "version": "1_0", "whitelists": [],
         "policies": [
             {"id": "stops", "name": "stops", "version": "1_0", "rules": [rule("STOP"), rule("WARN")]},
@@ -123,8 +124,11 @@ impl<'a> Controller<'a> {
     }
 
     async fn ask(&self, method: &str, path: &str, body: Value) -> (u16, Vec<u8>) {
-        let headers =
-            [("authorization", self.login.as_str()), ("accept", "application/json"), ("content-type", "application/json")];
+        let headers = [
+            ("authorization", self.login.as_str()),
+            ("accept", "application/json"),
+            ("content-type", "application/json"),
+        ];
         let body = if body.is_null() { Vec::new() } else { body.to_string().into_bytes() };
         let (status, headers, body) = self.service.exchange(&headers, method, path, body).await;
         assert!(is_json(&headers), "{method} {path}: {headers:?}");
@@ -247,10 +251,9 @@ fn rows(table: &Value) -> Vec<(String, String, bool)> {
 async fn the_jenkins_plugin_reports_on_a_build() {
     let (service, upstream) = service().await;
     let always = |action: &str| ("always".to_owned(), action.to_owned(), false);
-    for (tag, verdict, action, want) in [
-        ("3.20", "pass", "WARN", vec![always("WARN")]),
-        ("3.21", "fail", "STOP", vec![always("STOP"), always("WARN")]),
-    ] {
+    for (tag, verdict, action, want) in
+        [("3.20", "pass", "WARN", vec![always("WARN")]), ("3.21", "fail", "STOP", vec![always("STOP"), always("WARN")])]
+    {
         let image = format!("{}/tiny/alpine:{tag}", upstream.address);
         let add = json!({"tag": image, "dockerfile": "RlJPTSBzY3JhdGNoCg==", "annotations": {"added-by": "jenkins"}});
         let (status, added) = jenkins(&service, "POST", "/images?autosubscribe=false&force=true", add).await;

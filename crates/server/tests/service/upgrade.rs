@@ -78,11 +78,8 @@ async fn is_served(service: &Service) {
     let images = service.get(alice, "/images").await;
     let states: Vec<(&str, &str)> = images.as_array().unwrap().iter().rev().map(state).collect();
     let (analyzed, failed, waiting) = (digest("analyzed"), digest("failed"), digest("waiting"));
-    let want = [
-        (analyzed.as_str(), "analyzed"),
-        (failed.as_str(), "analysis_failed"),
-        (waiting.as_str(), "not_analyzed"),
-    ];
+    let want =
+        [(analyzed.as_str(), "analyzed"), (failed.as_str(), "analysis_failed"), (waiting.as_str(), "not_analyzed")];
     assert_eq!(states, want);
     let image = &service.get(alice, &format!("/images?fulltag={TAG}")).await[0];
     assert_eq!((&image["annotations"], &image["image_detail"][0]["fulltag"]), (&json!({"owner": "shop"}), &json!(TAG)));

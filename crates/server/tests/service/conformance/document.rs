@@ -86,9 +86,10 @@ impl Document {
         let fits = |path: &&String| {
             let words: Vec<&str> = path.strip_suffix('/').unwrap_or(path).split('/').collect();
             let takes_the_rest = path.ends_with("{registry}");
-            let fits = words.iter().zip(&asked).all(|(word, asked)| {
-                if word.starts_with('{') { !asked.is_empty() } else { word == asked }
-            });
+            let fits = words
+                .iter()
+                .zip(&asked)
+                .all(|(word, asked)| if word.starts_with('{') { !asked.is_empty() } else { word == asked });
             fits && (words.len() == asked.len() || (takes_the_rest && asked.len() > words.len()))
         };
         // Words go before names.
