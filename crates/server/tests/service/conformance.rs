@@ -13,6 +13,7 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use axum::http::{HeaderMap, header};
+use futures_util::StreamExt as _;
 use killick_model::digest::Digest;
 use killick_server::Config;
 use serde_json::{Value, json};
@@ -84,21 +85,22 @@ fn resources() -> Vec<(String, Vec<Line>)> {
     resources
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_operation_answers_as_described() {
     let document = Document::read();
     let mut answered: BTreeMap<String, BTreeSet<u16>> = BTreeMap::new();
     let mut undescribed = String::new();
-    for (name, lines) in resources() {
-        let resource = Resource::start(|_| {}).await;
-        let told = resource.tell(&lines, |call, answer| match document.judge(call, answer) {
-            Ok(Some(operation)) => {
-                answered.entry(operation).or_default().insert(answer.status);
+    for (name, told) in all(|_, _| {}).await {
+        for (call, answer) in &told.exchanges {
+            match document.judge(call, answer) {
+                Ok(Some(operation)) => {
+                    answered.entry(operation).or_default().insert(answer.status);
+                }
+                Ok(None) => {}
+                Err(why) => writeln!(undescribed, "{name}: {} {}: {why}", call.method, call.path).unwrap(),
             }
-            Ok(None) => {}
-            Err(why) => writeln!(undescribed, "{name}: {} {}: {why}", call.method, call.path).unwrap(),
-        });
-        assert_is(&name, &told.await);
+        }
+        assert_is(&name, &told.text);
     }
     assert!(undescribed.is_empty(), "answers that the document does not describe:\n{undescribed}");
     let mut missing = Vec::new();
@@ -114,14 +116,26 @@ async fn every_operation_answers_as_described() {
     assert!(missing.is_empty(), "operations without a good and a bad call:\n{}", missing.join("\n"));
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn postgresql_makes_no_difference() {
     let postgres = Postgres::start();
-    for (name, lines) in resources() {
-        let url = postgres.database(&name);
-        let resource = Resource::start(|config| config.storage.database_url = url.as_str().into()).await;
-        assert_is(&name, &resource.tell(&lines, |_, _| {}).await);
+    let url = |name: &str, config: &mut Config| config.storage.database_url = postgres.database(name).as_str().into();
+    for (name, told) in all(url).await {
+        assert_is(&name, &told.text);
     }
+}
+
+/// What was told of every resource, some at a time.
+async fn all(change: impl Fn(&str, &mut Config)) -> Vec<(String, Told)> {
+    let run = |(name, lines): (String, Vec<Line>)| {
+        let change = &change;
+        async move {
+            let resource = Resource::start(|config| change(&name, config)).await;
+            let told = tokio::spawn(resource.tell(lines)).await.unwrap();
+            (name, told)
+        }
+    };
+    futures_util::stream::iter(resources()).map(run).buffered(4).collect().await
 }
 
 fn assert_is(name: &str, told: &str) {
@@ -129,6 +143,13 @@ fn assert_is(name: &str, told: &str) {
     insta::with_settings!({ snapshot_path => &here, prepend_module_to_snapshot => false, omit_expression => true }, {
         insta::assert_snapshot!(name, told);
     });
+}
+
+/// What came of the lines of a file.
+#[derive(Default)]
+struct Told {
+    text: String,
+    exchanges: Vec<(Call, Answer)>,
 }
 
 /// A service with an analysed image, an index of advisories, a registry, a webhook and two accounts with a user each.
@@ -169,28 +190,28 @@ impl Resource {
         Self { service, names, _upstream: upstream, _receiver: receiver }
     }
 
-    /// The calls with their answers, each of which is shown to `judge`.
-    async fn tell(mut self, lines: &[Line], mut judge: impl FnMut(&Call, &Answer)) -> String {
-        let mut text = String::new();
+    /// The calls with their answers.
+    async fn tell(mut self, lines: Vec<Line>) -> Told {
+        let mut told = Told::default();
         let mut last = Value::Null;
         for line in lines {
             match line {
-                Line::Comment(comment) => writeln!(text, "{comment}").unwrap(),
+                Line::Comment(comment) => writeln!(told.text, "{comment}").unwrap(),
                 Line::Work => self.service.app().work_until_idle().await,
                 Line::Keep(name, pointer) => {
-                    let value = last.pointer(pointer).unwrap_or_else(|| panic!("no {pointer} for {name} in {last}"));
+                    let value = last.pointer(&pointer).unwrap_or_else(|| panic!("no {pointer} for {name} in {last}"));
                     let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-                    self.names.insert(name.clone(), value);
+                    self.names.insert(name, value);
                 }
                 Line::Call(call) => {
                     let answer = self.ask(&call.with(&self.names)).await;
-                    judge(call, &answer);
-                    writeln!(text, "{}\n{}\n", call.text, self.shown(&answer)).unwrap();
+                    writeln!(told.text, "{}\n{}\n", call.text, self.shown(&answer)).unwrap();
                     last = serde_json::from_slice(&answer.body).unwrap_or_default();
+                    told.exchanges.push((call, answer));
                 }
             }
         }
-        text
+        told
     }
 
     async fn ask(&self, call: &Call) -> Answer {

@@ -80,7 +80,7 @@ async fn contents(
 
 /// Uploads one of them; the answer has the SHA-256 of what was sent.
 #[utoipa::path(post, path = "/imports/images/{operation_id}/{kind}", tag = "Imports",
-    params(("operation_id" = String, Path), ("kind" = String, Path)), 
+    params(("operation_id" = String, Path), ("kind" = String, Path)),
     request_body(content((Object = "application/json"), (String = "text/plain"))),
     responses((status = 200, body = Content), (status = 409)))]
 async fn upload(

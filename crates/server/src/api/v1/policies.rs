@@ -89,7 +89,6 @@ async fn update(
 }
 
 #[utoipa::path(delete, path = "/policies/{policyId}", tag = "Policies", params(("policyId" = String, Path)),
-    
     responses((status = 200, body = String, content_type = "application/json"), (status = 409)))]
 async fn delete(require: Permission<DeletePolicy>, Path(id): Path<String>) -> Result<Json<&'static str>, ApiError> {
     let stored = found(&require.app, &require.account, &id).await?;

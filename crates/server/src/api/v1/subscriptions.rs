@@ -109,7 +109,7 @@ async fn update(
 }
 
 #[utoipa::path(delete, path = "/subscriptions/{subscriptionId}", tag = "Subscriptions",
-    params(("subscriptionId" = String, Path)), 
+    params(("subscriptionId" = String, Path)),
     responses((status = 200, body = bool, content_type = "application/json")))]
 async fn delete(require: Permission<DeleteSubscription>, Path(id): Path<String>) -> Result<Json<bool>, ApiError> {
     note(&require.app, &require.account, &id).await;

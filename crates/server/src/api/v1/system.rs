@@ -55,7 +55,7 @@ async fn service(
 }
 
 #[utoipa::path(delete, path = "/system/services/{servicename}/{hostid}", tag = "System",
-    params(("servicename" = String, Path), ("hostid" = String, Path)), 
+    params(("servicename" = String, Path), ("hostid" = String, Path)),
     responses((status = 200, body = bool, content_type = "application/json"), (status = 409)))]
 async fn delete_service(
     require: Permission<DeleteService>,

@@ -46,7 +46,7 @@ struct KnowledgeReport {
 }
 
 /// The state of the advisory index and of what it is made of.
-#[utoipa::path(get, path = "/v2/knowledge", tag = "Knowledge", 
+#[utoipa::path(get, path = "/v2/knowledge", tag = "Knowledge",
     responses((status = 200, body = KnowledgeReport), (status = 404)))]
 async fn report(require: Permission<Authenticated>) -> Result<Json<KnowledgeReport>, ApiError> {
     let knowledge = require.app.knowledge();

@@ -1,6 +1,10 @@
 //! What the OpenAPI document says of an answer.
 
+use std::cell::RefCell;
+use std::collections::HashMap;
+
 use axum::http::{HeaderMap, header};
+use jsonschema::Validator;
 use serde_json::Value;
 
 use super::call::Call;
@@ -20,16 +24,20 @@ impl Answer {
 }
 
 /// The document.
-pub(super) struct Document(Value);
+pub(super) struct Document {
+    text: Value,
+    /// By their schemas: most answers have one of a few.
+    validators: RefCell<HashMap<String, Validator>>,
+}
 
 impl Document {
     pub(super) fn read() -> Self {
-        Self(killick_server::openapi())
+        Self { text: killick_server::openapi(), validators: RefCell::default() }
     }
 
     /// Every operation as `GET /path`.
     pub(super) fn operations(&self) -> Vec<String> {
-        let paths = self.0["paths"].as_object().unwrap().iter();
+        let paths = self.text["paths"].as_object().unwrap().iter();
         let of = |(path, item): (&String, &Value)| {
             let methods = item.as_object().unwrap().iter().filter(|(_, operation)| operation["responses"].is_object());
             methods.map(|(method, _)| format!("{} {path}", method.to_uppercase())).collect::<Vec<_>>()
@@ -48,13 +56,13 @@ impl Document {
             };
             return if is_right { Ok(None) } else { Err(format!("{} where there is nothing", answer.status)) };
         };
-        let operation = &self.0["paths"][&path][call.method.to_lowercase()];
+        let operation = &self.text["paths"][&path][call.method.to_lowercase()];
         if operation.is_null() {
             return if answer.status == 405 { Ok(None) } else { Err(format!("{}, not 405", answer.status)) };
         }
         let mut described = &operation["responses"][answer.status.to_string()];
         if let Some(named) = described["$ref"].as_str() {
-            described = self.0.pointer(named.trim_start_matches('#')).unwrap();
+            described = self.text.pointer(named.trim_start_matches('#')).unwrap();
         }
         if described.is_null() {
             return Err(format!("the status {} is not described", answer.status));
@@ -68,14 +76,23 @@ impl Document {
         };
         if answer.kind().ends_with("json") {
             let body: Value = serde_json::from_slice(&answer.body).map_err(|error| error.to_string())?;
-            let mut schema = content["schema"].clone();
-            schema["components"] = self.0["components"].clone();
-            let validator = jsonschema::validator_for(&schema).unwrap();
-            if let Some(error) = validator.iter_errors(&body).next() {
-                return Err(format!("{error} at {}", error.instance_path()));
-            }
+            self.fits(&content["schema"], &body)?;
         }
         Ok(Some(name))
+    }
+
+    /// Whether a body is what a schema says.
+    fn fits(&self, schema: &Value, body: &Value) -> Result<(), String> {
+        let mut validators = self.validators.borrow_mut();
+        let validator = validators.entry(schema.to_string()).or_insert_with(|| {
+            let mut schema = schema.clone();
+            schema["components"] = self.text["components"].clone();
+            jsonschema::validator_for(&schema).unwrap()
+        });
+        match validator.iter_errors(body).next() {
+            Some(error) => Err(format!("{error} at {}", error.instance_path())),
+            None => Ok(()),
+        }
     }
 
     /// The path of the document that a path is.
@@ -93,7 +110,7 @@ impl Document {
             fits && (words.len() == asked.len() || (takes_the_rest && asked.len() > words.len()))
         };
         // Words go before names.
-        let paths = self.0["paths"].as_object().unwrap().keys().filter(fits);
+        let paths = self.text["paths"].as_object().unwrap().keys().filter(fits);
         paths.min_by_key(|path| path.split('/').map(|word| word.starts_with('{')).collect::<Vec<_>>()).cloned()
     }
 }
