@@ -15,7 +15,11 @@ type Task = (&'static str, &'static str, fn() -> Result<(), String>);
 
 const TASKS: &[Task] = &[
     ("ci", "setup, then every check and every test", ci),
-    ("setup", "install what checks and tests need (Debian packages, cargo-deny, anchore-cli)", setup::run),
+    (
+        "setup",
+        "install what checks and tests need (Debian packages, cargo-deny, anchore-cli, Schemathesis)",
+        setup::run,
+    ),
     ("check", "formatting, lints, crate arrows, documentation, licences", check),
     ("test", "setup, then every test", || setup::run().and_then(|()| test::run())),
     ("tidy", "crate arrows and file sizes", tidy::run),

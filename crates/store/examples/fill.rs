@@ -9,14 +9,20 @@ use std::time::Duration;
 
 use killick_model::digest::Digest;
 use killick_store::accounts::{AccountState, AccountType, UserType};
+use killick_store::api_keys::NewApiKey;
+use killick_store::archives::{NewArchived, NewRule, Transition};
+use killick_store::audit::NewAudit;
 use killick_store::blobs::BlobsAt;
 use killick_store::evaluations::NewEvaluation;
 use killick_store::images::{FinishedAnalysis, NewImage, TagName};
+use killick_store::imports::NewContent;
 use killick_store::knowledge::{FeedGroup, Knowledge, NewMatches};
-use killick_store::news::{NewEvent, News};
+use killick_store::known_files::NewKnownPackage;
+use killick_store::news::{NewEvent, NewNotice, News};
 use killick_store::packages::PackageIdentity;
 use killick_store::registries::NewRegistry;
 use killick_store::tasks::NewTask;
+use killick_store::watches::NewWatchResult;
 use killick_store::{Settings, Store};
 
 /// What registry passwords are sealed with. `tests/engines/previous.rs` knows it too.
@@ -163,6 +169,98 @@ async fn main() -> Result<(), Box<dyn Error>> {
     store.record_evaluation(&verdict, start + 8).await?;
     store.tell(&news(), start + 9).await?;
     store.set_setting("a.setting", "its value").await?;
+    what_came_later(&store, start + 10).await?;
     store.close().await;
+    Ok(())
+}
+
+/// What the first version had no tables for.
+async fn what_came_later(store: &Store, now: i64) -> Result<(), Box<dyn Error>> {
+    let files = vec![Digest::of(b"a library").hex()];
+    let known = NewKnownPackage { document: "{\"name\":\"openssl\"}".to_owned(), files };
+    store.learn_files("team", &[known], 1000, now).await?;
+    store.create_exception("team", "accepted", "{\"id\":\"accepted\"}", "alice", now).await?;
+
+    // One subscription is watched, and something waits to be sent.
+    for watch in store.claim_watches("tag_update", 1, now + 60_000_000, now).await? {
+        store.finish_watch(&watch, "seen", 0, now + 3_600_000_000).await?;
+        let seen = NewWatchResult {
+            account: watch.account.clone(),
+            subscription: watch.id.clone(),
+            subject: String::new(),
+            basis: "a digest".to_owned(),
+            result: Some(Digest::of(b"what was seen")),
+            before: None,
+        };
+        store.put_watch_result(&seen, &News::default(), now).await?;
+    }
+    let notice = NewNotice {
+        uuid: "11111111-2222-4333-8444-555555555555".to_owned(),
+        account: "team".to_owned(),
+        kind: "event_log".to_owned(),
+        key: None,
+        payload: "{}".to_owned(),
+        folds_at: None,
+    };
+    store.tell(&News { events: Vec::new(), notices: vec![notice] }, now).await?;
+
+    store.create_import("team", "an-import", now + 86_400_000_000, 10, now).await?;
+    let content = NewContent { kind: "manifest", digest: Digest::of(b"uploaded"), size_bytes: 8, max_contents: 20 };
+    store.add_import_content("team", "an-import", &content, now).await?;
+    let tag =
+        TagName { registry: "registry.example.com".to_owned(), repository: "shop/old".to_owned(), tag: "0".to_owned() };
+    let archived = NewArchived {
+        account: "team".to_owned(),
+        digest: Digest::of(b"archived"),
+        index_digest: None,
+        annotations: "{}".to_owned(),
+        document: Digest::of(b"an archived document"),
+        size_bytes: 500,
+        analyzed_at: now,
+        tags: vec![(tag, now)],
+    };
+    store.archive_image(&archived, now).await?;
+    let rule = NewRule {
+        id: "a-rule".to_owned(),
+        account: "team".to_owned(),
+        system_global: false,
+        transition: Transition::Archive,
+        selector: ["*"; 3].map(str::to_owned),
+        analysis_age_days: 30,
+        tag_versions_newer: 2,
+        max_images_per_account: None,
+        exclude: [""; 3].map(str::to_owned),
+        exclude_expiration_days: -1,
+    };
+    store.add_archive_rule(&rule, now).await?;
+    let digest = archived.digest.to_string();
+    store.add_archive_history("team", "a-rule", &digest, Transition::Archive, now).await?;
+
+    store.set_roles("team", "alice", &["developer"], "admin", now).await?;
+    let key = NewApiKey {
+        id: "a-key".to_owned(),
+        account: "team".to_owned(),
+        username: "alice".to_owned(),
+        name: "ci".to_owned(),
+        role: Some("reader".to_owned()),
+        hash: Digest::of(b"a key").hex(),
+        expires_at: None,
+    };
+    store.create_api_key(&key, now).await?;
+    let entry = NewAudit {
+        account: "team".to_owned(),
+        username: "alice".to_owned(),
+        user_account: "team".to_owned(),
+        via: "password".to_owned(),
+        action: "createPolicy".to_owned(),
+        method: "POST".to_owned(),
+        path: "/policies".to_owned(),
+        request: "a-request".to_owned(),
+        client: Some("192.0.2.7".to_owned()),
+        before: None,
+        after: Some("{}".to_owned()),
+        created_at: now,
+    };
+    store.write_audit(entry).await?;
     Ok(())
 }

@@ -39,6 +39,7 @@ pub mod settings;
 mod statements;
 pub mod subscriptions;
 pub mod tasks;
+pub mod text;
 pub mod watches;
 
 use std::path::PathBuf;

@@ -22,6 +22,11 @@ const MIGRATIONS: &[&str] = &[
 ];
 
 pub(crate) async fn run(pool: &Pool) -> Result<(), StoreError> {
+    through(pool, MIGRATIONS).await
+}
+
+/// Runs those of the migrations that have not run.
+async fn through(pool: &Pool, migrations: &[&str]) -> Result<(), StoreError> {
     const DOING: &str = "migrating the schema";
     let (identity, blob) = match pool {
         Pool::Sqlite { .. } => ("integer primary key autoincrement", "blob"),
@@ -34,11 +39,11 @@ pub(crate) async fn run(pool: &Pool) -> Result<(), StoreError> {
         }
         sqlx::query(CREATE_SCHEMA_VERSION).execute(&mut *tx).await.during(DOING)?;
         let found: i64 = sqlx::query_scalar(SCHEMA_VERSION).fetch_one(&mut *tx).await.during(DOING)?;
-        let known = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);
+        let known = i64::try_from(migrations.len()).unwrap_or(i64::MAX);
         if found > known {
             return Err(StoreError::TooNew { found, known });
         }
-        for (version, migration) in (1_i64..).zip(MIGRATIONS) {
+        for (version, migration) in (1_i64..).zip(migrations) {
             if version > found {
                 let text = migration.replace("{identity}", identity).replace("{blob}", blob);
                 sqlx::raw_sql(AssertSqlSafe(text)).execute(&mut *tx).await.during(DOING)?;
@@ -47,4 +52,102 @@ pub(crate) async fn run(pool: &Pool) -> Result<(), StoreError> {
         }
     });
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::{Path, PathBuf};
+    use std::time::Duration;
+
+    use sqlx::query_scalar;
+
+    use super::*;
+    use crate::Settings;
+    use crate::blobs::BlobsAt;
+
+    const SQLITE: &str =
+        "select type || ' ' || name || ' ' || sql from sqlite_master where name not like 'sqlite_%' order by 1";
+    const POSTGRES: &str = "select table_name || '.' || column_name || ' ' || data_type || ' ' || is_nullable || ' ' \
+        || coalesce(column_default, '') from information_schema.columns where table_schema = 'public' \
+        union all select indexdef from pg_indexes where schemaname = 'public' order by 1";
+
+    async fn pool(dir: &Path, database_url: Option<String>) -> Pool {
+        let settings = Settings {
+            data_dir: dir.to_owned(),
+            database_url: database_url.map(Into::into),
+            secret: None,
+            blobs: BlobsAt::Folder,
+            max_connections: 2,
+            patience: Duration::ZERO,
+        };
+        Pool::open(&settings).await.unwrap()
+    }
+
+    async fn schema(pool: &Pool) -> Vec<String> {
+        let query = if let Pool::Sqlite { .. } = pool { SQLITE } else { POSTGRES };
+        read!(pool, db => query_scalar(query).fetch_all(db).await).unwrap()
+    }
+
+    /// How many rows each table of the first version has.
+    async fn rows(pool: &Pool) -> Vec<(&'static str, i64)> {
+        let tables = MIGRATIONS[0].split("create table ").skip(1).filter_map(|rest| rest.split(' ').next());
+        let mut counted = Vec::new();
+        for table in tables {
+            let query = AssertSqlSafe(format!("select count(*) from {table}"));
+            counted.push((table, read!(pool, db => query_scalar(query).fetch_one(db).await).unwrap()));
+        }
+        counted
+    }
+
+    /// A database of the first version with rows, brought to the present one with a stop at each version on the way, as
+    /// whoever leaves out no release, and some, does.
+    async fn stops_at_every_version(engine: &str, folder: &Path, urls: Vec<Option<String>>) {
+        let dump = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("testdata/previous/0001.{engine}.sql"));
+        let dump = fs_err::read_to_string(dump).unwrap();
+        let dir = |number: usize| -> PathBuf {
+            let dir = folder.join(number.to_string());
+            fs_err::create_dir_all(&dir).unwrap();
+            dir
+        };
+        let new = pool(&dir(0), urls[0].clone()).await;
+        run(&new).await.unwrap();
+        let want = schema(&new).await;
+        new.close().await;
+        assert!(want.len() > 30, "{want:?}");
+        for stop in 1..=MIGRATIONS.len() {
+            let old = pool(&dir(stop), urls[stop].clone()).await;
+            write!(old, db => sqlx::raw_sql(AssertSqlSafe(dump.clone())).execute(db).await.map(drop)).unwrap();
+            let before = rows(&old).await;
+            assert!(before.iter().all(|(_, rows)| *rows > 0), "{before:?}");
+            through(&old, &MIGRATIONS[..stop]).await.unwrap();
+            let version: i64 = read!(old, db => query_scalar(SCHEMA_VERSION).fetch_one(db).await).unwrap();
+            assert_eq!(version, i64::try_from(stop).unwrap());
+            run(&old).await.unwrap();
+            run(&old).await.unwrap();
+            assert_eq!(schema(&old).await, want, "by way of version {stop}");
+            assert_eq!(rows(&old).await, before, "by way of version {stop}");
+            // Who goes back is told, and changes nothing.
+            if stop < MIGRATIONS.len() {
+                let refused = through(&old, &MIGRATIONS[..stop]).await.unwrap_err();
+                assert!(matches!(refused, StoreError::TooNew { .. }), "{refused}");
+            }
+            old.close().await;
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn sqlite_stops_at_every_version() {
+        let folder = tempfile::tempdir().unwrap();
+        stops_at_every_version("sqlite", folder.path(), vec![None; MIGRATIONS.len() + 1]).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn postgresql_stops_at_every_version() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut urls = Vec::new();
+        for _ in 0..=MIGRATIONS.len() {
+            urls.push(Some(crate::postgres::database().await));
+        }
+        stops_at_every_version("postgresql", folder.path(), urls).await;
+    }
 }

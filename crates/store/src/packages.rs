@@ -10,6 +10,7 @@ use crate::error::During as _;
 use crate::images::Image;
 use crate::sql::Pool;
 use crate::statements as sql;
+use crate::text::column;
 use crate::{Result, Store};
 
 row! {
@@ -44,16 +45,18 @@ impl PackageIdentity {
     /// The identity of a package of an image with this distribution.
     pub fn of(package: &Package, distribution: Option<&Distribution>) -> Self {
         let distribution = package.distribution.as_ref().or(distribution);
-        Self([
-            package.kind.name().to_owned(),
-            package.name.clone(),
-            package.version.clone(),
-            package.architecture.clone().unwrap_or_default(),
-            package.source_name().to_owned(),
-            package.source_version().to_owned(),
-            distribution.filter(|_| package.kind.is_os()).map(Distribution::label).unwrap_or_default(),
-            package.origin.clone().unwrap_or_default(),
-        ])
+        let release = distribution.filter(|_| package.kind.is_os()).map(Distribution::label).unwrap_or_default();
+        let texts = [
+            package.kind.name(),
+            &package.name,
+            &package.version,
+            package.architecture.as_deref().unwrap_or_default(),
+            package.source_name(),
+            package.source_version(),
+            &release,
+            package.origin.as_deref().unwrap_or_default(),
+        ];
+        Self(texts.map(column))
     }
 
     /// The distinct identities of what is there in an image, sorted, so that concurrent writers lock in one order.

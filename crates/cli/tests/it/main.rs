@@ -31,6 +31,7 @@ mod query;
 mod recordings;
 mod registry;
 mod sboms;
+mod schemathesis;
 mod service;
 mod shells;
 mod survives;

@@ -1,15 +1,49 @@
 //! What the API says when it cannot answer: one type, the body shapes of the v1 contract.
 //!
 //! Handlers' errors are `{message, httpcode, detail}`; errors of the HTTP surface itself (unknown path, wrong method,
-//! malformed input) are RFC 7807 problem documents; a missing login is plain text with a challenge. Causes inside
-//! the service are logged here and never sent.
+//! malformed input) are RFC 7807 problem documents; a missing login is plain text with a challenge. Version 2 has problem
+//! documents for all of them: [`as_problems`]. Causes inside the service are logged here and never sent.
 
 use std::time::Duration;
 
 use axum::Json;
+use axum::body::Body;
+use axum::extract::Request;
 use axum::http::{HeaderValue, StatusCode, header};
+use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use serde::Serialize;
 use serde_json::{Map, Value, json};
+use utoipa::ToSchema;
+
+/// The media type of problem documents.
+pub(crate) const PROBLEM: &str = "application/problem+json";
+
+/// The error of a handler of version 1, as it is sent.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Error)]
+pub(crate) struct HandlerError {
+    message: String,
+    /// The status of the answer.
+    httpcode: u16,
+    /// `error_codes`, and what else is known of the error.
+    #[schema(value_type = Object)]
+    detail: Map<String, Value>,
+}
+
+/// A problem document (RFC 9457), as it is sent.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Problem {
+    r#type: &'static str,
+    title: &'static str,
+    detail: String,
+    /// The status of the answer.
+    status: u16,
+    /// What else is known of the error.
+    #[serde(flatten)]
+    #[schema(ignore)]
+    more: Map<String, Value>,
+}
 
 /// One row of `/system/error_codes`.
 #[derive(Debug, Clone, Copy)]
@@ -180,15 +214,33 @@ impl ApiError {
 
     /// The body of a handler's error.
     pub(crate) fn body(&self) -> Value {
-        let more = match &self.shape {
-            Shape::Handler(detail) => {
-                let mut more = detail.more.clone();
-                more.insert("error_codes".to_owned(), json!(detail.codes));
-                more
+        serde_json::to_value(self.handler_error()).unwrap_or_default()
+    }
+
+    fn handler_error(&self) -> HandlerError {
+        let mut detail = Map::new();
+        if let Shape::Handler(known) = &self.shape {
+            detail.clone_from(&known.more);
+            detail.insert("error_codes".to_owned(), json!(known.codes));
+        }
+        HandlerError { message: self.message.clone(), httpcode: self.status.as_u16(), detail }
+    }
+
+    fn problem_document(&self) -> Problem {
+        let mut more = Map::new();
+        if let Shape::Handler(known) = &self.shape {
+            more.clone_from(&known.more);
+            if !known.codes.is_empty() {
+                more.insert("error_codes".to_owned(), json!(known.codes));
             }
-            Shape::Problem | Shape::Challenge => Map::new(),
-        };
-        json!({"message": self.message, "httpcode": self.status.as_u16(), "detail": more})
+        }
+        Problem {
+            r#type: "about:blank",
+            title: self.status.canonical_reason().unwrap_or("Error"),
+            detail: self.message.clone(),
+            status: self.status.as_u16(),
+            more,
+        }
     }
 
     /// The status it answers with.
@@ -204,32 +256,38 @@ impl ApiError {
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        let httpcode = self.status.as_u16();
-        let retry_after = self.retry_after.map(|wait| [(header::RETRY_AFTER, wait.as_secs().to_string())]);
-        let response = match &self.shape {
-            Shape::Handler(_) => (self.status, Json(self.body())).into_response(),
+        let mut response = match &self.shape {
+            Shape::Handler(_) => (self.status, Json(self.handler_error())).into_response(),
             Shape::Problem => {
-                let title = self.status.canonical_reason().unwrap_or("Error");
-                let body = json!({"type": "about:blank", "title": title, "detail": self.message, "status": httpcode});
-                let mut response = (self.status, Json(body)).into_response();
-                response
-                    .headers_mut()
-                    .insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-                response
+                let kind = [(header::CONTENT_TYPE, HeaderValue::from_static(PROBLEM))];
+                (self.status, kind, Json(self.problem_document())).into_response()
             }
             Shape::Challenge => {
                 let challenge = [
                     (header::WWW_AUTHENTICATE, "basic realm=\"Authentication required\""),
                     (header::CONTENT_TYPE, "text/html; charset=utf-8"),
                 ];
-                (self.status, challenge, self.message).into_response()
+                (self.status, challenge, self.message.clone()).into_response()
             }
         };
-        match retry_after {
-            Some(header) => (header, response).into_response(),
-            None => response,
+        if let Some(wait) = self.retry_after {
+            response.headers_mut().insert(header::RETRY_AFTER, wait.as_secs().into());
         }
+        response.extensions_mut().insert(self);
+        response
     }
+}
+
+/// Errors of version 2 are problem documents, wherever they come from.
+pub(super) async fn as_problems(request: Request, next: Next) -> Response {
+    let is_second = request.uri().path().starts_with("/v2/");
+    let mut response = next.run(request).await;
+    let Some(error) = response.extensions_mut().remove::<ApiError>().filter(|_| is_second) else { return response };
+    let body = serde_json::to_vec(&error.problem_document()).unwrap_or_default();
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(PROBLEM));
+    response.headers_mut().remove(header::CONTENT_LENGTH);
+    *response.body_mut() = Body::from(body);
+    response
 }
 
 #[cfg(test)]

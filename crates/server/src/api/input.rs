@@ -1,7 +1,8 @@
 //! Reading what callers send: query parameters and JSON bodies, with the contract's words where they are wrong.
 //!
 //! Unknown parameters and unknown body members are ignored; a repeated parameter counts with its last value. The
-//! messages about bodies are those of a JSON schema validator, because clients look for them.
+//! messages about bodies are those of a JSON schema validator, because clients look for them. No text has NUL in it: no
+//! name has, and not every database takes it.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -10,9 +11,32 @@ use axum::body::Bytes;
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::request::Parts;
 use axum::http::{StatusCode, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse as _, Response};
+use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use crate::api::error::ApiError;
+
+/// Turns away a path or a query with NUL in it.
+pub(super) async fn refuse_nul(request: Request, next: Next) -> Response {
+    let asks = request.uri().path_and_query().is_some_and(|asked| asked.as_str().contains("%00"));
+    if asks { bad("NUL (`%00`) is in no name: leave it out").into_response() } else { next.run(request).await }
+}
+
+/// What the path names.
+#[derive(Debug)]
+pub(crate) struct Path<T>(pub(crate) T);
+
+impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Path<T> {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let read = axum::extract::Path::from_request_parts(parts, state).await;
+        let axum::extract::Path(names) = read.map_err(|_| bad("What the path names is not UTF-8"))?;
+        Ok(Self(names))
+    }
+}
 
 /// The query string.
 #[derive(Debug, Clone, Default)]
@@ -170,7 +194,21 @@ async fn json_body<S: Send + Sync>(request: Request, state: &S) -> Result<Value,
     if has_type && !is_json {
         return Err(not_json());
     }
-    serde_json::from_slice(&body).map_err(|_| bad("Request body is not valid JSON"))
+    let body = serde_json::from_slice(&body).map_err(|_| bad("Request body is not valid JSON"))?;
+    if has_nul(&body) {
+        return Err(bad("Request body has NUL (`\\u0000`) in a text: leave it out"));
+    }
+    Ok(body)
+}
+
+/// Whether a text in it has NUL. The nesting is that of a document that was parsed, and so bounded.
+pub(crate) fn has_nul(value: &Value) -> bool {
+    match value {
+        Value::String(text) => text.contains('\0'),
+        Value::Array(items) => items.iter().any(has_nul),
+        Value::Object(members) => members.iter().any(|(name, value)| name.contains('\0') || has_nul(value)),
+        Value::Null | Value::Bool(_) | Value::Number(_) => false,
+    }
 }
 
 /// Reads the members of a body, with where it stands for the messages.

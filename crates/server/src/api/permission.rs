@@ -225,6 +225,13 @@ impl<P: Action> FromRequestParts<Guarded> for Permission<P> {
             return Err(ApiError::forbidden(domain.as_ref().unwrap_or(&caller.account), P::NAME, "*"));
         }
         if !only_reads(P::NAME, P::SCOPE) {
+            // Lists of an account that is not there are empty; nothing is written into it.
+            let is_missing = P::SCOPE == Scope::Namespace
+                && account != caller.account
+                && guarded.0.records().account(&account).await?.is_none();
+            if is_missing {
+                return Err(ApiError::not_found(format!("there is no account `{account}`")));
+            }
             // Anybody may name any account where it is not looked at: that is not to reach its log.
             let acted_in = match P::SCOPE {
                 Scope::Anyone => &caller.account,
@@ -341,7 +348,9 @@ async fn grant(app: &App, parts: &Parts, body: &[u8]) -> Result<Token, Refusal> 
                 return Err(Refusal::Client);
             }
             match (form.get("username"), form.get("password")) {
-                (Some(user), Some(password)) => (user.clone(), SecretString::from(password.as_str())),
+                (Some(user), Some(password)) if !user.contains('\0') => {
+                    (user.clone(), SecretString::from(password.as_str()))
+                }
                 _ => return Err(Refusal::Incomplete),
             }
         }
@@ -384,6 +393,6 @@ fn basic(headers: &HeaderMap) -> Option<(String, SecretString)> {
         return None;
     }
     let decoded = String::from_utf8(STANDARD.decode(encoded.trim()).ok()?).ok()?;
-    let (name, password) = decoded.split_once(':')?;
+    let (name, password) = decoded.split_once(':').filter(|(name, _)| !name.contains('\0'))?;
     Some((name.to_owned(), SecretString::from(password)))
 }

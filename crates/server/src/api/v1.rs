@@ -36,7 +36,6 @@ use axum::Json;
 use axum::routing::get;
 use serde_json::{Value, json};
 use utoipa::OpenApi as _;
-use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::api::permission::Guarded;
@@ -60,11 +59,7 @@ pub(crate) fn routes() -> OpenApiRouter<Guarded> {
 
 /// The document of every route that is served.
 pub(crate) fn document() -> utoipa::openapi::OpenApi {
-    let mut document = described().into_openapi();
-    API_VERSION.clone_into(&mut document.info.version);
-    let basic = SecurityScheme::Http(Http::new(HttpAuthScheme::Basic));
-    document.components.get_or_insert_default().add_security_scheme("basic", basic);
-    document
+    super::document::complete(described().into_openapi(), API_VERSION)
 }
 
 fn described() -> OpenApiRouter<Guarded> {

@@ -21,6 +21,7 @@ use killick_store::StoreError;
 use killick_store::images::FinishedAnalysis;
 use killick_store::packages::{PackageIdentity, PackageName};
 use killick_store::tasks::{Lease, Task, back_off};
+use killick_store::text::column;
 use serde::{Deserialize, Serialize};
 use tracing::Instrument as _;
 
@@ -263,12 +264,10 @@ pub(crate) fn finished(analysis: &Analysis, blob: killick_model::digest::Digest)
     FinishedAnalysis {
         analysis: blob,
         size_bytes: i64::try_from(analysis.size_bytes()).unwrap_or(i64::MAX),
-        architecture: analysis.config.architecture.clone(),
+        architecture: column(&analysis.config.architecture),
         // The words of version 1 for an image without a distribution.
-        distro: distribution.map_or_else(|| "Unknown".to_owned(), |distribution| distribution.id.clone()),
-        distro_version: distribution
-            .and_then(|distribution| distribution.version.clone())
-            .unwrap_or_else(|| "0".to_owned()),
+        distro: column(distribution.map_or("Unknown", |distribution| &distribution.id)),
+        distro_version: column(distribution.and_then(|distribution| distribution.version.as_deref()).unwrap_or("0")),
         layer_count: i64::try_from(analysis.layers.len()).unwrap_or(i64::MAX),
         packages: PackageIdentity::all(analysis),
         names: package_names(analysis),
@@ -284,8 +283,8 @@ fn package_names(analysis: &Analysis) -> Vec<PackageName> {
             let package = PackageIdentity::of(package, analysis.distribution.as_ref());
             identity.lookup_names().into_iter().map(move |found| PackageName {
                 package: package.clone(),
-                ecosystem: found.ecosystem,
-                name: found.name,
+                ecosystem: column(&found.ecosystem),
+                name: column(&found.name),
             })
         })
         .collect();
@@ -309,6 +308,8 @@ async fn keep_alive(app: &App, lease: &Lease, lease_micros: i64) {
 async fn fail(app: &App, task: &Task, lease: &Lease, retry: Retry, cause: &str) -> Result<(), StoreError> {
     let store = app.records().store();
     let wait = Some(back_off(task.attempts)).filter(|_| retry == Retry::Later);
+    // It may tell of paths and names of the image.
+    let cause = &cause.replace('\0', "");
     match serde_json::from_str::<Payload>(&task.payload) {
         Ok(payload) => store.fail_analysis(lease, &task.account, &payload.digest, cause, wait, now()).await?,
         Err(_) => store.fail(lease, cause, wait, now()).await?,

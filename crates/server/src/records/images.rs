@@ -126,7 +126,7 @@ impl Records {
             other_tags: Vec::new(),
             detected_at: new.detected_at.as_microsecond(),
             size_bytes: i64::try_from(size).unwrap_or(i64::MAX),
-            architecture: staged.config.architecture.clone(),
+            architecture: killick_store::text::column(&staged.config.architecture),
             layer_count: i64::try_from(staged.layers.len()).unwrap_or(i64::MAX),
             dockerfile: new.dockerfile.clone(),
             manifest: Some(manifest),

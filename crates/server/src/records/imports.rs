@@ -45,7 +45,7 @@ impl Records {
             other_tags: new.other_tags.clone(),
             detected_at: now(),
             size_bytes: i64::try_from(size).unwrap_or(i64::MAX),
-            architecture: described.config.architecture.clone(),
+            architecture: killick_store::text::column(&described.config.architecture),
             layer_count: i64::try_from(described.layers.len()).unwrap_or(i64::MAX),
             dockerfile: new.dockerfile.clone(),
             manifest: Some(new.from.manifest().clone()),

@@ -77,6 +77,23 @@ impl Service {
         (status, to_bytes(response.into_body(), 64 << 20).await.unwrap().to_vec())
     }
 
+    /// Status, headers and bytes of the answer to these headers and bytes.
+    pub(crate) async fn exchange(
+        &self,
+        headers: &[(&str, &str)],
+        method: &str,
+        path: &str,
+        body: Vec<u8>,
+    ) -> (u16, HeaderMap, Vec<u8>) {
+        let mut request = Request::builder().method(method).uri(path);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let response = self.router.clone().oneshot(request.body(Body::from(body)).unwrap()).await.unwrap();
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        (status, headers, to_bytes(response.into_body(), 16 << 20).await.unwrap().to_vec())
+    }
+
     /// Status, headers and body of the answer to these headers, sent from an address.
     pub(crate) async fn ask(
         &self,

@@ -7,13 +7,13 @@ use crate::caller::{ADMIN, Service};
 use crate::registry;
 
 /// A temporary PostgreSQL; it ends with the value.
-struct Postgres {
+pub(crate) struct Postgres {
     folder: tempfile::TempDir,
     is_root: bool,
 }
 
 impl Postgres {
-    fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let folder = tempfile::Builder::new().prefix("killick-pg").tempdir_in("/tmp").unwrap();
         let is_root = std::os::unix::fs::MetadataExt::uid(&fs_err::metadata("/proc/self").unwrap()) == 0;
         let server = Self { folder, is_root };
@@ -41,8 +41,20 @@ impl Postgres {
         self.folder.path()
     }
 
-    fn url(&self) -> String {
-        format!("postgres://test@localhost/postgres?host={}", self.path().display())
+    pub(crate) fn url(&self) -> String {
+        self.url_of("postgres")
+    }
+
+    fn url_of(&self, database: &str) -> String {
+        format!("postgres://test@localhost/{database}?host={}", self.path().display())
+    }
+
+    /// A database of its own; where it is.
+    pub(crate) fn database(&self, name: &str) -> String {
+        let mut command = Command::new(find("createdb"));
+        let status = command.arg("-h").arg(self.path()).args(["-U", "test", name]).status().unwrap();
+        assert!(status.success(), "`createdb` failed");
+        self.url_of(name)
     }
 }
 

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use killick_model::digest::Digest;
+use killick_store::audit::AuditFilter;
 use killick_store::events::EventFilter;
 use killick_store::images::{AnalysisStatus, ImageFilter};
 use killick_store::{Settings, Store};
@@ -70,6 +71,7 @@ async fn sqlite_files_are_migrated() {
         connection.close().await.unwrap();
         let store = Store::open(&settings(dir.path(), None)).await.unwrap();
         everything_is_there(&store).await;
+        what_came_later_is_there(&store, version(&dump)).await;
         work_goes_on(&store).await;
         store.close().await;
         assert_eq!(schema(dir.path()).await, want, "{}", dump.display());
@@ -95,6 +97,7 @@ async fn postgresql_databases_are_migrated() {
         connection.close().await.unwrap();
         let store = Store::open(&settings(dir.path(), Some(url.clone()))).await.unwrap();
         everything_is_there(&store).await;
+        what_came_later_is_there(&store, version(&dump)).await;
         work_goes_on(&store).await;
         store.close().await;
         assert_eq!(schema(&url).await, want, "{}", dump.display());
@@ -144,6 +147,36 @@ async fn everything_is_there(store: &Store) {
     let event = store.events("team", &EventFilter::default(), 9, 0).await.unwrap().remove(0);
     assert_eq!((event.level.as_str(), event.uuid.is_empty()), ("info", false));
     assert_eq!(store.setting("a.setting").await.unwrap().as_deref(), Some("its value"));
+}
+
+/// The schema version that a dump was made with.
+fn version(dump: &Path) -> u32 {
+    dump.file_name().unwrap().to_string_lossy()[..4].parse().unwrap()
+}
+
+/// What `examples/fill.rs` put into tables that the first version had not; nothing, if it was of that version.
+async fn what_came_later_is_there(store: &Store, version: u32) {
+    let count = usize::from(version > 1);
+    let library = Digest::of(b"a library").hex();
+    assert_eq!(store.known_files("team", &[library]).await.unwrap().len(), count);
+    assert_eq!(store.exceptions("team", "", 9).await.unwrap().len(), count);
+    assert_eq!(store.waiting_notices().await.unwrap(), i64::from(version > 1));
+    assert_eq!(store.imports("team").await.unwrap().len(), count);
+    assert_eq!(store.archived_images("team").await.unwrap().len(), count);
+    assert_eq!(store.archived_tags("team", None).await.unwrap().len(), count);
+    assert_eq!(store.archive_rules("team", false).await.unwrap().len(), count);
+    assert_eq!(store.archive_history("team", "a-rule", 9).await.unwrap().len(), count);
+    assert_eq!(store.roles_of("alice").await.unwrap().len(), count);
+    assert_eq!(store.api_keys("team", "alice").await.unwrap().len(), count);
+    assert_eq!(store.audit(&AuditFilter::default(), 9).await.unwrap().len(), count);
+    if version > 1 {
+        assert_eq!(store.import_contents("team", "an-import", None).await.unwrap()[0].size_bytes, 8);
+        let mut seen = Vec::new();
+        for subscription in store.subscriptions("team", None, Some("tag_update")).await.unwrap() {
+            seen.extend(store.watch_result("team", &subscription.id, "").await.unwrap());
+        }
+        assert_eq!(seen.iter().map(|seen| seen.basis.as_str()).collect::<Vec<_>>(), ["a digest"]);
+    }
 }
 
 /// The image that waited is analysed, numbers go on, and the analysed one goes.

@@ -1,7 +1,6 @@
 //! Accounts: who owns images and policies.
 
 use axum::Json;
-use axum::extract::Path;
 use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
@@ -9,7 +8,7 @@ use utoipa_axum::routes;
 
 use super::encoding::seconds;
 use crate::api::error::ApiError;
-use crate::api::input::{Fields, JsonObject, Query};
+use crate::api::input::{Fields, JsonObject, Path, Query};
 use crate::api::permission::{
     CreateAccount, DeleteAccount, GetAccount, Guarded, ListAccounts, Permission, ReadAccount, UpdateAccount,
 };
@@ -40,7 +39,7 @@ async fn list(require: Permission<ListAccounts>, query: Query) -> Result<Json<Ve
     Ok(Json(shown.filter(|account| state.is_none_or(|state| account.state.as_str() == state)).map(wire).collect()))
 }
 
-#[utoipa::path(post, path = "/accounts", tag = "Accounts", request_body = Object,
+#[utoipa::path(post, path = "/accounts", tag = "Accounts", request_body = AccountRequest,
     responses((status = 200, body = Account)))]
 async fn create(require: Permission<CreateAccount>, body: JsonObject) -> Result<Json<Account>, ApiError> {
     let fields = Fields::of(&body);
@@ -86,7 +85,7 @@ async fn delete(require: Permission<DeleteAccount>, Path(name): Path<String>) ->
 }
 
 #[utoipa::path(put, path = "/accounts/{accountname}/state", tag = "Accounts", params(("accountname" = String, Path)),
-    request_body = AccountStatus, responses((status = 200, body = AccountStatus)))]
+    request_body = AccountStateRequest, responses((status = 200, body = AccountStatus)))]
 async fn set_state(
     require: Permission<UpdateAccount>,
     Path(name): Path<String>,
@@ -107,7 +106,8 @@ async fn set_state(
     Ok(Json(AccountStatus { state }))
 }
 
-#[utoipa::path(get, path = "/account", tag = "Accounts", responses((status = 200, body = Account)))]
+#[utoipa::path(get, path = "/account", tag = "Accounts",
+    responses((status = 200, body = Account), (status = 404)))]
 async fn own(require: Permission<GetAccount>) -> Result<Json<Account>, ApiError> {
     let account = require.app.records().account(&require.account).await?;
     account.map(|account| Json(wire(&account))).ok_or_else(not_found)
@@ -166,6 +166,25 @@ struct Account {
 #[derive(Debug, Serialize, ToSchema)]
 struct AccountStatus {
     state: &'static str,
+}
+
+/// An account to be.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes what is read with `Fields`, whose words clients know")]
+struct AccountRequest {
+    #[schema(pattern = "^[a-zA-Z0-9][a-zA-Z0-9@.!#$+-=^_`~;]{1,126}[a-zA-Z0-9]$")]
+    name: String,
+    email: Option<String>,
+    /// `user`, which needs not be said.
+    r#type: Option<String>,
+}
+
+/// The state an account shall have.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes what is read with `Fields`, whose words clients know")]
+struct AccountStateRequest {
+    #[schema(pattern = "^(enabled|disabled)$")]
+    state: String,
 }
 
 #[cfg(test)]

@@ -4,7 +4,6 @@ mod rules;
 mod upload;
 
 use axum::Json;
-use axum::extract::Path;
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use killick_store::archives::{ArchivedImage, ArchivedTag};
@@ -16,7 +15,7 @@ use utoipa_axum::routes;
 
 use super::encoding::seconds;
 use crate::api::error::ApiError;
-use crate::api::input::{JsonTexts, Query};
+use crate::api::input::{JsonTexts, Path, Query};
 use crate::api::permission::{
     ArchiveImages, DeleteArchivedImage, GetArchive, GetArchivedImage, Guarded, ListArchivedImages, Permission,
 };

@@ -1,7 +1,6 @@
 //! What inspectors saw in the contents of an image's files.
 
 use axum::Json;
-use axum::extract::Path;
 use killick_report::content::ARTIFACT_TYPES;
 use serde_json::Value;
 use utoipa_axum::router::OpenApiRouter;
@@ -9,6 +8,7 @@ use utoipa_axum::routes;
 
 use super::images::{analyzed, found};
 use crate::api::error::ApiError;
+use crate::api::input::Path;
 use crate::api::permission::{GetImage, Guarded, Permission};
 
 pub(super) fn router() -> OpenApiRouter<Guarded> {

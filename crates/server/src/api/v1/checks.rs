@@ -1,7 +1,6 @@
 //! The verdict of a policy on an image.
 
 use axum::Json;
-use axum::extract::Path;
 use killick_report::evaluation::{result, status};
 use serde_json::{Map, Value, json};
 use utoipa_axum::router::OpenApiRouter;
@@ -9,9 +8,9 @@ use utoipa_axum::routes;
 
 use super::encoding::seconds;
 use super::images::{analyzed, found, found_by_id};
-use super::pull_string::PullString;
+use super::pull_string::{Named, PullString};
 use crate::api::error::ApiError;
-use crate::api::input::Query;
+use crate::api::input::{Path, Query};
 use crate::api::permission::{GetEvaluation, Guarded, Permission};
 use crate::app::App;
 use crate::judge::{self, Keep};
@@ -51,7 +50,8 @@ async fn check_by_id(
 
 /// What the caller wants judged and told.
 struct Wanted {
-    tag: String,
+    /// By tag; or, as pods are written that are pinned, by digest.
+    reference: Named,
     policy: Option<String>,
     detail: bool,
     history: bool,
@@ -60,13 +60,12 @@ struct Wanted {
 
 impl Wanted {
     fn read(query: &Query) -> Result<Self, ApiError> {
-        let tag = match PullString::parse(query.required("tag")?)? {
-            PullString::Reference(named) if named.tag().is_some() => named.text(),
-            _ => return Err(ApiError::bad_request("`tag` does not name an image by tag")),
+        let PullString::Reference(reference) = PullString::parse(query.required("tag")?)? else {
+            return Err(no_tag());
         };
         let interactive = query.flag("interactive")?.unwrap_or(false);
         Ok(Self {
-            tag,
+            reference,
             policy: query.text("policyId").map(str::to_owned),
             detail: query.flag("detail")?.unwrap_or(true),
             history: query.flag("history")?.unwrap_or(false),
@@ -75,12 +74,26 @@ impl Wanted {
     }
 }
 
+/// The tag under which the image is judged: what the caller named, or the newest there is in the repository.
+fn tag(image: &records::Image, reference: &Named) -> Result<String, ApiError> {
+    if reference.tag().is_some() {
+        return Ok(reference.text());
+    }
+    let there = |tag: &&records::Tag| tag.registry == reference.registry && tag.repository == reference.repository;
+    image.tags.iter().find(there).map(records::Tag::full).ok_or_else(no_tag)
+}
+
+fn no_tag() -> ApiError {
+    ApiError::bad_request("`tag` does not name an image by tag")
+}
+
 async fn answer(app: &App, image: &records::Image, wanted: &Wanted) -> Result<Json<Value>, ApiError> {
     analyzed(image)?;
+    let tag = tag(image, &wanted.reference)?;
     let policy = judge::policy(app, &image.account, wanted.policy.as_deref()).await?;
-    let verdict = judge::evaluate(app, image, &wanted.tag, &policy, wanted.keep).await?;
+    let verdict = judge::evaluate(app, image, &tag, &policy, wanted.keep).await?;
     let verdicts = if wanted.history && matches!(wanted.keep, Keep::Verdict) {
-        app.records().verdicts(image, &wanted.tag, wanted.policy.as_deref()).await?
+        app.records().verdicts(image, &tag, wanted.policy.as_deref()).await?
     } else {
         vec![verdict]
     };
@@ -89,7 +102,7 @@ async fn answer(app: &App, image: &records::Image, wanted: &Wanted) -> Result<Js
         told.push(tell(app, image, verdict, wanted.detail).await?);
     }
     // Objects of one member each: the digest, then the tag.
-    let by_tag: Map<String, Value> = [(wanted.tag.clone(), Value::Array(told))].into_iter().collect();
+    let by_tag: Map<String, Value> = [(tag, Value::Array(told))].into_iter().collect();
     let by_digest: Map<String, Value> = [(image.digest.clone(), Value::Object(by_tag))].into_iter().collect();
     Ok(Json(json!([by_digest])))
 }

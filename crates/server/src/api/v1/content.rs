@@ -1,7 +1,6 @@
 //! What an image consists of, by type.
 
 use axum::Json;
-use axum::extract::Path;
 use killick_report::content::{CONTENT_TYPES, ContentType, find};
 use serde::Serialize;
 use serde_json::Value;
@@ -11,6 +10,7 @@ use utoipa_axum::routes;
 
 use super::images::{analyzed, found, found_by_id};
 use crate::api::error::ApiError;
+use crate::api::input::Path;
 use crate::api::permission::{GetImage, Guarded, Permission};
 use crate::app::App;
 use crate::records;
@@ -73,6 +73,5 @@ struct ContentResponse {
     #[serde(rename = "imageDigest")]
     image_digest: String,
     content_type: &'static str,
-    #[schema(value_type = Object)]
     content: Value,
 }

@@ -1,7 +1,6 @@
 //! Events: what happened in an account.
 
 use axum::Json;
-use axum::extract::Path;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use jiff::Timestamp;
@@ -16,7 +15,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::api::error::ApiError;
-use crate::api::input::Query;
+use crate::api::input::{Path, Query};
 use crate::api::permission::{DeleteEvent, DeleteEvents, GetEvent, Guarded, ListEvents, Permission};
 use crate::herald::microseconds;
 
@@ -32,7 +31,7 @@ pub(super) fn router() -> OpenApiRouter<Guarded> {
            ("event_type" = Option<String>, Query), ("resource_type" = Option<String>, Query),
            ("resource_id" = Option<String>, Query), ("level" = Option<String>, Query),
            ("since" = Option<String>, Query), ("before" = Option<String>, Query),
-           ("page" = Option<i64>, Query), ("limit" = Option<i64>, Query)),
+           ("page" = Option<i64>, Query, minimum = 1), ("limit" = Option<i64>, Query, minimum = 1, maximum = 1000)),
     responses((status = 200, body = EventsList)))]
 async fn list(require: Permission<ListEvents>, query: Query) -> Result<Json<EventsList>, ApiError> {
     let page = query.number("page", 1, i64::MAX)?.unwrap_or(1);

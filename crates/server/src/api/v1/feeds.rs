@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use axum::Json;
-use axum::extract::Path;
 use axum::http::StatusCode;
 use jiff::Timestamp;
 use serde::Serialize;
@@ -13,7 +12,7 @@ use utoipa_axum::routes;
 
 use super::encoding::seconds;
 use crate::api::error::{ApiError, FEED_SYNC_ALREADY_IN_PROGRESS};
-use crate::api::input::Query;
+use crate::api::input::{Path, Query};
 use crate::api::permission::{Authenticated, Guarded, Permission, UpdateFeeds};
 use crate::app::App;
 use crate::knowledge::SyncError;
@@ -35,7 +34,7 @@ async fn list(require: Permission<Authenticated>) -> Json<Vec<FeedMetadata>> {
 
 #[utoipa::path(post, path = "/system/feeds", tag = "Feeds",
     params(("flush" = Option<bool>, Query), ("sync" = Option<bool>, Query)),
-    responses((status = 200, body = [FeedSyncResult])))]
+    responses((status = 200, body = [FeedSyncResult]), (status = 409)))]
 async fn sync(require: Permission<UpdateFeeds>, query: Query) -> Result<Json<Vec<FeedSyncResult>>, ApiError> {
     query.flag("flush")?;
     query.flag("sync")?;
@@ -85,7 +84,7 @@ async fn toggle(
 }
 
 #[utoipa::path(delete, path = "/system/feeds/{feed}", tag = "Feeds", params(("feed" = String, Path)),
-    responses((status = 200, body = FeedMetadata)))]
+    responses((status = 200, body = FeedMetadata), (status = 409)))]
 async fn delete(_: Permission<UpdateFeeds>, Path(name): Path<String>) -> Result<Json<FeedMetadata>, ApiError> {
     known(&name)?;
     Err(ApiError::conflict(format!("the feed `{name}` is enabled: its data cannot be deleted")))

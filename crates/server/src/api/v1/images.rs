@@ -4,15 +4,14 @@ mod request;
 mod wire;
 
 use axum::Json;
-use axum::extract::Path;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use self::request::Wanted;
-use self::wire::{DeleteImageResponse, ImageTagSummary};
+use self::wire::{DeleteImageResponse, ImageRequest, ImageTagSummary};
 use super::pull_string::{Named, Pick, PullString};
 use crate::api::error::ApiError;
-use crate::api::input::{JsonObject, Query};
+use crate::api::input::{JsonObject, Path, Query};
 use crate::api::permission::{CreateImage, DeleteImage, GetImage, Guarded, ListImages, Permission};
 use crate::app::App;
 use crate::records::{self, AnalysisStatus, Deletion};
@@ -33,7 +32,7 @@ pub(super) fn router() -> OpenApiRouter<Guarded> {
 
 #[utoipa::path(post, path = "/images", tag = "Images",
     params(("force" = Option<bool>, Query), ("autosubscribe" = Option<bool>, Query)),
-    request_body = Object, responses((status = 200, body = [Image])))]
+    request_body = ImageRequest, responses((status = 200, body = [Image]), (status = 404), (status = 409)))]
 async fn add(require: Permission<CreateImage>, query: Query, body: JsonObject) -> Result<Json<Vec<Image>>, ApiError> {
     let force = query.flag("force")?.unwrap_or(false);
     let autosubscribe = query.flag("autosubscribe")?.unwrap_or(false);
@@ -49,7 +48,7 @@ async fn add(require: Permission<CreateImage>, query: Query, body: JsonObject) -
 #[utoipa::path(get, path = "/images", tag = "Images",
     params(("history" = Option<bool>, Query), ("fulltag" = Option<String>, Query),
            ("image_status" = Option<String>, Query), ("analysis_status" = Option<String>, Query)),
-    responses((status = 200, body = [Image])))]
+    responses((status = 200, body = [Image]), (status = 404)))]
 async fn list(require: Permission<ListImages>, query: Query) -> Result<Json<Vec<Image>>, ApiError> {
     let history = query.flag("history")?.unwrap_or(false);
     let filter = Filter {

@@ -1,7 +1,7 @@
 //! Imports: documents of an image that somebody else analysed are uploaded here, until `POST /images` names them.
 
 use axum::Json;
-use axum::extract::{DefaultBodyLimit, Path};
+use axum::extract::DefaultBodyLimit;
 use axum::http::StatusCode;
 use killick_analysis::imported::ShapeError;
 use killick_store::imports::{ImportContent, ImportOperation, ImportStatus, NewContent};
@@ -13,7 +13,7 @@ use utoipa_axum::routes;
 
 use super::encoding::seconds;
 use crate::api::error::ApiError;
-use crate::api::input::{RawBody, not_json};
+use crate::api::input::{Path, RawBody, not_json};
 use crate::api::permission::{Guarded, ImportImages, ListImports, Permission};
 use crate::app::App;
 use crate::cpu;
@@ -43,7 +43,8 @@ async fn list(require: Permission<ListImports>) -> Result<Json<Vec<Operation>>, 
     Ok(Json(all.into_iter().map(Operation::of).collect()))
 }
 
-#[utoipa::path(post, path = "/imports/images", tag = "Imports", responses((status = 200, body = Operation)))]
+#[utoipa::path(post, path = "/imports/images", tag = "Imports",
+    responses((status = 200, body = Operation), (status = 404), (status = 409)))]
 async fn create(require: Permission<ImportImages>) -> Result<Json<Operation>, ApiError> {
     let id = uuid::Uuid::new_v4().simple().to_string();
     let (store, begun) = (require.app.records().store(), now());
@@ -79,8 +80,9 @@ async fn contents(
 
 /// Uploads one of them; the answer has the SHA-256 of what was sent.
 #[utoipa::path(post, path = "/imports/images/{operation_id}/{kind}", tag = "Imports",
-    params(("operation_id" = String, Path), ("kind" = String, Path)), request_body = Object,
-    responses((status = 200, body = Content)))]
+    params(("operation_id" = String, Path), ("kind" = String, Path)),
+    request_body(content((Object = "application/json"), (String = "text/plain"))),
+    responses((status = 200, body = Content), (status = 409)))]
 async fn upload(
     require: Permission<ImportImages>,
     Path((id, kind)): Path<(String, String)>,
@@ -105,7 +107,9 @@ async fn checked(app: &App, kind: &'static str, body: RawBody) -> Result<Vec<u8>
         return Err(ApiError::problem(StatusCode::PAYLOAD_TOO_LARGE, detail));
     }
     if kind == "dockerfile" {
-        return Ok(bytes.into());
+        let has_nul = bytes.contains(&0);
+        let refused = || ApiError::problem(StatusCode::BAD_REQUEST, "a Dockerfile has no NUL in it");
+        return if has_nul { Err(refused()) } else { Ok(bytes.into()) };
     }
     if !body.may_be_json && !bytes.is_empty() {
         return Err(not_json());

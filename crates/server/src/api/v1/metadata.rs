@@ -1,7 +1,6 @@
 //! Documents about an image: manifest, history, Dockerfile.
 
 use axum::Json;
-use axum::extract::Path;
 use killick_report::content::METADATA_TYPES;
 use serde::Serialize;
 use serde_json::Value;
@@ -11,6 +10,7 @@ use utoipa_axum::routes;
 
 use super::images::{analyzed, found};
 use crate::api::error::ApiError;
+use crate::api::input::Path;
 use crate::api::permission::{GetImage, Guarded, Permission};
 
 pub(super) fn router() -> OpenApiRouter<Guarded> {
@@ -43,6 +43,5 @@ struct MetadataResponse {
     #[serde(rename = "imageDigest")]
     image_digest: String,
     metadata_type: &'static str,
-    #[schema(value_type = Object)]
     metadata: Value,
 }

@@ -2,13 +2,14 @@
 //! extractor decided.
 
 use axum::Json;
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderName, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use serde_json::{Value, json};
+use serde::Serialize;
+use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::api::error::ApiError;
+use crate::api::error::{ApiError, Problem};
 use crate::api::permission::{Granted, Guarded, Refusal};
 
 pub(super) fn router() -> OpenApiRouter<Guarded> {
@@ -16,12 +17,14 @@ pub(super) fn router() -> OpenApiRouter<Guarded> {
 }
 
 #[utoipa::path(post, path = "/oauth/token", tag = "Users", security(()),
-    request_body(content = Object, content_type = "application/x-www-form-urlencoded"),
-    responses((status = 200, body = Object)))]
+    request_body(content = TokenRequest, content_type = "application/x-www-form-urlencoded"),
+    responses((status = 200, body = Token), (status = 401, body = TokenError), (status = 403), (status = 429), (status = 503),
+        (status = 400, content((TokenError = "application/json"), (Problem = "application/problem+json")))))]
 async fn token(Granted(outcome): Granted) -> Response {
-    let (status, body) = match outcome {
+    let (status, error, error_description) = match outcome {
         Ok(token) => {
-            (StatusCode::OK, json!({"token_type": "Bearer", "access_token": token.text, "expires_in": token.seconds}))
+            let token = Token { token_type: "Bearer", access_token: token.text, expires_in: token.seconds };
+            return (StatusCode::OK, NOT_KEPT, Json(token)).into_response();
         }
         Err(Refusal::NotConfigured) => {
             let message = "OAuth is not configured: authenticate with user and password";
@@ -32,15 +35,43 @@ async fn token(Granted(outcome): Granted) -> Response {
             let grant = grant.as_deref().unwrap_or("None");
             let grant: String = grant.chars().take(80).collect();
             let told = format!("Grant type {grant} is not supported");
-            (StatusCode::BAD_REQUEST, json!({"error": "unsupported_grant_type", "error_description": told}))
+            (StatusCode::BAD_REQUEST, "unsupported_grant_type", Some(told))
         }
-        Err(Refusal::Client) => (StatusCode::BAD_REQUEST, error("invalid_client")),
-        Err(Refusal::Incomplete) => (StatusCode::BAD_REQUEST, error("invalid_request")),
-        Err(Refusal::Credentials) => (StatusCode::UNAUTHORIZED, error("invalid_grant")),
+        Err(Refusal::Client) => (StatusCode::BAD_REQUEST, "invalid_client", None),
+        Err(Refusal::Incomplete) => (StatusCode::BAD_REQUEST, "invalid_request", None),
+        Err(Refusal::Credentials) => (StatusCode::UNAUTHORIZED, "invalid_grant", None),
     };
-    (status, [(header::CACHE_CONTROL, "no-store")], Json(body)).into_response()
+    (status, NOT_KEPT, Json(TokenError { error, error_description })).into_response()
 }
 
-fn error(word: &str) -> Value {
-    json!({ "error": word })
+/// What is answered is secret.
+const NOT_KEPT: [(HeaderName, &str); 1] = [(header::CACHE_CONTROL, "no-store")];
+
+/// A token.
+#[derive(Serialize, ToSchema)]
+struct Token {
+    token_type: &'static str,
+    access_token: String,
+    /// Seconds.
+    expires_in: u64,
+}
+
+/// Why there is none.
+#[derive(Serialize, ToSchema)]
+struct TokenError {
+    error: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error_description: Option<String>,
+}
+
+/// A form; left out where the login is in the header.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes what the extractor reads")]
+struct TokenRequest {
+    #[schema(pattern = "^password$")]
+    grant_type: String,
+    username: String,
+    password: String,
+    #[schema(pattern = "^anonymous$")]
+    client_id: String,
 }

@@ -1,16 +1,15 @@
 //! Policy bundles.
 
 use axum::Json;
-use axum::extract::Path;
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::encoding::seconds;
 use crate::api::error::ApiError;
-use crate::api::input::{Fields, JsonObject, Query};
+use crate::api::input::{Fields, JsonObject, Path, Query};
 use crate::api::permission::{CreatePolicy, DeletePolicy, GetPolicy, Guarded, ListPolicies, Permission, UpdatePolicy};
 use crate::api::recording;
 use crate::app::App;
@@ -29,7 +28,7 @@ async fn list(require: Permission<ListPolicies>, query: Query) -> Result<Json<Ve
 }
 
 #[utoipa::path(post, path = "/policies", tag = "Policies", params(("detail" = Option<bool>, Query)),
-    request_body = Object, responses((status = 200, body = PolicyRecord)))]
+    request_body = PolicyBundle, responses((status = 200, body = PolicyRecord), (status = 404)))]
 async fn create(
     require: Permission<CreatePolicy>,
     query: Query,
@@ -60,7 +59,7 @@ async fn get(
 
 #[utoipa::path(put, path = "/policies/{policyId}", tag = "Policies",
     params(("policyId" = String, Path), ("active" = Option<bool>, Query)),
-    request_body = Object, responses((status = 200, body = [PolicyRecord])))]
+    request_body = PolicyChange, responses((status = 200, body = [PolicyRecord]), (status = 409)))]
 async fn update(
     require: Permission<UpdatePolicy>,
     Path(id): Path<String>,
@@ -90,7 +89,7 @@ async fn update(
 }
 
 #[utoipa::path(delete, path = "/policies/{policyId}", tag = "Policies", params(("policyId" = String, Path)),
-    responses((status = 200, body = String)))]
+    responses((status = 200, body = String, content_type = "application/json"), (status = 409)))]
 async fn delete(require: Permission<DeletePolicy>, Path(id): Path<String>) -> Result<Json<&'static str>, ApiError> {
     let stored = found(&require.app, &require.account, &id).await?;
     if stored.active {
@@ -180,4 +179,31 @@ struct PolicyRecord {
     #[schema(value_type = Object)]
     #[serde(skip_serializing_if = "Option::is_none")]
     policybundlemeta: Option<Value>,
+}
+
+/// A bundle. `schemas/policy-bundle.json` describes it whole.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes what is read with `Fields`, whose words clients know")]
+struct PolicyBundle {
+    id: String,
+    #[schema(pattern = "^1_0$")]
+    version: String,
+    name: Option<String>,
+    comment: Option<String>,
+    description: Option<String>,
+    policies: Option<Vec<Map<String, Value>>>,
+    whitelists: Option<Vec<Map<String, Value>>>,
+    mappings: Vec<Map<String, Value>>,
+    whitelisted_images: Option<Vec<Map<String, Value>>>,
+    blacklisted_images: Option<Vec<Map<String, Value>>>,
+}
+
+/// A record, as it was read, with what shall be different.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes what is read with `Fields`, whose words clients know")]
+struct PolicyChange {
+    #[schema(rename = "policyId")]
+    policy_id: String,
+    active: Option<bool>,
+    policybundle: PolicyBundle,
 }

@@ -29,7 +29,7 @@ pub(super) fn router() -> OpenApiRouter<Guarded> {
 
 #[utoipa::path(get, path = "/query/images/by_package", tag = "Query",
     params(("name" = String, Query), ("version" = Option<String>, Query), ("package_type" = Option<String>, Query),
-           ("page" = Option<String>, Query), ("limit" = Option<u64>, Query)),
+           ("page" = Option<String>, Query), ("limit" = Option<u64>, Query, minimum = 0)),
     responses((status = 200, body = ImagesWithPackages)))]
 async fn images_by_package(
     require: Permission<ListImages>,
@@ -68,7 +68,7 @@ async fn images_by_package(
 #[utoipa::path(get, path = "/query/images/by_vulnerability", tag = "Query",
     params(("vulnerability_id" = String, Query), ("namespace" = Option<String>, Query),
            ("affected_package" = Option<String>, Query), ("severity" = Option<String>, Query),
-           ("vendor_only" = Option<bool>, Query), ("page" = Option<String>, Query), ("limit" = Option<u64>, Query)),
+           ("vendor_only" = Option<bool>, Query), ("page" = Option<String>, Query), ("limit" = Option<u64>, Query, minimum = 0)),
     responses((status = 200, body = VulnerableImages)))]
 async fn images_by_vulnerability(
     require: Permission<ListImages>,
@@ -99,7 +99,7 @@ async fn images_by_vulnerability(
 #[utoipa::path(get, path = "/query/vulnerabilities", tag = "Query",
     params(("id" = String, Query), ("affected_package" = Option<String>, Query),
            ("affected_package_version" = Option<String>, Query), ("namespace" = Option<String>, Query),
-           ("page" = Option<String>, Query), ("limit" = Option<u64>, Query)),
+           ("page" = Option<String>, Query), ("limit" = Option<u64>, Query, minimum = 0)),
     responses((status = 200, body = Vulnerabilities)))]
 async fn vulnerabilities(require: Permission<Authenticated>, query: Query) -> Result<Json<Vulnerabilities>, ApiError> {
     query.required("id")?;

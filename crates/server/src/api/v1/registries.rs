@@ -1,7 +1,6 @@
 //! Registries and the credentials for them. What is secret goes in and never comes out.
 
 use axum::Json;
-use axum::extract::Path;
 use axum::http::StatusCode;
 use secrecy::SecretString;
 use serde::Serialize;
@@ -11,7 +10,7 @@ use utoipa_axum::routes;
 
 use super::encoding::seconds;
 use crate::api::error::ApiError;
-use crate::api::input::{Fields, JsonObject, Query};
+use crate::api::input::{Fields, JsonObject, Path, Query};
 use crate::api::permission::{
     CreateRegistry, DeleteRegistry, GetRegistry, Guarded, ListRegistries, Permission, UpdateRegistry,
 };
@@ -20,6 +19,10 @@ use crate::app::App;
 use crate::config::Config;
 use crate::records;
 use crate::registry::forbidden_login;
+
+/// What is longer is a mistake. Passwords may be the keys of service accounts, which are documents.
+const MAX_BYTES: [(&str, usize); 4] =
+    [("registry_name", 512), ("registry_type", 64), ("registry_user", 1024), ("registry_pass", 64 << 10)];
 
 pub(super) fn router() -> OpenApiRouter<Guarded> {
     OpenApiRouter::new().routes(routes!(list, create)).routes(routes!(get, update, delete))
@@ -31,7 +34,7 @@ async fn list(require: Permission<ListRegistries>) -> Result<Json<Vec<Registry>>
 }
 
 #[utoipa::path(post, path = "/registries", tag = "Registries", params(("validate" = Option<bool>, Query)),
-    request_body = Object, responses((status = 200, body = [Registry])))]
+    request_body = RegistryRequest, responses((status = 200, body = [Registry]), (status = 406), (status = 409)))]
 async fn create(
     require: Permission<CreateRegistry>,
     query: Query,
@@ -53,7 +56,7 @@ async fn get(require: Permission<GetRegistry>, Path(name): Path<String>) -> Resu
 
 #[utoipa::path(put, path = "/registries/{*registry}", tag = "Registries",
     params(("registry" = String, Path), ("validate" = Option<bool>, Query)),
-    request_body = Object, responses((status = 200, body = [Registry])))]
+    request_body = RegistryRequest, responses((status = 200, body = [Registry]), (status = 406), (status = 409)))]
 async fn update(
     require: Permission<UpdateRegistry>,
     Path(name): Path<String>,
@@ -70,7 +73,7 @@ async fn update(
 }
 
 #[utoipa::path(delete, path = "/registries/{*registry}", tag = "Registries", params(("registry" = String, Path)),
-    responses((status = 200, body = bool)))]
+    responses((status = 200, body = bool, content_type = "application/json")))]
 async fn delete(require: Permission<DeleteRegistry>, Path(name): Path<String>) -> Result<Json<bool>, ApiError> {
     if let Some(stored) = require.app.records().registry(&require.account, &name).await? {
         recording::before(&wire(&stored));
@@ -95,10 +98,16 @@ fn read(config: &Config, account: &str, body: &JsonObject) -> Result<records::Ne
     let fields = Fields::of(body);
     let name = fields.text("registry")?.filter(|name| !name.is_empty());
     let Some(name) = name else { return Err(ApiError::bad_request("body does not contain registry key")) };
-    if name.ends_with('/') || name.starts_with("http://") || name.starts_with("https://") {
+    if !is_name(name) {
+        let shown: String = name.chars().take(80).collect();
         return Err(ApiError::conflict(format!(
-            "`{name}` is no registry name: give `host[:port][/repository]` without scheme and final slash"
+            "`{shown}` is no registry name: give `host[:port][/repository]` without scheme and final slash"
         )));
+    }
+    for (member, most) in MAX_BYTES {
+        if fields.text(member)?.is_some_and(|text| text.len() > most) {
+            return Err(ApiError::bad_request(format!("`{member}` is longer than {most} bytes")));
+        }
     }
     let user = fields.text("registry_user")?.unwrap_or_default();
     let password = fields.text("registry_pass")?.unwrap_or_default();
@@ -114,6 +123,16 @@ fn read(config: &Config, account: &str, body: &JsonObject) -> Result<records::Ne
         password: SecretString::from(password),
         verify_tls: fields.flag("registry_verify")?.unwrap_or(false),
     })
+}
+
+/// Whether it could be a host with a port and a repository, perhaps with `*` for the rest.
+fn is_name(name: &str) -> bool {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b":/_.-*[]".contains(&byte);
+    name.len() <= 512
+        && name.bytes().all(allowed)
+        && !name.ends_with('/')
+        && !name.starts_with("http://")
+        && !name.starts_with("https://")
 }
 
 fn wire(registry: &records::Registry) -> Registry {
@@ -140,4 +159,18 @@ struct Registry {
     user_id: String,
     created_at: String,
     last_updated: String,
+}
+
+/// A registry to be stored.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes what is read with `Fields`, whose words clients know")]
+struct RegistryRequest {
+    /// `host[:port][/repository]`.
+    registry: String,
+    registry_name: Option<String>,
+    /// `docker_v2` or `awsecr`.
+    registry_type: Option<String>,
+    registry_user: Option<String>,
+    registry_pass: Option<String>,
+    registry_verify: Option<bool>,
 }

@@ -20,7 +20,7 @@ pub(super) fn router() -> OpenApiRouter<Guarded> {
 /// Answers a subscription; with `dryrun`, what it would be. The tags are those of the registry now.
 #[utoipa::path(post, path = "/repositories", tag = "Repositories",
     params(("repository" = String, Query), ("autosubscribe" = Option<bool>, Query), ("dryrun" = Option<bool>, Query)),
-    responses((status = 200, body = [Object])))]
+    responses((status = 200, body = [Object]), (status = 404)))]
 async fn create(require: Permission<CreateRepository>, query: Query) -> Result<Json<Value>, ApiError> {
     let asked = query.required("repository")?;
     let autosubscribe = query.flag("autosubscribe")?.unwrap_or(false);

@@ -2,7 +2,6 @@
 
 use std::io::{self, Write as _};
 
-use axum::extract::Path;
 use axum::response::Response;
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -12,6 +11,7 @@ use utoipa_axum::routes;
 use super::archives::attachment;
 use super::images::{analyzed, found};
 use crate::api::error::ApiError;
+use crate::api::input::Path;
 use crate::api::permission::{GetImage, Guarded, Permission};
 use crate::cpu;
 

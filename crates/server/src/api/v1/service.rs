@@ -13,12 +13,14 @@ pub(super) fn router() -> OpenApiRouter<Guarded> {
     OpenApiRouter::new().routes(routes!(root)).routes(routes!(health)).routes(routes!(version)).routes(routes!(status))
 }
 
-#[utoipa::path(get, path = "/", tag = "Service", security(()), responses((status = 200, body = String)))]
+#[utoipa::path(get, path = "/", tag = "Service", security(()),
+    responses((status = 200, body = String, content_type = "application/json")))]
 async fn root(_: Open) -> Json<&'static str> {
     Json("v1")
 }
 
-#[utoipa::path(get, path = "/health", tag = "Service", security(()), responses((status = 200, body = String)))]
+#[utoipa::path(get, path = "/health", tag = "Service", security(()),
+    responses((status = 200, body = String, content_type = "application/json")))]
 async fn health(_: Open) -> Json<&'static str> {
     Json("ok")
 }

@@ -1,7 +1,6 @@
 //! Subscriptions: what an account wants to be told about, and what is watched for it.
 
 use axum::Json;
-use axum::extract::Path;
 use killick_store::StoreError;
 use killick_store::subscriptions as stored;
 use serde::Serialize;
@@ -11,7 +10,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::api::error::ApiError;
-use crate::api::input::{Fields, JsonObject, Query};
+use crate::api::input::{Fields, JsonObject, Path, Query};
 use crate::api::permission::{
     CreateSubscription, DeleteSubscription, GetSubscription, Guarded, ListSubscriptions, Permission, UpdateSubscription,
 };
@@ -44,8 +43,8 @@ async fn list(require: Permission<ListSubscriptions>, query: Query) -> Result<Js
     Ok(Json(found.into_iter().map(Subscription::of).collect()))
 }
 
-#[utoipa::path(post, path = "/subscriptions", tag = "Subscriptions", request_body = Object,
-    responses((status = 200, body = [Subscription])))]
+#[utoipa::path(post, path = "/subscriptions", tag = "Subscriptions", request_body = SubscriptionRequest,
+    responses((status = 200, body = [Subscription]), (status = 404), (status = 409)))]
 async fn create(
     require: Permission<CreateSubscription>,
     body: JsonObject,
@@ -61,7 +60,6 @@ async fn create(
     }
     let value = value(&fields)?.flatten();
     let active = fields.flag("active")?.unwrap_or(false);
-    known_account(&require.app, &require.account).await?;
     let store = require.app.records().store();
     let added = store.add_subscription(&require.account, key, kind, value.as_deref(), active, now()).await;
     match added {
@@ -87,7 +85,7 @@ async fn get(
 }
 
 #[utoipa::path(put, path = "/subscriptions/{subscriptionId}", tag = "Subscriptions",
-    params(("subscriptionId" = String, Path)), request_body = Object,
+    params(("subscriptionId" = String, Path)), request_body = SubscriptionChange,
     responses((status = 200, body = [Subscription])))]
 async fn update(
     require: Permission<UpdateSubscription>,
@@ -111,7 +109,8 @@ async fn update(
 }
 
 #[utoipa::path(delete, path = "/subscriptions/{subscriptionId}", tag = "Subscriptions",
-    params(("subscriptionId" = String, Path)), responses((status = 200, body = bool)))]
+    params(("subscriptionId" = String, Path)),
+    responses((status = 200, body = bool, content_type = "application/json")))]
 async fn delete(require: Permission<DeleteSubscription>, Path(id): Path<String>) -> Result<Json<bool>, ApiError> {
     note(&require.app, &require.account, &id).await;
     match require.app.records().store().delete_subscription(&require.account, &id).await {
@@ -148,13 +147,6 @@ fn check_type(kind: &str) -> Result<(), ApiError> {
     }
     let shown: String = kind.chars().take(80).collect();
     Err(ApiError::bad_request(format!("`{shown}` is no type of subscription: there are {}", TYPES.join(", "))))
-}
-
-async fn known_account(app: &App, account: &str) -> Result<(), ApiError> {
-    match app.records().account(account).await? {
-        Some(_) => Ok(()),
-        None => Err(ApiError::not_found(format!("there is no account `{account}`"))),
-    }
 }
 
 /// Whoever watches such looks at once.
@@ -196,4 +188,23 @@ impl Subscription {
             user_id: row.account,
         }
     }
+}
+
+/// A subscription to be.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes what is read with `Fields`, whose words clients know")]
+struct SubscriptionRequest {
+    subscription_key: String,
+    /// `policy_eval`, `tag_update`, `vuln_update`, `repo_update` or `analysis_update`.
+    subscription_type: String,
+    subscription_value: Option<Value>,
+    active: Option<bool>,
+}
+
+/// What shall be different.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes what is read with `Fields`, whose words clients know")]
+struct SubscriptionChange {
+    active: Option<bool>,
+    subscription_value: Option<Value>,
 }

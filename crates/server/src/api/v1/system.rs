@@ -4,7 +4,6 @@
 //! the service. Clients wait for exactly these five names.
 
 use axum::Json;
-use axum::extract::Path;
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -13,6 +12,7 @@ use utoipa_axum::routes;
 
 use super::service::StatusResponse;
 use crate::api::error::{ApiError, CODES};
+use crate::api::input::Path;
 use crate::api::permission::{Authenticated, DeleteService, Guarded, ListServices, Permission};
 use crate::app::App;
 
@@ -55,7 +55,8 @@ async fn service(
 }
 
 #[utoipa::path(delete, path = "/system/services/{servicename}/{hostid}", tag = "System",
-    params(("servicename" = String, Path), ("hostid" = String, Path)), responses((status = 200, body = bool)))]
+    params(("servicename" = String, Path), ("hostid" = String, Path)),
+    responses((status = 200, body = bool, content_type = "application/json"), (status = 409)))]
 async fn delete_service(
     require: Permission<DeleteService>,
     Path((name, host)): Path<(String, String)>,

@@ -1,7 +1,6 @@
 //! Users of an account, and the caller itself.
 
 use axum::Json;
-use axum::extract::Path;
 use axum::http::StatusCode;
 use secrecy::SecretString;
 use serde::Serialize;
@@ -12,7 +11,7 @@ use utoipa_axum::routes;
 use super::accounts::{NAME_PATTERN, existing, is_name};
 use super::encoding::seconds;
 use crate::api::error::ApiError;
-use crate::api::input::{Fields, JsonObject, Query};
+use crate::api::input::{Fields, JsonObject, Path, Query};
 use crate::api::permission::{
     Authenticated, CreateUser, DeleteUser, GetUser, Guarded, ListUsers, Permission, UpdateOwnCredentials, UpdateUser,
 };
@@ -44,7 +43,7 @@ async fn list(require: Permission<ListUsers>, Path(account): Path<String>) -> Re
 }
 
 #[utoipa::path(post, path = "/accounts/{accountname}/users", tag = "Users", params(("accountname" = String, Path)),
-    request_body = Object, responses((status = 200, body = User)))]
+    request_body = UserRequest, responses((status = 200, body = User)))]
 async fn create(
     require: Permission<CreateUser>,
     Path(account): Path<String>,
@@ -101,7 +100,7 @@ async fn credentials(
 }
 
 #[utoipa::path(post, path = "/accounts/{accountname}/users/{username}/credentials", tag = "Users",
-    params(("accountname" = String, Path), ("username" = String, Path)), request_body = Object,
+    params(("accountname" = String, Path), ("username" = String, Path)), request_body = CredentialRequest,
     responses((status = 200, body = Credential)))]
 async fn set_credential(
     require: Permission<UpdateUser>,
@@ -134,7 +133,7 @@ async fn delete_credential(
     Ok(StatusCode::NO_CONTENT)
 }
 
-#[utoipa::path(get, path = "/user", tag = "Users", responses((status = 200, body = User)))]
+#[utoipa::path(get, path = "/user", tag = "Users", responses((status = 200, body = User), (status = 404)))]
 async fn own(require: Permission<Authenticated>) -> Result<Json<User>, ApiError> {
     Ok(Json(wire(&found(&require.app, &require.caller.account, &require.caller.user).await?)))
 }
@@ -145,7 +144,7 @@ async fn own_credentials(require: Permission<Authenticated>) -> Result<Json<Vec<
     Ok(Json(credential(&user).into_iter().collect()))
 }
 
-#[utoipa::path(post, path = "/user/credentials", tag = "Users", request_body = Object,
+#[utoipa::path(post, path = "/user/credentials", tag = "Users", request_body = CredentialRequest,
     responses((status = 200, body = Credential)))]
 async fn set_own_credential(
     require: Permission<UpdateOwnCredentials>,
@@ -192,6 +191,8 @@ fn password_of(body: &JsonObject) -> Result<SecretString, ApiError> {
     fields.word("type", &["password"])?;
     match fields.required("value")? {
         "" => Err(ApiError::bad_request("an empty password is none")),
+        // Not in the words of a validator, which repeat what they refuse.
+        value if !is_password(value) => Err(ApiError::bad_request("a password has 6 to 128 letters")),
         value => Ok(SecretString::from(value)),
     }
 }
@@ -230,4 +231,24 @@ struct Credential {
     r#type: &'static str,
     value: &'static str,
     created_at: String,
+}
+
+/// A user to be.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes what is read with `Fields`, whose words clients know")]
+struct UserRequest {
+    #[schema(pattern = "^[a-zA-Z0-9][a-zA-Z0-9@.!#$+-=^_`~;]{1,126}[a-zA-Z0-9]$")]
+    username: String,
+    #[schema(min_length = 6, max_length = 128)]
+    password: String,
+}
+
+/// A password to be.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes what is read with `Fields`, whose words clients know")]
+struct CredentialRequest {
+    #[schema(pattern = "^password$")]
+    r#type: String,
+    #[schema(min_length = 6, max_length = 128)]
+    value: String,
 }

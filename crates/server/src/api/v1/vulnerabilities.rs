@@ -1,7 +1,6 @@
 //! Vulnerabilities of an image.
 
 use axum::Json;
-use axum::extract::Path;
 use killick_report::vulnerabilities::{Kind, WontFix};
 use serde::Serialize;
 use serde_json::Value;
@@ -11,7 +10,7 @@ use utoipa_axum::routes;
 
 use super::images::{analyzed, found, found_by_id};
 use crate::api::error::ApiError;
-use crate::api::input::Query;
+use crate::api::input::{Path, Query};
 use crate::api::permission::{GetImage, Guarded, Permission};
 use crate::app::App;
 use crate::judge::Freshness;

@@ -1,7 +1,6 @@
 //! Trying the webhooks of the settings.
 
 use axum::Json;
-use axum::extract::Path;
 use axum::http::StatusCode;
 use killick_model::hint::Hint as _;
 use killick_store::notifications::Notice;
@@ -11,7 +10,7 @@ use utoipa_axum::routes;
 use uuid::Uuid;
 
 use crate::api::error::ApiError;
-use crate::api::input::Query;
+use crate::api::input::{Path, Query};
 use crate::api::permission::{Guarded, Permission, TestWebhook};
 use crate::clock;
 use crate::notifications::formats::{self, SendError};
@@ -34,7 +33,7 @@ pub(super) fn router() -> OpenApiRouter<Guarded> {
 /// Sends a made-up notification at once, and answers what the webhook answers, if that is JSON.
 #[utoipa::path(post, path = "/system/webhooks/{webhook_type}/test", tag = "System",
     params(("webhook_type" = String, Path), ("notification_type" = Option<String>, Query)),
-    responses((status = 200, body = Object), (status = 502)))]
+    responses((status = 200, body = Value), (status = 502)))]
 async fn test(
     require: Permission<TestWebhook>,
     Path(name): Path<String>,

@@ -1,7 +1,6 @@
 //! API keys: what programs show instead of a password.
 
 use axum::Json;
-use axum::extract::Path;
 use axum::http::StatusCode;
 use jiff::Timestamp;
 use secrecy::ExposeSecret as _;
@@ -12,7 +11,7 @@ use utoipa_axum::routes;
 
 use super::paging::bad;
 use crate::api::error::ApiError;
-use crate::api::input::{Fields, JsonObject, Query};
+use crate::api::input::{Fields, JsonObject, Path, Query};
 use crate::api::permission::{CreateApiKey, DeleteApiKey, Guarded, ListApiKeys, Permission, Scope};
 use crate::api::recording;
 use crate::app::{Identity, Via};
@@ -40,8 +39,8 @@ async fn list(require: Permission<ListApiKeys>, query: Query) -> Result<Json<Api
 }
 
 /// Makes a key. Only this answer has it.
-#[utoipa::path(post, path = "/v2/api-keys", tag = "API keys", request_body = Object,
-    responses((status = 201, body = ApiKey), (status = 400), (status = 403), (status = 409)))]
+#[utoipa::path(post, path = "/v2/api-keys", tag = "API keys", request_body = ApiKeyRequest,
+    responses((status = 201, body = ApiKey), (status = 404), (status = 409)))]
 async fn create(require: Permission<CreateApiKey>, body: JsonObject) -> Result<(StatusCode, Json<ApiKey>), ApiError> {
     let (app, caller) = (&require.app, &require.caller);
     if caller.via != Via::Password {
@@ -148,4 +147,16 @@ struct ApiKey {
     /// The key, when it was made.
     #[serde(skip_serializing_if = "Option::is_none")]
     key: Option<String>,
+}
+
+/// A key to be.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes what is read with `Fields`, whose words clients know")]
+struct ApiKeyRequest {
+    #[schema(min_length = 1, max_length = 128)]
+    name: String,
+    /// What it is narrowed to.
+    role: Option<String>,
+    /// An instant.
+    expires_at: Option<String>,
 }

@@ -27,7 +27,7 @@ pub(super) fn router() -> OpenApiRouter<Guarded> {
 #[utoipa::path(get, path = "/v2/audit", tag = "Audit",
     params(("username" = Option<String>, Query), ("action" = Option<String>, Query), ("path" = Option<String>, Query),
         ("since" = Option<String>, Query), ("before" = Option<String>, Query), ("all_accounts" = Option<bool>, Query),
-        ("limit" = Option<u32>, Query), ("cursor" = Option<String>, Query)),
+        ("limit" = Option<u32>, Query, minimum = 1, maximum = 1000), ("cursor" = Option<String>, Query)),
     responses((status = 200, body = AuditPage), (status = 400), (status = 403)))]
 async fn list(require: Permission<ListAudit>, query: Query) -> Result<Json<AuditPage>, ApiError> {
     let limit = limit(&query, PAGE, MAX_PAGE)?;
@@ -112,10 +112,8 @@ struct AuditEntry {
     path: String,
     request_id: String,
     client: Option<String>,
-    #[schema(value_type = Object)]
     before: Option<Value>,
     /// The answer, which is the thing as it is now. Of a long one, the digest.
-    #[schema(value_type = Object)]
     after: Option<Value>,
     /// The status of the answer; none if nobody was there to take it.
     status: Option<i64>,

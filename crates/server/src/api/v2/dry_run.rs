@@ -39,7 +39,7 @@ pub(super) fn router() -> OpenApiRouter<Guarded> {
 
 /// Judges stored images by the `bundle` of the body and by a stored policy (`against`; without it, the active one), and
 /// tells which verdicts differ and why. Nothing is stored. Follow `next_cursor`, sent back as `cursor`, to the end.
-#[utoipa::path(post, path = "/v2/policies/dry-run", tag = "Policies", request_body = Object,
+#[utoipa::path(post, path = "/v2/policies/dry-run", tag = "Policies", request_body = DryRunRequest,
     responses((status = 200, body = DryRunPage), (status = 400), (status = 404)))]
 async fn dry_run(require: Permission<ListPolicies>, body: JsonObject) -> Result<Json<DryRunPage>, ApiError> {
     let (app, account) = (&require.app, &require.account);
@@ -172,4 +172,18 @@ struct Skipped {
     reference: String,
     image_digest: String,
     reason: &'static str,
+}
+
+/// What to judge by.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes what is read with `Fields`, whose words clients know")]
+struct DryRunRequest {
+    #[schema(value_type = Object)]
+    bundle: Value,
+    /// A stored policy; without it, the active one.
+    against: Option<String>,
+    #[schema(minimum = 1, maximum = 1000)]
+    limit: Option<u32>,
+    findings: Option<bool>,
+    cursor: Option<String>,
 }

@@ -1,7 +1,6 @@
 //! Exceptions of an account: findings that somebody answers for.
 
 use axum::Json;
-use axum::extract::Path;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use killick_model::evaluation::Evaluation;
@@ -14,7 +13,7 @@ use utoipa_axum::routes;
 
 use super::paging::{after, bad, cursor, limit};
 use crate::api::error::ApiError;
-use crate::api::input::{JsonObject, Query};
+use crate::api::input::{JsonObject, Path, Query};
 use crate::api::permission::{CreatePolicy, DeletePolicy, GetPolicy, Guarded, ListPolicies, Permission, UpdatePolicy};
 use crate::api::recording;
 use crate::app::App;
@@ -35,7 +34,7 @@ pub(super) fn router() -> OpenApiRouter<Guarded> {
 
 /// The exceptions by id, page by page.
 #[utoipa::path(get, path = "/v2/exceptions", tag = "Exceptions",
-    params(("limit" = Option<u32>, Query), ("cursor" = Option<String>, Query)),
+    params(("limit" = Option<u32>, Query, minimum = 1, maximum = 1000), ("cursor" = Option<String>, Query)),
     responses((status = 200, body = ExceptionPage)))]
 async fn list(require: Permission<ListPolicies>, query: Query) -> Result<Json<ExceptionPage>, ApiError> {
     let limit = limit(&query, PAGE, MAX_PAGE)?;
@@ -47,7 +46,7 @@ async fn list(require: Permission<ListPolicies>, query: Query) -> Result<Json<Ex
 
 /// Grants an exception. With `grant_on` (`digest`, `tag`), for what it selects of this image now, and only as long as
 /// that does not change.
-#[utoipa::path(post, path = "/v2/exceptions", tag = "Exceptions", request_body = Object,
+#[utoipa::path(post, path = "/v2/exceptions", tag = "Exceptions", request_body = ExceptionRequest,
     responses((status = 201, body = ExceptionRecord), (status = 400), (status = 409)))]
 async fn create(require: Permission<CreatePolicy>, body: JsonObject) -> Result<Response, ApiError> {
     let (app, account) = (&require.app, &require.account);
@@ -85,7 +84,7 @@ async fn get(require: Permission<GetPolicy>, Path(id): Path<String>) -> Result<J
 
 /// Replaces an exception; who granted it, and when, stays.
 #[utoipa::path(put, path = "/v2/exceptions/{exception_id}", tag = "Exceptions",
-    params(("exception_id" = String, Path)), request_body = Object,
+    params(("exception_id" = String, Path)), request_body = ExceptionRequest,
     responses((status = 200, body = ExceptionRecord), (status = 400), (status = 404)))]
 async fn replace(
     require: Permission<UpdatePolicy>,
@@ -204,4 +203,32 @@ fn wire(stored: &StoredException) -> ExceptionRecord {
         exception: serde_json::to_value(exception).unwrap_or_default(),
         updated_at: stored.updated_at.to_string(),
     }
+}
+
+/// An exception to be granted.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes what is read with `Fields`, whose words clients know")]
+struct ExceptionRequest {
+    /// Where it is replaced, that of the path.
+    id: Option<String>,
+    /// Which findings: `vulnerability`, `package`, `image`, `path`, `finding`.
+    select: Map<String, Value>,
+    #[schema(min_length = 1)]
+    reason: String,
+    #[schema(min_length = 1)]
+    owner: String,
+    ticket: Option<String>,
+    /// An instant or a day.
+    expires_at: Option<String>,
+    reopen_on: Option<Vec<String>>,
+    granted_for: Option<Vec<Map<String, Value>>>,
+    grant_on: Option<GrantOn>,
+}
+
+/// The image whose findings an exception is granted for.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes what is read with `Fields`, whose words clients know")]
+struct GrantOn {
+    digest: String,
+    tag: String,
 }

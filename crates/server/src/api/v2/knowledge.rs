@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::body::{Body, Bytes};
-use axum::extract::Path;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use futures_util::stream;
@@ -19,6 +18,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::api::error::ApiError;
+use crate::api::input::Path;
 use crate::api::permission::{Authenticated, Guarded, Permission};
 use crate::knowledge::Current;
 use crate::publications::Origin;
@@ -46,7 +46,8 @@ struct KnowledgeReport {
 }
 
 /// The state of the advisory index and of what it is made of.
-#[utoipa::path(get, path = "/v2/knowledge", tag = "Knowledge", responses((status = 200, body = KnowledgeReport)))]
+#[utoipa::path(get, path = "/v2/knowledge", tag = "Knowledge",
+    responses((status = 200, body = KnowledgeReport), (status = 404)))]
 async fn report(require: Permission<Authenticated>) -> Result<Json<KnowledgeReport>, ApiError> {
     let knowledge = require.app.knowledge();
     let mut status = knowledge.status().ok_or_else(nothing)?;
@@ -57,7 +58,7 @@ async fn report(require: Permission<Authenticated>) -> Result<Json<KnowledgeRepo
 
 /// The signed document that says which blobs the index consists of.
 #[utoipa::path(get, path = "/v2/knowledge/manifest.json", tag = "Knowledge",
-    responses((status = 200, body = String, content_type = "application/json"), (status = 304)))]
+    responses((status = 200, body = Object), (status = 304), (status = 404)))]
 async fn manifest(require: Permission<Authenticated>, headers: HeaderMap) -> Result<Response, ApiError> {
     let Some(current) = require.app.knowledge().current() else { return Err(nothing()) };
     let envelope = require.app.knowledge().envelope(&current).await?;

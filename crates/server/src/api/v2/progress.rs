@@ -6,7 +6,6 @@ use std::convert::Infallible;
 use std::time::Duration;
 
 use axum::Json;
-use axum::extract::Path;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
@@ -20,6 +19,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::api::error::ApiError;
+use crate::api::input::Path;
 use crate::api::permission::{GetImage, Guarded, Permission};
 use crate::app::App;
 use crate::progress::Work;
@@ -74,7 +74,7 @@ impl ImageProgress {
 /// changed, the last one when the image is analyzed or has failed.
 #[utoipa::path(get, path = "/v2/images/{image_digest}/progress", tag = "Images",
     params(("image_digest" = String, Path)),
-    responses((status = 200, body = ImageProgress), (status = 404), (status = 429)))]
+    responses((status = 200, content((ImageProgress = "application/json"), (String = "text/event-stream")))))]
 async fn progress(
     require: Permission<GetImage>,
     Path(digest): Path<String>,

@@ -1,7 +1,6 @@
 //! Roles, and who has them.
 
 use axum::Json;
-use axum::extract::Path;
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -10,7 +9,7 @@ use utoipa_axum::routes;
 
 use super::paging::bad;
 use crate::api::error::ApiError;
-use crate::api::input::{Fields, JsonObject};
+use crate::api::input::{Fields, JsonObject, Path};
 use crate::api::permission::{AssignRoles, Authenticated, GetUserRoles, Guarded, Permission};
 use crate::api::recording;
 use crate::app::{App, Identity};
@@ -45,7 +44,7 @@ async fn get(require: Permission<GetUserRoles>, Path(name): Path<String>) -> Res
 /// Gives a user these roles instead of those they have. Nobody gives more than they may themselves, and nobody changes
 /// their own roles.
 #[utoipa::path(put, path = "/v2/users/{username}/roles", tag = "Roles", params(("username" = String, Path)),
-    request_body = Object, responses((status = 200, body = UserRoles), (status = 400), (status = 403), (status = 404)))]
+    request_body = RolesRequest, responses((status = 200, body = UserRoles), (status = 400), (status = 403), (status = 404)))]
 async fn replace(
     require: Permission<AssignRoles>,
     Path(name): Path<String>,
@@ -114,5 +113,12 @@ struct Role {
 struct UserRoles {
     username: String,
     account: String,
+    roles: Vec<String>,
+}
+
+/// The roles a user shall have.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes what is read with `Fields`, whose words clients know")]
+struct RolesRequest {
     roles: Vec<String>,
 }

@@ -1,7 +1,7 @@
 //! Rules of the archive.
 
 use axum::Json;
-use axum::extract::Path;
+use killick_store::StoreError;
 use killick_store::archives::{ArchiveRule, HistoryRow, NewRule, Transition};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -11,7 +11,7 @@ use utoipa_axum::routes;
 
 use super::super::encoding::seconds;
 use crate::api::error::ApiError;
-use crate::api::input::{Fields, JsonObject, Query};
+use crate::api::input::{Fields, JsonObject, Path, Query};
 use crate::api::permission::{
     CreateArchiveRule, DeleteArchiveRule, GetArchiveRule, Guarded, ListArchiveRules, Permission,
 };
@@ -19,6 +19,9 @@ use crate::records::{instant, now};
 
 /// Rows of a history.
 const HISTORY: i64 = 1000;
+
+/// Bytes of a name in a selector.
+const MAX_SELECTOR: usize = 512;
 
 /// Days and numbers of images: what is more is a mistake.
 const MAX_NUMBER: i64 = 1_000_000;
@@ -35,17 +38,20 @@ async fn list(require: Permission<ListArchiveRules>, query: Query) -> Result<Jso
     Ok(Json(rules.into_iter().map(Rule::of).collect()))
 }
 
-#[utoipa::path(post, path = "/archives/rules", tag = "Archive", request_body = Object,
-    responses((status = 200, body = Rule)))]
+#[utoipa::path(post, path = "/archives/rules", tag = "Archive", request_body = RuleRequest,
+    responses((status = 200, body = Rule), (status = 404), (status = 409)))]
 async fn add(require: Permission<CreateArchiveRule>, body: JsonObject) -> Result<Json<Rule>, ApiError> {
     let new = read(&require.account, &body)?;
     if new.system_global && !require.caller.is_admin {
         return Err(ApiError::forbidden("system", "createArchiveRule", "*"));
     }
-    if require.app.records().account(&require.account).await?.is_none() {
-        return Err(ApiError::not_found(format!("there is no account `{}`", require.account)));
-    }
-    Ok(Json(Rule::of(require.app.records().store().add_archive_rule(&new, now()).await?)))
+    let added = require.app.records().store().add_archive_rule(&new, now()).await;
+    added.map(|rule| Json(Rule::of(rule))).map_err(|error| match error {
+        StoreError::AlreadyExists { .. } => {
+            ApiError::conflict("there is a rule with `max_images_per_account` already: delete it first")
+        }
+        error => error.into(),
+    })
 }
 
 #[utoipa::path(get, path = "/archives/rules/{ruleId}", tag = "Archive", params(("ruleId" = String, Path)),
@@ -80,7 +86,7 @@ async fn history(
 async fn found(app: &crate::app::App, account: &str, id: &str) -> Result<ArchiveRule, ApiError> {
     let rule = app.records().store().archive_rule(account, id).await;
     rule.map_err(|error| match error {
-        killick_store::StoreError::NotFound { .. } => ApiError::not_found("Rule not found"),
+        StoreError::NotFound { .. } => ApiError::not_found("Rule not found"),
         error => error.into(),
     })
 }
@@ -142,7 +148,12 @@ fn days(fields: &Fields<'_>, name: &str) -> Result<i64, ApiError> {
 }
 
 fn parts(selector: &Fields<'_>) -> Result<[String; 3], ApiError> {
-    let text = |name: &str| selector.text(name).map(|text| text.unwrap_or_default().to_owned());
+    let text = |name: &str| match selector.text(name)?.unwrap_or_default() {
+        text if text.len() > MAX_SELECTOR => {
+            Err(ApiError::bad_request(format!("`{name}` is longer than {MAX_SELECTOR} bytes, and so than any name")))
+        }
+        text => Ok(text.to_owned()),
+    };
     Ok([text("registry")?, text("repository")?, text("tag")?])
 }
 
@@ -215,4 +226,39 @@ impl RuleHistory {
             created_at: seconds(instant(row.created_at)),
         }
     }
+}
+
+/// A rule to be: with `selector`, or for all accounts with `max_images_per_account`.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes what is read with `Fields`, whose words clients know")]
+struct RuleRequest {
+    #[schema(pattern = "^(archive|delete)$")]
+    transition: String,
+    selector: Option<SelectorRequest>,
+    exclude: Option<ExcludeRequest>,
+    #[schema(minimum = -1, maximum = 1_000_000)]
+    analysis_age_days: Option<i64>,
+    #[schema(minimum = -1, maximum = 1_000_000)]
+    tag_versions_newer: Option<i64>,
+    system_global: Option<bool>,
+    #[schema(minimum = 1, maximum = 1_000_000)]
+    max_images_per_account: Option<i64>,
+}
+
+/// Images, by name: `*` is any.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes what is read with `Fields`, whose words clients know")]
+struct SelectorRequest {
+    registry: Option<String>,
+    repository: Option<String>,
+    tag: Option<String>,
+}
+
+/// Images that are left alone.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes what is read with `Fields`, whose words clients know")]
+struct ExcludeRequest {
+    #[schema(minimum = -1, maximum = 1_000_000)]
+    expiration_days: Option<i64>,
+    selector: Option<SelectorRequest>,
 }

@@ -5,6 +5,7 @@ use axum::extract::multipart::{MultipartError, MultipartRejection};
 use axum::extract::{DefaultBodyLimit, Multipart};
 use axum::http::StatusCode;
 use tokio::sync::Semaphore;
+use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -24,8 +25,8 @@ pub(super) fn router() -> OpenApiRouter<Guarded> {
 
 /// Restores an image from the field `archive_file`, into the account of the caller.
 #[utoipa::path(post, path = "/import/images", tag = "Archive",
-    request_body(content = Object, content_type = "multipart/form-data"),
-    responses((status = 200, body = [Image])))]
+    request_body(content = ArchiveUpload, content_type = "multipart/form-data"),
+    responses((status = 200, body = [Image]), (status = 404), (status = 409)))]
 async fn add(
     require: Permission<ImportImages>,
     form: Result<Multipart, MultipartRejection>,
@@ -45,4 +46,12 @@ async fn archive_file(mut form: Multipart) -> Result<Vec<u8>, ApiError> {
         }
     }
     Err(ApiError::problem(StatusCode::BAD_REQUEST, "Missing formdata parameter 'archive_file'"))
+}
+
+/// A form with an archived analysis.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes what is read part by part")]
+struct ArchiveUpload {
+    #[schema(value_type = String, format = Binary)]
+    archive_file: Vec<u8>,
 }

@@ -19,6 +19,9 @@ const BASE64_PATTERN: &str = "^[a-zA-Z0-9+/=]+$";
 /// Pattern of a digest in the archive, as the contract writes it.
 const DIGEST_PATTERN: &str = "^sha256:[a-fA-F0-9]{64}$";
 
+/// Bytes of an id that somebody else gave an image.
+const MAX_ID: usize = 256;
+
 /// What to add, by where it is.
 #[derive(Debug, PartialEq)]
 pub(super) enum Wanted {
@@ -129,11 +132,15 @@ fn from_import(import: &Fields<'_>, force: bool) -> Result<ImportImage, ApiError
         Ok(TagName { registry: named.registry, repository: named.repository, tag })
     });
     let tag = tags.next().unwrap_or_else(|| Err(ApiError::bad_request("an import needs at least one of `tags`")))?;
+    let given_id = import.text("local_image_id")?.filter(|text| !text.is_empty()).map(str::to_owned);
+    if given_id.as_ref().is_some_and(|id| id.len() > MAX_ID) {
+        return Err(ApiError::bad_request(format!("`local_image_id` is longer than {MAX_ID} bytes")));
+    }
     Ok(ImportImage {
         operation: operation.to_owned(),
         digest: image_digest(digest)?,
         index_digest: import.text("parent_digest")?.filter(|text| !text.is_empty()).map(image_digest).transpose()?,
-        given_id: import.text("local_image_id")?.filter(|text| !text.is_empty()).map(str::to_owned),
+        given_id,
         tag,
         other_tags: tags.collect::<Result<_, ApiError>>()?,
         contents: kinds,
@@ -179,6 +186,9 @@ fn is_base64(text: &str) -> bool {
 
 fn decoded(text: &str) -> Result<String, ApiError> {
     let bytes = STANDARD.decode(text).map_err(|_| ApiError::bad_request("`dockerfile` is not base64"))?;
+    if bytes.contains(&0) {
+        return Err(ApiError::bad_request("`dockerfile` has NUL in it: no Dockerfile has"));
+    }
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 

@@ -166,3 +166,79 @@ pub(in crate::api::v1) struct DeleteImageResponse {
     pub(super) status: &'static str,
     pub(super) detail: Option<String>,
 }
+
+/// An image to be added: `tag` alone, `tag` and `digest`, or one of `source`.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes what is read with `Fields`, whose words clients know")]
+pub(in crate::api::v1) struct ImageRequest {
+    tag: Option<String>,
+    digest: Option<String>,
+    created_at: Option<String>,
+    /// In base64.
+    dockerfile: Option<String>,
+    image_type: Option<String>,
+    #[schema(value_type = Option<Object>)]
+    annotations: Option<Map<String, Value>>,
+    source: Option<ImageSource>,
+}
+
+/// Where an image is.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes what is read with `Fields`, whose words clients know")]
+struct ImageSource {
+    tag: Option<TagSource>,
+    digest: Option<DigestSource>,
+    archive: Option<ArchiveSource>,
+    import: Option<ImportSource>,
+}
+
+/// In a registry, by tag.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes what is read with `Fields`, whose words clients know")]
+struct TagSource {
+    pullstring: String,
+    dockerfile: Option<String>,
+}
+
+/// In a registry, by digest.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes what is read with `Fields`, whose words clients know")]
+struct DigestSource {
+    pullstring: String,
+    /// What it is called.
+    tag: String,
+    creation_timestamp_override: Option<String>,
+    dockerfile: Option<String>,
+}
+
+/// In the analysis archive.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes what is read with `Fields`, whose words clients know")]
+struct ArchiveSource {
+    #[schema(pattern = "^sha256:[a-fA-F0-9]{64}$")]
+    digest: String,
+}
+
+/// Among what was uploaded.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes what is read with `Fields`, whose words clients know")]
+struct ImportSource {
+    #[schema(min_items = 1)]
+    tags: Vec<String>,
+    digest: String,
+    parent_digest: Option<String>,
+    local_image_id: Option<String>,
+    operation_uuid: String,
+    contents: ImportContents,
+}
+
+/// The digests that uploads were answered with.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes what is read with `Fields`, whose words clients know")]
+struct ImportContents {
+    packages: String,
+    manifest: String,
+    image_config: String,
+    parent_manifest: Option<String>,
+    dockerfile: Option<String>,
+}
