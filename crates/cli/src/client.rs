@@ -4,6 +4,7 @@
 //! read them there. What we add, such as hints, goes to stderr.
 
 mod account;
+mod admission;
 mod api;
 mod archive;
 mod columns;
@@ -30,6 +31,7 @@ use clap::{Subcommand, ValueEnum};
 use killick_model::printable::printable;
 use serde_json::Value;
 
+pub(crate) use admission::{Admission, admission};
 pub(crate) use login::{ContextCommand, Login, context, login};
 pub(crate) use settings::ClientArgs;
 

@@ -39,6 +39,8 @@ enum Command {
     Local(Box<LocalCommand>),
     /// Run the service
     Serve(serve::Serve),
+    /// Answer Kubernetes whether images may run: a validating webhook that asks a server
+    Admission(Box<client::Admission>),
     /// Move the service's documents
     #[command(subcommand)]
     Storage(storage::StorageCommand),
@@ -83,7 +85,9 @@ fn main() -> Exit {
         };
         let needs_server = match &work {
             Work::Other(Command::Local(command)) => command.needs_server(),
-            Work::Other(Command::Client(_) | Command::Login(_) | Command::Context(_)) => true,
+            Work::Other(
+                Command::Client(_) | Command::Login(_) | Command::Context(_) | Command::Admission(_),
+            ) => true,
             Work::Other(Command::Serve(_) | Command::Storage(_) | Command::Completions(_) | Command::Manual(_))
             | Work::WithoutServer(_) => false,
         };
@@ -102,6 +106,7 @@ fn main() -> Exit {
             Work::Other(Command::Completions(args)) => completions::run::<Arguments>(&args),
             Work::Other(Command::Manual(args)) => manual::run::<Arguments>(&args),
             Work::Other(Command::Storage(command)) => storage::run(command).await,
+            Work::Other(Command::Admission(args)) => client::admission(*args, &arguments.client).await,
             Work::Other(Command::Login(args)) => client::login(args, &arguments.client).await,
             Work::Other(Command::Context(command)) => client::context(command, &arguments.client).await,
             Work::Other(Command::Client(command)) => client::run(command, &arguments.client).await,

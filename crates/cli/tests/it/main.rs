@@ -16,6 +16,7 @@ mod documents;
 mod errors;
 mod example;
 mod go_symbols;
+mod guides;
 mod image;
 mod images;
 mod lazy;

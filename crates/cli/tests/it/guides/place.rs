@@ -1,0 +1,246 @@
+//! Where guides are run: a folder with the files that they name, a registry that has every image, a port for the server.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse as _, Response};
+use fs_err as fs;
+use killick_model::digest::Digest;
+use serde_json::{Value, json};
+
+use super::blocks::{Block, Run};
+use crate::command::repository;
+use crate::image::{Image, MANIFEST};
+use crate::registry::free_port;
+use crate::service::anchore_cli_program;
+
+const INDEX: &str = "application/vnd.docker.distribution.manifest.list.v2+json";
+
+/// Files in the folder, and which of `examples/` they are.
+const COPIES: [(&str, &str); 9] = [
+    ("app.tar", "shop.tar"),
+    ("Dockerfile", "shop/Dockerfile"),
+    ("bundle.json", "bundles/production.json"),
+    ("policy.json", "bundles/production.json"),
+    ("new.json", "bundles/production.json"),
+    ("old.json", "bundles/production-hardening.json"),
+    ("policy/production.json", "bundles/production.json"),
+    ("policy/development.json", "bundles/production-hardening.json"),
+    ("policy/cases/production/root.yaml", "cases/production/runs-as-root.yaml"),
+];
+
+/// Files in the folder, and what is in them.
+const TEXTS: [(&str, &str); 7] = [
+    ("team.openvex.json", VEX),
+    ("vendor-vex/one.json", VEX),
+    ("images.txt", "# ours\nregistry.example.com/team/app:1.0\nregistry.example.com/team/app:1.1\n"),
+    (
+        "exceptions.yaml",
+        "exceptions:\n- id: ssh\n  select: {finding: {gate: dockerfile}}\n  reason: is behind a gate\n  owner: team\n",
+    ),
+    ("policy/exceptions.yaml", "exceptions: []\n"),
+    ("passwords.yaml", "registries: {}\n"),
+    (
+        "feeds/debian/tracker.json",
+        r#"{"curl": {"CVE-2099-0001": {"releases": {"bookworm": {"status": "open", "urgency": "high"}}}}}"#,
+    ),
+];
+
+const VEX: &str = r#"{"@context": "https://openvex.dev/ns/v0.2.0", "@id": "https://example.com/vex/1", "author": "Team",
+    "timestamp": "2026-01-01T00:00:00Z", "version": 1, "statements": [{"vulnerability": {"name": "CVE-2023-38545"},
+    "products": [{"@id": "pkg:deb/debian/curl"}], "status": "under_investigation"}]}"#;
+
+/// What has another name here than in the guides.
+const NAMES: [(&str, &str); 5] = [
+    ("https://killick.example.org", "http://localhost:8228"),
+    ("http://anchore.example.com:8228", "http://localhost:8228"),
+    ("cargo run --release -- ", "killick "),
+    ("https://killick.test.example:8228", "http://localhost:8228"),
+    ("killick.example.com", "localhost:8228"),
+];
+
+/// A registry for all guides.
+pub(super) struct Place {
+    /// `127.0.0.1:port`.
+    registry: String,
+    _runtime: tokio::runtime::Runtime,
+}
+
+impl Place {
+    pub(super) fn new() -> Self {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
+        let runtime = runtime.expect("a runtime");
+        let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).expect("loopback is there");
+        let registry = listener.local_addr().expect("a bound socket has an address").to_string();
+        let router = Router::new().fallback(answer).with_state(Arc::new(Shelf::new()));
+        runtime.spawn(async move { axum::serve(listener, router).await });
+        Self { registry, _runtime: runtime }
+    }
+
+    /// Runs a guide from top to bottom; the error is what did not end as it should.
+    pub(super) fn run(&self, guide: &str, blocks: &[Block]) -> Result<(), String> {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        furnish(folder.path());
+        let port = free_port();
+        let name = |text: &str| {
+            let named = NAMES.iter().fold(text.to_owned(), |text, (there, here)| text.replace(there, here));
+            // Whoever adds a registry has it asked at once, under its own name.
+            let named = named.replace("registry add registry.example.com", &format!("registry add {}", self.registry));
+            named.replace(":8228", &format!(":{port}"))
+        };
+        let mut script = String::from("trap 'kill $background 2> /dev/null' EXIT\n");
+        for block in blocks {
+            let codes = match &block.run {
+                Run::No(_) => continue,
+                Run::Background => None,
+                Run::Exits(codes) => Some(codes),
+            };
+            for (command, goes_on) in &block.first {
+                let text = name(&command.text);
+                script.push_str(&if *goes_on { beside(&text, port) } else { checked(guide, command.line, &text, 0) });
+            }
+            for (index, command) in block.commands.iter().enumerate() {
+                let text = name(&command.text);
+                script.push_str(&match codes {
+                    Some(codes) => checked(guide, command.line, &text, codes[index]),
+                    None => beside(&text, port),
+                });
+            }
+        }
+        let output = self.shell(folder.path(), port, &script).output().expect("the shell starts");
+        if output.status.success() {
+            return Ok(());
+        }
+        let text = |bytes: &[u8]| {
+            let text = String::from_utf8_lossy(bytes).into_owned();
+            text.chars().rev().take(3000).collect::<Vec<_>>().into_iter().rev().collect::<String>()
+        };
+        Err(format!("{}\n{}\n", text(&output.stdout), text(&output.stderr)))
+    }
+
+    fn shell(&self, folder: &Path, port: u16, script: &str) -> Command {
+        let beside = |program: &Path| program.parent().expect("a folder").display().to_string();
+        let killick = beside(Path::new(env!("CARGO_BIN_EXE_killick")));
+        let moved = ["registry.example.com", "docker.io"].map(|name| {
+            format!("[[registry]]\nprefix = \"{name}\"\nlocation = \"{}\"\ninsecure = true\n", self.registry)
+        });
+        let registries = folder.join("registries.conf");
+        fs::write(&registries, moved.concat()).expect("the folder is writable");
+        let mut command = Command::new("timeout");
+        command
+            .args(["300", "sh", "-c", script])
+            .env_clear()
+            .env("HOME", folder)
+            .env("LC_ALL", "C.UTF-8")
+            .env("PATH", format!("{killick}:{}:/usr/bin:/bin", beside(&anchore_cli_program())))
+            .env("CONTAINERS_REGISTRIES_CONF", &registries)
+            .env("KILLICK__REGISTRIES__CONTAINERS_CONF", &registries)
+            .env("KILLICK__SERVER__LISTEN", format!("127.0.0.1:{port}"))
+            .env("KILLICK__KNOWLEDGE__UPDATE", "off")
+            .stdin(Stdio::null())
+            .current_dir(folder);
+        command
+    }
+}
+
+/// A server that runs until the script ends.
+fn beside(command: &str, port: u16) -> String {
+    format!(
+        "{command} &\nbackground=\"$background $!\"\n\
+         until curl --silent --output /dev/null localhost:{port}/health; do sleep 0.1; done\n"
+    )
+}
+
+/// A command that ends the script if it does not end with `code`.
+fn checked(guide: &str, line: usize, command: &str, code: i32) -> String {
+    format!(
+        "{command}\ncode=$?\nif [ $code -ne {code} ]; then \
+         echo '{guide}:{line}: exit code '$code', not {code}' >&2; exit 1; fi\n"
+    )
+}
+
+/// Puts what guides take for granted into the folder.
+fn furnish(folder: &Path) {
+    let examples = repository().join("examples");
+    let place = |name: &str, bytes: Vec<u8>| {
+        let path = folder.join(name);
+        fs::create_dir_all(path.parent().expect("a folder")).expect("the folder is writable");
+        fs::write(path, bytes).expect("the folder is writable");
+    };
+    for (name, example) in COPIES {
+        place(name, fs::read(examples.join(example)).expect("the example is there"));
+    }
+    for (name, text) in TEXTS {
+        place(name, text.as_bytes().to_vec());
+    }
+    Image::example().write_layout(&folder.join("layout"));
+    std::os::unix::fs::symlink(examples, folder.join("examples")).expect("the folder is writable");
+}
+
+/// A registry that has every image, and each for two platforms: `debian` and `base` are what the example stands on, all
+/// others are the example.
+struct Shelf {
+    app: Vec<u8>,
+    base: Vec<u8>,
+    blobs: std::collections::BTreeMap<String, (&'static str, Vec<u8>)>,
+}
+
+impl Shelf {
+    fn new() -> Self {
+        let mut shelf = Self { app: Vec::new(), base: Vec::new(), blobs: std::collections::BTreeMap::new() };
+        shelf.app = shelf.index([Image::example(), Image::example().on("arm64")]);
+        shelf.base = shelf.index([base(), base().on("arm64")]);
+        shelf
+    }
+
+    fn index(&mut self, images: [Image; 2]) -> Vec<u8> {
+        let mut manifests = Vec::new();
+        for (image, architecture) in images.into_iter().zip(["amd64", "arm64"]) {
+            let (digest, size) = (Digest::of(&image.manifest), image.manifest.len());
+            let platform = json!({"os": "linux", "architecture": architecture});
+            manifests.push(json!({"mediaType": MANIFEST, "digest": digest, "size": size, "platform": platform}));
+            self.blobs.insert(digest.to_string(), (MANIFEST, image.manifest));
+            for blob in image.layers.into_iter().chain([image.config]) {
+                self.blobs.insert(Digest::of(&blob).to_string(), ("application/octet-stream", blob));
+            }
+        }
+        let index = json!({"schemaVersion": 2, "mediaType": INDEX, "manifests": manifests}).to_string().into_bytes();
+        self.blobs.insert(Digest::of(&index).to_string(), (INDEX, index.clone()));
+        index
+    }
+}
+
+/// The lowest layer of the example.
+fn base() -> Image {
+    let image = Image::example();
+    let mut config: Value = serde_json::from_slice(&image.config).expect("the configuration is JSON");
+    config["rootfs"]["diff_ids"].as_array_mut().expect("layers").truncate(1);
+    config["history"].as_array_mut().expect("steps").truncate(1);
+    Image::assemble(config.to_string().into_bytes(), image.layers.into_iter().take(1).collect())
+}
+
+async fn answer(State(shelf): State<Arc<Shelf>>, request: Request) -> Response {
+    let path = request.uri().path().trim_end_matches('/');
+    let (repository, name) = path.rsplit_once('/').unwrap_or_default();
+    let found = match shelf.blobs.get(name) {
+        Some((kind, bytes)) if !repository.ends_with("/referrers") => Some((*kind, bytes.clone())),
+        _ if path == "/v2" => Some(("application/json", b"{}".to_vec())),
+        _ if name == "list" => Some(("application/json", json!({"name": repository, "tags": ["1.0"]}).to_string().into())),
+        _ if repository.ends_with("/manifests") && !name.contains("sha256") => {
+            let is_base = ["/debian/manifests", "/base/manifests"].iter().any(|end| repository.ends_with(end));
+            Some((INDEX, if is_base { shelf.base.clone() } else { shelf.app.clone() }))
+        }
+        _ => None,
+    };
+    match found {
+        Some((kind, bytes)) => {
+            let digest = Digest::of(&bytes).to_string();
+            ([("content-type", kind.to_owned()), ("docker-content-digest", digest)], bytes).into_response()
+        }
+        None => StatusCode::NOT_FOUND.into_response(),
+    }
+}
