@@ -19,7 +19,8 @@ pub(crate) fn check(root: &Path, faults: &mut Vec<String>) -> Result<(), String>
             let shown = page.display();
             if !there.exists() {
                 faults.push(format!("{shown}:{line}: `{target}` does not exist"));
-            } else if let Some(anchor) = anchor.filter(|_| there.extension().is_some_and(|extension| extension == "md")) {
+            } else if let Some(anchor) = anchor.filter(|_| there.extension().is_some_and(|extension| extension == "md"))
+            {
                 if !anchors(&read(&there)?).iter().any(|known| known == anchor) {
                     faults.push(format!("{shown}:{line}: `{}` has no heading `#{anchor}`", there.display()));
                 }
@@ -108,7 +109,8 @@ mod tests {
 
     #[test]
     fn links_and_headings_are_found() {
-        let text = "# A *b*, `c-d`\nsee [x](y.md#z) and [`q`](r.md), `[no](no.md)`\n```\n# no\n[n](o)\n```\n## A\n## A\n";
+        let text =
+            "# A *b*, `c-d`\nsee [x](y.md#z) and [`q`](r.md), `[no](no.md)`\n```\n# no\n[n](o)\n```\n## A\n## A\n";
         assert_eq!(links(text), [(2, "y.md#z"), (2, "r.md")]);
         assert_eq!(anchors(text), ["a-b-c-d", "a", "a-1"]);
     }

@@ -130,10 +130,7 @@ pub(crate) async fn admission(args: Admission, client: &ClientArgs) -> anyhow::R
         .route("/health", get(async || "ok\n"))
         .fallback(async || (StatusCode::NOT_FOUND, "reviews are taken at /validate\n"))
         .with_state(webhook);
-    axum::serve(listener, router)
-        .with_graceful_shutdown(crate::serve::stopped())
-        .await
-        .context("the webhook ended")?;
+    axum::serve(listener, router).with_graceful_shutdown(crate::serve::stopped()).await.context("the webhook ended")?;
     Ok(Exit::Success)
 }
 

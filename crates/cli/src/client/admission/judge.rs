@@ -172,7 +172,9 @@ fn is_about_the_image(status: u16) -> bool {
 fn unknown(failure: &Failure, url: &str) -> Verdict {
     let why = match failure.status() {
         Some(401 | 403) => {
-            format!("the server {url} does not take who asks: are KILLICK_USER and KILLICK_PASS right, and may they add images?")
+            format!(
+                "the server {url} does not take who asks: are KILLICK_USER and KILLICK_PASS right, and may they add images?"
+            )
         }
         Some(status) => format!("the server {url} answered {status}: {}", failure.told()),
         None => format!("the server {url} cannot be asked: {}", failure.told()),

@@ -7,7 +7,8 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 /// Where a specification of pods lies: in a pod; in what has a template; in a `CronJob`; in a `PodTemplate`.
-const SPECIFICATIONS: [&str; 4] = ["/spec", "/spec/template/spec", "/spec/jobTemplate/spec/template/spec", "/template/spec"];
+const SPECIFICATIONS: [&str; 4] =
+    ["/spec", "/spec/template/spec", "/spec/jobTemplate/spec/template/spec", "/template/spec"];
 
 /// Lists of a specification whose members have an image.
 const CONTAINERS: [&str; 3] = ["initContainers", "containers", "ephemeralContainers"];
@@ -127,7 +128,8 @@ impl Answer {
             response["status"] = json!({"code": 403, "reason": "Forbidden", "message": message});
         }
         if !self.warnings.is_empty() {
-            let warnings = self.warnings.iter().take(WARNINGS).map(|warning| cut(&format!("killick: {warning}"), WARNING));
+            let warnings =
+                self.warnings.iter().take(WARNINGS).map(|warning| cut(&format!("killick: {warning}"), WARNING));
             response["warnings"] = warnings.collect();
         }
         json!({"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "response": response})
@@ -173,7 +175,9 @@ mod tests {
             let found: Vec<&str> = review.images.iter().map(String::as_str).collect();
             assert_eq!((found, review.what.as_str()), (vec!["debug", "init", "main", "mounted"], what));
         }
-        for idle in [json!({"kind": "Service", "spec": {"ports": [1]}}), Value::Null, json!({"spec": {"containers": 1}})] {
+        for idle in
+            [json!({"kind": "Service", "spec": {"ports": [1]}}), Value::Null, json!({"spec": {"containers": 1}})]
+        {
             assert!(read(&json!({"uid": "1", "object": idle})).expect("a review").images.is_empty());
         }
         // Only what a change brings: whoever removes a finalizer is not held up.
@@ -189,7 +193,10 @@ mod tests {
             ("", "this is no AdmissionReview: EOF"),
             ("[]", "this is no AdmissionReview: "),
             (r#"{"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview"}"#, "missing field `request`"),
-            (r#"{"apiVersion": "admission.k8s.io/v1beta1", "kind": "AdmissionReview", "request": {"uid": "1"}}"#, "[v1]"),
+            (
+                r#"{"apiVersion": "admission.k8s.io/v1beta1", "kind": "AdmissionReview", "request": {"uid": "1"}}"#,
+                "[v1]",
+            ),
             (r#"{"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": {"uid": ""}}"#, "`uid`"),
         ] {
             let told = Review::read(text.as_bytes()).expect_err("no review");

@@ -63,7 +63,9 @@ pub(super) fn blocks(page: &str) -> Result<Vec<Block>, String> {
             return Err(format!("{number}: a block without commands"));
         }
         let run = match run.take().unwrap_or(Run::Exits(Vec::new())) {
-            Run::Exits(codes) if codes.len() > commands.len() => return Err(format!("{number}: more codes than commands")),
+            Run::Exits(codes) if codes.len() > commands.len() => {
+                return Err(format!("{number}: more codes than commands"));
+            }
             // Codes that are not said are 0, and those of the last commands are said.
             Run::Exits(codes) => Run::Exits([vec![0; commands.len() - codes.len()], codes].concat()),
             other => other,

@@ -229,7 +229,9 @@ async fn answer(State(shelf): State<Arc<Shelf>>, request: Request) -> Response {
     let found = match shelf.blobs.get(name) {
         Some((kind, bytes)) if !repository.ends_with("/referrers") => Some((*kind, bytes.clone())),
         _ if path == "/v2" => Some(("application/json", b"{}".to_vec())),
-        _ if name == "list" => Some(("application/json", json!({"name": repository, "tags": ["1.0"]}).to_string().into())),
+        _ if name == "list" => {
+            Some(("application/json", json!({"name": repository, "tags": ["1.0"]}).to_string().into()))
+        }
         _ if repository.ends_with("/manifests") && !name.contains("sha256") => {
             let is_base = ["/debian/manifests", "/base/manifests"].iter().any(|end| repository.ends_with(end));
             Some((INDEX, if is_base { shelf.base.clone() } else { shelf.app.clone() }))
