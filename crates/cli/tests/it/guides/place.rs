@@ -88,8 +88,10 @@ impl Place {
         let port = free_port();
         let name = |text: &str| {
             let named = NAMES.iter().fold(text.to_owned(), |text, (there, here)| text.replace(there, here));
-            // Whoever adds a registry has it asked at once, under its own name.
-            let named = named.replace("registry add registry.example.com", &format!("registry add {}", self.registry));
+            // Registries that are added, or watched, are asked for under their own names.
+            let named = ["registry add", "repo add"].iter().fold(named, |text, words| {
+                text.replace(&format!("{words} registry.example.com"), &format!("{words} {}", self.registry))
+            });
             named.replace(":8228", &format!(":{port}"))
         };
         let mut script = String::from("trap 'kill $background 2> /dev/null' EXIT\n");
