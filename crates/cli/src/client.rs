@@ -145,6 +145,9 @@ pub(crate) async fn run(command: ClientCommand, args: &ClientArgs) -> anyhow::Re
         Ok(Done { text: None, exit }) => return Ok(exit),
         Ok(Done { text: Some(text), exit }) => (text, exit),
         Err(failure) => {
+            if let Some(cause) = failure.cause() {
+                writeln!(anstream::stderr(), "caused by: {cause}")?;
+            }
             if let Some(hint) = failure.hint(&api.settings) {
                 writeln!(anstream::stderr(), "hint: {hint}")?;
             }

@@ -65,7 +65,12 @@ enum Work {
 
 fn main() -> Exit {
     let arguments = Arguments::parse();
-    let default_level = if arguments.client.debug { "killick=debug" } else { "warn,killick=info" };
+    let default_level = if arguments.client.debug {
+        "killick=debug"
+    } else {
+        // What is wrong with a certificate is told in the error.
+        "warn,killick=info,rustls_platform_verifier=off"
+    };
     tracing_subscriber::fmt()
         .with_writer(std::io::stderr)
         .with_ansi(anstream::stderr().current_choice() != anstream::ColorChoice::Never)
@@ -76,6 +81,7 @@ fn main() -> Exit {
         Err(error) => return report_error::report(&anyhow::Error::new(error).context("cannot start the runtime")),
     };
     let outcome = runtime.block_on(async {
+        clock::check()?;
         let work = match arguments.command {
             Command::Client(command) => match command.into_local() {
                 Ok(command) => Work::WithoutServer(command),

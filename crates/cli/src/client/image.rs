@@ -249,7 +249,7 @@ async fn wait(api: &Api, args: &Wait) -> Outcome {
 }
 
 async fn known(api: &Api, input: &str, message: &str) -> Result<KnownImage, Failure> {
-    lookup::find(api, input).await.ok_or_else(|| Failure::refused(message))
+    lookup::find(api, input).await.ok_or_else(|| Failure::refused(message).hinting(lookup::REMEDY))
 }
 
 const UNKNOWN_IMAGE: &str = "cannot use input image string (no discovered imageDigest)";

@@ -3,6 +3,7 @@
 #![expect(clippy::print_stdout, reason = "tests tell what they compared")]
 
 mod added;
+mod admission;
 mod anchore_cli;
 mod attestations;
 mod bundles;
@@ -24,6 +25,7 @@ mod lists;
 #[cfg(target_os = "linux")]
 mod memory;
 mod migrate;
+mod mistakes;
 mod native;
 mod pipelines;
 mod platforms;
@@ -33,6 +35,7 @@ mod recordings;
 mod registry;
 mod sboms;
 mod service;
+mod shelf;
 mod shells;
 mod survives;
 mod update;
