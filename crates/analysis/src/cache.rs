@@ -75,7 +75,12 @@ pub struct FolderCache {
 impl FolderCache {
     /// A cache in `folder`, which is made when first needed.
     pub fn new(folder: impl Into<PathBuf>) -> Self {
-        Self { folder: folder.into(), max_bytes: FOLDER_BYTES, written: AtomicU64::new(0), is_told: AtomicBool::new(false) }
+        Self {
+            folder: folder.into(),
+            max_bytes: FOLDER_BYTES,
+            written: AtomicU64::new(0),
+            is_told: AtomicBool::new(false),
+        }
     }
 
     /// The same with another bound.

@@ -48,7 +48,9 @@ fn of_the_system(cause: &(dyn std::error::Error + 'static)) -> Option<&'static s
         }
         ErrorKind::PermissionDenied => "give your user the right to it, or name another place",
         ErrorKind::ReadOnlyFilesystem => "it is on a file system that cannot be written: name another place",
-        ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => "make room there, or name another place",
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => {
+            "make room there, or name another place"
+        }
         ErrorKind::IsADirectory => "it is a folder: name a file",
         ErrorKind::NotADirectory => "a part of the path is a file: name another place",
         ErrorKind::AddrInUse => "end what listens there, or choose another address with `--listen`",

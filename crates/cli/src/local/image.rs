@@ -169,7 +169,9 @@ pub(super) async fn analyse_source(
         && analysis.distribution.is_none()
     {
         let shown = folder.display();
-        tracing::warn!("`{shown}` holds no package and no distribution: is it the root of a file system, or a project?");
+        tracing::warn!(
+            "`{shown}` holds no package and no distribution: is it the root of a file system, or a project?"
+        );
     }
     subject
 }

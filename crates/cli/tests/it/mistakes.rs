@@ -20,12 +20,20 @@ const MISTAKES: &[(&str, &str, i32)] = &[
     ("a JSON document that is no SBOM", "scan sbom:policy.json", 2),
     ("a platform that the image has not", "scan --platform linux/s390x app.tar", 2),
     ("a platform that is none", "scan --platform windows app.tar", 2),
-    ("an architecture of a registry's image that it has not", "SIGNED_IN scan --plain-http --platform linux/s390x PRIVATE/shop/web:1", 2),
+    (
+        "an architecture of a registry's image that it has not",
+        "SIGNED_IN scan --plain-http --platform linux/s390x PRIVATE/shop/web:1",
+        2,
+    ),
     // Registries and engines.
     ("a tag that is not there", "SIGNED_IN scan --plain-http PRIVATE/shop/web:2", 2),
     ("a repository that is not there", "SIGNED_IN scan --plain-http PRIVATE/shop/wbe:1", 2),
     ("a private registry, and no credentials", "scan --plain-http PRIVATE/shop/web:1", 2),
-    ("a wrong password", "KILLICK_REGISTRY_USER=puller KILLICK_REGISTRY_PASS=wrong scan --plain-http PRIVATE/shop/web:1", 2),
+    (
+        "a wrong password",
+        "KILLICK_REGISTRY_USER=puller KILLICK_REGISTRY_PASS=wrong scan --plain-http PRIVATE/shop/web:1",
+        2,
+    ),
     ("a password without a user", "KILLICK_REGISTRY_PASS=pull-secret scan --plain-http PRIVATE/shop/web:1", 2),
     ("a registry that speaks plain HTTP", "scan PRIVATE/shop/web:1", 2),
     ("a registry with a certificate of its own", "scan TLS/shop/web:1", 2),
@@ -86,7 +94,11 @@ const MISTAKES: &[(&str, &str, i32)] = &[
     ("a user without a password", "KILLICK_URL=SERVER KILLICK_USER=admin image list", 2),
     ("an address without `http://`", "KILLICK_URL=localhost:8228 KILLICK_USER=admin KILLICK_PASS=x image list", 2),
     ("a certificate of the server's own", "KILLICK_URL=https://TLS/v1 KILLICK_USER=admin KILLICK_PASS=x image list", 2),
-    ("a web server that is none of ours", "KILLICK_URL=OLD KILLICK_USER=admin KILLICK_PASS=x policy dry-run policy.json", 1),
+    (
+        "a web server that is none of ours",
+        "KILLICK_URL=OLD KILLICK_USER=admin KILLICK_PASS=x policy dry-run policy.json",
+        1,
+    ),
     ("a token that has expired", "SOURCE_DATE_EPOCH=4000000000 image list", 2),
     ("a context that there is not", "--context prod image list", 2),
     ("a login without a password", "login SERVER --user admin --name other", 2),
@@ -98,7 +110,11 @@ const MISTAKES: &[(&str, &str, i32)] = &[
     ("a port that is in use", "serve --listen LISTENING --data data", 2),
     ("settings with a typing error", "serve --config killick.toml --data data", 2),
     ("a webhook without a certificate", "ADMIN admission --tls-cert tls.crt --tls-key tls.key", 2),
-    ("a webhook with something else in place of a certificate", "ADMIN admission --tls-cert notes.txt --tls-key notes.txt", 2),
+    (
+        "a webhook with something else in place of a certificate",
+        "ADMIN admission --tls-cert notes.txt --tls-key notes.txt",
+        2,
+    ),
 ];
 
 #[test]

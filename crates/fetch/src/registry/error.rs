@@ -254,7 +254,9 @@ impl Hint for RegistryError {
                 "trust its certificate authority with `--ca-file FILE`, on a server with `registries.ca_files`; only for a test, \
                  `--skip-tls-verify`, or `registry add --insecure`"
             }
-            Self::PlainHttp { .. } => "if the registry has no TLS, write `--plain-http`; on a server, list it in `registries.plain_http`",
+            Self::PlainHttp { .. } => {
+                "if the registry has no TLS, write `--plain-http`; on a server, list it in `registries.plain_http`"
+            }
             Self::Status { status: 400, .. } => "if plain HTTP was asked for, the registry may want HTTPS",
             Self::Status { status: 500.., .. }
             | Self::Broken { .. }

@@ -84,8 +84,12 @@ impl Judge {
         let mut record = match self.find(&named, may_add).await {
             Ok(record) => record,
             Err(failure) if failure.status().is_some_and(is_about_the_image) => {
-                let remedy = if may_add { "" } else { "; add it with `killick image add`" };
-                return Ok((Verdict::Refused(format!("{}{remedy}", failure.told())), false));
+                let remedy = if may_add {
+                    "is the name right, and may the server read its registry (`killick registry list`)?"
+                } else {
+                    "add it with `killick image add`"
+                };
+                return Ok((Verdict::Refused(format!("{}; {remedy}", failure.told())), false));
             }
             Err(failure) => return Err(failure),
         };

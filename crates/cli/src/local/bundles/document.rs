@@ -72,7 +72,9 @@ pub(crate) fn read_bundle(path: &Path) -> anyhow::Result<Bundle> {
     let refused = |what: &str, remedy: String| {
         with_hint(format!("the policy bundle `{}` is not valid: {what}", path.display()), remedy)
     };
-    let bundle = Bundle::parse(&document).map_err(|error| refused(&error.to_string(), "a bundle has `id`, `version`, `policies`, `whitelists` and `mappings`".to_owned()))?;
+    let bundle = Bundle::parse(&document).map_err(|error| {
+        refused(&error.to_string(), "a bundle has `id`, `version`, `policies`, `whitelists` and `mappings`".to_owned())
+    })?;
     let problems = problems(&document, &bundle);
     let mut errors = problems.iter().filter(|problem| problem.severity == ProblemSeverity::Error);
     let Some(first) = errors.next() else { return Ok(bundle) };

@@ -49,8 +49,7 @@ impl World {
             .expect("the binary starts");
         wait_until("the webhook answers", || std::net::TcpStream::connect(&tls).is_ok());
         let listening = service.url.trim_start_matches("http://").trim_end_matches("/v1").to_owned();
-        let admin =
-            format!("KILLICK_URL={} KILLICK_USER=admin KILLICK_PASS={}", service.url, service::PASSWORD);
+        let admin = format!("KILLICK_URL={} KILLICK_USER=admin KILLICK_PASS={}", service.url, service::PASSWORD);
         let signed_in =
             format!("KILLICK_REGISTRY_USER={} KILLICK_REGISTRY_PASS={}", registry::USER, registry::PASSWORD);
         let places = vec![
@@ -95,7 +94,8 @@ impl World {
         let text = self.places.iter().fold(command.to_owned(), |text, (name, place)| text.replace(name, place));
         let words: Vec<&str> = text.split(' ').collect();
         let is_variable = |word: &&&str| {
-            word.split_once('=').is_some_and(|(name, _)| name.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_'))
+            word.split_once('=')
+                .is_some_and(|(name, _)| name.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_'))
         };
         let variables = words.iter().take_while(is_variable).count();
         let mut command = killick(self.folder.path());
@@ -110,7 +110,8 @@ impl World {
         let times = regex::Regex::new(r"20\d\d-\d\d-\d\dT[0-9:.]+Z").expect("a pattern");
         let text = times.replace_all(&text, "TIME");
         // Rows of findings say nothing of a mistake.
-        let lines = text.lines().filter(|line| !["CVE-", "GHSA-", "DSA-", "NSWG-"].iter().any(|start| line.starts_with(start)));
+        let lines =
+            text.lines().filter(|line| !["CVE-", "GHSA-", "DSA-", "NSWG-"].iter().any(|start| line.starts_with(start)));
         lines.map(|line| line.chars().take(400).collect::<String>().trim_end().to_owned() + "\n").collect()
     }
 }
@@ -136,7 +137,9 @@ fn furnish(folder: &Path) {
         change(&mut document);
         document.to_string()
     };
-    let rule = |key: &'static str, word: &'static str| changed(&|document| document["policies"][0]["rules"][0][key] = json!(word));
+    let rule = |key: &'static str, word: &'static str| {
+        changed(&|document| document["policies"][0]["rules"][0][key] = json!(word))
+    };
     put("app.tar", &image);
     put("cut.tar", &image[..image.len() / 2]);
     put("empty.tar", b"");
@@ -148,7 +151,10 @@ fn furnish(folder: &Path) {
     put("list.json", b"[1, 2]\n");
     put("gate.json", rule("gate", "vulnerabilites").as_bytes());
     put("trigger.json", rule("trigger", "pakage").as_bytes());
-    put("parameter.json", changed(&|document| document["policies"][0]["rules"][0]["params"][0]["name"] = json!("sevrity")).as_bytes());
+    put(
+        "parameter.json",
+        changed(&|document| document["policies"][0]["rules"][0]["params"][0]["name"] = json!("sevrity")).as_bytes(),
+    );
     let item = json!({"id": "list", "version": "1_0", "name": "list",
         "items": [{"gate": "vulnerabilities", "trigger_id": "CVE-2023-1+*", "id": "one", "expires_on": "next week"}]});
     put("expiry.json", changed(&|document| document["whitelists"] = json!([item])).as_bytes());
@@ -157,6 +163,9 @@ fn furnish(folder: &Path) {
     put("empty.txt", b"# none yet\n");
     put("lines.txt", b"app.tar\nShop/Web:1\n./ap.tar\n");
     put("killick.toml", b"[server]\nlisten = \"127.0.0.1:0\"\nlogin = true\n");
-    put("tracker/debian/tracker.json", br#"{"curl": {"CVE-2099-0001": {"releases": {"bookworm": {"status": "open"}}}}}"#);
+    put(
+        "tracker/debian/tracker.json",
+        br#"{"curl": {"CVE-2099-0001": {"releases": {"bookworm": {"status": "open"}}}}}"#,
+    );
     Image::of_files(&[("etc/motd", b"hello")]).write_layout(&folder.join("layout"));
 }
