@@ -18,6 +18,7 @@ mod migrate;
 mod policy;
 mod python;
 mod query;
+mod redrawn;
 mod registry;
 mod repo;
 mod settings;

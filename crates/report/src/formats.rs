@@ -125,7 +125,7 @@ pub fn aligned(header: &[&str], rows: Vec<Vec<String>>, style: Style) -> String 
 /// One output format.
 #[derive(Debug)]
 pub struct Format {
-    /// Its name on the command line; a version that is not the newest stands behind `@`.
+    /// Its name on the command line; a version that is not the usual one stands behind `@`.
     pub name: &'static str,
     /// What it is, for help texts.
     pub description: &'static str,
@@ -202,6 +202,13 @@ pub const FORMATS: &[Format] = &[
         media_type: "application/spdx+json",
         render: spdx::render_json,
         render_index: spdx::render_json_index,
+    },
+    Format {
+        name: "spdx-json@3.0",
+        description: "SPDX 3.0.1 as JSON-LD",
+        media_type: "application/spdx+json",
+        render: spdx::render_graph,
+        render_index: spdx::render_graph_index,
     },
     Format {
         name: "spdx",

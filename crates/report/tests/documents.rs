@@ -205,6 +205,7 @@ const SCHEMAS: &[(&str, &str)] = &[
     ("cyclonedx-xml@1.5", "bom-1.5.xsd"),
     ("cyclonedx-xml@1.4", "bom-1.4.xsd"),
     ("spdx-json", "spdx-2.3.schema.json"),
+    ("spdx-json@3.0", "spdx-3.0.1.schema.json"),
     ("sarif", "sarif-2.1.0.schema.json"),
 ];
 
