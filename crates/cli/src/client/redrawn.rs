@@ -11,7 +11,7 @@ use super::{Done, Outcome};
 
 /// Whether a command shows what there is once, or until somebody has seen enough.
 #[derive(Debug, Args)]
-pub(super) struct Watch {
+pub(crate) struct Watch {
     /// Show it again every so many seconds, until interrupted (2 if no number is given)
     #[arg(
         long,

@@ -101,7 +101,7 @@ impl<'a> Contents<'a> {
             source: index.source,
             tool_version: index.tool_version,
             now: index.now,
-            index: Some(elements::container("SPDXRef-Index".to_owned(), index.source, index.digest)),
+            index: index.digest.map(|digest| elements::container("SPDXRef-Index".to_owned(), index.source, digest)),
             licenses: Licenses::of(images.iter().map(|image| image.report.analysis)),
             problems: unread.chain(problems).collect(),
             images,

@@ -114,7 +114,8 @@ impl<'a> Named<'a> {
                 element.insert(key.to_owned(), value);
             }
         };
-        let locators = |kind: &'static str| package.external_refs.iter().filter(move |reference| reference.kind == kind);
+        let locators =
+            |kind: &'static str| package.external_refs.iter().filter(move |reference| reference.kind == kind);
         set("name", Some(json!(package.name)));
         set("software_packageVersion", package.version_info.as_ref().map(|text| json!(text)));
         set("software_packageUrl", locators("purl").next().map(|reference| json!(reference.locator)));
