@@ -208,9 +208,9 @@ fn what_is_watched_is_shown_again() {
     let (service, person) = (Service::start(), Person::new());
     assert_eq!(person.login(&server(&service), &[], PASSWORD).code, 0);
     for (arguments, line) in [
-        (&["image", "list", "--watch=1"][..], "Full Tag"),
+        (&["--output", "csv", "image", "list", "--watch=1"][..], "Full Tag"),
         (&["system", "status", "--watch=1"], "Engine Code Version"),
-        (&["event", "list", "--watch=1"], "Timestamp"),
+        (&["--output", "csv", "event", "list", "--watch=1"], "Timestamp"),
     ] {
         let mut process = person.command().args(arguments).stdout(Stdio::piped()).spawn().expect("the binary starts");
         let output = BufReader::new(process.stdout.take().expect("a pipe"));
