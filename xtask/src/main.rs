@@ -4,6 +4,7 @@
 //! and every test.
 
 mod command;
+mod links;
 mod setup;
 mod test;
 mod tidy;
@@ -22,7 +23,7 @@ const TASKS: &[Task] = &[
     ),
     ("check", "formatting, lints, crate arrows, documentation, licences", check),
     ("test", "setup, then every test", || setup::run().and_then(|()| test::run())),
-    ("tidy", "crate arrows and file sizes", tidy::run),
+    ("tidy", "crate arrows, file sizes, links of pages", tidy::run),
     ("quality", "precision and recall of matching on lists whose findings are known", test::quality),
     ("examples", "build the example image in examples/ anew", test::examples),
 ];

@@ -1,6 +1,8 @@
-//! Crate arrows point down, and files stay readable.
+//! Crate arrows point down, files stay readable, and links of pages lead somewhere.
 
 use std::path::{Path, PathBuf};
+
+use crate::links;
 
 /// Which siblings each crate may use (`ARCHITECTURE.md`, "Code map").
 const ARROWS: &[(&str, &[&str])] = &[
@@ -56,6 +58,7 @@ pub(crate) fn run() -> Result<(), String> {
             faults.push(format!("{}: name it for what it holds", file.display()));
         }
     }
+    links::check(Path::new("."), &mut faults)?;
     if faults.is_empty() { Ok(()) } else { Err(format!("the tree is not tidy:\n  {}", faults.join("\n  "))) }
 }
 

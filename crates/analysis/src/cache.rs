@@ -8,7 +8,7 @@
 use std::ffi::OsStr;
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::SystemTime;
 use std::{io, process};
 
@@ -68,12 +68,19 @@ pub struct FolderCache {
     folder: PathBuf,
     max_bytes: u64,
     written: AtomicU64,
+    /// Whether it was told that nothing can be kept.
+    is_told: AtomicBool,
 }
 
 impl FolderCache {
     /// A cache in `folder`, which is made when first needed.
     pub fn new(folder: impl Into<PathBuf>) -> Self {
-        Self { folder: folder.into(), max_bytes: FOLDER_BYTES, written: AtomicU64::new(0) }
+        Self {
+            folder: folder.into(),
+            max_bytes: FOLDER_BYTES,
+            written: AtomicU64::new(0),
+            is_told: AtomicBool::new(false),
+        }
     }
 
     /// The same with another bound.
@@ -143,8 +150,14 @@ impl LayerCache for FolderCache {
 
     fn put(&self, key: LayerKey<'_>, facts: &LayerFacts) {
         let path = self.path(key);
-        if let Err(error) = self.write(&path, facts) {
-            tracing::warn!("cannot keep layer facts in `{}`: {error}", path.display());
+        // Once is enough: what is wrong with one layer's file is wrong with the folder.
+        if let Err(error) = self.write(&path, facts)
+            && !self.is_told.swap(true, Ordering::Relaxed)
+        {
+            tracing::warn!(
+                "nothing is kept of layers, which are read again the next time: the cache `{}` cannot be written: {error}",
+                self.folder.display()
+            );
         }
     }
 }

@@ -4,6 +4,7 @@
 //! read them there. What we add, such as hints, goes to stderr.
 
 mod account;
+mod admission;
 mod api;
 mod archive;
 mod columns;
@@ -17,6 +18,7 @@ mod migrate;
 mod policy;
 mod python;
 mod query;
+mod redrawn;
 mod registry;
 mod repo;
 mod settings;
@@ -30,6 +32,7 @@ use clap::{Subcommand, ValueEnum};
 use killick_model::printable::printable;
 use serde_json::Value;
 
+pub(crate) use admission::{Admission, admission};
 pub(crate) use login::{ContextCommand, Login, context, login};
 pub(crate) use settings::ClientArgs;
 
@@ -143,6 +146,9 @@ pub(crate) async fn run(command: ClientCommand, args: &ClientArgs) -> anyhow::Re
         Ok(Done { text: None, exit }) => return Ok(exit),
         Ok(Done { text: Some(text), exit }) => (text, exit),
         Err(failure) => {
+            if let Some(cause) = failure.cause() {
+                writeln!(anstream::stderr(), "caused by: {cause}")?;
+            }
             if let Some(hint) = failure.hint(&api.settings) {
                 writeln!(anstream::stderr(), "hint: {hint}")?;
             }

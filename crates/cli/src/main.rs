@@ -39,6 +39,8 @@ enum Command {
     Local(Box<LocalCommand>),
     /// Run the service
     Serve(serve::Serve),
+    /// Answer Kubernetes whether images may run: a validating webhook that asks a server
+    Admission(Box<client::Admission>),
     /// Move the service's documents
     #[command(subcommand)]
     Storage(storage::StorageCommand),
@@ -63,7 +65,12 @@ enum Work {
 
 fn main() -> Exit {
     let arguments = Arguments::parse();
-    let default_level = if arguments.client.debug { "killick=debug" } else { "warn,killick=info" };
+    let default_level = if arguments.client.debug {
+        "killick=debug"
+    } else {
+        // What is wrong with a certificate is told in the error.
+        "warn,killick=info,rustls_platform_verifier=off"
+    };
     tracing_subscriber::fmt()
         .with_writer(std::io::stderr)
         .with_ansi(anstream::stderr().current_choice() != anstream::ColorChoice::Never)
@@ -74,6 +81,7 @@ fn main() -> Exit {
         Err(error) => return report_error::report(&anyhow::Error::new(error).context("cannot start the runtime")),
     };
     let outcome = runtime.block_on(async {
+        clock::check()?;
         let work = match arguments.command {
             Command::Client(command) => match command.into_local() {
                 Ok(command) => Work::WithoutServer(command),
@@ -83,7 +91,9 @@ fn main() -> Exit {
         };
         let needs_server = match &work {
             Work::Other(Command::Local(command)) => command.needs_server(),
-            Work::Other(Command::Client(_) | Command::Login(_) | Command::Context(_)) => true,
+            Work::Other(
+                Command::Client(_) | Command::Login(_) | Command::Context(_) | Command::Admission(_),
+            ) => true,
             Work::Other(Command::Serve(_) | Command::Storage(_) | Command::Completions(_) | Command::Manual(_))
             | Work::WithoutServer(_) => false,
         };
@@ -102,6 +112,7 @@ fn main() -> Exit {
             Work::Other(Command::Completions(args)) => completions::run::<Arguments>(&args),
             Work::Other(Command::Manual(args)) => manual::run::<Arguments>(&args),
             Work::Other(Command::Storage(command)) => storage::run(command).await,
+            Work::Other(Command::Admission(args)) => client::admission(*args, &arguments.client).await,
             Work::Other(Command::Login(args)) => client::login(args, &arguments.client).await,
             Work::Other(Command::Context(command)) => client::context(command, &arguments.client).await,
             Work::Other(Command::Client(command)) => client::run(command, &arguments.client).await,

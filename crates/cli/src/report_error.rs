@@ -39,6 +39,25 @@ pub(crate) fn with_hint(message: impl Into<String>, hint: impl Into<String>) -> 
     Error::new(Hinted { error: message.into().into(), hint: Some(hint.into()) })
 }
 
+/// What helps against what the system said, where nobody knows better.
+fn of_the_system(cause: &(dyn std::error::Error + 'static)) -> Option<&'static str> {
+    use std::io::ErrorKind;
+    Some(match cause.downcast_ref::<std::io::Error>()?.kind() {
+        ErrorKind::NotFound => {
+            "is the path right, and its folder there? paths count from the folder that the command is run in"
+        }
+        ErrorKind::PermissionDenied => "give your user the right to it, or name another place",
+        ErrorKind::ReadOnlyFilesystem => "it is on a file system that cannot be written: name another place",
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => {
+            "make room there, or name another place"
+        }
+        ErrorKind::IsADirectory => "it is a folder: name a file",
+        ErrorKind::NotADirectory => "a part of the path is a file: name another place",
+        ErrorKind::AddrInUse => "end what listens there, or choose another address with `--listen`",
+        _ => return None,
+    })
+}
+
 /// Prints `error:`, `caused by:` and `hint:` lines.
 pub(crate) fn report(error: &Error) -> Exit {
     let mut text = format!("error: {error}\n");
@@ -51,7 +70,7 @@ pub(crate) fn report(error: &Error) -> Exit {
         last = cause;
     }
     let hint = error.chain().find_map(|cause| cause.downcast_ref::<Hinted>()).and_then(|hinted| hinted.hint.as_ref());
-    if let Some(hint) = hint {
+    if let Some(hint) = hint.map(String::as_str).or_else(|| error.chain().find_map(of_the_system)) {
         text.push_str(&format!("hint: {hint}\n"));
     }
     // Names of files and answers of registries stand in it. There is nowhere left to report a stderr that cannot be

@@ -50,7 +50,7 @@ pub(crate) async fn run(args: Serve) -> anyhow::Result<Exit> {
 }
 
 /// Until the process is asked to stop, by Ctrl-C or SIGTERM.
-async fn stopped() {
+pub(crate) async fn stopped() {
     use tokio::signal::unix::{SignalKind, signal};
     let terminated = async {
         match signal(SignalKind::terminate()) {

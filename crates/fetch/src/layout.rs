@@ -83,6 +83,7 @@ pub enum LayoutError {
 impl Hint for LayoutError {
     fn hint(&self) -> Option<String> {
         let hint = match self {
+            Self::NoTag { .. } => "name one that is there, or leave the tag out if there is one image only",
             Self::Several { .. } => "name one behind a colon, as in `oci:DIR:TAG`",
             Self::NoIndex { .. } => "give a docker archive as `docker-archive:FILE`, a root directory as `dir:PATH`",
             Self::Missing { .. } => "the image is incomplete: pull or copy it again, with the platform you want",
@@ -315,7 +316,7 @@ fn available(entries: &[Entry]) -> String {
     names.sort();
     names.dedup();
     names.truncate(20);
-    if names.is_empty() { "none with a name".to_owned() } else { names.join(", ") }
+    if names.is_empty() { "none that has a name".to_owned() } else { names.join(", ") }
 }
 
 /// Whether the entries of `index.json` are those of one index, written there itself.

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use crate::expression::Program;
 use crate::problem::BundleProblem;
 use crate::python;
+use crate::written::suggestion;
 
 pub(crate) mod validator;
 
@@ -234,7 +235,7 @@ pub(crate) fn bind(
             .because(format!("trigger `{}` has no parameter `{name}`", site.trigger))
             .remedy(match known.as_slice() {
                 [] => "remove it: the trigger takes no parameters".to_owned(),
-                known => format!("it takes: {}", known.join(", ")),
+                known => suggestion(name, known).unwrap_or_else(|| format!("it takes: {}", known.join(", "))),
             }),
         );
     }

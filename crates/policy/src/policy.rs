@@ -9,6 +9,7 @@ use crate::params::{self, Site, Values};
 use crate::problem::BundleProblem;
 use crate::python;
 use crate::regexes::{PatternError, RegexCache};
+use crate::written::suggestion;
 
 /// A policy, built as far as it could be.
 #[derive(Debug)]
@@ -251,7 +252,7 @@ fn unknown_gate(name: &str, rule_id: &str, path: &str) -> BundleProblem {
         ),
     )
     .because(format!("there is no gate `{name}`"))
-    .remedy(format!("the gates are: {}", known.join(", ")))
+    .remedy(suggestion(name, &known).unwrap_or_else(|| format!("the gates are: {}", known.join(", "))))
 }
 
 fn unknown_trigger(gate: &Gate, gate_name: &str, name: &str, rule_id: &str, path: &str) -> BundleProblem {
@@ -266,7 +267,7 @@ fn unknown_trigger(gate: &Gate, gate_name: &str, name: &str, rule_id: &str, path
         ),
     )
     .because(format!("gate `{}` has no trigger `{name}`", gate.name))
-    .remedy(format!("its triggers are: {}", known.join(", ")))
+    .remedy(suggestion(name, &known).unwrap_or_else(|| format!("its triggers are: {}", known.join(", "))))
 }
 
 fn retired(gate: &Gate, name: &str, path: &str) -> BundleProblem {

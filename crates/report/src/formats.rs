@@ -58,13 +58,13 @@ impl<'a> Report<'a> {
     }
 }
 
-/// Everything there is to say about several images of one index.
+/// Everything there is to say about several images: of one index, or named one by one.
 #[derive(Debug, Clone)]
 pub struct IndexReport<'a> {
-    /// The index as the user named it.
+    /// The index, or the images, as the user named them.
     pub source: &'a str,
-    /// Its digest.
-    pub digest: &'a Digest,
+    /// Digest of the index, if there is one.
+    pub digest: Option<&'a Digest>,
     /// Those of its images that were wanted, in its order.
     pub images: Vec<IndexedReport<'a>>,
     /// Version of Killick.
@@ -73,10 +73,20 @@ pub struct IndexReport<'a> {
     pub now: Timestamp,
 }
 
-/// One image of an index.
+impl IndexReport<'_> {
+    /// One of its images, for people.
+    pub(crate) fn name_of(&self, image: &IndexedReport<'_>) -> String {
+        match self.digest {
+            Some(_) => format!("{} ({})", self.source, image.platform),
+            None => image.platform.clone(),
+        }
+    }
+}
+
+/// One image of several.
 #[derive(Debug, Clone)]
 pub struct IndexedReport<'a> {
-    /// What it is for.
+    /// What it is for; where images were named one by one, behind its name.
     pub platform: String,
     /// Digest of its manifest.
     pub digest: &'a Digest,
@@ -125,7 +135,7 @@ pub fn aligned(header: &[&str], rows: Vec<Vec<String>>, style: Style) -> String 
 /// One output format.
 #[derive(Debug)]
 pub struct Format {
-    /// Its name on the command line; a version that is not the newest stands behind `@`.
+    /// Its name on the command line; a version that is not the usual one stands behind `@`.
     pub name: &'static str,
     /// What it is, for help texts.
     pub description: &'static str,
@@ -202,6 +212,13 @@ pub const FORMATS: &[Format] = &[
         media_type: "application/spdx+json",
         render: spdx::render_json,
         render_index: spdx::render_json_index,
+    },
+    Format {
+        name: "spdx-json@3.0",
+        description: "SPDX 3.0.1 as JSON-LD",
+        media_type: "application/spdx+json",
+        render: spdx::render_graph,
+        render_index: spdx::render_graph_index,
     },
     Format {
         name: "spdx",

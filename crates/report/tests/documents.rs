@@ -34,7 +34,7 @@ impl Input {
         let image = |platform: &str, outcome| IndexedReport { platform: platform.to_owned(), digest, outcome };
         IndexReport {
             source: self.report().source,
-            digest,
+            digest: Some(digest),
             images: vec![
                 image("linux/amd64", Ok(self.report())),
                 image("linux/arm64/v8", Ok(self.report())),
@@ -109,6 +109,15 @@ fn written_index(format: &Format, input: &Input) -> String {
     let mut bytes = Vec::new();
     (format.render_index)(&input.index_report(&digest), Style::default(), &mut bytes)
         .expect("a vector takes everything");
+    String::from_utf8(bytes).expect("documents are UTF-8")
+}
+
+/// The same images, of no index.
+fn written_side_by_side(format: &Format, input: &Input) -> String {
+    let digest = Digest::of(b"index");
+    let report = IndexReport { digest: None, ..input.index_report(&digest) };
+    let mut bytes = Vec::new();
+    (format.render_index)(&report, Style::default(), &mut bytes).expect("a vector takes everything");
     String::from_utf8(bytes).expect("documents are UTF-8")
 }
 
@@ -205,6 +214,7 @@ const SCHEMAS: &[(&str, &str)] = &[
     ("cyclonedx-xml@1.5", "bom-1.5.xsd"),
     ("cyclonedx-xml@1.4", "bom-1.4.xsd"),
     ("spdx-json", "spdx-2.3.schema.json"),
+    ("spdx-json@3.0", "spdx-3.0.1.schema.json"),
     ("sarif", "sarif-2.1.0.schema.json"),
 ];
 
@@ -230,7 +240,8 @@ fn json_documents_obey_their_schemas() {
             .unwrap_or_else(|error| panic!("{schema}: {error}"));
         for input in inputs() {
             let format = formats::find(name).expect("registered");
-            for text in [written(format, &input.report(), Style::default()), written_index(format, &input)] {
+            let alone = written(format, &input.report(), Style::default());
+            for text in [alone, written_index(format, &input), written_side_by_side(format, &input)] {
                 let document: Value = serde_json::from_str(&text).expect("JSON");
                 let errors = validator.iter_errors(&document);
                 let errors: Vec<String> = errors.map(|error| format!("{}: {error}", error.instance_path())).collect();

@@ -35,6 +35,10 @@ pub(super) struct Failure {
     status: Option<u16>,
     /// What follows the error, for people.
     note: Option<String>,
+    /// What the system said, where the message does not tell it.
+    cause: Option<String>,
+    /// What to do about it.
+    hint: Option<String>,
 }
 
 impl Failure {
@@ -46,6 +50,8 @@ impl Failure {
             unreachable: false,
             status: None,
             note: None,
+            cause: None,
+            hint: None,
         }
     }
 
@@ -62,6 +68,22 @@ impl Failure {
     /// The same with a remark below.
     pub(super) fn noting(self, note: &str) -> Self {
         Self { note: Some(note.to_owned()), ..self }
+    }
+
+    /// The same with what to do about it.
+    pub(super) fn hinting(self, hint: &str) -> Self {
+        Self { hint: Some(hint.to_owned()), ..self }
+    }
+
+    /// What the system said, where the message does not tell it.
+    pub(super) fn cause(&self) -> Option<&str> {
+        self.cause.as_deref()
+    }
+
+    /// Whether the answer is that of a server which does not know the request.
+    pub(super) fn is_not_understood(&self) -> bool {
+        let is_foreign = self.error.is_string() || self.message() == NO_BODY || self.error.get("title").is_some();
+        matches!(self.status, Some(404 | 405 | 501)) && is_foreign
     }
 
     /// Whether the server has no such thing.
@@ -107,28 +129,54 @@ impl Failure {
 
     /// What to do about it.
     pub(super) fn hint(&self, settings: &Settings) -> Option<String> {
+        if let Some(hint) = &self.hint {
+            return Some(hint.clone());
+        }
+        let url = &settings.url;
+        if self.is_not_understood() {
+            return Some(format!(
+                "the server at {url} does not know this request: it may be older than this client, an Anchore Engine, or \
+                 something else; `killick system status` tells its version"
+            ));
+        }
         let is_unauthorized = self.status == Some(401);
         if let Some(context) = settings.context.as_ref().filter(|_| self.unreachable || is_unauthorized) {
-            let url = &settings.url;
             return Some(format!(
                 "is a server running at {url}, and is the token of the context `{context}` still good? \
                  `killick login {url} --name {context}` fetches a new one"
             ));
         }
+        if is_unauthorized {
+            return Some(format!(
+                "are the user name and the password right for {url}? give `--u` and `--p`, or KILLICK_USER and KILLICK_PASS; \
+                 `killick login {url}` keeps a token instead"
+            ));
+        }
         if !self.unreachable {
             return None;
+        }
+        if !url.starts_with("http://") && !url.starts_with("https://") {
+            return Some(format!("write the address with `http://` or `https://`, as in `http://{url}/v1`"));
+        }
+        if self.cause().is_some_and(|cause| cause.contains("certificate")) {
+            return Some(
+                "trust its certificate authority with SSL_CERT_FILE=FILE; only for a test, `--insecure` before the command"
+                    .to_owned(),
+            );
         }
         Some(if settings.user.is_none() {
             format!(
                 "start a server with `killick serve`, and name it and yourself with `--url`, `--u`, `--p` or \
-                 KILLICK_URL, KILLICK_USER, KILLICK_PASS (now: {}, no user)",
-                settings.url
+                 KILLICK_URL, KILLICK_USER, KILLICK_PASS (now: {url}, no user)"
             )
         } else {
-            format!("is a server running at {}, and are the user name and password right?", settings.url)
+            format!("is a server running at {url}, and are the user name and password right?")
         })
     }
 }
+
+/// What anchore-cli says of an answer without a body.
+const NO_BODY: &str = "no body in the answer";
 
 /// Largest answer the client reads, in bytes: the file list of a huge image stays far below it.
 const ANSWER_BYTES: usize = 1 << 30;
@@ -165,6 +213,8 @@ impl Api {
                     unreachable: true,
                     status: failure.status,
                     note: None,
+                    cause: failure.error["message"].as_str().map(str::to_owned),
+                    hint: None,
                 })
             }
         }
@@ -292,6 +342,8 @@ async fn answer(request: reqwest::RequestBuilder) -> Result<Reply, Failure> {
         unreachable: true,
         status: None,
         note: None,
+        cause: None,
+        hint: None,
     };
     let response = request.send().await.map_err(|error| failed(&error))?;
     let (status, url) = (response.status().as_u16(), response.url().clone());
@@ -305,11 +357,11 @@ async fn answer(request: reqwest::RequestBuilder) -> Result<Reply, Failure> {
     }
     // An answer that is no error object is printed as it came.
     let error = match body {
-        Value::String(text) if text.is_empty() => json!({ "message": "no body in the answer", "httpcode": status }),
+        Value::String(text) if text.is_empty() => json!({ "message": NO_BODY, "httpcode": status }),
         body => body,
     };
     let exit = if matches!(status, 401 | 500) { Exit::Failure } else { Exit::Refused };
-    Err(Failure { error, exit, unreachable: false, status: Some(status), note: None })
+    Err(Failure { error, exit, unreachable: false, status: Some(status), note: None, cause: None, hint: None })
 }
 
 /// The whole body, unless it is larger than [`ANSWER_BYTES`].

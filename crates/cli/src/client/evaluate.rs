@@ -37,7 +37,7 @@ pub(crate) struct Check {
 pub(super) async fn run(api: &Api, command: EvaluateCommand) -> Outcome {
     let EvaluateCommand::Check(args) = command;
     let Some(image) = lookup::find(api, &args.input_image).await else {
-        return Err(Failure::local("could not get image record from anchore"));
+        return Err(Failure::local("could not get image record from anchore").hinting(lookup::REMEDY));
     };
     let tag = match &args.tag {
         Some(tag) => tag.clone(),

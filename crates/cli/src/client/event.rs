@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::api::{Api, Failure, Reply, percent_encode};
 use super::columns::{Columns, Shown};
+use super::redrawn::Watch;
 use super::{Done, Outcome, python, yaml};
 
 /// What can be done with events.
@@ -55,6 +56,8 @@ pub(crate) struct List {
     full: bool,
     /// Only those about a tag, digest or repository
     resource: Option<String>,
+    #[command(flatten)]
+    watch: Watch,
 }
 
 /// Which events to delete.
@@ -83,8 +86,11 @@ pub(super) async fn run(api: &Api, command: EventCommand) -> Outcome {
     match command {
         EventCommand::List(list) => {
             let render = if list.full { render_full } else { render };
-            let reply = fetch(api, &list).await?;
-            Ok(Done::render(api, &reply, render))
+            let look = async || {
+                let reply = fetch(api, &list).await?;
+                Ok(Done::render(api, &reply, render))
+            };
+            list.watch.show(api, look).await
         }
         EventCommand::Get { event_id } => {
             let reply = api.get(&format!("/events/{}", percent_encode(&event_id)), &[]).await?;

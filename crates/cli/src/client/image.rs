@@ -16,6 +16,7 @@ use serde_json::{Map, Value, json};
 
 use super::api::{Api, Failure, Reply, percent_encode, python_bool};
 use super::lookup::{self, ImageForm, KnownImage};
+use super::redrawn::Watch;
 use super::{Done, Outcome};
 use crate::exit::Exit;
 
@@ -98,6 +99,8 @@ pub(crate) struct Get {
     /// Show all images that had this tag
     #[arg(long)]
     show_history: bool,
+    #[command(flatten)]
+    watch: Watch,
 }
 
 /// Arguments of `image list`.
@@ -109,6 +112,8 @@ pub(crate) struct List {
     /// Show all images, not only the latest of each tag
     #[arg(long)]
     show_all: bool,
+    #[command(flatten)]
+    watch: Watch,
 }
 
 /// Arguments of `image metadata`.
@@ -158,13 +163,19 @@ pub(super) async fn run(api: &Api, command: ImageCommand) -> Outcome {
         ImageCommand::Del(args) if args.all => delete_all(api, args.force).await,
         ImageCommand::Del(args) => delete(api, args).await,
         ImageCommand::Get(args) => {
-            let reply = get(api, &args.input_image, args.show_history).await?;
-            Ok(Done::render(api, &reply, render::images))
+            let look = async || {
+                let reply = get(api, &args.input_image, args.show_history).await?;
+                Ok(Done::render(api, &reply, render::images))
+            };
+            args.watch.show(api, look).await
         }
         ImageCommand::Import(args) => import::run(api, &args).await,
         ImageCommand::List(args) => {
-            let reply = api.get("/images", &[]).await?;
-            Ok(Done::render(api, &reply, |images| render::list(images, &args)))
+            let look = async || {
+                let reply = api.get("/images", &[]).await?;
+                Ok(Done::render(api, &reply, |images| render::list(images, &args)))
+            };
+            args.watch.show(api, look).await
         }
         ImageCommand::Metadata(args) => metadata(api, args).await,
         ImageCommand::Vuln(args) => vulnerabilities(api, args).await,
@@ -249,7 +260,7 @@ async fn wait(api: &Api, args: &Wait) -> Outcome {
 }
 
 async fn known(api: &Api, input: &str, message: &str) -> Result<KnownImage, Failure> {
-    lookup::find(api, input).await.ok_or_else(|| Failure::refused(message))
+    lookup::find(api, input).await.ok_or_else(|| Failure::refused(message).hinting(lookup::REMEDY))
 }
 
 const UNKNOWN_IMAGE: &str = "cannot use input image string (no discovered imageDigest)";

@@ -24,6 +24,9 @@ impl ImageForm {
     }
 }
 
+/// What to do where the server knows no such image.
+pub(super) const REMEDY: &str = "`killick image list` shows what the server has, `killick image add` adds an image";
+
 /// An image the server knows.
 pub(super) struct KnownImage {
     /// Percent-encoded, ready for a path.

@@ -83,6 +83,19 @@ pub(crate) struct Describe {
 }
 
 pub(super) async fn run(api: &Api, command: PolicyCommand) -> Outcome {
+    let outcome = answer(api, command).await;
+    outcome.map_err(|failure| match failure.status() {
+        Some(404) if !failure.is_not_understood() => {
+            failure.hinting("`killick policy list` shows the bundles that the server has")
+        }
+        Some(400) => {
+            failure.hinting("`killick policy validate FILE` tells each mistake in a bundle, and what to write")
+        }
+        _ => failure,
+    })
+}
+
+async fn answer(api: &Api, command: PolicyCommand) -> Outcome {
     match command {
         PolicyCommand::Activate(named) => activate(api, &named.policyid).await,
         PolicyCommand::Add(args) => add(api, &args).await,

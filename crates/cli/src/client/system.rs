@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use super::api::{Api, Failure, percent_encode};
 use super::columns::{Columns, Shown, fill};
+use super::redrawn::Watch;
 use super::{Done, Outcome, python};
 
 /// What can be done with the server.
@@ -23,7 +24,7 @@ pub(crate) enum SystemCommand {
     #[command(subcommand)]
     Feeds(feeds::FeedsCommand),
     /// Check current system status
-    Status,
+    Status(Watch),
     /// Wait until the server is available and ready
     Wait(Wait),
     /// For testing webhooks
@@ -83,9 +84,12 @@ pub(super) async fn run(api: &Api, command: SystemCommand) -> Outcome {
             Ok(Done::success(api, &reply))
         }
         SystemCommand::Feeds(command) => feeds::run(api, command).await,
-        SystemCommand::Status => {
-            let reply = api.get("/system", &[]).await?;
-            Ok(Done::render(api, &reply, render_status))
+        SystemCommand::Status(watch) => {
+            let look = async || {
+                let reply = api.get("/system", &[]).await?;
+                Ok(Done::render(api, &reply, render_status))
+            };
+            watch.show(api, look).await
         }
         SystemCommand::Wait(args) => wait(api, &args).await,
         SystemCommand::Webhook(WebhookCommand::Test { webhook_type, ntype }) => {

@@ -16,7 +16,7 @@ use super::image::{self, ImageArgs};
 use super::knowledge::{self, KnowledgeArgs};
 use super::output::{self, TextOrJson};
 use crate::exit::Exit;
-use crate::report_error::hinted;
+use crate::report_error::{hinted, with_hint};
 
 /// Places of a copied package that are told besides the first.
 const MAX_COPIES: usize = 10;
@@ -41,6 +41,7 @@ pub(crate) struct Explain {
 }
 
 pub(super) async fn run(args: Explain) -> anyhow::Result<Exit> {
+    check_name(&args.vulnerability)?;
     let index = knowledge::open(&args.knowledge)?;
     let now = crate::clock::now();
     let decisions = Decisions::of(&args.decisions, &args.image.source, now)?;
@@ -60,6 +61,21 @@ pub(super) async fn run(args: Explain) -> anyhow::Result<Exit> {
         TextOrJson::Text => output::print(&printable(&render(&explanation, &analysis)))?,
     }
     Ok(Exit::Success)
+}
+
+/// A CVE has one form (cve.org, "CVE Record Format": `^CVE-[0-9]{4}-[0-9]{4,19}$`); of other names nothing is certain.
+fn check_name(name: &str) -> anyhow::Result<()> {
+    let Some(rest) = name.to_ascii_uppercase().strip_prefix("CVE-").map(str::to_owned) else { return Ok(()) };
+    let is_number = |text: &str, range: std::ops::RangeInclusive<usize>| {
+        range.contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit())
+    };
+    match rest.split_once('-') {
+        Some((year, number)) if is_number(year, 4..=4) && is_number(number, 4..=19) => Ok(()),
+        _ => Err(with_hint(
+            format!("`{name}` is not the name of a CVE"),
+            "write it as `CVE-2023-38545`: the year, and a number of at least four digits",
+        )),
+    }
 }
 
 fn render(explanation: &Explanation, analysis: &Analysis) -> String {

@@ -164,6 +164,15 @@ pub(super) async fn analyse_source(
     let subject = tokio::task::spawn_blocking(move || reading.subject(staged)).await;
     let subject = subject.context("the analysis was interrupted")?;
     display.finish();
+    if let (Source::Directory(folder), Ok(Subject::Image(analysis))) = (&source, &subject)
+        && analysis.packages.is_empty()
+        && analysis.distribution.is_none()
+    {
+        let shown = folder.display();
+        tracing::warn!(
+            "`{shown}` holds no package and no distribution: is it the root of a file system, or a project?"
+        );
+    }
     subject
 }
 

@@ -34,7 +34,7 @@ pub(super) struct ManyArgs {
     #[arg(short = 'f', long, value_name = "FILE", conflicts_with = "source")]
     list: Option<PathBuf>,
     /// Images of the list that are read at the same time
-    #[arg(long, value_name = "N", default_value = "2", requires = "list")]
+    #[arg(long, value_name = "N", default_value = "2", value_parser = at_least_one, requires = "list")]
     jobs: NonZeroUsize,
     /// Write the report of each image of the list into this folder, as JSON
     #[arg(long, value_name = "DIR", requires = "list")]
@@ -42,6 +42,10 @@ pub(super) struct ManyArgs {
     /// Leave out images whose report is in the folder of --reports: an earlier run got that far
     #[arg(long, requires = "reports")]
     resume: bool,
+}
+
+fn at_least_one(text: &str) -> Result<NonZeroUsize, String> {
+    text.parse().map_err(|_| "give a number, at least 1".to_owned())
 }
 
 pub(super) async fn run(mut args: Scan) -> anyhow::Result<Exit> {

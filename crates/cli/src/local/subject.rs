@@ -71,7 +71,7 @@ impl<T> Subject<T> {
                     outcome: image.outcome.as_ref().map(&report).map_err(|error| format!("{error:#}")),
                 });
                 let (images, tool_version) = (images.collect(), env!("CARGO_PKG_VERSION"));
-                Document::Index(IndexReport { source, digest, images, tool_version, now })
+                Document::Index(IndexReport { source, digest: Some(digest), images, tool_version, now })
             }
         }
     }

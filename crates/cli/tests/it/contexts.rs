@@ -199,3 +199,28 @@ fn answers_are_printed_in_the_form_that_is_wanted() {
     let local = service.client(&["--output", "csv", "sbom", "examples/shop.tar"]);
     assert!(local.code == 2 && local.stderr.contains("before the command"), "{}", local.transcript());
 }
+
+/// What is watched is shown until somebody has seen enough, and that is no failure.
+#[test]
+fn what_is_watched_is_shown_again() {
+    use std::io::{BufRead as _, BufReader};
+
+    let (service, person) = (Service::start(), Person::new());
+    assert_eq!(person.login(&server(&service), &[], PASSWORD).code, 0);
+    for (arguments, line) in [
+        (&["--output", "csv", "image", "list", "--watch=1"][..], "Full Tag"),
+        (&["system", "status", "--watch=1"], "Engine Code Version"),
+        (&["--output", "csv", "event", "list", "--watch=1"], "Timestamp"),
+    ] {
+        let mut process = person.command().args(arguments).stdout(Stdio::piped()).spawn().expect("the binary starts");
+        let output = BufReader::new(process.stdout.take().expect("a pipe"));
+        let seen = output.lines().map_while(Result::ok).filter(|text| text.starts_with(line)).take(2).count();
+        assert_eq!(seen, 2, "{arguments:?}");
+        let interrupted = Command::new("kill").args(["-INT", &process.id().to_string()]).status();
+        assert!(interrupted.expect("kill is there").success());
+        assert_eq!(process.wait().expect("it ends").code(), Some(0), "{arguments:?}");
+    }
+    // A mistake is no news that is waited for.
+    let wrong = person.run(&["image", "get", "docker.io/nginx:1", "--watch"]);
+    assert_eq!(wrong.code, 1, "{}", wrong.transcript());
+}

@@ -86,7 +86,7 @@ impl Image {
         fs_err::write(folder.join("oci-layout"), r#"{"imageLayoutVersion": "1.0.0"}"#).expect("a version");
     }
 
-    fn assemble(config: Vec<u8>, layers: Vec<Vec<u8>>) -> Self {
+    pub(crate) fn assemble(config: Vec<u8>, layers: Vec<Vec<u8>>) -> Self {
         let manifest = json!({
             "schemaVersion": 2,
             "mediaType": MANIFEST,

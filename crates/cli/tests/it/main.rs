@@ -3,6 +3,7 @@
 #![expect(clippy::print_stdout, reason = "tests tell what they compared")]
 
 mod added;
+mod admission;
 mod anchore_cli;
 mod attestations;
 mod bundles;
@@ -16,6 +17,7 @@ mod documents;
 mod errors;
 mod example;
 mod go_symbols;
+mod guides;
 mod image;
 mod images;
 mod lazy;
@@ -23,6 +25,7 @@ mod lists;
 #[cfg(target_os = "linux")]
 mod memory;
 mod migrate;
+mod mistakes;
 mod native;
 mod pipelines;
 mod platforms;
@@ -33,6 +36,7 @@ mod registry;
 mod sboms;
 mod schemathesis;
 mod service;
+mod shelf;
 mod shells;
 mod survives;
 mod update;

@@ -213,3 +213,39 @@ fn what_is_no_sbom_is_told_with_what_to_do() {
     told += &many.transcript();
     insta::assert_snapshot!("sbom-errors", told);
 }
+
+#[test]
+fn several_images_are_told_in_one_document() {
+    let home = tempfile::tempdir().expect("a folder");
+    let other = home.path().join("other");
+    crate::image::Image::of_files(&[
+        ("etc/os-release", b"ID=debian\nVERSION_ID=\"12\"\n"),
+        ("var/lib/dpkg/status", b"Package: only-here\nStatus: install ok installed\nArchitecture: all\nVersion: 1\n\n"),
+    ])
+    .write_layout(&other);
+    let other = format!("oci:{}", other.display());
+    let write = |format: &str| {
+        // One that is named twice is told once.
+        let run = run(home.path(), &["sbom", "examples/shop.tar", &other, "examples/shop.tar", "-o", format]);
+        assert_eq!(run.code, 0, "{}", run.transcript());
+        serde_json::from_str::<Value>(&run.stdout).expect("JSON")
+    };
+    let names = |list: &Value| -> Vec<String> {
+        list.as_array().expect("a list").iter().filter_map(|one| one["name"].as_str()).map(str::to_owned).collect()
+    };
+    let cyclonedx = write("cyclonedx-json");
+    let components = names(&cyclonedx["components"]);
+    for name in ["examples/shop.tar", &other, "only-here", "libssl3", "lodash"] {
+        assert_eq!(components.iter().filter(|found| *found == name).count(), 1, "{name} in {components:?}");
+    }
+    let spdx = write("spdx-json");
+    let packages = names(&spdx["packages"]);
+    assert!(packages.contains(&"only-here".to_owned()) && packages.contains(&"lodash".to_owned()), "{packages:?}");
+    let described = spdx["relationships"].as_array().expect("a list").iter();
+    assert_eq!(described.filter(|one| one["relationshipType"] == "DESCRIBES").count(), 2);
+    assert_eq!(write("json")["images"].as_array().map(Vec::len), Some(2));
+    let table = run(home.path(), &["sbom", "examples/shop.tar", &other]);
+    assert!(table.stdout.ends_with("\n2 images\n"), "{}", table.stdout);
+    let missing = run(home.path(), &["sbom", "examples/shop.tar", "/no/such/image.tar"]);
+    assert_eq!((missing.code, missing.stdout.as_str()), (2, ""), "{}", missing.transcript());
+}

@@ -233,7 +233,8 @@ impl Hint for RegistryError {
             }
             Self::Unauthorized { registry, .. } => {
                 return Some(format!(
-                    "store working credentials with `registry add {registry} USER`, or log in with `docker login {registry}`"
+                    "log in with `docker login {registry}`, or give `--registry-user` with KILLICK_REGISTRY_PASS; on a server, \
+                     `registry add {registry} USER PASSWORD`"
                 ));
             }
             Self::NotFound { with_credentials: false, .. } => {
@@ -250,9 +251,12 @@ impl Hint for RegistryError {
                 "whoever runs this service may add it to `egress.allowed_hosts`"
             }
             Self::Tls { .. } => {
-                "add the registry's CA certificate; only for a test, turn certificate verification off for it"
+                "trust its certificate authority with `--ca-file FILE`, on a server with `registries.ca_files`; only for a test, \
+                 `--skip-tls-verify`, or `registry add --insecure`"
             }
-            Self::PlainHttp { .. } => "if the registry has no TLS, ask for plain HTTP explicitly",
+            Self::PlainHttp { .. } => {
+                "if the registry has no TLS, write `--plain-http`; on a server, list it in `registries.plain_http`"
+            }
             Self::Status { status: 400, .. } => "if plain HTTP was asked for, the registry may want HTTPS",
             Self::Status { status: 500.., .. }
             | Self::Broken { .. }

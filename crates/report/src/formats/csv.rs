@@ -24,7 +24,7 @@ pub(super) fn render_index(index: &IndexReport<'_>, _style: Style, out: &mut dyn
         return row(out, Table::Packages.header());
     };
     row(out, table.header())?;
-    reports.try_for_each(|(image, report)| table.write(report, &format!("{} ({})", index.source, image.platform), out))
+    reports.try_for_each(|(image, report)| table.write(report, &index.name_of(image), out))
 }
 
 /// What the rows are about.

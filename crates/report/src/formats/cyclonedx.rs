@@ -151,8 +151,8 @@ impl<'a> Contents<'a> {
                 });
                 let component = Component {
                     bom_ref: Some("index".to_owned()),
-                    version: Some(index.digest.to_string()),
-                    hashes: vec![Hash { alg: "SHA-256", content: index.digest.hex() }],
+                    version: index.digest.map(ToString::to_string),
+                    hashes: index.digest.iter().map(|digest| Hash { alg: "SHA-256", content: digest.hex() }).collect(),
                     ..Component::new("container", index.source)
                 };
                 (Some(component), data.chain(unread).collect())
@@ -176,8 +176,8 @@ impl<'a> Contents<'a> {
 
     fn components(&self) -> impl Iterator<Item = Component> {
         self.images.iter().flat_map(|scoped| {
-            let own = self.index.map(|index| {
-                let mut own = components::image(scoped, index.source);
+            let own = self.index.map(|_| {
+                let mut own = components::image(scoped, scoped.report.source);
                 own.properties.extend(components::problems(scoped.report));
                 own
             });

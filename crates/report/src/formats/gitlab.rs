@@ -38,7 +38,7 @@ pub(super) fn render_index(index: &IndexReport<'_>, _style: Style, out: &mut dyn
     for image in &index.images {
         match &image.outcome {
             Ok(report) => {
-                found.extend(vulnerabilities(report, &format!("{} ({})", index.source, image.platform)));
+                found.extend(vulnerabilities(report, &index.name_of(image)));
                 messages.extend(report.problems().map(|problem| {
                     let text =
                         format!("{}: {}: {}: {}", image.platform, problem.kind, problem.subject, problem.message);

@@ -70,7 +70,8 @@ pub(crate) struct IndexDocument<'a> {
     created: Timestamp,
     source: &'a str,
     /// Of the index.
-    digest: &'a Digest,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    digest: Option<&'a Digest>,
     images: Vec<Image<'a>>,
 }
 

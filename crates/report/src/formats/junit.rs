@@ -18,7 +18,7 @@ pub(super) fn render(report: &Report<'_>, _style: Style, out: &mut dyn Write) ->
 
 pub(super) fn render_index(index: &IndexReport<'_>, _style: Style, out: &mut dyn Write) -> io::Result<()> {
     let suites = index.images.iter().map(|image| {
-        let name = format!("{} ({})", index.source, image.platform);
+        let name = index.name_of(image);
         match &image.outcome {
             Ok(report) => suite(report, name),
             Err(error) => Suite {

@@ -45,7 +45,7 @@ pub(super) fn render_index(index: &IndexReport<'_>, _style: Style, out: &mut dyn
             Some(RunAutomationDetails { id: Some(format!("killick/{}/", child.platform)), ..Default::default() });
         let more = &mut run.properties.get_or_insert_default().additional_properties;
         more.insert("platform".to_owned(), json!(child.platform));
-        more.insert("indexDigest".to_owned(), json!(index.digest));
+        more.extend(index.digest.map(|digest| ("indexDigest".to_owned(), json!(digest))));
         run
     });
     pretty(&sarif(runs.collect()), out)

@@ -1,4 +1,4 @@
-//! SPDX 2.3 as JSON and as tag-value text: <https://spdx.github.io/spdx-spec/v2.3/>.
+//! SPDX 2.3 as JSON and as tag-value text (<https://spdx.github.io/spdx-spec/v2.3/>), and the same as 3.0.1 (`graph`).
 //!
 //! The image is a package that the document describes; it contains the distribution and the packages, each with the
 //! source package it was generated from. A file that says that a package is there is named where its SHA-1 is known,
@@ -21,6 +21,7 @@ use document::{CreationInfo, Document, Each, ExtractedLicense, Relationship};
 
 mod document;
 mod elements;
+mod graph;
 mod tag_value;
 
 pub(super) fn render_json(report: &Report<'_>, _style: Style, out: &mut dyn Write) -> io::Result<()> {
@@ -37,6 +38,14 @@ pub(super) fn render_tag_value(report: &Report<'_>, _style: Style, out: &mut dyn
 
 pub(super) fn render_tag_value_index(index: &IndexReport<'_>, _style: Style, out: &mut dyn Write) -> io::Result<()> {
     tag_value::write(&Contents::of_index(index), out)
+}
+
+pub(super) fn render_graph(report: &Report<'_>, _style: Style, out: &mut dyn Write) -> io::Result<()> {
+    graph::write(&Contents::of_image(report), out)
+}
+
+pub(super) fn render_graph_index(index: &IndexReport<'_>, _style: Style, out: &mut dyn Write) -> io::Result<()> {
+    graph::write(&Contents::of_index(index), out)
 }
 
 /// What a document tells, ready to be written in whatever notation.
@@ -92,7 +101,7 @@ impl<'a> Contents<'a> {
             source: index.source,
             tool_version: index.tool_version,
             now: index.now,
-            index: Some(elements::container("SPDXRef-Index".to_owned(), index.source, index.digest)),
+            index: index.digest.map(|digest| elements::container("SPDXRef-Index".to_owned(), index.source, digest)),
             licenses: Licenses::of(images.iter().map(|image| image.report.analysis)),
             problems: unread.chain(problems).collect(),
             images,

@@ -54,7 +54,8 @@ pub(super) fn render_index(index: &IndexReport<'_>, style: Style, out: &mut dyn 
     let pick = |row: Vec<String>| used.iter().filter_map(|column| row.get(*column).cloned()).collect();
     let names: Vec<&str> = used.iter().filter_map(|column| header.get(*column).copied()).collect();
     let mut text = table(&names, &header, rows.into_iter().map(pick).collect(), style);
-    let _ = writeln!(text, "\n{} of the index {}", counted(index.images.len(), "image"), index.digest);
+    let of = index.digest.map(|digest| format!(" of the index {digest}")).unwrap_or_default();
+    let _ = writeln!(text, "\n{}{of}", counted(index.images.len(), "image"));
     out.write_all(text.as_bytes())
 }
 

@@ -66,6 +66,9 @@ pub enum IndexError {
 impl Hint for IndexError {
     fn hint(&self) -> Option<String> {
         match self {
+            Self::Format { found, expected, .. } if found > expected => {
+                Some("install a newer killick, or make one of this version with `killick db update`".to_owned())
+            }
             Self::NotAnIndex { .. } | Self::Format { .. } | Self::Corrupt { .. } => {
                 Some("make one with `killick db update`".to_owned())
             }

@@ -2,7 +2,6 @@
 
 use std::path::Path;
 
-use anyhow::Context as _;
 use killick_policy::{Bundle, BundleProblem, ProblemSeverity};
 use serde_json::Value;
 
@@ -64,12 +63,18 @@ pub(super) fn problems(document: &Value, bundle: &Bundle) -> Vec<BundleProblem> 
 /// The bundle of a file, refused as a server would refuse it.
 pub(crate) fn read_bundle(path: &Path) -> anyhow::Result<Bundle> {
     let text = documents::text(path)?;
-    let document =
-        serde_json::from_str(&text).with_context(|| format!("the policy bundle `{}` is not JSON", path.display()))?;
+    let document = serde_json::from_str(&text).map_err(|error| {
+        with_hint(
+            format!("the policy bundle `{}` is not JSON: {error}", path.display()),
+            "a bundle is one JSON object, no YAML; `killick policy schema` prints its form for editors",
+        )
+    })?;
     let refused = |what: &str, remedy: String| {
         with_hint(format!("the policy bundle `{}` is not valid: {what}", path.display()), remedy)
     };
-    let bundle = Bundle::parse(&document).map_err(|error| refused(&error.to_string(), "write an object".to_owned()))?;
+    let bundle = Bundle::parse(&document).map_err(|error| {
+        refused(&error.to_string(), "a bundle has `id`, `version`, `policies`, `whitelists` and `mappings`".to_owned())
+    })?;
     let problems = problems(&document, &bundle);
     let mut errors = problems.iter().filter(|problem| problem.severity == ProblemSeverity::Error);
     let Some(first) = errors.next() else { return Ok(bundle) };

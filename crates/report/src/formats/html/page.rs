@@ -122,7 +122,7 @@ impl Page {
         let first = index.images.iter().find_map(|image| image.outcome.as_ref().ok());
         Self {
             source: one_line(index.source),
-            digest: Some(index.digest.to_string()),
+            digest: index.digest.map(ToString::to_string),
             created: instant(index.now),
             tool_version: one_line(index.tool_version),
             newest_data: first.and_then(newest_data),

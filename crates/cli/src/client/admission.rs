@@ -1,0 +1,227 @@
+//! `killick admission`: a validating webhook for Kubernetes that lets a pod in if the server lets its images pass.
+//!
+//! The cluster asks before an object is stored, over HTTPS, and waits some seconds for the answer. What is judged is the
+//! images that a change brings: an object that is only relabelled, or goes, is never held up.
+
+mod judge;
+mod remembered;
+mod review;
+mod tls;
+
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::{get, post};
+use clap::{Args, ValueEnum};
+use futures_util::StreamExt as _;
+use serde_json::Value;
+use tokio::sync::Semaphore;
+use tokio::time::Instant;
+
+use self::judge::{Judge, Verdict};
+use self::review::{Answer, Review};
+use super::api::Api;
+use super::settings::{ClientArgs, Settings};
+use crate::exit::Exit;
+
+/// Arguments of `admission`. The server and who we are there stand before the command, or in the environment.
+#[derive(Debug, Args)]
+pub(crate) struct Admission {
+    /// Address and port to listen on
+    #[arg(long, value_name = "ADDRESS", default_value = "0.0.0.0:8443", env = "KILLICK_ADMISSION_LISTEN")]
+    listen: SocketAddr,
+    /// Certificate with its chain, a PEM file; it is read again when it changes
+    #[arg(long, value_name = "FILE", env = "KILLICK_ADMISSION_TLS_CERT")]
+    tls_cert: PathBuf,
+    /// Private key of the certificate, a PEM file
+    #[arg(long, value_name = "FILE", env = "KILLICK_ADMISSION_TLS_KEY")]
+    tls_key: PathBuf,
+    /// What an image needs to be let in
+    #[arg(long, value_enum, default_value_t, env = "KILLICK_ADMISSION_MODE")]
+    mode: Mode,
+    /// Id of the bundle to judge by (default: the active one of the server)
+    #[arg(long, value_name = "ID", env = "KILLICK_ADMISSION_POLICY")]
+    policy: Option<String>,
+    /// Namespace in which everything is let in; may be repeated
+    #[arg(
+        long = "exempt-namespace",
+        value_name = "NAME",
+        default_value = "kube-system",
+        value_delimiter = ',',
+        env = "KILLICK_ADMISSION_EXEMPT_NAMESPACES"
+    )]
+    exempt_namespaces: Vec<String>,
+    /// Let in what cannot be judged because the server does not answer
+    #[arg(long, env = "KILLICK_ADMISSION_FAIL_OPEN")]
+    fail_open: bool,
+    /// Do not add images that the server does not know
+    #[arg(long, env = "KILLICK_ADMISSION_NO_ADD")]
+    no_add: bool,
+    /// Seconds to wait for the analysis of an image, within the time of the review
+    #[arg(long, value_name = "SECONDS", default_value_t = 7, env = "KILLICK_ADMISSION_WAIT")]
+    wait: u64,
+    /// Seconds after which a review is answered in any case; the webhook's `timeoutSeconds` must be longer
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        default_value_t = 8,
+        value_parser = clap::value_parser!(u64).range(1..=29),
+        env = "KILLICK_ADMISSION_TIMEOUT"
+    )]
+    timeout: u64,
+    /// Seconds for which a verdict counts without asking again
+    #[arg(long, value_name = "SECONDS", default_value_t = 30, env = "KILLICK_ADMISSION_CACHE_SECONDS")]
+    cache_seconds: u64,
+}
+
+/// What an image needs to be let in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+enum Mode {
+    /// To be analysed, and a policy that does not say stop
+    #[default]
+    Policy,
+    /// To be analysed
+    Analysis,
+    /// Nothing: it is analysed and judged, and what is wrong is a warning
+    Passthrough,
+}
+
+/// Largest review that is read, in bytes: an object of the cluster has 1.5 MiB, and a review may hold two.
+const REVIEW_BYTES: usize = 4 << 20;
+/// Reviews that are read at once; their documents take a multiple of their bytes.
+const READERS: usize = 16;
+/// Images of one object.
+const IMAGES: usize = 200;
+/// Images of one review that the server is asked about at once.
+const AT_ONCE: usize = 8;
+
+/// What answers need.
+struct Webhook {
+    args: Admission,
+    judge: Judge,
+    readers: Semaphore,
+}
+
+/// Answers reviews until the process is asked to stop.
+pub(crate) async fn admission(args: Admission, client: &ClientArgs) -> anyhow::Result<Exit> {
+    let settings = Settings::load(client)?;
+    settings.check_token(crate::clock::now())?;
+    if settings.login().is_none() {
+        return Err(crate::report_error::with_hint(
+            "nobody is named who asks the server",
+            "give `--u` and `--p` before the command, or KILLICK_USER and KILLICK_PASS; an API key is the password of `_api_key`",
+        ));
+    }
+    let server = settings.url.clone();
+    let judge = Judge::new(Api::new(settings)?, &args);
+    let listener = tls::Listener::bind(args.listen, &args.tls_cert, &args.tls_key).await?;
+    tracing::info!("answering reviews on https://{}/validate, by the server {server}", args.listen);
+    let webhook = Arc::new(Webhook { args, judge, readers: Semaphore::new(READERS) });
+    let router = Router::new()
+        .route("/validate", post(validate))
+        .route("/health", get(async || "ok\n"))
+        .fallback(async || (StatusCode::NOT_FOUND, "reviews are taken at /validate\n"))
+        .with_state(webhook);
+    axum::serve(listener, router).with_graceful_shutdown(crate::serve::stopped()).await.context("the webhook ended")?;
+    Ok(Exit::Success)
+}
+
+async fn validate(State(webhook): State<Arc<Webhook>>, request: Request) -> Response {
+    let deadline = Instant::now() + webhook.time(request.uri().query());
+    match tokio::time::timeout_at(deadline, webhook.read(request)).await {
+        Ok(Ok(review)) => {
+            let answer = webhook.answer(&review, deadline).await;
+            ([(header::CONTENT_TYPE, "application/json")], answer.document(&review.uid).to_string()).into_response()
+        }
+        Ok(Err((status, why))) => (status, format!("{why}\n")).into_response(),
+        Err(_) => (StatusCode::REQUEST_TIMEOUT, "the review did not come in time\n").into_response(),
+    }
+}
+
+impl Webhook {
+    /// How long a review may take: less than the cluster waits, which tells that as `?timeout=10s`.
+    fn time(&self, query: Option<&str>) -> Duration {
+        let waits = query.into_iter().flat_map(|query| query.split('&')).find_map(|part| part.strip_prefix("timeout="));
+        let waits = waits.and_then(|text| text.strip_suffix('s')?.parse::<u64>().ok());
+        let most = waits.map_or(u64::MAX, |seconds| seconds.saturating_mul(1000).saturating_sub(500));
+        Duration::from_millis(most.clamp(500, self.args.timeout * 1000))
+    }
+
+    async fn read(&self, request: Request) -> Result<Review, (StatusCode, String)> {
+        let _turn = self.readers.acquire().await.expect("it is never closed");
+        let bytes = axum::body::to_bytes(request.into_body(), REVIEW_BYTES).await.map_err(|error| {
+            let too_large = std::error::Error::source(&error).is_some_and(|cause| cause.to_string().contains("limit"));
+            if too_large {
+                (StatusCode::PAYLOAD_TOO_LARGE, format!("the review is larger than {REVIEW_BYTES} bytes"))
+            } else {
+                (StatusCode::BAD_REQUEST, format!("the review broke off: {error}"))
+            }
+        })?;
+        Review::read(&bytes).map_err(|why| (StatusCode::BAD_REQUEST, why))
+    }
+
+    async fn answer(&self, review: &Review, deadline: Instant) -> Answer {
+        let namespace = review.namespace.as_deref().unwrap_or_default();
+        if review.images.is_empty() || self.args.exempt_namespaces.iter().any(|exempt| exempt == namespace) {
+            return Answer::default();
+        }
+        if review.images.len() > IMAGES {
+            return Answer::refused(format!("the object has more than {IMAGES} images; divide it"));
+        }
+        let judged = self.judge_all(&review.images, !review.dry_run, deadline).await;
+        let mut answer = Answer::default();
+        for (image, verdict) in judged {
+            let (why, lets_in) = match verdict {
+                Verdict::Passes(None) => continue,
+                Verdict::Passes(Some(warning)) => (warning, true),
+                Verdict::Refused(why) => (why, false),
+                Verdict::Unknown(why) => (why, self.args.fail_open),
+            };
+            if lets_in || self.args.mode == Mode::Passthrough {
+                answer.warn(format!("{image}: {why}"));
+            } else {
+                answer.refuse(format!("{image}: {why}"));
+            }
+        }
+        let images = review.images.len();
+        let verdict = if answer.is_allowed() { "let in" } else { "refused" };
+        tracing::info!(namespace, images, "{verdict}: {} in {namespace}", review.what);
+        answer
+    }
+
+    async fn judge_all(&self, images: &BTreeSet<String>, may_add: bool, deadline: Instant) -> Vec<(String, Verdict)> {
+        let one = async |image: String| {
+            let verdict = self.judge.verdict(&image, may_add, deadline).await;
+            (image, verdict)
+        };
+        futures_util::stream::iter(images.iter().cloned()).map(one).buffered(AT_ONCE).collect().await
+    }
+}
+
+/// The first finding that says stop or warn, and how many there are, of a verdict of the API.
+fn findings(evaluation: &Value, action: &str) -> String {
+    let result = &evaluation["detail"]["result"];
+    let rows = result["image_id"].as_str().and_then(|id| result["result"][id]["result"]["rows"].as_array());
+    let said: Vec<String> = rows
+        .into_iter()
+        .flatten()
+        .filter(|row| row[6].as_str().is_some_and(|said| said.eq_ignore_ascii_case(action)) && !row[7].is_object())
+        .map(|row| {
+            let word = |index: usize| row[index].as_str().unwrap_or_default();
+            format!("{}.{}: {}", word(3), word(4), word(5))
+        })
+        .collect();
+    match said.as_slice() {
+        [] => String::new(),
+        [one] => one.clone(),
+        [first, rest @ ..] => format!("{first} (and {} more)", rest.len()),
+    }
+}
