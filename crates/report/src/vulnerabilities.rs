@@ -77,6 +77,12 @@ pub fn records(analysis: &Analysis, matches: &Matches, kind: Kind, wont_fix: Won
         .collect()
 }
 
+/// The records of one package that is there, by its own matches.
+pub fn records_of(package: &Package, matches: &[Match], wont_fix: WontFix) -> Vec<Value> {
+    let told = matches.iter().filter(|found| wont_fix == WontFix::Included || found.fix.state != FixState::WontFix);
+    told.map(|found| record(found, package)).collect()
+}
+
 /// What stands for a missing text: the word, because clients print it.
 const NONE: &str = "None";
 

@@ -1,15 +1,17 @@
 //! Following a new advisory index: the watched tags whose images it may concern are looked at first, and at once.
 //!
-//! What two indexes say otherwise gives names of packages; the inverted index gives the images that carry them. The other
-//! tags wait for their turn in the cycle: their matches are the same, but verdicts also depend on the age of data, on ends
+//! What two indexes say otherwise gives names of packages; those of the stored packages under these names that have other
+//! matches now lead to the images that carry them. The other tags wait for their turn in the cycle: their matches are the same, but verdicts also depend on the age of data, on ends
 //! of support and on scores that change every day.
 
+use std::collections::BTreeSet;
 use std::future::Future;
 use std::sync::Arc;
 
 use killick_store::StoreError;
+use killick_store::packages::StoredDocument;
 use killick_store::watches::Watch;
-use killick_vulns::fleet::{ChangeOptions, Changes};
+use killick_vulns::fleet::{ChangeOptions, Changes, PackageIdentity, differing};
 
 use crate::app::App;
 use crate::cpu;
@@ -21,7 +23,10 @@ use crate::watching::{Seen, look_at_all};
 const PATIENCE: i64 = 24 * 3600 * 1_000_000;
 
 /// Packages that a change may concern; where it concerns more, everything is looked at instead.
-const CONCERNED: usize = 50_000;
+const CONCERNED: usize = 100_000;
+
+/// Packages that are judged by both indexes at once.
+const AT_ONCE: usize = 2_000;
 
 /// Looks at everything of one type of subscription that is due, by advisories as new as any process knows.
 pub(crate) async fn look_by_advisories<F, Looking>(app: &App, kind: &str, cycle_seconds: u64, look: F)
@@ -78,7 +83,8 @@ async fn follow(app: &App, kind: &str) -> Result<bool, StoreError> {
 
 /// The packages that may have other matches by the new index; `None` where that cannot be told, or is too many.
 async fn concerned(app: &App, old: Arc<Current>, new: Arc<Current>) -> Result<Option<Vec<i64>>, StoreError> {
-    let changes = cpu::run(move || Changes::between(&old.index, &new.index, ChangeOptions::default())).await;
+    let (before, after) = (old.clone(), new.clone());
+    let changes = cpu::run(move || Changes::between(&before.index, &after.index, ChangeOptions::default())).await;
     let changes = match changes {
         Ok(changes) => changes,
         Err(error) => {
@@ -102,5 +108,35 @@ async fn concerned(app: &App, old: Arc<Current>, new: Arc<Current>) -> Result<Op
     packages.extend(store.packages_looked_up(&names).await?);
     packages.sort_unstable();
     packages.dedup();
-    Ok((packages.len() <= CONCERNED).then_some(packages))
+    if packages.len() > CONCERNED {
+        return Ok(None);
+    }
+    let mut differing = Vec::new();
+    for packages in packages.chunks(AT_ONCE) {
+        differing.extend(otherwise_matched(app, &old, &new, packages).await?);
+    }
+    Ok(Some(differing))
+}
+
+/// Those of the packages that have other matches by the new index, or may have them.
+async fn otherwise_matched(
+    app: &App,
+    old: &Arc<Current>,
+    new: &Arc<Current>,
+    packages: &[i64],
+) -> Result<Vec<i64>, StoreError> {
+    let (documents, packages) = (app.records().store().package_documents(packages).await?, packages.to_vec());
+    let (old, new) = (old.clone(), new.clone());
+    Ok(cpu::run(move || {
+        let read = |stored: &StoredDocument| PackageIdentity::from_document(stored.document.as_bytes());
+        let identities: Result<Vec<_>, _> = documents.iter().map(read).collect();
+        let differ = |identities: Vec<_>| differing(&old.index, &new.index, &identities, ChangeOptions::default()).ok();
+        let Some(differs) = identities.ok().and_then(differ) else { return packages };
+        let known: BTreeSet<i64> = documents.iter().map(|stored| stored.package_id).collect();
+        let judged = documents.iter().zip(differs);
+        let differing = judged.filter(|(_, differs)| *differs).map(|(stored, _)| stored.package_id);
+        let unknown = packages.into_iter().filter(|package| !known.contains(package));
+        differing.chain(unknown).collect::<BTreeSet<_>>().into_iter().collect()
+    })
+    .await)
 }

@@ -29,7 +29,7 @@ use crate::app::App;
 use crate::records::{Image, Policy, Verdict, now};
 use crate::{clock, cpu};
 
-pub(crate) use query::{Wanted, known, vulnerable};
+pub(crate) use query::{Vulnerable, Wanted, known, vulnerable};
 
 /// Whether kept matches will do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -127,6 +127,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         layer_count: 2,
         packages: vec![package("openssl", "deb"), package("zlib", "deb")],
         names: Vec::new(),
+        documents: Vec::new(),
     };
     store.finish_analysis(&lease, "team", &digest, &done, start + 5).await?;
     let (failed, _) = store.add_image(&image("failed", "2"), start).await?;

@@ -4,7 +4,8 @@
 
 /// Rows of one batch.
 pub(crate) const ROWS: usize = 50;
-/// Columns of a name that a package is looked up under: the identity, the ecosystem, the name.
+/// Columns of a name that a package is looked up under: the identity, the ecosystem, the name. As many has its document: the
+/// identity, the digest, the text.
 pub(crate) const NAME_COLUMNS: usize = 10;
 /// Columns of a name to look up, and of nothing but a number.
 pub(crate) const WANTED_COLUMNS: usize = 2;

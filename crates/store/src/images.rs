@@ -31,6 +31,20 @@ macro_rules! link_packages_in {
             }
             add.execute(&mut *$tx).await.during(LINKING)?;
         }
+        for batch in $crate::batch::batches(&done.documents) {
+            let mut add = sqlx::query($crate::statements::ADD_PACKAGE_DOCUMENTS);
+            for $crate::packages::PackageDocument {
+                package: $crate::packages::PackageIdentity(parts),
+                digest,
+                document,
+            } in batch
+            {
+                for part in parts.iter().chain([digest, document]) {
+                    add = add.bind(part);
+                }
+            }
+            add.execute(&mut *$tx).await.during(LINKING)?;
+        }
     }};
 }
 

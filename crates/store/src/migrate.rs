@@ -19,6 +19,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/0012_progress.sql"),
     include_str!("../migrations/0013_grouped_notifications.sql"),
     include_str!("../migrations/0014_blobs.sql"),
+    include_str!("../migrations/0015_package_documents.sql"),
 ];
 
 pub(crate) async fn run(pool: &Pool) -> Result<(), StoreError> {

@@ -81,9 +81,33 @@ pub struct PackageName {
     pub name: String,
 }
 
+/// All that matching looks at of a package.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct PackageDocument {
+    /// The package, one of those of the same image.
+    pub package: PackageIdentity,
+    /// Names the text: the same for equal texts.
+    pub digest: String,
+    /// The text, which the store does not read.
+    pub document: String,
+}
+
 row! {
-    /// An image that carries a package.
+    /// What matching looks at of a stored package. Few packages have several documents: those that differ in something
+    /// that the row of the package does not tell.
+    pub struct StoredDocument {
+        /// The number of the package.
+        pub package_id: i64,
+        /// The text.
+        pub document: String,
+    }
+}
+
+row! {
+    /// An image that carries some of the packages that were asked for.
     pub struct Carrier {
+        /// Its number.
+        pub id: i64,
         /// The manifest digest of the image.
         pub digest: Digest,
         /// The image id of container runtimes.
@@ -92,6 +116,14 @@ row! {
         pub given_id: Option<String>,
         /// When it was analyzed.
         pub analyzed_at: Option<i64>,
+    }
+}
+
+row! {
+    /// A package of an image.
+    pub struct Carried {
+        /// The number of the image.
+        pub image_id: i64,
         /// The number of the package.
         pub package_id: i64,
     }
@@ -166,23 +198,68 @@ impl Store {
             .during("looking packages up")
     }
 
-    /// The account's analyzed images that carry any of these packages, by digest, one row for each package of theirs.
-    pub async fn carriers(&self, account: &str, packages: &[i64]) -> Result<Vec<Carrier>> {
-        let mut found: Vec<Carrier> = Vec::new();
+    /// What matching looks at of these packages, by their numbers. Those of images that an earlier version analysed have
+    /// none.
+    pub async fn package_documents(&self, packages: &[i64]) -> Result<Vec<StoredDocument>> {
+        let mut found: Vec<StoredDocument> = Vec::new();
         for batch in batches(packages) {
             let wanted: Vec<String> = batch.map(i64::to_string).collect();
-            let carriers: Vec<Carrier> = read!(self.pool, db => {
-                let mut query = sqlx::query_as(sql::CARRIERS);
+            let documents: Vec<StoredDocument> = read!(self.pool, db => {
+                let mut query = sqlx::query_as(sql::PACKAGE_DOCUMENTS);
                 for package in &wanted {
                     query = query.bind(package);
                 }
-                query.bind(account).fetch_all(db).await
+                query.fetch_all(db).await
             })
-            .during("listing images of packages")?;
-            found.extend(carriers);
+            .during("reading packages")?;
+            found.extend(documents);
         }
-        found.sort_by_cached_key(|carrier| (carrier.digest.hex(), carrier.package_id));
+        found.sort_by_key(|found| found.package_id);
         Ok(found)
+    }
+
+    /// How many of the account's analyzed images carry any of these packages.
+    pub async fn count_carriers(&self, account: &str, packages: &[i64]) -> Result<i64> {
+        let packages = listed(packages);
+        let counted = match &self.pool {
+            Pool::Sqlite { read, .. } => {
+                sqlx::query_scalar(sql::CARRIERS_COUNTED_SQLITE).bind(account).bind(packages).fetch_one(read).await
+            }
+            Pool::Postgres(pool) => {
+                sqlx::query_scalar(sql::CARRIERS_COUNTED_POSTGRES).bind(account).bind(packages).fetch_one(pool).await
+            }
+        };
+        counted.during("counting images of packages")
+    }
+
+    /// So many of these images, by digest, from the one of that number on.
+    pub async fn carriers(&self, account: &str, packages: &[i64], limit: i64, offset: i64) -> Result<Vec<Carrier>> {
+        let packages = listed(packages);
+        let found = match &self.pool {
+            Pool::Sqlite { read, .. } => {
+                let query = sqlx::query_as(sql::CARRIERS_SQLITE).bind(account).bind(packages);
+                query.bind(limit).bind(offset).fetch_all(read).await
+            }
+            Pool::Postgres(pool) => {
+                let query = sqlx::query_as(sql::CARRIERS_POSTGRES).bind(account).bind(packages);
+                query.bind(limit).bind(offset).fetch_all(pool).await
+            }
+        };
+        found.during("listing images of packages")
+    }
+
+    /// Which of these packages each of these images carries, by their numbers.
+    pub async fn carried(&self, images: &[i64], packages: &[i64]) -> Result<Vec<Carried>> {
+        let (images, packages) = (listed(images), listed(packages));
+        let found = match &self.pool {
+            Pool::Sqlite { read, .. } => {
+                sqlx::query_as(sql::CARRIED_SQLITE).bind(images).bind(packages).fetch_all(read).await
+            }
+            Pool::Postgres(pool) => {
+                sqlx::query_as(sql::CARRIED_POSTGRES).bind(images).bind(packages).fetch_all(pool).await
+            }
+        };
+        found.during("listing packages of images")
     }
 
     /// The account's active images that carry a package.
@@ -190,4 +267,9 @@ impl Store {
         read!(self.pool, db => sqlx::query_as(sql::IMAGES_WITH_PACKAGE).bind(account).bind(package).fetch_all(db).await)
             .during("listing images of a package")
     }
+}
+
+/// Numbers as one parameter.
+fn listed(numbers: &[i64]) -> String {
+    serde_json::Value::from(numbers).to_string()
 }

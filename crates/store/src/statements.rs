@@ -71,6 +71,19 @@ macro_rules! statements {
     };
 }
 
+/// The analyzed images of an account that carry any of some packages.
+macro_rules! carriers {
+    ($packages:literal) => {
+        concat!(
+            "select distinct i.id, i.digest, i.config_digest, i.given_id, i.analyzed_at from image_package l \
+             join image i on i.id = l.image_id where i.account = $1 and i.image_status = 'active' \
+             and i.analysis_status = 'analyzed' and l.package_id in (",
+            $packages,
+            ")"
+        )
+    };
+}
+
 statements! {
     PING = "select 1";
     NO_JIT_POSTGRES = "set jit = off";
@@ -176,9 +189,16 @@ statements! {
     ADD_PACKAGES = filled!(PACKAGE_COLUMNS, "insert into package (kind, name, version, architecture, source_name, source_version, release, origin) values ", " on conflict do nothing");
     LINK_PACKAGES = filled!(PACKAGE_COLUMNS, "with v as (values ", ") insert into image_package (image_id, package_id) select cast($401 as bigint), p.id from v join package p on p.name = v.column2 and p.version = v.column3 and p.kind = v.column1 and p.architecture = v.column4 and p.source_name = v.column5 and p.source_version = v.column6 and p.release = v.column7 and p.origin = v.column8 where true on conflict do nothing");
     ADD_PACKAGE_NAMES = filled!(NAME_COLUMNS, "with v as (values ", ") insert into package_name (ecosystem, name, package_id) select v.column9, v.column10, p.id from v join package p on p.name = v.column2 and p.version = v.column3 and p.kind = v.column1 and p.architecture = v.column4 and p.source_name = v.column5 and p.source_version = v.column6 and p.release = v.column7 and p.origin = v.column8 where true on conflict do nothing");
+    ADD_PACKAGE_DOCUMENTS = filled!(NAME_COLUMNS, "with v as (values ", ") insert into package_document (package_id, digest, document) select p.id, v.column9, v.column10 from v join package p on p.name = v.column2 and p.version = v.column3 and p.kind = v.column1 and p.architecture = v.column4 and p.source_name = v.column5 and p.source_version = v.column6 and p.release = v.column7 and p.origin = v.column8 where true on conflict do nothing");
+    PACKAGE_DOCUMENTS = filled!(NUMBER_COLUMN, "with v as (values ", ") select distinct d.package_id, d.digest, d.document from v join package_document d on d.package_id = cast(v.column1 as bigint)");
     PACKAGES_LOOKED_UP = filled!(WANTED_COLUMNS, "with v as (values ", ") select distinct n.package_id from v join package_name n on n.ecosystem = v.column1 and n.name = v.column2 order by n.package_id");
     PACKAGES_OF_ECOSYSTEM = "select distinct package_id from package_name where ecosystem = $1 order by package_id";
-    CARRIERS = filled!(NUMBER_COLUMN, "with v as (values ", ") select distinct i.digest, i.config_digest, i.given_id, i.analyzed_at, l.package_id from v join image_package l on l.package_id = cast(v.column1 as bigint) join image i on i.id = l.image_id where i.account = $51 and i.image_status = 'active' and i.analysis_status = 'analyzed' order by i.digest, l.package_id");
+    CARRIERS_COUNTED_SQLITE = concat!("select count(*) from (", carriers!("select value from json_each($2)"), ")");
+    CARRIERS_COUNTED_POSTGRES = concat!("select count(*) from (", carriers!("select cast(value as bigint) from jsonb_array_elements_text(cast($2 as jsonb))"), ") carriers");
+    CARRIERS_SQLITE = concat!(carriers!("select value from json_each($2)"), " order by i.digest limit $3 offset $4");
+    CARRIERS_POSTGRES = concat!(carriers!("select cast(value as bigint) from jsonb_array_elements_text(cast($2 as jsonb))"), " order by i.digest limit $3 offset $4");
+    CARRIED_SQLITE = "select image_id, package_id from image_package where image_id in (select value from json_each($1)) and package_id in (select value from json_each($2)) order by image_id, package_id";
+    CARRIED_POSTGRES = "select image_id, package_id from image_package where image_id in (select cast(value as bigint) from jsonb_array_elements_text(cast($1 as jsonb))) and package_id in (select cast(value as bigint) from jsonb_array_elements_text(cast($2 as jsonb))) order by image_id, package_id";
     SHARE_PACKAGES_POSTGRES = "select pg_advisory_xact_lock_shared(7245532)";
     LOCK_PACKAGES_POSTGRES = "select pg_advisory_xact_lock(7245532)";
     LAST_OF_PACKAGES = "select max(id) from (select id from package where id > $1 order by id limit $2) batch";

@@ -13,7 +13,7 @@
 pub use self::changes::{ChangeOptions, ChangedKey, Changes, visit_changed_keys};
 pub use self::identity::{LookupName, PackageIdentity};
 pub use self::inventory::{Fleet, Inventory};
-pub use self::rejudge::{ChangeKind, MatchChange, Rejudged, Totals, rejudge};
+pub use self::rejudge::{ChangeKind, MatchChange, Rejudged, Totals, differing, match_identities, rejudge};
 pub use crate::index::difference::Effort;
 
 pub(crate) mod changes;

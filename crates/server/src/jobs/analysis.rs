@@ -14,12 +14,13 @@ use killick_analysis::error::AnalysisError;
 use killick_analysis::imported::ImportError;
 use killick_fetch::healing::layer_may_heal;
 use killick_model::analysis::Analysis;
+use killick_model::digest::Digest;
 use killick_model::hint::Hint;
 use killick_model::reference::Reference;
 use killick_policy::Needs;
 use killick_store::StoreError;
 use killick_store::images::FinishedAnalysis;
-use killick_store::packages::{PackageIdentity, PackageName};
+use killick_store::packages::{PackageDocument, PackageIdentity, PackageName};
 use killick_store::tasks::{Lease, Task, back_off};
 use killick_store::text::column;
 use serde::{Deserialize, Serialize};
@@ -259,8 +260,9 @@ async fn learn(app: &App, account: &str, analysis: &Arc<Analysis>, max_known: u3
 }
 
 /// What an analysis found, for the rows.
-pub(crate) fn finished(analysis: &Analysis, blob: killick_model::digest::Digest) -> FinishedAnalysis {
+pub(crate) fn finished(analysis: &Analysis, blob: Digest) -> FinishedAnalysis {
     let distribution = analysis.distribution.as_ref();
+    let (names, documents) = matched_by(analysis);
     FinishedAnalysis {
         analysis: blob,
         size_bytes: i64::try_from(analysis.size_bytes()).unwrap_or(i64::MAX),
@@ -270,25 +272,30 @@ pub(crate) fn finished(analysis: &Analysis, blob: killick_model::digest::Digest)
         distro_version: column(distribution.and_then(|distribution| distribution.version.as_deref()).unwrap_or("0")),
         layer_count: i64::try_from(analysis.layers.len()).unwrap_or(i64::MAX),
         packages: PackageIdentity::all(analysis),
-        names: package_names(analysis),
+        names,
+        documents,
     }
 }
 
-/// The names by which advisories find the packages of an image, each once.
-fn package_names(analysis: &Analysis) -> Vec<PackageName> {
+/// The names by which advisories find the packages of an image, and what matching looks at of them, each once.
+fn matched_by(analysis: &Analysis) -> (Vec<PackageName>, Vec<PackageDocument>) {
     let identities = killick_vulns::fleet::PackageIdentity::all(analysis.into());
     let there = analysis.packages.iter().zip(identities).filter(|(package, _)| package.evidence.is_there());
-    let names: BTreeSet<PackageName> = there
-        .flat_map(|(package, identity)| {
-            let package = PackageIdentity::of(package, analysis.distribution.as_ref());
-            identity.lookup_names().into_iter().map(move |found| PackageName {
-                package: package.clone(),
-                ecosystem: column(&found.ecosystem),
-                name: column(&found.name),
-            })
-        })
-        .collect();
-    names.into_iter().collect()
+    let (mut names, mut documents) = (BTreeSet::new(), BTreeSet::new());
+    for (package, identity) in there {
+        let package = PackageIdentity::of(package, analysis.distribution.as_ref());
+        names.extend(identity.lookup_names().into_iter().map(|found| PackageName {
+            package: package.clone(),
+            ecosystem: column(&found.ecosystem),
+            name: column(&found.name),
+        }));
+        let document = identity.to_document();
+        let digest = Digest::of(&document).hex();
+        // It is JSON.
+        let document = String::from_utf8_lossy(&document).into_owned();
+        documents.insert(PackageDocument { package, digest, document });
+    }
+    (names.into_iter().collect(), documents.into_iter().collect())
 }
 
 /// Renews the lease until it is lost.

@@ -27,38 +27,42 @@ impl Records {
         Ok(rows.map(|row| (row.id, row)).collect())
     }
 
-    /// The images that carry any of these packages, by digest.
-    pub(crate) async fn carriers(&self, account: &str, packages: &[i64]) -> Result<Vec<Carrier>> {
-        let mut found: Vec<Carrier> = Vec::new();
-        for row in self.store.carriers(account, packages).await? {
-            let digest = row.digest.to_string();
-            match found.last_mut() {
-                Some(last) if last.digest == digest => {
-                    last.packages.insert(row.package_id);
-                }
-                _ => found.push(Carrier {
-                    digest,
-                    image_id: row.given_id.unwrap_or_else(|| row.config_digest.hex()),
-                    analyzed_at: row.analyzed_at.map(instant),
-                    packages: BTreeSet::from([row.package_id]),
-                }),
-            }
-        }
-        Ok(found)
+    /// How many images carry any of these packages.
+    pub(crate) async fn count_carriers(&self, account: &str, packages: &[i64]) -> Result<usize> {
+        Ok(usize::try_from(self.store.count_carriers(account, packages).await?).unwrap_or(0))
     }
 
-    /// The images with packages that are looked up under any of these names, which go by ecosystem.
-    pub(crate) async fn carriers_of_names(
+    /// So many of the images that carry any of these packages, by digest, from the one of that number on.
+    pub(crate) async fn carriers(
         &self,
         account: &str,
-        names: BTreeMap<String, BTreeSet<String>>,
+        packages: &[i64],
+        limit: Option<usize>,
+        offset: usize,
     ) -> Result<Vec<Carrier>> {
+        let number = |number: usize| i64::try_from(number).unwrap_or(i64::MAX);
+        let images = self.store.carriers(account, packages, limit.map_or(i64::MAX, number), number(offset)).await?;
+        let numbers: Vec<i64> = images.iter().map(|image| image.id).collect();
+        let mut carried: BTreeMap<i64, BTreeSet<i64>> = BTreeMap::new();
+        for pair in self.store.carried(&numbers, packages).await? {
+            carried.entry(pair.image_id).or_default().insert(pair.package_id);
+        }
+        let carrier = |image: killick_store::packages::Carrier| Carrier {
+            digest: image.digest.to_string(),
+            image_id: image.given_id.unwrap_or_else(|| image.config_digest.hex()),
+            analyzed_at: image.analyzed_at.map(instant),
+            packages: carried.remove(&image.id).unwrap_or_default(),
+        };
+        Ok(images.into_iter().map(carrier).collect())
+    }
+
+    /// The packages that are looked up under any of these names, which go by ecosystem.
+    pub(crate) async fn packages_looked_up(&self, names: BTreeMap<String, BTreeSet<String>>) -> Result<Vec<i64>> {
         let names: Vec<(String, String)> = names
             .into_iter()
             .flat_map(|(ecosystem, names)| names.into_iter().map(move |name| (ecosystem.clone(), name)))
             .collect();
-        let packages = self.store.packages_looked_up(&names).await?;
-        self.carriers(account, &packages).await
+        self.store.packages_looked_up(&names).await
     }
 
     /// The tags of an image, the oldest first.

@@ -6,7 +6,7 @@ use super::AnalysisStatus;
 use crate::error::{During as _, StoreError};
 use crate::imports::ImportStatus;
 use crate::news::{Change, News};
-use crate::packages::{PackageIdentity, PackageName};
+use crate::packages::{PackageDocument, PackageIdentity, PackageName};
 use crate::statements as sql;
 use crate::tasks::{Lease, Task, TaskState};
 use crate::{Result, Store};
@@ -30,6 +30,8 @@ pub struct FinishedAnalysis {
     pub packages: Vec<PackageIdentity>,
     /// Under which names the packages are looked up.
     pub names: Vec<PackageName>,
+    /// What matching looks at of the packages.
+    pub documents: Vec<PackageDocument>,
 }
 
 impl Store {

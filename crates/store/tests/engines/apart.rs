@@ -58,7 +58,8 @@ async fn all(store: &Store, digest: &str, task: i64) -> String {
             (
                 store.packages_of_image("a", digest).await,
                 store.images_with_package("a", package.id).await,
-                store.carriers("a", &[package.id]).await
+                store.carriers("a", &[package.id], 9, 0).await,
+                store.count_carriers("a", &[package.id]).await
             ),
             (store.matches("a", digest, &Digest::of(b"index")).await, store.first_detected("a", digest).await),
             (store.evaluations("a", digest, TAG, None).await, store.registries("a").await),

@@ -37,7 +37,7 @@ use killick_model::digest::Digest;
 use killick_store::accounts::AccountType;
 use killick_store::images::{FinishedAnalysis, NewImage, TagName};
 use killick_store::news::{NewEvent, NewNotice, News};
-use killick_store::packages::{PackageIdentity, PackageName};
+use killick_store::packages::{PackageDocument, PackageIdentity, PackageName};
 use killick_store::tasks::NewTask;
 use killick_store::{Settings, Store};
 
@@ -200,6 +200,11 @@ fn analysis(blob: &str, packages: usize) -> FinishedAnalysis {
         ecosystem: "debian:12".to_owned(),
         name: name.to_owned(),
     };
+    let document = |package: &PackageIdentity| PackageDocument {
+        package: package.clone(),
+        digest: Digest::of(package.0[1].as_bytes()).hex(),
+        document: format!("{{{}}}", package.0[1]),
+    };
     FinishedAnalysis {
         analysis: Digest::of(blob.as_bytes()),
         size_bytes: 9,
@@ -208,6 +213,7 @@ fn analysis(blob: &str, packages: usize) -> FinishedAnalysis {
         distro_version: "12".to_owned(),
         layer_count: 3,
         names: packages.iter().flat_map(|package| [name(package, &package.0[1]), name(package, "source")]).collect(),
+        documents: packages.iter().map(document).collect(),
         packages,
     }
 }

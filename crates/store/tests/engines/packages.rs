@@ -53,21 +53,32 @@ pub(crate) async fn packages_are_looked_up_by_name_and_carried_by_images(Opened 
     assert!(found(&[]).await.is_empty());
     assert_eq!(found(&["package-000059", "no-such"]).await.len(), 1);
     assert_eq!(found(&["package-000001", "source", "source"]).await.len(), 60, "each once");
+    let documents = store.package_documents(&found(&["source"]).await).await.unwrap();
+    assert_eq!((documents.len(), documents[59].document.as_str()), (60, "{package-000059}"));
+    assert_eq!(store.package_documents(&[-1]).await.unwrap(), []);
     let elsewhere = [("debian:13".to_owned(), "source".to_owned())];
     assert!(store.packages_looked_up(&elsewhere).await.unwrap().is_empty());
 
     let carriers = async |wanted: &[&str]| {
         let packages = found(wanted).await;
-        let carriers = store.carriers("a", &packages).await.unwrap();
-        assert!(carriers.is_sorted_by_key(|carrier| (carrier.digest.hex(), carrier.package_id)));
+        let carriers = store.carriers("a", &packages, 9, 0).await.unwrap();
+        assert_eq!(store.count_carriers("a", &packages).await.unwrap(), i64::try_from(carriers.len()).unwrap());
         carriers.into_iter().map(|carrier| carrier.digest.to_string()).collect::<Vec<_>>()
     };
     assert_eq!(carriers(&["package-000059"]).await, std::slice::from_ref(&one));
     let mut both = [one.clone(), two.clone()];
     both.sort();
     assert_eq!(carriers(&["package-000001"]).await, both);
-    assert_eq!(carriers(&["source"]).await.len(), 62);
+    assert_eq!(carriers(&["source"]).await, both);
     assert!(carriers(&[]).await.is_empty());
+    let source = found(&["source"]).await;
+    let second = store.carriers("a", &source, 1, 1).await.unwrap();
+    assert_eq!((second.len(), second[0].digest.to_string()), (1, both[1].clone()));
+    let numbers: Vec<i64> = store.carriers("a", &source, 9, 0).await.unwrap().iter().map(|found| found.id).collect();
+    let carried = store.carried(&numbers, &source).await.unwrap();
+    assert_eq!(carried.len(), 62);
+    assert!(carried.is_sorted_by_key(|carried| (carried.image_id, carried.package_id)));
+    assert_eq!(store.carried(&numbers, &source[..1]).await.unwrap().len(), 2);
 
     // What is going away is not told, and what nobody carries is forgotten with its names.
     store.delete_image("a", &one, true, 9).await.unwrap();

@@ -97,7 +97,7 @@ pub fn rejudge<I: Inventory>(
                 identities.push(identity);
             }
         }
-        let (before, after) = (judge(old, &identities)?, judge(new, &identities)?);
+        let (before, after) = (match_identities(old, &identities)?, match_identities(new, &identities)?);
         totals.judged += there.len() as u64;
         let judged = there.into_iter().zip(identities).zip(before.into_iter().zip(after));
         for ((number, identity), (before, after)) in judged {
@@ -131,8 +131,25 @@ fn concerned<I: Inventory>(changes: &Changes, inventory: &I) -> Result<Vec<u64>,
     Ok(numbers)
 }
 
-/// The matches of each identity, as if each was the only package of its image, beside its owner.
-fn judge(index: &Index, identities: &[PackageIdentity]) -> Result<Vec<Vec<Match>>, IndexError> {
+/// Which of the identities have other matches by the new index.
+pub fn differing(
+    old: &Index,
+    new: &Index,
+    identities: &[PackageIdentity],
+    options: ChangeOptions,
+) -> Result<Vec<bool>, IndexError> {
+    let mut differing = Vec::with_capacity(identities.len());
+    for identities in identities.chunks(BATCH) {
+        let (before, after) = (match_identities(old, identities)?, match_identities(new, identities)?);
+        let judged = before.into_iter().zip(after);
+        differing.extend(judged.map(|(before, after)| !differences(before, after, options).is_empty()));
+    }
+    Ok(differing)
+}
+
+/// The matches of each identity, as if each was the only package of its image, beside its owner: the same as in whatever
+/// image. Their package is 0.
+pub fn match_identities(index: &Index, identities: &[PackageIdentity]) -> Result<Vec<Vec<Match>>, IndexError> {
     let mut packages = Vec::new();
     // Which identity a package is; owners are none.
     let mut identity_of = Vec::new();

@@ -41,14 +41,27 @@ impl Page {
         }
     }
 
-    /// The items on it.
+    /// The items on it, out of all.
     pub(super) fn show<T>(self, items: Vec<T>) -> Shown<T> {
+        let (limit, offset) = self.part();
         let total_count = items.len();
-        let Some(limit) = self.limit else {
+        let items = items.into_iter().skip(offset).take(limit.unwrap_or(usize::MAX)).collect();
+        self.shown(items, total_count)
+    }
+
+    /// How many items are on it at most, and how many come before it.
+    pub(super) const fn part(self) -> (Option<usize>, usize) {
+        match self.limit {
+            Some(limit) => (Some(limit), (self.number - 1).saturating_mul(limit)),
+            None => (None, 0),
+        }
+    }
+
+    /// It, with the items that are on it, of so many.
+    pub(super) fn shown<T>(self, items: Vec<T>, total_count: usize) -> Shown<T> {
+        let (Some(limit), start) = self.part() else {
             return Shown { items, page: "1".to_owned(), next_page: None, total_count };
         };
-        let start = (self.number - 1).saturating_mul(limit);
-        let items: Vec<T> = items.into_iter().skip(start).take(limit).collect();
         let has_next = start.saturating_add(limit) < total_count;
         let next_page = has_next.then(|| self.number.saturating_add(1).to_string());
         Shown { items, page: self.number.to_string(), next_page, total_count }

@@ -17,7 +17,7 @@ use crate::api::error::ApiError;
 use crate::api::input::Query;
 use crate::api::permission::{Authenticated, Guarded, ListImages, Permission};
 use crate::app::App;
-use crate::judge::{self, Wanted};
+use crate::judge::{self, Vulnerable, Wanted};
 use crate::records::{Carrier, package_kind};
 
 pub(super) fn router() -> OpenApiRouter<Guarded> {
@@ -44,7 +44,9 @@ async fn images_by_package(
         kind.is_none_or(|kind| kind == word(row)) && version.is_none_or(|version| version == shown_version(row))
     });
     let numbers: Vec<i64> = packages.keys().copied().collect();
-    let shown = page.show(app.records().carriers(account, &numbers).await?);
+    let (limit, offset) = page.part();
+    let total_count = app.records().count_carriers(account, &numbers).await?;
+    let shown = page.shown(app.records().carriers(account, &numbers, limit, offset).await?, total_count);
     let mut images = Vec::with_capacity(shown.items.len());
     for carrier in &shown.items {
         let mut found: Vec<PackageReference> = Vec::new();
@@ -86,7 +88,21 @@ async fn images_by_vulnerability(
         severity: query.word("severity", &severities)?,
         wont_fix,
     };
-    let shown = page.show(judge::vulnerable(app, account, &wanted).await?);
+    let shown = match judge::vulnerable(app, account, &wanted).await? {
+        Vulnerable::Packages(findings) => {
+            let numbers: Vec<i64> = findings.keys().copied().collect();
+            let (limit, offset) = page.part();
+            let total_count = app.records().count_carriers(account, &numbers).await?;
+            let carriers = app.records().carriers(account, &numbers, limit, offset).await?;
+            let told = |carrier: Carrier| {
+                let of_packages = carrier.packages.iter().filter_map(|number| findings.get(number));
+                let records: Vec<Value> = of_packages.flatten().cloned().collect();
+                (carrier, records)
+            };
+            page.shown(carriers.into_iter().map(told).collect(), total_count)
+        }
+        Vulnerable::Images(images) => page.show(images),
+    };
     let mut images = Vec::with_capacity(shown.items.len());
     for (carrier, records) in &shown.items {
         let vulnerable_packages = records.iter().map(VulnerablePackage::of).collect();
