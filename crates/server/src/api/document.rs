@@ -9,7 +9,7 @@ use axum::http::StatusCode;
 use utoipa::PartialSchema as _;
 use utoipa::openapi::path::{Operation, PathItem};
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
-use utoipa::openapi::{Content, ContentBuilder, OpenApi, Ref, RefOr, Response, Server};
+use utoipa::openapi::{Content, ContentBuilder, OpenApi, Ref, RefOr, Response, Schema, Server};
 
 use super::error::{HandlerError, PROBLEM, Problem};
 
@@ -35,6 +35,7 @@ pub(super) fn complete(mut document: OpenApi, version: &str) -> OpenApi {
         }
         for (method, operation) in operations(&mut item) {
             operation.operation_id = Some(identity(method, &path));
+            leave_out(operation);
             answers(method, operation, edition, path.contains('{'));
             used.extend(operation.responses.responses.values().filter_map(|answer| match answer {
                 RefOr::Ref(named) => named.ref_location.rsplit('/').next().map(str::to_owned),
@@ -64,6 +65,17 @@ fn operations(item: &mut PathItem) -> impl Iterator<Item = (&'static str, &mut O
 fn identity(method: &str, path: &str) -> String {
     let words = path.split(|letter: char| !letter.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
     [method].into_iter().chain(words).collect::<Vec<_>>().join("_")
+}
+
+/// A body that need not be there is left out, and not sent as `null`.
+fn leave_out(operation: &mut Operation) {
+    let Some(RefOr::T(body)) = &mut operation.request_body else { return };
+    for content in body.content.values_mut() {
+        let RefOr::T(content) = content else { continue };
+        if let Some(RefOr::T(Schema::OneOf(either))) = &content.schema {
+            content.schema = either.items.iter().find(|one| matches!(one, RefOr::Ref(_))).cloned();
+        }
+    }
 }
 
 /// The answers of an operation: those it names, and those that any like it may give.

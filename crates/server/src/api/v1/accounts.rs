@@ -30,7 +30,7 @@ pub(super) fn router() -> OpenApiRouter<Guarded> {
         .routes(routes!(own))
 }
 
-#[utoipa::path(get, path = "/accounts", tag = "Accounts", params(("state" = Option<String>, Query)),
+#[utoipa::path(get, path = "/accounts", tag = "Accounts", params(("state" = Option<String>, Query, pattern = "^(enabled|disabled|deleting)$")),
     responses((status = 200, body = [Account])))]
 async fn list(require: Permission<ListAccounts>, query: Query) -> Result<Json<Vec<Account>>, ApiError> {
     let state = query.word("state", &["enabled", "disabled", "deleting"])?;

@@ -21,7 +21,7 @@ pub(super) fn router() -> OpenApiRouter<Guarded> {
 }
 
 #[utoipa::path(get, path = "/images/{imageDigest}/check", tag = "Policy evaluation",
-    params(("imageDigest" = String, Path), ("tag" = String, Query), ("policyId" = Option<String>, Query),
+    params(("imageDigest" = String, Path), ("tag" = String, Query, pattern = "^[A-Za-z0-9@:/_.-]{1,512}$"), ("policyId" = Option<String>, Query),
            ("detail" = Option<bool>, Query), ("history" = Option<bool>, Query), ("interactive" = Option<bool>, Query)),
     responses((status = 200, body = [Object])))]
 async fn check(
@@ -35,7 +35,7 @@ async fn check(
 }
 
 #[utoipa::path(get, path = "/images/by_id/{imageId}/check", tag = "Policy evaluation",
-    params(("imageId" = String, Path), ("tag" = String, Query), ("policyId" = Option<String>, Query),
+    params(("imageId" = String, Path), ("tag" = String, Query, pattern = "^[A-Za-z0-9@:/_.-]{1,512}$"), ("policyId" = Option<String>, Query),
            ("detail" = Option<bool>, Query), ("history" = Option<bool>, Query), ("interactive" = Option<bool>, Query)),
     responses((status = 200, body = [Object])))]
 async fn check_by_id(

@@ -46,8 +46,9 @@ async fn add(require: Permission<CreateImage>, query: Query, body: JsonObject) -
 }
 
 #[utoipa::path(get, path = "/images", tag = "Images",
-    params(("history" = Option<bool>, Query), ("fulltag" = Option<String>, Query),
-           ("image_status" = Option<String>, Query), ("analysis_status" = Option<String>, Query)),
+    params(("history" = Option<bool>, Query), ("fulltag" = Option<String>, Query, pattern = "^[A-Za-z0-9@:/_.-]{1,512}$"),
+           ("image_status" = Option<String>, Query, pattern = "^(all|active|deleting)$"),
+           ("analysis_status" = Option<String>, Query, pattern = "^(not_analyzed|analyzing|analyzed|analysis_failed)$")),
     responses((status = 200, body = [Image]), (status = 404)))]
 async fn list(require: Permission<ListImages>, query: Query) -> Result<Json<Vec<Image>>, ApiError> {
     let history = query.flag("history")?.unwrap_or(false);

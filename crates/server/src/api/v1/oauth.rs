@@ -17,7 +17,7 @@ pub(super) fn router() -> OpenApiRouter<Guarded> {
 }
 
 #[utoipa::path(post, path = "/oauth/token", tag = "Users", security(()),
-    request_body(content = TokenRequest, content_type = "application/x-www-form-urlencoded"),
+    request_body(content = Option<TokenRequest>, content_type = "application/x-www-form-urlencoded"),
     responses((status = 200, body = Token), (status = 401, body = TokenError), (status = 403), (status = 429), (status = 503),
         (status = 400, content((TokenError = "application/json"), (Problem = "application/problem+json")))))]
 async fn token(Granted(outcome): Granted) -> Response {

@@ -1,12 +1,15 @@
 //! Policy bundles.
 
+mod bundle;
+
 use axum::Json;
 use serde::Serialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use self::bundle::PolicyBundle;
 use super::encoding::seconds;
 use crate::api::error::ApiError;
 use crate::api::input::{Fields, JsonObject, Path, Query};
@@ -179,23 +182,6 @@ struct PolicyRecord {
     #[schema(value_type = Object)]
     #[serde(skip_serializing_if = "Option::is_none")]
     policybundlemeta: Option<Value>,
-}
-
-/// A bundle. `schemas/policy-bundle.json` describes it whole.
-#[derive(ToSchema)]
-#[expect(dead_code, reason = "describes what is read with `Fields`, whose words clients know")]
-struct PolicyBundle {
-    id: String,
-    #[schema(pattern = "^1_0$")]
-    version: String,
-    name: Option<String>,
-    comment: Option<String>,
-    description: Option<String>,
-    policies: Option<Vec<Map<String, Value>>>,
-    whitelists: Option<Vec<Map<String, Value>>>,
-    mappings: Vec<Map<String, Value>>,
-    whitelisted_images: Option<Vec<Map<String, Value>>>,
-    blacklisted_images: Option<Vec<Map<String, Value>>>,
 }
 
 /// A record, as it was read, with what shall be different.

@@ -69,7 +69,7 @@ async fn images_by_package(
 
 #[utoipa::path(get, path = "/query/images/by_vulnerability", tag = "Query",
     params(("vulnerability_id" = String, Query), ("namespace" = Option<String>, Query),
-           ("affected_package" = Option<String>, Query), ("severity" = Option<String>, Query),
+           ("affected_package" = Option<String>, Query), ("severity" = Option<String>, Query, pattern = "^(Unknown|Negligible|Low|Medium|High|Critical)$"),
            ("vendor_only" = Option<bool>, Query), ("page" = Option<String>, Query), ("limit" = Option<u64>, Query, minimum = 0)),
     responses((status = 200, body = VulnerableImages)))]
 async fn images_by_vulnerability(

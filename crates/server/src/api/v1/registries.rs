@@ -165,7 +165,8 @@ struct Registry {
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "describes what is read with `Fields`, whose words clients know")]
 struct RegistryRequest {
-    /// `host[:port][/repository]`.
+    /// `host[:port][/repository]`, perhaps with `*` for the rest.
+    #[schema(min_length = 1, max_length = 512)]
     registry: String,
     registry_name: Option<String>,
     /// `docker_v2` or `awsecr`.

@@ -19,7 +19,7 @@ pub(super) fn router() -> OpenApiRouter<Guarded> {
 
 /// Answers a subscription; with `dryrun`, what it would be. The tags are those of the registry now.
 #[utoipa::path(post, path = "/repositories", tag = "Repositories",
-    params(("repository" = String, Query), ("autosubscribe" = Option<bool>, Query), ("dryrun" = Option<bool>, Query)),
+    params(("repository" = String, Query, pattern = "^[A-Za-z0-9@:/_.-]{1,512}$"), ("autosubscribe" = Option<bool>, Query), ("dryrun" = Option<bool>, Query)),
     responses((status = 200, body = [Object]), (status = 404)))]
 async fn create(require: Permission<CreateRepository>, query: Query) -> Result<Json<Value>, ApiError> {
     let asked = query.required("repository")?;

@@ -194,8 +194,9 @@ impl Subscription {
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "describes what is read with `Fields`, whose words clients know")]
 struct SubscriptionRequest {
+    #[schema(min_length = 1, max_length = 1024)]
     subscription_key: String,
-    /// `policy_eval`, `tag_update`, `vuln_update`, `repo_update` or `analysis_update`.
+    #[schema(pattern = "^(policy_eval|tag_update|vuln_update|repo_update|analysis_update)$")]
     subscription_type: String,
     subscription_value: Option<Value>,
     active: Option<bool>,

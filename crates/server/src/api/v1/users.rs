@@ -115,7 +115,7 @@ async fn set_credential(
 }
 
 #[utoipa::path(delete, path = "/accounts/{accountname}/users/{username}/credentials", tag = "Users",
-    params(("accountname" = String, Path), ("username" = String, Path), ("credential_type" = String, Query)),
+    params(("accountname" = String, Path), ("username" = String, Path), ("credential_type" = String, Query, pattern = "^password$")),
     responses((status = 204)))]
 async fn delete_credential(
     require: Permission<UpdateUser>,

@@ -32,7 +32,8 @@ pub(super) fn router() -> OpenApiRouter<Guarded> {
 
 /// Sends a made-up notification at once, and answers what the webhook answers, if that is JSON.
 #[utoipa::path(post, path = "/system/webhooks/{webhook_type}/test", tag = "System",
-    params(("webhook_type" = String, Path), ("notification_type" = Option<String>, Query)),
+    params(("webhook_type" = String, Path), ("notification_type" = Option<String>, Query,
+        pattern = "^(tag_update|analysis_update|vuln_update|policy_eval)$")),
     responses((status = 200, body = Value), (status = 502)))]
 async fn test(
     require: Permission<TestWebhook>,

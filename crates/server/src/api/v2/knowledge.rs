@@ -72,7 +72,7 @@ async fn manifest(require: Permission<Authenticated>, headers: HeaderMap) -> Res
 
 /// A blob that the document names, or a part of it.
 #[utoipa::path(get, path = "/v2/knowledge/blobs/sha256/{digest}", tag = "Knowledge",
-    params(("digest" = String, Path)),
+    params(("digest" = String, Path, pattern = "^[0-9a-f]{64}$")),
     responses((status = 200, body = Vec<u8>, content_type = "application/octet-stream"), (status = 206), (status = 304),
         (status = 404), (status = 416)))]
 async fn blob(
