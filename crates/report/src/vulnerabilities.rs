@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use crate::content::{os, python};
 
 /// Which packages are asked about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Kind {
     /// Packages of the distribution.
     Os,
@@ -56,7 +56,7 @@ impl FromStr for Kind {
 }
 
 /// Whether records that the vendor will not fix are told.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum WontFix {
     /// All records (`vendor_only=false`).
     Included,

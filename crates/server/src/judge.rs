@@ -23,6 +23,7 @@ use killick_store::evaluations::Follows;
 use killick_vulns::lifecycle::unsupported;
 use killick_vulns::{Index, MatchOptions, SourceStatus, match_packages, sources};
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 use crate::api::error::ApiError;
 use crate::app::App;
@@ -80,6 +81,31 @@ pub(crate) async fn vulnerabilities(
 
 /// Bytes of the id of a bundle.
 const MAX_ID: usize = 512;
+
+/// The same as a document, which is written once as long as it is asked for now and then.
+pub(crate) async fn vulnerability_document(
+    app: &App,
+    image: &Image,
+    kind: Kind,
+    wont_fix: WontFix,
+    freshness: Freshness,
+) -> Result<Arc<RawValue>, ApiError> {
+    let knowledge = app.knowledge().current().map(|current| current.digest.clone());
+    let key = knowledge
+        .map(|digest| ((image.account.clone(), image.digest.clone(), image.analyzed_at, digest), kind, wont_fix));
+    if freshness == Freshness::Kept
+        && let Some(known) = key.as_ref().and_then(|key| app.cache().vulnerabilities(key))
+    {
+        return Ok(known);
+    }
+    let records = vulnerabilities(app, image, kind, wont_fix, freshness).await?;
+    let document = cpu::run(move || serde_json::value::to_raw_value(&records)).await;
+    let document: Arc<RawValue> = document.map_err(|error| ApiError::internal(&error))?.into();
+    if let Some(key) = key {
+        app.cache().keep_vulnerabilities(key, document.clone());
+    }
+    Ok(document)
+}
 
 /// Refuses a bundle that has errors, in the words of the contract.
 pub(crate) fn check_bundle(document: &Value) -> Result<(), ApiError> {

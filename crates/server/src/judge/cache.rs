@@ -9,11 +9,15 @@ use killick_model::analysis::Analysis;
 use killick_model::digest::Digest;
 use killick_model::matching::Matches;
 use killick_policy::{Bundle, Exceptions};
+use killick_report::vulnerabilities::{Kind, WontFix};
+use serde_json::value::RawValue;
 
 /// Images whose facts are kept.
 const ANALYSES: usize = 16;
 /// Images whose matches are kept.
 const MATCHES: usize = 64;
+/// Images whose vulnerabilities are kept as they are answered, which may be some hundred kilobytes each.
+const ANSWERS: usize = 32;
 /// Bundles that are kept, with their compiled patterns.
 const BUNDLES: usize = 16;
 /// Accounts whose exceptions are kept.
@@ -26,11 +30,15 @@ type ImageKey = (String, String, Option<Timestamp>);
 /// The same, and the index.
 type MatchKey = (String, String, Option<Timestamp>, Digest);
 
+/// The same, and which of the vulnerabilities.
+type AnswerKey = (MatchKey, Kind, WontFix);
+
 /// What was read lately.
 #[derive(Default)]
 pub(crate) struct Cache {
     analyses: Mutex<Recent<ImageKey, Arc<Analysis>>>,
     matches: Mutex<Recent<MatchKey, Arc<Matches>>>,
+    vulnerabilities: Mutex<Recent<AnswerKey, Arc<RawValue>>>,
     bundles: Mutex<Recent<Digest, Arc<Bundle>>>,
     exceptions: Mutex<Recent<ExceptionsKey, Arc<Exceptions>>>,
 }
@@ -46,6 +54,14 @@ impl Cache {
 
     pub(crate) fn matches(&self, key: &MatchKey) -> Option<Arc<Matches>> {
         self.matches.lock().unwrap_or_else(PoisonError::into_inner).get(key)
+    }
+
+    pub(crate) fn vulnerabilities(&self, key: &AnswerKey) -> Option<Arc<RawValue>> {
+        self.vulnerabilities.lock().unwrap_or_else(PoisonError::into_inner).get(key)
+    }
+
+    pub(crate) fn keep_vulnerabilities(&self, key: AnswerKey, answer: Arc<RawValue>) {
+        self.vulnerabilities.lock().unwrap_or_else(PoisonError::into_inner).keep(key, answer, ANSWERS);
     }
 
     /// The bundle whose document has this digest.

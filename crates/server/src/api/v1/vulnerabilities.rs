@@ -1,9 +1,11 @@
 //! Vulnerabilities of an image.
 
+use std::sync::Arc;
+
 use axum::Json;
 use killick_report::vulnerabilities::{Kind, WontFix};
-use serde::Serialize;
-use serde_json::Value;
+use serde::{Serialize, Serializer};
+use serde_json::value::RawValue;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -72,7 +74,7 @@ async fn answer(
     freshness: Freshness,
 ) -> Result<Json<VulnerabilityResponse>, ApiError> {
     analyzed(&image)?;
-    let vulnerabilities = crate::judge::vulnerabilities(app, &image, kind, wont_fix, freshness).await?;
+    let vulnerabilities = crate::judge::vulnerability_document(app, &image, kind, wont_fix, freshness).await?;
     Ok(Json(VulnerabilityResponse { image_digest: image.digest, vulnerability_type: kind.name(), vulnerabilities }))
 }
 
@@ -84,11 +86,16 @@ fn names() -> Vec<&'static str> {
     Kind::ALL.iter().map(|kind| kind.name()).collect()
 }
 
+fn as_written<S: Serializer>(document: &Arc<RawValue>, out: S) -> Result<S::Ok, S::Error> {
+    document.serialize(out)
+}
+
 #[derive(Debug, Serialize, ToSchema)]
 struct VulnerabilityResponse {
     #[serde(rename = "imageDigest")]
     image_digest: String,
     vulnerability_type: &'static str,
     #[schema(value_type = Vec<Object>)]
-    vulnerabilities: Vec<Value>,
+    #[serde(serialize_with = "as_written")]
+    vulnerabilities: Arc<RawValue>,
 }
