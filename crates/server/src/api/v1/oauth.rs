@@ -64,14 +64,14 @@ struct TokenError {
     error_description: Option<String>,
 }
 
-/// A form; left out where the login is in the header.
+/// A form; left out, or empty, where the login is in the header.
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "describes what the extractor reads")]
 struct TokenRequest {
     #[schema(pattern = "^password$")]
-    grant_type: String,
-    username: String,
-    password: String,
+    grant_type: Option<String>,
+    username: Option<String>,
+    password: Option<String>,
     #[schema(pattern = "^anonymous$")]
-    client_id: String,
+    client_id: Option<String>,
 }

@@ -58,7 +58,7 @@ struct BundleWhitelist {
     version: String,
     name: Option<String>,
     comment: Option<String>,
-    items: Vec<BundleWhitelistItem>,
+    items: Option<Vec<BundleWhitelistItem>>,
 }
 
 /// One finding, which may have `*` in it.
