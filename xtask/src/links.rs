@@ -20,10 +20,9 @@ pub(crate) fn check(root: &Path, faults: &mut Vec<String>) -> Result<(), String>
             if !there.exists() {
                 faults.push(format!("{shown}:{line}: `{target}` does not exist"));
             } else if let Some(anchor) = anchor.filter(|_| there.extension().is_some_and(|extension| extension == "md"))
+                && !anchors(&read(&there)?).iter().any(|known| known == anchor)
             {
-                if !anchors(&read(&there)?).iter().any(|known| known == anchor) {
-                    faults.push(format!("{shown}:{line}: `{}` has no heading `#{anchor}`", there.display()));
-                }
+                faults.push(format!("{shown}:{line}: `{}` has no heading `#{anchor}`", there.display()));
             }
         }
     }

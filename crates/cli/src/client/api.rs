@@ -35,6 +35,12 @@ pub(super) struct Failure {
     status: Option<u16>,
     /// What follows the error, for people.
     note: Option<String>,
+    advice: Option<Box<Advice>>,
+}
+
+/// What anchore-cli would not have told.
+#[derive(Debug)]
+struct Advice {
     /// What the system said, where the message does not tell it.
     cause: Option<String>,
     /// What to do about it.
@@ -50,8 +56,7 @@ impl Failure {
             unreachable: false,
             status: None,
             note: None,
-            cause: None,
-            hint: None,
+            advice: None,
         }
     }
 
@@ -72,12 +77,13 @@ impl Failure {
 
     /// The same with what to do about it.
     pub(super) fn hinting(self, hint: &str) -> Self {
-        Self { hint: Some(hint.to_owned()), ..self }
+        let cause = self.advice.and_then(|advice| advice.cause);
+        Self { advice: Some(Box::new(Advice { cause, hint: Some(hint.to_owned()) })), ..self }
     }
 
     /// What the system said, where the message does not tell it.
     pub(super) fn cause(&self) -> Option<&str> {
-        self.cause.as_deref()
+        self.advice.as_ref()?.cause.as_deref()
     }
 
     /// Whether the answer is that of a server which does not know the request.
@@ -129,7 +135,7 @@ impl Failure {
 
     /// What to do about it.
     pub(super) fn hint(&self, settings: &Settings) -> Option<String> {
-        if let Some(hint) = &self.hint {
+        if let Some(hint) = self.advice.as_ref().and_then(|advice| advice.hint.as_ref()) {
             return Some(hint.clone());
         }
         let url = &settings.url;
@@ -213,8 +219,7 @@ impl Api {
                     unreachable: true,
                     status: failure.status,
                     note: None,
-                    cause: failure.error["message"].as_str().map(str::to_owned),
-                    hint: None,
+                    advice: Some(Box::new(Advice { cause: Some(failure.told().to_owned()), hint: None })),
                 })
             }
         }
@@ -342,8 +347,7 @@ async fn answer(request: reqwest::RequestBuilder) -> Result<Reply, Failure> {
         unreachable: true,
         status: None,
         note: None,
-        cause: None,
-        hint: None,
+        advice: None,
     };
     let response = request.send().await.map_err(|error| failed(&error))?;
     let (status, url) = (response.status().as_u16(), response.url().clone());
@@ -361,7 +365,7 @@ async fn answer(request: reqwest::RequestBuilder) -> Result<Reply, Failure> {
         body => body,
     };
     let exit = if matches!(status, 401 | 500) { Exit::Failure } else { Exit::Refused };
-    Err(Failure { error, exit, unreachable: false, status: Some(status), note: None, cause: None, hint: None })
+    Err(Failure { error, exit, unreachable: false, status: Some(status), note: None, advice: None })
 }
 
 /// The whole body, unless it is larger than [`ANSWER_BYTES`].

@@ -15,6 +15,7 @@
 mod blocks;
 mod place;
 
+use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -29,7 +30,7 @@ fn guides() -> Vec<String> {
     let folder = fs::read_dir(repository().join("docs")).expect("the guides");
     let mut names: Vec<String> = folder
         .map(|entry| entry.expect("a guide").file_name().into_string().expect("a name"))
-        .filter(|name| name.ends_with(".md"))
+        .filter(|name| Path::new(name).extension().is_some_and(|extension| extension == "md"))
         .map(|name| format!("docs/{name}"))
         .collect();
     names.sort();

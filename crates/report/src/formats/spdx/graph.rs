@@ -78,7 +78,7 @@ impl<'a> Named<'a> {
         let packages = self.contents.packages().map(|package| self.package(&package));
         let files = self.contents.files().map(|file| self.file(&file));
         let relationships = self.stated().chain(self.licensed()).enumerate();
-        let relationships = relationships.map(|(at, stated)| self.relationship(at, stated));
+        let relationships = relationships.map(|(at, stated)| self.relationship(at, &stated));
         self.head().into_iter().chain(packages).chain(files).chain(self.words()).chain(relationships)
     }
 
@@ -216,7 +216,7 @@ impl<'a> Named<'a> {
         })
     }
 
-    fn relationship(&self, at: usize, stated: Stated) -> Value {
+    fn relationship(&self, at: usize, stated: &Stated) -> Value {
         let kind = if stated.is_development { "LifecycleScopedRelationship" } else { "Relationship" };
         let mut element = self.element(kind, &format!("Relationship-{at}"));
         element.insert("from".to_owned(), json!(stated.from));
