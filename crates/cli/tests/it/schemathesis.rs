@@ -81,7 +81,8 @@ fn the_document_is_true() {
 }
 
 fn set(variable: &str, otherwise: &str) -> String {
-    std::env::var(variable).unwrap_or_else(|_| otherwise.to_owned())
+    let given = std::env::var_os(variable).and_then(|value| value.into_string().ok());
+    given.unwrap_or_else(|| otherwise.to_owned())
 }
 
 /// Names of what is there, for the paths of the document.
