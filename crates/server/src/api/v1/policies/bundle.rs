@@ -26,7 +26,6 @@ pub(super) struct PolicyBundle {
 #[derive(ToSchema)]
 struct BundlePolicy {
     id: String,
-    #[schema(pattern = "^1_0$")]
     version: String,
     name: Option<String>,
     comment: Option<String>,
