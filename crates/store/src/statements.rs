@@ -130,7 +130,7 @@ statements! {
     SET_ANNOTATIONS = "update image set annotations = $3, updated_at = $4 where account = $1 and digest = $2";
     LOCK_IMAGE = "update image set updated_at = updated_at where account = $1 and digest = $2 returning *";
     IMAGE = "select * from image where account = $1 and digest = $2";
-    IMAGE_BY_ANY_DIGEST = "select * from image where account = $1 and (digest = $2 or index_digest = $2) order by case when digest = $2 then 0 else 1 end, created_at desc limit 1";
+    IMAGE_BY_ANY_DIGEST = "select * from image where id in (select id from image where account = $1 and digest = $2 union all select id from image where account = $1 and index_digest = $2) order by case when digest = $2 then 0 else 1 end, created_at desc limit 1";
     IMAGE_BY_CONFIG = "select * from image where account = $1 and config_digest = $2 order by created_at desc limit 1";
     IMAGE_BY_GIVEN_ID = "select * from image where account = $1 and given_id = $2 order by created_at desc limit 1";
     IMAGES = "select * from image where account = $1 and (cast($2 as text) is null or image_status = $2) and (cast($3 as text) is null or analysis_status = $3) order by created_at desc, id desc";
@@ -192,7 +192,7 @@ statements! {
     ADD_PACKAGE_DOCUMENTS = filled!(NAME_COLUMNS, "with v as (values ", ") insert into package_document (package_id, digest, document) select p.id, v.column9, v.column10 from v join package p on p.name = v.column2 and p.version = v.column3 and p.kind = v.column1 and p.architecture = v.column4 and p.source_name = v.column5 and p.source_version = v.column6 and p.release = v.column7 and p.origin = v.column8 where true on conflict do nothing");
     PACKAGE_DOCUMENTS = filled!(NUMBER_COLUMN, "with v as (values ", ") select distinct d.package_id, d.digest, d.document from v join package_document d on d.package_id = cast(v.column1 as bigint)");
     PACKAGES_LOOKED_UP = filled!(WANTED_COLUMNS, "with v as (values ", ") select distinct n.package_id from v join package_name n on n.ecosystem = v.column1 and n.name = v.column2 order by n.package_id");
-    PACKAGES_OF_ECOSYSTEM = "select distinct package_id from package_name where ecosystem = $1 order by package_id";
+    PACKAGES_OF_ECOSYSTEM = "select id from package where id in (select package_id from package_name where ecosystem = $1) order by id";
     CARRIERS_COUNTED_SQLITE = concat!("select count(*) from (", carriers!("select value from json_each($2)"), ")");
     CARRIERS_COUNTED_POSTGRES = concat!("select count(*) from (", carriers!("select cast(value as bigint) from jsonb_array_elements_text(cast($2 as jsonb))"), ") carriers");
     CARRIERS_SQLITE = concat!(carriers!("select value from json_each($2)"), " order by i.digest limit $3 offset $4");

@@ -250,7 +250,7 @@ async fn a_registry_without_tls_is_named() {
         error.to_string().replace(&fake.host, "HOST"),
         "registry `HOST` answered in plain HTTP to an HTTPS request"
     );
-    assert!(error.hint().unwrap().contains("plain HTTP"));
+    assert!(error.hint().unwrap().contains("--plain-http"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
