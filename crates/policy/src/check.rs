@@ -19,7 +19,7 @@ use crate::evidence::{Dockerfile, DockerfileMode, Evidence};
 use crate::expression::{Budget, Seen};
 use crate::files::Files;
 use crate::gates::vulnerabilities::trigger_ids;
-use crate::order::Order;
+use crate::order::{self, Order};
 use crate::params::Values;
 use crate::plan::{Upgrade, without_fix};
 use crate::regexes::{PatternError, RegexCache, StartRegex, Steps};
@@ -250,24 +250,12 @@ impl<'e> Shared<'e> {
         }
     }
 
-    /// Packages that count, by name, version, kind, architecture and place.
+    /// Packages that count, as [`order::compare_by_name`] has them.
     pub(crate) fn packages(&self) -> &[&'e Package] {
         self.packages.get_or_init(|| {
             let all = self.evidence.analysis.packages.iter();
             let mut packages: Vec<_> = all.filter(|package| self.evidence.counts(package)).collect();
-            packages.sort_by(|a, b| {
-                let key = |package: &'e Package| {
-                    (
-                        &package.name,
-                        &package.version,
-                        package.kind,
-                        &package.architecture,
-                        &package.location,
-                        &package.nested,
-                    )
-                };
-                key(a).cmp(&key(b))
-            });
+            packages.sort_by(|one, other| order::compare_by_name(one, other));
             packages
         })
     }
@@ -284,21 +272,21 @@ impl<'e> Shared<'e> {
         subjects.entry(at).or_insert_with(|| subject::of_package(package, analysis)).clone()
     }
 
-    /// Positions of the matches, by vulnerability, package name, version and place; those of packages
-    /// that do not count are left out.
+    /// Positions of the matches, by vulnerability and package; those of packages that do not count are left out.
     pub(crate) fn matches(&self) -> &[usize] {
         self.matches.get_or_init(|| {
-            let key = |&at: &usize| {
-                let found = self.evidence.matches.matches.get(at)?;
+            let package = |found: &Match| {
                 let package = self.evidence.analysis.packages.get(found.package.0 as usize)?;
-                if !self.evidence.counts(package) {
-                    return None;
-                }
-                Some((&found.vulnerability, &package.name, &package.version, &package.location, &package.nested))
+                self.evidence.counts(package).then_some(package)
             };
-            let mut order: Vec<_> = (0..self.evidence.matches.matches.len()).filter(|at| key(at).is_some()).collect();
-            order.sort_by(|a, b| key(a).cmp(&key(b)));
-            order
+            let all = self.evidence.matches.matches.iter().enumerate();
+            let mut order: Vec<_> = all.filter_map(|(at, found)| Some((at, found, package(found)?))).collect();
+            order.sort_by(|(_, one, one_package), (_, other, other_package)| {
+                one.vulnerability
+                    .cmp(&other.vulnerability)
+                    .then_with(|| order::compare_by_name(one_package, other_package))
+            });
+            order.into_iter().map(|(at, ..)| at).collect()
         })
     }
 

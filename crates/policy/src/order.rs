@@ -1,4 +1,4 @@
-//! The order in which expressions see the things of an image, whatever order they came in.
+//! The order in which gates and expressions see the things of an image, whatever order they came in.
 
 use std::cell::OnceCell;
 use std::cmp::Ordering;
@@ -20,7 +20,7 @@ pub(crate) struct Order {
 impl Order {
     /// Packages by kind, name, version, architecture and place.
     pub(crate) fn package<'e>(&self, evidence: &Evidence<'e>, at: usize) -> Option<&'e Package> {
-        of(&self.packages, &evidence.analysis.packages, at, by_name)
+        of(&self.packages, &evidence.analysis.packages, at, compare)
     }
 
     /// Matches by vulnerability and package.
@@ -28,7 +28,7 @@ impl Order {
         let package = |found: &Match| evidence.analysis.packages.get(found.package.0 as usize);
         of(&self.matches, &evidence.matches.matches, at, |one, other| {
             let by_package = || match (package(one), package(other)) {
-                (Some(one), Some(other)) => by_name(one, other),
+                (Some(one), Some(other)) => compare(one, other),
                 (one, other) => one.is_some().cmp(&other.is_some()),
             };
             one.vulnerability.cmp(&other.vulnerability).then_with(by_package)
@@ -41,7 +41,13 @@ impl Order {
     }
 }
 
-fn by_name(one: &Package, other: &Package) -> Ordering {
+/// Packages by name and version, across kinds: the order of findings.
+pub(crate) fn compare_by_name(one: &Package, other: &Package) -> Ordering {
+    (&one.name, &one.version).cmp(&(&other.name, &other.version)).then_with(|| compare(one, other))
+}
+
+/// Packages by all that findings tell of them, so that no two that look different change places.
+fn compare(one: &Package, other: &Package) -> Ordering {
     (one.kind, &one.name, &one.version, &one.architecture, &one.location, &one.nested)
         .cmp(&(other.kind, &other.name, &other.version, &other.architecture, &other.location, &other.nested))
         .then_with(|| (one.layer, &one.licenses).cmp(&(other.layer, &other.licenses)))

@@ -5,6 +5,7 @@ use killick_model::purl::purl;
 
 use super::{Gate, State, Trigger};
 use crate::check::{Check, TriggerError};
+use crate::order;
 use crate::params::{Parameter, Validator};
 use crate::python;
 
@@ -127,7 +128,7 @@ fn only_claimed(check: &mut Check<'_, '_>) -> Result<(), TriggerError> {
         .iter()
         .filter(|package| package.evidence == PackageEvidence::Claimed)
         .collect();
-    claimed.sort_by_key(|package| (&package.name, &package.version, &package.location));
+    claimed.sort_by(|one, other| order::compare_by_name(one, other));
     for package in claimed {
         let (name, version, location) = (&package.name, &package.version, package.location.to_string());
         check.fire_as(

@@ -7,6 +7,7 @@ use killick_model::vex::VexClaim;
 use super::vulnerabilities::{package_part, trigger_ids};
 use super::{Gate, State, Trigger};
 use crate::check::{Check, TriggerError};
+use crate::order;
 use crate::params::{Parameter, Validator};
 use crate::pattern::wildcard;
 use crate::plan::Upgrade;
@@ -92,8 +93,8 @@ fn status(check: &mut Check<'_, '_>) -> Result<(), TriggerError> {
             evidence.counts(package).then_some((suppressed, package))
         })
         .collect();
-    cleared.sort_by_key(|(suppressed, package)| {
-        (&suppressed.vulnerability, &package.name, &package.version, &package.location, &package.nested)
+    cleared.sort_by(|(one, one_package), (other, other_package)| {
+        one.vulnerability.cmp(&other.vulnerability).then_with(|| order::compare_by_name(one_package, other_package))
     });
     for (suppressed, package) in cleared {
         let claim = suppressed.claim.as_ref().filter(is_heard);

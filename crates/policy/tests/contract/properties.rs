@@ -317,6 +317,21 @@ proptest! {
 }
 
 #[test]
+fn packages_of_one_name_and_version_are_told_in_the_order_of_their_kinds() {
+    let packages =
+        [json!({"kind": "gem", "name": "p", "version": "2"}), json!({"kind": "deb", "name": "p", "version": "2"})];
+    let bundle = bundle(&[rule("threats", "risk", &json!({"score": "40"}))], &[]);
+    let ids = |order: [usize; 2]| {
+        let packages = order.map(|at| packages[at].clone());
+        let facts = json!({"packages": packages, "matches": [vulnerability(0, 1), vulnerability(1, 1)]});
+        let evaluation = verdict(&bundle, &facts, Compatibility::Repaired);
+        evaluation.findings.into_iter().map(|finding| finding.trigger_id).collect::<Vec<_>>()
+    };
+    assert_eq!(ids([0, 1]), ["CVE-1+p", "CVE-1+status"]);
+    assert_eq!(ids([1, 0]), ids([0, 1]));
+}
+
+#[test]
 fn the_image_of_the_properties_is_not_empty() {
     // Otherwise the properties would hold because nothing is ever found.
     let facts = json!({
