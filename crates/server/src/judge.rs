@@ -19,14 +19,15 @@ use killick_policy::{
 use killick_report::content::{ContentType, Subject};
 use killick_report::evaluation::result;
 use killick_report::vulnerabilities::{Kind, WontFix, records as vulnerability_records};
-use killick_store::evaluations::Follows;
 use killick_vulns::lifecycle::unsupported;
-use killick_vulns::{Index, MatchOptions, SourceStatus, match_packages, sources};
+use killick_vulns::{Index, MatchOptions, SourceStatus, match_packages, sources, status};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::api::error::ApiError;
 use crate::app::App;
+use crate::judge::cache::MatchKey;
+use crate::knowledge::Current;
 use crate::records::{Image, Policy, Verdict, now};
 use crate::{clock, cpu};
 
@@ -90,9 +91,7 @@ pub(crate) async fn vulnerability_document(
     wont_fix: WontFix,
     freshness: Freshness,
 ) -> Result<Arc<RawValue>, ApiError> {
-    let knowledge = app.knowledge().current().map(|current| current.digest.clone());
-    let key = knowledge
-        .map(|digest| ((image.account.clone(), image.digest.clone(), image.analyzed_at, digest), kind, wont_fix));
+    let key = app.knowledge().current().map(|knowledge| (match_key(image, &knowledge), kind, wont_fix));
     if freshness == Freshness::Kept
         && let Some(known) = key.as_ref().and_then(|key| app.cache().vulnerabilities(key))
     {
@@ -169,8 +168,7 @@ async fn keep_verdict(app: &App, image: &Image, policy: &Policy, verdict: &Verdi
             }),
             None => None,
         };
-        let follows = Follows { before: before.map(|row| row.id), news: news.unwrap_or_default() };
-        if records.keep_verdict(image, policy, verdict, follows).await? {
+        if records.keep_verdict(image, policy, verdict, before.as_ref(), news.unwrap_or_default()).await? {
             return Ok(());
         }
     }
@@ -225,14 +223,17 @@ pub(crate) async fn under(
     bundles: &[Arc<Bundle>],
 ) -> Result<Vec<Evaluation>, ApiError> {
     let analysis = analysis(app, image).await?;
-    let matches = matches(app, image, Freshness::Kept).await?;
-    let feeds = feeds(app);
-    let known = app.records().first_seen(image).await?;
-    let first_seen: Vec<Option<Timestamp>> =
-        seen(&analysis, &matches).iter().map(|found| known.get(found).copied()).collect();
+    let knowledge = app.knowledge().current();
+    let (matches, background) = match &knowledge {
+        Some(knowledge) => {
+            let matches = matches_by(app, image, knowledge, Freshness::Kept).await?;
+            let background = background(app, image, knowledge, &analysis, &matches).await?;
+            (matches, background)
+        }
+        None => Default::default(),
+    };
     let (image, bundles, tag) = (image.clone(), bundles.to_vec(), tag.to_owned());
     let options = Options { compatibility: app.config().policies.compatibility };
-    let knowledge = app.knowledge().current();
     cpu::run(move || {
         let now = clock::now();
         let unsupported = match &knowledge {
@@ -240,11 +241,10 @@ pub(crate) async fn under(
             None => Ok(Vec::new()),
         };
         let unsupported = unsupported.map_err(|error| ApiError::internal(&error))?;
-        let sources = knowledge.as_ref().map(|knowledge| judging_sources(&knowledge.index, &analysis));
-        let sources = sources.unwrap_or_default();
         let mut evidence = Evidence::new(&analysis, &matches, now);
-        (evidence.feeds, evidence.first_seen, evidence.unsupported) = (&feeds, &first_seen, &unsupported);
-        evidence.sources = &sources;
+        (evidence.feeds, evidence.first_seen, evidence.unsupported) =
+            (&background.feeds, &background.first_seen, &unsupported);
+        evidence.sources = &background.sources;
         evidence.image_size_bytes = image.summary.as_ref().map(|summary| summary.size_bytes);
         evidence.dockerfile = image.dockerfile.as_deref().map(|text| Dockerfile { text, mode: DockerfileMode::Actual });
         let mut evaluations: Vec<Evaluation> =
@@ -260,12 +260,46 @@ pub(crate) async fn under(
     .await
 }
 
-fn feeds(app: &App) -> Vec<FeedGroup> {
-    let built = app.knowledge().built();
-    let sources = app.knowledge().status().into_iter().flat_map(|status| status.sources);
-    sources
-        .map(|source| FeedGroup { namespace: source.namespace, records: source.advisories, last_sync: built })
-        .collect()
+/// What else is known of an image by an index, beside its matches.
+#[derive(Default)]
+pub(crate) struct Background {
+    feeds: Vec<FeedGroup>,
+    sources: Vec<JudgingSource>,
+    /// Of each match.
+    first_seen: Vec<Option<Timestamp>>,
+}
+
+async fn background(
+    app: &App,
+    image: &Image,
+    knowledge: &Arc<Current>,
+    analysis: &Arc<Analysis>,
+    matches: &Matches,
+) -> Result<Arc<Background>, ApiError> {
+    let key = match_key(image, knowledge);
+    if let Some(known) = app.cache().background(&key) {
+        return Ok(known);
+    }
+    let known = app.records().first_seen(image).await?;
+    let first_seen = seen(analysis, matches).iter().map(|found| known.get(found).copied()).collect();
+    let (knowledge, facts) = (knowledge.clone(), analysis.clone());
+    let known = cpu::run(move || (feeds(&knowledge.index), judging_sources(&knowledge.index, &facts))).await;
+    let (feeds, sources) = known;
+    let background = Arc::new(Background { feeds, sources, first_seen });
+    app.cache().keep_background(key, background.clone());
+    Ok(background)
+}
+
+/// What the matches of an image depend on.
+fn match_key(image: &Image, knowledge: &Current) -> MatchKey {
+    (image.account.clone(), image.digest.clone(), image.analyzed_at, knowledge.digest.clone())
+}
+
+fn feeds(index: &Index) -> Vec<FeedGroup> {
+    let built = index.manifest().built.timestamp();
+    let group =
+        |source: SourceStatus| FeedGroup { namespace: source.namespace, records: source.advisories, last_sync: built };
+    status(index, clock::now()).sources.into_iter().map(group).collect()
 }
 
 /// The sources that speak of packages of the image, as policies see them.
@@ -304,7 +338,16 @@ pub(crate) async fn analysis(app: &App, image: &Image) -> Result<Arc<Analysis>, 
 /// The matches of an image by the index that is open now.
 pub(crate) async fn matches(app: &App, image: &Image, freshness: Freshness) -> Result<Arc<Matches>, ApiError> {
     let Some(knowledge) = app.knowledge().current() else { return Ok(Arc::default()) };
-    let key = (image.account.clone(), image.digest.clone(), image.analyzed_at, knowledge.digest.clone());
+    matches_by(app, image, &knowledge, freshness).await
+}
+
+async fn matches_by(
+    app: &App,
+    image: &Image,
+    knowledge: &Arc<Current>,
+    freshness: Freshness,
+) -> Result<Arc<Matches>, ApiError> {
+    let key = match_key(image, knowledge);
     if freshness == Freshness::Kept
         && let Some(matches) = app.cache().matches(&key)
     {

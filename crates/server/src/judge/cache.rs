@@ -12,9 +12,11 @@ use killick_policy::{Bundle, Exceptions};
 use killick_report::vulnerabilities::{Kind, WontFix};
 use serde_json::value::RawValue;
 
+use super::Background;
+
 /// Images whose facts are kept.
 const ANALYSES: usize = 16;
-/// Images whose matches are kept.
+/// Images whose matches are kept, with what else is known of them.
 const MATCHES: usize = 64;
 /// Images whose vulnerabilities are kept as they are answered, which may be some hundred kilobytes each.
 const ANSWERS: usize = 32;
@@ -28,7 +30,7 @@ type ExceptionsKey = (String, i64, i64);
 /// Account, digest, and when it was analysed.
 type ImageKey = (String, String, Option<Timestamp>);
 /// The same, and the index.
-type MatchKey = (String, String, Option<Timestamp>, Digest);
+pub(super) type MatchKey = (String, String, Option<Timestamp>, Digest);
 
 /// The same, and which of the vulnerabilities.
 type AnswerKey = (MatchKey, Kind, WontFix);
@@ -38,6 +40,7 @@ type AnswerKey = (MatchKey, Kind, WontFix);
 pub(crate) struct Cache {
     analyses: Mutex<Recent<ImageKey, Arc<Analysis>>>,
     matches: Mutex<Recent<MatchKey, Arc<Matches>>>,
+    backgrounds: Mutex<Recent<MatchKey, Arc<Background>>>,
     vulnerabilities: Mutex<Recent<AnswerKey, Arc<RawValue>>>,
     bundles: Mutex<Recent<Digest, Arc<Bundle>>>,
     exceptions: Mutex<Recent<ExceptionsKey, Arc<Exceptions>>>,
@@ -54,6 +57,14 @@ impl Cache {
 
     pub(crate) fn matches(&self, key: &MatchKey) -> Option<Arc<Matches>> {
         self.matches.lock().unwrap_or_else(PoisonError::into_inner).get(key)
+    }
+
+    pub(super) fn background(&self, key: &MatchKey) -> Option<Arc<Background>> {
+        self.backgrounds.lock().unwrap_or_else(PoisonError::into_inner).get(key)
+    }
+
+    pub(super) fn keep_background(&self, key: MatchKey, background: Arc<Background>) {
+        self.backgrounds.lock().unwrap_or_else(PoisonError::into_inner).keep(key, background, MATCHES);
     }
 
     pub(crate) fn vulnerabilities(&self, key: &AnswerKey) -> Option<Arc<RawValue>> {

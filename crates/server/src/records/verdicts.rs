@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use killick_model::digest::Digest;
 use killick_model::evaluation::Evaluation;
 use killick_store::evaluations::{EvaluationRow, Follows, NewEvaluation};
+use killick_store::news::News;
 use killick_store::{Result, StoreError};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -17,18 +18,39 @@ pub(crate) struct Verdict {
     pub(crate) bundle: Value,
 }
 
+/// A verdict as it is stored: the row knows when it was reached, so that the same one is the same document.
+#[derive(Debug, Serialize)]
+struct Kept<'v> {
+    evaluation: Evaluation,
+    bundle: &'v Value,
+}
+
+impl<'v> Kept<'v> {
+    fn of(verdict: &'v Verdict) -> Self {
+        let evaluation = Evaluation { evaluated_at: Timestamp::UNIX_EPOCH, ..verdict.evaluation.clone() };
+        Self { evaluation, bundle: &verdict.bundle }
+    }
+}
+
 impl Records {
-    /// Remembers a verdict; one like the newest only moves that forward. `news` are told if its action is another than
-    /// that of the verdict they are made of. Whether it was kept: not, if that is no longer the verdict before.
+    /// Remembers a verdict that follows the one `before`; one like the newest only moves that forward. `news` are told if
+    /// its action is another than that one's. Whether it was kept: not, if that is no longer the verdict before.
     pub(crate) async fn keep_verdict(
         &self,
         image: &Image,
         policy: &Policy,
         verdict: &Verdict,
-        follows: Follows,
+        before: Option<&EvaluationRow>,
+        news: News,
     ) -> Result<bool> {
-        let Ok(bytes) = serde_json::to_vec(verdict) else { return Ok(true) };
+        let Ok(bytes) = serde_json::to_vec(&Kept::of(verdict)) else { return Ok(true) };
         let Ok(digest) = image.digest.parse::<Digest>() else { return Ok(true) };
+        // Asked again and again, an image is mostly judged as before: then there is nothing to write.
+        let written = before.filter(|before| before.result == Digest::of(&bytes)).map(|before| before.result.clone());
+        let result = match written {
+            Some(result) => result,
+            None => self.store.blobs().put(bytes).await?,
+        };
         let new = NewEvaluation {
             account: image.account.clone(),
             digest,
@@ -36,8 +58,8 @@ impl Records {
             policy_id: policy.id.clone(),
             policy_digest: policy.digest.clone(),
             action: verdict.evaluation.final_action.to_string(),
-            result: self.store.blobs().put(bytes).await?,
-            follows: Some(follows),
+            result,
+            follows: Some(Follows { before: before.map(|row| row.id), news }),
         };
         match self.store.record_evaluation(&new, now()).await {
             Ok(_) => Ok(true),

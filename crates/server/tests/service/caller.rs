@@ -10,6 +10,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use killick_server::{App, Config, Keeping};
 use serde_json::{Value, json};
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{Connection as _, SqliteConnection};
 use tower::ServiceExt as _;
 
 /// The first user.
@@ -24,7 +26,7 @@ pub(crate) fn basic(login: &str) -> String {
 pub(crate) struct Service {
     app: App,
     router: Router,
-    _data: tempfile::TempDir,
+    data: tempfile::TempDir,
 }
 
 impl Service {
@@ -37,7 +39,14 @@ impl Service {
         config.knowledge.update = Keeping::Off;
         change(&mut config);
         let app = App::open(config).await.unwrap();
-        Self { router: killick_server::app(app.clone()), app, _data: data }
+        Self { router: killick_server::app(app.clone()), app, data }
+    }
+
+    /// Does something to its SQLite file that no request would.
+    pub(crate) async fn tamper(&self, statement: &'static str) {
+        let options = SqliteConnectOptions::new().filename(self.data.path().join("killick.db"));
+        let mut connection = SqliteConnection::connect_with(&options).await.unwrap();
+        sqlx::query(statement).execute(&mut connection).await.unwrap();
     }
 
     /// The service itself.

@@ -61,22 +61,8 @@ fn told(answer: &Value, packages: &str) -> Vec<String> {
     told
 }
 
-#[tokio::test]
-async fn images_are_found_by_what_is_in_them() {
-    let service = service().await;
-    let upstream = registry::serve(None).await;
-    for tag in ["3.20", "3.21"] {
-        service.analyzed(ADMIN, &format!("{}/tiny/alpine:{tag}", upstream.address)).await;
-    }
-    let packages =
-        async |query: &str| told(&service.get(ADMIN, &format!("/query/images/by_package?{query}")).await, "packages");
-    let musl = "musl 1.2.5-r0 APKG - -";
-    assert_eq!(packages("name=musl").await, [format!("3.20: {musl}"), format!("3.21: {musl}")]);
-    assert_eq!(packages("name=musl&version=1.2.5-r0&package_type=APKG").await.len(), 2);
-    for none in ["name=musl&version=1.2.5", "name=musl&package_type=npm", "name=mus", "name=MUSL"] {
-        assert!(packages(none).await.is_empty(), "{none}");
-    }
-
+/// What is known of the flaws of the two images of a service.
+async fn flaws_are_found(service: &Service) {
     let vulnerable = async |query: &str| {
         let path = format!("/query/images/by_vulnerability?{query}");
         told(&service.get(ADMIN, &path).await, "vulnerable_packages")
@@ -107,6 +93,28 @@ async fn images_are_found_by_what_is_in_them() {
     let (status, _) =
         service.call(ADMIN, "GET", "/query/images/by_vulnerability?vulnerability_id=x&severity=low", Value::Null).await;
     assert_eq!(status, 400, "the words are those of the contract");
+}
+
+#[tokio::test]
+async fn images_are_found_by_what_is_in_them() {
+    let service = service().await;
+    let upstream = registry::serve(None).await;
+    for tag in ["3.20", "3.21"] {
+        service.analyzed(ADMIN, &format!("{}/tiny/alpine:{tag}", upstream.address)).await;
+    }
+    let packages =
+        async |query: &str| told(&service.get(ADMIN, &format!("/query/images/by_package?{query}")).await, "packages");
+    let musl = "musl 1.2.5-r0 APKG - -";
+    assert_eq!(packages("name=musl").await, [format!("3.20: {musl}"), format!("3.21: {musl}")]);
+    assert_eq!(packages("name=musl&version=1.2.5-r0&package_type=APKG").await.len(), 2);
+    for none in ["name=musl&version=1.2.5", "name=musl&package_type=npm", "name=mus", "name=MUSL"] {
+        assert!(packages(none).await.is_empty(), "{none}");
+    }
+
+    flaws_are_found(&service).await;
+    // What an earlier build stored does not tell what of a package decides: its images are asked.
+    service.tamper("delete from package_document").await;
+    flaws_are_found(&service).await;
 
     let paged = service.get(ADMIN, "/query/images/by_package?name=musl&limit=1&page=2").await;
     assert_eq!((paged["total_count"].as_u64(), paged["returned_count"].as_u64()), (Some(2), Some(1)));
