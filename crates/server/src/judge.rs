@@ -4,6 +4,7 @@
 
 pub(crate) mod cache;
 mod query;
+mod verdict;
 
 use std::sync::Arc;
 
@@ -17,8 +18,8 @@ use killick_policy::{
     ProblemSeverity,
 };
 use killick_report::content::{ContentType, Subject};
-use killick_report::evaluation::result;
 use killick_report::vulnerabilities::{Kind, WontFix, records as vulnerability_records};
+use killick_store::exceptions::ExceptionsState;
 use killick_vulns::lifecycle::unsupported;
 use killick_vulns::{Index, MatchOptions, SourceStatus, match_packages, sources, status};
 use serde_json::Value;
@@ -28,10 +29,11 @@ use crate::api::error::ApiError;
 use crate::app::App;
 use crate::judge::cache::MatchKey;
 use crate::knowledge::Current;
-use crate::records::{Image, Policy, Verdict, now};
+use crate::records::{Image, Policy};
 use crate::{clock, cpu};
 
 pub(crate) use query::{Vulnerable, Wanted, known, vulnerable};
+pub(crate) use verdict::{Keep, evaluate, written};
 
 /// Whether kept matches will do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,15 +42,6 @@ pub(crate) enum Freshness {
     Kept,
     /// They are to be computed anew.
     Anew,
-}
-
-/// Whether a verdict is remembered.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Keep {
-    /// It is, where it differs from the newest of its kind.
-    Verdict,
-    /// It is not.
-    Nothing,
 }
 
 /// The document of every gate.
@@ -134,46 +127,6 @@ pub(crate) async fn policy(app: &App, account: &str, id: Option<&str>) -> Result
     policy.ok_or_else(|| ApiError::not_found("no policy is active"))
 }
 
-/// Judges an image under a tag.
-pub(crate) async fn evaluate(
-    app: &App,
-    image: &Image,
-    tag: &str,
-    policy: &Policy,
-    keep: Keep,
-) -> Result<Verdict, ApiError> {
-    let bundle = bundle(app, policy).await?;
-    let evaluation = under(app, image, tag, &[bundle]).await?.pop().ok_or_else(nothing)?;
-    let exceptions = exceptions(app, &image.account).await?;
-    let evaluation = excepted(exceptions, evaluation).await;
-    let verdict = Verdict { evaluation, bundle: policy.bundle.clone() };
-    if keep == Keep::Verdict {
-        keep_verdict(app, image, policy, &verdict).await?;
-    }
-    Ok(verdict)
-}
-
-/// Remembers a verdict, and tells if it is another than the one before.
-async fn keep_verdict(app: &App, image: &Image, policy: &Policy, verdict: &Verdict) -> Result<(), ApiError> {
-    let (records, tag) = (app.records(), verdict.evaluation.reference.as_str());
-    let told = |verdict: &Verdict| result(&verdict.evaluation, &image.account, &verdict.bundle);
-    // Others judge the same at the same time; each verdict follows exactly one.
-    loop {
-        let before = records.last_verdict(image, tag).await?;
-        let changed = before.as_ref().filter(|row| row.action != verdict.evaluation.final_action.to_string());
-        let news = match changed {
-            Some(row) => records.verdict(row).await?.map(|last| {
-                let about = (image.account.as_str(), tag);
-                app.herald().judged(about, &image.annotations, &told(&last), &told(verdict), now())
-            }),
-            None => None,
-        };
-        if records.keep_verdict(image, policy, verdict, before.as_ref(), news.unwrap_or_default()).await? {
-            return Ok(());
-        }
-    }
-}
-
 /// The evaluation after exceptions.
 pub(crate) async fn excepted(exceptions: Arc<Exceptions>, mut evaluation: Evaluation) -> Evaluation {
     cpu::run(move || {
@@ -201,7 +154,10 @@ fn nothing() -> ApiError {
 
 /// The exceptions of an account.
 pub(crate) async fn exceptions(app: &App, account: &str) -> Result<Arc<Exceptions>, ApiError> {
-    let state = app.records().exceptions_state(account).await?;
+    exceptions_as_of(app, account, app.records().exceptions_state(account).await?).await
+}
+
+async fn exceptions_as_of(app: &App, account: &str, state: ExceptionsState) -> Result<Arc<Exceptions>, ApiError> {
     if state.number == 0 {
         return Ok(Arc::default());
     }
@@ -215,15 +171,25 @@ pub(crate) async fn exceptions(app: &App, account: &str) -> Result<Arc<Exception
     Ok(exceptions)
 }
 
-/// What each of the bundles makes of an image under a tag, before exceptions.
+/// What each of the bundles makes of an image under a tag now, before exceptions.
 pub(crate) async fn under(
     app: &App,
     image: &Image,
     tag: &str,
     bundles: &[Arc<Bundle>],
 ) -> Result<Vec<Evaluation>, ApiError> {
+    under_at(app, image, tag, bundles, app.knowledge().current(), clock::now()).await
+}
+
+async fn under_at(
+    app: &App,
+    image: &Image,
+    tag: &str,
+    bundles: &[Arc<Bundle>],
+    knowledge: Option<Arc<Current>>,
+    now: Timestamp,
+) -> Result<Vec<Evaluation>, ApiError> {
     let analysis = analysis(app, image).await?;
-    let knowledge = app.knowledge().current();
     let (matches, background) = match &knowledge {
         Some(knowledge) => {
             let matches = matches_by(app, image, knowledge, Freshness::Kept).await?;
@@ -235,7 +201,6 @@ pub(crate) async fn under(
     let (image, bundles, tag) = (image.clone(), bundles.to_vec(), tag.to_owned());
     let options = Options { compatibility: app.config().policies.compatibility };
     cpu::run(move || {
-        let now = clock::now();
         let unsupported = match &knowledge {
             Some(knowledge) => unsupported(&knowledge.index, (&*analysis).into(), now.into()),
             None => Ok(Vec::new()),

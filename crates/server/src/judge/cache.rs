@@ -13,6 +13,7 @@ use killick_report::vulnerabilities::{Kind, WontFix};
 use serde_json::value::RawValue;
 
 use super::Background;
+use super::verdict::{Judged, VerdictKey};
 
 /// Images whose facts are kept.
 const ANALYSES: usize = 16;
@@ -20,6 +21,8 @@ const ANALYSES: usize = 16;
 const MATCHES: usize = 64;
 /// Images whose vulnerabilities are kept as they are answered, which may be some hundred kilobytes each.
 const ANSWERS: usize = 32;
+/// Verdicts that are kept, which are good for a second.
+const VERDICTS: usize = 16;
 /// Bundles that are kept, with their compiled patterns.
 const BUNDLES: usize = 16;
 /// Accounts whose exceptions are kept.
@@ -28,7 +31,7 @@ const EXCEPTIONS: usize = 64;
 /// Account, number and last change of its exceptions.
 type ExceptionsKey = (String, i64, i64);
 /// Account, digest, and when it was analysed.
-type ImageKey = (String, String, Option<Timestamp>);
+pub(super) type ImageKey = (String, String, Option<Timestamp>);
 /// The same, and the index.
 pub(super) type MatchKey = (String, String, Option<Timestamp>, Digest);
 
@@ -42,6 +45,7 @@ pub(crate) struct Cache {
     matches: Mutex<Recent<MatchKey, Arc<Matches>>>,
     backgrounds: Mutex<Recent<MatchKey, Arc<Background>>>,
     vulnerabilities: Mutex<Recent<AnswerKey, Arc<RawValue>>>,
+    verdicts: Mutex<Recent<VerdictKey, Arc<Judged>>>,
     bundles: Mutex<Recent<Digest, Arc<Bundle>>>,
     exceptions: Mutex<Recent<ExceptionsKey, Arc<Exceptions>>>,
 }
@@ -73,6 +77,14 @@ impl Cache {
 
     pub(crate) fn keep_vulnerabilities(&self, key: AnswerKey, answer: Arc<RawValue>) {
         self.vulnerabilities.lock().unwrap_or_else(PoisonError::into_inner).keep(key, answer, ANSWERS);
+    }
+
+    pub(super) fn verdict(&self, key: &VerdictKey) -> Option<Arc<Judged>> {
+        self.verdicts.lock().unwrap_or_else(PoisonError::into_inner).get(key)
+    }
+
+    pub(super) fn keep_verdict(&self, key: VerdictKey, verdict: Arc<Judged>) {
+        self.verdicts.lock().unwrap_or_else(PoisonError::into_inner).keep(key, verdict, VERDICTS);
     }
 
     /// The bundle whose document has this digest.

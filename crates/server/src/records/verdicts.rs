@@ -34,7 +34,7 @@ impl<'v> Kept<'v> {
 
 impl Records {
     /// Remembers a verdict that follows the one `before`; one like the newest only moves that forward. `news` are told if
-    /// its action is another than that one's. Whether it was kept: not, if that is no longer the verdict before.
+    /// its action is another than that one's. The document as kept; none, if that is no longer the verdict before.
     pub(crate) async fn keep_verdict(
         &self,
         image: &Image,
@@ -42,9 +42,11 @@ impl Records {
         verdict: &Verdict,
         before: Option<&EvaluationRow>,
         news: News,
-    ) -> Result<bool> {
-        let Ok(bytes) = serde_json::to_vec(&Kept::of(verdict)) else { return Ok(true) };
-        let Ok(digest) = image.digest.parse::<Digest>() else { return Ok(true) };
+    ) -> Result<Option<Digest>> {
+        let bytes =
+            serde_json::to_vec(&Kept::of(verdict)).map_err(|source| StoreError::Document { source: source.into() })?;
+        let no_image = |_| StoreError::NotFound { entity: "image", name: image.digest.clone() };
+        let digest = image.digest.parse::<Digest>().map_err(no_image)?;
         // Asked again and again, an image is mostly judged as before: then there is nothing to write.
         let written = before.filter(|before| before.result == Digest::of(&bytes)).map(|before| before.result.clone());
         let result = match written {
@@ -58,12 +60,12 @@ impl Records {
             policy_id: policy.id.clone(),
             policy_digest: policy.digest.clone(),
             action: verdict.evaluation.final_action.to_string(),
-            result,
+            result: result.clone(),
             follows: Some(Follows { before: before.map(|row| row.id), news }),
         };
         match self.store.record_evaluation(&new, now()).await {
-            Ok(_) => Ok(true),
-            Err(StoreError::Refused { .. }) => Ok(false),
+            Ok(_) => Ok(Some(result)),
+            Err(StoreError::Refused { .. }) => Ok(None),
             Err(error) => Err(error),
         }
     }

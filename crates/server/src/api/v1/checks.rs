@@ -1,8 +1,13 @@
 //! The verdict of a policy on an image.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
 use axum::Json;
-use killick_report::evaluation::{result, status};
-use serde_json::{Map, Value, json};
+use killick_report::evaluation::status;
+use serde::Serialize;
+use serde_json::Value;
+use serde_json::value::RawValue;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -14,7 +19,7 @@ use crate::api::input::{Path, Query};
 use crate::api::permission::{GetEvaluation, Guarded, Permission};
 use crate::app::App;
 use crate::judge::{self, Keep};
-use crate::records;
+use crate::records::{self, Policy, Verdict};
 
 pub(super) fn router() -> OpenApiRouter<Guarded> {
     OpenApiRouter::new().routes(routes!(check)).routes(routes!(check_by_id))
@@ -28,7 +33,7 @@ async fn check(
     require: Permission<GetEvaluation>,
     Path(digest): Path<String>,
     query: Query,
-) -> Result<Json<Value>, ApiError> {
+) -> Result<Json<Answer>, ApiError> {
     let wanted = Wanted::read(&query)?;
     let image = found(&require.app, &require.account, &digest).await?;
     answer(&require.app, &image, &wanted).await
@@ -42,7 +47,7 @@ async fn check_by_id(
     require: Permission<GetEvaluation>,
     Path(id): Path<String>,
     query: Query,
-) -> Result<Json<Value>, ApiError> {
+) -> Result<Json<Answer>, ApiError> {
     let wanted = Wanted::read(&query)?;
     let image = found_by_id(&require.app, &require.account, &id).await?;
     answer(&require.app, &image, &wanted).await
@@ -87,39 +92,67 @@ fn no_tag() -> ApiError {
     ApiError::bad_request("`tag` does not name an image by tag")
 }
 
-async fn answer(app: &App, image: &records::Image, wanted: &Wanted) -> Result<Json<Value>, ApiError> {
+async fn answer(app: &App, image: &records::Image, wanted: &Wanted) -> Result<Json<Answer>, ApiError> {
     analyzed(image)?;
     let tag = tag(image, &wanted.reference)?;
     let policy = judge::policy(app, &image.account, wanted.policy.as_deref()).await?;
-    let verdict = judge::evaluate(app, image, &tag, &policy, wanted.keep).await?;
-    let verdicts = if wanted.history && matches!(wanted.keep, Keep::Verdict) {
-        app.records().verdicts(image, &tag, wanted.policy.as_deref()).await?
+    let judged = judge::evaluate(app, image, &tag, &policy, wanted.keep).await?;
+    let mut told = Vec::new();
+    if wanted.history && matches!(wanted.keep, Keep::Verdict) {
+        for verdict in app.records().verdicts(image, &tag, wanted.policy.as_deref()).await? {
+            let result = if wanted.detail { Some(judge::written(&verdict, &image.account)?) } else { None };
+            told.push(tell(app, image, &policy, &verdict, result).await?);
+        }
     } else {
-        vec![verdict]
-    };
-    let mut told = Vec::with_capacity(verdicts.len());
-    for verdict in &verdicts {
-        told.push(tell(app, image, verdict, wanted.detail).await?);
+        let result = if wanted.detail { Some(judged.result(&image.account).await?) } else { None };
+        told.push(tell(app, image, &policy, &judged.verdict, result).await?);
     }
-    // Objects of one member each: the digest, then the tag.
-    let by_tag: Map<String, Value> = [(tag, Value::Array(told))].into_iter().collect();
-    let by_digest: Map<String, Value> = [(image.digest.clone(), Value::Object(by_tag))].into_iter().collect();
-    Ok(Json(json!([by_digest])))
+    Ok(Json([BTreeMap::from([(image.digest.clone(), BTreeMap::from([(tag, told)]))])]))
 }
 
-/// One verdict. `policy` is the bundle as stored now, `result.bundle` as it was evaluated.
-async fn tell(app: &App, image: &records::Image, verdict: &records::Verdict, detail: bool) -> Result<Value, ApiError> {
-    let detail = if detail {
-        let now = app.records().policy(&image.account, &verdict.evaluation.bundle_id).await?;
-        let now = now.map_or(Value::Null, |policy| policy.bundle);
-        json!({"policy": now, "result": result(&verdict.evaluation, &image.account, &verdict.bundle)})
-    } else {
-        json!({})
+/// Objects of one member each: the digest, then the tag.
+type Answer = [BTreeMap<String, BTreeMap<String, Vec<Told>>>; 1];
+
+/// One verdict.
+#[derive(Serialize)]
+struct Told {
+    detail: Detail,
+    last_evaluation: String,
+    #[serde(rename = "policyId")]
+    policy_id: String,
+    status: &'static str,
+}
+
+/// Empty unless details were asked for.
+#[derive(Serialize)]
+struct Detail {
+    /// The bundle as stored now; in `result` it is as it was evaluated.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    policy: Option<Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    result: Option<Arc<RawValue>>,
+}
+
+async fn tell(
+    app: &App,
+    image: &records::Image,
+    policy: &Policy,
+    verdict: &Verdict,
+    result: Option<Arc<RawValue>>,
+) -> Result<Told, ApiError> {
+    let id = &verdict.evaluation.bundle_id;
+    let bundle = match &result {
+        Some(_) if policy.id == *id => Some(policy.bundle.clone()),
+        Some(_) => {
+            let now = app.records().policy(&image.account, id).await?;
+            Some(now.map_or(Value::Null, |policy| policy.bundle))
+        }
+        None => None,
     };
-    Ok(json!({
-        "policyId": verdict.evaluation.bundle_id,
-        "status": status(&verdict.evaluation),
-        "last_evaluation": seconds(verdict.evaluation.evaluated_at),
-        "detail": detail,
-    }))
+    Ok(Told {
+        detail: Detail { policy: bundle, result },
+        last_evaluation: seconds(verdict.evaluation.evaluated_at),
+        policy_id: id.clone(),
+        status: status(&verdict.evaluation),
+    })
 }

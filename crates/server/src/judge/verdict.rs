@@ -1,0 +1,141 @@
+//! The verdict of a policy on an image, as it is asked for and remembered.
+//!
+//! Verdicts speak for whole seconds, as version 1 tells time: until the second is over, the same facts, knowledge and
+//! decisions give the same verdict, and what asks for one again (replicas of a pod, jobs of a pipeline) gets that.
+
+use std::sync::{Arc, OnceLock};
+
+use jiff::Timestamp;
+use killick_model::digest::Digest;
+use killick_report::evaluation::result;
+use killick_store::evaluations::EvaluationRow;
+use serde_json::value::{RawValue, to_raw_value};
+
+use super::cache::ImageKey;
+use super::{bundle, excepted, exceptions_as_of, nothing, under_at};
+use crate::api::error::ApiError;
+use crate::app::App;
+use crate::records::{Image, Policy, Verdict, now};
+use crate::{clock, cpu};
+
+/// Whether a verdict is remembered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Keep {
+    /// It is, where it differs from the newest of its kind.
+    Verdict,
+    /// It is not.
+    Nothing,
+}
+
+/// What a verdict depends on.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct VerdictKey {
+    image: ImageKey,
+    /// A Dockerfile may have come later.
+    updated_at: Timestamp,
+    tag: String,
+    policy: Digest,
+    knowledge: Option<Digest>,
+    exceptions: (i64, i64),
+    at: Timestamp,
+}
+
+/// A verdict, with what is made of it once somebody wants it.
+pub(crate) struct Judged {
+    pub(crate) verdict: Verdict,
+    result: OnceLock<Arc<RawValue>>,
+    /// The document that was stored.
+    kept: OnceLock<Digest>,
+}
+
+impl Judged {
+    /// The `result` of version 1, written once.
+    pub(crate) async fn result(self: &Arc<Self>, account: &str) -> Result<Arc<RawValue>, ApiError> {
+        if let Some(result) = self.result.get() {
+            return Ok(result.clone());
+        }
+        let (judged, account) = (self.clone(), account.to_owned());
+        let result = cpu::run(move || written(&judged.verdict, &account)).await?;
+        Ok(self.result.get_or_init(|| result).clone())
+    }
+
+    /// Whether this is what the row says, at least as of the same instant.
+    fn is(&self, row: &EvaluationRow, policy: &Policy) -> bool {
+        self.kept.get() == Some(&row.result)
+            && row.policy_digest == policy.digest
+            && row.updated_at >= self.verdict.evaluation.evaluated_at.as_microsecond()
+    }
+}
+
+/// The `result` of version 1.
+pub(crate) fn written(verdict: &Verdict, account: &str) -> Result<Arc<RawValue>, ApiError> {
+    let written = to_raw_value(&result(&verdict.evaluation, account, &verdict.bundle));
+    Ok(written.map_err(|error| ApiError::internal(&error))?.into())
+}
+
+/// Judges an image under a tag.
+pub(crate) async fn evaluate(
+    app: &App,
+    image: &Image,
+    tag: &str,
+    policy: &Policy,
+    keep: Keep,
+) -> Result<Arc<Judged>, ApiError> {
+    let now = clock::now();
+    let at = Timestamp::from_second(now.as_second()).unwrap_or(now);
+    let knowledge = app.knowledge().current();
+    let exceptions = app.records().exceptions_state(&image.account).await?;
+    let key = VerdictKey {
+        image: (image.account.clone(), image.digest.clone(), image.analyzed_at),
+        updated_at: image.updated_at,
+        tag: tag.to_owned(),
+        policy: policy.digest.clone(),
+        knowledge: knowledge.as_ref().map(|knowledge| knowledge.digest.clone()),
+        exceptions: (exceptions.number, exceptions.changed_at),
+        at,
+    };
+    let judged = match app.cache().verdict(&key) {
+        Some(judged) => judged,
+        None => {
+            let bundle = bundle(app, policy).await?;
+            let evaluation = under_at(app, image, tag, &[bundle], knowledge, at).await?.pop().ok_or_else(nothing)?;
+            let evaluation = excepted(exceptions_as_of(app, &image.account, exceptions).await?, evaluation).await;
+            let verdict = Verdict { evaluation, bundle: policy.bundle.clone() };
+            let judged = Arc::new(Judged { verdict, result: OnceLock::new(), kept: OnceLock::new() });
+            app.cache().keep_verdict(key, judged.clone());
+            judged
+        }
+    };
+    if keep == Keep::Verdict {
+        remember(app, image, policy, &judged).await?;
+    }
+    Ok(judged)
+}
+
+/// Remembers a verdict, and tells if it is another than the one before.
+async fn remember(app: &App, image: &Image, policy: &Policy, judged: &Judged) -> Result<(), ApiError> {
+    let (records, verdict) = (app.records(), &judged.verdict);
+    let tag = verdict.evaluation.reference.as_str();
+    let told = |verdict: &Verdict| result(&verdict.evaluation, &image.account, &verdict.bundle);
+    // Others judge the same at the same time; each verdict follows exactly one.
+    loop {
+        let before = records.last_verdict(image, tag).await?;
+        if before.as_ref().is_some_and(|row| judged.is(row, policy)) {
+            return Ok(());
+        }
+        let changed = before.as_ref().filter(|row| row.action != verdict.evaluation.final_action.to_string());
+        let news = match changed {
+            Some(row) => records.verdict(row).await?.map(|last| {
+                let about = (image.account.as_str(), tag);
+                app.herald().judged(about, &image.annotations, &told(&last), &told(verdict), now())
+            }),
+            None => None,
+        };
+        if let Some(kept) =
+            records.keep_verdict(image, policy, verdict, before.as_ref(), news.unwrap_or_default()).await?
+        {
+            judged.kept.get_or_init(|| kept);
+            return Ok(());
+        }
+    }
+}
