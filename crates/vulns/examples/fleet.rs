@@ -104,8 +104,7 @@ fn main() -> anyhow::Result<()> {
 fn follow(fleet: &Fleet, old: &Index, new: &Index) -> anyhow::Result<Duration> {
     let options = ChangeOptions::default();
     let begun = Instant::now();
-    let wanted = |ecosystem: &str, name: &str| fleet.has_name(ecosystem, name);
-    let changes = Changes::between_among(old, new, options, &wanted)?;
+    let changes = Changes::between(old, new, options)?;
     let compared = begun.elapsed();
     let mut kinds: BTreeMap<ChangeKind, u64> = BTreeMap::new();
     let mut told = 0_u64;

@@ -4,7 +4,7 @@
 //! same bytes for the same knowledge, small enough to ship in the repository, and made of segments that can be
 //! fetched one by one. Every number in the file is hostile until its digest has been checked, and bounded after.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::ops::Range;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
@@ -143,6 +143,12 @@ impl Index {
         self.records(segment, Table::Lifecycles, product)
     }
 
+    /// The names under which packages, or products of CPEs, are looked up of which an advisory of a segment speaks,
+    /// without repetition.
+    pub fn names(&self, segment: usize, advisory: &str) -> Result<Vec<String>, IndexError> {
+        self.records(segment, Table::Names, advisory)
+    }
+
     /// Whether a segment has this table at all.
     pub fn has_table(&self, segment: usize, table: Table) -> Result<bool, IndexError> {
         Ok(self.directory(segment)?.tables.iter().any(|blocks| blocks.table == table))
@@ -156,30 +162,6 @@ impl Index {
         })
     }
 
-    /// Calls `visit` with every statement of a table in whose entry one of `ids` is written, and the entry's key. Others
-    /// may be among them: an entry has many statements.
-    pub(crate) fn visit_statements(
-        &self,
-        segment: usize,
-        table: Table,
-        ids: &BTreeSet<String>,
-        visit: &mut dyn FnMut(&str, &Statement),
-    ) -> Result<(), IndexError> {
-        let finders: Vec<&[u8]> = ids.iter().map(String::as_bytes).filter(|id| !id.is_empty()).collect();
-        self.visit_entries(segment, table, &mut |key, value| {
-            // Texts stand in records as they are: most entries need not be decoded.
-            if !finders.iter().any(|id| value.windows(id.len()).any(|window| window == *id)) {
-                return Ok(());
-            }
-            let records: Vec<Statement> = decode(value)
-                .map_err(|error| self.corrupt(segment, table.name(), &format!("records of `{key}`: {error}")))?;
-            for statement in &records {
-                visit(key, statement);
-            }
-            Ok(())
-        })
-    }
-
     /// Reads and checks every block and every record, as `db status --verify` wants.
     pub fn verify(&self) -> Result<(), IndexError> {
         for segment in 0..self.manifest.segments.len() {
@@ -188,7 +170,7 @@ impl Index {
                     match table {
                         Table::Packages | Table::Cpes => decode::<Statement>(value).map(drop),
                         Table::Advisories => decode::<Advisory>(value).map(drop),
-                        Table::Aliases => decode::<String>(value).map(drop),
+                        Table::Aliases | Table::Names => decode::<String>(value).map(drop),
                         Table::Enrichment => decode::<Enrichment>(value).map(drop),
                         Table::Lifecycles => decode::<Lifecycle>(value).map(drop),
                     }

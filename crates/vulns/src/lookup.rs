@@ -9,7 +9,7 @@ use killick_model::version::Scheme;
 use rayon::prelude::*;
 
 use crate::fleet::changes::speaking_of;
-use crate::index::{Index, IndexError, Segment, Table, decode};
+use crate::index::{Index, IndexError, Segment};
 use crate::matching::knowledge;
 use crate::matching::vendor::competence;
 use crate::{explain, names, namespaces, scores};
@@ -121,37 +121,21 @@ fn told(index: &Index, at: usize, segment: &Segment, id: &str, statements: &[Sta
 /// Statements by the id of their advisory.
 type Named = HashMap<String, Vec<Statement>>;
 
-/// Ids for which entries are searched before they are decoded.
-const FEW: usize = 4;
-
-/// The statements of a segment that name these advisories.
+/// The statements of a segment that cite these advisories.
 fn named(index: &Index, segment: usize, ids: &BTreeSet<&str>) -> Result<Named, IndexError> {
     let mut found = Named::new();
-    for table in [Table::Packages, Table::Cpes] {
-        index.visit_entries(segment, table, &mut |key, value| {
-            // Packages of Maven are there under two names.
-            let is_second = key.starts_with(':');
-            if is_second || (ids.len() <= FEW && !ids.iter().any(|id| contains(value, id.as_bytes()))) {
-                return Ok(());
-            }
-            let statements: Vec<Statement> = decode(value)
-                .map_err(|error| index.corrupt(segment, table.name(), &format!("records of `{key}`: {error}")))?;
-            for statement in statements.into_iter().filter(|statement| ids.contains(statement.advisory.as_str())) {
-                found.entry(statement.advisory.clone()).or_default().push(statement);
-            }
-            Ok(())
-        })?;
+    for id in ids {
+        let mut names = index.names(segment, id)?;
+        // Packages of Maven are there under two names.
+        names.retain(|name| !name.starts_with(':'));
+        names.sort_unstable();
+        for name in names {
+            let statements = [index.statements(segment, &name)?, index.cpes(segment, &name)?];
+            let cited = statements.into_iter().flatten().filter(|statement| statement.advisory == **id);
+            found.entry((*id).to_owned()).or_default().extend(cited);
+        }
     }
     Ok(found)
-}
-
-/// Whether encoded records may name an id: decoding all of them takes several times as long.
-fn contains(bytes: &[u8], id: &[u8]) -> bool {
-    let Some((first, rest)) = id.split_first() else { return true };
-    bytes
-        .iter()
-        .enumerate()
-        .any(|(at, byte)| byte == first && bytes.get(at + 1..).is_some_and(|after| after.starts_with(rest)))
 }
 
 fn affected(statements: &[Statement]) -> Vec<Affected> {

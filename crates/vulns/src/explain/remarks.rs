@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::asked::Asked;
 use super::{AdvisorySummary, PackageExplanation, Question};
-use crate::index::{Coverage, Index, IndexError, Table};
+use crate::index::{Coverage, Index, IndexError};
 use crate::matching::Judged;
 use crate::{lifecycle, namespaces};
 
@@ -206,17 +206,10 @@ fn named(index: &Index, segment: usize, wanted: &BTreeSet<String>) -> Result<BTr
         ids.extend(index.aliases(segment, name)?);
     }
     let mut found = BTreeSet::new();
-    if ids.is_empty() {
-        return Ok(found);
+    for id in ids {
+        found.extend(index.names(segment, &id)?.into_iter().filter(|name| !name.starts_with(':')));
     }
-    for table in [Table::Packages, Table::Cpes] {
-        index.visit_statements(segment, table, &ids, &mut |key, statement| {
-            if ids.contains(&statement.advisory) && found.len() < MAX_NAMES && !key.starts_with(':') {
-                found.insert(key.to_owned());
-            }
-        })?;
-    }
-    Ok(found)
+    Ok(found.into_iter().take(MAX_NAMES).collect())
 }
 
 /// Packages of the image whose names are like one of these, the most alike first.

@@ -1,6 +1,6 @@
 //! What one index knows otherwise than another.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 
 use killick_model::advisory::{Advisory, Enrichment, Instant, Statement};
 use killick_model::lifecycle::Lifecycle;
@@ -87,17 +87,6 @@ pub fn visit_changed_keys(
 impl Changes {
     /// Compares two indexes for all packages there may be.
     pub fn between(old: &Index, new: &Index, options: ChangeOptions) -> Result<Self, IndexError> {
-        Self::between_among(old, new, options, &|_, _| true)
-    }
-
-    /// Compares two indexes for the packages that are looked up under `wanted` names of ecosystems. That leaves out
-    /// most statements when it is asked which packages a vulnerability concerns.
-    pub fn between_among(
-        old: &Index,
-        new: &Index,
-        options: ChangeOptions,
-        wanted: &(dyn Fn(&str, &str) -> bool + Sync),
-    ) -> Result<Self, IndexError> {
         let pairs = pairs(old, new);
         let parts: Result<Vec<Self>, IndexError> = pairs.par_iter().map(|pair| pair.changes(options)).collect();
         let mut changes = Self::default();
@@ -108,7 +97,7 @@ impl Changes {
             let mut vulnerabilities = changes.vulnerabilities.clone();
             vulnerabilities.extend(names_of_ecosystems(new, &changes.vulnerabilities)?);
             let concerned: Result<Vec<Self>, IndexError> =
-                pairs.par_iter().map(|pair| pair.concerned(&vulnerabilities, wanted)).collect();
+                pairs.par_iter().map(|pair| pair.concerned(&vulnerabilities)).collect();
             for part in concerned? {
                 changes.absorb(part);
             }
@@ -151,7 +140,7 @@ pub(crate) fn speaking_of(
     let segments = 0..index.manifest().segments.len();
     let parts: Result<Vec<Changes>, IndexError> = segments
         .into_par_iter()
-        .map(|segment| Pair { old: None, new: Some((index, segment)) }.concerned(vulnerabilities, &|_, _| true))
+        .map(|segment| Pair { old: None, new: Some((index, segment)) }.concerned(vulnerabilities))
         .collect();
     let mut found = Changes::default();
     parts?.into_iter().for_each(|part| found.absorb(part));
@@ -213,7 +202,8 @@ impl<'a> Pair<'a> {
             return Ok(());
         }
         effort.segments_compared += 1;
-        for table in Table::ALL {
+        // The names change with the statements.
+        for table in Table::ALL.into_iter().filter(|table| *table != Table::Names) {
             visit_differing(self.old, self.new, table, effort, &mut |key, before, after| {
                 let says_the_same = match table {
                     Table::Packages | Table::Cpes => {
@@ -225,7 +215,7 @@ impl<'a> Pair<'a> {
                         let said = |records| said_of_all(records, options);
                         self.says_the_same::<Enrichment>(table, key, before, after, said)?
                     }
-                    Table::Aliases => false,
+                    Table::Aliases | Table::Names => false,
                 };
                 if says_the_same { Ok(()) } else { visit(table, key, before, after) }
             })?;
@@ -275,6 +265,7 @@ impl<'a> Pair<'a> {
                 Table::Aliases | Table::Enrichment => {
                     changes.vulnerabilities.insert(key.to_owned());
                 }
+                Table::Names => {}
                 Table::Lifecycles => {
                     changes.lifecycles.insert(key.to_owned());
                 }
@@ -287,32 +278,22 @@ impl<'a> Pair<'a> {
 
     /// The names under which the new side speaks of any of these vulnerabilities, by whatever name of it. Statements
     /// that only the old side has are changes themselves.
-    fn concerned(
-        &self,
-        vulnerabilities: &BTreeSet<String>,
-        wanted: &(dyn Fn(&str, &str) -> bool + Sync),
-    ) -> Result<Changes, IndexError> {
+    fn concerned(&self, vulnerabilities: &BTreeSet<String>) -> Result<Changes, IndexError> {
         let mut changes = Changes::default();
         let Some((index, segment)) = self.new else { return Ok(changes) };
         let ecosystem = self.info().map_or("", |segment| segment.ecosystem.as_str());
-        let mut advisories: HashSet<String> = HashSet::new();
+        let mut advisories = vulnerabilities.clone();
         // An advisory that had one of these names in the old index only is one of these vulnerabilities itself.
         visit_wanted((index, segment), Table::Aliases, vulnerabilities, &mut |key, value| {
             advisories.extend(decode_at::<String>(self.new, Table::Aliases, key, Some(value))?);
             Ok(())
         })?;
-        for table in [Table::Packages, Table::Cpes] {
-            index.visit_entries(segment, table, &mut |key, value| {
-                if wanted(ecosystem, key) {
-                    let statements: Vec<Statement> = decode_at(self.new, table, key, Some(value))?;
-                    let is_about = |id: &String| vulnerabilities.contains(id) || advisories.contains(id);
-                    if statements.iter().any(|statement| is_about(&statement.advisory)) {
-                        changes.name(ecosystem, key);
-                    }
-                }
-                Ok(())
-            })?;
-        }
+        visit_wanted((index, segment), Table::Names, &advisories, &mut |key, value| {
+            for name in decode_at::<String>(self.new, Table::Names, key, Some(value))? {
+                changes.name(ecosystem, &name);
+            }
+            Ok(())
+        })?;
         Ok(changes)
     }
 }

@@ -18,9 +18,6 @@ pub trait Inventory: Sync {
     /// number of times.
     fn named(&self, ecosystem: &str, name: &str, visit: &mut dyn FnMut(u64)) -> Result<(), Self::Error>;
 
-    /// Whether any identity may be looked up under this name. Asked often: it should answer from memory.
-    fn has_name(&self, ecosystem: &str, name: &str) -> bool;
-
     /// The same for all identities that are looked up in an ecosystem or a release of a distribution.
     fn of_ecosystem(&self, ecosystem: &str, visit: &mut dyn FnMut(u64)) -> Result<(), Self::Error>;
 
@@ -141,10 +138,6 @@ impl Inventory for Fleet {
         let found = self.names.get(&hash(ecosystem, name));
         found.into_iter().flatten().for_each(|number| visit(u64::from(*number)));
         Ok(())
-    }
-
-    fn has_name(&self, ecosystem: &str, name: &str) -> bool {
-        self.names.contains_key(&hash(ecosystem, name))
     }
 
     fn of_ecosystem(&self, ecosystem: &str, visit: &mut dyn FnMut(u64)) -> Result<(), IndexError> {

@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 pub(crate) const MAGIC: [u8; 8] = *b"KILLICKX";
 
 /// Version of everything below, and of the records. A reader takes its own only.
-pub const FORMAT: u32 = 2;
+pub const FORMAT: u32 = 3;
 
 /// Bytes of the header.
 pub(crate) const HEADER_BYTES: usize = 12;
@@ -131,12 +131,15 @@ pub enum Table {
     Enrichment,
     /// Product to how long its parts are supported.
     Lifecycles,
+    /// Advisory id to the keys of the statements that cite it: which packages have a vulnerability is asked as often as
+    /// which vulnerabilities a package has.
+    Names,
 }
 
 impl Table {
     /// All tables, in file order.
-    pub const ALL: [Self; 6] =
-        [Self::Packages, Self::Advisories, Self::Aliases, Self::Cpes, Self::Enrichment, Self::Lifecycles];
+    pub const ALL: [Self; 7] =
+        [Self::Packages, Self::Advisories, Self::Aliases, Self::Cpes, Self::Enrichment, Self::Lifecycles, Self::Names];
 
     /// The name in errors.
     pub const fn name(self) -> &'static str {
@@ -147,6 +150,7 @@ impl Table {
             Self::Cpes => "cpes",
             Self::Enrichment => "enrichment",
             Self::Lifecycles => "lifecycles",
+            Self::Names => "names",
         }
     }
 }

@@ -128,10 +128,12 @@ impl Records {
 
     pub(crate) fn statement(&mut self, name: &str, statement: &Statement) {
         self.push(Table::Packages, name, statement);
+        self.push(Table::Names, &statement.advisory, &name);
     }
 
     pub(crate) fn cpe(&mut self, product: &str, statement: &Statement) {
         self.push(Table::Cpes, product, statement);
+        self.push(Table::Names, &statement.advisory, &product);
     }
 
     pub(crate) fn enrichment(&mut self, cve: &str, enrichment: &Enrichment) {

@@ -91,6 +91,7 @@ fn what_is_written_is_found_again() {
         assert_eq!(ids, ["CVE-2024-1400", "CVE-2024-1401"]);
         assert_eq!(found[0].known_since, Instant(9), "dated by the build");
         assert_eq!(index.aliases(0, "GHSA-1401").unwrap(), ["CVE-2024-1401"]);
+        assert_eq!(index.names(0, "CVE-2024-1401").unwrap(), ["package-700"]);
         assert_eq!(index.advisories(0, "CVE-2024-2").unwrap()[0].cwes, [79]);
         for missing in ["", "package", "package-7000", "zzz"] {
             assert!(index.statements(0, missing).unwrap().is_empty(), "{missing}");
@@ -225,7 +226,7 @@ fn corruption_is_named() {
     fs_err::write(&out, &bytes).unwrap();
     assert!(matches!(Index::open(&out), Err(IndexError::Format { found: 99, .. })));
     bytes.truncate(bytes.len() - 1);
-    bytes[8] = 2;
+    bytes[8] = u8::try_from(super::FORMAT).unwrap();
     fs_err::write(&out, &bytes).unwrap();
     assert!(matches!(Index::open(&out), Err(IndexError::Corrupt { .. })), "cut off");
 }

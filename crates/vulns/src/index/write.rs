@@ -68,7 +68,7 @@ impl Records {
             let count = match table {
                 Table::Packages | Table::Cpes => Some(&mut info.statements),
                 Table::Advisories | Table::Enrichment | Table::Lifecycles => Some(&mut info.advisories),
-                Table::Aliases => None,
+                Table::Aliases | Table::Names => None,
             };
             if let Some(count) = count {
                 *count += 1;
@@ -307,7 +307,15 @@ fn date(
         Table::Enrichment => dated(value, built, old(before, |index, at| index.enrichment(at, key))?),
         Table::Lifecycles => dated(value, built, old(before, |index, at| index.lifecycles(at, key))?),
         Table::Aliases => value,
+        Table::Names => distinct(value),
     })
+}
+
+/// Names without repetition: records of one key come in order.
+fn distinct(value: Vec<u8>) -> Vec<u8> {
+    let Ok(mut names) = decode::<String>(&value) else { return value };
+    names.dedup();
+    encode(&names)
 }
 
 fn dated<T: Dated>(value: Vec<u8>, built: Instant, mut old: Vec<T>) -> Vec<u8> {

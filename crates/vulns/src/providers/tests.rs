@@ -96,7 +96,8 @@ fn content(index: &Index) -> Value {
     let mut segments = Vec::new();
     for (at, segment) in index.manifest().segments.iter().enumerate() {
         let mut tables = serde_json::Map::new();
-        for table in Table::ALL {
+        // The names follow from the statements.
+        for table in Table::ALL.into_iter().filter(|table| *table != Table::Names) {
             let mut entries = serde_json::Map::new();
             index
                 .visit_keys(at, table, &mut |key| {
@@ -109,6 +110,7 @@ fn content(index: &Index) -> Value {
                             json!(index.advisories(at, key).unwrap().iter().map(notes).collect::<Vec<_>>())
                         }
                         Table::Aliases => json!(index.aliases(at, key).unwrap()),
+                        Table::Names => json!(index.names(at, key).unwrap()),
                         Table::Enrichment => {
                             json!(index.enrichment(at, key).unwrap().iter().map(facts).collect::<Vec<_>>())
                         }

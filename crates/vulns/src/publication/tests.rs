@@ -289,7 +289,8 @@ fn segments_are_fetched_side_by_side() {
         }
     }
     let folder = tempfile::tempdir().unwrap();
-    let new = built(folder.path(), "new", &[], None);
+    // So small that nobody asks for a directory first, which is one request alone.
+    let new = built_of(500, folder.path(), "new", &[], None);
     let depot = Counting(&new, Mutex::default(), std::sync::Condvar::new());
     let heard = Mutex::new(Vec::new());
     let out = folder.path().join("out");
