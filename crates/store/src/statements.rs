@@ -71,15 +71,17 @@ macro_rules! statements {
     };
 }
 
-/// The analyzed images of an account that carry any of some packages.
+/// `$what` of the analyzed images of an account that carry any of some packages. The list of their numbers comes sorted out of
+/// the index of packages, so a page by number reads no more images than it has.
 macro_rules! carriers {
-    ($packages:literal) => {
+    ($what:literal, $packages:literal) => {
         concat!(
-            "select distinct i.id, i.digest, i.config_digest, i.given_id, i.analyzed_at from image_package l \
-             join image i on i.id = l.image_id where i.account = $1 and i.image_status = 'active' \
-             and i.analysis_status = 'analyzed' and l.package_id in (",
+            "select ",
+            $what,
+            " from image i where i.account = $1 and i.image_status = 'active' and i.analysis_status = 'analyzed' \
+             and i.id in (select l.image_id from image_package l where l.package_id in (",
             $packages,
-            ")"
+            "))"
         )
     };
 }
@@ -193,10 +195,10 @@ statements! {
     PACKAGE_DOCUMENTS = filled!(NUMBER_COLUMN, "with v as (values ", ") select distinct d.package_id, d.digest, d.document from v join package_document d on d.package_id = cast(v.column1 as bigint)");
     PACKAGES_LOOKED_UP = filled!(WANTED_COLUMNS, "with v as (values ", ") select distinct n.package_id from v join package_name n on n.ecosystem = v.column1 and n.name = v.column2 order by n.package_id");
     PACKAGES_OF_ECOSYSTEM = "select id from package where id in (select package_id from package_name where ecosystem = $1) order by id";
-    CARRIERS_COUNTED_SQLITE = concat!("select count(*) from (", carriers!("select value from json_each($2)"), ")");
-    CARRIERS_COUNTED_POSTGRES = concat!("select count(*) from (", carriers!("select cast(value as bigint) from jsonb_array_elements_text(cast($2 as jsonb))"), ") carriers");
-    CARRIERS_SQLITE = concat!(carriers!("select value from json_each($2)"), " order by i.digest limit $3 offset $4");
-    CARRIERS_POSTGRES = concat!(carriers!("select cast(value as bigint) from jsonb_array_elements_text(cast($2 as jsonb))"), " order by i.digest limit $3 offset $4");
+    CARRIERS_COUNTED_SQLITE = carriers!("count(*)", "select value from json_each($2)");
+    CARRIERS_COUNTED_POSTGRES = carriers!("count(*)", "select cast(value as bigint) from jsonb_array_elements_text(cast($2 as jsonb))");
+    CARRIERS_SQLITE = concat!(carriers!("i.id, i.digest, i.config_digest, i.given_id, i.analyzed_at", "select value from json_each($2)"), " order by i.id limit $3 offset $4");
+    CARRIERS_POSTGRES = concat!(carriers!("i.id, i.digest, i.config_digest, i.given_id, i.analyzed_at", "select cast(value as bigint) from jsonb_array_elements_text(cast($2 as jsonb))"), " order by i.id limit $3 offset $4");
     CARRIED_SQLITE = "select image_id, package_id from image_package where image_id in (select value from json_each($1)) and package_id in (select value from json_each($2)) order by image_id, package_id";
     CARRIED_POSTGRES = "select image_id, package_id from image_package where image_id in (select cast(value as bigint) from jsonb_array_elements_text(cast($1 as jsonb))) and package_id in (select cast(value as bigint) from jsonb_array_elements_text(cast($2 as jsonb))) order by image_id, package_id";
     SHARE_PACKAGES_POSTGRES = "select pg_advisory_xact_lock_shared(7245532)";

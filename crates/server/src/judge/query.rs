@@ -38,7 +38,7 @@ pub(crate) struct Wanted<'a> {
 pub(crate) enum Vulnerable {
     /// These packages, by their numbers, in whatever image.
     Packages(BTreeMap<i64, Vec<Value>>),
-    /// These images, by digest: with some packages it depends on the image.
+    /// These images: with some packages it depends on the image.
     Images(Vec<(Carrier, Vec<Value>)>),
 }
 
