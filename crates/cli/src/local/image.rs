@@ -10,13 +10,15 @@ use clap::{Args, Parser};
 use etcetera::BaseStrategy as _;
 use killick_analysis::analyze::{Options, analyze, readers};
 use killick_analysis::cache::{FolderCache, LayerCache, SharedLayers};
+use killick_analysis::error::AnalysisError;
 use killick_analysis::imported::read_sbom;
 use killick_analysis::inspectors::Inspections;
 use killick_analysis::known::folder::FolderFiles;
 use killick_analysis::known::{self, KnownFiles};
 use killick_analysis::limits::Limits;
+use killick_fetch::healing::layer_may_heal;
 use killick_fetch::sbom::Document;
-use killick_fetch::{IndexedImage, Platforms, Source, StageOptions, Staged};
+use killick_fetch::{IndexedImage, Platforms, Source, StageError, StageOptions, Staged};
 use killick_model::analysis::Analysis;
 use killick_model::digest::Digest;
 use killick_model::image::{PlatformError, StagedImage};
@@ -26,7 +28,7 @@ use super::limits::LimitArgs;
 use super::registry::RegistryArgs;
 use super::subject::{Indexed, Subject};
 use crate::progress::Display;
-use crate::report_error::{hinted, with_hint};
+use crate::report_error::{cause, hinted, with_hint};
 
 /// Which image, and how to reach it.
 #[derive(Debug, Args)]
@@ -92,6 +94,11 @@ impl ReadingArgs {
         self.attachments = AttachmentArgs { no_attachments: attachments.is_empty(), attached_sboms };
         self.alone = Some(Alone { attachments: Some(attachments) });
         self
+    }
+
+    /// How registries are reached.
+    pub(super) fn registry(&self) -> &RegistryArgs {
+        &self.registry
     }
 
     /// Bounds on what is read.
@@ -307,6 +314,19 @@ pub(crate) async fn analyse_for_server(source: &str, inspections: Arc<Inspection
 /// Several images were asked for where one is meant.
 pub(super) fn not_one() -> anyhow::Error {
     with_hint("this command is about one image", "name one platform: `--platform OS/ARCHITECTURE`")
+}
+
+/// Whether it is the image that cannot be judged, and will not be the next time: the fault is neither that of whoever should
+/// have handed it out just now, nor ours.
+pub(super) fn is_at_fault(error: &anyhow::Error) -> bool {
+    if let Some(error) = cause::<StageError>(error) {
+        return !error.may_heal();
+    }
+    match cause::<AnalysisError>(error) {
+        Some(AnalysisError::Layer { source, .. }) => !layer_may_heal(source),
+        Some(_) => true,
+        None => false,
+    }
 }
 
 /// That the name was given to another image meanwhile. That nobody could be asked is no problem of this image.
