@@ -175,7 +175,7 @@ pub(crate) async fn admission(args: Admission, client: &ClientArgs) -> anyhow::R
 fn server(client: &ClientArgs) -> anyhow::Result<Api> {
     let settings = Settings::load(client)?;
     settings.check_token(crate::clock::now())?;
-    if settings.login().is_none() {
+    if settings.pass().is_none() {
         return Err(crate::report_error::with_hint(
             "nobody is named who asks the server",
             "give `--u` and `--p` before the command, or KILLICK_USER and KILLICK_PASS; an API key is the password of `_api_key`. \
