@@ -1,7 +1,7 @@
 //! From the word on the command line to an analysis.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
 
@@ -21,6 +21,7 @@ use killick_fetch::sbom::Document;
 use killick_fetch::{IndexedImage, Platforms, Source, StageError, StageOptions, Staged};
 use killick_model::analysis::Analysis;
 use killick_model::digest::Digest;
+use killick_model::file::FileKind;
 use killick_model::image::{PlatformError, StagedImage};
 use killick_model::problem::Problem;
 
@@ -171,16 +172,32 @@ pub(super) async fn analyse_source(
     let subject = tokio::task::spawn_blocking(move || reading.subject(staged)).await;
     let subject = subject.context("the analysis was interrupted")?;
     display.finish();
-    if let (Source::Directory(folder), Ok(Subject::Image(analysis))) = (&source, &subject)
-        && analysis.packages.is_empty()
-        && analysis.distribution.is_none()
-    {
-        let shown = folder.display();
-        tracing::warn!(
-            "`{shown}` holds no package and no distribution: is it the root of a file system, or a project?"
-        );
+    if let (Source::Directory(folder), Ok(Subject::Image(analysis))) = (&source, &subject) {
+        check_folder(folder, analysis)?;
     }
     subject
+}
+
+/// A folder in which nothing is found may be the wrong one; one without a file is never meant.
+fn check_folder(folder: &Path, analysis: &Analysis) -> anyhow::Result<()> {
+    if !analysis.packages.is_empty() || analysis.distribution.is_some() {
+        return Ok(());
+    }
+    let files = analysis.files.iter().filter(|file| file.kind == FileKind::File).count();
+    let folder = folder.display();
+    if files == 0 {
+        return Err(with_hint(
+            format!("there is no file in `{folder}`"),
+            "name the root of a file system, or the folder of a project; is it mounted, or checked out?",
+        ));
+    }
+    let files = if files == 1 { "its one file is none".to_owned() } else { format!("of its {files} files none is") };
+    tracing::warn!(
+        "`{folder}` holds no package: {files} of a distribution (its name, its database of packages), of an installed package of a \
+         language, or a lock file; name the root of a file system, or the folder of a project. docs/packages.md lists what is \
+         looked for"
+    );
+    Ok(())
 }
 
 /// The one image of a source, unread.
