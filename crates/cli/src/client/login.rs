@@ -80,7 +80,10 @@ async fn log_in(args: Login, client: &ClientArgs) -> anyhow::Result<Exit> {
         None => ask("User").await?,
     };
     let password = match &given.password {
-        _ if args.password_stdin => from_stdin()?,
+        // On a thread of its own, so that whoever waits can be interrupted.
+        _ if args.password_stdin => {
+            tokio::task::spawn_blocking(from_stdin).await.context("reading was interrupted")??
+        }
         Some(password) => password.clone(),
         None => ask_secret("Password").await?,
     };
