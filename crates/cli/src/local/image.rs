@@ -191,11 +191,11 @@ fn check_folder(folder: &Path, analysis: &Analysis) -> anyhow::Result<()> {
             "name the root of a file system, or the folder of a project; is it mounted, or checked out?",
         ));
     }
-    let files = if files == 1 { "its one file is none".to_owned() } else { format!("of its {files} files none is") };
+    let files = if files == 1 { "its one file".to_owned() } else { format!("its {files} files") };
     tracing::warn!(
-        "`{folder}` holds no package: {files} of a distribution (its name, its database of packages), of an installed package of a \
-         language, or a lock file; name the root of a file system, or the folder of a project. docs/packages.md lists what is \
-         looked for"
+        "`{folder}` holds no package: in {files} there is no name of a distribution and none of its databases, no installed \
+         package of a language, and no lock file; name the root of a file system, or the folder of a project. docs/packages.md \
+         lists what is looked for"
     );
     Ok(())
 }

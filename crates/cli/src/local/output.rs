@@ -69,8 +69,8 @@ impl FromStr for Target {
         let format = formats::find(name).ok_or_else(|| {
             let known: Vec<&str> = formats::FORMATS.iter().map(|format| format.name).collect();
             let meant = nearest(name, known.iter().copied().chain(["template"]));
-            let meant = meant.map(|meant| format!(": did you mean `{meant}`?")).unwrap_or_default();
-            format!("`{name}` is not a format{meant}; there are {}, template=FILE", known.join(", "))
+            let meant = meant.map_or_else(|| "; there".to_owned(), |meant| format!(": did you mean `{meant}`? There"));
+            format!("`{name}` is not a format{meant} are {}, template=FILE", known.join(", "))
         })?;
         Ok(Self { notation: Notation::Format(format), file })
     }
