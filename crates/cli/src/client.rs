@@ -16,6 +16,7 @@ mod login;
 mod lookup;
 mod migrate;
 mod policy;
+mod prompt;
 mod python;
 mod query;
 mod redrawn;
@@ -41,6 +42,7 @@ use crate::local::bundles::BundleCommand;
 use crate::local::query::QuestionCommand;
 use api::{Api, Failure, Reply};
 use columns::Shown;
+use settings::Pass;
 
 /// Commands that speak to a server.
 #[derive(Debug, Subcommand)]
@@ -174,13 +176,12 @@ impl Server {
     pub(crate) fn of(args: &ClientArgs) -> anyhow::Result<Self> {
         let settings = settings::Settings::load(args)?;
         settings.check_token(crate::clock::now())?;
-        let (user, password) = settings.login().unzip();
-        Ok(Self {
-            url: settings.url.clone(),
-            user: user.map(str::to_owned),
-            password: password.flatten().map(str::to_owned),
-            verify_tls: settings.verify_tls,
-        })
+        let (user, password) = match settings.pass() {
+            Some(Pass::Basic(user, password)) => (Some(user.to_owned()), password.map(str::to_owned)),
+            // No server gives such tokens that has what these commands ask for.
+            Some(Pass::Bearer(_)) | None => (None, None),
+        };
+        Ok(Self { url: settings.url.clone(), user, password, verify_tls: settings.verify_tls })
     }
 }
 

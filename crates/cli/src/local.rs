@@ -24,6 +24,7 @@ mod registry;
 mod sbom;
 mod scan;
 mod several;
+pub(crate) mod standing;
 mod subject;
 
 use clap::Subcommand;

@@ -39,7 +39,7 @@ enum Command {
     Local(Box<LocalCommand>),
     /// Run the service
     Serve(serve::Serve),
-    /// Answer Kubernetes whether images may run: a validating webhook that asks a server
+    /// Answer Kubernetes whether images may run: a validating webhook that asks a server, or judges by a bundle
     Admission(Box<client::Admission>),
     /// Move the service's documents
     #[command(subcommand)]
@@ -91,9 +91,8 @@ fn main() -> Exit {
         };
         let needs_server = match &work {
             Work::Other(Command::Local(command)) => command.needs_server(),
-            Work::Other(
-                Command::Client(_) | Command::Login(_) | Command::Context(_) | Command::Admission(_),
-            ) => true,
+            Work::Other(Command::Admission(args)) => args.asks_a_server(),
+            Work::Other(Command::Client(_) | Command::Login(_) | Command::Context(_)) => true,
             Work::Other(Command::Serve(_) | Command::Storage(_) | Command::Completions(_) | Command::Manual(_))
             | Work::WithoutServer(_) => false,
         };

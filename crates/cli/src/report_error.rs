@@ -39,6 +39,34 @@ pub(crate) fn with_hint(message: impl Into<String>, hint: impl Into<String>) -> 
     Error::new(Hinted { error: message.into().into(), hint: Some(hint.into()) })
 }
 
+/// The error of this type, if it is what a library said.
+pub(crate) fn cause<E: std::error::Error + 'static>(error: &Error) -> Option<&E> {
+    error.chain().find_map(|cause| match cause.downcast_ref::<Hinted>() {
+        Some(hinted) => hinted.error.downcast_ref::<E>(),
+        None => cause.downcast_ref::<E>(),
+    })
+}
+
+/// What helps against an error.
+fn hint(error: &Error) -> Option<&str> {
+    let hinted = error.chain().find_map(|cause| cause.downcast_ref::<Hinted>());
+    let known = hinted.and_then(|hinted| hinted.hint.as_deref());
+    known.or_else(|| error.chain().find_map(of_the_system))
+}
+
+/// The error, its causes and what helps, in one line.
+pub(crate) fn in_one_line(error: &Error) -> String {
+    let mut parts = vec![error.to_string()];
+    for cause in error.chain().skip(1) {
+        let cause = cause.to_string();
+        if parts.last() != Some(&cause) {
+            parts.push(cause);
+        }
+    }
+    let hint = hint(error).map(|hint| format!("; {hint}")).unwrap_or_default();
+    (parts.join(": ") + &hint).replace('\n', " ")
+}
+
 /// What helps against what the system said, where nobody knows better.
 fn of_the_system(cause: &(dyn std::error::Error + 'static)) -> Option<&'static str> {
     use std::io::ErrorKind;
@@ -69,8 +97,7 @@ pub(crate) fn report(error: &Error) -> Exit {
         }
         last = cause;
     }
-    let hint = error.chain().find_map(|cause| cause.downcast_ref::<Hinted>()).and_then(|hinted| hinted.hint.as_ref());
-    if let Some(hint) = hint.map(String::as_str).or_else(|| error.chain().find_map(of_the_system)) {
+    if let Some(hint) = hint(error) {
         text.push_str(&format!("hint: {hint}\n"));
     }
     // Names of files and answers of registries stand in it. There is nowhere left to report a stderr that cannot be

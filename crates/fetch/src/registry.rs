@@ -40,13 +40,13 @@ pub use tags::list_tags;
 pub use watch::{Polled, TagState, poll};
 
 use crate::cloud::Cloud;
-use crate::credentials::{Credentials, Helpers, Keychain};
+use crate::credentials::{Credentials, Helpers};
 use crate::egress::Egress;
 use crate::http::Proxy;
 use crate::stage::StageOptions;
-use client::Client;
 use mirrors::MirrorRule;
 use timer::{Timer, TokioTimer};
+use upstreams::Upstreams;
 
 /// How a registry is spoken to.
 #[derive(Clone)]
@@ -154,11 +154,19 @@ impl Default for Retry {
     }
 }
 
-/// Whether the registry at `host` takes the credentials of `options`, under the same guards as a pull.
-pub async fn log_in(host: &str, options: &RegistryOptions) -> Result<(), RegistryError> {
-    let (registry, repository) = (host.to_owned(), String::new());
-    let reference = Reference { registry, repository, tag: None, digest: None };
-    let keychain = Keychain::of(options);
+/// Whether a registry takes the credentials of `options`, under the same guards and rules as a pull: `registry` is
+/// `host[:port]`, perhaps with the beginning of repositories' names, `host/team/*`. Where the rules say that their images
+/// are elsewhere, whoever has them is asked.
+pub async fn log_in(registry: &str, options: &RegistryOptions) -> Result<(), RegistryError> {
+    let (host, path) = registry.split_once('/').unwrap_or((registry, ""));
+    let path = path.split('/').filter(|part| !part.is_empty()).take_while(|part| !part.contains('*'));
+    // Rules speak of repositories: one that begins so.
+    let repository = path.chain(["any"]).collect::<Vec<_>>().join("/");
+    let reference = Reference { registry: host.to_owned(), repository, tag: None, digest: None };
     let options = StageOptions { registry: options.clone(), ..StageOptions::default() };
-    Client::new(&reference, keychain, &options)?.ping().await
+    let upstreams = Upstreams::own_registry(&reference, &options).map_err(|error| match error {
+        RegistryError::Blocked { .. } => RegistryError::Blocked { name: registry.to_owned() },
+        other => other,
+    })?;
+    upstreams.log_in().await
 }

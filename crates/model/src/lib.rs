@@ -27,6 +27,7 @@ pub mod purl;
 pub mod reference;
 pub mod sbom;
 pub mod severity;
+pub mod spelling;
 pub mod tree;
 pub mod verification;
 pub mod version;

@@ -168,7 +168,8 @@ pub(crate) fn bind(
     site: Site<'_>,
 ) -> (Values, Vec<BundleProblem>) {
     let mut values = Values::default();
-    let mut problems = Vec::new();
+    // Names that there are not come first: one may be what a missing parameter was meant to be.
+    let mut problems = unknown(parameters, given, site);
     for parameter in parameters {
         let value = lookup(parameter, given);
         let Some(validator) = parameter.validator.resolve(|name| values.text(name)) else {
@@ -215,31 +216,33 @@ pub(crate) fn bind(
             ),
         }
     }
-    for (name, _) in given {
-        if parameters.iter().any(|parameter| parameter.name == name || parameter.aliases.contains(&name.as_str())) {
-            continue;
-        }
-        let known: Vec<_> = parameters.iter().map(|parameter| parameter.name).collect();
-        problems.push(
-            BundleProblem::engine(
-                "InvalidParameterError",
-                format!("{}.params.{name}", site.path),
-                // The original loses the rule and the name here; clients compare the text.
-                format!(
-                    "Rule validation error (gate={},trigger={},rule_id=None,parameter=None,valid_parameters={})",
-                    site.gate,
-                    site.trigger,
-                    python::list(known.iter().copied())
-                ),
-            )
-            .because(format!("trigger `{}` has no parameter `{name}`", site.trigger))
-            .remedy(match known.as_slice() {
-                [] => "remove it: the trigger takes no parameters".to_owned(),
-                known => suggestion(name, known).unwrap_or_else(|| format!("it takes: {}", known.join(", "))),
-            }),
-        );
-    }
     (values, problems)
+}
+
+/// What is wrong with names that the trigger does not declare.
+fn unknown(parameters: &'static [Parameter], given: &[(String, Value)], site: Site<'_>) -> Vec<BundleProblem> {
+    let known: Vec<_> = parameters.iter().map(|parameter| parameter.name).collect();
+    let is_known =
+        |name: &str| parameters.iter().any(|parameter| parameter.name == name || parameter.aliases.contains(&name));
+    let problem = |name: &String| {
+        BundleProblem::engine(
+            "InvalidParameterError",
+            format!("{}.params.{name}", site.path),
+            // The original loses the rule and the name here; clients compare the text.
+            format!(
+                "Rule validation error (gate={},trigger={},rule_id=None,parameter=None,valid_parameters={})",
+                site.gate,
+                site.trigger,
+                python::list(known.iter().copied())
+            ),
+        )
+        .because(format!("trigger `{}` has no parameter `{name}`", site.trigger))
+        .remedy(match known.as_slice() {
+            [] => "remove it: the trigger takes no parameters".to_owned(),
+            known => suggestion(name, known).unwrap_or_else(|| format!("it takes: {}", known.join(", "))),
+        })
+    };
+    given.iter().map(|(name, _)| name).filter(|name| !is_known(name)).map(problem).collect()
 }
 
 fn invalid(site: &Site<'_>, path: &str, detail: &str, schema: &Value) -> BundleProblem {

@@ -4,6 +4,7 @@
 
 use std::fmt;
 
+use killick_model::spelling::nearest;
 use serde::de::value::StrDeserializer;
 use serde::de::{
     self, DeserializeSeed, Deserializer, EnumAccess, Error as _, Expected, MapAccess, SeqAccess, Unexpected,
@@ -11,8 +12,6 @@ use serde::de::{
 };
 use serde::{Deserialize, forward_to_deserialize_any};
 use serde_json::{Map, Value};
-
-use crate::lint::nearest;
 
 /// What is wrong with a document.
 #[derive(Debug, Clone, PartialEq, Eq)]

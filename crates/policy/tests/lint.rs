@@ -180,6 +180,22 @@ fn typing_errors_are_answered_with_suggestions() {
     assert!(told.iter().any(|(code, _)| *code == "unreferenced-policy"));
 }
 
+/// Who is told one thing is told the cause.
+#[test]
+fn a_parameter_with_a_typing_error_is_told_before_the_one_that_is_missing_for_it() {
+    let rules = json!([rule("vulnerabilities", "stale_feed_data", &json!({"max_days_since_snyc": "7"}))]);
+    let problems = Bundle::parse(&bundle_of(&rules)).expect("a bundle").validate();
+    let told: Vec<_> = problems.iter().map(|problem| (problem.reason.as_str(), problem.remedy.as_deref())).collect();
+    let want = [
+        (
+            "trigger `stale_feed_data` has no parameter `max_days_since_snyc`",
+            Some("did you mean `max_days_since_sync`?"),
+        ),
+        ("parameter `max_days_since_sync` is missing", Some("for example `max_days_since_sync`: `10`")),
+    ];
+    assert_eq!(told, want);
+}
+
 #[test]
 fn a_broken_policy_that_nobody_names_is_told_too() {
     let mut bundle = bundle_of(&json!([rule("files", "suid_or_guid_set", &json!({}))]));

@@ -166,7 +166,7 @@ pub(crate) async fn try_login(app: &App, registry: &str, login: &RegistryLogin) 
     let host = registry.split('/').next().unwrap_or(registry);
     let mut refusals = Vec::new();
     for transport in transports(&app.config().registries, host, Some(login)) {
-        match log_in(host, &app.ways().options(app.config(), Some(login), transport)).await {
+        match log_in(registry, &app.ways().options(app.config(), Some(login), transport)).await {
             Ok(()) => return Ok(()),
             Err(error) => {
                 refusals.push(error);
@@ -178,10 +178,13 @@ pub(crate) async fn try_login(app: &App, registry: &str, login: &RegistryLogin) 
         }
     }
     let why = refusals.iter().max_by_key(|error| weight(error)).map_or_else(String::new, |error| match error {
-        RegistryError::Unauthorized { with_credentials: true, .. } => {
-            format!("registry `{host}` refused the credentials of `{}`", login.user)
+        // The host may be another one than that of the name.
+        RegistryError::Unauthorized { registry, with_credentials: true, .. } => {
+            format!("registry `{registry}` refused the credentials of `{}`", login.user)
         }
-        RegistryError::Unauthorized { with_credentials: false, .. } => format!("registry `{host}` wants credentials"),
+        RegistryError::Unauthorized { registry, with_credentials: false, .. } => {
+            format!("registry `{registry}` wants credentials")
+        }
         error => told(error),
     });
     Err(format!("cannot ping supplied registry with supplied credentials - {why}"))

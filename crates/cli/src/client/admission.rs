@@ -1,11 +1,13 @@
-//! `killick admission`: a validating webhook for Kubernetes that lets a pod in if the server lets its images pass.
+//! `killick admission`: a validating webhook for Kubernetes that lets a pod in if a server lets its images pass, or a bundle.
 //!
 //! The cluster asks before an object is stored, over HTTPS, and waits some seconds for the answer. What is judged is the
 //! images that a change brings: an object that is only relabelled, or goes, is never held up.
 
+mod bundle;
 mod judge;
 mod remembered;
 mod review;
+mod server;
 mod tls;
 
 use std::collections::BTreeSet;
@@ -22,19 +24,38 @@ use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use clap::{Args, ValueEnum};
 use futures_util::StreamExt as _;
-use serde_json::Value;
+use killick_model::digest::Digest;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
-use self::judge::{Judge, Verdict};
+use self::bundle::ByBundle;
+use self::judge::{Court, Judge, Verdict};
+use self::remembered::Remembered;
 use self::review::{Answer, Review};
+use self::server::ByServer;
 use super::api::Api;
 use super::settings::{ClientArgs, Settings};
 use crate::exit::Exit;
+use crate::local::standing::{Standing, StandingArgs};
 
 /// Arguments of `admission`. The server and who we are there stand before the command, or in the environment.
+///
+/// A server judges by its own exceptions and VEX documents.
 #[derive(Debug, Args)]
+#[command(
+    mut_group("ExceptionArgs", |group| group.requires("bundle")),
+    mut_group("DecisionArgs", |group| group.requires("bundle"))
+)]
 pub(crate) struct Admission {
+    #[command(flatten)]
+    webhook: WebhookArgs,
+    #[command(flatten)]
+    standing: Box<StandingArgs>,
+}
+
+/// Arguments of the webhook itself.
+#[derive(Debug, Args)]
+struct WebhookArgs {
     /// Address and port to listen on
     #[arg(long, value_name = "ADDRESS", default_value = "0.0.0.0:8443", env = "KILLICK_ADMISSION_LISTEN")]
     listen: SocketAddr,
@@ -48,7 +69,7 @@ pub(crate) struct Admission {
     #[arg(long, value_enum, default_value_t, env = "KILLICK_ADMISSION_MODE")]
     mode: Mode,
     /// Id of the bundle to judge by (default: the active one of the server)
-    #[arg(long, value_name = "ID", env = "KILLICK_ADMISSION_POLICY")]
+    #[arg(long, value_name = "ID", env = "KILLICK_ADMISSION_POLICY", conflicts_with = "bundle")]
     policy: Option<String>,
     /// Namespace in which everything is let in; may be repeated
     #[arg(
@@ -59,11 +80,23 @@ pub(crate) struct Admission {
         env = "KILLICK_ADMISSION_EXEMPT_NAMESPACES"
     )]
     exempt_namespaces: Vec<String>,
-    /// Let in what cannot be judged because the server does not answer
+    /// Judge without a server, by this bundle: images are read from their registries here. It is read again when it changes
+    #[arg(long, value_name = "FILE", env = "KILLICK_ADMISSION_BUNDLE")]
+    bundle: Option<PathBuf>,
+    /// Images that are read at once with --bundle
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 2,
+        value_parser = scans,
+        env = "KILLICK_ADMISSION_SCANS"
+    )]
+    scans: usize,
+    /// Let in what cannot be judged because the server, or the registry, does not answer
     #[arg(long, env = "KILLICK_ADMISSION_FAIL_OPEN")]
     fail_open: bool,
     /// Do not add images that the server does not know
-    #[arg(long, env = "KILLICK_ADMISSION_NO_ADD")]
+    #[arg(long, env = "KILLICK_ADMISSION_NO_ADD", conflicts_with = "bundle")]
     no_add: bool,
     /// Seconds to wait for the analysis of an image, within the time of the review
     #[arg(long, value_name = "SECONDS", default_value_t = 7, env = "KILLICK_ADMISSION_WAIT")]
@@ -80,6 +113,17 @@ pub(crate) struct Admission {
     /// Seconds for which a verdict counts without asking again
     #[arg(long, value_name = "SECONDS", default_value_t = 30, env = "KILLICK_ADMISSION_CACHE_SECONDS")]
     cache_seconds: u64,
+}
+
+fn scans(text: &str) -> Result<usize, String> {
+    text.parse().ok().filter(|number| (1..=64).contains(number)).ok_or_else(|| "give a number from 1 to 64".to_owned())
+}
+
+impl Admission {
+    /// Whether it is a server that gives the verdicts.
+    pub(crate) fn asks_a_server(&self) -> bool {
+        self.webhook.bundle.is_none()
+    }
 }
 
 /// What an image needs to be let in.
@@ -100,41 +144,68 @@ const REVIEW_BYTES: usize = 4 << 20;
 const READERS: usize = 16;
 /// Images of one object.
 const IMAGES: usize = 200;
-/// Images of one review that the server is asked about at once.
+/// Images of one review that are asked about at once.
 const AT_ONCE: usize = 8;
 
 /// What answers need.
-struct Webhook {
-    args: Admission,
-    judge: Judge,
+struct Webhook<J> {
+    time: Duration,
+    mode: Mode,
+    exempt_namespaces: Vec<String>,
+    fail_open: bool,
+    court: Court<J>,
     readers: Semaphore,
 }
 
 /// Answers reviews until the process is asked to stop.
 pub(crate) async fn admission(args: Admission, client: &ClientArgs) -> anyhow::Result<Exit> {
+    let Admission { webhook: args, standing } = args;
+    let remembered = Arc::new(Remembered::new(Duration::from_secs(args.cache_seconds)));
+    match args.bundle.clone() {
+        Some(path) => {
+            let standing = Standing::new(*standing, path)?;
+            let judge = ByBundle::new(standing, &args, Arc::clone(&remembered));
+            serve(&args, judge, remembered).await
+        }
+        None => serve(&args, ByServer::new(server(client)?, &args), remembered).await,
+    }
+}
+
+/// The server that is asked.
+fn server(client: &ClientArgs) -> anyhow::Result<Api> {
     let settings = Settings::load(client)?;
     settings.check_token(crate::clock::now())?;
-    if settings.login().is_none() {
+    if settings.pass().is_none() {
         return Err(crate::report_error::with_hint(
             "nobody is named who asks the server",
-            "give `--u` and `--p` before the command, or KILLICK_USER and KILLICK_PASS; an API key is the password of `_api_key`",
+            "give `--u` and `--p` before the command, or KILLICK_USER and KILLICK_PASS; an API key is the password of `_api_key`. \
+             Without a server, give a bundle: `--bundle FILE`",
         ));
     }
-    let server = settings.url.clone();
-    let judge = Judge::new(Api::new(settings)?, &args);
+    Api::new(settings)
+}
+
+async fn serve<J: Judge>(args: &WebhookArgs, judge: J, remembered: Arc<Remembered>) -> anyhow::Result<Exit> {
     let listener = tls::Listener::bind(args.listen, &args.tls_cert, &args.tls_key).await?;
-    tracing::info!("answering reviews on https://{}/validate, by the server {server}", args.listen);
-    let webhook = Arc::new(Webhook { args, judge, readers: Semaphore::new(READERS) });
+    tracing::info!("answering reviews on https://{}/validate, by {}", args.listen, judge.name());
+    let webhook = Webhook {
+        time: Duration::from_secs(args.timeout),
+        mode: args.mode,
+        exempt_namespaces: args.exempt_namespaces.clone(),
+        fail_open: args.fail_open,
+        court: Court::new(judge, remembered),
+        readers: Semaphore::new(READERS),
+    };
     let router = Router::new()
-        .route("/validate", post(validate))
+        .route("/validate", post(validate::<J>))
         .route("/health", get(async || "ok\n"))
         .fallback(async || (StatusCode::NOT_FOUND, "reviews are taken at /validate\n"))
-        .with_state(webhook);
+        .with_state(Arc::new(webhook));
     axum::serve(listener, router).with_graceful_shutdown(crate::serve::stopped()).await.context("the webhook ended")?;
     Ok(Exit::Success)
 }
 
-async fn validate(State(webhook): State<Arc<Webhook>>, request: Request) -> Response {
+async fn validate<J: Judge>(State(webhook): State<Arc<Webhook<J>>>, request: Request) -> Response {
     let deadline = Instant::now() + webhook.time(request.uri().query());
     match tokio::time::timeout_at(deadline, webhook.read(request)).await {
         Ok(Ok(review)) => {
@@ -146,13 +217,13 @@ async fn validate(State(webhook): State<Arc<Webhook>>, request: Request) -> Resp
     }
 }
 
-impl Webhook {
+impl<J: Judge> Webhook<J> {
     /// How long a review may take: less than the cluster waits, which tells that as `?timeout=10s`.
     fn time(&self, query: Option<&str>) -> Duration {
         let waits = query.into_iter().flat_map(|query| query.split('&')).find_map(|part| part.strip_prefix("timeout="));
         let waits = waits.and_then(|text| text.strip_suffix('s')?.parse::<u64>().ok());
         let most = waits.map_or(u64::MAX, |seconds| seconds.saturating_mul(1000).saturating_sub(500));
-        Duration::from_millis(most.clamp(500, self.args.timeout * 1000))
+        Duration::from_millis(most.max(500)).min(self.time)
     }
 
     async fn read(&self, request: Request) -> Result<Review, (StatusCode, String)> {
@@ -170,7 +241,7 @@ impl Webhook {
 
     async fn answer(&self, review: &Review, deadline: Instant) -> Answer {
         let namespace = review.namespace.as_deref().unwrap_or_default();
-        if review.images.is_empty() || self.args.exempt_namespaces.iter().any(|exempt| exempt == namespace) {
+        if review.images.is_empty() || self.exempt_namespaces.iter().any(|exempt| exempt == namespace) {
             return Answer::default();
         }
         if review.images.len() > IMAGES {
@@ -183,9 +254,9 @@ impl Webhook {
                 Verdict::Passes(None) => continue,
                 Verdict::Passes(Some(warning)) => (warning, true),
                 Verdict::Refused(why) => (why, false),
-                Verdict::Unknown(why) => (why, self.args.fail_open),
+                Verdict::Unknown(why) => (why, self.fail_open),
             };
-            if lets_in || self.args.mode == Mode::Passthrough {
+            if lets_in || self.mode == Mode::Passthrough {
                 answer.warn(format!("{image}: {why}"));
             } else {
                 answer.refuse(format!("{image}: {why}"));
@@ -199,29 +270,14 @@ impl Webhook {
 
     async fn judge_all(&self, images: &BTreeSet<String>, may_add: bool, deadline: Instant) -> Vec<(String, Verdict)> {
         let one = async |image: String| {
-            let verdict = self.judge.verdict(&image, may_add, deadline).await;
+            let verdict = self.court.verdict(&image, may_add, deadline).await;
             (image, verdict)
         };
         futures_util::stream::iter(images.iter().cloned()).map(one).buffered(AT_ONCE).collect().await
     }
 }
 
-/// The first finding that says stop or warn, and how many there are, of a verdict of the API.
-fn findings(evaluation: &Value, action: &str) -> String {
-    let result = &evaluation["detail"]["result"];
-    let rows = result["image_id"].as_str().and_then(|id| result["result"][id]["result"]["rows"].as_array());
-    let said: Vec<String> = rows
-        .into_iter()
-        .flatten()
-        .filter(|row| row[6].as_str().is_some_and(|said| said.eq_ignore_ascii_case(action)) && !row[7].is_object())
-        .map(|row| {
-            let word = |index: usize| row[index].as_str().unwrap_or_default();
-            format!("{}.{}: {}", word(3), word(4), word(5))
-        })
-        .collect();
-    match said.as_slice() {
-        [] => String::new(),
-        [one] => one.clone(),
-        [first, rest @ ..] => format!("{first} (and {} more)", rest.len()),
-    }
+/// The tag that an image is judged under which is named by digest alone: no registry has it.
+fn tag_of_digest(digest: &Digest) -> String {
+    format!("sha256-{}", digest.hex().get(..12).unwrap_or_default())
 }

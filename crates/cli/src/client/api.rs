@@ -8,7 +8,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 
 use super::python;
-use super::settings::Settings;
+use super::settings::{Pass, Settings};
 use crate::exit::Exit;
 
 /// A connection to one server.
@@ -233,13 +233,7 @@ impl Api {
     /// `GET path` as a stream of server-sent events; nothing where the server does not stream.
     pub(super) async fn events(&self, path: &str) -> Option<Events> {
         let url = format!("{}{path}", self.settings.url.trim_end_matches('/'));
-        let mut request = self.http.get(url).header("accept", "text/event-stream");
-        if let Some((user, password)) = self.settings.login() {
-            request = request.basic_auth(user, password);
-        }
-        if let Some(account) = &self.settings.account {
-            request = request.header("x-anchore-account", account);
-        }
+        let request = self.signed(self.http.get(url).header("accept", "text/event-stream"));
         let response = request.send().await.ok()?;
         let kind = response.headers().get("content-type").and_then(|value| value.to_str().ok());
         let streams = response.status().is_success() && kind.is_some_and(|kind| kind.starts_with("text/event-stream"));
@@ -265,6 +259,12 @@ impl Api {
         answer(request).await
     }
 
+    /// `POST path` with a form, which says itself who sends it.
+    pub(super) async fn post_form(&self, path: &str, form: &[(&str, &str)]) -> Result<Reply, Failure> {
+        let url = format!("{}{path}", self.settings.url.trim_end_matches('/'));
+        answer(self.http.post(url).form(form)).await
+    }
+
     /// `POST path` with one file of a form.
     pub(super) async fn upload(&self, path: &str, field: &str, bytes: &[u8]) -> Result<Reply, Failure> {
         // What is sent cannot contain its own digest.
@@ -281,10 +281,16 @@ impl Api {
     /// A request with who we are.
     fn request(&self, method: reqwest::Method, path: &str) -> reqwest::RequestBuilder {
         let url = format!("{}{path}", self.settings.url.trim_end_matches('/'));
-        let mut request = self.http.request(method, &url);
-        if let Some((user, password)) = self.settings.login() {
-            request = request.basic_auth(user, password);
-        }
+        self.signed(self.http.request(method, &url))
+    }
+
+    /// The request, with who sends it and for whom.
+    fn signed(&self, mut request: reqwest::RequestBuilder) -> reqwest::RequestBuilder {
+        request = match self.settings.pass() {
+            Some(Pass::Basic(user, password)) => request.basic_auth(user, password),
+            Some(Pass::Bearer(token)) => request.bearer_auth(token),
+            None => request,
+        };
         if let Some(account) = &self.settings.account {
             request = request.header("x-anchore-account", account);
         }

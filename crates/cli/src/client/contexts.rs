@@ -38,6 +38,9 @@ pub(super) struct Context {
     /// What is shown instead of the password.
     #[serde(serialize_with = "exposed")]
     pub(super) token: SecretString,
+    /// Whether it is an API key of ours or a token of OAuth.
+    #[serde(default, skip_serializing_if = "TokenKind::is_usual")]
+    pub(super) token_kind: TokenKind,
     /// By which the server knows the token, if it is one that can be revoked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) token_id: Option<String>,
@@ -47,6 +50,23 @@ pub(super) struct Context {
     /// Whether the certificate of the server is not verified.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(super) insecure: bool,
+}
+
+/// How a token is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum TokenKind {
+    /// As the password of `_api_key`.
+    #[default]
+    ApiKey,
+    /// As `Bearer`: all that an Anchore Engine gives, if it gives any.
+    Bearer,
+}
+
+impl TokenKind {
+    fn is_usual(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 fn exposed<S: Serializer>(token: &SecretString, out: S) -> Result<S::Ok, S::Error> {
@@ -138,6 +158,7 @@ mod tests {
             url: "https://a.example/v1".to_owned(),
             user: "me".to_owned(),
             token: SecretString::from("killick_secret"),
+            token_kind: TokenKind::ApiKey,
             token_id: None,
             expires_at: Some("2026-09-21T00:00:00Z".parse().unwrap()),
             insecure: false,

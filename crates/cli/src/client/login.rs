@@ -1,6 +1,6 @@
 //! `killick login` and `killick context`: servers by name, and tokens instead of passwords.
 
-use std::io::{BufRead as _, IsTerminal as _};
+use std::io::BufRead as _;
 
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
@@ -11,11 +11,15 @@ use url::Url;
 
 use super::api::{Api, Failure};
 use super::columns::Columns;
-use super::contexts::{Context as Server, Contexts};
+use super::contexts::{Context as Server, Contexts, TokenKind};
+use super::prompt::{ask, ask_secret};
 use super::settings::Settings;
 use super::{ClientArgs, ListFormat, python, yaml};
 use crate::exit::Exit;
 use crate::report_error::with_hint;
+
+/// Seconds for which any token of OAuth may be good.
+const LONGEST_TOKEN: i64 = 10 * 365 * 24 * 3600;
 
 /// Bytes of a password that is read from a pipe.
 const MAX_PASSWORD: u64 = 4096;
@@ -59,25 +63,40 @@ pub(crate) struct Named {
     name: String,
 }
 
-/// Logs in, and remembers the token.
+/// Logs in, and remembers the token. Interrupted, it leaves the terminal as it was, and remembers nothing.
 pub(crate) async fn login(args: Login, client: &ClientArgs) -> anyhow::Result<Exit> {
+    tokio::select! {
+        outcome = log_in(args, client) => outcome,
+        () = crate::serve::stopped() => Err(anyhow::anyhow!("interrupted: nobody is logged in")),
+    }
+}
+
+async fn log_in(args: Login, client: &ClientArgs) -> anyhow::Result<Exit> {
     let url = address(&args.server)?;
     let name = args.name.clone().unwrap_or_else(|| host(&url));
     let given = Settings::for_login(client, &url);
     let user = match args.user.or_else(|| given.user.clone()) {
         Some(user) => user,
-        None => ask("User: ", false)?,
+        None => ask("User").await?,
     };
     let password = match &given.password {
-        _ if args.password_stdin => from_stdin()?,
+        // On a thread of its own, so that whoever waits can be interrupted.
+        _ if args.password_stdin => {
+            tokio::task::spawn_blocking(from_stdin).await.context("reading was interrupted")??
+        }
         Some(password) => password.clone(),
-        None => ask("Password: ", true)?,
+        None => ask_secret("Password").await?,
     };
     let insecure = !given.verify_tls;
-    let api = Api::new(Settings { user: Some(user.clone()), password: Some(password), ..given })?;
-    let expires_at = crate::clock::now() + SignedDuration::from_hours(24 * i64::from(args.expires));
-    let (token, token_id, expires_at) = token(&api, &user, expires_at).await?;
-    let server = Server { url, user, token, token_id, expires_at, insecure };
+    let api = Api::new(Settings { user: Some(user.clone()), password: Some(password.clone()), ..given })?;
+    let now = crate::clock::now();
+    let expires_at = now + SignedDuration::from_hours(24 * i64::from(args.expires));
+    let granted = match api_key(&api, expires_at).await {
+        Err(failure) if failure.status() == Some(404) => engine_token(&api, &user, &password, now).await?,
+        other => other.map_err(|failure| refused(&api, &user, &failure))?,
+    };
+    let Granted { token, token_kind, token_id, expires_at } = granted;
+    let server = Server { url, user, token, token_kind, token_id, expires_at, insecure };
     let mut contexts = Contexts::load()?;
     let before = contexts.contexts.insert(name.clone(), server);
     contexts.current = Some(name.clone());
@@ -96,27 +115,59 @@ pub(crate) async fn login(args: Login, client: &ClientArgs) -> anyhow::Result<Ex
     Ok(Exit::Success)
 }
 
+/// What a server gives for a password.
+struct Granted {
+    token: SecretString,
+    token_kind: TokenKind,
+    token_id: Option<String>,
+    expires_at: Option<Timestamp>,
+}
+
 /// A new API key.
-async fn token(
-    api: &Api,
-    user: &str,
-    expires_at: Timestamp,
-) -> anyhow::Result<(SecretString, Option<String>, Option<Timestamp>)> {
+async fn api_key(api: &Api, expires_at: Timestamp) -> Result<Granted, Failure> {
     let body = json!({"name": "killick login", "expires_at": expires_at.to_string()});
-    match api.send("POST", "/v2/api-keys", &[], Some(&body)).await {
-        Ok(reply) => {
-            let text = |key: &str| reply.body[key].as_str().map(str::to_owned);
-            let key = text("key").context("the server made an API key and did not tell it")?;
-            Ok((SecretString::from(key), text("id"), text("expires_at").and_then(|at| at.parse().ok())))
+    let reply = api.send("POST", "/v2/api-keys", &[], Some(&body)).await?;
+    let text = |key: &str| reply.body[key].as_str().map(str::to_owned);
+    let key = text("key").ok_or_else(|| Failure::local("the server made an API key and did not tell it"))?;
+    let expires_at = text("expires_at").and_then(|at| at.parse().ok());
+    Ok(Granted { token: SecretString::from(key), token_kind: TokenKind::ApiKey, token_id: text("id"), expires_at })
+}
+
+/// The token of an Anchore Engine, which has no API keys, and tokens only if OAuth is set up there. Whether the password is
+/// right is asked first: it says no more of a wrong one than that it failed.
+async fn engine_token(api: &Api, user: &str, password: &str, now: Timestamp) -> anyhow::Result<Granted> {
+    match api.get("/user", &[]).await {
+        Err(failure) if failure.status() == Some(404) => {
+            let hint = "is there an API of Killick or Anchore Engine at this address? it ends in `/v1` mostly";
+            return Err(with_hint(format!("cannot log in to {}: {}", api.settings.url, failure.told()), hint));
         }
-        Err(failure) => Err(refused(api, user, &failure)),
-    }
+        known => known.map_err(|failure| refused(api, user, &failure))?,
+    };
+    let form = [("grant_type", "password"), ("username", user), ("password", password), ("client_id", "anonymous")];
+    let reply = api.post_form("/oauth/token", &form).await.map_err(|failure| {
+        let url = &api.settings.url;
+        tracing::debug!("{}", failure.told());
+        with_hint(
+            format!("the user `{user}` and the password are right, but {url} gives no token to keep in place of the password"),
+            format!(
+                "it is an Anchore Engine without OAuth: say who you are with KILLICK_URL={url}, KILLICK_USER and KILLICK_PASS, \
+                 or in `~/.anchore/credentials.yaml` as for anchore-cli"
+            ),
+        )
+    })?;
+    let token = reply.body["access_token"].as_str().context("the server gave a token and did not tell it")?;
+    let seconds = reply.body["expires_in"].as_i64().map(|seconds| seconds.clamp(0, LONGEST_TOKEN));
+    Ok(Granted {
+        token: SecretString::from(token),
+        token_kind: TokenKind::Bearer,
+        token_id: None,
+        expires_at: seconds.map(|seconds| now + SignedDuration::from_secs(seconds)),
+    })
 }
 
 fn refused(api: &Api, user: &str, failure: &Failure) -> anyhow::Error {
     let url = &api.settings.url;
     let hint = match failure.status() {
-        Some(404) => "an Anchore Engine has no API keys: say who you are with KILLICK_USER and KILLICK_PASS".to_owned(),
         Some(401) => "are the user name and the password right?".to_owned(),
         Some(_) => "without a token, say who you are with KILLICK_USER and KILLICK_PASS".to_owned(),
         None => "is a server running there? `killick serve` starts one; `--insecure` does not verify its certificate"
@@ -144,8 +195,11 @@ pub(crate) async fn context(command: ContextCommand, client: &ClientArgs) -> any
             }
             contexts.store()?;
             let api = Api::new(Settings::of_context(client, &name, &server))?;
-            let is_revoked = revoke(&api, &server).await;
-            let token = if is_revoked { "its token is revoked" } else { "its token could not be revoked" };
+            let token = match (&server.token_id, server.expires_at) {
+                (None, Some(at)) => format!("its token is good until {at}: the server cannot revoke it"),
+                _ if revoke(&api, &server).await => "its token is revoked".to_owned(),
+                _ => "its token could not be revoked".to_owned(),
+            };
             crate::stdout::print(&format!("The context `{name}` ({}) is forgotten, {token}\n", server.url))?;
         }
     }
@@ -224,19 +278,6 @@ fn from_stdin() -> anyhow::Result<String> {
     let password = line.trim_end_matches(['\r', '\n']).to_owned();
     anyhow::ensure!(!password.is_empty(), "there is no password on standard input");
     Ok(password)
-}
-
-/// Asks whoever sits there.
-fn ask(what: &str, is_secret: bool) -> anyhow::Result<String> {
-    if !std::io::stdin().is_terminal() {
-        return Err(with_hint(
-            format!("there is nobody to ask for `{}`", what.trim_end_matches(": ")),
-            "give `--user NAME`, and `--password-stdin` or KILLICK_PASS",
-        ));
-    }
-    let terminal = console::Term::stderr();
-    terminal.write_str(what)?;
-    Ok(if is_secret { terminal.read_secure_line()? } else { terminal.read_line()?.trim().to_owned() })
 }
 
 #[cfg(test)]

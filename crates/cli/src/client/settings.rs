@@ -10,7 +10,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 
 use super::ListFormat;
-use super::contexts::{Context, Contexts};
+use super::contexts::{Context, Contexts, TokenKind};
 use crate::report_error::with_hint;
 
 /// The name under which servers know API keys.
@@ -102,7 +102,22 @@ pub(super) struct Settings {
 #[derive(Clone)]
 pub(super) struct Token {
     text: SecretString,
+    kind: TokenKind,
     expires_at: Option<Timestamp>,
+}
+
+impl Token {
+    fn of(context: &Context) -> Self {
+        Self { text: context.token.clone(), kind: context.token_kind, expires_at: context.expires_at }
+    }
+}
+
+/// What is shown to the server.
+pub(super) enum Pass<'a> {
+    /// A name and a password.
+    Basic(&'a str, Option<&'a str>),
+    /// A token alone.
+    Bearer(&'a str),
 }
 
 /// `default:` of the credentials file.
@@ -157,12 +172,12 @@ impl Settings {
         };
         let Some((name, context)) = context else { return Ok(settings) };
         let verify_tls = settings.verify_tls && !context.insecure;
-        let settings = Self { url: context.url, verify_tls, ..settings };
+        let settings = Self { url: context.url.clone(), verify_tls, ..settings };
         let says_who = given.user.is_some() || given.password.is_some();
         if says_who && args.context.is_none() {
             return Ok(settings);
         }
-        let token = Token { text: context.token, expires_at: context.expires_at };
+        let token = Token::of(&context);
         Ok(Self { user: Some(context.user), password: None, context: Some(name), token: Some(token), ..settings })
     }
 
@@ -199,17 +214,20 @@ impl Settings {
 
     /// Those of a context, whichever is in use.
     pub(super) fn of_context(args: &ClientArgs, name: &str, context: &Context) -> Self {
-        let token = Token { text: context.token.clone(), expires_at: context.expires_at };
+        let token = Token::of(context);
         let verify_tls = !args.insecure && !context.insecure;
         let settings = Self::for_login(args, &context.url);
         Self { verify_tls, context: Some(name.to_owned()), token: Some(token), ..settings }
     }
 
-    /// Name and password to show to the server.
-    pub(super) fn login(&self) -> Option<(&str, Option<&str>)> {
+    /// What to show to the server; nothing, if nobody said who asks.
+    pub(super) fn pass(&self) -> Option<Pass<'_>> {
         match &self.token {
-            Some(token) => Some((KEY_USER, Some(token.text.expose_secret()))),
-            None => self.user.as_deref().map(|user| (user, self.password.as_deref())),
+            Some(Token { text, kind: TokenKind::ApiKey, .. }) => {
+                Some(Pass::Basic(KEY_USER, Some(text.expose_secret())))
+            }
+            Some(Token { text, kind: TokenKind::Bearer, .. }) => Some(Pass::Bearer(text.expose_secret())),
+            None => self.user.as_deref().map(|user| Pass::Basic(user, self.password.as_deref())),
         }
     }
 

@@ -95,7 +95,7 @@ pub(super) struct Judgement {
 
 /// What images are judged by.
 pub(super) struct Judge {
-    bundle: Option<Bundle>,
+    bundle: Option<Arc<Bundle>>,
     options: Options,
     exceptions: Granting,
     inspections: Arc<Inspections>,
@@ -113,11 +113,22 @@ impl Judge {
         policy: Option<(&Path, &JudgingArgs)>,
         now: Timestamp,
     ) -> anyhow::Result<Self> {
-        let bundle = policy.map(|(path, _)| read_bundle(path)).transpose()?;
-        let options = policy.map(|(_, judging)| Options { compatibility: judging.compatibility }).unwrap_or_default();
-        let exceptions = policy.map(|(_, judging)| exceptions::read(&judging.exceptions, judging.grant));
+        let read = |(path, judging)| anyhow::Ok((Arc::new(read_bundle(path)?), judging));
+        Self::of(inspections, knowledge, policy.map(read).transpose()?, now)
+    }
+
+    /// The same with a bundle that was read already.
+    pub(super) fn of(
+        inspections: &InspectionArgs,
+        knowledge: &KnowledgeArgs,
+        policy: Option<(Arc<Bundle>, &JudgingArgs)>,
+        now: Timestamp,
+    ) -> anyhow::Result<Self> {
+        let (bundle, judging) = policy.unzip();
+        let options = judging.map(|judging| Options { compatibility: judging.compatibility }).unwrap_or_default();
+        let exceptions = judging.map(|judging| exceptions::read(&judging.exceptions, judging.grant));
         let exceptions = exceptions.transpose()?.unwrap_or_default();
-        let needs = bundle.as_ref().map(Bundle::needs);
+        let needs = bundle.as_deref().map(Bundle::needs);
         let inspections = inspections::compile(inspections, needs.as_ref())?;
         let index = knowledge::open(knowledge)?;
         let status = killick_vulns::status(&index, now);

@@ -1,7 +1,7 @@
 //! From the word on the command line to an analysis.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
 
@@ -10,15 +10,18 @@ use clap::{Args, Parser};
 use etcetera::BaseStrategy as _;
 use killick_analysis::analyze::{Options, analyze, readers};
 use killick_analysis::cache::{FolderCache, LayerCache, SharedLayers};
+use killick_analysis::error::AnalysisError;
 use killick_analysis::imported::read_sbom;
 use killick_analysis::inspectors::Inspections;
 use killick_analysis::known::folder::FolderFiles;
 use killick_analysis::known::{self, KnownFiles};
 use killick_analysis::limits::Limits;
+use killick_fetch::healing::layer_may_heal;
 use killick_fetch::sbom::Document;
-use killick_fetch::{IndexedImage, Platforms, Source, StageOptions, Staged};
+use killick_fetch::{IndexedImage, Platforms, Source, StageError, StageOptions, Staged};
 use killick_model::analysis::Analysis;
 use killick_model::digest::Digest;
+use killick_model::file::FileKind;
 use killick_model::image::{PlatformError, StagedImage};
 use killick_model::problem::Problem;
 
@@ -26,7 +29,7 @@ use super::limits::LimitArgs;
 use super::registry::RegistryArgs;
 use super::subject::{Indexed, Subject};
 use crate::progress::Display;
-use crate::report_error::{hinted, with_hint};
+use crate::report_error::{cause, hinted, with_hint};
 
 /// Which image, and how to reach it.
 #[derive(Debug, Args)]
@@ -92,6 +95,11 @@ impl ReadingArgs {
         self.attachments = AttachmentArgs { no_attachments: attachments.is_empty(), attached_sboms };
         self.alone = Some(Alone { attachments: Some(attachments) });
         self
+    }
+
+    /// How registries are reached.
+    pub(super) fn registry(&self) -> &RegistryArgs {
+        &self.registry
     }
 
     /// Bounds on what is read.
@@ -164,16 +172,32 @@ pub(super) async fn analyse_source(
     let subject = tokio::task::spawn_blocking(move || reading.subject(staged)).await;
     let subject = subject.context("the analysis was interrupted")?;
     display.finish();
-    if let (Source::Directory(folder), Ok(Subject::Image(analysis))) = (&source, &subject)
-        && analysis.packages.is_empty()
-        && analysis.distribution.is_none()
-    {
-        let shown = folder.display();
-        tracing::warn!(
-            "`{shown}` holds no package and no distribution: is it the root of a file system, or a project?"
-        );
+    if let (Source::Directory(folder), Ok(Subject::Image(analysis))) = (&source, &subject) {
+        check_folder(folder, analysis)?;
     }
     subject
+}
+
+/// A folder in which nothing is found may be the wrong one; one without a file is never meant.
+fn check_folder(folder: &Path, analysis: &Analysis) -> anyhow::Result<()> {
+    if !analysis.packages.is_empty() || analysis.distribution.is_some() {
+        return Ok(());
+    }
+    let files = analysis.files.iter().filter(|file| file.kind == FileKind::File).count();
+    let folder = folder.display();
+    if files == 0 {
+        return Err(with_hint(
+            format!("there is no file in `{folder}`"),
+            "name the root of a file system, or the folder of a project; is it mounted, or checked out?",
+        ));
+    }
+    let files = if files == 1 { "its one file".to_owned() } else { format!("its {files} files") };
+    tracing::warn!(
+        "`{folder}` holds no package: in {files} there is no name of a distribution and none of its databases, no installed \
+         package of a language, and no lock file; name the root of a file system, or the folder of a project. docs/packages.md \
+         lists what is looked for"
+    );
+    Ok(())
 }
 
 /// The one image of a source, unread.
@@ -307,6 +331,19 @@ pub(crate) async fn analyse_for_server(source: &str, inspections: Arc<Inspection
 /// Several images were asked for where one is meant.
 pub(super) fn not_one() -> anyhow::Error {
     with_hint("this command is about one image", "name one platform: `--platform OS/ARCHITECTURE`")
+}
+
+/// Whether it is the image that cannot be judged, and will not be the next time: the fault is neither that of whoever should
+/// have handed it out just now, nor ours.
+pub(super) fn is_at_fault(error: &anyhow::Error) -> bool {
+    if let Some(error) = cause::<StageError>(error) {
+        return !error.may_heal();
+    }
+    match cause::<AnalysisError>(error) {
+        Some(AnalysisError::Layer { source, .. }) => !layer_may_heal(source),
+        Some(_) => true,
+        None => false,
+    }
 }
 
 /// That the name was given to another image meanwhile. That nobody could be asked is no problem of this image.

@@ -6,6 +6,7 @@ use std::str::FromStr;
 
 use anyhow::Context as _;
 use clap::{Args, ValueEnum};
+use killick_model::spelling::nearest;
 use killick_report::formats::{self, Format, IndexReport, Report, Style};
 use killick_report::template::{Limits, Template, TemplateError};
 
@@ -67,7 +68,9 @@ impl FromStr for Target {
         };
         let format = formats::find(name).ok_or_else(|| {
             let known: Vec<&str> = formats::FORMATS.iter().map(|format| format.name).collect();
-            format!("`{name}` is not a format; there are {}, template=FILE", known.join(", "))
+            let meant = nearest(name, known.iter().copied().chain(["template"]));
+            let meant = meant.map_or_else(|| "; there".to_owned(), |meant| format!(": did you mean `{meant}`? There"));
+            format!("`{name}` is not a format{meant} are {}, template=FILE", known.join(", "))
         })?;
         Ok(Self { notation: Notation::Format(format), file })
     }

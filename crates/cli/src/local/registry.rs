@@ -84,6 +84,11 @@ impl FromStr for CloudName {
 }
 
 impl RegistryArgs {
+    /// Whether there is a password that every registry would be shown.
+    pub(super) fn has_password_for_all(&self) -> bool {
+        self.registry_user.is_some()
+    }
+
     /// The options they stand for.
     pub(super) fn options(&self, environment: &Environment) -> anyhow::Result<RegistryOptions> {
         let password = || self.registry_pass.clone().unwrap_or_default();

@@ -55,6 +55,19 @@ impl<T> Subject<T> {
         one.into_iter().chain(several.iter().filter_map(|image| image.outcome.as_ref().ok()))
     }
 
+    /// What there is of each image.
+    pub(super) fn into_all(self) -> impl Iterator<Item = anyhow::Result<T>> {
+        let outcomes = match self {
+            Self::Image(image) => vec![Ok(*image)],
+            Self::Index { images, .. } => {
+                let told =
+                    |image: Indexed<T>| image.outcome.with_context(|| format!("{} cannot be analyzed", image.platform));
+                images.into_iter().map(told).collect()
+            }
+        };
+        outcomes.into_iter()
+    }
+
     /// The document about all of it.
     pub(super) fn document<'a>(
         &'a self,
@@ -78,16 +91,8 @@ impl<T> Subject<T> {
 
     /// How the command ends: as badly as the worst image does. What went wrong with one of several is told.
     pub(super) fn exit(self, is_refused: impl Fn(&T) -> bool) -> Exit {
-        let outcomes = match self {
-            Self::Image(image) => vec![Ok(*image)],
-            Self::Index { images, .. } => {
-                let told =
-                    |image: Indexed<T>| image.outcome.with_context(|| format!("{} cannot be analyzed", image.platform));
-                images.into_iter().map(told).collect()
-            }
-        };
         let (mut failed, mut refused) = (false, false);
-        for outcome in outcomes {
+        for outcome in self.into_all() {
             match outcome {
                 Ok(image) => refused |= is_refused(&image),
                 Err(error) => {

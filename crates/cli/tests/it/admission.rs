@@ -1,13 +1,16 @@
-//! The webhook for Kubernetes, over HTTPS as a cluster asks it, with a server behind it.
+//! The webhook for Kubernetes, over HTTPS as a cluster asks it, with a server behind it or a bundle.
 
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
 use crate::command::{Run, killick, repository};
-use crate::registry::{free_port, wait_until};
+use crate::image::Image;
+use crate::registry::{self, Registry, free_port, wait_until};
 use crate::service::{PASSWORD, Service};
 use crate::shelf::EveryImage;
 
@@ -21,12 +24,27 @@ struct Webhook {
 impl Webhook {
     /// One that asks the server at `url`, with these flags.
     fn start(url: &str, flags: &[&str]) -> Self {
+        let who = [("KILLICK_URL", url), ("KILLICK_USER", "admin"), ("KILLICK_PASS", PASSWORD)];
+        Self::with(|_| {}, &who, flags)
+    }
+
+    /// One that judges by `bundle` in its folder, where `prepare` puts what else it needs.
+    fn by(bundle: &Value, flags: &[&str], prepare: impl FnOnce(&Path)) -> Self {
+        let prepare = |folder: &Path| {
+            fs_err::write(folder.join("bundle.json"), bundle.to_string()).expect("the folder is writable");
+            prepare(folder);
+        };
+        Self::with(prepare, &[("DOCKER_CONFIG", "docker")], &[&["--bundle", "bundle.json"], flags].concat())
+    }
+
+    fn with(prepare: impl FnOnce(&Path), variables: &[(&str, &str)], flags: &[&str]) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let port = free_port();
         let tls = repository().join("crates/fetch/testdata/tls");
         for (from, to) in [("server.cert", "tls.crt"), ("server.key", "tls.key"), ("ca.crt", "ca.crt")] {
             fs_err::copy(tls.join(from), folder.path().join(to)).expect("a copy");
         }
+        prepare(folder.path());
         let process = killick(folder.path())
             .args([
                 "admission",
@@ -38,9 +56,7 @@ impl Webhook {
                 "tls.key",
             ])
             .args(flags)
-            .env("KILLICK_URL", url)
-            .env("KILLICK_USER", "admin")
-            .env("KILLICK_PASS", PASSWORD)
+            .envs(variables.iter().copied())
             .current_dir(folder.path())
             .stderr(Stdio::null())
             .spawn()
@@ -229,6 +245,123 @@ fn a_server_that_does_not_answer_is_told() {
 }
 
 #[test]
+fn images_are_let_in_by_a_bundle() {
+    let registry = EveryImage::start();
+    let image = |name: &str| format!("{}/{name}", registry.address);
+    let (good, bad, warned) = (image("team/other:1"), image("team/app:1"), image("team/warned:1"));
+    let gate = Webhook::by(&bundle(), &["--plain-http", "--exempt-namespace", "ops"], |_| {});
+
+    assert_eq!(gate.pod(&[&good]), (true, String::new()));
+    let (allowed, told) = gate.pod(&[&good, &bad]);
+    let want = format!(
+        "killick: {bad}: the policy gate says stop: always.always: Unconditional trigger match; \
+         `killick check {bad} --policy` with this bundle has all"
+    );
+    assert_eq!((allowed, told), (false, want));
+    let (allowed, told) = gate.pod(&[&warned]);
+    assert!(allowed && told.contains("the policy gate warns: always.always"), "{told}");
+
+    // By digest, of the index or of one of its images; with a digest alone there is no tag.
+    let read = registry.layers_sent();
+    for digest in registry.digests() {
+        for pinned in [format!("{bad}@{digest}"), format!("{}@{digest}", image("team/app"))] {
+            let (allowed, told) = gate.pod(&[&pinned]);
+            assert!(!allowed && told.contains("says stop"), "{told}");
+        }
+        assert_eq!(gate.pod(&[&format!("{}@{digest}", image("team/other"))]), (true, String::new()));
+    }
+    // What is known of a layer is kept.
+    assert!(read > 0);
+    assert_eq!(registry.layers_sent(), read);
+
+    // An image that its registry has not, what is no image, and what would be a file of the webhook.
+    let (allowed, told) = gate.pod(&[&image(&format!("team/gone@sha256:{}", "0".repeat(64)))]);
+    assert!(!allowed && told.contains("team/gone") && told.contains("has no manifest"), "{told}");
+    for other in ["UPPER/case", "/etc", "-", "sbom:-"] {
+        let (allowed, told) = gate.pod(&[other]);
+        assert!(!allowed && told.contains("is not an image reference"), "{told}");
+    }
+
+    let request = |more: Value| {
+        let mut request = json!({"namespace": "shop", "operation": "CREATE", "object": pod(&[&bad])});
+        request.as_object_mut().expect("an object").extend(more.as_object().expect("an object").clone());
+        said(&gate.review(&request)).0
+    };
+    assert!(!request(json!({"dryRun": true})));
+    assert!(request(json!({"operation": "UPDATE", "oldObject": pod(&[&bad])})));
+    assert!(request(json!({"namespace": "ops"})));
+
+    let analysis = Webhook::by(&bundle(), &["--plain-http", "--mode", "analysis"], |_| {});
+    assert_eq!(analysis.pod(&[&bad]), (true, String::new()));
+    assert!(!analysis.pod(&[&image(&format!("team/gone@sha256:{}", "0".repeat(64)))]).0);
+    let passthrough = Webhook::by(&bundle(), &["--plain-http", "--mode", "passthrough", "--platform", "all"], |_| {});
+    wait_until("the image is read in the end", || {
+        let (allowed, told) = passthrough.pod(&[&bad, "UPPER/case"]);
+        assert!(allowed && told.contains("is not an image reference"), "{told}");
+        told.contains("says stop")
+    });
+}
+
+/// A review does not wait for ever, and the image is read all the same.
+#[test]
+fn an_image_is_read_to_its_end() {
+    let registry = EveryImage::start();
+    let gate = Webhook::by(&bundle(), &["--plain-http", "--wait", "0", "--scans", "1"], |_| {});
+    let image = format!("{}/team/other:1", registry.address);
+    let mut first = None;
+    wait_until("the image is let in", || {
+        let (allowed, told) = gate.pod(&[&image]);
+        first.get_or_insert(told);
+        allowed
+    });
+    assert!(first.is_some_and(|told| told.contains("it is not read yet; try again in a moment")));
+}
+
+/// Of a registry that asks for a login, by the file that docker keeps, which may change.
+#[test]
+fn private_images_are_read_by_the_login_for_their_registry() {
+    let registry = Registry::start();
+    registry.push("team/other", "1", &Image::example());
+    let login = |password: &str| {
+        let login = STANDARD.encode(format!("{}:{password}", registry::USER));
+        json!({"auths": {registry.address.as_str(): {"auth": login}}}).to_string()
+    };
+    let gate = Webhook::by(&bundle(), &["--plain-http", "--cache-seconds", "0"], |folder| {
+        fs_err::create_dir(folder.join("docker")).expect("the folder is writable");
+        fs_err::write(folder.join("docker/config.json"), login("wrong")).expect("the folder is writable");
+    });
+    let image = format!("{}/team/other:1", registry.address);
+    let (allowed, told) = gate.pod(&[&image]);
+    assert!(!allowed && told.contains("it cannot be read: ") && told.contains("refused the credentials"), "{told}");
+    fs_err::write(gate.file("docker/config.json"), login(registry::PASSWORD)).expect("the folder is writable");
+    assert_eq!(gate.pod(&[&image]), (true, String::new()));
+
+    // The bundle is read again; while it is no good, what was good counts.
+    let mut stops = bundle();
+    stops["id"] = json!("new");
+    stops["mappings"] = json!([{"id": "all", "name": "all", "registry": "*", "repository": "*",
+        "image": {"type": "tag", "value": "*"}, "policy_ids": ["stop"], "whitelist_ids": []}]);
+    for text in [stops.to_string(), "{".to_owned()] {
+        fs_err::write(gate.file("bundle.json"), text).expect("the folder is writable");
+        let (allowed, told) = gate.pod(&[&image]);
+        assert!(!allowed && told.contains("the policy new says stop"), "{told}");
+    }
+}
+
+#[test]
+fn a_registry_that_does_not_answer_is_told() {
+    let nowhere = format!("127.0.0.1:{}/team/other:1", free_port());
+    let closed = Webhook::by(&bundle(), &[], |_| {});
+    let (allowed, told) = closed.pod(&[&nowhere]);
+    assert!(!allowed && told.contains("it could not be judged: "), "{told}");
+    let open = Webhook::by(&bundle(), &["--fail-open"], |_| {});
+    let (allowed, told) = open.pod(&[&nowhere]);
+    assert!(allowed && told.contains("it could not be judged: "), "{told}");
+    // What is wrong with the image is no fault of the registry.
+    assert!(!open.pod(&["UPPER/case"]).0);
+}
+
+#[test]
 fn certificates_are_taken_over() {
     let webhook = Webhook::start("http://127.0.0.1:9/v1", &[]);
     assert_eq!(webhook.ask("/health", None).0, 200);
@@ -267,22 +400,39 @@ fn certificates_are_taken_over() {
     wait_until("the new certificate is shown", is_new);
 }
 
-/// The manifest names flags that there are, and every kind that has pods.
+/// The manifests name flags that there are, and every kind that has pods; they differ in who judges, and in nothing else.
 #[test]
-fn the_manifest_fits() {
-    let text =
-        fs_err::read_to_string(repository().join("integrations/kubernetes/admission.yaml")).expect("the manifest");
-    let documents: Vec<Value> =
-        text.split("\n---\n").map(|document| serde_saphyr::from_str(document).expect("YAML")).collect();
-    let of_kind = |kind: &str| documents.iter().find(|document| document["kind"] == kind).expect("it is there");
+fn the_manifests_fit() {
+    let documents = |name: &str| -> Vec<Value> {
+        let path = repository().join("integrations/kubernetes").join(name);
+        let text = fs_err::read_to_string(path).expect("the manifest");
+        text.split("\n---\n").map(|document| serde_saphyr::from_str(document).expect("YAML")).collect()
+    };
+    let of_kind = |documents: &[Value], kind: &str| {
+        documents.iter().find(|document| document["kind"] == kind).expect("it is there").clone()
+    };
+    let (by_server, by_bundle) = (documents("admission.yaml"), documents("admission-bundle.yaml"));
     let home = tempfile::tempdir().expect("a temporary folder");
     let help = crate::command::run(home.path(), &["admission", "--help"]).stdout;
-    let container = &of_kind("Deployment")["spec"]["template"]["spec"]["containers"][0];
-    for variable in container["env"].as_array().expect("variables") {
-        let name = variable["name"].as_str().expect("a name");
-        assert!(help.contains(&format!("[env: {name}=]")), "{name} in\n{help}");
+    for documents in [&by_server, &by_bundle] {
+        let container = &of_kind(documents, "Deployment")["spec"]["template"]["spec"]["containers"][0];
+        for variable in container["env"].as_array().expect("variables") {
+            let name = variable["name"].as_str().expect("a name");
+            assert!(name == "DOCKER_CONFIG" || help.contains(&format!("[env: {name}=]")), "{name} in\n{help}");
+        }
     }
-    let webhook = &of_kind("ValidatingWebhookConfiguration")["webhooks"][0];
+    for kind in
+        ["Namespace", "PodDisruptionBudget", "Service", "Issuer", "Certificate", "ValidatingWebhookConfiguration"]
+    {
+        assert_eq!(of_kind(&by_server, kind), of_kind(&by_bundle, kind));
+    }
+    let bundle = of_kind(&by_bundle, "ConfigMap")["data"]["bundle.json"].as_str().expect("a bundle").to_owned();
+    let file = home.path().join("bundle.json");
+    fs_err::write(&file, bundle).expect("the folder is writable");
+    let lint = crate::command::run(home.path(), &["policy", "lint", "--fail-on", "note", &file.display().to_string()]);
+    assert_eq!(lint.code, 0, "{}", lint.transcript());
+
+    let webhook = of_kind(&by_server, "ValidatingWebhookConfiguration")["webhooks"][0].clone();
     let rules = webhook["rules"].as_array().expect("rules");
     let resources: Vec<&str> =
         rules.iter().flat_map(|rule| rule["resources"].as_array().expect("names")).filter_map(Value::as_str).collect();

@@ -200,6 +200,97 @@ fn answers_are_printed_in_the_form_that_is_wanted() {
     assert!(local.code == 2 && local.stderr.contains("before the command"), "{}", local.transcript());
 }
 
+/// An Anchore Engine: it has no API keys, and tokens of OAuth if that is set up. It wants the user `admin` with [`PASSWORD`].
+struct Engine {
+    url: String,
+    _runtime: tokio::runtime::Runtime,
+}
+
+impl Engine {
+    fn start(has_oauth: bool) -> Self {
+        use axum::http::{HeaderMap, StatusCode, header};
+        use axum::routing::{get, post};
+        use base64::Engine as _;
+
+        let basic = base64::engine::general_purpose::STANDARD.encode(format!("admin:{PASSWORD}"));
+        let knows = move |headers: &HeaderMap| {
+            let shown = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()).unwrap_or_default();
+            shown == format!("Basic {basic}") || (has_oauth && shown == "Bearer an-hour")
+        };
+        let of_its_own = knows.clone();
+        let user = async move |headers: HeaderMap| match of_its_own(&headers) {
+            true => (StatusCode::OK, r#"{"username": "admin", "type": "native"}"#),
+            false => (StatusCode::UNAUTHORIZED, "Unauthorized"),
+        };
+        let images = async move |headers: HeaderMap| match knows(&headers) {
+            true => (StatusCode::OK, "[]"),
+            false => (StatusCode::UNAUTHORIZED, "Unauthorized"),
+        };
+        let token = async move |form: String| match has_oauth {
+            true if form == format!("grant_type=password&username=admin&password={PASSWORD}&client_id=anonymous") => {
+                (StatusCode::OK, r#"{"token_type": "Bearer", "access_token": "an-hour", "expires_in": 3600}"#)
+            }
+            true => (StatusCode::INTERNAL_SERVER_ERROR, "{}"),
+            false => (StatusCode::FORBIDDEN, r#"{"message": "OAuth is not enabled", "httpcode": 403}"#),
+        };
+        let router = axum::Router::new()
+            .route("/v1", get(async || r#""v1""#))
+            .route("/v1/user", get(user))
+            .route("/v1/images", get(images))
+            .route("/v1/oauth/token", post(token));
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
+        let runtime = runtime.expect("a runtime");
+        let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).expect("loopback is there");
+        let url = format!("http://{}", listener.local_addr().expect("a bound socket has an address"));
+        runtime.spawn(async move { axum::serve(listener, router).await });
+        Self { url, _runtime: runtime }
+    }
+}
+
+#[test]
+fn an_anchore_engine_gives_what_it_has() {
+    let person = Person::new();
+    let file = person.home.path().join(".config/killick/contexts.json");
+    let engine = Engine::start(true);
+    let wrong = person.login(&engine.url, &[], "wrong");
+    assert!(
+        wrong.code == 2 && wrong.stderr.contains("hint: are the user name and the password right?"),
+        "{}",
+        wrong.stderr
+    );
+    let logged_in = person.login(&engine.url, &["--name", "engine"], PASSWORD);
+    assert_eq!(logged_in.code, 0, "{}", logged_in.transcript());
+    let text = fs_err::read_to_string(&file).expect("the contexts");
+    assert!(text.contains("an-hour") && text.contains("bearer") && !text.contains(PASSWORD), "{text}");
+    let listed = person.run(&["--debug", "image", "list"]);
+    assert!(listed.code == 0 && !listed.transcript().contains("an-hour"), "{}", listed.transcript());
+    let removed = person.run(&["context", "remove", "engine"]);
+    assert!(removed.stdout.contains("the server cannot revoke it"), "{}", removed.transcript());
+
+    // Without tokens there is nothing to keep, and a password is not kept.
+    let engine = Engine::start(false);
+    let wrong = person.login(&engine.url, &[], "wrong");
+    assert!(wrong.stderr.contains("hint: are the user name and the password right?"), "{}", wrong.stderr);
+    let refused = person.login(&engine.url, &[], PASSWORD);
+    assert_eq!(refused.code, 2, "{}", refused.transcript());
+    let want = format!(
+        "error: the user `admin` and the password are right, but {0}/v1 gives no token to keep in place of the password\n\
+         hint: it is an Anchore Engine without OAuth: say who you are with KILLICK_URL={0}/v1, KILLICK_USER and KILLICK_PASS, \
+         or in `~/.anchore/credentials.yaml` as for anchore-cli\n",
+        engine.url
+    );
+    assert_eq!(refused.stderr, want);
+    assert_eq!(person.contexts(), Value::Array(Vec::new()));
+
+    // Something else.
+    let elsewhere = person.login(&format!("{}/api", engine.url), &[], PASSWORD);
+    assert!(
+        elsewhere.code == 2 && elsewhere.stderr.contains("is there an API of Killick"),
+        "{}",
+        elsewhere.transcript()
+    );
+}
+
 /// What is watched is shown until somebody has seen enough, and that is no failure.
 #[test]
 fn what_is_watched_is_shown_again() {

@@ -39,5 +39,6 @@ mod service;
 mod shelf;
 mod shells;
 mod survives;
+mod terminal;
 mod update;
 mod vex;

@@ -15,6 +15,7 @@ const MISTAKES: &[(&str, &str, i32)] = &[
     ("an archive that was cut off", "scan cut.tar", 2),
     ("an empty file", "scan empty.tar", 2),
     ("a folder that is no image", "scan folder", 0),
+    ("a folder without files", "scan nothing", 2),
     ("an OCI layout without the tag", "scan oci:layout:2.0", 2),
     ("an SBOM that is none", "scan sbom:notes.txt", 2),
     ("a JSON document that is no SBOM", "scan sbom:policy.json", 2),
@@ -47,6 +48,7 @@ const MISTAKES: &[(&str, &str, i32)] = &[
     // What to write, and where.
     ("a format that there is not", "scan app.tar -o xls", 2),
     ("a format with a typing error", "scan app.tar -o sarfi=out.sarif", 2),
+    ("a format of answers with a typing error", "ADMIN --output jsn image list", 2),
     ("a folder that is not there", "scan app.tar -o sarif=reports/out.sarif", 2),
     ("a full disk", "scan app.tar -o json=/dev/full", 2),
     ("a template that is not there", "scan app.tar -o template=report.txt", 2),
@@ -113,6 +115,16 @@ const MISTAKES: &[(&str, &str, i32)] = &[
     (
         "a webhook with something else in place of a certificate",
         "ADMIN admission --tls-cert notes.txt --tls-key notes.txt",
+        2,
+    ),
+    (
+        "a webhook with a bundle, and something that only a server has",
+        "admission --tls-cert tls.crt --tls-key tls.key --bundle policy.json --policy nope",
+        2,
+    ),
+    (
+        "a webhook with a password for every registry",
+        "SIGNED_IN admission --tls-cert tls.crt --tls-key tls.key --bundle policy.json",
         2,
     ),
 ];

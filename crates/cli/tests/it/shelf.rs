@@ -1,7 +1,8 @@
 //! A registry in this process that has every image.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use axum::Router;
 use axum::extract::{Request, State};
@@ -19,6 +20,7 @@ const INDEX: &str = "application/vnd.docker.distribution.manifest.list.v2+json";
 pub(crate) struct EveryImage {
     /// `127.0.0.1:port`.
     pub(crate) address: String,
+    shelf: Arc<Shelf>,
     _runtime: tokio::runtime::Runtime,
 }
 
@@ -28,21 +30,38 @@ impl EveryImage {
         let runtime = runtime.expect("a runtime");
         let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).expect("loopback is there");
         let address = listener.local_addr().expect("a bound socket has an address").to_string();
-        let router = Router::new().fallback(answer).with_state(Arc::new(Shelf::new()));
+        let shelf = Arc::new(Shelf::new());
+        let router = Router::new().fallback(answer).with_state(Arc::clone(&shelf));
         runtime.spawn(async move { axum::serve(listener, router).await });
-        Self { address, _runtime: runtime }
+        Self { address, shelf, _runtime: runtime }
+    }
+
+    /// How often a layer was fetched.
+    pub(crate) fn layers_sent(&self) -> usize {
+        self.shelf.layers_sent.load(Ordering::Relaxed)
+    }
+
+    /// Digests that the example may be named by on this machine: of the index, and of the image in it.
+    pub(crate) fn digests(&self) -> Vec<Digest> {
+        let index: Value = serde_json::from_slice(&self.shelf.app).expect("the index is JSON");
+        let at = usize::from(std::env::consts::ARCH == "aarch64");
+        let image = index["manifests"][at]["digest"].as_str().and_then(|digest| digest.parse().ok());
+        vec![Digest::of(&self.shelf.app), image.expect("a digest")]
     }
 }
 
+#[derive(Default)]
 struct Shelf {
     app: Vec<u8>,
     base: Vec<u8>,
     blobs: BTreeMap<String, (&'static str, Vec<u8>)>,
+    layers: BTreeSet<String>,
+    layers_sent: AtomicUsize,
 }
 
 impl Shelf {
     fn new() -> Self {
-        let mut shelf = Self { app: Vec::new(), base: Vec::new(), blobs: BTreeMap::new() };
+        let mut shelf = Self::default();
         shelf.app = shelf.index([Image::example(), Image::example().on("arm64")]);
         shelf.base = shelf.index([base(), base().on("arm64")]);
         shelf
@@ -55,6 +74,7 @@ impl Shelf {
             let platform = json!({"os": "linux", "architecture": architecture});
             manifests.push(json!({"mediaType": MANIFEST, "digest": digest, "size": size, "platform": platform}));
             self.blobs.insert(digest.to_string(), (MANIFEST, image.manifest));
+            self.layers.extend(image.layers.iter().map(|layer| Digest::of(layer).to_string()));
             for blob in image.layers.into_iter().chain([image.config]) {
                 self.blobs.insert(Digest::of(&blob).to_string(), ("application/octet-stream", blob));
             }
@@ -77,6 +97,9 @@ fn base() -> Image {
 async fn answer(State(shelf): State<Arc<Shelf>>, request: Request) -> Response {
     let path = request.uri().path().trim_end_matches('/');
     let (repository, name) = path.rsplit_once('/').unwrap_or_default();
+    if shelf.layers.contains(name) {
+        shelf.layers_sent.fetch_add(1, Ordering::Relaxed);
+    }
     let found = match shelf.blobs.get(name) {
         Some((kind, bytes)) if !repository.ends_with("/referrers") => Some((*kind, bytes.clone())),
         _ if path == "/v2" => Some(("application/json", b"{}".to_vec())),

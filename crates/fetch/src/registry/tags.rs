@@ -5,7 +5,7 @@ use serde::Deserialize;
 
 use super::client::{Ask, Client};
 use super::referrers::next_page;
-use crate::credentials::Keychain;
+use super::upstreams::Upstreams;
 use crate::documents::DocumentError;
 use crate::stage::{StageError, StageOptions};
 
@@ -27,10 +27,13 @@ struct Page {
 
 /// The tags of the repository of `reference`, in the order of the registry, each once.
 ///
-/// The registry itself is asked, no mirror of it: those have what somebody fetched. What is no tag is left out; of a
-/// list that does not end, the beginning is all.
+/// The registry itself is asked, where the rules say that it is, no mirror of it: those have what somebody fetched. What is
+/// no tag is left out; of a list that does not end, the beginning is all.
 pub async fn list_tags(reference: &Reference, options: &StageOptions) -> Result<Vec<String>, StageError> {
-    let client = Client::new(reference, Keychain::of(&options.registry), options)?;
+    Upstreams::own(reference, options)?.any(|client| Box::pin(async move { tags(&client).await })).await
+}
+
+async fn tags(client: &Client) -> Result<Vec<String>, StageError> {
     let path = format!("tags/list?n={PAGE}");
     let what = format!("list of the tags of `{}`", client.repository);
     let mut seen = std::collections::HashSet::new();

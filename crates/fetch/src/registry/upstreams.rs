@@ -37,7 +37,7 @@ struct Upstream {
 
 /// One request on its way. Boxed, because the compiler cannot tell yet that an asynchronous closure may move between
 /// threads.
-type Asking<'a, T> = Pin<Box<dyn Future<Output = Result<T, StageError>> + Send + 'a>>;
+pub(super) type Asking<'a, T> = Pin<Box<dyn Future<Output = Result<T, StageError>> + Send + 'a>>;
 
 fn boxed<'a, T>(asking: impl Future<Output = Result<T, StageError>> + Send + 'a) -> Asking<'a, T> {
     Box::pin(asking)
@@ -45,22 +45,55 @@ fn boxed<'a, T>(asking: impl Future<Output = Result<T, StageError>> + Send + 'a)
 
 impl Upstreams {
     pub(super) fn connect(reference: &Reference, options: &StageOptions) -> Result<Arc<Self>, RegistryError> {
-        let places = mirrors::places(&options.registry.mirrors, reference)
-            .map_err(|_| RegistryError::Blocked { name: format!("{}/{}", reference.registry, reference.repository) })?;
+        Self::of(&places(reference, options)?, options).map(Arc::new)
+    }
+
+    /// The registry itself, wherever the rules say that it is, without its mirrors: those have what somebody fetched.
+    pub(super) fn own(reference: &Reference, options: &StageOptions) -> Result<Self, RegistryError> {
+        Self::of(&own_places(reference, options)?, options)
+    }
+
+    /// The same without the repository: the registry as a whole, which has the images of repositories named like it.
+    pub(super) fn own_registry(like: &Reference, options: &StageOptions) -> Result<Self, RegistryError> {
+        let mut places = own_places(like, options)?;
+        places.iter_mut().for_each(|place| place.reference.repository.clear());
+        Self::of(&places, options)
+    }
+
+    fn of(places: &[Place], options: &StageOptions) -> Result<Self, RegistryError> {
         let connect = |place: &Place| {
             let options = options_at(place, options);
             let client = Client::new(&place.reference, Keychain::of(&options.registry), &options)?;
             Ok(Upstream { client: Arc::new(client), serves: place.serves, is_own: place.is_own })
         };
         let mut upstreams = Vec::new();
-        for place in &places {
+        for place in places {
             match connect(place) {
                 Ok(upstream) => upstreams.push(upstream),
                 Err(error) if !place.is_own => tracing::debug!("a mirror is left out: {error}"),
                 Err(error) => return Err(error),
             }
         }
-        Ok(Arc::new(Self { places: upstreams, current: AtomicUsize::new(0) }))
+        Ok(Self { places: upstreams, current: AtomicUsize::new(0) })
+    }
+
+    /// Whether the credentials are taken, whatever is asked for with them. What one way of connecting refused is not sent
+    /// by another, which may be in the clear.
+    pub(super) async fn log_in(&self) -> Result<(), RegistryError> {
+        let mut last = None;
+        for Upstream { client, .. } in &self.places {
+            match client.ping().await {
+                Ok(()) => return Ok(()),
+                Err(error @ RegistryError::Unauthorized { .. }) => return Err(error),
+                Err(error) => last = Some(error),
+            }
+        }
+        Err(last.unwrap_or_else(|| RegistryError::Address { registry: self.client().registry.clone() }))
+    }
+
+    /// What one client after the other is asked that has nothing to do with a tag or a digest.
+    pub(super) async fn any<'a, T>(&self, ask: impl Fn(Arc<Client>) -> Asking<'a, T>) -> Result<T, StageError> {
+        self.each(MirrorFor::Tags, &[], ask).await.map(|(_, answer)| answer)
     }
 
     /// The manifest or index with this tag.
@@ -186,6 +219,17 @@ impl Upstreams {
         let registry = self.client().registry.clone();
         Err(failure.map_or_else(|| RegistryError::Address { registry }.into(), |(_, error)| error))
     }
+}
+
+fn places(reference: &Reference, options: &StageOptions) -> Result<Vec<Place>, RegistryError> {
+    mirrors::places(&options.registry.mirrors, reference)
+        .map_err(|_| RegistryError::Blocked { name: format!("{}/{}", reference.registry, reference.repository) })
+}
+
+fn own_places(reference: &Reference, options: &StageOptions) -> Result<Vec<Place>, RegistryError> {
+    let mut places = places(reference, options)?;
+    places.retain(|place| place.is_own);
+    Ok(places)
 }
 
 /// The options for one place: what was given for the registry itself is not for its mirrors.

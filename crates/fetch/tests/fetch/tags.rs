@@ -2,10 +2,11 @@
 
 use killick_fetch::StageError;
 use killick_fetch::documents::DocumentError;
-use killick_fetch::registry::{RegistryError, list_tags};
+use killick_fetch::registry::mirrors::read_containers_conf;
+use killick_fetch::registry::{RegistryError, list_tags, log_in};
 use killick_model::reference::Reference;
 
-use crate::fake::{Fake, options, reply};
+use crate::fake::{Fake, options, reply, with_password};
 
 async fn list(fake: &Fake) -> Result<Vec<String>, StageError> {
     let reference: Reference = format!("{}/app", fake.host).parse().unwrap();
@@ -30,6 +31,48 @@ async fn pages_are_followed_within_the_registry() {
     .await;
     assert_eq!(list(&fake).await.unwrap(), ["b", "a", "_ok.1-2", "c"], "the last page is somebody else's");
     assert_eq!(fake.log.lock().unwrap().len(), 2);
+}
+
+/// The rules of `registries.conf` count as for a pull, but that mirrors are not asked.
+#[tokio::test(flavor = "multi_thread")]
+async fn lists_and_logins_are_asked_for_where_images_are() {
+    let moved = Fake::start(|seen| match (seen.path.as_str(), seen.header("authorization")) {
+        ("/v2/hub/team/app/tags/list", "Basic bWU6czNjcmV0") => reply(200, &[], r#"{"tags": ["1"]}"#),
+        ("/v2/", "Basic bWU6czNjcmV0") => reply(200, &[], "{}"),
+        _ => reply(401, &[("www-authenticate", "Basic realm=\"x\"")], ""),
+    })
+    .await;
+    let mirror = Fake::start(|_| reply(200, &[], r#"{"tags": ["of a mirror"]}"#)).await;
+    let (there, at_mirror) = (&moved.host, &mirror.host);
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("registries.conf");
+    let text = format!(
+        "[[registry]]\nprefix = 'reg.example'\nlocation = '{there}/hub'\ninsecure = true\n\
+         [[registry.mirror]]\nlocation = '{at_mirror}'\ninsecure = true\n\
+         [[registry]]\nprefix = 'reg.example/secret'\nblocked = true\n\
+         [[registry]]\nlocation = 'old.example'\nblocked = true\n"
+    );
+    fs_err::write(&path, text).unwrap();
+    let mut options = with_password("s3cret");
+    options.registry.mirrors = read_containers_conf(&path).unwrap();
+    let tags = async |name: &str| list_tags(&name.parse().unwrap(), &options).await.map_err(|error| error.to_string());
+    assert_eq!(tags("reg.example/team/app").await, Ok(vec!["1".to_owned()]));
+    for name in ["reg.example/secret/app", "old.example/app"] {
+        assert_eq!(tags(name).await, Err(format!("images of `{name}` are blocked by a rule for registries")));
+    }
+    for (registry, want) in [
+        ("reg.example", Ok(())),
+        ("reg.example/team/*", Ok(())),
+        ("reg.example/secret/*", Err("images of `reg.example/secret/*` are blocked by a rule for registries")),
+        ("old.example", Err("images of `old.example` are blocked by a rule for registries")),
+    ] {
+        let got = log_in(registry, &options.registry).await.map_err(|error| error.to_string());
+        assert_eq!(got, want.map_err(str::to_owned), "{registry}");
+    }
+    options.registry.credentials = with_password("wrong").registry.credentials;
+    let refused = log_in("reg.example", &options.registry).await.unwrap_err().to_string();
+    assert_eq!(refused, format!("registry `{there}` refused the credentials"));
+    assert!(mirror.log().is_empty(), "{:?}", mirror.log());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,9 +1,10 @@
 //! Allowlist items: those that excuse nothing, and those that end.
 
 use killick_model::evaluation::Finding;
+use killick_model::spelling::nearest;
 
 use super::mappings::includes;
-use super::{Level, LintOptions, Remark, ending, nearest, remark};
+use super::{Level, LintOptions, Remark, ending, remark};
 use crate::allowlist::{Allowlist, Item};
 use crate::bundle::Bundle;
 use crate::gates::{self, GATES, State};

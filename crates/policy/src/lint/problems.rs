@@ -2,9 +2,10 @@
 
 use std::collections::BTreeSet;
 
+use killick_model::spelling::nearest;
 use serde_json::Value;
 
-use super::{Level, Remark, nearest, remark};
+use super::{Level, Remark, remark};
 use crate::bundle::{Bundle, canonical};
 use crate::gates::{self, GATES, State};
 use crate::problem::{BundleProblem, ProblemSeverity};

@@ -13,6 +13,7 @@ use axum::http::request::Parts;
 use axum::http::{StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
+use killick_model::spelling::nearest;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
@@ -50,7 +51,10 @@ impl Query {
 
     /// The parameter as text, or 400.
     pub(crate) fn required(&self, name: &str) -> Result<&str, ApiError> {
-        self.text(name).ok_or_else(|| bad(format!("Missing query parameter '{name}'")))
+        self.text(name).ok_or_else(|| {
+            let told = format!("Missing query parameter '{name}'");
+            bad(with_misspelling(&told, name, self.0.keys()))
+        })
     }
 
     /// The parameter as a boolean in any letter case.
@@ -330,10 +334,11 @@ impl<'a> Fields<'a> {
     }
 
     fn missing(&self, name: &str) -> ApiError {
-        match self.path {
-            "" => bad(format!("'{name}' is a required property")),
-            path => bad(format!("'{name}' is a required property - '{path}'")),
-        }
+        let told = match self.path {
+            "" => format!("'{name}' is a required property"),
+            path => format!("'{name}' is a required property - '{path}'"),
+        };
+        bad(with_misspelling(&told, name, self.members.keys()))
     }
 
     fn wrong(&self, name: &str, message: &str) -> ApiError {
@@ -346,6 +351,15 @@ impl<'a> Fields<'a> {
 
 fn bad(detail: impl Into<String>) -> ApiError {
     ApiError::problem(StatusCode::BAD_REQUEST, detail)
+}
+
+/// That something is missing, with what was sent in its place if that is a typing error: what is unknown is ignored, so
+/// nobody else tells of it.
+fn with_misspelling<'a>(told: &str, missing: &str, sent: impl Iterator<Item = &'a String>) -> String {
+    match nearest(missing, sent.map(String::as_str)) {
+        Some(sent) => format!("{told} (there is {}: did you mean '{missing}'?)", quoted(sent)),
+        None => told.to_owned(),
+    }
 }
 
 fn not_one_of(value: &Value, words: &[&str]) -> String {
@@ -398,6 +412,16 @@ mod tests {
     }
 
     #[test]
+    fn a_parameter_with_a_typing_error_is_told_where_one_is_missing() {
+        let says = |text: &str| query(text).required("repository").unwrap_err().message().to_owned();
+        assert_eq!(says("tag=1"), "Missing query parameter 'repository'");
+        assert_eq!(
+            says("dryrun=true&repositry=a"),
+            "Missing query parameter 'repository' (there is 'repositry': did you mean 'repository'?)"
+        );
+    }
+
+    #[test]
     fn numbers_have_bounds() {
         let query = query("a=5&b=x&c=0&d=11&e=9999999999999999999");
         assert_eq!(query.number("a", 1, 10), Ok(Some(5)));
@@ -416,6 +440,11 @@ mod tests {
         let fields = Fields::of(&body);
         let says = |result: Result<_, ApiError>| result.map(|_: &str| ()).unwrap_err().message().to_owned();
         assert_eq!(says(fields.required("missing")), "'missing' is a required property");
+        assert_eq!(
+            says(fields.required("nam")),
+            "'nam' is a required property (there is 'name': did you mean 'nam'?)",
+            "a typing error is told, for what is unknown is ignored"
+        );
         assert_eq!(says(fields.required("name")), "7 is not of type 'string' - 'name'");
         assert_eq!(says(fields.word("state", &["a", "b"])), "'zzz' is not one of ['a', 'b'] - 'state'");
         assert_eq!(

@@ -25,6 +25,35 @@ async fn images_come_from_mirrors_and_through_proxies() {
     assert_eq!(service.call(ADMIN, "POST", "/images", wanted).await.0, 400);
 }
 
+/// Podman's rules count for images, for the tags of repositories, and for logins.
+#[tokio::test]
+async fn images_tags_and_logins_are_asked_for_where_the_rules_say() {
+    let address = registry::serve(Some("me:s3cret")).await.address;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("registries.conf");
+    let rules = format!(
+        "[[registry]]\nprefix = 'registry.invalid'\nlocation = '{address}'\ninsecure = true\n\
+         [[registry]]\nlocation = 'old.invalid'\nblocked = true\n"
+    );
+    fs_err::write(&path, rules).unwrap();
+    let service = Service::start(|config| config.registries.containers_conf = path).await;
+    let record = |registry: &str, password: &str| json!({"registry": registry, "registry_user": "me", "registry_pass": password, "registry_verify": true});
+    for (registry, password, want) in [
+        ("registry.invalid", "wrong", Some(format!("registry `{address}` refused the credentials of `me`"))),
+        ("old.invalid", "s3cret", Some("images of `old.invalid` are blocked by a rule for registries".to_owned())),
+        ("registry.invalid", "s3cret", None),
+    ] {
+        let (status, body) = service.call(ADMIN, "POST", "/registries", record(registry, password)).await;
+        let told = body["message"].as_str().map(|told| told.rsplit(" - ").next().unwrap_or_default().to_owned());
+        assert_eq!((status, told), (if want.is_some() { 406 } else { 200 }, want), "{body}");
+    }
+    let path = "/repositories?repository=registry.invalid/tiny/alpine&autosubscribe=true";
+    assert_eq!(service.call(ADMIN, "POST", path, json!(null)).await.0, 200);
+    service.app().look_now().await.unwrap();
+    let images = service.get(ADMIN, "/images").await.to_string();
+    assert!(images.contains("registry.invalid/tiny/alpine:3.21"), "{images}");
+}
+
 #[tokio::test]
 async fn what_is_attached_is_read_if_wanted() {
     let address = registry::serve(None).await.address;

@@ -1,20 +1,14 @@
-//! What the server says of an image.
+//! Who says whether an image may run, and what is said.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use killick_model::reference::Reference;
-use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::remembered::Remembered;
-use super::{Admission, Mode, findings};
-use crate::client::api::{Api, Failure, percent_encode};
-
-/// Between looks at an image that is being analysed.
-const PAUSE: Duration = Duration::from_millis(300);
 
 /// Time that is left for the answer itself.
-const ANSWER: Duration = Duration::from_millis(200);
+pub(super) const ANSWER: Duration = Duration::from_millis(200);
 
 /// What is known of an image.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,32 +21,44 @@ pub(super) enum Verdict {
     Unknown(String),
 }
 
-/// Asks the server.
-pub(super) struct Judge {
-    api: Api,
-    mode: Mode,
-    policy: Option<String>,
-    adds: bool,
-    wait: Duration,
-    remembered: Remembered,
+/// A verdict, and whether it counts for a while.
+#[derive(Debug, Clone)]
+pub(super) struct Said {
+    pub(super) verdict: Verdict,
+    pub(super) is_final: bool,
 }
 
-/// An image in a specification, as the API wants it.
-struct Named {
-    tag: String,
-    digest: Option<String>,
+impl Said {
+    /// What need not be asked again soon.
+    pub(super) fn finally(verdict: Verdict) -> Self {
+        Self { verdict, is_final: true }
+    }
+
+    /// What may be otherwise in a moment.
+    pub(super) fn for_now(verdict: Verdict) -> Self {
+        Self { verdict, is_final: false }
+    }
 }
 
-impl Judge {
-    pub(super) fn new(api: Api, args: &Admission) -> Self {
-        Self {
-            api,
-            mode: args.mode,
-            policy: args.policy.clone(),
-            adds: !args.no_add,
-            wait: Duration::from_secs(args.wait),
-            remembered: Remembered::new(Duration::from_secs(args.cache_seconds)),
-        }
+/// Who gives the verdict.
+pub(super) trait Judge: Send + Sync + 'static {
+    /// Who it is, for people.
+    fn name(&self) -> String;
+
+    /// The verdict on an image as a specification names it, before `deadline`. With `may_add`, something may last on account
+    /// of the question.
+    fn ask(&self, image: &str, may_add: bool, deadline: Instant) -> impl Future<Output = Said> + Send;
+}
+
+/// A judge, and what it said lately.
+pub(super) struct Court<J> {
+    judge: J,
+    remembered: Arc<Remembered>,
+}
+
+impl<J: Judge> Court<J> {
+    pub(super) fn new(judge: J, remembered: Arc<Remembered>) -> Self {
+        Self { judge, remembered }
     }
 
     /// The verdict on an image, before `deadline`.
@@ -60,147 +66,41 @@ impl Judge {
         if let Some(verdict) = self.remembered.get(image, Instant::now()) {
             return verdict;
         }
-        let asked = self.ask(image, may_add && self.adds, deadline);
-        let verdict = match tokio::time::timeout_at(deadline - ANSWER, asked).await {
-            Ok(Ok((verdict, is_final))) => {
-                if is_final {
-                    self.remembered.put(image, &verdict, Instant::now());
-                }
-                return verdict;
-            }
-            Ok(Err(failure)) => unknown(&failure, &self.api.settings.url),
-            Err(_) => Verdict::Unknown(format!("the server {} did not answer in time", self.api.settings.url)),
-        };
-        tracing::warn!("{image}: {verdict:?}");
-        verdict
-    }
-
-    /// The verdict, and whether it may be remembered. A failure is one of asking.
-    async fn ask(&self, image: &str, may_add: bool, deadline: Instant) -> Result<(Verdict, bool), Failure> {
-        let named = match Named::read(image) {
-            Ok(named) => named,
-            Err(why) => return Ok((Verdict::Refused(why), true)),
-        };
-        let mut record = match self.find(&named, may_add).await {
-            Ok(record) => record,
-            Err(failure) if failure.status().is_some_and(is_about_the_image) => {
-                let remedy = if may_add {
-                    "is the name right, and may the server read its registry (`killick registry list`)?"
-                } else {
-                    "add it with `killick image add`"
-                };
-                return Ok((Verdict::Refused(format!("{}; {remedy}", failure.told())), false));
-            }
-            Err(failure) => return Err(failure),
-        };
-        let digest = record["imageDigest"].as_str().unwrap_or_default().to_owned();
-        let path = format!("/images/{}", percent_encode(&digest));
-        let until = (Instant::now() + self.wait).min(deadline - 2 * ANSWER);
-        loop {
-            match record["analysis_status"].as_str().unwrap_or_default() {
-                "analyzed" => break,
-                "analysis_failed" => {
-                    let cause = record["analysis_status_detail"].as_str().unwrap_or("the log of the server tells why");
-                    let again = format!("; mend that, and `killick image add {} --force`", named.tag);
-                    return Ok((Verdict::Refused(format!("it could not be analysed: {cause}{again}")), false));
-                }
-                status if self.mode == Mode::Passthrough || Instant::now() + PAUSE >= until => {
-                    let why = format!("it is not analysed yet ({status}); try again in a moment");
-                    return Ok((Verdict::Refused(why), false));
-                }
-                _ => tokio::time::sleep(PAUSE).await,
-            }
-            record = self.api.get(&path, &[]).await?.body[0].take();
+        let asked = self.judge.ask(image, may_add, deadline);
+        let said = tokio::time::timeout_at(deadline - ANSWER, asked).await.unwrap_or_else(|_| {
+            Said::for_now(Verdict::Unknown(format!("{} did not answer in time", self.judge.name())))
+        });
+        if said.is_final {
+            self.remembered.put(image, &said.verdict, Instant::now());
+        } else if matches!(said.verdict, Verdict::Unknown(_)) {
+            tracing::warn!("{image}: {:?}", said.verdict);
         }
-        if self.mode == Mode::Analysis {
-            return Ok((Verdict::Passes(None), true));
-        }
-        let mut query = vec![("tag", named.tag.as_str()), ("detail", "true"), ("interactive", "true")];
-        query.extend(self.policy.as_deref().map(|policy| ("policyId", policy)));
-        let reply = self.api.get(&format!("{path}/check"), &query).await?;
-        judged(&reply.body, &named.tag).map(|verdict| (verdict, true)).ok_or_else(|| {
-            Failure::local("the answer of the server holds no verdict: is it a Killick server or an Anchore Engine?")
-        })
-    }
-
-    /// What the server knows of the image. A tag may have moved, so that who may add it asks the server to look.
-    async fn find(&self, named: &Named, may_add: bool) -> Result<Value, Failure> {
-        let known = match &named.digest {
-            Some(digest) => Some(self.api.get(&format!("/images/{}", percent_encode(digest)), &[]).await),
-            None if may_add => None,
-            None => Some(self.api.get("/images", &[("fulltag", &named.tag), ("history", "false")]).await),
-        };
-        let mut reply = match known {
-            Some(Err(failure)) if failure.is_not_found() && may_add => self.add(named).await?,
-            Some(known) => known?,
-            None => match self.add(named).await {
-                // Its registry may be down: what was there when it was up counts.
-                Err(failure) if failure.status().is_some_and(|status| !matches!(status, 401 | 403)) => {
-                    let query = [("fulltag", named.tag.as_str()), ("history", "false")];
-                    self.api.get("/images", &query).await.map_err(|_| failure)?
-                }
-                added => added?,
-            },
-        };
-        Ok(reply.body[0].take())
-    }
-
-    async fn add(&self, named: &Named) -> Result<crate::client::api::Reply, Failure> {
-        let body = match &named.digest {
-            Some(digest) => json!({"tag": named.tag, "digest": digest}),
-            None => json!({"tag": named.tag}),
-        };
-        self.api.send("POST", "/images", &[("autosubscribe", "false")], Some(&body)).await
+        said.verdict
     }
 }
 
-impl Named {
-    /// An image that is named by digest alone has no tag to be judged under: it gets one that no registry has.
-    fn read(image: &str) -> Result<Self, String> {
-        let reference: Reference = image.parse().map_err(|error| format!("{error}"))?;
-        // As it is written: the API knows `nginx` by other words than Docker does.
-        let name = image.split('@').next().unwrap_or(image);
-        let tag = match (&reference.tag, &reference.digest) {
-            (None, Some(digest)) => format!("{name}:sha256-{}", digest.hex().get(..12).unwrap_or_default()),
-            _ => name.to_owned(),
+/// What a policy says of an image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Word {
+    Stop,
+    Warn,
+    Go,
+}
+
+/// A verdict in words: the first of what the policy `policy` found to be so, and how many there are. `otherwise` is the
+/// reason where nothing was found, `how` tells where all of it is.
+pub(super) fn in_words(word: Word, policy: &str, findings: &[String], otherwise: &str, how: &str) -> Verdict {
+    let told = |says: &str| {
+        let findings = match findings {
+            [] => otherwise.to_owned(),
+            [one] => one.clone(),
+            [first, rest @ ..] => format!("{first} (and {} more)", rest.len()),
         };
-        Ok(Self { tag, digest: reference.digest.map(|digest| digest.to_string()) })
-    }
-}
-
-/// Whether a status speaks of the image, and not of the server or of who asks.
-fn is_about_the_image(status: u16) -> bool {
-    matches!(status, 400 | 404 | 406 | 409 | 422)
-}
-
-fn unknown(failure: &Failure, url: &str) -> Verdict {
-    let why = match failure.status() {
-        Some(401 | 403) => {
-            format!(
-                "the server {url} does not take who asks: are KILLICK_USER and KILLICK_PASS right, and may they add images?"
-            )
-        }
-        Some(status) => format!("the server {url} answered {status}: {}", failure.told()),
-        None => format!("the server {url} cannot be asked: {}", failure.told()),
+        format!("the policy {policy} {says}: {findings}; {how}")
     };
-    Verdict::Unknown(why)
-}
-
-/// The verdict in an answer of `/check`.
-fn judged(answer: &Value, tag: &str) -> Option<Verdict> {
-    let tags = answer[0].as_object()?.values().next()?;
-    let evaluation = &tags.as_object()?.values().next()?[0];
-    let policy = evaluation["policyId"].as_str().unwrap_or_default();
-    let action = evaluation["detail"]["result"]["final_action"].as_str().unwrap_or_default();
-    let how = format!("`killick evaluate check {tag} --detail` has all");
-    match evaluation["status"].as_str()?.to_ascii_lowercase().as_str() {
-        "pass" if action.eq_ignore_ascii_case("warn") => {
-            Some(Verdict::Passes(Some(format!("the policy {policy} warns: {}; {how}", findings(evaluation, "warn")))))
-        }
-        "pass" => Some(Verdict::Passes(None)),
-        "fail" => {
-            Some(Verdict::Refused(format!("the policy {policy} says stop: {}; {how}", findings(evaluation, "stop"))))
-        }
-        _ => None,
+    match word {
+        Word::Go => Verdict::Passes(None),
+        Word::Warn => Verdict::Passes(Some(told("warns"))),
+        Word::Stop => Verdict::Refused(told("says stop")),
     }
 }

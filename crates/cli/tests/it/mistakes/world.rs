@@ -145,6 +145,7 @@ fn furnish(folder: &Path) {
     put("empty.tar", b"");
     put("notes.txt", b"milk, eggs\n");
     put("folder/notes.txt", b"milk, eggs\n");
+    fs::create_dir(folder.join("nothing")).expect("the folder is writable");
     put("policy.json", bundle.as_bytes());
     put("policy.yaml", b"id: production\nversion: 1_0\npolicies: []\n");
     put("comma.json", b"{\"id\": \"production\",\n \"version\": \"1_0\",\n}\n");
