@@ -8,6 +8,7 @@ mod admission;
 mod api;
 mod archive;
 mod columns;
+mod confirmation;
 mod contexts;
 mod evaluate;
 mod event;
@@ -15,6 +16,7 @@ mod image;
 mod login;
 mod lookup;
 mod migrate;
+mod part;
 mod policy;
 mod python;
 mod query;
@@ -34,7 +36,7 @@ use serde_json::Value;
 
 pub(crate) use admission::{Admission, admission};
 pub(crate) use login::{ContextCommand, Login, context, login};
-pub(crate) use settings::ClientArgs;
+pub(crate) use settings::{ClientArgs, told_where};
 
 use crate::exit::Exit;
 use crate::local::bundles::BundleCommand;
@@ -143,8 +145,13 @@ pub(crate) async fn run(command: ClientCommand, args: &ClientArgs) -> anyhow::Re
         },
     };
     let (text, exit) = match outcome {
-        Ok(Done { text: None, exit }) => return Ok(exit),
-        Ok(Done { text: Some(text), exit }) => (text, exit),
+        Ok(Done { text: None, exit, .. }) => return Ok(exit),
+        Ok(Done { text: Some(text), exit, next }) => {
+            if let Some(next) = next.filter(|_| std::io::stderr().is_terminal()) {
+                writeln!(anstream::stderr(), "hint: {next}")?;
+            }
+            (text, exit)
+        }
         Err(failure) => {
             if let Some(cause) = failure.cause() {
                 writeln!(anstream::stderr(), "caused by: {cause}")?;
@@ -188,16 +195,33 @@ impl Server {
 struct Done {
     text: Option<String>,
     exit: Exit,
+    /// What to do next, for somebody at a terminal.
+    next: Option<String>,
 }
 
 impl Done {
     fn new(text: impl Into<String>) -> Self {
-        Self { text: Some(text.into()), exit: Exit::Success }
+        Self { text: Some(text.into()), exit: Exit::Success, next: None }
+    }
+
+    /// The same with that exit code.
+    fn ending(self, exit: Exit) -> Self {
+        Self { exit, ..self }
+    }
+
+    /// The same with what to do next.
+    fn hinting(self, next: impl Into<String>) -> Self {
+        Self { next: Some(next.into()), ..self }
+    }
+
+    /// The same with what to do if there is nothing to show.
+    fn hinting_if_empty(self, next: &str) -> Self {
+        if self.text.as_deref() == Some("") { self.hinting(next) } else { self }
     }
 
     /// Nothing to say.
     fn silent() -> Self {
-        Self { text: None, exit: Exit::Success }
+        Self { text: None, exit: Exit::Success, next: None }
     }
 
     /// The answer as JSON or YAML if that is wanted, else what `render` makes of it. An answer that `render` cannot
@@ -214,7 +238,7 @@ impl Done {
             Some(_) if format == ListFormat::Csv => {
                 let text =
                     "Error: this command prints no list, of which there could be CSV: write `--output json` or `yaml`";
-                Self { text: Some(text.to_owned()), exit: Exit::Failure }
+                Self::new(text).ending(Exit::Failure)
             }
             Some(shown) => Self::new(shown.text),
             None => Self::new(format!(
