@@ -58,6 +58,12 @@ fn of_the_system(cause: &(dyn std::error::Error + 'static)) -> Option<&'static s
     })
 }
 
+/// What to do about an error.
+pub(crate) fn hint_of(error: &Error) -> Option<&str> {
+    let hint = error.chain().find_map(|cause| cause.downcast_ref::<Hinted>()).and_then(|hinted| hinted.hint.as_ref());
+    hint.map(String::as_str).or_else(|| error.chain().find_map(of_the_system))
+}
+
 /// Prints `error:`, `caused by:` and `hint:` lines.
 pub(crate) fn report(error: &Error) -> Exit {
     let mut text = format!("error: {error}\n");
@@ -69,8 +75,7 @@ pub(crate) fn report(error: &Error) -> Exit {
         }
         last = cause;
     }
-    let hint = error.chain().find_map(|cause| cause.downcast_ref::<Hinted>()).and_then(|hinted| hinted.hint.as_ref());
-    if let Some(hint) = hint.map(String::as_str).or_else(|| error.chain().find_map(of_the_system)) {
+    if let Some(hint) = hint_of(error) {
         text.push_str(&format!("hint: {hint}\n"));
     }
     // Names of files and answers of registries stand in it. There is nowhere left to report a stderr that cannot be
