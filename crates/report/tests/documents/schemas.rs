@@ -142,3 +142,42 @@ const SYFT_DETAILS: &[&str] = &[
     "rpm-db-entry",
     "ruby-gemspec",
 ];
+
+fn show(value: &mut Value) {
+    match value {
+        Value::String(text) => *text = text.replace('\u{1b}', "\u{fffd}"),
+        Value::Array(items) => items.iter_mut().for_each(show),
+        Value::Object(members) => members.values_mut().for_each(show),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
+}
+
+/// The SPDX project's own reader takes both forms of SPDX 2.3, finds nothing wrong with them, and reads the same from them.
+#[test]
+fn spdx_documents_are_valid_and_say_the_same_in_both_forms() {
+    let work = tempfile::tempdir().expect("a folder");
+    let format = |name: &str| formats::find(name).expect("registered");
+    let mut files = Vec::new();
+    for input in inputs() {
+        let image = |name: &str| written(format(name), &input.report(), Style::default());
+        let index = |name: &str| written_index(format(name), &input);
+        for (kind, text) in [("image", &image as &dyn Fn(&str) -> String), ("index", &index)] {
+            let file = work.path().join(format!("{}-{kind}.spdx", input.name));
+            fs_err::write(&file, text("spdx")).expect("a file");
+            // In the form for people there is nothing that steers terminals.
+            let mut json = serde_json::from_str(&text("spdx-json")).expect("JSON");
+            show(&mut json);
+            fs_err::write(file.with_extension("spdx.json"), json.to_string()).expect("a file");
+            files.push(file);
+        }
+    }
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let checked = std::process::Command::new(root.join("../../target/test-tools/spdx-tools/bin/python"))
+        .arg(root.join("tests/documents/spdx.py"))
+        .args(&files)
+        .env("PYTHONIOENCODING", "utf-8")
+        .output()
+        .expect("spdx-tools is installed: `cargo xtask setup` installs what tests need");
+    let is_well = checked.status.success() && checked.stdout.is_empty();
+    assert!(is_well, "{}", String::from_utf8_lossy(&[checked.stdout, checked.stderr].concat()));
+}
