@@ -144,14 +144,9 @@ pub(crate) async fn run(command: ClientCommand, args: &ClientArgs) -> anyhow::Re
             ClientCommand::System(command) => system::run(&api, command).await,
         },
     };
-    let (text, exit) = match outcome {
+    let (text, exit, next) = match outcome {
         Ok(Done { text: None, exit, .. }) => return Ok(exit),
-        Ok(Done { text: Some(text), exit, next }) => {
-            if let Some(next) = next.filter(|_| std::io::stderr().is_terminal()) {
-                writeln!(anstream::stderr(), "hint: {next}")?;
-            }
-            (text, exit)
-        }
+        Ok(Done { text: Some(text), exit, next }) => (text, exit, next),
         Err(failure) => {
             if let Some(cause) = failure.cause() {
                 writeln!(anstream::stderr(), "caused by: {cause}")?;
@@ -159,12 +154,15 @@ pub(crate) async fn run(command: ClientCommand, args: &ClientArgs) -> anyhow::Re
             if let Some(hint) = failure.hint(&api.settings) {
                 writeln!(anstream::stderr(), "hint: {hint}")?;
             }
-            (failure.render(api.settings.json), failure.exit)
+            (failure.render(api.settings.json), failure.exit, None)
         }
     };
     // Names out of images stand in it. Programs get the bytes as they are.
     let text = if std::io::stdout().is_terminal() { printable(&text) } else { text.into() };
     crate::stdout::print(&format!("{text}\n"))?;
+    if let Some(next) = next.filter(|_| std::io::stderr().is_terminal()) {
+        writeln!(anstream::stderr(), "hint: {next}")?;
+    }
     Ok(exit)
 }
 

@@ -291,7 +291,8 @@ async fn content(api: &Api, args: Content) -> Outcome {
     let image = known(api, &args.input_image, UNKNOWN_IMAGE).await?;
     let Some(kind) = args.content_type else {
         let reply = api.get(&format!("/images/{}/content", image.digest), &[]).await?;
-        return Ok(Done::render(api, &reply, render::kinds));
+        let next = format!("`killick image content {} os` shows the first of these", args.input_image);
+        return Ok(Done::render(api, &reply, render::kinds).hinting(next));
     };
     let reply = api.get(&format!("/images/{}/content/{}", image.digest, percent_encode(&kind)), &[]).await?;
     let done = Done::render(api, &reply, |answer| render::content(answer, &kind));
@@ -326,11 +327,12 @@ async fn vulnerabilities(api: &Api, args: Vuln) -> Outcome {
         }
         failure
     })?;
-    let listed = args.kind.is_none();
-    Ok(Done::render(api, &reply, |answer| {
-        if listed { render::kinds(answer).map(Into::into) } else { render::vulnerabilities(answer) }
-    })
-    .hinting_if_empty("no vulnerabilities like this are known to be in the image"))
+    if args.kind.is_none() {
+        let next = format!("`killick image vuln {} all` shows the vulnerabilities", args.input_image);
+        return Ok(Done::render(api, &reply, render::kinds).hinting(next));
+    }
+    Ok(Done::render(api, &reply, render::vulnerabilities)
+        .hinting_if_empty("no vulnerabilities like this are known to be in the image"))
 }
 
 async fn delete(api: &Api, args: Del) -> Outcome {
