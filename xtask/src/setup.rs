@@ -32,14 +32,20 @@ const SCHEMATHESIS: &str = "target/test-tools/schemathesis";
 
 const SCHEMATHESIS_VERSION: &str = "schemathesis==4.32.5";
 
+/// Where the SPDX project's own reader and validator of its documents are installed.
+const SPDX: &str = "target/test-tools/spdx-tools";
+
+const SPDX_VERSION: &str = "spdx-tools==0.8.5";
+
 pub(crate) fn run() -> Result<(), String> {
     packages()?;
     if !works("cargo", &["deny", "--version"]) {
         command::run("cargo", &["install", "--locked", "--quiet", "cargo-deny"])?;
     }
     client()?;
-    wheel(NODE, "npm", NODE_VERSION)?;
-    wheel(SCHEMATHESIS, "schemathesis", SCHEMATHESIS_VERSION)
+    wheel(NODE, &["npm", "--version"], NODE_VERSION)?;
+    wheel(SCHEMATHESIS, &["schemathesis", "--version"], SCHEMATHESIS_VERSION)?;
+    wheel(SPDX, &["pyspdxtools", "--help"], SPDX_VERSION)
 }
 
 fn packages() -> Result<(), String> {
@@ -82,9 +88,10 @@ fn client() -> Result<(), String> {
     )
 }
 
-/// A virtual environment with a program out of a wheel.
-fn wheel(folder: &str, program: &str, package: &str) -> Result<(), String> {
-    if works(&format!("{folder}/bin/{program}"), &["--version"]) {
+/// A virtual environment with a program out of a wheel; the program, and what it answers if it works.
+fn wheel(folder: &str, program: &[&str; 2], package: &str) -> Result<(), String> {
+    let [program, question] = program;
+    if works(&format!("{folder}/bin/{program}"), &[question]) {
         return Ok(());
     }
     command::run("/usr/bin/python3", &["-m", "venv", "--clear", folder])?;

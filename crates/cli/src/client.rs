@@ -8,6 +8,7 @@ mod admission;
 mod api;
 mod archive;
 mod columns;
+mod confirmation;
 mod contexts;
 mod evaluate;
 mod event;
@@ -15,6 +16,7 @@ mod image;
 mod login;
 mod lookup;
 mod migrate;
+mod part;
 mod policy;
 mod prompt;
 mod python;
@@ -35,7 +37,7 @@ use serde_json::Value;
 
 pub(crate) use admission::{Admission, admission};
 pub(crate) use login::{ContextCommand, Login, context, login};
-pub(crate) use settings::ClientArgs;
+pub(crate) use settings::{ClientArgs, told_where};
 
 use crate::exit::Exit;
 use crate::local::bundles::BundleCommand;
@@ -144,9 +146,9 @@ pub(crate) async fn run(command: ClientCommand, args: &ClientArgs) -> anyhow::Re
             ClientCommand::System(command) => system::run(&api, command).await,
         },
     };
-    let (text, exit) = match outcome {
-        Ok(Done { text: None, exit }) => return Ok(exit),
-        Ok(Done { text: Some(text), exit }) => (text, exit),
+    let (text, exit, next) = match outcome {
+        Ok(Done { text: None, exit, .. }) => return Ok(exit),
+        Ok(Done { text: Some(text), exit, next }) => (text, exit, next),
         Err(failure) => {
             if let Some(cause) = failure.cause() {
                 writeln!(anstream::stderr(), "caused by: {cause}")?;
@@ -154,12 +156,15 @@ pub(crate) async fn run(command: ClientCommand, args: &ClientArgs) -> anyhow::Re
             if let Some(hint) = failure.hint(&api.settings) {
                 writeln!(anstream::stderr(), "hint: {hint}")?;
             }
-            (failure.render(api.settings.json), failure.exit)
+            (failure.render(api.settings.json), failure.exit, None)
         }
     };
     // Names out of images stand in it. Programs get the bytes as they are.
     let text = if std::io::stdout().is_terminal() { printable(&text) } else { text.into() };
     crate::stdout::print(&format!("{text}\n"))?;
+    if let Some(next) = next.filter(|_| std::io::stderr().is_terminal()) {
+        writeln!(anstream::stderr(), "hint: {next}")?;
+    }
     Ok(exit)
 }
 
@@ -189,16 +194,33 @@ impl Server {
 struct Done {
     text: Option<String>,
     exit: Exit,
+    /// What to do next, for somebody at a terminal.
+    next: Option<String>,
 }
 
 impl Done {
     fn new(text: impl Into<String>) -> Self {
-        Self { text: Some(text.into()), exit: Exit::Success }
+        Self { text: Some(text.into()), exit: Exit::Success, next: None }
+    }
+
+    /// The same with that exit code.
+    fn ending(self, exit: Exit) -> Self {
+        Self { exit, ..self }
+    }
+
+    /// The same with what to do next.
+    fn hinting(self, next: impl Into<String>) -> Self {
+        Self { next: Some(next.into()), ..self }
+    }
+
+    /// The same with what to do if there is nothing to show.
+    fn hinting_if_empty(self, next: &str) -> Self {
+        if self.text.as_deref() == Some("") { self.hinting(next) } else { self }
     }
 
     /// Nothing to say.
     fn silent() -> Self {
-        Self { text: None, exit: Exit::Success }
+        Self { text: None, exit: Exit::Success, next: None }
     }
 
     /// The answer as JSON or YAML if that is wanted, else what `render` makes of it. An answer that `render` cannot
@@ -215,7 +237,7 @@ impl Done {
             Some(_) if format == ListFormat::Csv => {
                 let text =
                     "Error: this command prints no list, of which there could be CSV: write `--output json` or `yaml`";
-                Self { text: Some(text.to_owned()), exit: Exit::Failure }
+                Self::new(text).ending(Exit::Failure)
             }
             Some(shown) => Self::new(shown.text),
             None => Self::new(format!(

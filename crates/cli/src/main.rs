@@ -64,7 +64,7 @@ enum Work {
 }
 
 fn main() -> Exit {
-    let arguments = Arguments::parse();
+    let arguments = Arguments::try_parse().unwrap_or_else(|error| client::told_where(error).exit());
     let default_level = if arguments.client.debug {
         "killick=debug"
     } else {

@@ -48,7 +48,7 @@ pub(crate) fn cause<E: std::error::Error + 'static>(error: &Error) -> Option<&E>
 }
 
 /// What helps against an error.
-fn hint(error: &Error) -> Option<&str> {
+pub(crate) fn hint_of(error: &Error) -> Option<&str> {
     let hinted = error.chain().find_map(|cause| cause.downcast_ref::<Hinted>());
     let known = hinted.and_then(|hinted| hinted.hint.as_deref());
     known.or_else(|| error.chain().find_map(of_the_system))
@@ -63,7 +63,7 @@ pub(crate) fn in_one_line(error: &Error) -> String {
             parts.push(cause);
         }
     }
-    let hint = hint(error).map(|hint| format!("; {hint}")).unwrap_or_default();
+    let hint = hint_of(error).map(|hint| format!("; {hint}")).unwrap_or_default();
     (parts.join(": ") + &hint).replace('\n', " ")
 }
 
@@ -97,7 +97,7 @@ pub(crate) fn report(error: &Error) -> Exit {
         }
         last = cause;
     }
-    if let Some(hint) = hint(error) {
+    if let Some(hint) = hint_of(error) {
         text.push_str(&format!("hint: {hint}\n"));
     }
     // Names of files and answers of registries stand in it. There is nowhere left to report a stderr that cannot be

@@ -50,6 +50,15 @@ impl Counts {
         Self(counts)
     }
 
+    /// These and those.
+    fn with(&self, others: &Self) -> Self {
+        let mut counts = self.0.clone();
+        for (severity, count) in &others.0 {
+            *counts.entry(*severity).or_default() += count;
+        }
+        Self(counts)
+    }
+
     /// All of them.
     pub fn total(&self) -> usize {
         self.0.values().sum()

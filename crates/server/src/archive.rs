@@ -162,8 +162,11 @@ async fn write_back(app: &App, account: &str, contents: Contents, trust: Trust) 
         return Err(ApiError::not_found(format!("there is no account `{account}`")));
     }
     let digest = contents.record.digest.to_string();
-    if app.records().image(account, &digest).await?.is_some_and(|image| image.digest == digest) {
-        return Err(ApiError::conflict(format!("the image `{digest}` is there: it cannot be restored")));
+    if let Some(image) = app.records().image(account, &digest).await?.filter(|image| image.digest == digest) {
+        return Err(ApiError::conflict(match image.status {
+            ImageStatus::Deleting => format!("the image `{digest}` is being deleted: try again in a moment"),
+            ImageStatus::Active => format!("the image `{digest}` is there: it cannot be restored"),
+        }));
     }
     if serde_json::to_value(&contents.record).is_ok_and(|record| has_nul(&record)) {
         return Err(ApiError::conflict("the record of the archive has NUL in a text: it cannot be stored"));

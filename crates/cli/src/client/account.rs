@@ -1,13 +1,11 @@
 //! `killick account`: accounts, and the users in them.
 
-use std::io::{BufRead as _, Write as _};
-
 use clap::{Args, Subcommand};
 use serde_json::{Map, Value, json};
 
 use super::api::{Api, Failure, percent_encode};
 use super::columns::{Columns, Shown, fields};
-use super::{Done, Outcome, python};
+use super::{Done, Outcome, confirmation, python};
 
 /// What can be done with accounts.
 #[derive(Debug, Subcommand)]
@@ -159,18 +157,12 @@ async fn change(api: &Api, account: &str, state: &str) -> Outcome {
 
 async fn delete(api: &Api, args: &Del) -> Outcome {
     let name = &args.account_name;
-    if !args.dontask {
-        let _ = write!(
-            anstream::stdout(),
-            "This operation is irreversible. Really delete account {name} along with *all* users and resources \
-             associated with this account? (y/N)"
-        );
-        let _ = anstream::stdout().flush();
-        let mut answer = String::new();
-        let read = std::io::stdin().lock().read_line(&mut answer);
-        if read.is_err() || !answer.trim().eq_ignore_ascii_case("y") {
-            return Ok(Done::silent());
-        }
+    let question = format!(
+        "This operation is irreversible. Really delete account {name} along with *all* users and resources associated with \
+         this account? (y/N)"
+    );
+    if !args.dontask && !confirmation::is_meant(&question)? {
+        return Ok(Done::silent());
     }
     let reply = api.send("DELETE", &path(name), &[], None).await.map_err(|failure| {
         if failure.message().contains("Invalid account state change requested") {

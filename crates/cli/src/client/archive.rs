@@ -208,7 +208,7 @@ async fn add(api: &Api, rule: &Rule) -> Outcome {
 
 /// A mistake that is told before anything is asked, without the empty line that follows other errors.
 fn refused(message: &str) -> Done {
-    Done { text: Some(format!("Error: {message}")), exit: Exit::Failure }
+    Done::new(format!("Error: {message}")).ending(Exit::Failure)
 }
 
 /// Whether somebody means it: such a rule archives every image once it is analyzed.

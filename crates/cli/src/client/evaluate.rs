@@ -52,7 +52,7 @@ pub(super) async fn run(api: &Api, command: EvaluateCommand) -> Outcome {
     let reply = api.get(&format!("/images/{}/check", image.digest), &query).await?;
     let exit = exit_code(&reply.body);
     let done = Done::render(api, &reply, |answer| render(answer, args.detail));
-    Ok(Done { exit, ..done })
+    Ok(done.ending(exit))
 }
 
 /// The status of the first evaluation decides.

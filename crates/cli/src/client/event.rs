@@ -1,14 +1,12 @@
 //! `killick event`: what happened in the account.
 
-use std::io::{BufRead as _, Write as _};
-
 use clap::{Args, Subcommand};
 use serde_json::Value;
 
 use super::api::{Api, Failure, Reply, percent_encode};
 use super::columns::{Columns, Shown};
 use super::redrawn::Watch;
-use super::{Done, Outcome, python, yaml};
+use super::{Done, Outcome, confirmation, python, yaml};
 
 /// What can be done with events.
 #[derive(Debug, Subcommand)]
@@ -88,7 +86,7 @@ pub(super) async fn run(api: &Api, command: EventCommand) -> Outcome {
             let render = if list.full { render_full } else { render };
             let look = async || {
                 let reply = fetch(api, &list).await?;
-                Ok(Done::render(api, &reply, render))
+                Ok(Done::render(api, &reply, render).hinting_if_empty("no events like this have been told of"))
             };
             list.watch.show(api, look).await
         }
@@ -149,7 +147,7 @@ async fn remove(api: &Api, delete: &Delete) -> Outcome {
     if !delete.all && query.is_empty() {
         return Err(Failure::local("Must include either an event_id, --all, --since, or --before"));
     }
-    if delete.all && !delete.dontask && !is_meant() {
+    if delete.all && !delete.dontask && !confirmation::is_meant("Really delete (clear) all events? (y/N)")? {
         return Ok(Done::silent());
     }
     let reply = api.send("DELETE", "/events", &query, None).await?;
@@ -160,14 +158,6 @@ async fn remove(api: &Api, delete: &Delete) -> Outcome {
             None => "Success".to_owned(),
         })
     }))
-}
-
-/// Asks whether all events are to go.
-fn is_meant() -> bool {
-    let mut out = anstream::stdout();
-    let asked = out.write_all(b"Really delete (clear) all events? (y/N)").and_then(|()| out.flush());
-    let mut answer = String::new();
-    asked.is_ok() && std::io::stdin().lock().read_line(&mut answer).is_ok() && answer.trim().eq_ignore_ascii_case("y")
 }
 
 fn render(found: &Value) -> Option<Shown> {

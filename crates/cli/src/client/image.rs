@@ -16,8 +16,9 @@ use serde_json::{Map, Value, json};
 
 use super::api::{Api, Failure, Reply, percent_encode, python_bool};
 use super::lookup::{self, ImageForm, KnownImage};
+use super::part::Part;
 use super::redrawn::Watch;
-use super::{Done, Outcome};
+use super::{Done, Outcome, confirmation};
 use crate::exit::Exit;
 
 /// What can be done with images.
@@ -89,6 +90,9 @@ pub(crate) struct Del {
     /// Delete all images
     #[arg(long)]
     all: bool,
+    /// Do not ask before all are deleted; scripts never are
+    #[arg(long)]
+    dontask: bool,
 }
 
 /// Arguments of `image get`.
@@ -112,6 +116,11 @@ pub(crate) struct List {
     /// Show all images, not only the latest of each tag
     #[arg(long)]
     show_all: bool,
+    /// Only those of a status: `not_analyzed`, `analyzing`, `analyzed` or `analysis_failed`
+    #[arg(long, value_parser = ["not_analyzed", "analyzing", "analyzed", "analysis_failed"])]
+    status: Option<String>,
+    #[command(flatten)]
+    part: Part,
     #[command(flatten)]
     watch: Watch,
 }
@@ -160,11 +169,11 @@ pub(super) async fn run(api: &Api, command: ImageCommand) -> Outcome {
     match command {
         ImageCommand::Add(args) => add(api, args).await,
         ImageCommand::Content(args) => content(api, args).await,
-        ImageCommand::Del(args) if args.all => delete_all(api, args.force).await,
+        ImageCommand::Del(args) if args.all => delete_all(api, args.force, args.dontask).await,
         ImageCommand::Del(args) => delete(api, args).await,
         ImageCommand::Get(args) => {
             let look = async || {
-                let reply = get(api, &args.input_image, args.show_history).await?;
+                let reply = get(api, &args.input_image, args.show_history).await.map_err(unknown)?;
                 Ok(Done::render(api, &reply, render::images))
             };
             args.watch.show(api, look).await
@@ -172,8 +181,12 @@ pub(super) async fn run(api: &Api, command: ImageCommand) -> Outcome {
         ImageCommand::Import(args) => import::run(api, &args).await,
         ImageCommand::List(args) => {
             let look = async || {
-                let reply = api.get("/images", &[]).await?;
-                Ok(Done::render(api, &reply, |images| render::list(images, &args)))
+                let mut reply = api.get("/images", &[]).await?;
+                if !args.part.is_whole() || args.status.is_some() {
+                    reply.body = render::chosen(&reply.body, &args).unwrap_or(reply.body);
+                }
+                Ok(Done::render(api, &reply, |images| render::list(images, &args))
+                    .hinting_if_empty("there are no such images: `killick image add HOST/REPOSITORY:TAG` adds one"))
             };
             args.watch.show(api, look).await
         }
@@ -214,7 +227,11 @@ async fn add(api: &Api, args: Add) -> Outcome {
         }
         return wait(api, &Wait { input_image: args.input_image, timeout: -1.0, interval: 1.0 }).await;
     }
-    Ok(Done::render(api, &reply, render::images))
+    let tag = &args.input_image;
+    Ok(Done::render(api, &reply, render::images).hinting(format!(
+        "`killick image wait {tag}` waits until it is analysed; then `killick image vuln {tag} all` and \
+         `killick evaluate check {tag}` tell what is known of it"
+    )))
 }
 
 fn annotations(given: &[String]) -> Result<Map<String, Value>, Failure> {
@@ -237,13 +254,18 @@ async fn get(api: &Api, input: &str, history: bool) -> Result<Reply, Failure> {
     }
 }
 
+/// What to do about an image that the server does not know.
+fn unknown(failure: Failure) -> Failure {
+    if failure.is_not_found() { failure.hinting(lookup::REMEDY) } else { failure }
+}
+
 async fn wait(api: &Api, args: &Wait) -> Outcome {
     let began = Instant::now();
     while args.timeout < 0.0 || began.elapsed().as_secs_f64() < args.timeout {
-        let reply = get(api, &args.input_image, false).await?;
-        let Some(status) = reply.body[0]["analysis_status"].as_str() else {
-            return Err(Failure::local("Requested image not found in system"));
-        };
+        let not_found = || Failure::local("Requested image not found in system").hinting(lookup::REMEDY);
+        let reply = get(api, &args.input_image, false).await;
+        let reply = reply.map_err(|failure| if failure.is_not_found() { not_found() } else { failure })?;
+        let status = reply.body[0]["analysis_status"].as_str().ok_or_else(not_found)?;
         if matches!(status, "analyzed" | "analysis_failed") {
             return Ok(Done::render(api, &reply, render::images));
         }
@@ -269,7 +291,8 @@ async fn content(api: &Api, args: Content) -> Outcome {
     let image = known(api, &args.input_image, UNKNOWN_IMAGE).await?;
     let Some(kind) = args.content_type else {
         let reply = api.get(&format!("/images/{}/content", image.digest), &[]).await?;
-        return Ok(Done::render(api, &reply, render::kinds));
+        let next = format!("`killick image content {} os` shows the first of these", args.input_image);
+        return Ok(Done::render(api, &reply, render::kinds).hinting(next));
     };
     let reply = api.get(&format!("/images/{}/content/{}", image.digest, percent_encode(&kind)), &[]).await?;
     let done = Done::render(api, &reply, |answer| render::content(answer, &kind));
@@ -304,10 +327,12 @@ async fn vulnerabilities(api: &Api, args: Vuln) -> Outcome {
         }
         failure
     })?;
-    let listed = args.kind.is_none();
-    Ok(Done::render(api, &reply, |answer| {
-        if listed { render::kinds(answer).map(Into::into) } else { render::vulnerabilities(answer) }
-    }))
+    if args.kind.is_none() {
+        let next = format!("`killick image vuln {} all` shows the vulnerabilities", args.input_image);
+        return Ok(Done::render(api, &reply, render::kinds).hinting(next));
+    }
+    Ok(Done::render(api, &reply, render::vulnerabilities)
+        .hinting_if_empty("no vulnerabilities like this are known to be in the image"))
 }
 
 async fn delete(api: &Api, args: Del) -> Outcome {
@@ -328,8 +353,13 @@ async fn delete_one(api: &Api, digest: &str, force: bool) -> Result<Reply, Failu
     Ok(reply)
 }
 
-async fn delete_all(api: &Api, force: bool) -> Outcome {
+async fn delete_all(api: &Api, force: bool, dontask: bool) -> Outcome {
     let reply = api.get("/images", &[]).await?;
+    let count = reply.body.as_array().map_or(0, Vec::len);
+    let question = format!("Really delete all {count} images of the account? (y/N)");
+    if count > 0 && !dontask && !confirmation::is_meant_at_terminal(&question)? {
+        return Ok(Done::silent());
+    }
     let mut deleted = Vec::new();
     for image in reply.body.as_array().into_iter().flatten() {
         let Some(digest) = image["imageDigest"].as_str() else { continue };

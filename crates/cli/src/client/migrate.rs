@@ -72,6 +72,8 @@ enum Result {
     Kept(String),
     /// Somebody has to do it by hand.
     Left(String),
+    /// The new server finds it out by itself.
+    NotBrought(String),
     Failed(String),
 }
 
@@ -85,6 +87,7 @@ impl Result {
             Self::Replaced => ("would replace", "to replace", None),
             Self::Kept(why) => ("kept", "kept", Some(why)),
             Self::Left(why) => ("left to you", "left to you", Some(why)),
+            Self::NotBrought(why) => ("not brought", "not brought", Some(why)),
             Self::Failed(why) if is_applied => ("FAILED", "failed", Some(why)),
             Self::Failed(why) => ("WOULD FAIL", "to fail", Some(why)),
         }
@@ -96,7 +99,25 @@ struct Line {
     account: Option<String>,
     kind: Kind,
     name: String,
+    /// What people know it by, where the name is a digest.
+    tags: Vec<String>,
     result: Result,
+}
+
+impl Line {
+    /// About what is no item of an account.
+    fn of_source(name: String, result: Result) -> Self {
+        Self { account: None, kind: Kind::File, name, tags: Vec::new(), result }
+    }
+
+    /// What it is about, for people.
+    fn subject(&self) -> String {
+        let account = self.account.as_ref().map(|name| format!(" ({name})")).unwrap_or_default();
+        match self.tags.as_slice() {
+            [] => format!("{}{account}", self.name),
+            tags => format!("{} {}{account}", tags.join(", "), self.name),
+        }
+    }
 }
 
 pub(super) async fn run(api: &Api, args: &Migrate) -> Outcome {
@@ -106,11 +127,9 @@ pub(super) async fn run(api: &Api, args: &Migrate) -> Outcome {
         (None, Some(url)) => live::read(&old_service(api, args, url)?).await?,
         (None, None) => Export::default(),
     };
-    let mut lines: Vec<Line> = export
-        .unread
-        .into_iter()
-        .map(|(name, why)| Line { account: None, kind: Kind::File, name, result: Result::Failed(why) })
-        .collect();
+    let unread = export.unread.into_iter().map(|(name, why)| Line::of_source(name, Result::Failed(why)));
+    let not_brought = export.not_brought.into_iter().map(|(name, why)| Line::of_source(name, Result::NotBrought(why)));
+    let mut lines: Vec<Line> = unread.chain(not_brought).collect();
     for account in export.accounts {
         let mut target = Target::of(api, account.name.as_deref(), args.skip_validate);
         let mut items = account.items;
@@ -118,11 +137,13 @@ pub(super) async fn run(api: &Api, args: &Migrate) -> Outcome {
         items.sort_by(|a, b| (a.kind, &a.order).cmp(&(b.kind, &b.order)));
         for item in items {
             let result = one(&mut target, &item, args, &passwords).await;
-            lines.push(Line { account: account.name.clone(), kind: item.kind, name: item.name, result });
+            let tags = item.tags();
+            lines.push(Line { account: account.name.clone(), kind: item.kind, name: item.name, tags, result });
         }
         if let (Err(failure), Some(name)) = (target.finish().await, &account.name) {
             let result = Result::Failed(format!("it is not disabled, as it was: {}", told(&failure)));
-            lines.push(Line { account: account.name.clone(), kind: Kind::Account, name: name.clone(), result });
+            let (account, name) = (account.name.clone(), name.clone());
+            lines.push(Line { account, kind: Kind::Account, name, tags: Vec::new(), result });
         }
     }
     let is_bad = |line: &Line| {
@@ -130,7 +151,7 @@ pub(super) async fn run(api: &Api, args: &Migrate) -> Outcome {
     };
     let exit = if lines.iter().any(is_bad) { Exit::Refused } else { Exit::Success };
     let text = if api.settings.json { document(&lines, args.apply) } else { table(&lines, args.apply) };
-    Ok(Done { text: Some(text), exit })
+    Ok(Done::new(text).ending(exit))
 }
 
 fn old_service(api: &Api, args: &Migrate, url: &str) -> std::result::Result<Api, super::Failure> {
@@ -186,18 +207,21 @@ fn counts(lines: &[Line], is_applied: bool) -> Vec<(&'static str, usize)> {
     counts
 }
 
+/// What no source has, or what none is asked for.
+const NOT_BROUGHT: &str = "\nNot brought: events; verdicts and vulnerabilities, which are computed anew; webhooks, which are settings of the server.";
+
 fn table(lines: &[Line], is_applied: bool) -> String {
     let mut text = String::new();
     for line in lines {
         let (word, _, why) = line.result.words(is_applied);
-        let account = line.account.as_ref().map(|name| format!(" ({name})")).unwrap_or_default();
-        text.push_str(&format!("{word:<13} {:<12} {}{account}\n", line.kind.word(), line.name));
+        text.push_str(&format!("{word:<13} {:<12} {}\n", line.kind.word(), line.subject()));
         if let Some(why) = why {
             text.push_str(&format!("              {why}\n"));
         }
     }
     let counts = counts(lines, is_applied).into_iter().map(|(word, count)| format!("; {word}: {count}"));
     text.push_str(&format!("\nitems: {}{}", lines.len(), counts.collect::<String>()));
+    text.push_str(NOT_BROUGHT);
     if !is_applied {
         text.push_str("\nNothing was changed: run it again with `--apply`.");
     }
@@ -207,7 +231,10 @@ fn table(lines: &[Line], is_applied: bool) -> String {
 fn document(lines: &[Line], is_applied: bool) -> String {
     let record = |line: &Line| {
         let (word, _, why) = line.result.words(is_applied);
-        json!({"account": line.account, "kind": line.kind.word(), "name": line.name, "result": word, "reason": why})
+        json!({
+            "account": line.account, "kind": line.kind.word(), "name": line.name, "tags": line.tags, "result": word,
+            "reason": why,
+        })
     };
     let items: Vec<Value> = lines.iter().map(record).collect();
     super::python::dumps(&json!({"applied": is_applied, "items": items}))

@@ -135,7 +135,9 @@ async fn add(api: &Api, args: &Add) -> Outcome {
     let bundle: Value = serde_json::from_str(&text)
         .map_err(|error| Failure::local(format!("`{}` is not JSON: {error}", args.input_policy.display())))?;
     let reply = api.send("POST", "/policies", &[("detail", "True")], Some(&bundle)).await?;
-    Ok(Done::render(api, &reply, render))
+    let id = python::field(&reply.body, "policyId");
+    Ok(Done::render(api, &reply, render)
+        .hinting(format!("`killick policy activate {id}` makes it the one by which images are judged")))
 }
 
 async fn activate(api: &Api, id: &str) -> Outcome {

@@ -62,7 +62,7 @@ pub(super) async fn run(api: &Api, command: QueryCommand) -> Outcome {
                 ("package_type", args.package_type.as_ref()),
             ]);
             let reply = api.get("/query/images/by_package", &query).await?;
-            Ok(Done::render(api, &reply, by_package))
+            Ok(Done::render(api, &reply, by_package).hinting_if_empty("no image has such a package"))
         }
         QueryCommand::ImagesByVulnerability(args) => {
             let mut query = given(&[
@@ -75,7 +75,7 @@ pub(super) async fn run(api: &Api, command: QueryCommand) -> Outcome {
                 query.push(("vendor_only", "True"));
             }
             let reply = api.get("/query/images/by_vulnerability", &query).await?;
-            Ok(Done::render(api, &reply, by_vulnerability))
+            Ok(Done::render(api, &reply, by_vulnerability).hinting_if_empty("no image has such a vulnerability"))
         }
         QueryCommand::Local(_) => Err(Failure::local("this command needs no server")),
     }

@@ -74,7 +74,8 @@ pub(super) async fn run(api: &Api, command: RegistryCommand) -> Outcome {
         }
         RegistryCommand::List => {
             let reply = api.get("/registries", &[]).await?;
-            Ok(Done::render(api, &reply, render_list))
+            Ok(Done::render(api, &reply, render_list)
+                .hinting_if_empty("`killick registry add HOST USER PASSWORD` adds one; public registries need none"))
         }
     }
 }

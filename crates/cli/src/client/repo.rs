@@ -79,7 +79,9 @@ pub(super) async fn run(api: &Api, command: RepoCommand) -> Outcome {
         }
         RepoCommand::List => {
             let reply = api.get("/subscriptions", &[("subscription_type", KIND)]).await?;
-            Ok(Done::render(api, &reply, |records| table(records, Counts::Optional)))
+            Ok(Done::render(api, &reply, |records| table(records, Counts::Optional)).hinting_if_empty(
+                "`killick repo add HOST/REPOSITORY` adds all tags of a repository, and those to come",
+            ))
         }
         RepoCommand::Unwatch(named) => watched(api, Change::Deactivation, &named).await,
         RepoCommand::Watch(named) => watched(api, Change::Activation, &named).await,

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use clap::Args;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use jiff::Timestamp;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
@@ -78,6 +79,26 @@ impl ClientArgs {
         let json = || self.json || variable(&["ANCHORE_CLI_JSON"]).is_some_and(|word| word.eq_ignore_ascii_case("y"));
         self.list_format.unwrap_or_else(|| if json() { ListFormat::Json } else { ListFormat::Table })
     }
+}
+
+/// Words of flags that stand before the command.
+const BEFORE: &[&str] =
+    &["--config", "--u", "--p", "--url", "--hub-url", "--insecure", "--json", "--output", "--context", "--as-account"];
+
+/// The error about a flag of these behind the command, with where it belongs.
+pub(crate) fn told_where(mut error: clap::Error) -> clap::Error {
+    if error.kind() == ErrorKind::UnknownArgument
+        && let Some(ContextValue::String(given)) = error.get(ContextKind::InvalidArg)
+        && let Some(flag) = BEFORE.iter().find(|flag| given.split('=').next() == Some(**flag))
+    {
+        let value = if matches!(*flag, "--json" | "--insecure") { "" } else { " …" };
+        let others = if matches!(*flag, "--json" | "--output") { "; other commands have `-o`" } else { "" };
+        let tip =
+            format!("`{flag}` stands before a command for servers, as in `killick {flag}{value} image list`{others}");
+        error.remove(ContextKind::SuggestedArg);
+        error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip.into()]));
+    }
+    error
 }
 
 /// The settings in force.

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use super::api::{Api, Failure, Reply, percent_encode};
 use super::columns::{Columns, Shown};
+use super::part::Part;
 use super::{Done, Outcome, python};
 
 /// What can be done with subscriptions.
@@ -23,6 +24,14 @@ pub(crate) enum SubscriptionCommand {
         /// Show the ids too
         #[arg(long)]
         full: bool,
+        /// Only those of a type
+        #[arg(long = "type", value_name = "TYPE")]
+        kind: Option<String>,
+        /// Only those that are switched on
+        #[arg(long)]
+        active: bool,
+        #[command(flatten)]
+        part: Part,
     },
 }
 
@@ -78,10 +87,19 @@ pub(super) async fn run(api: &Api, command: SubscriptionCommand) -> Outcome {
             let reply = api.get(&path(&id.subscription_id), &[]).await?;
             Ok(Done::render(api, &reply, |records| table(records, &["Subscription ID", "User ID"])))
         }
-        SubscriptionCommand::List { full } => {
-            let reply = api.get("/subscriptions", &[]).await?;
+        SubscriptionCommand::List { full, kind, active, part } => {
+            let mut reply = api.get("/subscriptions", &[]).await?;
+            if let Some(records) = reply.body.as_array_mut() {
+                records.retain(|record| {
+                    part.has(&python::field(record, "subscription_key"))
+                        && kind.as_ref().is_none_or(|kind| record["subscription_type"] == kind.as_str())
+                        && (!active || record["active"] == true)
+                });
+                reply.body = Value::Array(part.page_of(std::mem::take(records)));
+            }
             let more: &[&str] = if full { &["Subscription ID"] } else { &[] };
-            Ok(Done::render(api, &reply, |records| table(records, more)))
+            Ok(Done::render(api, &reply, |records| table(records, more))
+                .hinting_if_empty("there are no such subscriptions: adding an image or a repository brings some"))
         }
     }
 }

@@ -151,7 +151,7 @@ async fn wait(api: &Api, args: &Wait) -> Outcome {
         }
         note("Feed sync: Success.");
     }
-    Ok(Done::new(""))
+    Ok(Done::silent())
 }
 
 /// Every wanted service, and every other listed one, has an instance that is up.

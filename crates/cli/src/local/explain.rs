@@ -41,7 +41,12 @@ pub(crate) struct Explain {
 }
 
 pub(super) async fn run(args: Explain) -> anyhow::Result<Exit> {
-    check_name(&args.vulnerability)?;
+    let (source, name) = (&args.image.source, &args.vulnerability);
+    if ["CVE-", "GHSA-"].iter().any(|prefix| source.to_ascii_uppercase().starts_with(prefix)) {
+        let hint = format!("the image comes first: `killick explain {name} {source}`");
+        return Err(with_hint(format!("`{source}` is the name of a vulnerability, not of an image"), &hint));
+    }
+    check_name(name)?;
     let index = knowledge::open(&args.knowledge)?;
     let now = crate::clock::now();
     let decisions = Decisions::of(&args.decisions, &args.image.source, now)?;
@@ -98,6 +103,13 @@ fn render(explanation: &Explanation, analysis: &Analysis) -> String {
     for remark in &explanation.remarks {
         let _ = writeln!(text, "  {}", remark.text);
     }
+    for package in &explanation.packages {
+        let one_of = Some(package.vulnerability.as_str()).filter(|_| !explanation.fixes.is_empty());
+        render_package(&mut text, package, analysis, one_of);
+    }
+    if !explanation.advisories.is_empty() {
+        text.push_str("\nwhat the index has of it\n");
+    }
     for advisory in &explanation.advisories {
         let _ = write!(text, "  advisory {} of {} ({})", advisory.id, advisory.provider, advisory.namespace);
         if let Some(modified) = &advisory.modified {
@@ -109,10 +121,6 @@ fn render(explanation: &Explanation, analysis: &Analysis) -> String {
             AdvisoryStatus::Rejected => ", rejected\n",
             AdvisoryStatus::Withdrawn => ", withdrawn\n",
         });
-    }
-    for package in &explanation.packages {
-        let one_of = Some(package.vulnerability.as_str()).filter(|_| !explanation.fixes.is_empty());
-        render_package(&mut text, package, analysis, one_of);
     }
     for document in &explanation.vex {
         let trust = if document.trusted { "trusted" } else { "not trusted" };
@@ -129,7 +137,7 @@ fn render_package(text: &mut String, explained: &PackageExplanation, analysis: &
     let _ = write!(text, "\n{} {}, {}", package.name, package.version, package.described_kind());
     text.push_str(&one_of.map_or_else(|| "\n".to_owned(), |vulnerability| format!(", {vulnerability}\n")));
     let _ = writeln!(text, "  {}", explained.text);
-    let _ = writeln!(text, "  found in {}, layer {}", package.virtual_path(), package.layer + 1);
+    let _ = writeln!(text, "  found in {}, layer {}", package.virtual_path(), package.layer);
     if package.evidence == PackageEvidence::Copied {
         let others: Vec<String> =
             package.files.iter().skip(1).take(MAX_COPIES).map(|file| file.path.to_string()).collect();

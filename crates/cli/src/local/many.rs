@@ -3,7 +3,7 @@
 mod summary;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{BufRead as _, BufWriter, Read as _, Write as _};
+use std::io::{BufRead as _, BufWriter, IsTerminal as _, Read as _, Write as _};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -73,12 +73,24 @@ pub(super) async fn run(mut args: Scan) -> anyhow::Result<Exit> {
         }
         let Some(done) = running.join_next().await else { break };
         let (at, row) = done.context("the scan of an image was interrupted")?;
-        tracing::info!("{}/{total} {}", rows.len() + 1, row.told());
+        progress(&format!("{}/{total} {}", rows.len() + 1, row.told()));
         rows.insert(at, row);
     }
     let summary = Summary::of(rows.into_values().collect());
     output::print(&summary.render(notation)?)?;
+    if summary.is_partial() && args.many.reports.is_some() && std::io::stderr().is_terminal() {
+        let _ = writeln!(anstream::stderr(), "hint: with `--resume` the next run scans only what was not");
+    }
     Ok(summary.exit())
+}
+
+/// How far it is: to somebody who looks on, or to a log.
+fn progress(line: &str) {
+    if std::io::stderr().is_terminal() {
+        let _ = writeln!(anstream::stderr(), "{line}");
+    } else {
+        tracing::info!("{line}");
+    }
 }
 
 /// Scans one image of the list. What goes wrong with it spares the others.
@@ -96,7 +108,7 @@ async fn scan(args: &Scan, judge: &Judge, source: String) -> Row {
             stored.map(|()| outcome(args, &judgement.subject))
         }
     };
-    Row { source, outcome: outcome.unwrap_or_else(|error| Outcome::Failed { error: format!("{error:#}") }) }
+    Row { source, outcome: outcome.unwrap_or_else(|error| Outcome::failed(&error)) }
 }
 
 fn outcome(args: &Scan, subject: &Subject<Judged>) -> Outcome {
@@ -115,7 +127,7 @@ fn outcome(args: &Scan, subject: &Subject<Judged>) -> Outcome {
             }
         }
     }
-    if failures.is_empty() { Outcome::Scanned(all) } else { Outcome::Failed { error: failures.join("; ") } }
+    if failures.is_empty() { Outcome::Scanned(all) } else { Outcome::Failed { error: failures.join("; "), hint: None } }
 }
 
 /// Beside its place first: a report that is there is whole.

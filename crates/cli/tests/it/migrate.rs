@@ -211,6 +211,9 @@ fn from_a_folder() {
         &[
             "WOULD FAIL - source crates/cli/testdata/migrate/notes.json",
             "WOULD FAIL - source crates/cli/testdata/migrate/truncated.json",
+            "not brought - source crates/cli/testdata/migrate/events.json",
+            "not brought - source crates/cli/testdata/migrate/verdicts.json",
+            "not brought - source crates/cli/testdata/migrate/vulnerabilities.json",
             "would add - registry 123456789012.dkr.ecr.us-east-1.amazonaws.com",
             "left to you - registry quay.example.com",
             "would add - registry registry.example.com",

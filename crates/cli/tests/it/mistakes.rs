@@ -56,6 +56,8 @@ const MISTAKES: &[(&str, &str, i32)] = &[
     ("a severity that is none", "scan app.tar --fail-on hihg", 2),
     ("a limit that is none", "scan app.tar --limit layer-byte=1", 2),
     ("a command with a typing error", "scna app.tar", 2),
+    ("a flag of the client behind its command", "image list --json", 2),
+    ("a flag of the client behind another command", "scan app.tar --json", 2),
     // Policies.
     ("a bundle in YAML", "check app.tar --policy policy.yaml", 2),
     ("a bundle with a comma too many", "check app.tar --policy comma.json", 2),

@@ -7,7 +7,7 @@
 //! the recordings do not carry is made by `plan.toml`, differences we chose are in `differences.toml` with the titles
 //! of `docs/compatibility.md`. What goes to stderr is for people and ours.
 
-mod compare;
+pub(crate) mod compare;
 mod plan;
 
 use std::collections::BTreeSet;

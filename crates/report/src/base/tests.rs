@@ -82,6 +82,7 @@ fn another_base_brings_its_own_and_keeps_the_application() {
     FROM         PACKAGES  VULNERABILITIES
     base         1         2 (1 High, 1 Low)
     application  2         2 (1 Critical, 1 Medium)
+    both         3         4 (1 Critical, 1 High, 1 Medium, 1 Low)
 
     ON     VULNERABILITIES                  REMOVED     ADDED
     newer  4 (1 Critical, 1 Medium, 2 Low)  1 (1 High)  1 (1 Low)

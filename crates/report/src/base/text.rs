@@ -24,6 +24,10 @@ pub fn text(report: &BaseReport, style: Style) -> String {
         rows.push(row("base", report.packages_of_base, &report.of_base));
     }
     rows.push(row("application", report.packages_of_application, &report.of_application));
+    if report.base.is_some() {
+        let packages = report.packages_of_base + report.packages_of_application;
+        rows.push(row("both", packages, &report.of_base.with(&report.of_application)));
+    }
     let mut text = printable(&text).into_owned();
     text.push_str(&aligned(&["FROM", "PACKAGES", "VULNERABILITIES"], rows, style));
     if report.others.is_empty() {

@@ -1,4 +1,5 @@
-//! Grype's JSON (<https://github.com/anchore/grype/tree/main/schema/grype/db-search/json>), for pipelines that read it.
+//! Grype's JSON (<https://github.com/anchore/grype/tree/main/grype/presenter/models>, as of 0.121), for pipelines that read
+//! it. It has no schema.
 //!
 //! Vulnerabilities go by the names that Grype gives them, and the others are related ones; what a trusted VEX document
 //! hides is an ignored match. Grype has no document of several images: there is one on each line.

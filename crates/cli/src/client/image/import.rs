@@ -41,7 +41,15 @@ pub(super) async fn send(api: &Api, document: &[u8], source: &str) -> Outcome {
     if size > MAX_BYTES {
         return Err(too_large(source, size));
     }
-    let reply = api.upload("/import/images", "archive_file", document).await?;
+    let reply = api.upload("/import/images", "archive_file", document).await.map_err(|failure| {
+        if failure.message().contains("is there: it cannot be restored") {
+            failure.hinting(
+                "`killick image get DIGEST` tells under which tags it is there; `killick image del DIGEST --force` makes room",
+            )
+        } else {
+            failure
+        }
+    })?;
     Ok(Done::render(api, &reply, render::images))
 }
 

@@ -2,7 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::super::columns::{Columns, Shown, fields};
 use super::super::python;
@@ -77,10 +77,30 @@ pub(super) fn images(images: &Value) -> Option<String> {
     Some(text)
 }
 
-pub(super) fn list(images: &Value, args: &List) -> Option<Shown> {
+/// The images of whose tags a part is asked for, each record with one tag, in the order of the tags.
+pub(super) fn chosen(images: &Value, args: &List) -> Option<Value> {
+    let mut records: Vec<Value> = Vec::new();
+    for image in shown(images, args.show_all)? {
+        if args.status.as_ref().is_some_and(|status| image["analysis_status"] != status.as_str()) {
+            continue;
+        }
+        for detail in image["image_detail"].as_array()?.iter().filter(|detail| args.part.has(&full_tag(detail))) {
+            let mut record = image.clone();
+            record["image_detail"] = json!([detail]);
+            if !records.contains(&record) {
+                records.push(record);
+            }
+        }
+    }
+    records.sort_by_cached_key(|record| full_tag(&record["image_detail"][0]));
+    Some(Value::Array(args.part.page_of(records)))
+}
+
+/// All images, or the latest of each tag.
+fn shown(images: &Value, all: bool) -> Option<Vec<&Value>> {
     let images = images.as_array()?;
     let mut chosen: Vec<&Value> = Vec::new();
-    if args.show_all {
+    if all {
         chosen.extend(images);
     } else {
         let mut latest: Vec<(&str, &str, &Value)> = Vec::new();
@@ -96,12 +116,16 @@ pub(super) fn list(images: &Value, args: &List) -> Option<Shown> {
         }
         chosen.extend(latest.into_iter().map(|(.., image)| image));
     }
+    Some(chosen)
+}
+
+pub(super) fn list(images: &Value, args: &List) -> Option<Shown> {
     let mut header = vec!["Full Tag", "Image Digest", "Analysis Status"];
     if args.full {
         header.push("Image ID");
     }
     let mut rows: Vec<Vec<String>> = Vec::new();
-    for image in chosen {
+    for image in shown(images, args.show_all)? {
         for detail in image["image_detail"].as_array()? {
             let mut row =
                 vec![full_tag(detail), python::field(image, "imageDigest"), python::field(image, "analysis_status")];

@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use serde_json::Value;
 
 use super::super::Failure;
-use super::items::{Account, Export, Kind};
+use super::items::{Account, Export, Kind, found_out_anew};
 
 /// Bytes of a document that is read.
 const MAX_BYTES: u64 = 256 << 20;
@@ -31,15 +31,23 @@ pub(super) fn read(folder: &Path) -> Result<Export, Failure> {
     let mut told: Vec<Value> = Vec::new();
     for path in entries(folder).map_err(failed)? {
         if !path.is_dir() {
-            take(&path, &mut own, Some(&mut told), &mut export.unread);
+            take(&path, &mut own, Some(&mut told), &mut export);
             continue;
         }
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default().to_owned();
         let mut account = Account { name: Some(name), items: Vec::new() };
         for path in entries(&path).map_err(failed)? {
-            take(&path, &mut account, None, &mut export.unread);
+            take(&path, &mut account, None, &mut export);
         }
         export.accounts.push(account);
+    }
+    let nothing = export.unread.is_empty() && export.not_brought.is_empty() && export.accounts.is_empty();
+    if nothing && own.items.is_empty() && told.is_empty() {
+        let message = format!("`{}` is empty", folder.display());
+        return Err(Failure::local(message).hinting(
+            "put into it what `anchore-cli --json registry list`, `policy get ID --detail`, `subscription list`, `image list` \
+             and the like print, each in a file `.json`",
+        ));
     }
     for record in told {
         let Some(name) = record["name"].as_str() else { continue };
@@ -65,14 +73,14 @@ pub(super) fn read(folder: &Path) -> Result<Export, Failure> {
 }
 
 /// Takes what a file has.
-fn take(path: &Path, account: &mut Account, told: Option<&mut Vec<Value>>, unread: &mut Vec<(String, String)>) {
+fn take(path: &Path, account: &mut Account, told: Option<&mut Vec<Value>>, export: &mut Export) {
     let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let ends_with = |endings: &[&str]| endings.iter().any(|ending| name.to_ascii_lowercase().ends_with(ending));
     if ends_with(&[".tar.gz", ".tgz", ".tar"]) {
         account.add_document(name, path.to_owned());
         return;
     }
-    let mut fail = |why: String| unread.push((path.display().to_string(), why));
+    let mut fail = |why: String| export.unread.push((path.display().to_string(), why));
     if path.is_dir() {
         return fail("it is a folder in the folder of an account".to_owned());
     }
@@ -83,6 +91,10 @@ fn take(path: &Path, account: &mut Account, told: Option<&mut Vec<Value>>, unrea
         Ok(document) => document,
         Err(error) => return fail(format!("{error:#}")),
     };
+    if let Some(why) = found_out_anew(document.get(0).unwrap_or(&document)) {
+        export.not_brought.push((path.display().to_string(), why.to_owned()));
+        return;
+    }
     let mut strangers = 0;
     let is_account = |record: &Value| record.get("name").is_some() && record.get("state").is_some();
     let records = match &document {

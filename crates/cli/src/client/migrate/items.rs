@@ -58,6 +58,19 @@ pub(super) struct Item {
     pub(super) order: String,
 }
 
+impl Item {
+    /// The tags of an image.
+    pub(super) fn tags(&self) -> Vec<String> {
+        let details = self.record["image_detail"].as_array().into_iter().flatten();
+        let mut tags: Vec<String> = details
+            .filter_map(|detail| detail["fulltag"].as_str().or_else(|| detail["pullstring"].as_str()))
+            .map(str::to_owned)
+            .collect();
+        tags.dedup();
+        tags
+    }
+}
+
 /// What one account has.
 #[derive(Debug, Default)]
 pub(super) struct Account {
@@ -72,6 +85,28 @@ pub(super) struct Export {
     pub(super) accounts: Vec<Account>,
     /// Files and lists that could not be read, with the reason.
     pub(super) unread: Vec<(String, String)>,
+    /// Files with what the new server finds out by itself, and what that is.
+    pub(super) not_brought: Vec<(String, String)>,
+}
+
+/// What a record of the v1 API tells that the new server finds out by itself.
+pub(super) fn found_out_anew(record: &Value) -> Option<&'static str> {
+    let has = |name: &str| record.get(name).is_some();
+    let is_verdict = |record: &Value| {
+        let mut members = record.as_object().into_iter().flatten();
+        members.next().is_some_and(|(name, verdicts)| name.starts_with("sha256:") && verdicts.is_object())
+    };
+    if has("vulnerability_type") {
+        Some("vulnerabilities are matched anew")
+    } else if has("content_type") {
+        Some("images are analysed anew")
+    } else if has("results") && has("page") || has("generated_uuid") {
+        Some("events stay with the old service")
+    } else if is_verdict(record) {
+        Some("images are judged anew")
+    } else {
+        None
+    }
 }
 
 /// Subscriptions to the tags of repositories.

@@ -9,12 +9,20 @@ use super::told;
 
 /// Asks for everything; of all accounts if the user may see them.
 pub(super) async fn read(api: &Api) -> Result<Export, Failure> {
-    api.check_access().await?;
+    api.check_access().await.map_err(|failure| {
+        let hint = format!(
+            "is the old service running at {}? `--from` has its address, with `/v1` at the end",
+            api.settings.url
+        );
+        failure.hinting(&hint)
+    })?;
     let own = match api.get("/account", &[]).await {
         Ok(reply) => reply.body["name"].as_str().unwrap_or_default().to_owned(),
         Err(failure) if failure.is_not_found() => String::new(),
         Err(failure) => {
-            return Err(Failure::local(format!("the old service does not let us in: {}", told(&failure))));
+            let message = format!("the old service does not let us in: {}", told(&failure));
+            return Err(Failure::local(message)
+                .hinting("`--from-user` and `--from-pass` (KILLICK_FROM_PASS) say who you are there"));
         }
     };
     // Whoever is no administrator brings what is theirs.

@@ -59,7 +59,7 @@ pub(super) async fn run(api: &Api, args: &DryRun) -> Outcome {
     let exit = if args.exit_code && other > 0 { crate::exit::Exit::Refused } else { crate::exit::Exit::Success };
     if api.settings.json {
         let document = json!({"against": against, "examined": examined, "items": items, "skipped": skipped});
-        return Ok(Done { text: Some(python::dumps(&document)), exit });
+        return Ok(Done::new(python::dumps(&document)).ending(exit));
     }
     let mut text: String = changes.iter().map(verdict_text).collect();
     for image in &skipped {
@@ -74,5 +74,5 @@ pub(super) async fn run(api: &Api, args: &DryRun) -> Outcome {
          only: {}",
         changes.len() - other
     ));
-    Ok(Done { text: Some(text), exit })
+    Ok(Done::new(text).ending(exit))
 }

@@ -17,6 +17,7 @@ use crate::exit::Exit;
 use crate::local::output::{SummaryForm, terminal_style};
 use crate::local::scan::Scan;
 use crate::local::several;
+use crate::report_error::hint_of;
 
 /// One image of the list.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -38,7 +39,16 @@ pub(super) enum Outcome {
     Failed {
         /// Why.
         error: String,
+        /// What to do about it.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        hint: Option<String>,
     },
+}
+
+impl Outcome {
+    pub(super) fn failed(error: &anyhow::Error) -> Self {
+        Self::Failed { error: format!("{error:#}"), hint: hint_of(error).map(str::to_owned) }
+    }
 }
 
 /// Numbers of one image, or of all images of an index.
@@ -106,7 +116,7 @@ impl Row {
                 let verdict = counts.verdict.map(|action| format!(", {action}")).unwrap_or_default();
                 format!("{}: vulnerabilities: {}{verdict}", self.source, counts.severe())
             }
-            Outcome::Failed { error } => format!("{}: not scanned: {error}", self.source),
+            Outcome::Failed { error, .. } => format!("{}: not scanned: {error}", self.source),
         };
         printable(&text).replace('\n', " ")
     }
@@ -127,6 +137,11 @@ impl Summary {
         let scanned = images.iter().filter(|row| matches!(row.outcome, Outcome::Scanned(_))).count();
         let (refused, failed) = (images.iter().filter(is_refused).count(), images.len() - scanned);
         Self { images, scanned, refused, failed }
+    }
+
+    /// Whether something was not scanned.
+    pub(super) fn is_partial(&self) -> bool {
+        self.failed > 0
     }
 
     /// As badly as the worst image.
@@ -163,8 +178,10 @@ impl Summary {
         let mut text = aligned(&header, rows.collect(), terminal_style());
         let _ = writeln!(text, "\n{} scanned, {} refused, {} not scanned", self.scanned, self.refused, self.failed);
         for row in &self.images {
-            if let Outcome::Failed { error } = &row.outcome {
-                let _ = writeln!(text, "{}", printable(&format!("{}: {}", row.source, error.replace('\n', " "))));
+            if let Outcome::Failed { error, hint } = &row.outcome {
+                let hint = hint.as_ref().map(|hint| format!("; {hint}")).unwrap_or_default();
+                let line = format!("{}: {error}{hint}", row.source).replace('\n', " ");
+                let _ = writeln!(text, "{}", printable(&line));
             }
         }
         Ok(text)

@@ -8,10 +8,10 @@ use serde::Deserialize;
 use super::here;
 
 /// What depends on when and where a recording was made.
-pub(super) struct Volatile(Vec<(Regex, &'static str)>);
+pub(crate) struct Volatile(Vec<(Regex, &'static str)>);
 
 impl Volatile {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let masks = [
             (r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d+)?Z", "<instant>"),
             (r"http://(localhost|127\.0\.0\.1):\d+", "<service>"),
@@ -22,7 +22,7 @@ impl Volatile {
         Self(masks.into_iter().map(|(pattern, name)| (Regex::new(pattern).expect("a pattern"), name)).collect())
     }
 
-    pub(super) fn masked(&self, text: &str) -> String {
+    pub(crate) fn masked(&self, text: &str) -> String {
         let mut text = text.to_owned();
         for (pattern, name) in &self.0 {
             text = pattern.replace_all(&text, *name).into_owned();
@@ -39,7 +39,7 @@ impl Volatile {
 /// only the recording has, `stdout/+LINE` for one only we print; `stdout/order` for the same lines in another order.
 /// Where one cell of a table differs the others are as wide as it makes them, so spaces count only in outputs whose
 /// words are the same: `stdout/spacing`.
-pub(super) fn differences(volatile: &Volatile, want: (i32, &str), got: (i32, &str)) -> Vec<String> {
+pub(crate) fn differences(volatile: &Volatile, want: (i32, &str), got: (i32, &str)) -> Vec<String> {
     let mut found = Vec::new();
     if want.0 != got.0 {
         found.push(format!("exit/{}/{}", want.0, got.0));

@@ -104,7 +104,7 @@ fn malware(text: &mut String, scans: &[MalwareScan], style: Style) {
         .flat_map(|scan| scan.findings.iter().map(move |found| (scan, found)))
         .map(|(scan, found)| {
             let place = place(&found.path.to_string(), found.is_hidden);
-            cells([&found.signature, &place, &layer(found.layer), &scan.scanner])
+            cells([&found.signature, &place, &found.layer.to_string(), &scan.scanner])
         })
         .collect();
     section(text, &["MALWARE", "FILE", "LAYER", "SCANNER"], rows, "piece of malware", "pieces of malware", style);
@@ -120,7 +120,7 @@ fn malware(text: &mut String, scans: &[MalwareScan], style: Style) {
 fn secrets(text: &mut String, scan: &SecretScan, style: Style) {
     let rows = scan.findings.iter().map(|secret| {
         let place = place(&format!("{}:{}", secret.path, secret.line), secret.is_hidden);
-        cells([&secret.rule, &place, &layer(secret.layer), &secret.preview])
+        cells([&secret.rule, &place, &secret.layer.to_string(), &secret.preview])
     });
     section(text, &["SECRET", "FILE", "LAYER", "BEGINS"], rows.collect(), "secret", "secrets", style);
 }
@@ -181,11 +181,6 @@ fn cells<const N: usize>(texts: [&str; N]) -> Vec<String> {
 
 fn place(path: &str, is_hidden: bool) -> String {
     if is_hidden { format!("{path} (deleted later)") } else { path.to_owned() }
-}
-
-/// Layers are counted from 1, as `explain` does.
-fn layer(index: u32) -> String {
-    index.saturating_add(1).to_string()
 }
 
 /// The first few line numbers.

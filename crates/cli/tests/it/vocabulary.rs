@@ -1,0 +1,105 @@
+//! The whole vocabulary of anchore-cli 0.9.3: what it prints about one server, ours prints about another that was told the
+//! same; and no command or flag that it has is left out.
+
+use std::collections::BTreeSet;
+use std::process::Command;
+
+use super::command::{Run, repository};
+use super::image::Image;
+use super::recordings::compare::{Volatile, differences};
+use super::registry::Registry;
+use super::service::{Service, anchore_cli_program};
+
+/// A line of `commands.txt`.
+struct Said<'a> {
+    words: Vec<&'a str>,
+    /// Why it is not run, or may be answered otherwise.
+    title: Option<&'a str>,
+    is_run: bool,
+}
+
+fn said() -> Vec<Said<'static>> {
+    let lines = include_str!("vocabulary/commands.txt").lines();
+    lines
+        .filter(|line| !line.is_empty() && !line.starts_with('#'))
+        .map(|line| {
+            let (command, title) = match line.split_once(" | ") {
+                Some((command, title)) => (command, Some(title)),
+                None => (line, None),
+            };
+            let (command, is_run) = command.strip_prefix("- ").map_or((command, true), |command| (command, false));
+            let words = command.split_whitespace().map(|word| if word == "\"\"" { "" } else { word }).collect();
+            Said { words, title, is_run }
+        })
+        .collect()
+}
+
+#[test]
+fn every_command_is_answered_alike() {
+    let registry = Registry::start();
+    let digest = registry.push("example/shop", "1.0", &Image::example()).to_string();
+    registry.push("example/clean", "1.0", &Image::of_files(&[("etc/motd", b"hello")]));
+    let image = format!("{}/example/shop:1.0", registry.address);
+    let filled = |word: &str| {
+        let word = word.replace("{registry}", &registry.address);
+        word.replace("{image}", &image).replace("{digest}", &digest)
+    };
+    let (theirs, ours) = (Service::start(), Service::start());
+    let volatile = Volatile::new();
+    // Seconds, as checks and subscriptions tell instants; what compressing instants leaves of an archive.
+    let masks = [(r": 1[0-9]{9}\b", ": <seconds>"), (r"(archived +)[0-9]+", "$1<bytes>")];
+    let masks = masks.map(|(pattern, mask)| (regex::Regex::new(pattern).expect("a pattern"), mask));
+    let masked = |run: &Run| {
+        masks.iter().fold(run.stdout.clone(), |text, (pattern, mask)| pattern.replace_all(&text, *mask).into_owned())
+    };
+    let mut unexplained = Vec::new();
+    for said in said().iter().filter(|said| said.is_run) {
+        let words: Vec<String> = said.words.iter().map(|word| filled(word)).collect();
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        let (want, got) = (theirs.anchore_cli(&words), ours.client(&words));
+        let places = differences(&volatile, (want.code, &masked(&want)), (got.code, &masked(&got)));
+        if !places.is_empty() && said.title.is_none() {
+            unexplained.push(format!("{}\n  {}", words.join(" "), places.join("\n  ")));
+        }
+    }
+    assert!(unexplained.is_empty(), "{}", unexplained.join("\n"));
+}
+
+#[test]
+fn no_word_of_the_original_is_left_out() {
+    let python = anchore_cli_program().with_file_name("python");
+    let script = repository().join("crates/cli/tests/it/vocabulary/words.py");
+    let told = Run::of(Command::new(python).arg(script).env("LC_ALL", "C.UTF-8").output().expect("Python starts"));
+    assert_eq!(told.code, 0, "{}", told.transcript());
+    let said = said();
+    let mut missing = BTreeSet::new();
+    for line in told.stdout.lines() {
+        let (command, flags) = line.split_once('\t').expect("a tab");
+        let command: Vec<&str> = command.split_whitespace().collect();
+        let is_about = |said: &&Said<'_>| said.words.windows(command.len().max(1)).any(|words| words == command);
+        let about: Vec<&Said<'_>> = if command.is_empty() {
+            said.iter().collect()
+        } else {
+            let excused = said.iter().filter(|said| !said.is_run && command.starts_with(&said.words));
+            said.iter().filter(is_about).chain(excused).collect()
+        };
+        if about.is_empty() {
+            missing.insert(command.join(" "));
+        }
+        let excused = about.iter().any(|said| !said.is_run && !command.is_empty());
+        for flag in flags.split_whitespace().filter(|flag| flag.starts_with("--")) {
+            if !excused && !about.iter().any(|said| said.words.contains(&flag)) {
+                missing.insert(format!("{} {flag}", command.join(" ")));
+            }
+        }
+    }
+    assert!(missing.is_empty(), "commands.txt lacks: {missing:#?}");
+}
+
+#[test]
+fn the_compatibility_page_lists_every_reason() {
+    let page = fs_err::read_to_string(repository().join("docs/compatibility.md")).expect("the page is there");
+    for title in said().iter().filter_map(|said| said.title) {
+        assert!(page.contains(&format!("## {title}\n")), "docs/compatibility.md lacks: {title}");
+    }
+}
