@@ -39,7 +39,7 @@ pub(super) struct Context {
     #[serde(serialize_with = "exposed")]
     pub(super) token: SecretString,
     /// Whether it is an API key of ours or a token of OAuth.
-    #[serde(default, skip_serializing_if = "TokenKind::is_usual")]
+    #[serde(default)]
     pub(super) token_kind: TokenKind,
     /// By which the server knows the token, if it is one that can be revoked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -61,12 +61,6 @@ pub(super) enum TokenKind {
     ApiKey,
     /// As `Bearer`: all that an Anchore Engine gives, if it gives any.
     Bearer,
-}
-
-impl TokenKind {
-    fn is_usual(&self) -> bool {
-        *self == Self::default()
-    }
 }
 
 fn exposed<S: Serializer>(token: &SecretString, out: S) -> Result<S::Ok, S::Error> {

@@ -218,14 +218,13 @@ impl Engine {
             shown == format!("Basic {basic}") || (has_oauth && shown == "Bearer an-hour")
         };
         let of_its_own = knows.clone();
-        let user = async move |headers: HeaderMap| match of_its_own(&headers) {
-            true => (StatusCode::OK, r#"{"username": "admin", "type": "native"}"#),
-            false => (StatusCode::UNAUTHORIZED, "Unauthorized"),
+        let to_whom_it_knows = |is_known: bool, body: &'static str| {
+            if is_known { (StatusCode::OK, body) } else { (StatusCode::UNAUTHORIZED, "Unauthorized") }
         };
-        let images = async move |headers: HeaderMap| match knows(&headers) {
-            true => (StatusCode::OK, "[]"),
-            false => (StatusCode::UNAUTHORIZED, "Unauthorized"),
+        let user = async move |headers: HeaderMap| {
+            to_whom_it_knows(of_its_own(&headers), r#"{"username": "admin", "type": "native"}"#)
         };
+        let images = async move |headers: HeaderMap| to_whom_it_knows(knows(&headers), "[]");
         let token = async move |form: String| match has_oauth {
             true if form == format!("grant_type=password&username=admin&password={PASSWORD}&client_id=anonymous") => {
                 (StatusCode::OK, r#"{"token_type": "Bearer", "access_token": "an-hour", "expires_in": 3600}"#)

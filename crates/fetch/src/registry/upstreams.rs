@@ -56,7 +56,9 @@ impl Upstreams {
     /// The same without the repository: the registry as a whole, which has the images of repositories named like it.
     pub(super) fn own_registry(like: &Reference, options: &StageOptions) -> Result<Self, RegistryError> {
         let mut places = own_places(like, options)?;
-        places.iter_mut().for_each(|place| place.reference.repository.clear());
+        for place in &mut places {
+            place.reference.repository.clear();
+        }
         Self::of(&places, options)
     }
 
