@@ -38,7 +38,10 @@ impl Target {
             _ => (DEFAULT_REGISTRY, text),
         };
         let (repository, tag, digest) = match rest.rsplit_once('@') {
-            Some((repository, digest)) => (repository, None, Some(digest)),
+            Some((named, digest)) => match named.rsplit_once(':') {
+                Some((repository, tag)) => (repository, Some(tag), Some(digest)),
+                None => (named, None, Some(digest)),
+            },
             None => match rest.rsplit_once(':') {
                 Some((repository, tag)) => (repository, Some(tag), None),
                 None => (rest, Some("latest"), None),
@@ -73,6 +76,7 @@ mod tests {
             ("reg:5000/a:1", Some("reg:5000"), Some("a"), Some("1"), None),
             ("dockerhub/library/nginx:1", Some("docker.io"), Some("library/nginx"), Some("1"), None),
             ("x@sha256:abc", Some("docker.io"), Some("x"), None, Some("sha256:abc")),
+            ("reg:5000/x:1@sha256:abc", Some("reg:5000"), Some("x"), Some("1"), Some("sha256:abc")),
             ("sha256:abc", Some("docker.io"), None, None, Some("sha256:abc")),
             ("*/*:*", Some("docker.io"), Some("*/*"), Some("*"), None),
             (id.as_str(), None, None, None, None),

@@ -160,8 +160,16 @@ impl Knowledge {
         if self.current().is_some_and(|current| current.stamp == stamp) {
             return Ok(false);
         }
-        let index = match stamp {
-            Some(_) => Index::open(&self.path)?,
+        let index = match stamp.as_ref().map(|_| Index::open(&self.path)) {
+            Some(Ok(index)) => index,
+            // What an earlier version of the program left is no reason not to start: the next update replaces it.
+            Some(Err(error @ IndexError::Format { found, expected, .. }))
+                if found < expected && self.current().is_none() =>
+            {
+                tracing::warn!("{error}: judging by the built-in one until the next update");
+                Index::starter()?
+            }
+            Some(Err(error)) => return Err(error),
             None => Index::starter()?,
         };
         let digest = digest(&index);

@@ -1,10 +1,11 @@
 //! The index as the service hands it to its command lines.
 
+use std::path::Path;
+
 use killick_model::digest::Digest;
 use killick_server::{App, Config, KnowledgeError, OpenError};
 use killick_vulns::publication::peek;
-
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::caller::{ADMIN, Service};
 
@@ -57,6 +58,35 @@ async fn where_the_index_came_from_is_told() {
     let (_, feeds) = service.call(ADMIN, "GET", "/v1/system/feeds", Value::Null).await;
     assert_eq!(feeds[0]["origin"], told["origin"]);
     assert_eq!(service.call("nobody:x", "GET", "/v2/knowledge", Value::Null).await.0, 401);
+}
+
+/// An index in the format of an earlier version of the program neither keeps the service from starting nor stays.
+#[tokio::test]
+async fn an_index_of_an_earlier_version_is_replaced() {
+    let mut index = fs_err::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../data/starter.kidx")).unwrap();
+    index[8] -= 1;
+    let feeds = tempfile::tempdir().unwrap();
+    let alpine = feeds.path().join("vulnerabilities/alpine.json");
+    fs_err::create_dir_all(alpine.parent().unwrap()).unwrap();
+    let flaw = json!({"Vulnerability": {
+        "Name": "CVE-2099-1", "NamespaceName": "alpine:3.20", "Severity": "High", "Link": "https://example.org/1",
+        "Metadata": {}, "FixedIn": [{"Name": "musl", "Version": "9", "VersionFormat": "apk",
+        "NamespaceName": "alpine:3.20", "VendorAdvisory": {"NoAdvisory": false, "AdvisorySummary": []}}]}});
+    fs_err::write(alpine, json!({"data": [flaw]}).to_string()).unwrap();
+    let service = Service::start(|config| {
+        config.knowledge.feeds_dir = feeds.path().to_owned();
+        fs_err::write(config.storage.data_dir.join("advisories.db"), index).unwrap();
+    });
+    let service = service.await;
+    let sources = async || {
+        let (status, told) = service.call(ADMIN, "GET", "/v2/knowledge", Value::Null).await;
+        assert_eq!(status, 200, "{told}");
+        told["sources"].as_array().unwrap().len()
+    };
+    assert!(sources().await > 20, "the built-in one");
+    let (status, told) = service.call(ADMIN, "POST", "/system/feeds", Value::Null).await;
+    assert_eq!(status, 200, "{told}");
+    assert_eq!(sources().await, 1);
 }
 
 #[tokio::test]
