@@ -94,17 +94,16 @@ pub(crate) async fn evaluate(
         exceptions: (exceptions.number, exceptions.changed_at),
         at,
     };
-    let judged = match app.cache().verdict(&key) {
-        Some(judged) => judged,
-        None => {
-            let bundle = bundle(app, policy).await?;
-            let evaluation = under_at(app, image, tag, &[bundle], knowledge, at).await?.pop().ok_or_else(nothing)?;
-            let evaluation = excepted(exceptions_as_of(app, &image.account, exceptions).await?, evaluation).await;
-            let verdict = Verdict { evaluation, bundle: policy.bundle.clone() };
-            let judged = Arc::new(Judged { verdict, result: OnceLock::new(), kept: OnceLock::new() });
-            app.cache().keep_verdict(key, judged.clone());
-            judged
-        }
+    let judged = if let Some(judged) = app.cache().verdict(&key) {
+        judged
+    } else {
+        let bundle = bundle(app, policy).await?;
+        let evaluation = under_at(app, image, tag, &[bundle], knowledge, at).await?.pop().ok_or_else(nothing)?;
+        let evaluation = excepted(exceptions_as_of(app, &image.account, exceptions).await?, evaluation).await;
+        let verdict = Verdict { evaluation, bundle: policy.bundle.clone() };
+        let judged = Arc::new(Judged { verdict, result: OnceLock::new(), kept: OnceLock::new() });
+        app.cache().keep_verdict(key, judged.clone());
+        judged
     };
     if keep == Keep::Verdict {
         remember(app, image, policy, &judged).await?;
