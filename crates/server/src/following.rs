@@ -41,6 +41,27 @@ where
     }
 }
 
+/// The index that was followed last, by which watches are looked at; nothing, if this process does not have it. Between two watches,
+/// another process may have followed a newer one: what was told by that must not be taken back.
+///
+/// What was seen before has to be read first: then whatever that was made by is followed by now.
+pub(crate) async fn followed(app: &App, kind: &str) -> Result<Option<Arc<Current>>, StoreError> {
+    let followed = app.records().store().setting(&setting(kind)).await?.unwrap_or_default();
+    let is_it = |current: &Arc<Current>| followed.split(' ').next() == Some(current.digest.to_string().as_str());
+    if let Some(current) = app.knowledge().current().filter(is_it) {
+        return Ok(Some(current));
+    }
+    if let Err(error) = app.knowledge().reload() {
+        tracing::error!(error = %error, "the new advisory index cannot be opened, the old one stays: {error}");
+    }
+    Ok(app.knowledge().current().filter(is_it))
+}
+
+/// Where it is kept which index was followed for a type of subscription.
+fn setting(kind: &str) -> String {
+    format!("watch.followed.{kind}")
+}
+
 /// Whether this process judges by advisories as new as any other's; where they are newer than those that were followed,
 /// what they concern becomes due.
 async fn follow(app: &App, kind: &str) -> Result<bool, StoreError> {
@@ -50,7 +71,7 @@ async fn follow(app: &App, kind: &str) -> Result<bool, StoreError> {
     let Some(current) = app.knowledge().current() else { return Ok(false) };
     let built = app.knowledge().built().map_or(0, jiff::Timestamp::as_microsecond);
     let store = app.records().store();
-    let name = format!("watch.followed.{kind}");
+    let name = setting(kind);
     let followed = store.setting(&name).await?.unwrap_or_default();
     let mut words = followed.split(' ');
     let digest = words.next().unwrap_or_default();

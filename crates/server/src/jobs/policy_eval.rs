@@ -13,7 +13,7 @@ use super::Job;
 use crate::api::error::ApiError;
 use crate::app::App;
 use crate::config::Role;
-use crate::following::look_by_advisories;
+use crate::following::{followed, look_by_advisories};
 use crate::judge::{self, Keep};
 use crate::records::{Image, now};
 use crate::watching::{LOOK_SECONDS, Seen};
@@ -48,17 +48,25 @@ async fn look(app: &App, watch: &Watch) -> Seen {
         }
     };
     for (_, image) in images {
-        if let Err(error) = judge(app, watch, &image).await {
-            tracing::warn!("the watched tag `{}` cannot be judged: {}", watch.key, error.message());
-            return Seen::badly(watch);
+        match judge(app, watch, &image).await {
+            Ok(true) => {}
+            Ok(false) => return Seen::badly(watch),
+            Err(error) => {
+                tracing::warn!("the watched tag `{}` cannot be judged: {}", watch.key, error.message());
+                return Seen::badly(watch);
+            }
         }
     }
     Seen::well("")
 }
 
-async fn judge(app: &App, watch: &Watch, image: &Image) -> Result<(), ApiError> {
+/// Whether this process could.
+async fn judge(app: &App, watch: &Watch, image: &Image) -> Result<bool, ApiError> {
+    let store = app.records().store();
+    let before = store.watch_result(&watch.account, &watch.id, &image.digest).await?;
+    let Some(knowledge) = followed(app, KIND).await? else { return Ok(false) };
+    let knowledge = &knowledge.digest;
     let policy = judge::policy(app, &watch.account, None).await?;
-    let knowledge = app.knowledge().current().map(|current| current.digest.to_string()).unwrap_or_default();
     let exceptions = app.records().exceptions_state(&watch.account).await?;
     let exceptions = format!("{} {}", exceptions.number, exceptions.changed_at);
     // Exceptions expire, and rules ask for ages.
@@ -66,10 +74,8 @@ async fn judge(app: &App, watch: &Watch, image: &Image) -> Result<(), ApiError> 
     let analyzed = image.analyzed_at.map_or(0, jiff::Timestamp::as_microsecond);
     let basis =
         Digest::of(format!("{knowledge} {} {exceptions} {analyzed} {day}", policy.digest).as_bytes()).to_string();
-    let store = app.records().store();
-    let before = store.watch_result(&watch.account, &watch.id, &image.digest).await?;
     if before.as_ref().is_some_and(|before| before.basis == basis) {
-        return Ok(());
+        return Ok(true);
     }
     judge::evaluate(app, image, &watch.key, &policy, Keep::Verdict).await?;
     let seen = NewWatchResult {
@@ -81,5 +87,5 @@ async fn judge(app: &App, watch: &Watch, image: &Image) -> Result<(), ApiError> 
         result: None,
     };
     store.put_watch_result(&seen, &News::default(), now()).await?;
-    Ok(())
+    Ok(true)
 }

@@ -14,7 +14,7 @@ use super::Job;
 use crate::api::error::ApiError;
 use crate::app::App;
 use crate::config::Role;
-use crate::following::look_by_advisories;
+use crate::following::{followed, look_by_advisories};
 use crate::judge::{self, Freshness};
 use crate::records::{Image, now};
 use crate::watched_images;
@@ -66,22 +66,27 @@ async fn look(app: &App, watch: &Watch) -> Seen {
         }
     };
     for (subject, image) in images {
-        if let Err(error) = compare(app, watch, &subject, &image).await {
-            tracing::warn!("the watched tag `{}` cannot be matched: {}", watch.key, error.message());
-            return Seen::badly(watch);
+        match compare(app, watch, &subject, &image).await {
+            Ok(true) => {}
+            Ok(false) => return Seen::badly(watch),
+            Err(error) => {
+                tracing::warn!("the watched tag `{}` cannot be matched: {}", watch.key, error.message());
+                return Seen::badly(watch);
+            }
         }
     }
     Seen::well("")
 }
 
-async fn compare(app: &App, watch: &Watch, subject: &str, image: &Image) -> Result<(), ApiError> {
-    let Some(knowledge) = app.knowledge().current() else { return Ok(()) };
-    let analyzed = image.analyzed_at.map_or(0, jiff::Timestamp::as_microsecond);
-    let basis = format!("{} {} {analyzed}", knowledge.digest, image.digest);
+/// Whether this process could.
+async fn compare(app: &App, watch: &Watch, subject: &str, image: &Image) -> Result<bool, ApiError> {
     let store = app.records().store();
     let before = store.watch_result(&watch.account, &watch.id, subject).await?;
+    let Some(knowledge) = followed(app, KIND).await? else { return Ok(false) };
+    let analyzed = image.analyzed_at.map_or(0, jiff::Timestamp::as_microsecond);
+    let basis = format!("{} {} {analyzed}", knowledge.digest, image.digest);
     if before.as_ref().is_some_and(|before| before.basis == basis) {
-        return Ok(());
+        return Ok(true);
     }
     let found = judge::vulnerabilities(app, image, Kind::All, WontFix::LeftOut, Freshness::Kept).await?;
     let rows: Vec<Value> = found.iter().map(row).collect();
@@ -103,7 +108,7 @@ async fn compare(app: &App, watch: &Watch, subject: &str, image: &Image) -> Resu
         result: Some(store.blobs().put(serde_json::to_vec(&rows).unwrap_or_default()).await?),
     };
     store.put_watch_result(&seen, &news, now()).await?;
-    Ok(())
+    Ok(true)
 }
 
 fn row(found: &Value) -> Value {
