@@ -232,7 +232,7 @@ impl Store {
         counted.during("counting images of packages")
     }
 
-    /// So many of these images, in the order in which they were added, from the one of that number on.
+    /// So many of these images, by digest, from the one of that number on.
     pub async fn carriers(&self, account: &str, packages: &[i64], limit: i64, offset: i64) -> Result<Vec<Carrier>> {
         let packages = listed(packages);
         let found = match &self.pool {

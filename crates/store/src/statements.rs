@@ -71,8 +71,7 @@ macro_rules! statements {
     };
 }
 
-/// `$what` of the analyzed images of an account that carry any of some packages. The list of their numbers comes sorted out of
-/// the index of packages, so a page by number reads no more images than it has.
+/// `$what` of the analyzed images of an account that carry any of some packages: each once, without comparing whole rows.
 macro_rules! carriers {
     ($what:literal, $packages:literal) => {
         concat!(
@@ -197,8 +196,8 @@ statements! {
     PACKAGES_OF_ECOSYSTEM = "select id from package where id in (select package_id from package_name where ecosystem = $1) order by id";
     CARRIERS_COUNTED_SQLITE = carriers!("count(*)", "select value from json_each($2)");
     CARRIERS_COUNTED_POSTGRES = carriers!("count(*)", "select cast(value as bigint) from jsonb_array_elements_text(cast($2 as jsonb))");
-    CARRIERS_SQLITE = concat!(carriers!("i.id, i.digest, i.config_digest, i.given_id, i.analyzed_at", "select value from json_each($2)"), " order by i.id limit $3 offset $4");
-    CARRIERS_POSTGRES = concat!(carriers!("i.id, i.digest, i.config_digest, i.given_id, i.analyzed_at", "select cast(value as bigint) from jsonb_array_elements_text(cast($2 as jsonb))"), " order by i.id limit $3 offset $4");
+    CARRIERS_SQLITE = concat!(carriers!("i.id, i.digest, i.config_digest, i.given_id, i.analyzed_at", "select value from json_each($2)"), " order by i.digest limit $3 offset $4");
+    CARRIERS_POSTGRES = concat!(carriers!("i.id, i.digest, i.config_digest, i.given_id, i.analyzed_at", "select cast(value as bigint) from jsonb_array_elements_text(cast($2 as jsonb))"), " order by i.digest limit $3 offset $4");
     CARRIED_SQLITE = "select image_id, package_id from image_package where image_id in (select value from json_each($1)) and package_id in (select value from json_each($2)) order by image_id, package_id";
     CARRIED_POSTGRES = "select image_id, package_id from image_package where image_id in (select cast(value as bigint) from jsonb_array_elements_text(cast($1 as jsonb))) and package_id in (select cast(value as bigint) from jsonb_array_elements_text(cast($2 as jsonb))) order by image_id, package_id";
     SHARE_PACKAGES_POSTGRES = "select pg_advisory_xact_lock_shared(7245532)";

@@ -32,7 +32,7 @@ impl Records {
         Ok(usize::try_from(self.store.count_carriers(account, packages).await?).unwrap_or(0))
     }
 
-    /// So many of the images that carry any of these packages, in the order in which they were added, from the one of that number on.
+    /// So many of the images that carry any of these packages, by digest, from the one of that number on.
     pub(crate) async fn carriers(
         &self,
         account: &str,
