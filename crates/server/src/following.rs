@@ -1,8 +1,8 @@
 //! Following a new advisory index: the watched tags whose images it may concern are looked at first, and at once.
 //!
 //! What two indexes say otherwise gives names of packages; those of the stored packages under these names that have other
-//! matches now lead to the images that carry them. The other tags wait for their turn in the cycle: their matches are the same, but verdicts also depend on the age of data, on ends
-//! of support and on scores that change every day.
+//! matches now lead to the images that carry them. The other tags wait for their turn in the cycle: their matches are the
+//! same, but verdicts also depend on the age of data, on ends of support and on scores that change every day.
 
 use std::collections::BTreeSet;
 use std::future::Future;
@@ -41,8 +41,8 @@ where
     }
 }
 
-/// The index that was followed last, by which watches are looked at; nothing, if this process does not have it. Between two watches,
-/// another process may have followed a newer one: what was told by that must not be taken back.
+/// The index that was followed last, by which watches are looked at; nothing, if this process does not have it. Between
+/// two watches, another process may have followed a newer one: what was told by that must not be taken back.
 ///
 /// What was seen before has to be read first: then whatever that was made by is followed by now.
 pub(crate) async fn followed(app: &App, kind: &str) -> Result<Option<Arc<Current>>, StoreError> {
@@ -51,10 +51,15 @@ pub(crate) async fn followed(app: &App, kind: &str) -> Result<Option<Arc<Current
     if let Some(current) = app.knowledge().current().filter(is_it) {
         return Ok(Some(current));
     }
+    take_new(app);
+    Ok(app.knowledge().current().filter(is_it))
+}
+
+/// Takes over the index that lies there now.
+fn take_new(app: &App) {
     if let Err(error) = app.knowledge().reload() {
         tracing::error!(error = %error, "the new advisory index cannot be opened, the old one stays: {error}");
     }
-    Ok(app.knowledge().current().filter(is_it))
 }
 
 /// Where it is kept which index was followed for a type of subscription.
@@ -65,9 +70,7 @@ fn setting(kind: &str) -> String {
 /// Whether this process judges by advisories as new as any other's; where they are newer than those that were followed,
 /// what they concern becomes due.
 async fn follow(app: &App, kind: &str) -> Result<bool, StoreError> {
-    if let Err(error) = app.knowledge().reload() {
-        tracing::error!(error = %error, "the new advisory index cannot be opened, the old one stays: {error}");
-    }
+    take_new(app);
     let Some(current) = app.knowledge().current() else { return Ok(false) };
     let built = app.knowledge().built().map_or(0, jiff::Timestamp::as_microsecond);
     let store = app.records().store();
@@ -160,4 +163,61 @@ async fn otherwise_matched(
         differing.chain(unknown).collect::<BTreeSet<_>>().into_iter().collect()
     })
     .await)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::config::{Config, Keeping};
+
+    const KIND: &str = "vuln_update";
+
+    fn build(index: &Path, id: &str) {
+        let feeds = tempfile::tempdir().unwrap();
+        let branch = feeds.path().join("alpine-secdb/v3.20");
+        fs_err::create_dir_all(&branch).unwrap();
+        let document = serde_json::json!({"packages": [{"pkg": {"name": "musl", "secfixes": {"9-r0": [id]}}}]});
+        fs_err::write(branch.join("main.json"), document.to_string()).unwrap();
+        killick_vulns::build(&[feeds.path().to_owned()], index, &killick_vulns::BuildOptions::default()).unwrap();
+    }
+
+    /// Of two processes on one database, each with its own index.
+    #[tokio::test]
+    async fn who_has_an_older_index_does_not_look() {
+        let dir = tempfile::tempdir().unwrap();
+        let open = async |index: &Path| {
+            let mut config = Config::default();
+            config.storage.data_dir = dir.path().join("data");
+            config.accounts.admin_password = "foobar".into();
+            config.knowledge.update = Keeping::Off;
+            config.knowledge.index = index.to_owned();
+            App::open(config).await.unwrap()
+        };
+        let (old, new) = (dir.path().join("old"), dir.path().join("new"));
+        build(&old, "CVE-2099-1");
+        let late = open(&old).await;
+        assert!(followed(&late, KIND).await.unwrap().is_none(), "none was followed yet");
+        assert!(follow(&late, KIND).await.unwrap());
+        assert!(followed(&late, KIND).await.unwrap().is_some());
+
+        // The file of the first stays as it is, while the second goes on.
+        build(&new, "CVE-2099-2");
+        let early = open(&new).await;
+        assert!(follow(&early, KIND).await.unwrap());
+        let is_the_new = |found: Option<Arc<Current>>| found.map(|found| found.digest.clone()) == digest_of(&early);
+        assert!(is_the_new(followed(&early, KIND).await.unwrap()));
+        assert!(followed(&late, KIND).await.unwrap().is_none());
+        // As soon as it is there, it is taken over, in the midst of a pass.
+        fs_err::copy(&new, &old).unwrap();
+        assert!(is_the_new(followed(&late, KIND).await.unwrap()));
+        for app in [late, early] {
+            app.close().await;
+        }
+    }
+
+    fn digest_of(app: &App) -> Option<killick_model::digest::Digest> {
+        app.knowledge().current().map(|current| current.digest.clone())
+    }
 }

@@ -33,7 +33,7 @@ use crate::records::{Image, Policy};
 use crate::{clock, cpu};
 
 pub(crate) use query::{Vulnerable, Wanted, known, vulnerable};
-pub(crate) use verdict::{Keep, evaluate, written};
+pub(crate) use verdict::{Keep, evaluate, result_document};
 
 /// Whether kept matches will do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -55,7 +55,7 @@ impl Judged {
             return Ok(result.clone());
         }
         let (judged, account) = (self.clone(), account.to_owned());
-        let result = cpu::run(move || written(&judged.verdict, &account)).await?;
+        let result = cpu::run(move || result_document(&judged.verdict, &account)).await?;
         Ok(self.result.get_or_init(|| result).clone())
     }
 
@@ -67,8 +67,8 @@ impl Judged {
     }
 }
 
-/// The `result` of version 1.
-pub(crate) fn written(verdict: &Verdict, account: &str) -> Result<Arc<RawValue>, ApiError> {
+/// The `result` of version 1, as it is sent.
+pub(crate) fn result_document(verdict: &Verdict, account: &str) -> Result<Arc<RawValue>, ApiError> {
     let written = to_raw_value(&result(&verdict.evaluation, account, &verdict.bundle));
     Ok(written.map_err(|error| ApiError::internal(&error))?.into())
 }

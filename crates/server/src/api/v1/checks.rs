@@ -100,7 +100,7 @@ async fn answer(app: &App, image: &records::Image, wanted: &Wanted) -> Result<Js
     let mut told = Vec::new();
     if wanted.history && matches!(wanted.keep, Keep::Verdict) {
         for verdict in app.records().verdicts(image, &tag, wanted.policy.as_deref()).await? {
-            let result = if wanted.detail { Some(judge::written(&verdict, &image.account)?) } else { None };
+            let result = if wanted.detail { Some(judge::result_document(&verdict, &image.account)?) } else { None };
             told.push(tell(app, image, &policy, &verdict, result).await?);
         }
     } else {
