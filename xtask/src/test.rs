@@ -1,7 +1,7 @@
 //! Runs every test and ends with one line of totals, because `cargo test` ends with those of its last crate.
 
 use std::io::{BufRead as _, BufReader};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use crate::command;
 use crate::setup::CLIENT;
@@ -9,8 +9,7 @@ use crate::setup::CLIENT;
 pub(crate) fn run() -> Result<(), String> {
     let client = std::path::absolute(format!("{CLIENT}/bin/anchore-cli")).map_err(|error| error.to_string())?;
     eprintln!("$ cargo test --workspace --locked");
-    let mut child = Command::new("cargo")
-        .args(["test", "--workspace", "--locked", "--no-fail-fast"])
+    let mut child = command::command("cargo", &["test", "--workspace", "--locked", "--no-fail-fast"])
         .env("KILLICK_TEST_ANCHORE_CLI", client)
         .stdout(Stdio::piped())
         .spawn()
