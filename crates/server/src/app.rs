@@ -14,7 +14,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
 
 use crate::api::error::ApiError;
-use crate::auth::{self, Bearer, Caller, Grants, Logins, Provider, Rates, Tokens, Turned, UserRole, grants_of_stored};
+use crate::auth::{self, Bearer, Caller, Grants, Logins, Provider, Rates, Tokens, Turned, UserRole};
 use crate::config::Config;
 use crate::events::EventType;
 use crate::herald::{Herald, Service};
@@ -391,23 +391,21 @@ impl App {
     }
 
     async fn identity(&self, user: User) -> Result<Option<Identity>, ApiError> {
-        let Some(account) = self.records().account(&user.account).await? else { return Ok(None) };
-        let grants = grants_of_stored(&self.records().roles(&user.name).await?, account.is_admin());
+        let Some(standing) = self.records().standing(&user).await? else { return Ok(None) };
+        let grants = standing.grants();
         Ok(Some(Identity {
             user: user.name,
             is_admin: grants.is_system(),
             grants,
             via: Via::Password,
-            enabled: account.state == records::AccountState::Enabled,
-            account: account.name,
+            enabled: standing.enabled,
+            account: user.account,
         }))
     }
 
     /// What a user may do.
     pub(crate) async fn grants_of(&self, user: &User) -> Result<Grants, ApiError> {
-        let account = self.records().account(&user.account).await?;
-        let is_admin = account.is_some_and(|account| account.is_admin());
-        Ok(grants_of_stored(&self.records().roles(&user.name).await?, is_admin))
+        Ok(self.records().standing(user).await?.map_or(Grants::NONE, |standing| standing.grants()))
     }
 
     /// How often users may call.

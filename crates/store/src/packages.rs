@@ -119,6 +119,15 @@ row! {
     }
 }
 
+/// Some of the images that carry packages.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Carriers {
+    /// By digest.
+    pub images: Vec<Carrier>,
+    /// How many there are in all.
+    pub total: i64,
+}
+
 row! {
     /// A package of an image.
     pub struct Carried {
@@ -218,34 +227,32 @@ impl Store {
         Ok(found)
     }
 
-    /// How many of the account's analyzed images carry any of these packages.
-    pub async fn count_carriers(&self, account: &str, packages: &[i64]) -> Result<i64> {
+    /// The account's analyzed images that carry any of these packages: how many there are, and so many of them, by
+    /// digest, from the one of that number on.
+    pub async fn carriers(&self, account: &str, packages: &[i64], limit: i64, offset: i64) -> Result<Carriers> {
+        const DOING: &str = "listing images of packages";
         let packages = listed(packages);
-        let counted = match &self.pool {
+        let (total, images) = match &self.pool {
             Pool::Sqlite { read, .. } => {
-                sqlx::query_scalar(sql::CARRIERS_COUNTED_SQLITE).bind(account).bind(packages).fetch_one(read).await
+                let count = sqlx::query_scalar(sql::CARRIERS_COUNTED_SQLITE).bind(account).bind(&packages);
+                let total = count.fetch_one(read).await.during(DOING)?;
+                let newest: i64 = sqlx::query_scalar(sql::NEWEST_IMAGE).fetch_one(read).await.during(DOING)?;
+                let statement = if is_walked(limit, offset, total, newest) {
+                    sql::CARRIERS_WALKED_SQLITE
+                } else {
+                    sql::CARRIERS_SQLITE
+                };
+                let page = sqlx::query_as(statement).bind(account).bind(&packages).bind(limit).bind(offset);
+                (total, page.fetch_all(read).await.during(DOING)?)
             }
             Pool::Postgres(pool) => {
-                sqlx::query_scalar(sql::CARRIERS_COUNTED_POSTGRES).bind(account).bind(packages).fetch_one(pool).await
+                let count = sqlx::query_scalar(sql::CARRIERS_COUNTED_POSTGRES).bind(account).bind(&packages);
+                let total = count.fetch_one(pool).await.during(DOING)?;
+                let page = sqlx::query_as(sql::CARRIERS_POSTGRES).bind(account).bind(&packages);
+                (total, page.bind(limit).bind(offset).fetch_all(pool).await.during(DOING)?)
             }
         };
-        counted.during("counting images of packages")
-    }
-
-    /// So many of these images, by digest, from the one of that number on.
-    pub async fn carriers(&self, account: &str, packages: &[i64], limit: i64, offset: i64) -> Result<Vec<Carrier>> {
-        let packages = listed(packages);
-        let found = match &self.pool {
-            Pool::Sqlite { read, .. } => {
-                let query = sqlx::query_as(sql::CARRIERS_SQLITE).bind(account).bind(packages);
-                query.bind(limit).bind(offset).fetch_all(read).await
-            }
-            Pool::Postgres(pool) => {
-                let query = sqlx::query_as(sql::CARRIERS_POSTGRES).bind(account).bind(packages);
-                query.bind(limit).bind(offset).fetch_all(pool).await
-            }
-        };
-        found.during("listing images of packages")
+        Ok(Carriers { images, total })
     }
 
     /// Which of these packages each of these images carries, by their numbers.
@@ -269,7 +276,35 @@ impl Store {
     }
 }
 
+/// Whether a page is found sooner by going through all images in order than by sorting those that are asked for: of as
+/// many as there are numbers given out (`newest`), one in `newest / total` is one of them.
+fn is_walked(limit: i64, offset: i64, total: i64, newest: i64) -> bool {
+    let [page_end, total, newest] = [limit.saturating_add(offset), total, newest].map(i128::from);
+    page_end * newest < total * total
+}
+
 /// Numbers as one parameter.
 fn listed(numbers: &[i64]) -> String {
     serde_json::Value::from(numbers).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_walked;
+
+    #[test]
+    fn what_most_images_carry_is_not_sorted() {
+        for (limit, offset, total, newest, walked) in [
+            (100, 0, 1_000_000, 1_000_000, true),
+            (100, 900_000, 1_000_000, 1_000_000, true),
+            (100, 0, 10_001, 1_000_000, true),
+            (100, 0, 10_000, 1_000_000, false),
+            (100, 0, 7, 1_000_000, false),
+            (100, 0, 0, 0, false),
+            (i64::MAX, 0, 1_000_000, 1_000_000, false),
+            (i64::MAX, i64::MAX, i64::MAX, i64::MAX, false),
+        ] {
+            assert_eq!(is_walked(limit, offset, total, newest), walked, "{limit} {offset} {total} {newest}");
+        }
+    }
 }

@@ -1,5 +1,6 @@
 //! Roles of users; a user without any is not narrowed by them.
 
+use crate::accounts::{AccountState, AccountType};
 use crate::error::{During as _, found};
 use crate::statements as sql;
 use crate::{Result, Store};
@@ -18,7 +19,26 @@ row! {
     }
 }
 
+row! {
+    /// What decides what a user may do: the account, with one of the roles.
+    pub struct Standing {
+        /// What the account may do.
+        pub r#type: AccountType,
+        /// The state of the account.
+        pub state: AccountState,
+        /// The role, by its slug.
+        pub role: Option<String>,
+    }
+}
+
 impl Store {
+    /// What decides what a user of an account may do: a row for each role, one row where there is none, none where
+    /// there is no account. Every call of the service asks this.
+    pub async fn standing(&self, account: &str, username: &str) -> Result<Vec<Standing>> {
+        read!(self.pool, db => sqlx::query_as(sql::STANDING).bind(account).bind(username).fetch_all(db).await)
+            .during("reading what a user may do")
+    }
+
     /// The roles of a user, by name.
     pub async fn roles_of(&self, username: &str) -> Result<Vec<UserRole>> {
         read!(self.pool, db => sqlx::query_as(sql::ROLES_OF_USER).bind(username).fetch_all(db).await)

@@ -110,6 +110,7 @@ statements! {
     DELETE_USERS = "delete from account_user where account = $1";
     SET_PASSWORD = "update account_user set password_hash = $3, password_set_at = $4, updated_at = $5 where account = $1 and username = $2 returning *";
 
+    STANDING = "select a.type, a.state, r.role from account a left join user_role r on r.username = $2 where a.name = $1 order by r.role";
     ROLES_OF_USER = "select username, role, granted_by, created_at from user_role where username = $1 order by role";
     CLEAR_ROLES = "delete from user_role where username = $1";
     ADD_ROLE = "insert into user_role (username, role, granted_by, created_at) values ($1, $2, $3, $4)";
@@ -197,6 +198,8 @@ statements! {
     CARRIERS_COUNTED_SQLITE = carriers!("count(*)", "select value from json_each($2)");
     CARRIERS_COUNTED_POSTGRES = carriers!("count(*)", "select cast(value as bigint) from jsonb_array_elements_text(cast($2 as jsonb))");
     CARRIERS_SQLITE = concat!(carriers!("i.id, i.digest, i.config_digest, i.given_id, i.analyzed_at", "select value from json_each($2)"), " order by i.digest limit $3 offset $4");
+    CARRIERS_WALKED_SQLITE = "select i.id, i.digest, i.config_digest, i.given_id, i.analyzed_at from image i where i.account = $1 and i.image_status = 'active' and i.analysis_status = 'analyzed' and exists (select 1 from image_package l where l.image_id = i.id and l.package_id in (select value from json_each($2))) order by i.digest limit $3 offset $4";
+    NEWEST_IMAGE = "select coalesce(max(id), 0) from image";
     CARRIERS_POSTGRES = concat!(carriers!("i.id, i.digest, i.config_digest, i.given_id, i.analyzed_at", "select cast(value as bigint) from jsonb_array_elements_text(cast($2 as jsonb))"), " order by i.digest limit $3 offset $4");
     CARRIED_SQLITE = "select image_id, package_id from image_package where image_id in (select value from json_each($1)) and package_id in (select value from json_each($2)) order by image_id, package_id";
     CARRIED_POSTGRES = "select image_id, package_id from image_package where image_id in (select cast(value as bigint) from jsonb_array_elements_text(cast($1 as jsonb))) and package_id in (select cast(value as bigint) from jsonb_array_elements_text(cast($2 as jsonb))) order by image_id, package_id";

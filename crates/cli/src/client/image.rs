@@ -61,12 +61,12 @@ pub(crate) struct Add {
     /// Do not watch the tag for updates
     #[arg(long)]
     noautosubscribe: bool,
-    /// Wait until the image is analyzed
+    /// Wait until the image is analyzed; with `--from` it is already
     #[arg(long)]
     wait: bool,
     /// Analyze the image here, and send the server what was found instead of letting it pull: an archive, an OCI
     /// layout, docker:REF, or any other source
-    #[arg(long, value_name = "SOURCE", conflicts_with_all = ["force", "noautosubscribe", "wait"])]
+    #[arg(long, value_name = "SOURCE", conflicts_with_all = ["force", "noautosubscribe"])]
     from: Option<String>,
 }
 

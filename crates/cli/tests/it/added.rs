@@ -23,7 +23,8 @@ fn an_image_that_was_read_here_is_like_any_other() {
     fs_err::write(&dockerfile, "FROM debian:12\nUSER root\n").expect("the folder is writable");
     let dockerfile = dockerfile.to_str().expect("a name");
 
-    let add = ["image", "add", TAG, "--from", &source, "--annotation", "team=shop", "--dockerfile", dockerfile];
+    let add =
+        ["image", "add", TAG, "--from", &source, "--annotation", "team=shop", "--dockerfile", dockerfile, "--wait"];
     let added = succeeds(service.client(&add));
     assert!(added.stdout.contains("Analysis Status: analyzed"), "{}", added.stdout);
     assert!(added.stdout.contains(TAG), "{}", added.stdout);

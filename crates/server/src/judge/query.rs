@@ -60,7 +60,8 @@ pub(crate) async fn vulnerable(app: &App, account: &str, wanted: &Wanted<'_>) ->
         return Ok(Vulnerable::Packages(told.collect()));
     }
     let mut found = Vec::new();
-    for carrier in app.records().carriers(account, &possible, None, 0).await? {
+    let (carriers, _) = app.records().carriers(account, &possible, None, 0).await?;
+    for carrier in carriers {
         let of_packages: Option<Vec<&Vec<Value>>> =
             carrier.packages.iter().filter_map(|number| findings.get(number)).map(Option::as_ref).collect();
         let told = match of_packages {

@@ -42,9 +42,8 @@ pub(crate) struct Image {
     pub(crate) summary: Option<Summary>,
     /// As the user gave it.
     pub(crate) dockerfile: Option<String>,
-    /// Made from the history; known once it is analysed.
-    pub(crate) guessed_dockerfile: Option<String>,
     pub(crate) tags: Vec<Tag>,
+    config: Digest,
     manifest: Option<Digest>,
     analysis: Option<Digest>,
 }
@@ -149,7 +148,7 @@ impl Records {
         let mut images = Vec::new();
         for row in self.store.images(account, ImageFilter::default()).await? {
             let tags = tags.remove(&row.digest).unwrap_or_default();
-            images.push(self.joined(row, tags).await?);
+            images.push(image(row, tags));
         }
         Ok(images)
     }
@@ -254,17 +253,16 @@ impl Records {
 
     pub(super) async fn with_tags(&self, row: stored::Image) -> Result<Image> {
         let tags = self.store.tags_of_image(&row.account, &row.digest.to_string()).await?;
-        self.joined(row, tags.into_iter().map(Tag::from).collect()).await
+        Ok(image(row, tags.into_iter().map(Tag::from).collect()))
     }
 
-    async fn joined(&self, row: stored::Image, tags: Vec<Tag>) -> Result<Image> {
-        let config = row.config_digest.clone();
-        let mut image = image(row, tags);
-        if image.dockerfile.is_none() && image.summary.is_some() {
-            // Version 1 ends the text with a line break.
-            image.guessed_dockerfile = self.guess(&config).await?.map(|text| format!("{}\n", text.trim_end()));
+    /// The Dockerfile as it is guessed from the history: of analysed images that nobody gave one.
+    pub(crate) async fn guessed_dockerfile(&self, image: &Image) -> Result<Option<String>> {
+        if image.dockerfile.is_some() || image.summary.is_none() {
+            return Ok(None);
         }
-        Ok(image)
+        // Version 1 ends the text with a line break.
+        Ok(self.guess(&image.config).await?.map(|text| format!("{}\n", text.trim_end())))
     }
 }
 
@@ -340,6 +338,7 @@ fn image(row: stored::Image, tags: Vec<Tag>) -> Image {
         parent_digest: row.index_digest.as_ref().unwrap_or(&row.digest).to_string(),
         digest: row.digest.to_string(),
         image_id: Some(row.given_id.unwrap_or_else(|| row.config_digest.hex())),
+        config: row.config_digest,
         account: row.account,
         status: row.image_status,
         analysis_status: row.analysis_status,
@@ -350,7 +349,6 @@ fn image(row: stored::Image, tags: Vec<Tag>) -> Image {
         analyzed_at: row.analyzed_at.map(instant),
         summary,
         dockerfile: row.dockerfile.filter(|_| row.dockerfile_mode == "Actual"),
-        guessed_dockerfile: None,
         tags,
         manifest: row.manifest,
         analysis: row.analysis,

@@ -27,21 +27,18 @@ impl Records {
         Ok(rows.map(|row| (row.id, row)).collect())
     }
 
-    /// How many images carry any of these packages.
-    pub(crate) async fn count_carriers(&self, account: &str, packages: &[i64]) -> Result<usize> {
-        Ok(usize::try_from(self.store.count_carriers(account, packages).await?).unwrap_or(0))
-    }
-
-    /// So many of the images that carry any of these packages, by digest, from the one of that number on.
+    /// The images that carry any of these packages: so many of them, by digest, from the one of that number on, and how
+    /// many there are in all.
     pub(crate) async fn carriers(
         &self,
         account: &str,
         packages: &[i64],
         limit: Option<usize>,
         offset: usize,
-    ) -> Result<Vec<Carrier>> {
+    ) -> Result<(Vec<Carrier>, usize)> {
         let number = |number: usize| i64::try_from(number).unwrap_or(i64::MAX);
-        let images = self.store.carriers(account, packages, limit.map_or(i64::MAX, number), number(offset)).await?;
+        let found = self.store.carriers(account, packages, limit.map_or(i64::MAX, number), number(offset)).await?;
+        let (images, total) = (found.images, usize::try_from(found.total).unwrap_or(0));
         let numbers: Vec<i64> = images.iter().map(|image| image.id).collect();
         let mut carried: BTreeMap<i64, BTreeSet<i64>> = BTreeMap::new();
         for pair in self.store.carried(&numbers, packages).await? {
@@ -53,7 +50,7 @@ impl Records {
             analyzed_at: image.analyzed_at.map(instant),
             packages: carried.remove(&image.id).unwrap_or_default(),
         };
-        Ok(images.into_iter().map(carrier).collect())
+        Ok((images.into_iter().map(carrier).collect(), total))
     }
 
     /// The packages that are looked up under any of these names, which go by ecosystem.

@@ -5,8 +5,8 @@ use killick_store::Result;
 use killick_store::api_keys::{ApiKey, NewApiKey};
 use secrecy::SecretString;
 
-use super::{Records, User, instant, now, optional};
-use crate::auth::keys;
+use super::{AccountKind, AccountState, Records, User, instant, now, optional};
+use crate::auth::{Grants, grants_of_stored, keys};
 
 /// A key, without what it opens with.
 #[derive(Debug, Clone)]
@@ -36,7 +36,32 @@ impl From<ApiKey> for StoredKey {
     }
 }
 
+/// What decides what a user may do.
+pub(crate) struct Standing {
+    /// Whether the account may do anything at present.
+    pub(crate) enabled: bool,
+    is_of_administrators: bool,
+    roles: Vec<String>,
+}
+
+impl Standing {
+    pub(crate) fn grants(&self) -> Grants {
+        grants_of_stored(&self.roles, self.is_of_administrators)
+    }
+}
+
 impl Records {
+    /// What decides what a user may do; nothing where the account is gone.
+    pub(crate) async fn standing(&self, user: &User) -> Result<Option<Standing>> {
+        let rows = self.store.standing(&user.account, &user.name).await?;
+        let Some(first) = rows.first() else { return Ok(None) };
+        Ok(Some(Standing {
+            enabled: first.state == AccountState::Enabled,
+            is_of_administrators: first.r#type == AccountKind::Admin,
+            roles: rows.into_iter().filter_map(|row| row.role).collect(),
+        }))
+    }
+
     /// The roles of a user, by their slugs.
     pub(crate) async fn roles(&self, username: &str) -> Result<Vec<String>> {
         Ok(self.store.roles_of(username).await?.into_iter().map(|row| row.role).collect())

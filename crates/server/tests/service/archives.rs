@@ -72,7 +72,9 @@ async fn an_image_goes_and_comes_back() {
     let history = |verdicts: &Value| verdicts[0][&digest][&tag].as_array().unwrap().len();
     assert_eq!(service.call(ADMIN, "DELETE", &format!("/images/{digest}?force=true"), Value::Null).await.0, 200);
     let restore = json!({"source": {"archive": {"digest": digest}}});
-    assert_eq!(service.call(ADMIN, "POST", "/images", restore.clone()).await.0, 409, "it is not gone yet");
+    let (status, refused) = service.call(ADMIN, "POST", "/images", restore.clone()).await;
+    let message = format!("the image `{digest}` is being deleted: try again in a moment");
+    assert_eq!((status, refused["message"].as_str()), (409, Some(message.as_str())), "{refused}");
     service.app().keep_house().await.unwrap();
     assert_eq!(service.call(ADMIN, "GET", &format!("/images/{digest}"), Value::Null).await.0, 404);
     assert_eq!(service.get(ADMIN, "/query/images/by_package?name=musl").await["total_count"], 0);

@@ -58,8 +58,7 @@ async fn all(store: &Store, digest: &str, task: i64) -> String {
             (
                 store.packages_of_image("a", digest).await,
                 store.images_with_package("a", package.id).await,
-                store.carriers("a", &[package.id], 9, 0).await,
-                store.count_carriers("a", &[package.id]).await
+                store.carriers("a", &[package.id], 9, 0).await
             ),
             (store.matches("a", digest, &Digest::of(b"index")).await, store.first_detected("a", digest).await),
             (store.evaluations("a", digest, TAG, None).await, store.registries("a").await),
@@ -85,7 +84,7 @@ async fn all(store: &Store, digest: &str, task: i64) -> String {
                 (store.evaluations_of_image("a", digest).await, store.archivable_tags("a").await),
             ),
             (store.analyzed_images("a", "", 9).await, store.exceptions("a", "", 9).await),
-            (store.api_keys("a", "u").await, store.roles_of("u").await),
+            (store.api_keys("a", "u").await, store.roles_of("u").await, store.standing("a", "u").await),
         )
     )
 }

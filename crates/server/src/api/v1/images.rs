@@ -42,7 +42,7 @@ async fn add(require: Permission<CreateImage>, query: Query, body: JsonObject) -
         Wanted::Import(wanted) => crate::imports::add(app, account, *wanted).await?,
         Wanted::Archive(digest) => crate::archive::restore(app, account, &digest).await?,
     };
-    Ok(Json(vec![Image::of(&image)]))
+    Ok(Json(vec![Image::of(app, &image).await?]))
 }
 
 #[utoipa::path(get, path = "/images", tag = "Images",
@@ -57,16 +57,27 @@ async fn list(require: Permission<ListImages>, query: Query) -> Result<Json<Vec<
         analysis: query.word("analysis_status", ANALYSIS_STATUS)?,
     };
     let Some(text) = query.text("fulltag") else {
-        let images = require.app.records().images(&require.account).await?;
-        return Ok(Json(images.iter().filter(|image| filter.accepts(image)).map(Image::of).collect()));
+        let mut images = require.app.records().images(&require.account).await?;
+        images.retain(|image| filter.accepts(image));
+        return told(&require.app, &images).await;
     };
-    let found = by_pull_string(&require.app, &require.account, &PullString::parse(text)?).await?;
-    let limit = if history { usize::MAX } else { 1 };
-    let images: Vec<Image> = found.iter().filter(|image| filter.accepts(image)).take(limit).map(Image::of).collect();
-    if images.is_empty() {
+    let mut found = by_pull_string(&require.app, &require.account, &PullString::parse(text)?).await?;
+    found.retain(|image| filter.accepts(image));
+    if !history {
+        found.truncate(1);
+    }
+    if found.is_empty() {
         return Err(ApiError::not_found(format!("there is no image `{text}`")));
     }
-    Ok(Json(images))
+    told(&require.app, &found).await
+}
+
+async fn told(app: &App, images: &[records::Image]) -> Result<Json<Vec<Image>>, ApiError> {
+    let mut told = Vec::new();
+    for image in images {
+        told.push(Image::of(app, image).await?);
+    }
+    Ok(Json(told))
 }
 
 #[utoipa::path(delete, path = "/images", tag = "Images",
@@ -94,7 +105,7 @@ async fn get(
     query: Query,
 ) -> Result<Json<Vec<Image>>, ApiError> {
     let image = found(&require.app, &require.account, &digest).await?;
-    let mut image = Image::of(&image);
+    let mut image = Image::of(&require.app, &image).await?;
     if query.flag("detail")? == Some(false) {
         image.image_detail.clear();
     }
@@ -116,7 +127,8 @@ async fn delete(
 #[utoipa::path(get, path = "/images/by_id/{imageId}", tag = "Images", params(("imageId" = String, Path)),
     responses((status = 200, body = [Image])))]
 async fn get_by_id(require: Permission<GetImage>, Path(id): Path<String>) -> Result<Json<Vec<Image>>, ApiError> {
-    Ok(Json(vec![Image::of(&found_by_id(&require.app, &require.account, &id).await?)]))
+    let image = found_by_id(&require.app, &require.account, &id).await?;
+    Ok(Json(vec![Image::of(&require.app, &image).await?]))
 }
 
 #[utoipa::path(delete, path = "/images/by_id/{imageId}", tag = "Images",

@@ -45,8 +45,8 @@ async fn images_by_package(
     });
     let numbers: Vec<i64> = packages.keys().copied().collect();
     let (limit, offset) = page.part();
-    let total_count = app.records().count_carriers(account, &numbers).await?;
-    let shown = page.shown(app.records().carriers(account, &numbers, limit, offset).await?, total_count);
+    let (carriers, total_count) = app.records().carriers(account, &numbers, limit, offset).await?;
+    let shown = page.shown(carriers, total_count);
     let mut images = Vec::with_capacity(shown.items.len());
     for carrier in &shown.items {
         let mut found: Vec<PackageReference> = Vec::new();
@@ -92,8 +92,7 @@ async fn images_by_vulnerability(
         Vulnerable::Packages(findings) => {
             let numbers: Vec<i64> = findings.keys().copied().collect();
             let (limit, offset) = page.part();
-            let total_count = app.records().count_carriers(account, &numbers).await?;
-            let carriers = app.records().carriers(account, &numbers, limit, offset).await?;
+            let (carriers, total_count) = app.records().carriers(account, &numbers, limit, offset).await?;
             let told = |carrier: Carrier| {
                 let of_packages = carrier.packages.iter().filter_map(|number| findings.get(number));
                 let records: Vec<Value> = of_packages.flatten().cloned().collect();

@@ -35,7 +35,7 @@ async fn add(
     let _turn = UPLOADS.acquire().await.map_err(|error| ApiError::internal(&error))?;
     let bytes = archive_file(form).await?;
     let image = crate::archive::take_in(&require.app, &require.account, bytes).await?;
-    Ok(Json(vec![Image::of(&image)]))
+    Ok(Json(vec![Image::of(&require.app, &image).await?]))
 }
 
 async fn archive_file(mut form: Multipart) -> Result<Vec<u8>, ApiError> {

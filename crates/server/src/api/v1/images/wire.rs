@@ -7,6 +7,8 @@ use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 use super::super::encoding::seconds;
+use crate::api::error::ApiError;
+use crate::app::App;
 use crate::records;
 
 /// An image and the tags it was added under.
@@ -70,7 +72,7 @@ pub(in crate::api::v1) struct ImageDetail {
 
 impl Image {
     /// The record of an image.
-    pub(in crate::api::v1) fn of(image: &records::Image) -> Self {
+    pub(in crate::api::v1) async fn of(app: &App, image: &records::Image) -> Result<Self, ApiError> {
         let summary = image.summary.as_ref();
         let metadata = ImageMetadata {
             arch: summary.map(|summary| summary.architecture.clone()),
@@ -84,9 +86,9 @@ impl Image {
             image_size: summary.map(|summary| summary.size_bytes),
             layer_count: summary.map(|summary| summary.layers),
         };
-        let dockerfile = image.dockerfile.as_ref().or(image.guessed_dockerfile.as_ref());
-        let dockerfile = dockerfile.map(|text| STANDARD.encode(text));
-        Self {
+        let guessed = app.records().guessed_dockerfile(image).await?;
+        let dockerfile = image.dockerfile.as_ref().or(guessed.as_ref()).map(|text| STANDARD.encode(text));
+        Ok(Self {
             image_digest: image.digest.clone(),
             parent_digest: image.parent_digest.clone(),
             user_id: image.account.clone(),
@@ -100,7 +102,7 @@ impl Image {
             analyzed_at: image.analyzed_at.map(seconds),
             image_content: ImageContent { metadata },
             image_detail: image.tags.iter().map(|tag| ImageDetail::of(image, tag, dockerfile.clone())).collect(),
-        }
+        })
     }
 }
 
