@@ -56,6 +56,7 @@ mod restore;
 use killick_model::digest::Digest;
 
 use crate::error::{During as _, found};
+use crate::sql::Pool;
 use crate::statements as sql;
 use crate::{Result, Store};
 
@@ -229,5 +230,19 @@ impl Store {
     pub async fn tags_of_image(&self, account: &str, digest: &str) -> Result<Vec<ImageTag>> {
         read!(self.pool, db => sqlx::query_as(sql::TAGS_OF_IMAGE).bind(account).bind(digest).fetch_all(db).await)
             .during("listing tags")
+    }
+
+    /// Every tag ever seen on any of these images, newest first.
+    pub async fn tags_of_images(&self, account: &str, digests: &[String]) -> Result<Vec<ImageTag>> {
+        let digests = serde_json::Value::from(digests).to_string();
+        let tags = match &self.pool {
+            Pool::Sqlite { read, .. } => {
+                sqlx::query_as(sql::TAGS_OF_IMAGES_SQLITE).bind(account).bind(digests).fetch_all(read).await
+            }
+            Pool::Postgres(pool) => {
+                sqlx::query_as(sql::TAGS_OF_IMAGES_POSTGRES).bind(account).bind(digests).fetch_all(pool).await
+            }
+        };
+        tags.during("listing tags")
     }
 }

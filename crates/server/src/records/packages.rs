@@ -3,14 +3,18 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
+use killick_model::digest::Digest;
 use killick_model::package::PackageKind;
 use killick_store::Result;
 use killick_store::packages::PackageRow;
 
 use super::{Records, Tag, instant};
 
+/// Images whose tags are read at once.
+const AT_ONCE: usize = 1_000;
+
 /// An analysed image that carries some of the packages that were asked for.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub(crate) struct Carrier {
     pub(crate) digest: String,
     /// Hexadecimal digits of the digest of its configuration.
@@ -18,6 +22,8 @@ pub(crate) struct Carrier {
     pub(crate) analyzed_at: Option<Timestamp>,
     /// Numbers of the packages.
     pub(crate) packages: BTreeSet<i64>,
+    /// The oldest first.
+    pub(crate) tags: Vec<Tag>,
 }
 
 impl Records {
@@ -44,7 +50,15 @@ impl Records {
         for pair in self.store.carried(&numbers, packages).await? {
             carried.entry(pair.image_id).or_default().insert(pair.package_id);
         }
+        let digests: Vec<String> = images.iter().map(|image| image.digest.to_string()).collect();
+        let mut tags: BTreeMap<Digest, Vec<Tag>> = BTreeMap::new();
+        for digests in digests.chunks(AT_ONCE) {
+            for row in self.store.tags_of_images(account, digests).await? {
+                tags.entry(row.digest.clone()).or_default().push(row.into());
+            }
+        }
         let carrier = |image: killick_store::packages::Carrier| Carrier {
+            tags: super::images::told(tags.remove(&image.digest).unwrap_or_default()),
             digest: image.digest.to_string(),
             image_id: image.given_id.unwrap_or_else(|| image.config_digest.hex()),
             analyzed_at: image.analyzed_at.map(instant),

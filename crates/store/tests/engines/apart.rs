@@ -159,6 +159,7 @@ pub(crate) async fn accounts_are_apart(Opened { store, .. }: &Opened) {
     assert_eq!(store.images_by_tag("b", &tag("1"), ImageFilter::default()).await.unwrap(), []);
     assert_eq!(store.tags("b").await.unwrap(), []);
     assert_eq!(store.tags_of_image("b", digest).await.unwrap(), []);
+    assert_eq!(store.tags_of_images("b", &[digest.to_owned()]).await.unwrap(), []);
     assert_eq!(store.packages_of_image("b", digest).await.unwrap(), []);
     assert_eq!(store.images_with_package("b", package).await.unwrap(), []);
     assert_eq!(store.matches("b", digest, &index).await.unwrap(), None);

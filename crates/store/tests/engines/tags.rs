@@ -40,6 +40,11 @@ pub(crate) async fn a_tag_moves_there_and_back(Opened { store, .. }: &Opened) {
     assert_eq!(history(store, &names).await, (vec!["A".to_owned(), "B".to_owned()], want));
     let of_image = store.tags_of_image("a", &image("a", "A").digest.to_string()).await.unwrap();
     assert_eq!(of_image.iter().map(|tag| tag.detected_at).collect::<Vec<_>>(), [30, 10]);
+    let digests = ["A", "B", "nobody's"].map(|name| image("a", name).digest.to_string());
+    let of_images = store.tags_of_images("a", &digests).await.unwrap();
+    assert_eq!(of_images.iter().map(|tag| tag.detected_at).collect::<Vec<_>>(), [30, 20, 10]);
+    assert_eq!(store.tags_of_images("a", &digests[1..]).await.unwrap().len(), 1);
+    assert_eq!(store.tags_of_images("a", &[]).await.unwrap(), []);
 }
 
 pub(crate) async fn a_tag_learned_late_keeps_order(Opened { store, .. }: &Opened) {

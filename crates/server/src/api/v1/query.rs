@@ -16,7 +16,6 @@ use super::standalone::{names_package, record};
 use crate::api::error::ApiError;
 use crate::api::input::Query;
 use crate::api::permission::{Authenticated, Guarded, ListImages, Permission};
-use crate::app::App;
 use crate::judge::{self, Vulnerable, Wanted};
 use crate::records::{Carrier, package_kind};
 
@@ -61,7 +60,7 @@ async fn images_by_package(
                 found.push(package);
             }
         }
-        images.push(ImageWithPackages { image: reference(app, account, carrier).await?, packages: found });
+        images.push(ImageWithPackages { image: reference(carrier), packages: found });
     }
     let (paging, _) = paging(shown);
     Ok(Json(ImagesWithPackages { images, paging }))
@@ -105,7 +104,7 @@ async fn images_by_vulnerability(
     let mut images = Vec::with_capacity(shown.items.len());
     for (carrier, records) in &shown.items {
         let vulnerable_packages = records.iter().map(VulnerablePackage::of).collect();
-        images.push(VulnerableImage { image: reference(app, account, carrier).await?, vulnerable_packages });
+        images.push(VulnerableImage { image: reference(carrier), vulnerable_packages });
     }
     let (paging, _) = paging(shown);
     Ok(Json(VulnerableImages { images, paging }))
@@ -155,21 +154,20 @@ fn shown_version(row: &PackageRow) -> &str {
     }
 }
 
-async fn reference(app: &App, account: &str, carrier: &Carrier) -> Result<ImageReference, ApiError> {
-    let tags = app.records().tags_of(account, &carrier.digest).await?;
-    let tag_history = tags.into_iter().map(|tag| TagEntry {
+fn reference(carrier: &Carrier) -> ImageReference {
+    let tag_history = carrier.tags.iter().map(|tag| TagEntry {
         fulltag: tag.full(),
         tag_detected_at: seconds(tag.detected_at),
-        registry: tag.registry,
-        repo: tag.repository,
-        tag: tag.tag,
+        registry: tag.registry.clone(),
+        repo: tag.repository.clone(),
+        tag: tag.tag.clone(),
     });
-    Ok(ImageReference {
+    ImageReference {
         analyzed_at: carrier.analyzed_at.map(seconds).unwrap_or_default(),
         image_digest: carrier.digest.clone(),
         image_id: carrier.image_id.clone(),
         tag_history: tag_history.collect(),
-    })
+    }
 }
 
 fn paging<T>(shown: Shown<T>) -> (Paging, Vec<T>) {
