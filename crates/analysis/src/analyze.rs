@@ -23,7 +23,7 @@ use crate::error::{AnalysisError, ReadError};
 use crate::facts::LayerFacts;
 use crate::inspectors::memo::Memo;
 use crate::inspectors::{Inspections, SeenContents};
-use crate::known::KnownFiles;
+use crate::known::{Code, KnownFiles, KnownPackage};
 use crate::layer::{Reading, read_layer, read_listed};
 use crate::limits::Limits;
 use crate::matcher::Matcher;
@@ -121,6 +121,25 @@ pub fn analyze(
     cache: Option<&dyn LayerCache>,
     options: &Options,
 ) -> Result<Analysis, AnalysisError> {
+    analyzed(image, cache, options).map(|(analysis, _)| analysis)
+}
+
+/// The same, with what the image teaches, which [`Options::known_files`] of later analyses may know.
+pub fn analyze_with_lessons(
+    image: &StagedImage,
+    cache: Option<&dyn LayerCache>,
+    options: &Options,
+) -> Result<(Analysis, Vec<KnownPackage>), AnalysisError> {
+    let (analysis, code) = analyzed(image, cache, options)?;
+    let lessons = known::lessons(&analysis, &code);
+    Ok((analysis, lessons))
+}
+
+fn analyzed(
+    image: &StagedImage,
+    cache: Option<&dyn LayerCache>,
+    options: &Options,
+) -> Result<(Analysis, Code), AnalysisError> {
     let limit = options.limits.layers;
     if image.layers.len() > limit {
         return Err(AnalysisError::Layers { image: image.name.clone(), layers: image.layers.len(), limit });
@@ -190,6 +209,7 @@ pub fn analyze(
     }
     let found = FoundFiles::collect(&mut layers, &plan, &inspections.matcher, &mut problems);
     let seen = SeenContents::collect(&mut layers, &plan);
+    let code = Code::of(&layers);
     let files = plan.into_files(layers.into_iter().map(|layer| layer.blocks).collect());
 
     let (mut packages, distribution) = join(&found, &seen, &files, options, &mut problems)?;
@@ -201,7 +221,7 @@ pub fn analyze(
     claims::settle(&mut packages, distribution.as_ref());
     if let Some(known) = &options.known_files {
         options.check_time()?;
-        known::add_copied(&mut packages, &files, distribution.as_ref(), known.as_ref(), &mut problems);
+        known::add_copied(&mut packages, &files, distribution.as_ref(), known.as_ref(), &code, &mut problems);
     }
     evidence::keep_best(&mut packages, distribution.as_ref());
     if packages.len() > options.limits.packages {
@@ -214,7 +234,7 @@ pub fn analyze(
     problems.extend(image.surroundings.problems.iter().cloned());
     problems.sort();
     problems.dedup();
-    Ok(Analysis {
+    let analysis = Analysis {
         manifest_digest: image.manifest_digest.clone(),
         index_digest: image.index.as_ref().map(|(digest, _)| digest.clone()),
         config_digest: image.config_digest.clone(),
@@ -227,7 +247,8 @@ pub fn analyze(
         attachments: attached.attachments,
         sbom: None,
         problems,
-    })
+    };
+    Ok((analysis, code))
 }
 
 /// What a layer was read by.

@@ -86,7 +86,7 @@ pub(crate) fn read(image: &StagedImage, limits: &Limits) -> Read {
     let documents = read.attachments.iter_mut().flat_map(|attachment| &mut attachment.documents);
     for document in documents.filter(|document| document.vex.is_some()).skip(VEX_DOCUMENTS) {
         let message = format!("more than {VEX_DOCUMENTS} attached VEX documents: it is not told");
-        read.problems.push(Problem::new("limit-attachments", document.digest.to_string(), message));
+        read.problems.push(Problem::new("limit-vex", document.digest.to_string(), message));
         document.vex = None;
     }
     let layer = u32::try_from(image.layers.len().saturating_sub(1)).unwrap_or(u32::MAX);
@@ -156,7 +156,7 @@ pub fn describe(
                 let what = if is_vex { "VEX document" } else { "SBOM, which judges vulnerabilities," };
                 let message =
                     format!("the attached {what} has {} bytes, more than {VEX_BYTES}: it is not told", text.len());
-                problem("limit-attachment-bytes", message);
+                problem("limit-vex", message);
             }
             Err(_) => problem("malformed-attachment", "the attached VEX document is no text".to_owned()),
         }

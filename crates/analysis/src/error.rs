@@ -44,7 +44,7 @@ pub enum AnalysisError {
         /// The layer's diffID.
         layer: Digest,
         /// Stable name: `limit-layer-bytes`, `limit-layer-entries`, `limit-tree-bytes`, `limit-compression-ratio`,
-        /// `limit-header-bytes`, `limit-packages`.
+        /// `limit-packages`.
         name: &'static str,
         /// Its value.
         limit: u64,
@@ -101,14 +101,40 @@ impl ReadError {
 
 impl Hint for AnalysisError {
     fn hint(&self) -> Option<String> {
-        let hint = match self {
-            Self::Packages { .. } => "lock files of many projects may add up: leave some out, or raise the limit",
-            Self::Layers { .. } => "squash the image, or raise the limit if you trust it",
-            Self::Limit { .. } => "the layer may be built to exhaust its reader: raise the limit only if you trust it",
-            Self::Time { .. } => "the image may be built to keep its reader busy: raise the limit only if you trust it",
-            Self::Tar { .. } => "container engines refuse this layer too: build or push the image again",
+        let (advice, name) = match self {
+            Self::Packages { .. } => {
+                ("lock files of many projects may add up: leave some out, or raise the limit", "limit-packages")
+            }
+            Self::Layers { .. } => ("squash the image, or raise the limit if you trust it", "limit-layers"),
+            Self::Limit { name, .. } => {
+                ("the layer may be built to exhaust its reader: raise the limit only if you trust it", *name)
+            }
+            Self::Time { .. } => {
+                ("the image may be built to keep its reader busy: raise the limit only if you trust it", deadline::NAME)
+            }
+            Self::Tar { .. } => {
+                return Some("container engines refuse this layer too: build or push the image again".to_owned());
+            }
             Self::Layer { .. } => return None,
         };
-        Some(hint.to_owned())
+        Some(format!("{advice}, with `--limit {name}=NUMBER`"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_may_be_raised_says_how() {
+        let (image, layer) = (String::new(), Digest::of(b""));
+        for (error, flag) in [
+            (AnalysisError::Layers { image: image.clone(), layers: 2, limit: 1 }, "`--limit limit-layers=NUMBER`"),
+            (AnalysisError::Packages { image, limit: 1 }, "`--limit limit-packages=NUMBER`"),
+            (AnalysisError::Time { limit: 1 }, "`--limit limit-analysis-seconds=NUMBER`"),
+            (ReadError::Limit("limit-layer-bytes", 1).of(&layer), "`--limit limit-layer-bytes=NUMBER`"),
+        ] {
+            assert!(error.hint().is_some_and(|hint| hint.ends_with(flag)), "{error}: {:?}", error.hint());
+        }
     }
 }

@@ -11,7 +11,7 @@ use crate::catalogers::Found;
 use crate::inspectors::Hit;
 
 /// Version of the kept form; part of what they are known by.
-pub const FORMAT: u32 = 5;
+pub const FORMAT: u32 = 6;
 
 /// Bytes of kept facts unpacked at most, against a damaged or forged cache entry.
 const UNPACKED_BYTES: u64 = 2 << 30;
@@ -66,6 +66,8 @@ pub(crate) struct More {
 pub(crate) enum EntryKind {
     /// A file with content.
     File,
+    /// One that begins as programs and libraries do, of those files that are looked at for that.
+    Code,
     /// A file whose content was not read.
     Unread,
     Directory,
@@ -208,13 +210,18 @@ pub(crate) fn name_bytes(path: &[u8], link: &[u8]) -> u64 {
 impl Entry {
     pub(crate) fn file_kind(&self) -> FileKind {
         match self.kind {
-            EntryKind::File | EntryKind::Unread | EntryKind::HardLink => FileKind::File,
+            EntryKind::File | EntryKind::Code | EntryKind::Unread | EntryKind::HardLink => FileKind::File,
             EntryKind::Directory => FileKind::Directory,
             EntryKind::Symlink => FileKind::Symlink,
             EntryKind::CharacterDevice => FileKind::CharacterDevice,
             EntryKind::BlockDevice => FileKind::BlockDevice,
             EntryKind::Fifo => FileKind::Fifo,
         }
+    }
+
+    /// Whether it is a file whose content was read, or is known from a table of contents.
+    pub(crate) fn has_content(&self) -> bool {
+        matches!(self.kind, EntryKind::File | EntryKind::Code)
     }
 
     pub(crate) fn link(&self) -> &[u8] {
@@ -224,7 +231,7 @@ impl Entry {
     /// The file of this entry, at its own path in `layer`.
     pub(crate) fn into_file(self, layer: u32) -> FileEntry {
         let kind = self.file_kind();
-        let has_content = self.kind == EntryKind::File;
+        let has_content = self.has_content();
         let more = self.more.map(|more| *more).unwrap_or_default();
         FileEntry {
             path: self.path,

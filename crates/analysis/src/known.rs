@@ -1,12 +1,15 @@
 //! Copied files: the library of a distribution that a build copied out of another image, without the package's record.
 //!
-//! What images with package databases have teaches which packages contain which contents ([`lessons`]); a file of an
-//! image that no package there owns is looked up by its digest, and the package that contains it is told as
-//! [`PackageEvidence::Copied`]. It is judged by its own distribution.
+//! What images with package databases have teaches which packages contain which contents
+//! ([`analyze_with_lessons`](crate::analyze::analyze_with_lessons)); a file of an image that no package there owns is looked up
+//! by its digest, and the package that contains it is told as [`PackageEvidence::Copied`]. It is judged by its own distribution.
 //!
 //! A content may be in several packages. Of those the one wins that explains most files of the image; then one of the
 //! image's own distribution; then the newest version, because a file that an update left as it was has what the update
 //! fixed, if it ever had it; then the first by name.
+//!
+//! Only programs, libraries, kernel modules and archives of classes are taught and looked up. Scripts and texts are copied by
+//! programs too, as the templates of `git` are into every checkout, where nothing of the package is run.
 //!
 //! What is taught is what a database says, as far as the file agrees with it: whoever makes images for an account can
 //! teach it wrong things. So a copied package adds to what is found, and takes nothing away.
@@ -23,6 +26,8 @@ use killick_model::problem::Problem;
 use killick_model::version::compare;
 use killick_model::{tree, verification};
 use serde::{Deserialize, Serialize};
+
+use crate::facts::{EntryKind, LayerFacts};
 
 pub mod folder;
 
@@ -51,9 +56,33 @@ pub struct KnownPackage {
     pub files: Vec<[u8; 32]>,
 }
 
+/// Contents of an image that are machine code. The entries of [`Limits::tree_bytes`](crate::limits::Limits::tree_bytes) bound
+/// how many.
+pub(crate) struct Code(HashSet<[u8; 32]>);
+
+impl Code {
+    pub(crate) fn of(layers: &[LayerFacts]) -> Self {
+        let entries = layers.iter().flat_map(LayerFacts::entries).map(|(_, entry)| entry);
+        let code = entries.filter(|entry| entry.kind == EntryKind::Code && entry.size >= MIN_BYTES);
+        Self(code.map(|entry| entry.sha256).collect())
+    }
+
+    /// Whether the content of the file tells where it is from: programs, libraries, kernel modules and archives of classes that
+    /// are not tiny. Scripts, texts, licences and the like are in many packages.
+    fn is_telling(&self, file: &FileEntry) -> bool {
+        let Some(sha256) = file.sha256.filter(|_| file.kind == FileKind::File && file.size >= MIN_BYTES) else {
+            return false;
+        };
+        let name = file.path.file_name();
+        let is_library = name.ends_with(b".so") || memchr::memmem::find(name, b".so.").is_some();
+        let is_code = (is_library || file.mode & 0o111 != 0) && self.0.contains(&sha256);
+        is_code || name.ends_with(b".jar") || name.ends_with(b".ko")
+    }
+}
+
 /// What an analysed image teaches: files of installed packages of its distribution that are as their database says, or,
 /// where that cannot be compared, came with the package's own layer.
-pub fn lessons(analysis: &Analysis) -> Vec<KnownPackage> {
+pub(crate) fn lessons(analysis: &Analysis, code: &Code) -> Vec<KnownPackage> {
     let Some(distribution) = &analysis.distribution else { return Vec::new() };
     let files = analysis.files.as_slice();
     let mut left = MAX_FILES;
@@ -61,7 +90,7 @@ pub fn lessons(analysis: &Analysis) -> Vec<KnownPackage> {
     let installed = analysis.packages.iter().filter(|package| package.evidence.is_installed() && package.kind.is_os());
     for package in installed.filter(|package| package.distribution.is_none()) {
         let brought = package.files.iter().filter(|record| !record.is_config).filter_map(|record| {
-            let file = tree::at_place(files, record.path.as_bytes()).filter(|file| is_telling(file))?;
+            let file = tree::at_place(files, record.path.as_bytes()).filter(|file| code.is_telling(file))?;
             agrees(package, record, file).then_some(file.sha256?)
         });
         let brought: BTreeSet<[u8; 32]> = brought.take(left).collect();
@@ -84,11 +113,12 @@ pub(crate) fn add_copied(
     files: &[FileEntry],
     own: Option<&Distribution>,
     known: &dyn KnownFiles,
+    code: &Code,
     problems: &mut Vec<Problem>,
 ) {
     let owned = owned(packages, files);
     let mut nobodys: Vec<&FileEntry> =
-        files.iter().filter(|file| is_telling(file) && !owned.contains(file.path.as_bytes())).collect();
+        files.iter().filter(|file| code.is_telling(file) && !owned.contains(file.path.as_bytes())).collect();
     if nobodys.len() > MAX_FILES {
         let message = format!("{} more files are not looked up as copies", nobodys.len() - MAX_FILES);
         problems.push(Problem::new("limit-copied-files", "image", message));
@@ -155,15 +185,6 @@ fn leave_out_same(packages: &mut Vec<Package>, known: &Package, copies: &[&FileE
         }
         true
     });
-}
-
-/// Whether a content tells where it is from: programs, libraries and archives of classes that are not tiny. Texts,
-/// licences and the like are in many packages.
-fn is_telling(file: &FileEntry) -> bool {
-    let name = file.path.file_name();
-    let is_library = name.ends_with(b".so") || memchr::memmem::find(name, b".so.").is_some();
-    let is_code = is_library || name.ends_with(b".jar") || name.ends_with(b".ko") || file.mode & 0o111 != 0;
-    file.kind == FileKind::File && file.size >= MIN_BYTES && is_code && file.sha256.is_some()
 }
 
 /// Whether the file is the one that the package brought.

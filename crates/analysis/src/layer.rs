@@ -2,9 +2,9 @@
 //! second one where hard links (`links`) or executables that are too large to be held (`parts`) make it necessary.
 //!
 //! Limits that protect this process (`limit-layer-bytes`, `limit-layer-entries`, `limit-compression-ratio`,
-//! `limit-header-bytes`, `limit-tree-bytes`, `limit-packages`, `limit-analysis-seconds`) end the analysis. Limits on one
-//! file or name (`limit-file-bytes`, `limit-path-bytes`, `limit-path-depth`, `limit-hole-bytes`) are problems, and the
-//! rest of the layer is read.
+//! `limit-tree-bytes`, `limit-packages`, `limit-analysis-seconds`) end the analysis. Limits on one file or name
+//! (`limit-file-bytes`, `limit-path-bytes`, `limit-path-depth`, `limit-hole-bytes`) are problems, and the rest of the layer
+//! is read.
 
 mod again;
 mod digests;
@@ -22,7 +22,7 @@ use killick_model::path::ImagePath;
 use killick_model::problem::Problem;
 
 use crate::budget::Budget;
-use crate::catalogers::{Found, PackageList, WantedFile};
+use crate::catalogers::{Found, PackageList, WantedFile, executable};
 use crate::clamd::Clamd;
 use crate::content::{Content, Parts, total};
 use crate::deadline::Deadline;
@@ -284,11 +284,14 @@ impl<'a, S: ContentStream> Pass<'a, S> {
         let beginning = self.stream.chunk()?;
         self.matcher.by_magic(&path, entry.mode, beginning, &mut self.wanted);
         self.contents.begin(beginning, || self.matcher.may_be_program(&path, entry.mode));
+        // Of others, a layer that is read in parts does not tell.
+        let is_code = executable::is_code(beginning) && self.matcher.may_be_program(&path, entry.mode);
+        let kind = if is_code { EntryKind::Code } else { EntryKind::File };
         self.leave_out_large(&path, entry.size);
         let may_hold = self.limits.file_bytes.min(self.budget.total());
         if !self.wanted.is_empty() && entry.size > may_hold {
             let first = parts::first(entry.size, self.stream.chunk()?);
-            return self.large_file(path, entry, may_hold, first);
+            return self.large_file(path, kind, entry, may_hold, first);
         }
         let budget = self.budget;
         let bytes = self.matcher.held_bytes(self.wanted.iter().copied(), entry.size, self.limits);
@@ -296,13 +299,13 @@ impl<'a, S: ContentStream> Pass<'a, S> {
         let digests = Digests::new(self.digesting, path.as_bytes());
         let (sha256, more) = self.content(entry.size, share.is_some(), None, digests)?;
         if share.is_some() {
-            let number = self.facts.push(new_entry(path.clone(), EntryKind::File, entry, entry.size, sha256, more));
+            let number = self.facts.push(new_entry(path.clone(), kind, entry, entry.size, sha256, more));
             self.search(number, &path)?;
             if self.held.capacity() > KEPT_BUFFER_BYTES {
                 self.held = Vec::new();
             }
         } else {
-            self.facts.push(new_entry(path, EntryKind::File, entry, entry.size, sha256, more));
+            self.facts.push(new_entry(path, kind, entry, entry.size, sha256, more));
         }
         Ok(())
     }
@@ -311,6 +314,7 @@ impl<'a, S: ContentStream> Pass<'a, S> {
     fn large_file(
         &mut self,
         path: ImagePath,
+        kind: EntryKind,
         entry: &TarEntry,
         may_hold: u64,
         first: Vec<Range<u64>>,
@@ -331,7 +335,7 @@ impl<'a, S: ContentStream> Pass<'a, S> {
         let digests = Digests::new(self.digesting, path.as_bytes());
         let kept = parts.as_mut().map(|parts| (first.as_slice(), parts));
         let (sha256, more) = self.content(entry.size, false, kept, digests)?;
-        let number = self.facts.push(new_entry(path, EntryKind::File, entry, entry.size, sha256, more));
+        let number = self.facts.push(new_entry(path, kind, entry, entry.size, sha256, more));
         if let Some(parts) = parts {
             let wish = Wish::new(readers, first);
             let (facts, may_find, wishes) = (&mut self.facts, &mut self.may_find, &mut self.wishes);

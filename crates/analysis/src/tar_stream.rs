@@ -19,7 +19,8 @@ use crate::error::{ReadError, TarError};
 
 const BLOCK: usize = 512;
 
-/// Bytes of one extended header, as in Go.
+/// Bytes of one extended header: more is malformed, as in Go (`maxSpecialFileSize` of `archive/tar`), so that no engine reads
+/// a layer that would need another number.
 const HEADER_BYTES: u64 = 1 << 20;
 
 /// What an entry is, before squashing.
@@ -284,7 +285,8 @@ impl<R: BufRead> TarStream<R> {
     /// The content of an extended header.
     fn extension(&mut self, size: u64) -> Result<Vec<u8>, ReadError> {
         if size > HEADER_BYTES {
-            return Err(ReadError::Limit("limit-header-bytes", HEADER_BYTES));
+            let reason = "an extended header has more than 1048576 bytes";
+            return Err(ReadError::Tar(TarError { offset: self.offset - BLOCK as u64, reason }));
         }
         let mut content = Vec::new();
         (&mut self.input).take(size).read_to_end(&mut content).map_err(ReadError::Io)?;

@@ -16,6 +16,7 @@ mod serve;
 mod stdout;
 mod storage;
 
+use clap::error::ErrorKind;
 use clap::{Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
@@ -64,7 +65,15 @@ enum Work {
 }
 
 fn main() -> Exit {
-    let arguments = Arguments::try_parse().unwrap_or_else(|error| client::told_where(error).exit());
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        // As anchore-cli: a group of commands alone shows what is in it.
+        Err(error) if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+            let shown = stdout::print(&error.render().ansi().to_string());
+            return shown.map_or_else(|error| report_error::report(&error), |()| Exit::Success);
+        }
+        Err(error) => client::told_where(error).exit(),
+    };
     let default_level = if arguments.client.debug {
         "killick=debug"
     } else {

@@ -55,6 +55,10 @@ pub enum Source {
     },
 }
 
+/// Ends of names of archives, SBOMs and stored reports. Repositories may be called so too, but hardly one is: who names a
+/// file that is not there should not be told about a registry.
+const FILE_ENDINGS: [&str; 8] = [".tar", ".tgz", ".gz", ".zst", ".xz", ".json", ".xml", ".spdx"];
+
 /// Why a text names no source.
 #[derive(Debug, thiserror::Error)]
 pub enum SourceError {
@@ -101,7 +105,11 @@ pub enum SourceError {
 impl Hint for SourceError {
     fn hint(&self) -> Option<String> {
         match self {
-            Self::NoFile { text } => Some(format!("if an image of this name is meant, write `registry:{text}`")),
+            Self::NoFile { text } if text.parse::<Reference>().is_ok() => {
+                Some(format!("check the path; if an image of this name is meant, write `registry:{text}`"))
+            }
+            Self::NoFile { text } => Some(check_path(text)),
+            Self::Neither { text, .. } if is_path(text) => Some(check_path(text)),
             Self::Neither { .. } | Self::UnknownScheme { .. } => Some(
                 "use `registry:REF`, `docker:REF`, `podman:REF`, `docker-archive:FILE`, `oci-archive:FILE`, \
                  `oci:DIR[:TAG]`, `dir:PATH`, `sbom:FILE`, a plain image reference, or an existing path"
@@ -139,8 +147,7 @@ impl Source {
         {
             return Err(SourceError::UnknownScheme { scheme });
         }
-        let is_archive = [".tar", ".tar.gz", ".tgz", ".tar.zst", ".tar.xz"].iter().any(|ending| text.ends_with(ending));
-        if is_archive && unknown_scheme(text).is_none() {
+        if FILE_ENDINGS.iter().any(|ending| text.ends_with(ending)) && unknown_scheme(text).is_none() {
             return Err(SourceError::NoFile { text: shorten(text) });
         }
         text.parse().map(Self::Registry).map_err(|source| match unknown_scheme(text) {
@@ -222,6 +229,13 @@ fn is_path(text: &str) -> bool {
     text.starts_with(['/', '.', '~'])
 }
 
+fn check_path(text: &str) -> String {
+    if text.starts_with(['/', '~']) {
+        return "check the path".to_owned();
+    }
+    "check the path: it counts from the folder that the command is run in".to_owned()
+}
+
 fn shorten(text: &str) -> String {
     text.chars().take(200).collect()
 }
@@ -282,10 +296,43 @@ mod tests {
             ("registry:UPPER", "cannot read the reference of `registry:UPPER`"),
             ("./none.tar", "there is no file `./none.tar`"),
             ("folder/none.tar.gz", "there is no file `folder/none.tar.gz`"),
+            ("none.json", "there is no file `none.json`"),
+            ("folder/none.cdx.json", "there is no file `folder/none.cdx.json`"),
+            ("none.xml", "there is no file `none.xml`"),
+            ("none.spdx", "there is no file `none.spdx`"),
+            ("none.tar.zst", "there is no file `none.tar.zst`"),
             ("./none", "`./none` is neither an existing path nor an image reference"),
         ] {
             assert_eq!(Source::parse(text).unwrap_err().to_string(), want, "{text}");
         }
+    }
+
+    #[test]
+    fn a_hint_names_an_image_only_where_there_can_be_one() {
+        let relative = "check the path: it counts from the folder that the command is run in";
+        for (text, want) in [
+            ("none.tar", "check the path; if an image of this name is meant, write `registry:none.tar`"),
+            ("shop/none.json", "check the path; if an image of this name is meant, write `registry:shop/none.json`"),
+            ("/none.tar", "check the path"),
+            ("/none", "check the path"),
+            ("./none.json", relative),
+            ("../none.spdx", relative),
+            ("../none", relative),
+            ("My Image.tar", relative),
+        ] {
+            let hint = Source::parse(text).unwrap_err().hint().unwrap();
+            assert_eq!(hint, want, "{text}");
+            if let Some((_, image)) = hint.split_once("write `") {
+                assert!(Source::parse(image.trim_end_matches('`')).is_ok(), "{hint}");
+            }
+        }
+        assert!(Source::parse("UPPER").unwrap_err().hint().unwrap().starts_with("use `registry:REF`"));
+    }
+
+    #[test]
+    fn a_tag_that_looks_like_a_file_stays_a_tag() {
+        let source = Source::parse("app:1.json").unwrap();
+        assert_eq!(source.to_string(), "docker.io/library/app:1.json");
     }
 
     #[test]

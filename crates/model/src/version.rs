@@ -174,6 +174,25 @@ pub fn compare(scheme: Scheme, a: &str, b: &str) -> Option<Ordering> {
     order(a, b)
 }
 
+/// A place for every text, for sorting: versions in their order, and equal ones as they are written; then what is no version
+/// of the scheme, as it is written. Sorting by [`compare`] alone has no result where some can be compared and others not.
+pub fn order(scheme: Scheme, a: &str, b: &str) -> Ordering {
+    // To pacman whatever stands between parts has a length and no value: where there is more than one sign between two, or
+    // one at an end, there is no order.
+    let is_plain = |text: &str| {
+        scheme != Scheme::Pacman
+            || text
+                .split([':', '-', '.', '_', '+'])
+                .all(|part| !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric()))
+    };
+    let is_version = |text: &str| scheme.accepts(text) && is_plain(text);
+    let by_version = match (is_version(a), is_version(b)) {
+        (true, true) => compare(scheme, a, b).unwrap_or(Ordering::Equal),
+        (one, other) => other.cmp(&one),
+    };
+    by_version.then_with(|| a.cmp(b))
+}
+
 /// Orders two runs of digits by value, whatever their length; an empty run is 0.
 fn compare_numbers(a: &str, b: &str) -> Ordering {
     let (a, b) = (a.trim_start_matches('0'), b.trim_start_matches('0'));

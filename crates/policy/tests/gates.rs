@@ -2,11 +2,13 @@
 //!
 //! A case is one image and a list of checks. A check is a rule, written `[gate, trigger, {parameters}]`, and the
 //! findings it must report, each by trigger id or by message. `engine` gives the findings of the original where a
-//! repair changes them: then the evaluation must warn. `"failed"` says the rule cannot be evaluated. `refused`
-//! gives the validation problems of a rule that cannot be saved.
+//! repair changes them: then the evaluation must warn. `"failed"` says the rule cannot be evaluated. `warned` gives what is
+//! said of evidence that is missing, where a case is about that. `refused` gives the validation problems of a rule that
+//! cannot be saved.
 
 use std::path::Path;
 
+use killick_model::evaluation::Evaluation;
 use killick_policy::gates::{GATES, State};
 use killick_policy::{Bundle, Compatibility, Options, evaluate};
 use serde_json::{Value, json};
@@ -34,16 +36,21 @@ fn rule(check: &Value) -> Value {
     json!({"id": "r", "gate": check["rule"][0], "trigger": check["rule"][1], "action": "STOP", "params": params})
 }
 
+fn evaluated(check: &Value, facts: &Facts, compatibility: Compatibility) -> Evaluation {
+    let bundle = Bundle::parse(&bundle_of(&json!([rule(check)]))).expect("a bundle");
+    evaluate(&bundle, &facts.evidence(), REFERENCE, &Options { compatibility })
+}
+
+/// The details of the problems of one type.
+fn problems(evaluation: &Evaluation, problem_type: &str) -> Vec<String> {
+    let of_type = evaluation.problems.iter().filter(|problem| problem.problem_type == problem_type);
+    of_type.map(|problem| problem.details.clone()).collect()
+}
+
 /// What was found: one text per finding, the id if the case gives ids, else the message.
 fn run(check: &Value, facts: &Facts, compatibility: Compatibility, expected: &Value) -> (Value, Vec<String>) {
-    let bundle = Bundle::parse(&bundle_of(&json!([rule(check)]))).expect("a bundle");
-    let evaluation = evaluate(&bundle, &facts.evidence(), REFERENCE, &Options { compatibility });
-    let warnings = evaluation
-        .problems
-        .iter()
-        .filter(|problem| problem.problem_type == "CompatibilityWarning")
-        .map(|problem| problem.details.clone())
-        .collect();
+    let evaluation = evaluated(check, facts, compatibility);
+    let warnings = problems(&evaluation, "CompatibilityWarning");
     if evaluation.problems.iter().any(|problem| problem.problem_type == "TriggerEvaluationError") {
         return (json!("failed"), warnings);
     }
@@ -91,6 +98,12 @@ fn testdata() {
                 let (found, warnings) = run(check, &facts, Compatibility::Repaired, &check["found"]);
                 if found != check["found"] {
                     failures.push(format!("{place}: found {found}"));
+                }
+                if let Some(warned) = check.get("warned") {
+                    let evidence = problems(&evaluated(check, &facts, Compatibility::Repaired), "EvidenceWarning");
+                    if json!(evidence) != *warned {
+                        failures.push(format!("{place}: warned {}", json!(evidence)));
+                    }
                 }
                 let engine = check.get("engine").unwrap_or(&check["found"]);
                 let (theirs, _) = run(check, &facts, Compatibility::Engine11, engine);

@@ -13,7 +13,7 @@ use killick_model::matching::Matches;
 use killick_model::package::{Package, PackageDetails, PackageKind};
 use killick_model::path::ImagePath;
 use killick_model::severity::Severity;
-use killick_model::version::{self, Scheme};
+use killick_model::version;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -308,8 +308,8 @@ fn packages(before: &Analysis, after: &Analysis) -> Vec<PackageChange> {
         take_pairs(&mut before, &mut after, |package| package.version.clone());
         let at_its_place = take_pairs(&mut before, &mut after, Package::virtual_path);
         let scheme = key.kind.scheme();
-        before.sort_by(|one, other| in_order(scheme, &one.version, &other.version));
-        after.sort_by(|one, other| in_order(scheme, &one.version, &other.version));
+        before.sort_by(|one, other| version::order(scheme, &one.version, &other.version));
+        after.sort_by(|one, other| version::order(scheme, &one.version, &other.version));
         let both = before.len().min(after.len());
         let (removed, added) = (before.split_off(both), after.split_off(both));
         for (one, other) in at_its_place.into_iter().chain(before.into_iter().zip(after)) {
@@ -346,10 +346,6 @@ fn take_pairs<'a, K: Ord>(
     });
     after.extend(others.into_values().flatten());
     pairs
-}
-
-fn in_order(scheme: Scheme, one: &str, other: &str) -> Ordering {
-    version::compare(scheme, one, other).unwrap_or(Ordering::Equal).then_with(|| one.cmp(other))
 }
 
 fn package_change(

@@ -15,6 +15,7 @@ pub mod questions;
 mod support;
 pub mod syft;
 pub mod template;
+mod upgrades;
 mod vex;
 pub mod vulnerabilities;
 mod xml;

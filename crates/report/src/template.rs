@@ -1,11 +1,11 @@
 //! Documents that somebody else's template makes of a report: <https://docs.rs/minijinja/latest/minijinja/syntax/>.
 //!
-//! A template sees the document of the format `json`, under the same names. What it may take of time and room is
-//! bounded, because templates come from repositories like everything else.
+//! A template sees the document of the format `json`, under the same names, and what to upgrade. What it may take of time
+//! and room is bounded, because templates come from repositories like everything else.
 
 use std::io::{self, Write};
 
-use minijinja::{Environment, Value};
+use minijinja::{Environment, ErrorKind, Value};
 
 use crate::formats::{IndexReport, Report, json};
 
@@ -61,12 +61,12 @@ impl Template {
 
     /// Writes what the template makes of one image.
     pub fn render(&self, report: &Report<'_>, out: &mut dyn Write) -> Result<(), TemplateError> {
-        self.write(Value::from_serialize(json::document(report)), out)
+        self.write(Value::from_serialize(json::document_for_templates(report)), out)
     }
 
     /// Writes what the template makes of several images of an index.
     pub fn render_index(&self, index: &IndexReport<'_>, out: &mut dyn Write) -> Result<(), TemplateError> {
-        self.write(Value::from_serialize(json::index_document(index)), out)
+        self.write(Value::from_serialize(json::index_document(index, json::document_for_templates)), out)
     }
 
     fn write(&self, document: Value, out: &mut dyn Write) -> Result<(), TemplateError> {
@@ -89,7 +89,12 @@ impl Template {
     fn wrong(&self, error: &minijinja::Error) -> TemplateError {
         let line = error.line().map(|line| format!("line {line}: ")).unwrap_or_default();
         let detail = error.detail().map(|detail| format!(": {detail}")).unwrap_or_default();
-        TemplateError::Template { name: self.name.clone(), reason: format!("{line}{}{detail}", error.kind()) }
+        // The engine says where something was undefined, and not what.
+        let place = error.range().filter(|_| error.kind() == ErrorKind::UndefinedError);
+        let expression = place.and_then(|place| self.source.get(place)).map(|text| format!(" in `{}`", text.trim()));
+        let expression = expression.unwrap_or_default();
+        let reason = format!("{line}{}{expression}{detail}", error.kind());
+        TemplateError::Template { name: self.name.clone(), reason }
     }
 }
 

@@ -152,7 +152,11 @@ fn templates_see_the_json_document_and_end() {
     for (source, want) in [
         ("{% for x in y %}", "the template `a.txt` does not work: line 1: syntax error"),
         ("{{ source() }}", "the template `a.txt` does not work: line 1: "),
-        ("{{ nothing.at.all }}", "the template `a.txt` does not work: line 1: undefined value"),
+        ("{{ nothing.at.all }}", "the template `a.txt` does not work: line 1: undefined value in `nothing.at`"),
+        (
+            "{% for match in matched.matches if match.fix %}{% endfor %}",
+            "the template `a.txt` does not work: line 1: undefined value in `matched.matches`",
+        ),
         ("{% include '/etc/passwd' %}", "the template `a.txt` does not work: line 1: "),
     ] {
         let error = render("a.txt", source).expect_err(source);
@@ -169,4 +173,34 @@ fn templates_see_the_json_document_and_end() {
     assert!(render("a.txt", endless).expect_err("no end").contains("fuel"));
     let huge = "{% for a in range(20) %}{{ 'xxxxxxxx' * 1000 }}{% endfor %}";
     assert!(render("a.txt", huge).expect_err("too much").contains("writes more than"));
+}
+
+#[test]
+fn a_template_sees_the_version_that_mends_all() {
+    let mut input = Input::new();
+    let found = input.matches.matches[0].clone();
+    assert_eq!(input.analysis.package(found.package).kind.scheme().name(), "dpkg");
+    let fixed = |version: &str| {
+        let mut found = found.clone();
+        found.fix.versions = vec![version.to_owned()];
+        found.evidence.clear();
+        found
+    };
+    input.matches.matches = vec![fixed("1.0-9"), fixed("1.0-10")];
+    let of = |report: &Report<'_>| {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/templates/upgrades.txt");
+        let source = fs_err::read_to_string(path).expect("a template");
+        let template = Template::parse("upgrades.txt", source, Limits::default()).expect("a template");
+        let mut bytes = Vec::new();
+        template.render(report, &mut bytes).expect("a document");
+        String::from_utf8(bytes).expect("UTF-8")
+    };
+    let told = of(&input.report());
+    assert!(told.ends_with(" -> 1.0-10 (mends 2)\n"), "{told}");
+    assert_eq!(told.matches(" -> ").count(), 1, "{told}");
+    let nothing = Matches::default();
+    assert_eq!(of(&Report { matches: Some(&nothing), ..input.report() }), "nothing to upgrade\n");
+    let told = of(&Report { matches: None, ..input.report() });
+    assert!(told.starts_with("no vulnerabilities were looked for"), "{told}");
+    assert!(!told.contains("nothing to upgrade"), "{told}");
 }

@@ -4,9 +4,11 @@
 //! one form before it is routed.
 
 mod client;
+mod docs;
 mod document;
 pub(crate) mod error;
 pub(crate) mod input;
+mod naming;
 pub(crate) mod permission;
 pub(crate) mod recording;
 pub(crate) mod v1;
@@ -21,24 +23,29 @@ use axum::http::uri::PathAndQuery;
 use axum::http::{HeaderValue, Method, StatusCode, Uri, header};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
+use axum::routing::get;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::classify::ServerErrorsFailureClass;
 use tower_http::trace::{DefaultOnFailure, OnFailure as _, TraceLayer};
 use utoipa::openapi::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
 
 use crate::api::error::ApiError;
-use crate::api::permission::Guarded;
+use crate::api::naming::RequestId;
+use crate::api::permission::{Authenticated, Guarded, Permission};
 use crate::app::App;
+use crate::metrics;
 
 /// The whole API over a service's state.
 pub(crate) fn router(app: App) -> Router {
     let timeout = Duration::from_secs(app.config().server.request_timeout_seconds);
     let body_limit = app.config().server.body_limit_bytes;
-    let (routes, _) = v1::routes().split_for_parts();
+    let (routes, _) = measured(&app, v1::routes().route("/docs", get(docs::page))).split_for_parts();
     let routes: Router = routes
         .fallback(unknown_path)
         .method_not_allowed_fallback(wrong_method)
         .with_state(Guarded::new(app.clone()))
+        .layer(from_fn_with_state(app.clone(), metrics::measure))
         .layer(from_fn_with_state(app, recording::record))
         .layer(DefaultBodyLimit::max(body_limit))
         .layer(from_fn(input::refuse_nul))
@@ -46,10 +53,24 @@ pub(crate) fn router(app: App) -> Router {
         .layer(CatchPanicLayer::custom(panicked))
         .layer(from_fn(error::as_problems))
         .layer(TraceLayer::new_for_http().make_span_with(span).on_failure(failed));
-    // Outermost, because methods are listed only after every inner layer.
+    // Outermost, because methods are listed only after every inner layer; and every answer has the name of its request.
     Router::new()
         .fallback_service(tower::ServiceBuilder::new().map_request(normalise).service(routes))
         .layer(from_fn(answer_options))
+        .layer(from_fn(naming::name))
+}
+
+/// With the page for monitoring, if there is to be one.
+fn measured(app: &App, routes: OpenApiRouter<Guarded>) -> OpenApiRouter<Guarded> {
+    let metrics = &app.config().metrics;
+    if !metrics.enabled {
+        return routes;
+    }
+    if metrics.auth_disabled {
+        let app = app.clone();
+        return routes.route("/metrics", get(async move || metrics::page(&app).await));
+    }
+    routes.route("/metrics", get(async |require: Permission<Authenticated>| metrics::page(&require.app).await))
 }
 
 /// The description of the API, as served.
@@ -128,7 +149,8 @@ fn panicked(panic: Box<dyn Any + Send>) -> Response {
 }
 
 fn span(request: &Request) -> tracing::Span {
-    tracing::info_span!("request", http.method = %request.method(), http.path = request.uri().path())
+    let (path, id) = (request.uri().path(), request.extensions().get().map(|RequestId(id)| id.as_str()));
+    tracing::info_span!("request", http.method = %request.method(), http.path = path, http.request_id = id)
 }
 
 fn failed(class: ServerErrorsFailureClass, latency: Duration, span: &tracing::Span) {

@@ -15,11 +15,12 @@ use serde_json::Value;
 
 use crate::api::error::ApiError;
 use crate::auth::{self, Bearer, Caller, Grants, Logins, Provider, Rates, Tokens, Turned, UserRole};
-use crate::config::Config;
+use crate::config::{Config, SettingError};
 use crate::events::EventType;
 use crate::herald::{Herald, Service};
 use crate::judge::cache::Cache;
 use crate::knowledge::Knowledge;
+use crate::metrics::Metrics;
 use crate::records::{Account, NewRegistry, Policy, Records, RegistryLogin, User};
 use crate::registry::{Ways, WaysError};
 use crate::streams::Streams;
@@ -46,6 +47,7 @@ struct Inner {
     streams: Streams,
     provider: Option<Provider>,
     cache: Cache,
+    metrics: Metrics,
     /// How registries are reached.
     ways: Ways,
     /// Bytes of files held at once by all analyses of this process.
@@ -78,8 +80,10 @@ pub(crate) struct Identity {
 /// How a caller proved who they are.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Via {
-    /// With the password, or a token that was given for it.
+    /// With the password.
     Password,
+    /// With a token that was given for the password.
+    Token,
     /// With the API key of this id.
     Key(String),
     /// With a token of the provider.
@@ -90,6 +94,7 @@ impl fmt::Display for Via {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Password => out.write_str("password"),
+            Self::Token => out.write_str("token"),
             Self::Key(id) => write!(out, "key:{id}"),
             Self::Oidc => out.write_str("oidc"),
         }
@@ -99,6 +104,9 @@ impl fmt::Display for Via {
 /// Why the service cannot start.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
+    /// A setting cannot work.
+    #[error(transparent)]
+    Setting(#[from] SettingError),
     /// The data cannot be opened.
     #[error("cannot open the data in `{path}`")]
     Store {
@@ -143,6 +151,7 @@ pub enum OpenError {
 impl App {
     /// Opens the data, and makes the first account where there is none.
     pub async fn open(config: Config) -> Result<Self, OpenError> {
+        config.check()?;
         crate::notifications::formats::check(&config.webhooks)?;
         let store = Store::open(&storage::settings(&config.storage)?).await;
         let store = store.map_err(|source| OpenError::Store { path: config.storage.data_dir.clone(), source })?;
@@ -163,6 +172,7 @@ impl App {
             streams: Streams::default(),
             provider,
             cache: Cache::default(),
+            metrics: Metrics::new(),
             budget: Arc::new(Budget::new(config.limits.held_bytes)),
             inspections: crate::inspections::compile(&config.inspections).map_err(OpenError::Inspections)?,
             analysts: rayon::ThreadPoolBuilder::new()
@@ -225,6 +235,10 @@ impl App {
 
     pub(crate) fn knowledge(&self) -> &Knowledge {
         &self.0.knowledge
+    }
+
+    pub(crate) fn metrics(&self) -> &Metrics {
+        &self.0.metrics
     }
 
     pub(crate) fn cache(&self) -> &Cache {
@@ -335,7 +349,7 @@ impl App {
         let user = self.records().user(&bearer.user).await?;
         let holds = |user: &User| user.password_hash.as_deref().is_some_and(|hash| bearer.holds_for(hash));
         match user.filter(holds) {
-            Some(user) => self.identity(user).await,
+            Some(user) => Ok(self.identity(user).await?.map(|identity| Identity { via: Via::Token, ..identity })),
             None => Ok(None),
         }
     }
@@ -455,7 +469,8 @@ impl App {
         if self.records().account(account).await?.is_none() {
             return Err(ApiError::not_found(format!("there is no account `{account}`")));
         }
-        let bundle = cpu::run(move || crate::judge::check_bundle(&bundle).map(|()| bundle)).await?;
+        let max_rules = self.config().policies.max_rules;
+        let bundle = cpu::run(move || crate::judge::check_bundle(&bundle, max_rules).map(|()| bundle)).await?;
         let policy = self.records().save_policy(account, &bundle, "local").await?;
         if policy.active {
             self.follow_decisions(account).await?;

@@ -106,14 +106,29 @@ pub(crate) async fn kept(app: &App, account: &str, digest: &str) -> Result<Archi
     archived.ok_or_else(|| ApiError::not_found(format!("there is no archived image `{digest}`")))
 }
 
+/// What becomes of a document whose image is there already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum IfThere {
+    /// It is refused.
+    Refused,
+    /// If it is analysed, it gets the tags and annotations of the document, as if the image were added again.
+    Added,
+}
+
 /// Restores an image from a document that was made elsewhere.
-pub(crate) async fn take_in(app: &App, account: &str, bytes: Vec<u8>) -> Result<Image, ApiError> {
+pub(crate) async fn take_in(app: &App, account: &str, bytes: Vec<u8>, if_there: IfThere) -> Result<Image, ApiError> {
     let max_packages = app.config().limits.packages;
     let limits = app.config().fetch_limits.clone();
     let read =
         cpu::run(move || document::read_packed(&bytes, &|members| foreign::read(members, &limits, max_packages)));
     let contents = read.await.map_err(|error| ApiError::conflict(document::told(&error)))?;
     let digest = contents.record.digest.to_string();
+    if if_there == IfThere::Added
+        && let Some(image) = there(app, account, &digest).await?
+        && (image.status, image.analysis_status) == (ImageStatus::Active, AnalysisStatus::Analyzed)
+    {
+        return Ok(app.records().add_again(&image, contents.record).await?);
+    }
     let restored = write_back(app, account, contents, Trust::Theirs).await;
     told_of(app, account, &digest, restored).await
 }
@@ -157,12 +172,17 @@ enum Trust {
     Theirs,
 }
 
+/// The image of this manifest, and not of an index.
+async fn there(app: &App, account: &str, digest: &str) -> Result<Option<Image>, ApiError> {
+    Ok(app.records().image(account, digest).await?.filter(|image| image.digest == digest))
+}
+
 async fn write_back(app: &App, account: &str, contents: Contents, trust: Trust) -> Result<Image, ApiError> {
     if app.records().account(account).await?.is_none() {
         return Err(ApiError::not_found(format!("there is no account `{account}`")));
     }
     let digest = contents.record.digest.to_string();
-    if let Some(image) = app.records().image(account, &digest).await?.filter(|image| image.digest == digest) {
+    if let Some(image) = there(app, account, &digest).await? {
         return Err(ApiError::conflict(match image.status {
             ImageStatus::Deleting => format!("the image `{digest}` is being deleted: try again in a moment"),
             ImageStatus::Active => format!("the image `{digest}` is there: it cannot be restored"),

@@ -2,6 +2,7 @@
 //!
 //! No other code of the service reads the environment. The commented default file is [`DEFAULT_FILE`].
 
+mod check;
 mod key;
 mod load;
 mod network;
@@ -23,6 +24,8 @@ use killick_fetch::{Environment, Limits as FetchLimits};
 use killick_policy::Compatibility;
 use serde::{Deserialize, Serialize};
 
+pub use check::SettingError;
+pub(crate) use check::no_http_url;
 pub use key::PublicationKey;
 pub use load::ConfigError;
 pub use network::Network;
@@ -62,6 +65,8 @@ pub struct Config {
     pub inspections: InspectionsConfig,
     /// How policies are evaluated.
     pub policies: PoliciesConfig,
+    /// What monitoring reads.
+    pub metrics: MetricsConfig,
     /// Registries.
     pub registries: RegistriesConfig,
     /// Where the service may go.
@@ -109,6 +114,8 @@ pub struct ServerConfig {
     pub roles: Vec<Role>,
     /// A request is given up after this time.
     pub request_timeout_seconds: u64,
+    /// A connection is closed on which no whole header of a request, the first or the next, comes within this time.
+    pub header_timeout_seconds: u64,
     /// Largest request body.
     pub body_limit_bytes: usize,
     /// How long running requests and tasks may take after a signal to stop.
@@ -123,6 +130,7 @@ impl Default for ServerConfig {
             host_id: "killick".to_owned(),
             roles: vec![Role::Api, Role::Worker, Role::Scheduler],
             request_timeout_seconds: 180,
+            header_timeout_seconds: 30,
             body_limit_bytes: 16 << 20,
             shutdown_seconds: 10,
         }
@@ -357,12 +365,24 @@ pub struct PoliciesConfig {
     pub compatibility: Compatibility,
     /// The rules of the active policy of an account add to what inspectors look for in its images.
     pub extend_inspections: bool,
+    /// Rules of one bundle, those of all its policies together. Each may have findings on every package of an image.
+    pub max_rules: usize,
 }
 
 impl Default for PoliciesConfig {
     fn default() -> Self {
-        Self { compatibility: Compatibility::default(), extend_inspections: true }
+        Self { compatibility: Compatibility::default(), extend_inspections: true, max_rules: 10_000 }
     }
+}
+
+/// What monitoring reads, at `/metrics`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct MetricsConfig {
+    /// Whether there is such a page.
+    pub enabled: bool,
+    /// Whether it is shown to anybody; else only to those who log in.
+    pub auth_disabled: bool,
 }
 
 /// Registries.

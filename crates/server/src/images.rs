@@ -93,17 +93,23 @@ impl Wanted {
     }
 }
 
-/// Adds an image, or merges tag and annotations into the one that is there. That a registry does not have it becomes an
-/// event.
-pub(crate) async fn add(app: &App, account: &str, wanted: AddImage) -> Result<Image, ApiError> {
-    let asked = wanted.asked.clone();
-    let added = add_unannounced(app, account, wanted).await;
-    if let Err(error) = &added
+/// What a reference means.
+pub(crate) struct Found {
+    reference: Reference,
+    staged: StagedImage,
+    /// The image, if it is there already.
+    pub(crate) known: Option<Image>,
+}
+
+/// Finds out what to add. That a registry does not have it becomes an event.
+pub(crate) async fn find(app: &App, account: &str, wanted: &AddImage) -> Result<Found, ApiError> {
+    let found = find_unannounced(app, account, wanted).await;
+    if let Err(error) = &found
         && error.is_lookup()
     {
-        tell_lookup_failed(app, account, &asked, error).await;
+        tell_lookup_failed(app, account, &wanted.asked, error).await;
     }
-    added
+    found
 }
 
 /// Tells that a registry does not have an image, or cannot be asked.
@@ -112,8 +118,13 @@ pub(crate) async fn tell_lookup_failed(app: &App, account: &str, asked: &str, er
     app.tell(&LOOKUP_FAILED, Service::Catalog, account, Some(asked), details).await;
 }
 
-/// Adds an image, or merges tag and annotations into the one that is there.
+/// Finds out what to add, and adds it. What goes wrong is for the caller to tell.
 pub(crate) async fn add_unannounced(app: &App, account: &str, wanted: AddImage) -> Result<Image, ApiError> {
+    let found = find_unannounced(app, account, &wanted).await?;
+    add(app, account, wanted, found).await
+}
+
+async fn find_unannounced(app: &App, account: &str, wanted: &AddImage) -> Result<Found, ApiError> {
     if app.records().account(account).await?.is_none() {
         return Err(ApiError::not_found(format!("there is no account `{account}`")));
     }
@@ -122,6 +133,12 @@ pub(crate) async fn add_unannounced(app: &App, account: &str, wanted: AddImage) 
         registry::fetch(app, account, &reference, Purpose::Lookup).await.map_err(|error| lookup_failed(&error))?;
     check_size(app, &staged)?;
     let known = app.records().image(account, &staged.manifest_digest.to_string()).await?;
+    Ok(Found { reference, staged, known })
+}
+
+/// Adds an image, or merges tag and annotations into the one that is there.
+pub(crate) async fn add(app: &App, account: &str, wanted: AddImage, found: Found) -> Result<Image, ApiError> {
+    let Found { reference, staged, known } = found;
     let by_digest = wanted.pull.tag.is_none();
     match &known {
         None if wanted.force && by_digest => {

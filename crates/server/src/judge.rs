@@ -6,6 +6,7 @@ pub(crate) mod cache;
 mod query;
 mod verdict;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use axum::http::StatusCode;
@@ -100,7 +101,10 @@ pub(crate) async fn vulnerability_document(
 }
 
 /// Refuses a bundle that has errors, in the words of the contract.
-pub(crate) fn check_bundle(document: &Value) -> Result<(), ApiError> {
+pub(crate) fn check_bundle(document: &Value, max_rules: usize) -> Result<(), ApiError> {
+    if let Some(reason) = too_many_rules(document, max_rules) {
+        return Err(ApiError::bad_request(reason));
+    }
     if let Some(problem) = Bundle::check_schema(document).into_iter().next() {
         return Err(ApiError::problem(StatusCode::BAD_REQUEST, problem.details));
     }
@@ -115,6 +119,32 @@ pub(crate) fn check_bundle(document: &Value) -> Result<(), ApiError> {
     }
     let details: Vec<Value> = problems.iter().map(killick_policy::BundleProblem::to_v1).collect();
     Err(ApiError::bad_request("Bundle failed validation").with_detail("validation_details", details))
+}
+
+/// Why a bundle would cost too much: its rules, or those that one mapping applies, which may name a policy many times.
+/// Looked at first, because reading a bundle costs many times its size.
+pub(crate) fn too_many_rules(document: &Value, max_rules: usize) -> Option<String> {
+    fn list<'v>(value: &'v Value, name: &str) -> &'v [Value] {
+        value.get(name).and_then(Value::as_array).map_or(&[], Vec::as_slice)
+    }
+    let mut by_policy: HashMap<&str, usize> = HashMap::new();
+    let mut number = 0_usize;
+    for policy in list(document, "policies") {
+        let rules = list(policy, "rules").len();
+        number = number.saturating_add(rules);
+        if let Some(id) = policy.get("id").and_then(Value::as_str) {
+            by_policy.insert(id, rules);
+        }
+    }
+    let limit = format!("more than the {max_rules} that one may have (`policies.max_rules` of the service)");
+    if number > max_rules {
+        return Some(format!("the bundle has {number} rules, {limit}"));
+    }
+    list(document, "mappings").iter().find_map(|mapping| {
+        let ids = list(mapping, "policy_ids").iter().filter_map(Value::as_str);
+        let applied = ids.filter_map(|id| by_policy.get(id)).fold(0_usize, |sum, rules| sum.saturating_add(*rules));
+        (applied > max_rules).then(|| format!("a mapping of the bundle applies {applied} rules, {limit}"))
+    })
 }
 
 /// The policy of this id, or the active one.
@@ -144,7 +174,7 @@ pub(crate) async fn bundle(app: &App, policy: &Policy) -> Result<Arc<Bundle>, Ap
     let document = policy.bundle.clone();
     let bundle = cpu::run(move || Bundle::parse(&document)).await.map_err(|error| ApiError::internal(&error))?;
     let bundle = Arc::new(bundle);
-    app.cache().keep_bundle(policy.digest.clone(), bundle.clone());
+    app.cache().keep_bundle(policy.digest.clone(), bundle.clone(), policy.size_bytes);
     Ok(bundle)
 }
 
@@ -334,4 +364,30 @@ async fn matches_by(
     };
     app.cache().keep_matches(key, matches.clone());
     Ok(matches)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn rules_are_counted_before_a_bundle_is_read() {
+        let rules = |number: usize| Value::Array(vec![json!({}); number]);
+        let bundle = |first, second, ids: &[&str]| {
+            let policies = json!([{"id": "a", "rules": rules(first)}, {"id": "b", "rules": rules(second)}]);
+            json!({"policies": policies, "mappings": [{"policy_ids": ["a"]}, {"policy_ids": ids}]})
+        };
+        let told = |document: &Value| too_many_rules(document, 5).unwrap_or_default();
+        assert_eq!(told(&bundle(3, 2, &["a", "b"])), "");
+        let limit = "rules, more than the 5 that one may have (`policies.max_rules` of the service)";
+        assert_eq!(told(&bundle(3, 3, &["a"])), format!("the bundle has 6 {limit}"));
+        assert_eq!(told(&bundle(3, 1, &["a", "b", "a"])), format!("a mapping of the bundle applies 7 {limit}"));
+        for odd in
+            [json!({}), json!([]), json!({"policies": 1}), json!({"policies": [1, {"rules": 1}], "mappings": [1]})]
+        {
+            assert_eq!(told(&odd), "", "what is no bundle is told by who reads it: {odd}");
+        }
+    }
 }

@@ -9,6 +9,7 @@ mod archive;
 mod auth;
 mod clock;
 mod config;
+pub mod connections;
 mod cpu;
 mod events;
 mod following;
@@ -19,6 +20,7 @@ mod inspections;
 mod jobs;
 mod judge;
 mod knowledge;
+mod metrics;
 mod notifications;
 mod progress;
 pub mod publications;
@@ -48,7 +50,7 @@ pub use config::{
     AccountsConfig, AnalysisConfig, ArchiveConfig, Config, ConfigError, CycleTimersConfig, DEFAULT_FILE, EgressConfig,
     EventLevel, EventLogConfig, InspectionsConfig, Keeping, KnowledgeConfig, LoginsConfig, Network, OauthConfig,
     OidcConfig, PoliciesConfig, PublicationKey, RateLimitsConfig, RegistriesConfig, RetentionConfig, Role, Secret,
-    ServerConfig, StorageConfig, WebhookConfig, WebhooksConfig,
+    ServerConfig, SettingError, StorageConfig, WebhookConfig, WebhooksConfig,
 };
 pub use inspections::{InspectionsError, compile as compile_inspections};
 pub use knowledge::KnowledgeError;
@@ -69,9 +71,6 @@ pub enum ServeError {
         #[source]
         source: std::io::Error,
     },
-    /// The listener failed.
-    #[error("the API ended")]
-    Api(#[source] std::io::Error),
 }
 
 /// The API over an open service.
@@ -90,6 +89,7 @@ pub fn openapi() -> serde_json::Value {
 /// runs next, because its lease runs out.
 pub async fn serve(config: Config, shutdown: impl Future<Output = ()> + Send + 'static) -> Result<(), ServeError> {
     let grace = Duration::from_secs(config.server.shutdown_seconds);
+    let patience = Duration::from_secs(config.server.header_timeout_seconds);
     let address = config.server.listen;
     // Before anything is made: who cannot answer must not tell a password that is told only once.
     let listener = if config.server.has(Role::Api) {
@@ -106,30 +106,29 @@ pub async fn serve(config: Config, shutdown: impl Future<Output = ()> + Send + '
         streaming.streams().end();
         let _ = trigger.send(true);
     });
-    let result = if let Some(listener) = listener {
+    if let Some(listener) = listener {
         tracing::info!("listening on {address}");
-        answer(listener, app(state.clone()), stopped.clone(), grace).await
+        answer(listener, app(state.clone()), patience, stopped.clone(), grace).await;
     } else {
         let mut stopped = stopped.clone();
         let _ = stopped.wait_for(|stop| *stop).await;
-        Ok(())
-    };
+    }
     let _ = stop.send(true);
     let _ = tokio::time::timeout(grace, async { while jobs.join_next().await.is_some() {} }).await;
     jobs.shutdown().await;
     state.close().await;
-    result
+    Ok(())
 }
 
 async fn answer(
     listener: TcpListener,
     api: Router,
+    patience: Duration,
     mut stopped: watch::Receiver<bool>,
     grace: Duration,
-) -> Result<(), ServeError> {
+) {
     let mut also_stopped = stopped.clone();
-    let api = api.into_make_service_with_connect_info::<SocketAddr>();
-    let server = axum::serve(listener, api).with_graceful_shutdown(async move {
+    let server = connections::serve(listener, api, patience, async move {
         let _ = stopped.wait_for(|stop| *stop).await;
     });
     let deadline = async move {
@@ -137,8 +136,8 @@ async fn answer(
         tokio::time::sleep(grace).await;
     };
     tokio::select! {
-        ended = server => ended.map_err(ServeError::Api),
-        () = deadline => Ok(()),
+        () = server => {}
+        () = deadline => {}
     }
 }
 

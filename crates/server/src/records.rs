@@ -77,6 +77,7 @@ impl From<StoreError> for ApiError {
         match error {
             StoreError::NotFound { .. } => Self::not_found(error.to_string()),
             StoreError::AlreadyExists { .. } | StoreError::Refused { .. } => Self::conflict(error.to_string()),
+            error if error.is_unavailable() => Self::unavailable(&error),
             error => Self::internal(&error),
         }
     }

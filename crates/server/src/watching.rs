@@ -43,6 +43,8 @@ pub(crate) const LOOK_SECONDS: u64 = 15;
 pub(crate) struct Nudges {
     /// What drains deleted accounts.
     pub(crate) accounts: Arc<Notify>,
+    /// What removes deleted images.
+    pub(crate) deletions: Arc<Notify>,
     /// The one of repositories.
     pub(crate) repositories: Arc<Notify>,
     /// The one of verdicts.

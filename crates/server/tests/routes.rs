@@ -207,6 +207,24 @@ async fn all_of(router: &Router, ids: &[(&str, String)], mark: &str) -> Vec<Stri
     all
 }
 
+#[tokio::test]
+async fn the_document_is_served_to_anybody_in_both_languages() {
+    let (router, _data) = service().await;
+    for path in ["/swagger.json", "/openapi.json", "/swagger.yaml", "/v1/swagger.yaml", "/openapi.yaml"] {
+        let request = Request::builder().uri(path).body(Body::empty()).unwrap();
+        let response = router.clone().oneshot(request).await.unwrap();
+        assert_eq!(response.status(), 200, "{path}");
+        let kind = if path.contains("json") { "application/json" } else { "application/yaml" };
+        assert_eq!(response.headers()[header::CONTENT_TYPE], kind, "{path}");
+        let bytes = to_bytes(response.into_body(), 4 << 20).await.unwrap();
+        let document: Value = match kind {
+            "application/json" => serde_json::from_slice(&bytes).unwrap(),
+            _ => serde_saphyr::from_slice(&bytes).unwrap(),
+        };
+        assert!(document == killick_server::openapi(), "{path}");
+    }
+}
+
 #[test]
 fn the_document_is_held_still() {
     insta::assert_json_snapshot!("openapi", killick_server::openapi());

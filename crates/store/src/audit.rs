@@ -26,7 +26,7 @@ pub struct NewAudit {
     pub username: String,
     /// Whose user that is.
     pub user_account: String,
-    /// How they proved it: `password`, `key:` with its id, `oidc`.
+    /// How they proved it: `password`, `token`, `key:` with its id, `oidc`.
     pub via: String,
     /// The permission it takes.
     pub action: String,

@@ -126,6 +126,23 @@ pub enum StoreError {
     },
 }
 
+impl StoreError {
+    /// Whether the database cannot be reached at present, so that the same may work later.
+    pub fn is_unavailable(&self) -> bool {
+        let (Self::Database { source, .. } | Self::Unreachable { source, .. }) = self else { return false };
+        match source {
+            sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed => true,
+            // Connections that are refused or broken off, a server that starts or stops, and one that has no more connections:
+            // appendix A of PostgreSQL's manual. Codes of SQLite are other ones.
+            sqlx::Error::Database(error) => {
+                let code = error.code().unwrap_or_default();
+                code.starts_with("57P") || code.starts_with("08") || code == "53300"
+            }
+            _ => false,
+        }
+    }
+}
+
 impl Hint for StoreError {
     fn hint(&self) -> Option<String> {
         match self {
@@ -166,4 +183,20 @@ impl<T> During<T> for Result<T, sqlx::Error> {
 /// Turns "no row" into a named error.
 pub(crate) fn found<T>(row: Option<T>, entity: &'static str, name: &str) -> Result<T, StoreError> {
     row.ok_or_else(|| StoreError::NotFound { entity, name: name.to_owned() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_cannot_be_reached_is_told_from_who_refuses() {
+        let is = |source| StoreError::Database { doing: "reading", source }.is_unavailable();
+        assert!(is(io::Error::from(io::ErrorKind::ConnectionRefused).into()));
+        assert!(is(sqlx::Error::PoolTimedOut) && is(sqlx::Error::PoolClosed));
+        assert!(!is(sqlx::Error::RowNotFound) && !is(sqlx::Error::Protocol("no PostgreSQL".to_owned())));
+        assert!(!StoreError::Address.is_unavailable());
+        let full = StoreError::Document { source: io::Error::from(io::ErrorKind::StorageFull) };
+        assert!(!full.is_unavailable(), "that is this machine's own");
+    }
 }

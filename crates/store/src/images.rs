@@ -207,6 +207,12 @@ impl Store {
             .bind(filter.analysis_status.map(AnalysisStatus::as_str)).fetch_all(db).await).during("listing images")
     }
 
+    /// The active images of the account, by digest: those after `after`, at most so many.
+    pub async fn images_after(&self, account: &str, after: &str, limit: i64) -> Result<Vec<Image>> {
+        read!(self.pool, db => sqlx::query_as(sql::IMAGES_AFTER).bind(account).bind(after).bind(limit).fetch_all(db).await)
+            .during("listing images")
+    }
+
     /// The account's images that can be judged, by digest: those after `after`, at most so many.
     pub async fn analyzed_images(&self, account: &str, after: &str, limit: i64) -> Result<Vec<Image>> {
         read!(self.pool, db => sqlx::query_as(sql::ANALYZED_IMAGES).bind(account).bind(after).bind(limit).fetch_all(db).await)

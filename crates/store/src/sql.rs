@@ -18,6 +18,9 @@ use crate::{Settings, private};
 
 pub(crate) use rows::Column;
 
+/// How long a statement waits for a connection to PostgreSQL: who asks is better told soon that there is none.
+const PATIENCE: Duration = Duration::from_secs(5);
+
 /// The configured engine.
 #[derive(Debug, Clone)]
 pub(crate) enum Pool {
@@ -41,6 +44,7 @@ impl Pool {
             // Compiling a claim takes a hundred times as long as running it.
             let pool = PgPoolOptions::new()
                 .max_connections(max_connections.max(2))
+                .acquire_timeout(PATIENCE)
                 .after_connect(|connection, _| Box::pin(async { connection.execute(NO_JIT_POSTGRES).await.map(drop) }))
                 .connect_with(options)
                 .await

@@ -136,6 +136,7 @@ statements! {
     IMAGE_BY_CONFIG = "select * from image where account = $1 and config_digest = $2 order by created_at desc limit 1";
     IMAGE_BY_GIVEN_ID = "select * from image where account = $1 and given_id = $2 order by created_at desc limit 1";
     IMAGES = "select * from image where account = $1 and (cast($2 as text) is null or image_status = $2) and (cast($3 as text) is null or analysis_status = $3) order by created_at desc, id desc";
+    IMAGES_AFTER = "select * from image where account = $1 and image_status = 'active' and digest > $2 order by digest limit $3";
     ANALYZED_IMAGES = "select * from image where account = $1 and image_status = 'active' and analysis_status = 'analyzed' and digest > $2 order by digest limit $3";
     IMAGES_BY_TAG = "select i.* from image i join (select digest, max(detected_at) as seen, max(id) as last from image_tag where account = $1 and registry = $2 and repository = $3 and tag = $4 group by digest) t on t.digest = i.digest where i.account = $1 and (cast($5 as text) is null or i.image_status = $5) and (cast($6 as text) is null or i.analysis_status = $6) order by t.seen desc, t.last desc";
     TAGS_OF_ACCOUNT = "select digest, registry, repository, tag, detected_at from image_tag where account = $1 order by detected_at desc, id desc";
@@ -150,7 +151,7 @@ statements! {
     START_ANALYSIS = "update image set analysis_status = 'analyzing', failure = null, updated_at = $3 where account = $1 and digest = $2 and image_status = 'active' and exists (select 1 from task where id = $4 and lease = $5 and state = 'running')";
     FINISH_IMAGE = "update image set analysis_status = $10, failure = null, analysis = $3, size_bytes = $4, architecture = $5, distro = $6, distro_version = $7, layer_count = $8, analyzed_at = $9, updated_at = $9 where account = $1 and digest = $2 returning id";
     FAIL_IMAGE = "update image set analysis_status = $3, failure = $4, updated_at = $5 where account = $1 and digest = $2";
-    DELETE_IMAGE = "delete from image where account = $1 and digest = $2";
+    PURGE_IMAGE = "delete from image where account = $1 and digest = $2 and image_status = 'deleting'";
 
     RESTORE_IMAGE = "insert into image (account, digest, index_digest, config_digest, analysis_status, image_status, annotations, size_bytes, architecture, distro, distro_version, layer_count, dockerfile, dockerfile_mode, manifest, created_at, updated_at, given_id, analysis, analyzed_at) values ($1, $2, $3, $4, 'analyzed', 'active', $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18) returning id";
     EVALUATIONS_OF_IMAGE = "select tag, policy_id, policy_digest, action, result, superseded, created_at, updated_at from evaluation where account = $1 and digest = $2 order by id";
@@ -313,6 +314,7 @@ statements! {
     REQUEUE_VANISHED = "update task set state = 'queued', vanished = case when again then 0 else vanished + 1 end, attempts = case when again then 0 else attempts end, again = false, lease = null, lease_until = null, last_error = 'the worker vanished', run_after = $1, updated_at = $1 where state = 'running' and lease_until <= $1 and (attempts < max_attempts and vanished < $2 or again) returning *";
     RENEW = "update task set lease_until = $3, updated_at = $4 where id = $1 and lease = $2 and state = 'running' and lease_until > $4";
     COMPLETE = "update task set state = case when again then 'queued' else 'done' end, attempts = case when again then 0 else attempts end, run_after = case when again then $3 else run_after end, again = false, lease_until = null, updated_at = $3 where id = $1 and lease = $2 and state = 'running' returning state";
+    WAITING_TASKS = "select count(*) from task where kind = $1 and state = 'queued'";
     COMPLETED = "select count(*) from task where id = $1 and lease = $2 and state in ('queued', 'done')";
     FAIL = "update task set state = case when again or (attempts < max_attempts and cast($4 as bigint) is not null) then 'queued' else 'failed' end, attempts = case when again then 0 else attempts end, run_after = coalesce(case when again then cast($5 as bigint) else cast($4 as bigint) end, run_after), again = false, lease = null, lease_until = null, last_error = $3, updated_at = $5 where id = $1 and lease = $2 and state = 'running' returning *";
     NOTE_PROGRESS = "update task set progress = $3 where id = $1 and lease = $2 and state = 'running'";

@@ -3,6 +3,7 @@
 use killick_model::advisory::{Rating, RatingValue};
 use killick_model::matching::SourceRating;
 use killick_model::severity::{Cvss, Severity};
+use killick_model::spelling::nearest;
 
 /// Whose rating counts, first one first, after the vendor's word for a distribution package. Raters not listed come
 /// last.
@@ -25,6 +26,13 @@ impl SeverityOrder {
     /// not among them.
     pub fn new(first: impl IntoIterator<Item = String>) -> Self {
         Self(first.into_iter().collect())
+    }
+
+    /// The words of it that look like typing errors, with what was meant. There are more raters than are known by name.
+    pub fn mistakes(&self) -> impl Iterator<Item = (&str, &'static str)> {
+        let known = |word: &str| word == VENDOR || SEVERITY_ORDER.contains(&word);
+        let meant = |word| nearest(word, SEVERITY_ORDER.iter().copied().chain([VENDOR])).map(|meant| (word, meant));
+        self.0.iter().map(String::as_str).filter(move |word| !known(word)).filter_map(meant)
     }
 
     /// Position of a rater, the lowest counting first.
@@ -180,6 +188,12 @@ fn scores(version: &str, vector: &str) -> Option<(f64, Option<f64>, Option<f64>)
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn typing_errors_in_an_order_are_seen() {
+        let order = SeverityOrder::new(["vendr", "nvd", "nvdd", "vendor", "somebody-else"].map(str::to_owned));
+        assert_eq!(order.mistakes().collect::<Vec<_>>(), [("vendr", "vendor"), ("nvdd", "nvd")]);
+    }
 
     fn vector(source: &str, vector: &str) -> Rating {
         Rating { source: source.to_owned(), value: RatingValue::Vector(vector.to_owned()) }

@@ -145,35 +145,45 @@ impl Vex {
         Self { settings, documents: Vec::new(), problems: Vec::new() }
     }
 
+    /// What could not be read or does not count, so far.
+    pub fn problems(&self) -> &[Problem] {
+        &self.problems
+    }
+
     /// Whether there is nothing to apply and nothing to tell.
     pub fn is_empty(&self) -> bool {
         self.documents.is_empty() && self.problems.is_empty()
     }
 
     /// Adds a document, or several of which each is a line (`cosign download attestation` prints envelopes so); one that
-    /// cannot be read becomes a problem, which calls it `name`.
-    pub fn add(&mut self, name: &str, bytes: &[u8], origin: VexOrigin) {
+    /// cannot be read becomes a problem, which calls it `name`. Whether all could be read.
+    pub fn add(&mut self, name: &str, bytes: &[u8], origin: VexOrigin) -> bool {
         let Some(lines) = lines(bytes) else { return self.add_of(name, bytes, origin, "") };
+        let mut all = true;
         for (number, line) in lines {
-            self.add_of(&format!("{name}:{number}"), line, origin, "");
+            all &= self.add_of(&format!("{name}:{number}"), line, origin, "");
         }
+        all
     }
 
     /// [`Self::add`], of `publisher` where the document says nobody's name.
-    fn add_of(&mut self, name: &str, bytes: &[u8], origin: VexOrigin, publisher: &str) {
+    fn add_of(&mut self, name: &str, bytes: &[u8], origin: VexOrigin, publisher: &str) -> bool {
         let mut problem = |kind: &str, message: String| self.problems.push(Problem::new(kind, name, message));
         if self.documents.len() >= MAX_DOCUMENTS {
-            return problem("limit-vex", format!("more than {MAX_DOCUMENTS} VEX documents: it was not read"));
+            problem("limit-vex", format!("more than {MAX_DOCUMENTS} VEX documents: it was not read"));
+            return false;
         }
         let document = match read(bytes, &self.settings.keys) {
             Ok(document) if document.issuer.is_empty() => Document { issuer: publisher.to_owned(), ..document },
             Ok(document) => document,
             Err(reason) => {
-                return problem("malformed-vex", format!("the VEX document is {reason}: it was not applied"));
+                problem("malformed-vex", format!("the VEX document is {reason}: it was not applied"));
+                return false;
             }
         };
         if document.is_draft {
-            return problem("draft-vex", "the VEX document is a draft: it was not applied".to_owned());
+            problem("draft-vex", "the VEX document is a draft: it was not applied".to_owned());
+            return true;
         }
         if let Some(objection) = self.settings.objection(&document, origin) {
             problem("unverified-vex", format!("the VEX document {objection}: what it says is told, and hides nothing"));
@@ -199,6 +209,7 @@ impl Vex {
             // The same documents in another order are the same decision.
             self.documents.sort_by(|(a, from_a), (b, from_b)| from_a.cmp(from_b).then_with(|| a.digest.cmp(&b.digest)));
         }
+        true
     }
 
     /// These documents, and those that are attached to the image. Of who issued one that says nobody's name no more is known

@@ -26,11 +26,16 @@ pub(super) const BEGINNINGS: &[&[u8]] = &[
     b"\xca\xfe\xba\xbf",
 ];
 
+/// Whether this beginning of a file, of which 8 bytes are enough, is that of machine code of any kind.
+pub(crate) fn is_code(beginning: &[u8]) -> bool {
+    BEGINNINGS.iter().any(|other| beginning.starts_with(other)) && !is_java_class(beginning)
+}
+
 /// Whether this beginning of a file, of which 18 bytes are enough, is that of a program or a shared library. Object files,
 /// kernel modules and memory images are none.
 pub(crate) fn is_program(beginning: &[u8]) -> bool {
     let Some(of_elf) = beginning.strip_prefix(b"\x7fELF") else {
-        return BEGINNINGS.iter().any(|other| beginning.starts_with(other)) && !is_java_class(beginning);
+        return is_code(beginning);
     };
     // elf(5): `e_ident[EI_DATA]` is the byte order, `e_type` follows the 16 bytes of `e_ident`: 2 and 3 are programs.
     match (of_elf.get(1), of_elf.get(12..14)) {

@@ -10,7 +10,7 @@ use killick_model::problem::Problem;
 
 use super::{ClamdRun, Inspections, Seen, SeenFile};
 use crate::analyze::FoundFiles;
-use crate::facts::{ContentFacts, EntryKind, LayerFacts};
+use crate::facts::{ContentFacts, LayerFacts};
 use crate::squash::Plan;
 
 /// What was seen in contents.
@@ -30,9 +30,8 @@ impl SeenContents {
         let mut hidden = Vec::new();
         if !by_digest.is_empty() {
             for (index, layer) in (0..).zip(layers.iter()) {
-                let files = layer
-                    .entries()
-                    .filter(|(_, entry)| entry.kind == EntryKind::File && by_digest.contains_key(&entry.sha256));
+                let files =
+                    layer.entries().filter(|(_, entry)| entry.has_content() && by_digest.contains_key(&entry.sha256));
                 let gone = files.filter(|(number, _)| {
                     let origin = (index, *number);
                     !plan.is_kept(origin) && !plan.elsewhere.contains_key(&origin)

@@ -97,7 +97,7 @@ pub struct Pattern {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SettingsError {
     /// A pattern does not compile.
-    #[error("the pattern `{name}` cannot be used: {reason}")]
+    #[error("the pattern of `{name}` cannot be used: {reason}")]
     Pattern {
         /// Its name, or the pattern itself.
         name: String,

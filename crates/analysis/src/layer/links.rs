@@ -61,7 +61,7 @@ pub(super) fn to_read(
             readers.push(*reader);
         }
         let file = match entry.kind {
-            EntryKind::File => Some(number),
+            EntryKind::File | EntryKind::Code => Some(number),
             EntryKind::HardLink if name.is_some() || !readers.is_empty() => {
                 let file = ImagePath::new(entry.link()).and_then(|target| current.get(&target).copied());
                 if file.is_none() {

@@ -223,3 +223,15 @@ fn the_name_of_a_file_with_holes_makes_no_directory() {
     let archive = [pax(&[("GNU.sparse.name", "s/"), ("GNU.sparse.map", "0,0")]), header(0, 0, |_| ())].concat();
     assert_eq!(TarStream::new(archive.as_slice()).next_entry(10).unwrap().unwrap().entry_type, EntryType::File);
 }
+
+#[test]
+fn extended_headers_have_as_many_bytes_as_engines_read() {
+    let long = |flag: u8, size: u64| [header(flag, size, |_| ()), padded(&vec![b'a'; usize::try_from(size).unwrap()])];
+    for flag in *b"xgLK" {
+        let outcome = read(&[long(flag, HEADER_BYTES + 1).concat(), header(b'0', 0, |_| ())]);
+        let Err(ReadError::Tar(error)) = outcome else { panic!("{outcome:?}") };
+        assert_eq!(error.to_string(), "an extended header has more than 1048576 bytes, at byte 0");
+    }
+    let (path, ..) = read(&[long(b'L', HEADER_BYTES).concat(), header(b'0', 0, |_| ())]).unwrap();
+    assert_eq!(path.len() as u64, HEADER_BYTES);
+}

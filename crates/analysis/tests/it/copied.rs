@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
-use killick_analysis::analyze::{Options, analyze};
-use killick_analysis::known::{KnownFiles, KnownPackage, lessons, merged};
+use killick_analysis::analyze::{Options, analyze_with_lessons};
+use killick_analysis::known::{KnownFiles, KnownPackage, merged};
 use killick_model::analysis::Analysis;
+use sha2::{Digest as _, Sha256};
 
 use crate::staging;
 
@@ -46,14 +47,19 @@ fn analysed(layers: Layers<'_>, known: &Arc<Learnt>) -> Analysis {
     };
     let known_files: Arc<dyn KnownFiles> = known.clone();
     let options = Options { known_files: Some(known_files), ..Options::default() };
-    let analysis = analyze(&staging::image(layers.iter().map(tar).collect()), None, &options).unwrap();
+    let image = staging::image(layers.iter().map(tar).collect());
+    let (analysis, lessons) = analyze_with_lessons(&image, None, &options).unwrap();
     let mut learnt = known.0.lock().unwrap();
-    *learnt = merged(learnt.drain(..).chain(lessons(&analysis)));
+    *learnt = merged(learnt.drain(..).chain(lessons));
     analysis
 }
 
-/// A content of some size.
+/// A program or library of some size.
 fn code(text: &str) -> String {
+    format!("\u{7f}ELF {}", long(text))
+}
+
+fn long(text: &str) -> String {
     text.repeat(5000 / text.len() + 1)
 }
 
@@ -94,7 +100,7 @@ fn a_library_that_was_copied_is_told_once_its_package_is_known() {
         (0o644, "etc/os-release", "ID=alpine\nVERSION_ID=3.19.1\n".to_owned()),
         (0o644, "opt/lib/libssl.so.3", ssl.clone()),
         (0o755, "usr/local/bin/renamed", crypto.clone()),
-        (0o644, "opt/lib/copyright", code("licence ")),
+        (0o644, "opt/lib/copyright", long("licence ")),
         (0o755, "opt/tiny", "tiny".to_owned()),
     ]];
     assert_eq!(copied(&analysed(copies, &known)), BTreeMap::new());
@@ -110,7 +116,7 @@ fn a_library_that_was_copied_is_told_once_its_package_is_known() {
             ),
             (0o644, SSL, ssl),
             (0o644, "usr/lib/libcrypto.so.3", crypto),
-            (0o644, "usr/share/doc/copyright", code("licence ")),
+            (0o644, "usr/share/doc/copyright", long("licence ")),
             (0o755, "usr/bin/tiny", "tiny".to_owned()),
         ]],
         &known,
@@ -208,4 +214,60 @@ fn what_is_owned_or_installed_is_not_copied() {
         &known,
     );
     assert!(owned.packages.iter().all(|package| package.owner.is_none()));
+}
+
+/// The package `git` of Debian 12, with a template that it copies into every repository.
+fn git(template: &str, program: &str) -> [(u32, &'static str, String); 5] {
+    [
+        debian("12"),
+        database(&[("git", "1:2.39.2-1.1")]),
+        list("var/lib/dpkg/info/git.list", &["/usr/bin/git", "/usr/share/git-core/templates/hooks/pre-rebase.sample"]),
+        (0o755, "usr/share/git-core/templates/hooks/pre-rebase.sample", template.to_owned()),
+        (0o755, "usr/bin/git", program.to_owned()),
+    ]
+}
+
+#[test]
+fn scripts_and_texts_are_neither_learnt_nor_told_as_copies() {
+    let known = Arc::default();
+    let (template, program) = (long("#!/bin/sh\n# The hook \"pre-rebase\".\n"), code("git "));
+    analysed(&[&git(&template, &program)], &known);
+    let learnt = |known: &Learnt| known.0.lock().unwrap().iter().map(|known| known.files.len()).collect::<Vec<_>>();
+    assert_eq!(learnt(&known), [1], "the program alone");
+    let checkout: Layers<'_> = &[&[
+        (0o755, "srv/app/.git/hooks/pre-rebase.sample", template.clone()),
+        (0o755, "srv/tools/git", program.clone()),
+        // A text that has the name of a library is none.
+        (0o644, "srv/app/lib.so", template.clone()),
+    ]];
+    let git = "git 1:2.39.2-1.1 deb (copied, debian:12)".to_owned();
+    let told = BTreeMap::from([(git, vec!["/srv/tools/git".to_owned()])]);
+    assert_eq!(copied(&analysed(checkout, &known)), told);
+    // An earlier version learnt the template too.
+    known.0.lock().unwrap()[0].files.push(Sha256::digest(&template).into());
+    assert_eq!(copied(&analysed(checkout, &known)), told);
+}
+
+#[test]
+fn kernel_modules_and_java_archives_are_known_by_their_names() {
+    let known = Arc::default();
+    let (module, archive) = (long("module "), long("PK of classes "));
+    let files = |folder: &str| ["x.ko", "x.jar", "x.txt"].map(|name| format!("{folder}/{name}"));
+    let [ko, jar, txt] = files("usr/lib");
+    analysed(
+        &[&[
+            debian("12"),
+            database(&[("x", "1")]),
+            list("var/lib/dpkg/info/x.list", &["/usr/lib/x.ko", "/usr/lib/x.jar", "/usr/lib/x.txt"]),
+            (0o644, ko.as_str(), module.clone()),
+            (0o644, jar.as_str(), archive.clone()),
+            (0o644, txt.as_str(), long("text ")),
+        ]],
+        &known,
+    );
+    let [ko, jar, txt] = files("srv");
+    let copies = [(0o644, ko.as_str(), module), (0o644, jar.as_str(), archive), (0o644, txt.as_str(), long("text "))];
+    let found = analysed(&[&copies], &known);
+    let want = vec!["/srv/x.jar".to_owned(), "/srv/x.ko".to_owned()];
+    assert_eq!(copied(&found), BTreeMap::from([("x 1 deb (copied, debian:12)".to_owned(), want)]));
 }

@@ -16,7 +16,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context as _;
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::{StatusCode, header};
@@ -201,9 +200,12 @@ async fn serve<J: Judge>(args: &WebhookArgs, judge: J, remembered: Arc<Remembere
         .route("/health", get(async || "ok\n"))
         .fallback(async || (StatusCode::NOT_FOUND, "reviews are taken at /validate\n"))
         .with_state(Arc::new(webhook));
-    axum::serve(listener, router).with_graceful_shutdown(crate::serve::stopped()).await.context("the webhook ended")?;
+    killick_server::connections::serve(listener, router, HEADER_TIME, crate::serve::stopped()).await;
     Ok(Exit::Success)
 }
+
+/// How long a connection may take for the header of a request, the first or the next.
+const HEADER_TIME: Duration = Duration::from_secs(30);
 
 async fn validate<J: Judge>(State(webhook): State<Arc<Webhook<J>>>, request: Request) -> Response {
     let deadline = Instant::now() + webhook.time(request.uri().query());

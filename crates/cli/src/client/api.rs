@@ -135,6 +135,16 @@ impl Failure {
 
     /// What to do about it.
     pub(super) fn hint(&self, settings: &Settings) -> Option<String> {
+        let hint = self.advice(settings);
+        match &settings.remark {
+            Some(remark) if self.unreachable || self.status == Some(401) => {
+                Some(hint.map_or_else(|| remark.clone(), |hint| format!("{remark}; or {hint}")))
+            }
+            _ => hint,
+        }
+    }
+
+    fn advice(&self, settings: &Settings) -> Option<String> {
         if let Some(hint) = self.advice.as_ref().and_then(|advice| advice.hint.as_ref()) {
             return Some(hint.clone());
         }
@@ -163,6 +173,19 @@ impl Failure {
         }
         if !url.starts_with("http://") && !url.starts_with("https://") {
             return Some(format!("write the address with `http://` or `https://`, as in `http://{url}/v1`"));
+        }
+        // What rustls says of an answer in plain HTTP.
+        if self.cause().is_some_and(|cause| cause.contains("InvalidContentType")) {
+            let plain = url.replacen("https://", "http://", 1);
+            return Some(format!("the server answers in plain HTTP: write `{plain}`"));
+        }
+        // A certificate that says it is an authority's own is not taken for a server's (RFC 5280, 4.2.1.9).
+        if self.cause().is_some_and(|cause| cause.contains("CaUsedAsEndEntity")) {
+            return Some(
+                "the certificate is one of an authority (CA:TRUE), and not a server's: make one with \
+                 `openssl req -x509 … -addext basicConstraints=critical,CA:FALSE`; only for a test, `--insecure` before the command"
+                    .to_owned(),
+            );
         }
         if self.cause().is_some_and(|cause| cause.contains("certificate")) {
             return Some(

@@ -6,7 +6,7 @@ mod render;
 mod watch;
 
 use std::io::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use base64::Engine as _;
@@ -217,7 +217,14 @@ async fn add(api: &Api, args: Add) -> Outcome {
     if args.force {
         query.push(("force", "true"));
     }
-    let reply = api.send("POST", "/images", &query, Some(&Value::Object(body))).await?;
+    let reply = api.send("POST", "/images", &query, Some(&Value::Object(body))).await;
+    let reply = reply.map_err(|failure| {
+        if is_path(&args.input_image) {
+            failure.hinting("the server pulls what it adds; to analyse an archive here: `killick image add REGISTRY/REPO:TAG --from FILE`")
+        } else {
+            failure
+        }
+    })?;
     if args.wait {
         if let Some(digest) = reply.body[0]["imageDigest"].as_str()
             && watch::follow(api, digest).await
@@ -232,6 +239,11 @@ async fn add(api: &Api, args: Add) -> Outcome {
         "`killick image wait {tag}` waits until it is analysed; then `killick image vuln {tag} all` and \
          `killick evaluate check {tag}` tell what is known of it"
     )))
+}
+
+/// Whether a file is meant, or there is one of that name.
+fn is_path(input: &str) -> bool {
+    input.starts_with(['/', '.']) || Path::new(input).exists()
 }
 
 fn annotations(given: &[String]) -> Result<Map<String, Value>, Failure> {

@@ -117,6 +117,8 @@ pub(super) struct Settings {
     /// The context whose token is shown.
     pub(super) context: Option<String>,
     pub(super) token: Option<Token>,
+    /// What was looked for and is not there, or is there and not in use: for whoever expected another server.
+    pub(super) remark: Option<String>,
 }
 
 /// What is shown instead of a password.
@@ -190,6 +192,7 @@ impl Settings {
             debug: args.debug || variable(&["ANCHORE_CLI_DEBUG"]).is_some_and(|word| word.eq_ignore_ascii_case("y")),
             context: None,
             token: None,
+            remark: if context.is_some() { None } else { remark(args) },
         };
         let Some((name, context)) = context else { return Ok(settings) };
         let verify_tls = settings.verify_tls && !context.insecure;
@@ -230,6 +233,7 @@ impl Settings {
             debug: false,
             context: None,
             token: None,
+            remark: None,
         }
     }
 
@@ -262,6 +266,9 @@ impl Settings {
         ))
     }
 }
+
+/// Contexts that are named in an error.
+const MAX_NAMES: usize = 5;
 
 const URL: [&str; 2] = ["KILLICK_URL", "ANCHORE_CLI_URL"];
 const USER: [&str; 2] = ["KILLICK_USER", "ANCHORE_CLI_USER"];
@@ -301,6 +308,17 @@ fn chosen(args: &ClientArgs, given: &Given) -> anyhow::Result<Option<(String, Co
     };
     let found = name.and_then(|name| contexts.contexts.get(&name).map(|context| (name.clone(), context.clone())));
     Ok(found.filter(|(_, context)| given.url.as_ref().is_none_or(|url| is_same(url, &context.url))))
+}
+
+/// What may have been meant, where neither a context nor a credentials file counts.
+fn remark(args: &ClientArgs) -> Option<String> {
+    if let Some(path) = &args.client_config {
+        return (!path.exists()).then(|| format!("there is no credentials file `{}`", path.display()));
+    }
+    let contexts = Contexts::load().ok()?;
+    let names: Vec<&str> = contexts.contexts.keys().map(String::as_str).take(MAX_NAMES).collect();
+    let none_in_use = contexts.current.is_none() && !names.is_empty();
+    none_in_use.then(|| format!("no context is in use: `killick context use NAME` takes one of {}", names.join(", ")))
 }
 
 /// Whether both are the address of one server.

@@ -8,6 +8,9 @@ use super::columns::{Columns, Shown};
 use super::part::Part;
 use super::{Done, Outcome, python};
 
+/// What can be subscribed to.
+const TYPES: &[&str] = &["tag_update", "policy_eval", "vuln_update", "analysis_update", "repo_update"];
+
 /// What can be done with subscriptions.
 #[derive(Debug, Subcommand)]
 pub(crate) enum SubscriptionCommand {
@@ -25,7 +28,7 @@ pub(crate) enum SubscriptionCommand {
         #[arg(long)]
         full: bool,
         /// Only those of a type
-        #[arg(long = "type", value_name = "TYPE")]
+        #[arg(long = "type", value_name = "TYPE", value_parser = TYPES.to_vec())]
         kind: Option<String>,
         /// Only those that are switched on
         #[arg(long)]

@@ -15,7 +15,7 @@ use killick_vulns::dsse::VerifyingKey;
 use killick_vulns::vex::{self, Image, MAX_BYTES, Vex, VexSettings, Voice};
 use killick_vulns::{CpeUse, Index, MatchOptions, SeverityOrder, Subject};
 
-use crate::report_error::hinted;
+use crate::report_error::{hinted, with_hint};
 
 /// Files of a folder of documents.
 const MAX_FILES: usize = 10_000;
@@ -129,7 +129,15 @@ impl Decisions {
             for file in files(path)? {
                 let bytes = read(&file)?;
                 given.push(Digest::of(&bytes));
-                vex.add(&file.display().to_string(), &bytes, VexOrigin::User);
+                let is_read = vex.add(&file.display().to_string(), &bytes, VexOrigin::User);
+                // A folder may hold other things; what is named is meant.
+                if !is_read && file == *path {
+                    let reason = vex.problems().last().map(|problem| problem.message.clone()).unwrap_or_default();
+                    return Err(with_hint(
+                        format!("`{}` cannot be used with `--vex`: {reason}", path.display()),
+                        "give an OpenVEX, CSAF or CycloneDX document in JSON, signed (DSSE) or not, or a folder of them",
+                    ));
+                }
             }
         }
         given.sort();
@@ -144,8 +152,13 @@ impl Decisions {
             vex_max_age_days: args.vex_max_age,
             ..Settings::default()
         };
+        let severity_order = SeverityOrder::new(severity_order);
+        if let Some((word, meant)) = severity_order.mistakes().next() {
+            let hint = "`vendor` is the distribution; nvd, ghsa, cna and others are who else rates";
+            return Err(with_hint(format!("`{word}` rates nothing: did you mean `{meant}`?"), hint));
+        }
         let options = MatchOptions {
-            severity_order: SeverityOrder::new(severity_order),
+            severity_order,
             cpe: if args.cpe { CpeUse::All } else { CpeUse::default() },
             ..MatchOptions::default()
         };

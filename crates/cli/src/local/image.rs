@@ -8,13 +8,13 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use clap::{Args, Parser};
 use etcetera::BaseStrategy as _;
-use killick_analysis::analyze::{Options, analyze, readers};
+use killick_analysis::analyze::{Options, analyze_with_lessons, readers};
 use killick_analysis::cache::{FolderCache, LayerCache, SharedLayers};
 use killick_analysis::error::AnalysisError;
 use killick_analysis::imported::read_sbom;
 use killick_analysis::inspectors::Inspections;
+use killick_analysis::known::KnownFiles;
 use killick_analysis::known::folder::FolderFiles;
-use killick_analysis::known::{self, KnownFiles};
 use killick_analysis::limits::Limits;
 use killick_fetch::healing::layer_may_heal;
 use killick_fetch::sbom::Document;
@@ -100,6 +100,11 @@ impl ReadingArgs {
     /// How registries are reached.
     pub(super) fn registry(&self) -> &RegistryArgs {
         &self.registry
+    }
+
+    /// Which images of an index are wanted, and what to make of what is attached to them; the same text for the same.
+    pub(super) fn wanted(&self) -> String {
+        format!("{:?} {:?}", self.platform, self.attachments)
     }
 
     /// Bounds on what is read.
@@ -289,9 +294,9 @@ impl Reading {
             elapsed: Some(crate::clock::stopwatch()),
             ..Options::limited(self.limits.clone())
         };
-        let mut analysis = analyze(staged, cache, &options).map_err(hinted)?;
+        let (mut analysis, lessons) = analyze_with_lessons(staged, cache, &options).map_err(hinted)?;
         if let Some(cache) = &self.cache {
-            cache.files.learn(known::lessons(&analysis));
+            cache.files.learn(lessons);
         }
         if !self.is_alone {
             analysis.problems.extend(moved(staged));

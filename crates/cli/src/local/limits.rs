@@ -12,6 +12,22 @@ use serde_json::Value;
 /// In front of the names of bounds on fetching; those on analysis have the same names in part.
 const FETCH: &str = "fetch-";
 
+/// The bound on fetching that problems name without that.
+const ATTACHMENTS: &str = "attachments";
+
+/// Bounds that problems name and nobody sets: on how much is searched and told besides packages.
+const FIXED: &[&str] = &[
+    "copied-files",
+    "document-bytes",
+    "hard-links",
+    "inspection",
+    "licenses",
+    "member-bytes",
+    "package-files",
+    "secrets",
+    "vex",
+];
+
 /// Other bounds than the usual ones.
 #[derive(Debug, Args)]
 pub(crate) struct LimitArgs {
@@ -48,7 +64,8 @@ impl LimitArgs {
 
 impl Limits {
     fn with(mut self, limit: &Limit) -> Option<Self> {
-        match limit.name.strip_prefix(FETCH) {
+        let of_fetch = limit.name.strip_prefix(FETCH).or_else(|| (limit.name == ATTACHMENTS).then_some(ATTACHMENTS));
+        match of_fetch {
             Some(name) => self.fetch = changed(&self.fetch, name, limit.value)?,
             None => self.analysis = changed(&self.analysis, &limit.name, limit.value)?,
         }
@@ -74,6 +91,9 @@ impl FromStr for Limit {
         if Limits::default().with(&limit).is_some() {
             return Ok(limit);
         }
+        if FIXED.contains(&limit.name.as_str()) {
+            return Err(format!("the limit `{}` is fixed; those that can be set are {}", limit.name, Limits::names()));
+        }
         Err(format!("no limit `{}` can be {value}; there are {}", limit.name, Limits::names()))
     }
 }
@@ -92,6 +112,9 @@ fn names(limits: &impl Serialize) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+    use std::path::{Path, PathBuf};
+
     use super::*;
 
     fn limits(texts: &[&str]) -> Result<Limits, String> {
@@ -108,6 +131,54 @@ mod tests {
         assert_eq!(read, Limits { analysis, fetch: usual.fetch });
         let read = limits(&["fetch-layers=7", "layers=8"]).unwrap();
         assert_eq!((read.fetch.layers, read.analysis.layers), (7, 8));
+        for name in ["limit-attachments=9", "fetch-attachments=9"] {
+            assert_eq!(limits(&[name]).unwrap().fetch.attachments, 9, "{name}");
+        }
+    }
+
+    /// The names of limits in a text of Rust: what stands behind a quotation mark and `limit-`, in code.
+    fn named(source: &str) -> BTreeSet<&str> {
+        let mut names = BTreeSet::new();
+        for line in source.lines().filter(|line| !line.trim_start().starts_with("//")) {
+            for mark in ["\"limit-", "`limit-"] {
+                let ends = |letter: char| !letter.is_ascii_lowercase() && letter != '-';
+                names.extend(line.split(mark).skip(1).filter_map(|rest| rest.split(ends).next()));
+            }
+        }
+        names.remove("");
+        names
+    }
+
+    fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
+        for entry in fs_err::read_dir(folder).expect("a folder") {
+            let path = entry.expect("an entry").path();
+            if path.is_dir() {
+                sources(&path, found);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                found.push(path);
+            }
+        }
+    }
+
+    #[test]
+    fn every_limit_that_the_code_names_can_be_set_or_is_said_to_be_fixed() {
+        let mut files = Vec::new();
+        for part in fs_err::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("..")).expect("the crates") {
+            sources(&part.expect("an entry").path().join("src"), &mut files);
+        }
+        let texts: Vec<String> = files.iter().map(|file| fs_err::read_to_string(file).expect("a source")).collect();
+        let names: BTreeSet<&str> = texts.iter().flat_map(|text| named(text)).collect();
+        for name in ["layer-bytes", "fetch-sbom-bytes", "attachments", "secrets"] {
+            assert!(names.contains(name), "{name} is not found: {names:?}");
+        }
+        for name in &names {
+            match limits(&[format!("limit-{name}=7").as_str()]) {
+                Ok(_) => assert!(!FIXED.contains(name), "{name}"),
+                Err(error) => assert!(error.starts_with(&format!("the limit `{name}` is fixed;")), "{error}"),
+            }
+        }
+        let unnamed: Vec<_> = FIXED.iter().filter(|name| !names.contains(**name)).collect();
+        assert!(unnamed.is_empty(), "nothing names {unnamed:?}");
     }
 
     #[test]

@@ -1,9 +1,10 @@
 //! `killick scan --list`: many images in one run, with one summary.
 
+mod question;
 mod summary;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{BufRead as _, BufWriter, IsTerminal as _, Read as _, Write as _};
+use std::io::{BufRead as _, IsTerminal as _, Read as _, Write as _};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -13,12 +14,13 @@ use clap::Args;
 use killick_model::digest::Digest;
 use tokio::task::JoinSet;
 
-use super::check::{Judge, Judged, Judgement};
+use super::check::{Judge, Judged};
 use super::output;
 use super::scan::Scan;
 use super::subject::Subject;
 use crate::exit::Exit;
 use crate::report_error::with_hint;
+use question::Answered;
 use summary::{Outcome, Row, Summary};
 
 /// Bytes of a list.
@@ -27,21 +29,40 @@ const MAX_LIST_BYTES: u64 = 16 << 20;
 /// Characters of an image's name in the name of its report.
 const MAX_NAME: usize = 80;
 
+/// Images that are read at the same time, if nobody says how many.
+const JOBS: usize = 2;
+
 /// Several images.
 #[derive(Debug, Args)]
 pub(super) struct ManyArgs {
     /// Scan every image of this list (`-` for stdin): one to a line, `#` for remarks; one summary is printed
     #[arg(short = 'f', long, value_name = "FILE", conflicts_with = "source")]
     list: Option<PathBuf>,
-    /// Images of the list that are read at the same time
-    #[arg(long, value_name = "N", default_value = "2", value_parser = at_least_one, requires = "list")]
-    jobs: NonZeroUsize,
+    /// Images of the list that are read at the same time (default: 2)
+    #[arg(long, value_name = "N", value_parser = at_least_one)]
+    jobs: Option<NonZeroUsize>,
     /// Write the report of each image of the list into this folder, as JSON
-    #[arg(long, value_name = "DIR", requires = "list")]
+    #[arg(long, value_name = "DIR")]
     reports: Option<PathBuf>,
-    /// Leave out images whose report is in the folder of --reports: an earlier run got that far
+    /// Leave out images whose report is in the folder of --reports, if it answers the same question: an earlier run with
+    /// this policy, this index and these options got that far
     #[arg(long, requires = "reports")]
     resume: bool,
+}
+
+impl ManyArgs {
+    /// Refuses what only a list can have.
+    pub(super) fn refuse_alone(&self) -> anyhow::Result<()> {
+        for (name, is_given) in [("--jobs", self.jobs.is_some()), ("--reports", self.reports.is_some())] {
+            if is_given {
+                return Err(with_hint(
+                    format!("`{name}` is for a list of images"),
+                    "name a list with `-f FILE`; the report of one image is written by `-o json=FILE`",
+                ));
+            }
+        }
+        Ok(())
+    }
 }
 
 fn at_least_one(text: &str) -> Result<NonZeroUsize, String> {
@@ -56,20 +77,20 @@ pub(super) async fn run(mut args: Scan) -> anyhow::Result<Exit> {
     let notation = args.output.summary()?;
     let sources = read(&list)?;
     let judge = Arc::new(args.judge()?);
-    if let Some(folder) = &args.many.reports {
-        fs_err::create_dir_all(folder)?;
-    }
+    let answered = args.many.reports.as_ref().map(|folder| Answered::open(folder, &args, &judge)).transpose()?;
+    let answered = Arc::new(answered);
+    let jobs = args.many.jobs.map_or(JOBS, NonZeroUsize::get);
     args.reading.quiet = true;
     let (args, total) = (Arc::new(args), sources.len());
     let mut rows: BTreeMap<usize, Row> = BTreeMap::new();
     let mut waiting = sources.into_iter().enumerate();
     let mut running = JoinSet::new();
     loop {
-        while running.len() < args.many.jobs.get()
+        while running.len() < jobs
             && let Some((at, source)) = waiting.next()
         {
-            let (args, judge) = (Arc::clone(&args), Arc::clone(&judge));
-            running.spawn(async move { (at, scan(&args, &judge, source).await) });
+            let (args, judge, answered) = (Arc::clone(&args), Arc::clone(&judge), Arc::clone(&answered));
+            running.spawn(async move { (at, scan(&args, &judge, answered.as_ref().as_ref(), source).await) });
         }
         let Some(done) = running.join_next().await else { break };
         let (at, row) = done.context("the scan of an image was interrupted")?;
@@ -94,21 +115,23 @@ fn progress(line: &str) {
 }
 
 /// Scans one image of the list. What goes wrong with it spares the others.
-async fn scan(args: &Scan, judge: &Judge, source: String) -> Row {
-    let file = args.many.reports.as_ref().map(|folder| folder.join(report_name(&source)));
+async fn scan(args: &Scan, judge: &Judge, answered: Option<&Answered>, source: String) -> Row {
+    let name = report_name(&source);
     if args.many.resume
-        && let Some(row) = file.as_deref().and_then(|file| Row::stored(&source, file, args))
+        && let Some(file) = answered.and_then(|answered| answered.report(&name))
+        && let Some(row) = Row::stored(&source, &file, args)
     {
         return row;
     }
     let outcome = match judge.judge(&source, &args.reading, &args.decisions).await {
         Err(error) => Err(error),
         Ok(judgement) => {
-            let stored = file.map_or(Ok(()), |file| store(&judgement, &source, &file));
+            let document = judgement.document(&source);
+            let stored = answered.map_or(Ok(()), |answered| answered.keep(&name, &document));
             stored.map(|()| outcome(args, &judgement.subject))
         }
     };
-    Row { source, outcome: outcome.unwrap_or_else(|error| Outcome::failed(&error)) }
+    Row { source, outcome: outcome.unwrap_or_else(|error| Outcome::failed(&error)), resumed: false }
 }
 
 fn outcome(args: &Scan, subject: &Subject<Judged>) -> Outcome {
@@ -128,16 +151,6 @@ fn outcome(args: &Scan, subject: &Subject<Judged>) -> Outcome {
         }
     }
     if failures.is_empty() { Outcome::Scanned(all) } else { Outcome::Failed { error: failures.join("; "), hint: None } }
-}
-
-/// Beside its place first: a report that is there is whole.
-fn store(judgement: &Judgement, source: &str, file: &Path) -> anyhow::Result<()> {
-    let beside = file.with_extension("json.part");
-    let mut out = BufWriter::new(fs_err::File::create(&beside)?);
-    output::write_json(&judgement.document(source), &mut out)?;
-    out.flush()?;
-    fs_err::rename(&beside, file)?;
-    Ok(())
 }
 
 /// The name of the image as far as a file may be called so, and what tells apart those that would be called alike.

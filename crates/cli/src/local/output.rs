@@ -162,6 +162,15 @@ impl Document<'_> {
 
 /// Writes `document` in every format asked for.
 pub(super) fn write(args: &OutputArgs, document: &Document<'_>) -> anyhow::Result<()> {
+    let files: Vec<&PathBuf> = args.output.iter().filter_map(|target| target.file.as_ref()).collect();
+    if let Some(twice) =
+        files.iter().enumerate().find_map(|(at, file)| files.iter().take(at).find(|other| *other == file))
+    {
+        return Err(with_hint(
+            format!("two documents cannot be written to `{}`", twice.display()),
+            "give each `-o` a file of its own",
+        ));
+    }
     for target in &args.output {
         if let Some(path) = &target.file {
             let mut file = BufWriter::new(fs_err::File::create(path)?);

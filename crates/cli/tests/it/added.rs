@@ -40,9 +40,17 @@ fn an_image_that_was_read_here_is_like_any_other() {
     let verdict = service.client(&["evaluate", "check", TAG]);
     assert!(verdict.stdout.contains("Status: "), "{}", verdict.transcript());
 
-    let again = service.client(&add);
-    assert_ne!(again.code, 0);
-    assert!(again.stdout.contains("is there"), "{}", again.transcript());
+    // Once more, as the next run of a pipeline does; and under another tag.
+    assert_eq!(succeeds(service.client(&add)).stdout, added.stdout);
+    let other = "registry.example.com/shop:2";
+    let again = succeeds(service.client(&["image", "add", other, "--from", &source]));
+    assert!(again.stdout.contains(TAG) && again.stdout.contains(other), "{}", again.stdout);
+    let of_tag = |tag: &str| -> Value {
+        let told = succeeds(service.client(&["--json", "image", "get", tag]));
+        serde_json::from_str(&told.stdout).expect("JSON")
+    };
+    assert_eq!(of_tag(other)[0]["imageDigest"], of_tag(TAG)[0]["imageDigest"]);
+    assert_eq!(of_tag(other)[0]["annotations"]["team"], "shop");
 }
 
 #[test]

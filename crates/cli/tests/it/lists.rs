@@ -71,6 +71,9 @@ fn the_worst_image_decides() {
     assert_eq!(lists.scan(&list, &[]).0, 0);
     let (code, summary) = lists.scan(&list, &["--fail-on", "high"]);
     assert_eq!((code, &summary["refused"]), (1, &Value::from(1)));
+    let table = run(lists.home.path(), &["scan", "-f", &list, "--fail-on", "high"]).stdout;
+    let refused: Vec<&str> = table.lines().filter(|line| line.ends_with("refused")).collect();
+    assert!(refused.len() == 1 && refused[0].starts_with(&lists.source("one")), "{table}");
     let (code, summary) = lists.scan(&list, &["--policy", "examples/bundles/production.json"]);
     assert_eq!((code, &summary["images"][0]["verdict"]), (1, &Value::from("stop")), "{summary}");
 }
@@ -84,7 +87,8 @@ fn what_was_interrupted_goes_on() {
     // What has a report is not read again: it is not even there any more.
     fs_err::remove_dir_all(lists.home.path().join("one")).expect("the layout was there");
     let (code, second) = lists.scan(&lists.list(&["one", "two"]), &more);
-    assert_eq!((code, &second["images"][0]), (1, &first["images"][0]));
+    assert_eq!(second["images"][0]["resumed"], true, "{second}");
+    assert_eq!((code, &second["images"][0]["vulnerabilities"]), (1, &first["images"][0]["vulnerabilities"]));
     assert_eq!(second["scanned"], 2);
     // With a policy the stored report does not say enough.
     let (code, third) = lists.scan(
@@ -92,6 +96,58 @@ fn what_was_interrupted_goes_on() {
         &["--reports", &reports, "--resume", "--policy", "examples/bundles/production.json"],
     );
     assert_eq!((code, &third["failed"]), (2, &Value::from(1)));
+}
+
+/// A report is an answer to the question that it was made for, and to no other.
+#[test]
+fn another_question_is_answered_anew() {
+    let lists = Lists::new();
+    let list = lists.list(&["one"]);
+    let path = |name: &str| lists.home.path().join(name).display().to_string();
+    let (reports, policy, exceptions, vex) = (path("reports"), path("p.json"), path("x.yaml"), path("vex.json"));
+    let allow = r#"{"id": "p", "version": "1_0", "name": "p", "whitelists": [], "mappings": [
+        {"id": "m", "name": "m", "registry": "*", "repository": "*", "image": {"type": "tag", "value": "*"},
+         "policy_ids": ["a"], "whitelist_ids": []}],
+        "policies": [{"id": "a", "name": "a", "version": "1_0", "comment": "", "rules": []}]}"#;
+    let deny = allow.replace(
+        r#""rules": []"#,
+        r#""rules": [{"id": "r", "gate": "vulnerabilities", "trigger": "package", "action": "STOP",
+            "params": [{"name": "package_type", "value": "all"}]}]"#,
+    );
+    fs_err::write(&policy, allow).expect("a bundle");
+    fs_err::write(&exceptions, "exceptions: []\n").expect("exceptions");
+    fs_err::write(
+        &vex,
+        r#"{"@context": "https://openvex.dev/ns/v0.2.0", "@id": "https://example.com/v", "author": "a",
+        "timestamp": "2026-01-01T00:00:00Z", "version": 1, "statements": []}"#,
+    )
+    .expect("a document");
+    let resumed = |more: &[&str]| {
+        let asked = [&["--reports", reports.as_str(), "--resume", "--policy", policy.as_str()][..], more].concat();
+        let (code, summary) = lists.scan(&list, &asked);
+        let row = &summary["images"][0];
+        (code, row["verdict"].as_str().expect("a verdict").to_owned(), row["resumed"] == true)
+    };
+    let (go, stop) = ("go".to_owned(), "stop".to_owned());
+    assert_eq!(resumed(&[]), (0, go.clone(), false));
+    assert_eq!(resumed(&[]), (0, go.clone(), true));
+    assert_eq!(resumed(&["--fail-on", "high"]), (1, go.clone(), true), "what refuses is asked of the report");
+    fs_err::write(&policy, deny).expect("a bundle");
+    assert_eq!(resumed(&[]), (1, stop.clone(), false));
+    assert_eq!(resumed(&[]), (1, stop.clone(), true));
+    for more in [
+        &["--exceptions", exceptions.as_str()][..],
+        &["--vex", &vex],
+        &["--severity-order", "nvd"],
+        &["--cpe"],
+        &["--platform", "linux/amd64"],
+        &["--limit", "packages=7777"],
+        &["--licenses"],
+        &[],
+    ] {
+        assert_eq!(resumed(more), (1, stop.clone(), false), "{more:?}");
+        assert_eq!(resumed(more), (1, stop.clone(), true), "{more:?}");
+    }
 }
 
 #[test]
@@ -107,6 +163,9 @@ fn what_cannot_be_is_refused() {
         (vec!["scan", "-f", &empty], "names no image"),
         (vec!["scan", "-f", &list, "-o", "sarif"], "--reports"),
         (vec!["scan", "-f", &list, "--resume"], "--reports"),
+        (vec!["scan", "dir:/", "--reports", "/tmp"], "`--reports` is for a list"),
+        (vec!["scan", "dir:/", "--jobs", "3"], "`--jobs` is for a list"),
+        (vec!["scan", "dir:/", "--resume", "--reports", "/tmp"], "is for a list"),
         (vec!["scan", "-f", "/no/such/list"], "/no/such/list"),
     ] {
         let told = run(lists.home.path(), &arguments);

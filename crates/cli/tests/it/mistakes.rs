@@ -69,7 +69,7 @@ const MISTAKES: &[(&str, &str, i32)] = &[
     ("a parameter with a typing error", "check app.tar --policy parameter.json", 2),
     ("a date of an allowlist that is none", "policy validate expiry.json", 1),
     ("a date of an exception that is none", "check app.tar --policy policy.json --exceptions exceptions.yaml", 2),
-    ("a VEX document that is none", "scan app.tar --vex policy.json", 0),
+    ("a VEX document that is none", "scan app.tar --vex policy.json", 2),
     ("a case that expects nothing", "policy test policy.json case.yaml", 2),
     // The index.
     ("an index that is not there", "scan app.tar --db advisories.db", 2),

@@ -111,6 +111,39 @@ fn gitlab() {
 }
 
 #[test]
+fn gitlab_logs_in_to_the_registry_of_the_project_alone() {
+    let template = yaml("gitlab/killick.gitlab-ci.yml");
+    let template = &template[".killick"];
+    let variables = template["variables"].to_string();
+    assert!(!variables.contains("CI_REGISTRY_PASSWORD"), "every image gets the login: {variables}");
+    let script = template["script"][0].as_str().expect("a script");
+    // In place of `killick`, one that tells whom it was told to be.
+    let killick = r#"killick() { echo "${KILLICK_REGISTRY_USER-nobody} ${KILLICK_REGISTRY_PASS-nothing} $*"; }"#;
+    let script = format!("{killick}\n{script}");
+    let job = Job::new();
+    for (image, want) in [
+        ("registry.example.com:5050/shop/web:1", "robot secret "),
+        ("registry:registry.example.com:5050/shop/web:1", "robot secret "),
+        ("alpine:3.20", "nobody nothing "),
+        ("evil.example.org/registry.example.com:5050/shop/web:1", "nobody nothing "),
+        ("registry.example.com:50501/shop/web:1", "nobody nothing "),
+        ("registry.example.com:5050.evil.example.org/shop/web:1", "nobody nothing "),
+        ("image.tar", "nobody nothing "),
+    ] {
+        let variables = [
+            ("KILLICK_SCAN_IMAGE", image),
+            ("CI_REGISTRY", "registry.example.com:5050"),
+            ("CI_REGISTRY_USER", "robot"),
+            ("CI_REGISTRY_PASSWORD", "secret"),
+        ];
+        let told = job.run("sh", &script, &variables);
+        assert_eq!(told.code, 0, "{image}\n{}", told.transcript());
+        assert!(told.stdout.starts_with(want), "{image}\n{}", told.transcript());
+        assert!(!told.stdout.trim_start_matches(want).contains("robot"), "{image}\n{}", told.transcript());
+    }
+}
+
+#[test]
 fn jenkins() {
     let pipeline = piece("jenkins/Jenkinsfile");
     let script = pipeline.split("'''").nth(1).expect("a script");
@@ -137,10 +170,17 @@ fn tekton() {
         assert!(names.contains(&used), "{used} is no parameter");
     }
     let script = step["script"].as_str().expect("a script");
-    let job = outcomes(|job, image, policy| {
-        job.run("sh", script, &[("IMAGE", image), ("POLICY", policy), ("FAIL_ON", ""), ("VERDICT", "verdict")])
+    outcomes(|job, image, policy| {
+        let variables = [("IMAGE", image), ("POLICY", policy), ("FAIL_ON", ""), ("VERDICT", "verdict")];
+        let told = job.run("sh", script, &variables);
+        let want = match told.code {
+            0 => "pass",
+            1 => "fail",
+            _ => "error",
+        };
+        assert_eq!(job.read("verdict"), want, "{image}\n{}", told.transcript());
+        told
     });
-    assert_eq!(job.read("verdict"), "fail");
 }
 
 #[test]
@@ -159,6 +199,12 @@ fn git() {
         git(&["config", "killick.failOn", severity]);
         let told = Run::of(job.command("sh").arg(&hook).output().expect("the hook starts"));
         assert_eq!(told.code, want, "{severity}\n{}", told.transcript());
+        assert_eq!(told.stderr.contains("refused by killick"), want == 1, "{}", told.transcript());
         assert_eq!(told.stderr.contains("--no-verify"), want == 1, "{}", told.transcript());
     }
+    git(&["config", "killick.policy", "none.json"]);
+    let told = Run::of(job.command("sh").arg(&hook).output().expect("the hook starts"));
+    assert_eq!(told.code, 2, "{}", told.transcript());
+    assert!(told.stderr.contains("could not judge"), "{}", told.transcript());
+    assert!(told.stderr.contains("--no-verify"), "{}", told.transcript());
 }

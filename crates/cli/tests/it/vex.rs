@@ -249,6 +249,13 @@ fn what_is_no_document_is_told() {
     let place = Place::debian();
     let broken = place.write("broken.json", &json!({"hello": "world"}));
     let scanned = place.scan(&["--vex", &broken]);
+    assert_eq!(scanned.code, 2);
+    assert!(scanned.stderr.contains("neither OpenVEX nor CSAF nor CycloneDX"), "{}", scanned.stderr);
+    // A folder may hold other things too.
+    let folder = Path::new(&broken).parent().expect("a folder").join("documents");
+    fs_err::create_dir_all(&folder).expect("a folder");
+    fs_err::copy(&broken, folder.join("broken.json")).expect("a copy");
+    let scanned = place.scan(&["--vex", folder.to_str().expect("a name")]);
     assert_eq!(scanned.code, 0);
     assert!(scanned.stdout.contains("neither OpenVEX nor CSAF nor CycloneDX"), "{}", scanned.stdout);
     let missing = place.scan(&["--vex", "no-such-file.json"]);

@@ -91,6 +91,20 @@ fn read(check: &mut Check<'_, '_>, name: &str) -> Attribute {
     }
 }
 
+/// Whether the image was read from an SBOM that does not tell the attribute. What a document leaves out, the image may
+/// have; what an image itself does not have, it lacks.
+fn is_untold(check: &Check<'_, '_>, name: &str) -> bool {
+    let analysis = check.evidence.analysis;
+    let is_told = match name {
+        "size" => check.evidence.image_size_bytes.is_some(),
+        "layer_count" => !analysis.layers.is_empty(),
+        "architecture" => !analysis.config.architecture.is_empty(),
+        "os_type" => !analysis.config.os.is_empty(),
+        _ => analysis.distribution.is_some(),
+    };
+    analysis.sbom.is_some() && !is_told
+}
+
 fn attribute(check: &mut Check<'_, '_>) -> Result<(), TriggerError> {
     let params = check.params;
     let name = params.text("attribute").unwrap_or_default();
@@ -102,6 +116,14 @@ fn attribute(check: &mut Check<'_, '_>) -> Result<(), TriggerError> {
         (None, None) => (Attribute::Absent, false),
     };
     if !PRESENCE.contains(&condition) && !given {
+        return Ok(());
+    }
+    if is_untold(check, name) {
+        let rule = format!("{}.{}", check.gate, check.trigger);
+        let details = format!(
+            "{rule}: not analyzed: the image was read from an SBOM, which does not tell its attribute `{name}`"
+        );
+        check.warn("EvidenceWarning", details);
         return Ok(());
     }
     let fires = match condition {

@@ -17,6 +17,7 @@ use killick_model::sbom::REPORT;
 use serde::{Serialize, Serializer};
 
 use super::{IndexReport, Knowledge, Report, Style, pretty};
+use crate::upgrades::{Upgrade, upgrades};
 
 /// Version of the layout.
 const SCHEMA_VERSION: u32 = 1;
@@ -32,6 +33,9 @@ pub(crate) struct Document<'a> {
     purls: Purls<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
     matches: Option<&'a Matches>,
+    /// For templates alone: programs can compare versions, templates cannot.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    upgrades: Option<Vec<Upgrade<'a>>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     evaluation: Option<&'a Evaluation>,
     #[serde(skip_serializing_if = "<[Unsupported]>::is_empty")]
@@ -91,14 +95,15 @@ pub(super) fn render(report: &Report<'_>, _style: Style, out: &mut dyn Write) ->
 }
 
 pub(super) fn render_index(index: &IndexReport<'_>, _style: Style, out: &mut dyn Write) -> io::Result<()> {
-    pretty(&index_document(index), out)
+    pretty(&index_document(index, document), out)
 }
 
-pub(crate) fn index_document<'a>(index: &'a IndexReport<'a>) -> IndexDocument<'a> {
+/// `of` makes the document of each image.
+pub(crate) fn index_document<'a>(index: &'a IndexReport<'a>, of: fn(&Report<'a>) -> Document<'a>) -> IndexDocument<'a> {
     let images = index.images.iter().map(|child| Image {
         platform: &child.platform,
         digest: child.digest,
-        report: child.outcome.as_ref().ok().map(document),
+        report: child.outcome.as_ref().ok().map(of),
         error: child.outcome.as_ref().err().map(String::as_str),
     });
     IndexDocument {
@@ -120,8 +125,16 @@ pub(crate) fn document<'a>(report: &Report<'a>) -> Document<'a> {
         analysis: report.analysis,
         purls: Purls(report.analysis),
         matches: report.matches,
+        upgrades: None,
         evaluation: report.evaluation,
         unsupported: report.unsupported,
         knowledge: report.knowledge,
     }
+}
+
+/// The document that a template sees.
+pub(crate) fn document_for_templates<'a>(report: &Report<'a>) -> Document<'a> {
+    let analysis = report.analysis;
+    let of = |matches: &'a Matches| upgrades(&analysis.packages, analysis.distribution.as_ref(), matches);
+    Document { upgrades: report.matches.map(of), ..document(report) }
 }

@@ -180,15 +180,16 @@ impl ApiError {
 
     /// 500. The cause is logged here; the caller learns only that it happened.
     pub(crate) fn internal(cause: &dyn std::error::Error) -> Self {
-        let mut causes = cause.to_string();
-        let mut next = cause.source();
-        while let Some(cause) = next {
-            causes.push_str(": ");
-            causes.push_str(&cause.to_string());
-            next = cause.source();
-        }
-        tracing::error!(error = %causes, "a request failed: {causes}");
+        log(cause);
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal error; the log of the service tells more")
+    }
+
+    /// 503: the database is away. The cause is logged, as that of an internal error.
+    pub(crate) fn unavailable(cause: &dyn std::error::Error) -> Self {
+        log(cause);
+        let message = "the database cannot be reached; try again";
+        let wait = Some(Duration::from_secs(5));
+        Self { retry_after: wait, ..Self::new(StatusCode::SERVICE_UNAVAILABLE, message) }
     }
 
     /// Adds one of [`CODES`].
@@ -252,6 +253,18 @@ impl ApiError {
     pub(crate) fn message(&self) -> &str {
         &self.message
     }
+}
+
+/// Logs why a request failed, down to the first cause.
+fn log(cause: &dyn std::error::Error) {
+    let mut causes = cause.to_string();
+    let mut next = cause.source();
+    while let Some(cause) = next {
+        causes.push_str(": ");
+        causes.push_str(&cause.to_string());
+        next = cause.source();
+    }
+    tracing::error!(error = %causes, "a request failed: {causes}");
 }
 
 impl IntoResponse for ApiError {

@@ -19,6 +19,12 @@ use serde_json::{Map, Value};
 
 use crate::api::error::ApiError;
 
+/// Members that hold secrets: what is sent in them is not told back, because answers end up in logs.
+const SECRETS: &[&str] = &["password", "registry_pass", "value"];
+
+/// What is told instead.
+const HIDDEN: &str = "***";
+
 /// Turns away a path or a query with NUL in it.
 pub(super) async fn refuse_nul(request: Request, next: Next) -> Response {
     let asks = request.uri().path_and_query().is_some_and(|asked| asked.as_str().contains("%00"));
@@ -238,7 +244,7 @@ impl<'a> Fields<'a> {
         match self.members.get(name) {
             None | Some(Value::Null) => Ok(None),
             Some(Value::Object(members)) => Ok(Some(Fields { members, path: name })),
-            Some(other) => Err(self.wrong(name, &format!("{} is not of type 'object'", python(other)))),
+            Some(other) => Err(self.wrong(name, &format!("{} is not of type 'object'", shown(name, other)))),
         }
     }
 
@@ -251,7 +257,7 @@ impl<'a> Fields<'a> {
     pub(crate) fn required_object(&self, name: &'a str) -> Result<Fields<'a>, ApiError> {
         match self.members.get(name) {
             Some(Value::Object(members)) => Ok(Fields { members, path: name }),
-            Some(other) => Err(self.wrong(name, &format!("{} is not of type 'object'", python(other)))),
+            Some(other) => Err(self.wrong(name, &format!("{} is not of type 'object'", shown(name, other)))),
             None => Err(self.missing(name)),
         }
     }
@@ -260,12 +266,14 @@ impl<'a> Fields<'a> {
     pub(crate) fn texts(&self, name: &str) -> Result<Vec<&'a str>, ApiError> {
         let items = match self.members.get(name) {
             Some(Value::Array(items)) => items,
-            Some(other) => return Err(self.wrong(name, &format!("{} is not of type 'array'", python(other)))),
+            Some(other) => return Err(self.wrong(name, &format!("{} is not of type 'array'", shown(name, other)))),
             None => return Err(self.missing(name)),
         };
         let text = |(at, item): (usize, &'a Value)| match item {
             Value::String(text) => Ok(text.as_str()),
-            other => Err(self.wrong(&format!("{name}.{at}"), &format!("{} is not of type 'string'", python(other)))),
+            other => {
+                Err(self.wrong(&format!("{name}.{at}"), &format!("{} is not of type 'string'", shown(name, other))))
+            }
         };
         items.iter().enumerate().map(text).collect()
     }
@@ -276,7 +284,7 @@ impl<'a> Fields<'a> {
             None | Some(Value::Null) => Ok(None),
             Some(value) => match value.as_i64() {
                 Some(number) => Ok(Some(number)),
-                None => Err(self.wrong(name, &format!("{} is not of type 'integer'", python(value)))),
+                None => Err(self.wrong(name, &format!("{} is not of type 'integer'", shown(name, value)))),
             },
         }
     }
@@ -286,7 +294,7 @@ impl<'a> Fields<'a> {
         match self.members.get(name) {
             None | Some(Value::Null) => Ok(None),
             Some(Value::String(text)) => Ok(Some(text)),
-            Some(other) => Err(self.wrong(name, &format!("{} is not of type 'string'", python(other)))),
+            Some(other) => Err(self.wrong(name, &format!("{} is not of type 'string'", shown(name, other)))),
         }
     }
 
@@ -294,7 +302,7 @@ impl<'a> Fields<'a> {
     pub(crate) fn required(&self, name: &str) -> Result<&'a str, ApiError> {
         match self.members.get(name) {
             Some(Value::String(text)) => Ok(text),
-            Some(other) => Err(self.wrong(name, &format!("{} is not of type 'string'", python(other)))),
+            Some(other) => Err(self.wrong(name, &format!("{} is not of type 'string'", shown(name, other)))),
             None => Err(self.missing(name)),
         }
     }
@@ -308,7 +316,8 @@ impl<'a> Fields<'a> {
     ) -> Result<Option<&'a str>, ApiError> {
         match self.text(name)? {
             Some(text) if !accepts(text) => {
-                Err(self.wrong(name, &format!("{} does not match {}", quoted(text), quoted(pattern))))
+                let text = if SECRETS.contains(&name) { HIDDEN.to_owned() } else { quoted(text) };
+                Err(self.wrong(name, &format!("{text} does not match {}", quoted(pattern))))
             }
             found => Ok(found),
         }
@@ -329,7 +338,7 @@ impl<'a> Fields<'a> {
         match self.members.get(name) {
             None | Some(Value::Null) => Ok(None),
             Some(Value::Bool(flag)) => Ok(Some(*flag)),
-            Some(other) => Err(self.wrong(name, &format!("{} is not of type 'boolean'", python(other)))),
+            Some(other) => Err(self.wrong(name, &format!("{} is not of type 'boolean'", shown(name, other)))),
         }
     }
 
@@ -371,6 +380,11 @@ fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', "\\'"))
 }
 
+/// The value of a member as messages tell it. That there is none is no secret.
+fn shown(name: &str, value: &Value) -> String {
+    if SECRETS.contains(&name) && !value.is_null() { HIDDEN.to_owned() } else { python(value) }
+}
+
 /// A value in the notation of the validator whose messages clients know; long ones cut.
 fn python(value: &Value) -> String {
     let text = match value {
@@ -384,8 +398,11 @@ fn python(value: &Value) -> String {
             format!("[{}]", items.join(", "))
         }
         Value::Object(members) => {
-            let members: Vec<String> =
-                members.iter().take(10).map(|(name, value)| format!("{}: {}", quoted(name), python(value))).collect();
+            let members: Vec<String> = members
+                .iter()
+                .take(10)
+                .map(|(name, value)| format!("{}: {}", quoted(name), shown(name, value)))
+                .collect();
             format!("{{{}}}", members.join(", "))
         }
     };
@@ -453,5 +470,22 @@ mod tests {
         );
         let inner = fields.object("inner").unwrap().unwrap();
         assert_eq!(says(inner.required("x")), "'x' is a required property - 'inner'");
+    }
+
+    #[test]
+    fn secrets_are_not_told_back() {
+        let secret = json!(["MySecret"]);
+        let sent = json!({"password": "short", "value": secret, "registry_pass": secret, "state": {"password": 7}});
+        let Value::Object(map) = sent else { unreachable!() };
+        let body = JsonObject(map);
+        let fields = Fields::of(&body);
+        let says = |error: ApiError| error.message().to_owned();
+        assert_eq!(
+            says(fields.matching("password", ".{6,128}$", |_| false).unwrap_err()),
+            "*** does not match '.{6,128}$' - 'password'"
+        );
+        assert_eq!(says(fields.required("value").unwrap_err()), "*** is not of type 'string' - 'value'");
+        assert_eq!(says(fields.text("registry_pass").unwrap_err()), "*** is not of type 'string' - 'registry_pass'");
+        assert_eq!(says(fields.text("state").unwrap_err()), "{'password': ***} is not of type 'string' - 'state'");
     }
 }

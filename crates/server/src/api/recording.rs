@@ -6,7 +6,7 @@
 use axum::body::{Body, HttpBody as _, to_bytes};
 use axum::extract::{Request, State};
 use axum::http::request::Parts;
-use axum::http::{HeaderValue, Method, header};
+use axum::http::{Method, header};
 use axum::middleware::Next;
 use axum::response::Response;
 use killick_store::audit::{self, NewAudit, Slot};
@@ -15,19 +15,15 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
 use crate::api::client;
+use crate::api::naming::RequestId;
 use crate::app::{App, Identity};
+use crate::cpu;
 use crate::records::now;
-
-/// The header that names a request.
-const REQUEST_ID: &str = "x-request-id";
-
-/// Bytes of an id that a caller gives.
-const MAX_ID_BYTES: usize = 128;
 
 /// Bytes of a document that is kept whole; of a longer one, its digest is.
 const MAX_DOCUMENT_BYTES: usize = 64 << 10;
 
-/// Bytes of an answer that is looked at.
+/// Bytes of an answer that is looked at; of a longer one, the digest is kept as it is.
 const MAX_ANSWER_BYTES: u64 = 4 << 20;
 
 /// Members that hold secrets.
@@ -44,17 +40,19 @@ pub(super) async fn record(State(app): State<App>, request: Request, next: Next)
     if written.is_none() && !response.status().is_success() {
         return response;
     }
-    let (mut parts, body) = response.into_parts();
-    if let Ok(id) = HeaderValue::from_str(&entry.request) {
-        parts.headers.insert(REQUEST_ID, id);
-    }
+    let (parts, body) = response.into_parts();
     let status = i64::from(parts.status.as_u16());
     let kind = parts.headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
     let is_document = parts.status.is_success() && kind.starts_with("application/json") && entry.after.is_none();
     let (body, after) = match body.size_hint().exact() {
-        Some(bytes) if is_document && bytes <= MAX_ANSWER_BYTES => {
+        Some(length) if is_document => {
             let bytes = to_bytes(body, usize::MAX).await.unwrap_or_default();
-            let after = serde_json::from_slice::<Value>(&bytes).ok().map(document);
+            let after = if length <= MAX_ANSWER_BYTES {
+                serde_json::from_slice::<Value>(&bytes).ok().map(document)
+            } else {
+                let answer = bytes.clone();
+                Some(cpu::run(move || stand_in(&answer)).await)
+            };
             (Body::from(bytes), after)
         }
         _ => (body, None),
@@ -78,9 +76,7 @@ pub(super) async fn record(State(app): State<App>, request: Request, next: Next)
 
 /// Says who makes this request, of what account.
 pub(super) fn begin(app: &App, parts: &Parts, caller: &Identity, account: &str, action: &str) {
-    let given = parts.headers.get(REQUEST_ID).and_then(|id| id.to_str().ok());
-    let given = given.filter(|id| (1..=MAX_ID_BYTES).contains(&id.len()));
-    let request = given.map_or_else(|| uuid::Uuid::new_v4().simple().to_string(), str::to_owned);
+    let request = parts.extensions.get().map(|RequestId(id)| id.clone()).unwrap_or_default();
     audit::arm(NewAudit {
         account: account.to_owned(),
         username: caller.user.clone(),
@@ -118,7 +114,12 @@ fn document(mut value: Value) -> String {
     if text.len() <= MAX_DOCUMENT_BYTES {
         return text;
     }
-    json!({"bytes": text.len(), "sha256": hex::encode(Sha256::digest(&text))}).to_string()
+    stand_in(text.as_bytes())
+}
+
+/// What is kept of a document that is too long.
+fn stand_in(text: &[u8]) -> String {
+    json!({"bytes": text.len(), "sha256": hex::encode(Sha256::digest(text))}).to_string()
 }
 
 /// The nesting is that of a document that was parsed, and so bounded.
@@ -148,5 +149,12 @@ mod tests {
         let kept: Value = serde_json::from_str(&document(json!("a".repeat(MAX_DOCUMENT_BYTES)))).unwrap();
         assert_eq!(kept["bytes"], MAX_DOCUMENT_BYTES + 2);
         assert_eq!(kept["sha256"].as_str().unwrap().len(), 64);
+    }
+
+    #[test]
+    fn of_answers_too_long_to_be_looked_at_the_digest_is_kept() {
+        let kept: Value = serde_json::from_str(&stand_in(b"{}")).unwrap();
+        let digest = "44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a";
+        assert_eq!(kept, json!({"bytes": 2, "sha256": digest}));
     }
 }

@@ -33,11 +33,14 @@ mod vulnerabilities;
 mod webhooks;
 
 use axum::Json;
+use axum::http::header;
+use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
 use serde_json::{Value, json};
 use utoipa::OpenApi as _;
 use utoipa_axum::router::OpenApiRouter;
 
+use crate::api::error::ApiError;
 use crate::api::permission::Guarded;
 
 /// Version of the API document. Clients read it to learn what the server can do.
@@ -54,7 +57,11 @@ struct Document;
 
 /// Every route of version 1.
 pub(crate) fn routes() -> OpenApiRouter<Guarded> {
-    described().route("/swagger.json", get(served_document)).route("/openapi.json", get(served_document))
+    described()
+        .route("/swagger.json", get(served_document))
+        .route("/openapi.json", get(served_document))
+        .route("/swagger.yaml", get(served_yaml))
+        .route("/openapi.yaml", get(served_yaml))
 }
 
 /// The document of every route that is served.
@@ -92,4 +99,12 @@ fn described() -> OpenApiRouter<Guarded> {
 
 async fn served_document() -> Json<Value> {
     Json(serde_json::to_value(document()).unwrap_or_else(|_| json!({})))
+}
+
+/// The same in YAML, by its registered media type (RFC 9512).
+async fn served_yaml() -> Result<Response, ApiError> {
+    let Json(document) = served_document().await;
+    let plain = serde_saphyr::ser_options! { prefer_block_scalars: false };
+    let yaml = serde_saphyr::to_string_with_options(&document, plain).map_err(|error| ApiError::internal(&error))?;
+    Ok(([(header::CONTENT_TYPE, "application/yaml")], yaml).into_response())
 }

@@ -4,6 +4,7 @@ mod api_keys;
 mod audit;
 mod dry_run;
 mod exceptions;
+mod images;
 mod knowledge;
 mod paging;
 mod progress;
@@ -15,6 +16,7 @@ use crate::api::permission::Guarded;
 
 pub(super) fn router() -> OpenApiRouter<Guarded> {
     OpenApiRouter::new()
+        .merge(images::router())
         .merge(knowledge::router())
         .merge(exceptions::router())
         .merge(dry_run::router())

@@ -9,9 +9,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
-use killick_analysis::analyze::analyze;
+use killick_analysis::analyze::analyze_with_lessons;
 use killick_analysis::error::AnalysisError;
 use killick_analysis::imported::ImportError;
+use killick_analysis::known::KnownPackage;
 use killick_fetch::healing::layer_may_heal;
 use killick_model::analysis::Analysis;
 use killick_model::digest::Digest;
@@ -146,12 +147,17 @@ pub(crate) async fn work_once(app: &App) -> bool {
 }
 
 async fn work(app: &App, task: &Task, lease: &Lease, lease_micros: i64) {
-    let meter = Arc::new(Meter::default());
+    let (meter, began) = (Arc::new(Meter::default()), tokio::time::Instant::now());
     let outcome = tokio::select! {
         outcome = no_panic(Box::pin(attempt(app, task, lease, &meter))) => outcome,
         () = keep_alive(app, lease, lease_micros) => Err(WorkError::LeaseLost),
         never = progress::note(app, lease, &meter) => match never {},
     };
+    let lost =
+        |error: &WorkError| matches!(error, WorkError::LeaseLost | WorkError::Store(StoreError::LeaseLost { .. }));
+    if !outcome.as_ref().is_err_and(lost) {
+        app.metrics().analysis(outcome.is_ok(), began.elapsed());
+    }
     match outcome {
         Ok(()) => {}
         Err(WorkError::LeaseLost | WorkError::Store(StoreError::LeaseLost { .. })) => {
@@ -210,13 +216,13 @@ async fn pulled(app: &App, task: &Task, reference: &Reference, meter: &Arc<Meter
     if max_known > 0 {
         options.known_files = Some(Arc::new(StoredFiles::new(app.records().clone(), &task.account)));
     }
-    let outcome = cpu::run_on(app.analysts(), move || analyze(&staged, Some(&cache), &options)).await;
-    let analysis = Arc::new(outcome.map_err(WorkError::Analyse)?);
+    let outcome = cpu::run_on(app.analysts(), move || analyze_with_lessons(&staged, Some(&cache), &options)).await;
+    let (analysis, lessons) = outcome.map_err(WorkError::Analyse)?;
     if max_known > 0 {
         // Before the image counts as analysed, so that whoever waits for it can rely on what it teaches.
-        learn(app, &task.account, &analysis, max_known).await;
+        learn(app, &task.account, &lessons, max_known).await;
     }
-    Ok(analysis)
+    Ok(Arc::new(analysis))
 }
 
 /// Has the watched tags of an image looked at: it may be the one they point to now. A failure costs only time.
@@ -251,10 +257,8 @@ async fn needs(app: &App, account: &str) -> Result<Needs, StoreError> {
 }
 
 /// Remembers which files the packages of an image contain. A failure costs only that.
-async fn learn(app: &App, account: &str, analysis: &Arc<Analysis>, max_known: u32) {
-    let facts = Arc::clone(analysis);
-    let lessons = cpu::run_on(app.analysts(), move || killick_analysis::known::lessons(&facts)).await;
-    if let Err(error) = app.records().learn(account, &lessons, max_known).await {
+async fn learn(app: &App, account: &str, lessons: &[KnownPackage], max_known: u32) {
+    if let Err(error) = app.records().learn(account, lessons, max_known).await {
         tracing::warn!(error = %error, "files of packages cannot be remembered: {error}");
     }
 }

@@ -1,5 +1,6 @@
 //! Removes what was deleted and what is older than it is kept.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use killick_store::StoreError;
@@ -22,7 +23,8 @@ pub(super) const JOB: Job = Job {
     role: Role::Scheduler,
     copies: |_| 1,
     every: |config| Duration::from_secs(config.retention.every_seconds.max(1)),
-    nudge: None,
+    // Who deletes an image may want it back at once, from the archive: not while it is going.
+    nudge: Some(|app| Arc::clone(&app.nudges().deletions)),
     run: |app| {
         Box::pin(async move {
             if let Err(error) = clean(&app).await {
@@ -59,22 +61,78 @@ pub(crate) async fn clean(app: &App) -> Result<(), StoreError> {
 
 #[cfg(test)]
 mod tests {
+    use axum::body::Body;
+    use axum::http::{Request, StatusCode, header};
+    use base64::Engine as _;
+    use base64::engine::general_purpose::STANDARD;
+    use futures_util::FutureExt as _;
     use killick_model::digest::Digest;
     use killick_store::events::EventFilter;
+    use killick_store::images::{NewImage, TagName};
     use killick_store::known_files::NewKnownPackage;
+    use killick_store::tasks::NewTask;
     use serde_json::Value;
+    use tower::ServiceExt as _;
 
     use super::*;
     use crate::config::Config;
     use crate::herald::Service;
 
-    #[tokio::test]
-    async fn things_are_kept_for_their_days() {
+    async fn service() -> (App, tempfile::TempDir) {
         let dir = tempfile::tempdir().unwrap();
         let mut config = Config::default();
         config.storage.data_dir = dir.path().join("data");
         config.accounts.admin_password = "foobar".into();
-        let app = App::open(config).await.unwrap();
+        (App::open(config).await.unwrap(), dir)
+    }
+
+    #[tokio::test]
+    async fn a_deleted_image_goes_at_once() {
+        let (app, _dir) = service().await;
+        let [registry, repository, tag] = ["r.io", "a", "1"].map(str::to_owned);
+        let image = NewImage {
+            account: "admin".to_owned(),
+            digest: Digest::of(b"manifest"),
+            index_digest: None,
+            config_digest: Digest::of(b"config"),
+            given_id: None,
+            import: None,
+            tag: TagName { registry, repository, tag },
+            other_tags: Vec::new(),
+            detected_at: now(),
+            size_bytes: 1,
+            architecture: "amd64".to_owned(),
+            layer_count: 1,
+            dockerfile: None,
+            manifest: None,
+            annotations: [].into(),
+            force: false,
+            autosubscribe: false,
+            resubscribe: false,
+            task: NewTask {
+                kind: "analyze_image",
+                account: "admin".to_owned(),
+                payload: String::new(),
+                priority: 0,
+                run_after: 0,
+                dedupe: None,
+                max_attempts: 1,
+            },
+        };
+        app.records().store().add_image(&image, now()).await.unwrap();
+        let nudge = JOB.nudge.unwrap()(&app);
+        assert!(nudge.notified().now_or_never().is_none());
+        let request = Request::delete(format!("/images/{}?force=true", image.digest))
+            .header(header::AUTHORIZATION, format!("Basic {}", STANDARD.encode("admin:foobar")));
+        let answer = crate::api::router(app.clone()).oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
+        assert_eq!(answer.status(), StatusCode::OK);
+        assert!(nudge.notified().now_or_never().is_some(), "the job is woken");
+        app.close().await;
+    }
+
+    #[tokio::test]
+    async fn things_are_kept_for_their_days() {
+        let (app, _dir) = service().await;
         let store = app.records().store();
         for at in [now() - 91 * DAY, now() - 89 * DAY] {
             let kind = &crate::events::SYNC_STARTED;

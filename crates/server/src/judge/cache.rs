@@ -1,4 +1,5 @@
-//! Facts and matches that were read lately, so that asking again costs no decoding. Bounded by count.
+//! Facts and matches that were read lately, so that asking again costs no decoding. Bounded by count; what
+//! may be of any size, because it follows a bundle that somebody wrote, by bytes too.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -13,7 +14,7 @@ use killick_report::vulnerabilities::{Kind, WontFix};
 use serde_json::value::RawValue;
 
 use super::Background;
-use super::verdict::{Judged, VerdictKey};
+use super::verdict::{BUNDLE_FACTOR, Judged, VerdictKey};
 
 /// Images whose facts are kept.
 const ANALYSES: usize = 16;
@@ -22,9 +23,9 @@ const MATCHES: usize = 64;
 /// Images whose vulnerabilities are kept as they are answered, which may be some hundred kilobytes each.
 const ANSWERS: usize = 32;
 /// Verdicts that are kept, which are good for a second.
-const VERDICTS: usize = 16;
+const VERDICTS: Room = Room { values: 16, bytes: 64 << 20 };
 /// Bundles that are kept, with their compiled patterns.
-const BUNDLES: usize = 16;
+const BUNDLES: Room = Room { values: 16, bytes: 128 << 20 };
 /// Accounts whose exceptions are kept.
 const EXCEPTIONS: usize = 64;
 
@@ -83,8 +84,9 @@ impl Cache {
         self.verdicts.lock().unwrap_or_else(PoisonError::into_inner).get(key)
     }
 
-    pub(super) fn keep_verdict(&self, key: VerdictKey, verdict: Arc<Judged>) {
-        self.verdicts.lock().unwrap_or_else(PoisonError::into_inner).keep(key, verdict, VERDICTS);
+    /// Keeps a verdict that takes about so many bytes.
+    pub(super) fn keep_verdict(&self, key: VerdictKey, verdict: Arc<Judged>, bytes: usize) {
+        self.verdicts.lock().unwrap_or_else(PoisonError::into_inner).keep_within(key, verdict, bytes, VERDICTS);
     }
 
     /// The bundle whose document has this digest.
@@ -92,8 +94,10 @@ impl Cache {
         self.bundles.lock().unwrap_or_else(PoisonError::into_inner).get(digest)
     }
 
-    pub(crate) fn keep_bundle(&self, digest: Digest, bundle: Arc<Bundle>) {
-        self.bundles.lock().unwrap_or_else(PoisonError::into_inner).keep(digest, bundle, BUNDLES);
+    /// Keeps a bundle whose document has so many bytes.
+    pub(crate) fn keep_bundle(&self, digest: Digest, bundle: Arc<Bundle>, document_bytes: usize) {
+        let bytes = document_bytes.saturating_mul(BUNDLE_FACTOR);
+        self.bundles.lock().unwrap_or_else(PoisonError::into_inner).keep_within(digest, bundle, bytes, BUNDLES);
     }
 
     pub(crate) fn exceptions(&self, key: &ExceptionsKey) -> Option<Arc<Exceptions>> {
@@ -109,34 +113,64 @@ impl Cache {
     }
 }
 
+/// How much is kept.
+#[derive(Debug, Clone, Copy)]
+struct Room {
+    values: usize,
+    bytes: usize,
+}
+
+impl Room {
+    /// The most that one value may take: a large one must not cost all others their place.
+    fn largest(self) -> usize {
+        self.bytes / 4
+    }
+}
+
 /// The few values used last.
 struct Recent<K, V> {
-    values: HashMap<K, (u64, V)>,
+    values: HashMap<K, Used<V>>,
     tick: u64,
+    bytes: usize,
+}
+
+/// A value, when it was used, and what it takes.
+struct Used<V> {
+    at: u64,
+    bytes: usize,
+    value: V,
 }
 
 impl<K, V> Default for Recent<K, V> {
     fn default() -> Self {
-        Self { values: HashMap::new(), tick: 0 }
+        Self { values: HashMap::new(), tick: 0, bytes: 0 }
     }
 }
 
 impl<K: Hash + Eq + Clone, V: Clone> Recent<K, V> {
     fn get(&mut self, key: &K) -> Option<V> {
         self.tick += 1;
-        let (used, value) = self.values.get_mut(key)?;
-        *used = self.tick;
-        Some(value.clone())
+        let used = self.values.get_mut(key)?;
+        used.at = self.tick;
+        Some(used.value.clone())
     }
 
     fn keep(&mut self, key: K, value: V, capacity: usize) {
+        self.keep_within(key, value, 0, Room { values: capacity, bytes: 0 });
+    }
+
+    /// Keeps a value, unless it is so large that nearly nothing else could be.
+    fn keep_within(&mut self, key: K, value: V, bytes: usize, room: Room) {
+        if bytes > room.largest() {
+            return;
+        }
         self.tick += 1;
-        self.values.insert(key, (self.tick, value));
-        if self.values.len() > capacity {
-            let oldest = self.values.iter().min_by_key(|(_, (used, _))| *used).map(|(key, _)| key.clone());
-            if let Some(oldest) = oldest {
-                self.values.remove(&oldest);
-            }
+        let before = self.values.insert(key, Used { at: self.tick, bytes, value });
+        self.bytes = self.bytes - before.map_or(0, |before| before.bytes) + bytes;
+        while self.values.len() > room.values || self.bytes > room.bytes {
+            let oldest = self.values.iter().min_by_key(|(_, used)| used.at).map(|(key, _)| key.clone());
+            let Some(removed) = oldest.and_then(|oldest| self.values.remove(&oldest)) else { return };
+            self.bytes -= removed.bytes;
         }
     }
 }
@@ -153,5 +187,23 @@ mod tests {
         assert_eq!(recent.get(&1), Some('a'));
         recent.keep(3, 'c', 2);
         assert_eq!((recent.get(&1), recent.get(&2), recent.get(&3)), (Some('a'), None, Some('c')));
+    }
+
+    #[test]
+    fn what_is_large_takes_the_place_of_more_and_what_is_larger_none() {
+        let room = Room { values: 10, bytes: 40 };
+        let mut recent = Recent::default();
+        for (key, bytes) in [(1, 10), (2, 10), (3, 10), (4, 5)] {
+            recent.keep_within(key, 'a', bytes, room);
+        }
+        assert_eq!((recent.values.len(), recent.bytes), (4, 35));
+        recent.keep_within(5, 'b', 10, room);
+        assert_eq!((recent.get(&1), recent.get(&2), recent.get(&5)), (None, Some('a'), Some('b')));
+        assert_eq!(recent.bytes, 35);
+        recent.keep_within(6, 'c', 11, room);
+        assert_eq!((recent.get(&6), recent.values.len(), recent.bytes), (None, 4, 35));
+        // The same again is counted once.
+        recent.keep_within(5, 'd', 3, room);
+        assert_eq!((recent.get(&5), recent.values.len(), recent.bytes), (Some('d'), 4, 28));
     }
 }

@@ -7,6 +7,7 @@ use std::sync::{Arc, OnceLock};
 
 use jiff::Timestamp;
 use killick_model::digest::Digest;
+use killick_model::evaluation::Finding;
 use killick_report::evaluation::result;
 use killick_store::evaluations::EvaluationRow;
 use serde_json::value::{RawValue, to_raw_value};
@@ -17,6 +18,11 @@ use crate::api::error::ApiError;
 use crate::app::App;
 use crate::records::{Image, Policy, Verdict, now};
 use crate::{clock, cpu};
+
+/// Memory of a finding as a value and as a row of the `result`, but for its two longest texts.
+const FINDING_BYTES: usize = 1024;
+/// Memory of a bundle for each byte of its document: many small values, each with a name.
+pub(super) const BUNDLE_FACTOR: usize = 4;
 
 /// Whether a verdict is remembered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,6 +65,13 @@ impl Judged {
         Ok(self.result.get_or_init(|| result).clone())
     }
 
+    /// About how much memory it takes, with its `result`: what is kept is bounded by that.
+    fn weight_bytes(&self, policy: &Policy) -> usize {
+        let written = |finding: &Finding| finding.trigger_id.len() + finding.message.len();
+        let findings = self.verdict.evaluation.findings.iter().map(|finding| FINDING_BYTES + 2 * written(finding));
+        findings.sum::<usize>() + policy.size_bytes * BUNDLE_FACTOR
+    }
+
     /// Whether this is what the row says, at least as of the same instant.
     fn is(&self, row: &EvaluationRow, policy: &Policy) -> bool {
         self.kept.get() == Some(&row.result)
@@ -97,12 +110,14 @@ pub(crate) async fn evaluate(
     let judged = if let Some(judged) = app.cache().verdict(&key) {
         judged
     } else {
-        let bundle = bundle(app, policy).await?;
-        let evaluation = under_at(app, image, tag, &[bundle], knowledge, at).await?.pop().ok_or_else(nothing)?;
+        let (bundle, began) = (bundle(app, policy).await?, tokio::time::Instant::now());
+        let evaluated = under_at(app, image, tag, &[bundle], knowledge, at).await;
+        app.metrics().evaluation(evaluated.is_ok(), began.elapsed());
+        let evaluation = evaluated?.pop().ok_or_else(nothing)?;
         let evaluation = excepted(exceptions_as_of(app, &image.account, exceptions).await?, evaluation).await;
         let verdict = Verdict { evaluation, bundle: policy.bundle.clone() };
         let judged = Arc::new(Judged { verdict, result: OnceLock::new(), kept: OnceLock::new() });
-        app.cache().keep_verdict(key, judged.clone());
+        app.cache().keep_verdict(key, judged.clone(), judged.weight_bytes(policy));
         judged
     };
     if keep == Keep::Verdict {

@@ -10,11 +10,13 @@ use killick_fetch::mail::{self, Letter, MailError, MailOptions};
 use killick_fetch::webhook::WebhookError;
 use killick_model::hint::Hint;
 use killick_store::notifications::Notice;
+use secrecy::ExposeSecret as _;
 use serde_json::Value;
+use url::Url;
 
 use super::announcement::Announcement;
 use crate::app::App;
-use crate::config::{WebhookConfig, WebhooksConfig};
+use crate::config::{WebhookConfig, WebhooksConfig, no_http_url};
 use crate::webhooks::{self, Post};
 
 /// One format.
@@ -103,12 +105,27 @@ pub(crate) fn check(all: &WebhooksConfig) -> Result<(), WebhookSettingError> {
             return Err(refused(format!("`{shown}` is no format: there are {}", names.join(", "))));
         };
         if config.url.get().is_some()
-            && let Some(reason) = (format.check)(config)
+            && let Some(reason) = (format.check)(config).or_else(|| no_address(format, config))
         {
             return Err(refused(reason));
         }
     }
     Ok(())
+}
+
+/// Why nothing can be sent to the address of a webhook, whatever account and type are filled in.
+fn no_address(format: &Format, config: &WebhookConfig) -> Option<String> {
+    let address = webhooks::address(config, "admin", "tag_update");
+    let why = match format.way {
+        Way::Post(_) => no_http_url(address.expose_secret()),
+        // The format has looked at the scheme.
+        Way::Letter(_) => match Url::parse(address.expose_secret()) {
+            Ok(url) if url.host_str().is_some_and(|host| !host.is_empty()) => None,
+            Ok(_) => Some("it names no host".to_owned()),
+            Err(error) => Some(format!("it is no address: {error}")),
+        },
+    };
+    why.map(|why| format!("`url`: {why}"))
 }
 
 /// The format of a webhook.
@@ -242,6 +259,27 @@ pub(super) mod tests {
         for (settings, told) in [
             ("[general]\nurl = 'https://h.example/'", ""),
             ("[general]\nformat = 'slack'", ""),
+            ("[general]\nurl = 'http://<userId>.hooks.example:8080/<notification_type>'", ""),
+            (
+                "[general]\nurl = 'nope'",
+                "`webhooks.general` cannot be used: `url`: it is no `http://` or `https://` address: relative URL without a base",
+            ),
+            (
+                "[policy_eval]\nurl = 'ftp://h/x'\nformat = 'slack'",
+                "`webhooks.policy_eval` cannot be used: `url`: it is no `http://` or `https://` address: `ftp` is another scheme",
+            ),
+            (
+                "[tag_update]\nurl = 'http://'\nformat = 'teams'",
+                "`webhooks.tag_update` cannot be used: `url`: it is no `http://` or `https://` address: empty host",
+            ),
+            (
+                "[event_log]\nurl = 'http://h:99999/'",
+                "`webhooks.event_log` cannot be used: `url`: it is no `http://` or `https://` address: invalid port number",
+            ),
+            (
+                "[general]\nurl = 'smtp://'\nformat = 'email'\nfrom = 'a@b.example'",
+                "`webhooks.general` cannot be used: `url`: it names no host",
+            ),
             (
                 "[vuln_update]\nformat = 'irc'",
                 "`webhooks.vuln_update` cannot be used: `irc` is no format: there are anchore, slack, teams, email, jira",

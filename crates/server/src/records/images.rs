@@ -16,9 +16,13 @@ use killick_store::tasks::NewTask;
 use serde_json::{Map, Value};
 
 use super::{DOCUMENT_BYTES, Records, instant, now, optional};
+use crate::archive::document::{Record, TagRecord};
 use crate::jobs::analysis::{KIND, Payload};
 
 pub(crate) use killick_store::images::{AnalysisStatus, Deletion, ImageStatus, TagName};
+
+/// Images whose tags are read at once.
+const AT_ONCE: usize = 1_000;
 
 /// Times an image is tried before its analysis counts as failed.
 const ATTEMPTS: i64 = 12;
@@ -139,6 +143,38 @@ impl Records {
         self.with_tags(row).await
     }
 
+    /// Adds an image that is there and analysed once more, under the tags of a record of it.
+    pub(crate) async fn add_again(&self, image: &Image, record: Record) -> Result<Image> {
+        let name = |tag: TagRecord| TagName { registry: tag.registry, repository: tag.repository, tag: tag.tag };
+        let Some(detected_at) = record.tags.iter().map(|tag| tag.detected_at).max() else { return Ok(image.clone()) };
+        let mut names = record.tags.into_iter().map(name);
+        let Some(tag) = names.next() else { return Ok(image.clone()) };
+        let payload = Payload { digest: image.digest.clone(), reference: None, import: None };
+        let row = stored::NewImage {
+            account: image.account.clone(),
+            digest: record.digest,
+            index_digest: record.index_digest,
+            config_digest: record.config_digest,
+            given_id: None,
+            import: None,
+            tag,
+            other_tags: names.collect(),
+            detected_at: detected_at.as_microsecond(),
+            size_bytes: record.size_bytes,
+            architecture: String::new(),
+            layer_count: 0,
+            dockerfile: record.dockerfile,
+            manifest: image.manifest.clone(),
+            annotations: record.annotations.iter().map(|(key, value)| (key.clone(), annotation(value))).collect(),
+            force: false,
+            autosubscribe: false,
+            resubscribe: false,
+            task: task(&image.account, &payload, Urgency::Asked),
+        };
+        let (row, _) = self.store.add_image(&row, now()).await?;
+        self.with_tags(row).await
+    }
+
     /// All images, newest first.
     pub(crate) async fn images(&self, account: &str) -> Result<Vec<Image>> {
         let mut tags: BTreeMap<Digest, Vec<Tag>> = BTreeMap::new();
@@ -151,6 +187,20 @@ impl Records {
             images.push(image(row, tags));
         }
         Ok(images)
+    }
+
+    /// Images by digest: those after `after`, at most so many.
+    pub(crate) async fn images_after(&self, account: &str, after: &str, limit: usize) -> Result<Vec<Image>> {
+        let rows = self.store.images_after(account, after, i64::try_from(limit).unwrap_or(i64::MAX)).await?;
+        let digests: Vec<String> = rows.iter().map(|row| row.digest.to_string()).collect();
+        let mut tags = self.tags_of_images(account, &digests).await?;
+        Ok(rows
+            .into_iter()
+            .map(|row| {
+                let tags = tags.remove(&row.digest).unwrap_or_default();
+                image(row, tags)
+            })
+            .collect())
     }
 
     /// Images that can be judged, by digest: those after `after`, at most so many.
@@ -249,6 +299,17 @@ impl Records {
     pub(crate) async fn first_seen(&self, image: &Image) -> Result<BTreeMap<(String, String), Timestamp>> {
         let rows = self.store.first_detected(&image.account, &image.digest).await?;
         Ok(rows.into_iter().map(|row| ((row.vulnerability, row.package), instant(row.detected_at))).collect())
+    }
+
+    /// The tags of images, as they are stored: newest first.
+    pub(super) async fn tags_of_images(&self, account: &str, digests: &[String]) -> Result<BTreeMap<Digest, Vec<Tag>>> {
+        let mut tags: BTreeMap<Digest, Vec<Tag>> = BTreeMap::new();
+        for digests in digests.chunks(AT_ONCE) {
+            for row in self.store.tags_of_images(account, digests).await? {
+                tags.entry(row.digest.clone()).or_default().push(row.into());
+            }
+        }
+        Ok(tags)
     }
 
     pub(super) async fn with_tags(&self, row: stored::Image) -> Result<Image> {

@@ -3,15 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
-use killick_model::digest::Digest;
 use killick_model::package::PackageKind;
 use killick_store::Result;
 use killick_store::packages::PackageRow;
 
 use super::{Records, Tag, instant};
-
-/// Images whose tags are read at once.
-const AT_ONCE: usize = 1_000;
 
 /// An analysed image that carries some of the packages that were asked for.
 #[derive(Debug, Clone)]
@@ -51,12 +47,7 @@ impl Records {
             carried.entry(pair.image_id).or_default().insert(pair.package_id);
         }
         let digests: Vec<String> = images.iter().map(|image| image.digest.to_string()).collect();
-        let mut tags: BTreeMap<Digest, Vec<Tag>> = BTreeMap::new();
-        for digests in digests.chunks(AT_ONCE) {
-            for row in self.store.tags_of_images(account, digests).await? {
-                tags.entry(row.digest.clone()).or_default().push(row.into());
-            }
-        }
+        let mut tags = self.tags_of_images(account, &digests).await?;
         let carrier = |image: killick_store::packages::Carrier| Carrier {
             tags: super::images::told(tags.remove(&image.digest).unwrap_or_default()),
             digest: image.digest.to_string(),

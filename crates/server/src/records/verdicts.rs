@@ -84,6 +84,21 @@ impl Records {
         }))
     }
 
+    /// The verdict on an image under a tag that held at an instant, of one policy or of the one that judged last by then; and
+    /// when it was reached.
+    pub(crate) async fn verdict_at(
+        &self,
+        image: &Image,
+        tag: &str,
+        policy: Option<&str>,
+        at: Timestamp,
+    ) -> Result<Option<(Verdict, Timestamp)>> {
+        let rows = self.store.evaluations(&image.account, &image.digest, tag, policy).await?;
+        let by_then = rows.into_iter().filter(|row| instant(row.created_at) <= at);
+        let Some(row) = by_then.max_by_key(|row| (row.created_at, row.id)) else { return Ok(None) };
+        Ok(self.verdict(&row).await?.map(|verdict| (verdict, instant(row.created_at))))
+    }
+
     /// The verdicts on an image under a tag, newest first; of one policy or of all.
     pub(crate) async fn verdicts(&self, image: &Image, tag: &str, policy: Option<&str>) -> Result<Vec<Verdict>> {
         let mut verdicts = Vec::new();

@@ -95,6 +95,29 @@ async fn who_has_a_key_cannot_keep_what_it_opens() {
 }
 
 #[tokio::test]
+async fn keys_are_listed_page_by_page() {
+    let service = service().await;
+    for name in ["one", "two", "three"] {
+        made(&service, ALICE, json!({"name": name})).await;
+    }
+    let names = |page: &Value| -> Vec<String> {
+        page["items"].as_array().unwrap().iter().map(|key| key["name"].as_str().unwrap().to_owned()).collect()
+    };
+    let first = service.get(ALICE, "/v2/api-keys?limit=2").await;
+    assert_eq!(names(&first), ["one", "two"]);
+    // The last one that was seen may be gone by then.
+    let seen = first["items"][1]["id"].as_str().unwrap();
+    assert_eq!(service.call(ALICE, "DELETE", &format!("/v2/api-keys/{seen}"), Value::Null).await.0, 204);
+    let cursor = first["next_cursor"].as_str().unwrap();
+    let second = service.get(ALICE, &format!("/v2/api-keys?limit=2&cursor={cursor}")).await;
+    assert_eq!((names(&second), &second["next_cursor"]), (vec!["three".to_owned()], &Value::Null));
+    for query in ["limit=0", "limit=1001", "cursor=zz", "cursor=%25", "cursor=YQ"] {
+        let (status, body) = service.call(ALICE, "GET", &format!("/v2/api-keys?{query}"), Value::Null).await;
+        assert_eq!(status, 400, "{query}: {body}");
+    }
+}
+
+#[tokio::test]
 async fn wrong_keys_are_refused() {
     let service = service().await;
     for body in [

@@ -138,6 +138,17 @@ async fn a_document_is_taken_elsewhere() {
     };
     let there = "the image `<digest>` is there: it cannot be restored".to_owned();
     assert_eq!(message(ALICE, kind, form("here", "archive_file", &document)).await, (409, there));
+    let again = service
+        .send(
+            Some(&basic(ALICE)),
+            "POST",
+            "/import/images?add_again=true",
+            kind,
+            form("here", "archive_file", &document),
+        )
+        .await;
+    let again: Value = serde_json::from_slice(&again.1).unwrap();
+    assert_eq!((&again[0]["image_detail"], &again[0]["userId"]), (&image[0]["image_detail"], &image[0]["userId"]));
     let no_tar = "the archive is no tar, gzipped or not".to_owned();
     assert_eq!(message(ALICE, kind, form("here", "archive_file", &[b'x'; 600])).await, (409, no_tar));
     let empty = "the archive has no member `archive_manifest`".to_owned();

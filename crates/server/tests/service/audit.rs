@@ -4,6 +4,7 @@ use killick_server::Config;
 use serde_json::{Value, json};
 
 use crate::caller::{ADMIN, Service};
+use crate::registry;
 
 const ALICE: &str = "alice:password1";
 
@@ -57,6 +58,47 @@ async fn changes_are_told_with_before_and_after() {
     let all = service.get(ALICE, "/v2/audit").await.to_string();
     assert!(!all.contains("hunter2"), "{all}");
     insta::assert_json_snapshot!("registry", entries(&service, ALICE, "").await);
+}
+
+/// Policies and images are changed by adding them again.
+#[tokio::test]
+async fn what_is_overwritten_is_told_as_it_was() {
+    let service = service().await;
+    let mut bundle = service.get(ALICE, "/policies?detail=true").await[0]["policybundle"].clone();
+    bundle["name"] = json!("mine");
+    assert_eq!(service.call(ALICE, "POST", "/policies", bundle.clone()).await.0, 200, "the active one");
+    bundle["id"] = json!("another");
+    assert_eq!(service.call(ALICE, "POST", "/policies", bundle).await.0, 200);
+    let policies = entries(&service, ALICE, "?path=/policies").await;
+    assert_eq!(policies[0]["before"], Value::Null, "there was none");
+    assert_eq!(policies[1]["before"]["active"], true);
+    let names = ["before", "after"].map(|when| policies[1][when]["name"].clone());
+    assert_ne!(names[0], names[1], "{}", policies[1]);
+    assert_eq!(names[1], "mine");
+
+    let upstream = registry::serve(None).await;
+    let tag = format!("{}/tiny/alpine:3.20", upstream.address);
+    for stage in ["test", "production"] {
+        let image = json!({"tag": tag, "annotations": {"stage": stage}});
+        let (status, body) = service.call(ALICE, "POST", "/images", image).await;
+        assert_eq!(status, 200, "{body}");
+    }
+    let images = entries(&service, ALICE, "?path=/images").await;
+    assert_eq!(images[1]["before"], Value::Null, "it was new");
+    assert_eq!(images[0]["before"]["annotations"], json!({"stage": "test"}));
+    assert_eq!(images[0]["after"][0]["annotations"], json!({"stage": "production"}));
+}
+
+/// Of an answer that is too long to be looked at, as of any long document.
+#[tokio::test]
+async fn of_long_things_the_digest_is_told() {
+    let service = service().await;
+    let mut bundle = service.get(ALICE, "/policies?detail=true").await[0]["policybundle"].clone();
+    bundle["comment"] = json!("a".repeat(5 << 20));
+    assert_eq!(service.call(ALICE, "POST", "/policies", bundle).await.0, 200);
+    let after = entries(&service, ALICE, "?path=/policies").await[0]["after"].clone();
+    assert!(after["bytes"].as_u64().unwrap() > 5 << 20, "{after}");
+    assert_eq!(after["sha256"].as_str().unwrap().len(), 64);
 }
 
 #[tokio::test]
@@ -122,4 +164,43 @@ async fn it_is_filtered_and_paged() {
     assert_eq!(status, 403, "{body}");
     assert_eq!(service.call(ADMIN, "PUT", "/v2/users/alice/roles", json!({"roles": ["developer"]})).await.0, 200);
     assert_eq!(service.call(ALICE, "GET", "/v2/audit", Value::Null).await.0, 403);
+}
+
+#[tokio::test]
+async fn every_answer_names_its_request() {
+    let service = service().await;
+    let basic = ("authorization", "Basic YWxpY2U6cGFzc3dvcmQx");
+    let subscription = json!({"subscription_key": "r.io/a:1", "subscription_type": "tag_update"});
+    let (too_long, nowhere) = ("x".repeat(129), format!("/images/sha256:{}", "0".repeat(64)));
+    for (headers, method, path, body, want) in [
+        (vec![basic], "GET", "/images", Value::Null, 200),
+        (vec![], "GET", "/health", Value::Null, 200),
+        (vec![], "GET", "/images", Value::Null, 401),
+        (vec![basic], "GET", "/v2/accounts-of-nobody", Value::Null, 404),
+        (vec![basic], "GET", nowhere.as_str(), Value::Null, 404),
+        (vec![basic], "PATCH", "/images", Value::Null, 405),
+        (vec![basic], "OPTIONS", "/images", Value::Null, 200),
+        (vec![basic], "POST", "/accounts", json!({"name": "team3"}), 403),
+        (vec![basic], "POST", "/subscriptions", json!({}), 400),
+        (vec![basic], "POST", "/subscriptions", subscription, 200),
+    ] {
+        let named = [headers.clone(), vec![("x-request-id", "my-request")]].concat();
+        let (status, answered, _) = service.ask(&named, method, path, body.clone()).await;
+        assert_eq!((status, &answered["x-request-id"]), (want, &"my-request".parse().unwrap()), "{method} {path}");
+        // One that is none is not taken over, and each request without has its own.
+        let mut made_up = Vec::new();
+        for name in [None, Some(""), Some(too_long.as_str())] {
+            let named = [headers.clone(), name.map(|name| ("x-request-id", name)).into_iter().collect()].concat();
+            let (_, answered, _) = service.ask(&named, method, path, body.clone()).await;
+            made_up.push(answered["x-request-id"].to_str().unwrap().to_owned());
+        }
+        assert!(made_up.iter().all(|name| name.len() == 32), "{method} {path}: {made_up:?}");
+        made_up.sort();
+        made_up.dedup();
+        assert_eq!(made_up.len(), 3, "{method} {path}");
+    }
+    let change = json!({"subscription_key": "r.io/a:2", "subscription_type": "tag_update"});
+    let (_, answered, _) = service.ask(&[basic], "POST", "/subscriptions", change).await;
+    let newest = service.get(ALICE, "/v2/audit?limit=1").await["items"][0].clone();
+    assert_eq!(newest["request_id"].as_str(), answered["x-request-id"].to_str().ok(), "{newest}");
 }

@@ -3,7 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use crate::caller::{ADMIN, Service};
+use serde_json::{Value, json};
+
+use crate::caller::{ADMIN, Service, basic};
 use crate::registry;
 
 /// A temporary PostgreSQL; it ends with the value.
@@ -88,4 +90,25 @@ async fn an_image_is_judged() {
     let verdict = &check[0][&digest][&reference][0];
     assert!(["pass", "fail"].contains(&verdict["status"].as_str().unwrap()), "{check}");
     assert!(verdict["policyId"].is_string(), "{check}");
+}
+
+#[tokio::test]
+async fn while_the_database_is_away_callers_are_told_to_come_again() {
+    let postgres = Postgres::start();
+    let service = Service::start(|config| config.storage.database_url = postgres.url().as_str().into()).await;
+    let login = basic(ADMIN);
+    let ask = async |path: &str| service.ask(&[("authorization", &login)], "GET", path, Value::Null).await;
+    assert_eq!(ask("/images").await.0, 200);
+    drop(postgres);
+    let told = "the database cannot be reached; try again";
+    let (status, headers, body) = ask("/images").await;
+    assert_eq!((status, &headers["retry-after"]), (503, &"5".parse().unwrap()), "{body}");
+    assert_eq!(body, json!({"message": told, "httpcode": 503, "detail": {"error_codes": []}}));
+    let (status, headers, body) = ask("/v2/audit").await;
+    assert_eq!((status, &headers["retry-after"]), (503, &"5".parse().unwrap()), "{body}");
+    assert_eq!(
+        (&headers["content-type"], &body["detail"]),
+        (&"application/problem+json".parse().unwrap(), &json!(told))
+    );
+    assert_eq!(ask("/health").await.0, 200, "the process lives");
 }

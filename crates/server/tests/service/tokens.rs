@@ -47,6 +47,26 @@ async fn a_token_is_as_good_as_the_password() {
 }
 
 #[tokio::test]
+async fn a_token_makes_no_key_that_outlives_it() {
+    let service = service().await;
+    let bearer = format!("Bearer {}", token(&service, "alice", "password1").await);
+    let with = async |path: &str, body: Value| {
+        let (status, _, body) = service.ask(&[("authorization", bearer.as_str())], "POST", path, body).await;
+        (status, body)
+    };
+    let (refused, body) = with("/v2/api-keys", json!({"name": "k"})).await;
+    assert_eq!(refused, 403);
+    assert_eq!(body["detail"], "keys are made with a password, not with a key or token");
+    assert_eq!(service.get("alice:password1", "/v2/api-keys").await["items"], json!([]));
+    // As with the original, it changes the password, and ends with that.
+    let credential = json!({"type": "password", "value": "password2"});
+    assert_eq!(with("/user/credentials", credential).await.0, 200);
+    assert_eq!(status(&service, &bearer, "/images").await, 401);
+    let audit = service.get("alice:password2", "/v2/audit?path=/user/credentials").await;
+    assert_eq!(audit["items"][0]["via"], "token", "{audit}");
+}
+
+#[tokio::test]
 async fn a_token_ends_with_its_password_and_its_account() {
     let service = service().await;
     let bearer = format!("Bearer {}", token(&service, "alice", "password1").await);

@@ -57,9 +57,10 @@ impl Store {
         }))
     }
 
-    /// Removes an image and all rows about it; its blobs become orphans.
+    /// Removes an image that is going away and all rows about it; its blobs become orphans. One that was added again
+    /// meanwhile stays.
     pub async fn purge_image(&self, account: &str, digest: &str) -> Result<()> {
-        write!(self.pool, db => sqlx::query(sql::DELETE_IMAGE).bind(account).bind(digest).execute(db).await.map(drop))
+        write!(self.pool, db => sqlx::query(sql::PURGE_IMAGE).bind(account).bind(digest).execute(db).await.map(drop))
             .during("removing an image")
     }
 }

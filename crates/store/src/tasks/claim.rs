@@ -119,6 +119,14 @@ impl Store {
     }
 }
 
+impl Store {
+    /// How many tasks of a kind wait for a worker, of all accounts.
+    pub async fn waiting_tasks(&self, kind: &str) -> Result<i64> {
+        read!(self.pool, db => sqlx::query_scalar(sql::WAITING_TASKS).bind(kind).fetch_one(db).await)
+            .during("counting tasks")
+    }
+}
+
 fn about_images(tasks: &[Task]) -> impl Iterator<Item = (&Task, &str)> {
     tasks.iter().filter_map(|task| Some((task, task.image.as_deref()?)))
 }

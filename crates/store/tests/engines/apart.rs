@@ -54,7 +54,11 @@ async fn all(store: &Store, digest: &str, task: i64) -> String {
         "{:#?}",
         (
             (store.users("a").await, store.policies("a").await, store.active_policy("a").await),
-            (store.images("a", ImageFilter::default()).await, store.tags("a").await),
+            (
+                store.images("a", ImageFilter::default()).await,
+                store.images_after("a", "", 9).await,
+                store.tags("a").await
+            ),
             (
                 store.packages_of_image("a", digest).await,
                 store.images_with_package("a", package.id).await,
@@ -65,6 +69,7 @@ async fn all(store: &Store, digest: &str, task: i64) -> String {
             (store.subscriptions("a", None, None).await, store.events("a", &EventFilter::default(), 99, 0).await),
             (
                 store.task("a", task).await,
+                store.waiting_tasks("analyze_image").await,
                 store.task_of_image("a", digest).await,
                 store.known_files("a", &["00".to_owned()]).await
             ),
@@ -156,6 +161,7 @@ pub(crate) async fn accounts_are_apart(Opened { store, .. }: &Opened) {
     assert!(store.image("b", digest).await.is_err());
     assert!(store.image_by_config("b", &config).await.is_err());
     assert_eq!(store.images("b", ImageFilter::default()).await.unwrap(), []);
+    assert_eq!(store.images_after("b", "", 9).await.unwrap(), []);
     assert_eq!(store.images_by_tag("b", &tag("1"), ImageFilter::default()).await.unwrap(), []);
     assert_eq!(store.tags("b").await.unwrap(), []);
     assert_eq!(store.tags_of_image("b", digest).await.unwrap(), []);

@@ -76,6 +76,7 @@ pub(crate) async fn orphans_are_removed(Opened { store, settings, .. }: &Opened)
     for kept in [&manifest, &facts, &found] {
         blobs.get(kept, 100).await.unwrap();
     }
+    store.delete_image("a", &digest, true, 9).await.unwrap();
     store.purge_image("a", &digest).await.unwrap();
     assert_eq!(store.delete_orphan_blobs(ALWAYS).await.unwrap(), 2);
     blobs.get(&facts, 100).await.unwrap();

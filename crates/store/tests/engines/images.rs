@@ -234,6 +234,9 @@ pub(crate) async fn a_deleted_image_comes_back(Opened { store, .. }: &Opened) {
     store.delete_image("a", &digest, true, 5).await.unwrap();
     let (back, id) = store.add_image(&image("a", "one"), 6).await.unwrap();
     assert_eq!((back.image_status, back.analysis_status), (ImageStatus::Active, AnalysisStatus::NotAnalyzed));
+    // Who saw that it was going away comes too late to remove it.
+    store.purge_image("a", &digest).await.unwrap();
+    assert_eq!(store.image("a", &digest).await.unwrap().image_status, ImageStatus::Active);
     assert_eq!(store.claim(&[], 10, 7).await.unwrap().unwrap().0.id, id.unwrap());
 }
 

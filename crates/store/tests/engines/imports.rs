@@ -97,6 +97,7 @@ pub(crate) async fn imports_end_with_their_task(Opened { store, .. }: &Opened) {
                 store.fail_analysis(&lease, "a", &digest, "why", None, 6).await.unwrap();
             }
             "gone" => {
+                store.delete_image("a", &digest, true, 9).await.unwrap();
                 store.purge_image("a", &digest).await.unwrap();
                 assert!(!store.start_analysis(&lease, "a", &digest, 3).await.unwrap());
                 store.complete(&lease, 4).await.unwrap();

@@ -18,6 +18,7 @@ pub(crate) async fn packages_of_no_image_go(Opened { store, .. }: &Opened) {
     let large = analyzed(store, &image("a", "large"), 5).await;
     let small = analyzed(store, &image("b", "small"), 3).await;
     assert_eq!(store.prune_packages(100).await.unwrap(), 0);
+    store.delete_image("a", &large, true, 9).await.unwrap();
     store.purge_image("a", &large).await.unwrap();
     store.prune_packages(100).await.unwrap();
     assert_eq!(store.prune_packages(100).await.unwrap(), 2);
@@ -30,6 +31,7 @@ pub(crate) async fn packages_of_no_image_go(Opened { store, .. }: &Opened) {
 
 pub(crate) async fn pruning_goes_round_in_steps(Opened { store, .. }: &Opened) {
     let digest = analyzed(store, &image("a", "one"), 10).await;
+    store.delete_image("a", &digest, true, 9).await.unwrap();
     store.purge_image("a", &digest).await.unwrap();
     let mut steps = Vec::new();
     for _ in 0..4 {
@@ -37,6 +39,7 @@ pub(crate) async fn pruning_goes_round_in_steps(Opened { store, .. }: &Opened) {
     }
     assert_eq!(steps, [4, 4, 2, 0]);
     let digest = analyzed(store, &image("a", "two"), 6).await;
+    store.delete_image("a", &digest, true, 9).await.unwrap();
     store.purge_image("a", &digest).await.unwrap();
     assert_eq!(store.prune_packages(4).await.unwrap(), 4, "from the first again");
     assert_eq!(store.prune_packages(4).await.unwrap(), 2);
@@ -107,6 +110,7 @@ async fn postgresql_does_not_prune_what_is_being_written() {
     let opened = crate::open(Some(address.clone())).await;
     let store = &opened.store;
     let old = analyzed(store, &image("a", "old"), 5).await;
+    store.delete_image("a", &old, true, 9).await.unwrap();
     store.purge_image("a", &old).await.unwrap();
     let mut keeper = PgConnection::connect(&address).await.unwrap();
     keeper.execute(HOLD).await.unwrap();

@@ -189,6 +189,7 @@ async fn work_goes_on(store: &Store) {
     store.finish_analysis(&lease, "team", &waiting, &crate::analysis("another", 3), now).await.unwrap();
     assert_eq!(store.packages_of_image("team", &waiting).await.unwrap().len(), 3);
     store.add_image(&crate::image("team", "new"), now).await.unwrap();
+    store.delete_image("team", &Digest::of(b"analyzed").to_string(), true, 9).await.unwrap();
     store.purge_image("team", &Digest::of(b"analyzed").to_string()).await.unwrap();
     assert_eq!(store.prune_packages(1000).await.unwrap(), 2);
     assert_eq!(store.delete_old_layer_facts(now).await.unwrap(), 1);

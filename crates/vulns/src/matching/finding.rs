@@ -7,7 +7,7 @@ use killick_model::advisory::Rating;
 use killick_model::matching::{Fix, FixState, Match, Matches, SourceRating, Suppressed, SuppressionReason};
 use killick_model::package::PackageId;
 use killick_model::severity::{Cvss, Severity};
-use killick_model::version::compare;
+use killick_model::version::{self, compare};
 
 use super::class::Class;
 use super::knowledge::{self, Knowledge};
@@ -186,7 +186,7 @@ fn fix(affected: &[&Opinion]) -> Fix {
 fn later(opinion: &Opinion) -> Vec<String> {
     let scheme = opinion.statement.versions.scheme;
     let marked = |version: &str| {
-        let bare = scheme == killick_model::version::Scheme::Go && version.starts_with(|c: char| c.is_ascii_digit());
+        let bare = scheme == version::Scheme::Go && version.starts_with(|c: char| c.is_ascii_digit());
         if bare { format!("v{version}") } else { version.to_owned() }
     };
     let order = |a: &str, b: &str| compare(scheme, &marked(a), &marked(b));
@@ -198,7 +198,7 @@ fn later(opinion: &Opinion) -> Vec<String> {
         .filter(|fixed| order(fixed, &opinion.compared_version) != Some(Ordering::Less))
         .cloned()
         .collect();
-    versions.sort_by(|a, b| order(a, b).unwrap_or_else(|| a.cmp(b)));
+    versions.sort_by(|a, b| version::order(scheme, &marked(a), &marked(b)));
     versions.dedup();
     versions
 }

@@ -187,7 +187,7 @@ impl Row {
             };
             vulnerable = vulnerable.iter().flat_map(cut).collect();
         }
-        fixes.sort_by(|a, b| order(a, b));
+        fixes.sort_by(|a, b| killick_model::version::order(Scheme::Portage, a, b));
         fixes.dedup();
         (Range::new(Scheme::Portage, vulnerable, Vec::new()), fixes)
     }

@@ -32,16 +32,16 @@ pub(super) async fn run(api: &Api, args: &Import) -> Outcome {
         return Err(too_large(&args.infile.display().to_string(), size));
     }
     let bytes = fs_err::read(&args.infile).map_err(failed)?;
-    send(api, &bytes, &args.infile.display().to_string()).await
+    send(api, "/import/images", &bytes, &args.infile.display().to_string()).await
 }
 
-/// Sends the document of an archived analysis, which is of `source`.
-pub(super) async fn send(api: &Api, document: &[u8], source: &str) -> Outcome {
+/// Sends the document of an archived analysis, which is of `source`, to a path of the server.
+pub(super) async fn send(api: &Api, path: &str, document: &[u8], source: &str) -> Outcome {
     let size = document.len() as u64;
     if size > MAX_BYTES {
         return Err(too_large(source, size));
     }
-    let reply = api.upload("/import/images", "archive_file", document).await.map_err(|failure| {
+    let reply = api.upload(path, "archive_file", document).await.map_err(|failure| {
         if failure.message().contains("is there: it cannot be restored") {
             failure.hinting(
                 "`killick image get DIGEST` tells under which tags it is there; `killick image del DIGEST --force` makes room",

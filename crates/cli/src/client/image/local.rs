@@ -22,5 +22,6 @@ pub(super) async fn add(
     let analysis = analyse_for_server(source, inspections).await.map_err(|error| failed(&format!("{error:#}")))?;
     let label = ArchiveLabel { tag, dockerfile, annotations, at: crate::clock::now() };
     let document = killick_server::pack_archive(&analysis, label).map_err(|error| failed(&error))?;
-    import::send(api, &document, source).await
+    // Whoever adds an image twice, or under a second tag, adds it all the same.
+    import::send(api, "/import/images?add_again=true", &document, source).await
 }

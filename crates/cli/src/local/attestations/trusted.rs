@@ -87,7 +87,7 @@ pub(super) enum TrustError {
     Verdict(String, VerdictError),
     #[error("the verdict in `{name}` rests on advisories that expired at {expired}")]
     Expired { name: String, expired: Timestamp },
-    #[error("`{name}` rests on advisories of {date}, more than {days} days ago")]
+    #[error("`{name}` rests on advisories of {date}, more than {days} {} ago", if *.days == 1 { "day" } else { "days" })]
     TooOld { name: String, date: Timestamp, days: u32 },
     #[error("`{0}` does not say how old the advisories are that it rests on")]
     Ageless(String),

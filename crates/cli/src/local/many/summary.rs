@@ -27,6 +27,9 @@ pub(super) struct Row {
     pub(super) source: String,
     #[serde(flatten)]
     pub(super) outcome: Outcome,
+    /// Whether an earlier run found it.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub(super) resumed: bool,
 }
 
 /// How it went.
@@ -88,7 +91,7 @@ impl Counts {
 }
 
 impl Row {
-    /// What an earlier run found, if its report is there and says what this run is asked.
+    /// What an earlier run found that was asked the same, if its report is there.
     pub(super) fn stored(source: &str, file: &Path, args: &Scan) -> Option<Self> {
         if !file.is_file() {
             return None;
@@ -106,7 +109,7 @@ impl Row {
             args.fail_on.is_some_and(|limit| side.matches.matches.iter().any(|one| one.severity >= limit));
         counts.add(side.analysis, side.matches, None, is_too_severe || action == Some(Action::Stop));
         counts.verdict = action;
-        Some(Self { source: source.to_owned(), outcome: Outcome::Scanned(counts) })
+        Some(Self { source: source.to_owned(), outcome: Outcome::Scanned(counts), resumed: true })
     }
 
     /// One line.
@@ -114,7 +117,8 @@ impl Row {
         let text = match &self.outcome {
             Outcome::Scanned(counts) => {
                 let verdict = counts.verdict.map(|action| format!(", {action}")).unwrap_or_default();
-                format!("{}: vulnerabilities: {}{verdict}", self.source, counts.severe())
+                let resumed = if self.resumed { ", by an earlier run" } else { "" };
+                format!("{}: vulnerabilities: {}{verdict}{resumed}", self.source, counts.severe())
             }
             Outcome::Failed { error, .. } => format!("{}: not scanned: {error}", self.source),
         };
@@ -159,22 +163,26 @@ impl Summary {
         }
         let judged =
             self.images.iter().any(|row| matches!(&row.outcome, Outcome::Scanned(counts) if counts.verdict.is_some()));
+        let refusing = self.refused > 0;
         let rows = self.images.iter().map(|row| {
             let mut cells = vec![row.source.clone()];
             match &row.outcome {
                 Outcome::Scanned(counts) => {
                     cells.extend([counts.packages.to_string(), counts.severe()]);
                     cells.extend(judged.then(|| counts.verdict.map(|action| action.to_string()).unwrap_or_default()));
+                    cells.extend(refusing.then(|| if counts.refused { "refused" } else { "" }.to_owned()));
                 }
                 Outcome::Failed { .. } => {
                     cells.extend([String::new(), "not scanned".to_owned()]);
                     cells.extend(judged.then(String::new));
+                    cells.extend(refusing.then(String::new));
                 }
             }
             cells
         });
         let mut header = vec!["IMAGE", "PACKAGES", "VULNERABILITIES"];
         header.extend(judged.then_some("VERDICT"));
+        header.extend(refusing.then_some("REFUSED"));
         let mut text = aligned(&header, rows.collect(), terminal_style());
         let _ = writeln!(text, "\n{} scanned, {} refused, {} not scanned", self.scanned, self.refused, self.failed);
         for row in &self.images {

@@ -63,6 +63,16 @@ proptest! {
         }
     }
 
+    /// Sorting may panic where an order is none.
+    #[test]
+    fn every_text_has_a_place(scheme in any_scheme(), texts in proptest::collection::vec("[0-9a-z.:~^+v-]{0,5}", 3)) {
+        let place = |a: usize, b: usize| order(scheme, &texts[a], &texts[b]);
+        for (a, b, c) in [(0, 1, 2), (1, 2, 0), (2, 0, 1), (0, 2, 1), (2, 1, 0), (1, 0, 2)] {
+            prop_assert_eq!(place(a, b), place(b, a).reverse());
+            prop_assert!(!(place(a, b).is_le() && place(b, c).is_le()) || place(a, c).is_le(), "{:?} {:?}", scheme, texts);
+        }
+    }
+
     #[test]
     fn no_text_panics(scheme in any_scheme(), a in "\\PC{0,12}", b in "[0-9a-cé~^:!._+x-]{0,12}") {
         for (a, b) in [(&a, &b), (&b, &a), (&b, &b)] {

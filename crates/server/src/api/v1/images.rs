@@ -13,6 +13,7 @@ use super::pull_string::{Named, Pick, PullString};
 use crate::api::error::ApiError;
 use crate::api::input::{JsonObject, Path, Query};
 use crate::api::permission::{CreateImage, DeleteImage, GetImage, Guarded, ListImages, Permission};
+use crate::api::recording;
 use crate::app::App;
 use crate::records::{self, AnalysisStatus, Deletion};
 
@@ -38,8 +39,17 @@ async fn add(require: Permission<CreateImage>, query: Query, body: JsonObject) -
     let autosubscribe = query.flag("autosubscribe")?.unwrap_or(false);
     let (app, account) = (&require.app, require.account.as_str());
     let image = match request::read(&body, force, autosubscribe)? {
-        Wanted::Registry(wanted) => crate::images::add(app, account, *wanted).await?,
-        Wanted::Import(wanted) => crate::imports::add(app, account, *wanted).await?,
+        Wanted::Registry(wanted) => {
+            let found = crate::images::find(app, account, &wanted).await?;
+            record_before(app, found.known.as_ref()).await?;
+            crate::images::add(app, account, *wanted, found).await?
+        }
+        Wanted::Import(wanted) => {
+            let digest = wanted.digest.to_string();
+            let known = app.records().image(account, &digest).await?.filter(|image| image.digest == digest);
+            record_before(app, known.as_ref()).await?;
+            crate::imports::add(app, account, *wanted).await?
+        }
         Wanted::Archive(digest) => crate::archive::restore(app, account, &digest).await?,
     };
     Ok(Json(vec![Image::of(app, &image).await?]))
@@ -70,6 +80,14 @@ async fn list(require: Permission<ListImages>, query: Query) -> Result<Json<Vec<
         return Err(ApiError::not_found(format!("there is no image `{text}`")));
     }
     told(&require.app, &found).await
+}
+
+/// Adding may change an image that is there.
+async fn record_before(app: &App, known: Option<&records::Image>) -> Result<(), ApiError> {
+    if let Some(known) = known {
+        recording::before(&Image::of(app, known).await?);
+    }
+    Ok(())
 }
 
 async fn told(app: &App, images: &[records::Image]) -> Result<Json<Vec<Image>>, ApiError> {
@@ -195,7 +213,10 @@ async fn by_pull_string(app: &App, account: &str, text: &PullString) -> Result<V
 
 async fn remove(app: &App, account: &str, digest: &str, force: bool) -> Result<DeleteImageResponse, ApiError> {
     let (status, detail) = match app.records().delete_image(account, digest, force).await? {
-        Deletion::Deleting(_) => ("deleting", None),
+        Deletion::Deleting(_) => {
+            app.nudges().deletions.notify_one();
+            ("deleting", None)
+        }
         Deletion::NotFound => ("not_found", Some("No image found with the digest".to_owned())),
         Deletion::Refused(why) => ("delete_failed", Some(format!("{why}: delete with force"))),
     };

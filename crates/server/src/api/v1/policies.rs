@@ -39,6 +39,11 @@ async fn create(
 ) -> Result<Json<PolicyRecord>, ApiError> {
     let detail = Detail::of(query.flag("detail")?.unwrap_or(true));
     let bundle = Value::Object(body.0);
+    if let Some(id) = bundle.get("id").and_then(Value::as_str)
+        && let Some(stored) = require.app.records().policy(&require.account, id).await?
+    {
+        recording::before(&wire(stored, Detail::Whole));
+    }
     let policy = require.app.save_policy(&require.account, bundle).await?;
     let mut record = wire(policy, detail);
     if let Detail::Whole = detail {

@@ -10,10 +10,13 @@ use serde_json::{Map, Value, json};
 /// Everything, in a range.
 const ALL_VERSIONS: &str = "*";
 
-/// Whether a source names the package, at this version text if one is given.
+/// Whether a source names the package, at this version text or at every version if one is given.
 pub(super) fn names_package(told: &Told, package: &str, wanted: Option<&str>) -> bool {
     let mut affected = told.affected.iter().filter(|affected| affected.name == package);
-    affected.any(|affected| wanted.is_none_or(|wanted| version(affected) == wanted))
+    affected.any(|affected| {
+        let told = version(affected);
+        wanted.is_none_or(|wanted| told == ALL_VERSIONS || told == wanted)
+    })
 }
 
 /// The record. Texts and references are not kept, so there are none.
@@ -145,6 +148,34 @@ fn severity(cvss: &Cvss) -> Severity {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_affects_every_version_affects_the_one_that_is_asked_for() {
+        let told = |versions: &str| {
+            let affected = Affected {
+                name: "tar".to_owned(),
+                scheme: Some(Scheme::Dpkg),
+                versions: versions.to_owned(),
+                fixed: Vec::new(),
+                fix: FixState::NotFixed,
+            };
+            Told {
+                id: "CVE-2005-2541".to_owned(),
+                provider: "debian".to_owned(),
+                namespace: "debian:12".to_owned(),
+                aliases: Vec::new(),
+                severity: Severity::Negligible,
+                url: None,
+                affected: vec![affected],
+                nvd: Vec::new(),
+                cvss: Vec::new(),
+            }
+        };
+        assert!(names_package(&told("*"), "tar", Some("1.34")));
+        assert!(names_package(&told("*"), "tar", None));
+        assert!(!names_package(&told("*"), "cpio", Some("1.34")));
+        assert!(!names_package(&told("= 1.30"), "tar", Some("1.34")));
+    }
 
     #[test]
     fn versions_are_told_as_the_original_did() {

@@ -165,11 +165,12 @@ async fn manageable(app: &App, caller: &Identity, user: &records::User, action: 
 }
 
 /// Whether the caller may set the password of a user who has one: a key that is lost must not cost its owner the user.
+/// A token may, as with the original.
 fn with_password(caller: &Identity, user: &records::User) -> Result<(), ApiError> {
     if user.is_external() {
         return Err(ApiError::bad_request(format!("`{}` logs in elsewhere and has no password", user.name)));
     }
-    if caller.user == user.name && caller.via != Via::Password {
+    if caller.user == user.name && !matches!(caller.via, Via::Password | Via::Token) {
         return Err(ApiError::forbidden(&caller.account, "updateUser", &user.name));
     }
     Ok(())
@@ -190,20 +191,15 @@ fn password_of(body: &JsonObject) -> Result<SecretString, ApiError> {
     let fields = Fields::of(body);
     fields.word("type", &["password"])?;
     match fields.required("value")? {
-        "" => Err(ApiError::bad_request("an empty password is none")),
-        // Not in the words of a validator, which repeat what they refuse. The original took short ones here.
-        value if value.chars().count() > MOST_LETTERS => {
-            Err(ApiError::bad_request(format!("a password has {MOST_LETTERS} letters at most")))
-        }
-        value => Ok(SecretString::from(value)),
+        value if is_password(value) => Ok(SecretString::from(value)),
+        // Not in the words of a validator: the original took any here, so nobody looks for them.
+        _ => Err(ApiError::bad_request("a password has 6 to 128 letters and no line breaks")),
     }
 }
 
-/// Letters of a password.
-const MOST_LETTERS: usize = 128;
-
+/// Whether [`PASSWORD_PATTERN`] accepts the text, and not only its end: `.` is no line break.
 fn is_password(text: &str) -> bool {
-    (6..=MOST_LETTERS).contains(&text.chars().count())
+    (6..=128).contains(&text.chars().count()) && !text.contains(['\n', '\r', '\u{2028}', '\u{2029}'])
 }
 
 fn wire(user: &records::User) -> User {
@@ -244,7 +240,7 @@ struct Credential {
 struct UserRequest {
     #[schema(pattern = "^[a-zA-Z0-9][a-zA-Z0-9@.!#$+-=^_`~;]{1,126}[a-zA-Z0-9]$")]
     username: String,
-    #[schema(min_length = 6, max_length = 128)]
+    #[schema(pattern = "^.{6,128}$")]
     password: String,
 }
 
@@ -254,6 +250,21 @@ struct UserRequest {
 struct CredentialRequest {
     #[schema(pattern = "^password$")]
     r#type: String,
-    #[schema(min_length = 1, max_length = 128)]
+    #[schema(pattern = "^.{6,128}$")]
     value: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn passwords_follow_the_pattern_as_a_whole() {
+        for password in ["foobar", "ä ö ü!", &"x".repeat(128)] {
+            assert!(is_password(password), "{password}");
+        }
+        for none in ["", "short", "a\nbcdefg", "abcdefg\n", &"x".repeat(129)] {
+            assert!(!is_password(none), "{none:?}");
+        }
+    }
 }

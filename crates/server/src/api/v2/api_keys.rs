@@ -1,15 +1,18 @@
 //! API keys: what programs show instead of a password.
 
+use std::fmt;
+
 use axum::Json;
 use axum::http::StatusCode;
 use jiff::Timestamp;
+use jiff::fmt::temporal::Pieces;
 use secrecy::ExposeSecret as _;
 use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::paging::bad;
+use super::paging::{after, bad, cursor, limit};
 use crate::api::error::ApiError;
 use crate::api::input::{Fields, JsonObject, Path, Query};
 use crate::api::permission::{CreateApiKey, DeleteApiKey, Guarded, ListApiKeys, Permission, Scope};
@@ -18,6 +21,10 @@ use crate::app::{Identity, Via};
 use crate::auth::UserRole;
 use crate::clock;
 use crate::records::{StoredKey, User};
+
+/// Keys on a page, unless another number is asked for; and at most.
+const PAGE: usize = 100;
+const MAX_PAGE: usize = 1000;
 
 /// Keys of one user.
 const MAX_KEYS: usize = 100;
@@ -29,13 +36,25 @@ pub(super) fn router() -> OpenApiRouter<Guarded> {
     OpenApiRouter::new().routes(routes!(list, create)).routes(routes!(revoke))
 }
 
-/// The caller's keys, or with `username` those of a user of theirs, oldest first. The keys themselves are not told.
-#[utoipa::path(get, path = "/v2/api-keys", tag = "API keys", params(("username" = Option<String>, Query)),
+/// The caller's keys, or with `username` those of a user of theirs, oldest first, page by page. The keys themselves are
+/// not told.
+#[utoipa::path(get, path = "/v2/api-keys", tag = "API keys",
+    params(("username" = Option<String>, Query),
+        ("limit" = Option<u32>, Query, minimum = 1, maximum = 1000), ("cursor" = Option<String>, Query)),
     responses((status = 200, body = ApiKeyList), (status = 403), (status = 404)))]
 async fn list(require: Permission<ListApiKeys>, query: Query) -> Result<Json<ApiKeyList>, ApiError> {
+    let limit = limit(&query, PAGE, MAX_PAGE)?;
+    let seen = match after(query.text("cursor"))?.as_str() {
+        "" => None,
+        text => Some(Place::parse(text).ok_or_else(|| bad("`cursor` is not one of this list: begin without one"))?),
+    };
     let owner = owner(&require, query.text("username").unwrap_or(&require.caller.user)).await?;
-    let keys = require.app.records().keys(&owner).await?;
-    Ok(Json(ApiKeyList { items: keys.iter().map(|key| wire(key, None)).collect() }))
+    // All of a user's are few.
+    let mut keys = require.app.records().keys(&owner).await?;
+    keys.retain(|key| seen.as_ref().is_none_or(|seen| Place::of(key) > *seen));
+    keys.truncate(limit);
+    let next_cursor = keys.last().filter(|_| keys.len() == limit).map(|last| cursor(&Place::of(last).to_string()));
+    Ok(Json(ApiKeyList { items: keys.iter().map(|key| wire(key, None)).collect(), next_cursor }))
 }
 
 /// Makes a key. Only this answer has it.
@@ -81,6 +100,30 @@ async fn revoke(require: Permission<DeleteApiKey>, Path(id): Path<String>) -> Re
     Ok(StatusCode::NO_CONTENT)
 }
 
+/// Where a key stands in the list, which is in the order of these.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Place {
+    created_at: i64,
+    id: String,
+}
+
+impl Place {
+    fn of(key: &StoredKey) -> Self {
+        Self { created_at: key.created_at.as_microsecond(), id: key.id.clone() }
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        let (created_at, id) = text.split_once(' ')?;
+        Some(Self { created_at: created_at.parse().ok()?, id: id.to_owned() })
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{} {}", self.created_at, self.id)
+    }
+}
+
 /// The user of that name: the caller, or one whom the caller manages.
 async fn owner<P>(require: &Permission<P>, name: &str) -> Result<User, ApiError> {
     let caller = &require.caller;
@@ -108,7 +151,15 @@ fn role(slug: &str, caller: &Identity) -> Result<UserRole, ApiError> {
 }
 
 fn expiry(text: &str) -> Result<Timestamp, ApiError> {
-    let stamp: Timestamp = text.parse().map_err(|_| bad("`expires_at` must be a time as in 2030-01-31T00:00:00Z"))?;
+    let stamp: Timestamp = text.parse().map_err(|_| {
+        // It is an instant of the calendar, but on its last day, which is not one in every time zone.
+        let is_last = Pieces::parse(text).is_ok_and(|pieces| pieces.offset().is_some() && pieces.date().year() == 9999);
+        bad(if is_last {
+            "`expires_at` may be 9999-12-30T22:00:00Z at the latest: leave it out for a key without an end"
+        } else {
+            "`expires_at` must be a time as in 2030-01-31T00:00:00Z"
+        })
+    })?;
     if stamp <= clock::now() {
         return Err(bad("`expires_at` is past"));
     }
@@ -131,6 +182,8 @@ fn wire(key: &StoredKey, text: Option<String>) -> ApiKey {
 #[derive(Debug, Serialize, ToSchema)]
 struct ApiKeyList {
     items: Vec<ApiKey>,
+    /// For the next page; none on the last.
+    next_cursor: Option<String>,
 }
 
 #[derive(Debug, Serialize, ToSchema)]

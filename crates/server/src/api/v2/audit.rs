@@ -104,7 +104,7 @@ struct AuditEntry {
     username: String,
     /// Whose user that is.
     user_account: String,
-    /// `password`, `key:` with its id, or `oidc`.
+    /// `password`, `token` (one given for the password), `key:` with its id, or `oidc`.
     via: String,
     /// The permission it took.
     action: String,

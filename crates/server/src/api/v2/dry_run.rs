@@ -56,7 +56,8 @@ async fn dry_run(require: Permission<ListPolicies>, body: JsonObject) -> Result<
     let tells_findings = fields.flag("findings")?.unwrap_or(false);
     let from = after(fields.text("cursor")?)?;
     let document = document.clone();
-    let bundle = cpu::run(move || accepted(&document)).await?;
+    let max_rules = app.config().policies.max_rules;
+    let bundle = cpu::run(move || accepted(&document, max_rules)).await?;
     let against = fields.text("against")?;
     let stored = match against {
         Some(id) => app.records().policy(account, id).await?,
@@ -87,7 +88,10 @@ async fn dry_run(require: Permission<ListPolicies>, body: JsonObject) -> Result<
 }
 
 /// The bundle, or why it could not be saved.
-fn accepted(document: &Value) -> Result<Bundle, ApiError> {
+fn accepted(document: &Value, max_rules: usize) -> Result<Bundle, ApiError> {
+    if let Some(reason) = judge::too_many_rules(document, max_rules) {
+        return Err(bad(format!("the bundle is refused: {reason}")));
+    }
     let bundle = Bundle::parse(document).map_err(|error| bad(error.to_string()))?;
     let mut problems = Bundle::check_schema(document);
     if problems.is_empty() {

@@ -163,7 +163,7 @@ impl Said {
     fn statement(mut self, id: &str, name: String, qualifiers: Vec<Qualifier>) -> Option<Statement> {
         self.versions.sort();
         self.versions.dedup();
-        self.fixes.sort_by(|a, b| killick_model::version::compare(Scheme::Generic, a, b).unwrap_or_else(|| a.cmp(b)));
+        self.fixes.sort_by(|a, b| killick_model::version::order(Scheme::Generic, a, b));
         self.fixes.dedup();
         let versions = Range::new(Scheme::Generic, self.intervals, self.versions);
         if versions.intervals.is_empty() && versions.versions.is_empty() {

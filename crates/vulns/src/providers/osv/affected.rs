@@ -6,7 +6,7 @@ use killick_model::advisory::{AdvisoryKind, Level, Qualifier, StatedFix, Stateme
 use killick_model::matching::FixState;
 use killick_model::severity::Severity;
 use killick_model::version::range::{Bound, Interval, Range};
-use killick_model::version::{Scheme, compare};
+use killick_model::version::{self, Scheme, compare};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -98,7 +98,7 @@ impl Affected {
         if ranges.intervals.is_empty() && versions.is_empty() {
             return Ok(None);
         }
-        fixes.sort_by(|a, b| compare(scheme, &mark(scheme, a), &mark(scheme, b)).unwrap_or_else(|| a.cmp(b)));
+        fixes.sort_by(|a, b| version::order(scheme, &mark(scheme, a), &mark(scheme, b)));
         fixes.dedup();
         let state = match (fixes.is_empty(), last_known || ranges.intervals.is_empty()) {
             (false, _) => FixState::Fixed,
@@ -132,10 +132,12 @@ impl Affected {
         }
     }
 
-    /// Walks over the events in version order, as the schema's evaluation does.
+    /// Walks over the events in version order, as the schema's evaluation does; as written where versions have no order.
     fn intervals(&self, scheme: Scheme, events: &[Event]) -> Vec<Interval> {
         let mut ordered: Vec<&Event> = events.iter().filter(|event| !matches!(event, Event::Limit(_))).collect();
-        ordered.sort_by(|a, b| a.order(b, scheme));
+        if ordered.iter().all(|event| event.is_first() || scheme.accepts(&mark(scheme, event.version()))) {
+            ordered.sort_by(|a, b| a.order(b, scheme));
+        }
         let mut intervals = Vec::new();
         let mut open: Option<Option<Bound>> = None;
         for event in ordered {
@@ -219,11 +221,15 @@ impl Event {
         }
     }
 
-    /// By version, an introduction before an end at the same version; as written where versions have no order.
+    /// Whether it comes before every version.
+    fn is_first(&self) -> bool {
+        matches!(self, Self::Introduced(version) if version == "0")
+    }
+
+    /// By version, an introduction before an end at the same version.
     fn order(&self, other: &Self, scheme: Scheme) -> Ordering {
-        let first = |event: &Self| matches!(event, Self::Introduced(version) if version == "0");
         let rank = |event: &Self| !matches!(event, Self::Introduced(_));
-        first(other).cmp(&first(self)).then_with(|| {
+        other.is_first().cmp(&self.is_first()).then_with(|| {
             compare(scheme, &mark(scheme, self.version()), &mark(scheme, other.version()))
                 .map_or(Ordering::Equal, |order| order.then_with(|| rank(self).cmp(&rank(other))))
         })

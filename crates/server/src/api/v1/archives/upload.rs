@@ -11,7 +11,9 @@ use utoipa_axum::routes;
 
 use super::super::images::Image;
 use crate::api::error::ApiError;
+use crate::api::input::Query;
 use crate::api::permission::{Guarded, ImportImages, Permission};
+use crate::archive::IfThere;
 
 /// Bytes of an upload.
 const MAX_BYTES: usize = 256 << 20;
@@ -23,18 +25,21 @@ pub(super) fn router() -> OpenApiRouter<Guarded> {
     OpenApiRouter::new().routes(routes!(add)).layer(DefaultBodyLimit::max(MAX_BYTES))
 }
 
-/// Restores an image from the field `archive_file`, into the account of the caller.
-#[utoipa::path(post, path = "/import/images", tag = "Archive",
+/// Restores an image from the field `archive_file`, into the account of the caller. One that is there already is refused,
+/// or, with `add_again`, gets the tags and annotations of the document.
+#[utoipa::path(post, path = "/import/images", tag = "Archive", params(("add_again" = Option<bool>, Query)),
     request_body(content = ArchiveUpload, content_type = "multipart/form-data"),
     responses((status = 200, body = [Image]), (status = 404), (status = 409)))]
 async fn add(
     require: Permission<ImportImages>,
+    query: Query,
     form: Result<Multipart, MultipartRejection>,
 ) -> Result<Json<Vec<Image>>, ApiError> {
+    let if_there = if query.flag("add_again")?.unwrap_or(false) { IfThere::Added } else { IfThere::Refused };
     let form = form.map_err(|wrong| ApiError::problem(wrong.status(), wrong.body_text()))?;
     let _turn = UPLOADS.acquire().await.map_err(|error| ApiError::internal(&error))?;
     let bytes = archive_file(form).await?;
-    let image = crate::archive::take_in(&require.app, &require.account, bytes).await?;
+    let image = crate::archive::take_in(&require.app, &require.account, bytes, if_there).await?;
     Ok(Json(vec![Image::of(&require.app, &image).await?]))
 }
 
