@@ -236,7 +236,11 @@ impl Store {
             Pool::Sqlite { read, .. } => {
                 let count = sqlx::query_scalar(sql::CARRIERS_COUNTED_SQLITE).bind(account).bind(&packages);
                 let total = count.fetch_one(read).await.during(DOING)?;
-                let newest: i64 = sqlx::query_scalar(sql::NEWEST_IMAGE).fetch_one(read).await.during(DOING)?;
+                let newest: i64 = if limit.saturating_add(offset) < total {
+                    sqlx::query_scalar(sql::NEWEST_IMAGE).fetch_one(read).await.during(DOING)?
+                } else {
+                    i64::MAX
+                };
                 let statement = if is_walked(limit, offset, total, newest) {
                     sql::CARRIERS_WALKED_SQLITE
                 } else {
