@@ -235,7 +235,8 @@ impl Done {
         match render(&reply.body).map(Into::into) {
             Some(Shown { rows: Some(rows), .. }) if format == ListFormat::Csv => Self::new(rows.csv()),
             Some(_) if format == ListFormat::Csv => {
-                let text = "Error: this command prints no list, of which there could be CSV: write `--output json` or `yaml`, or `--detail` where the command has it";
+                let text = "Error: this command prints no list, of which there could be CSV: write `--output json` or `yaml`, or \
+                            `--detail` where the command has it";
                 Self::new(text).ending(Exit::Failure)
             }
             Some(shown) => Self::new(shown.text),

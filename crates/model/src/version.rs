@@ -8,6 +8,7 @@
 //! exceed 64 bits). The published crates for these schemes allocate per parse or refuse long numbers, so the orders
 //! are our own; `testdata/versions` holds the answers of the reference implementations.
 
+use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::fmt;
 use std::str::FromStr;
@@ -113,6 +114,12 @@ impl Scheme {
             Self::Cran => "cran",
             Self::Pub => "pub",
         }
+    }
+
+    /// The version as it is ordered. Go's versions begin with `v`, which advisories and Go's own data leave out.
+    pub fn marked(self, version: &str) -> Cow<'_, str> {
+        let is_bare = self == Self::Go && version.starts_with(|first: char| first.is_ascii_digit());
+        if is_bare { Cow::Owned(format!("v{version}")) } else { Cow::Borrowed(version) }
     }
 
     /// Whether `version` can be ordered at all.

@@ -3,7 +3,6 @@
 //! The fix of one match need not be that of another, and a version past it may be of a later line that has the flaw still:
 //! so each version that fixes anything is held against the ranges of all matches of the package.
 
-use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
@@ -11,7 +10,7 @@ use killick_model::distribution::Distribution;
 use killick_model::matching::{Evidence, Match, Matches};
 use killick_model::package::{Package, PackageId};
 use killick_model::purl::purl;
-use killick_model::version::range::{Bound, Interval, Range};
+use killick_model::version::range::Range;
 use killick_model::version::{Scheme, compare};
 use serde::Serialize;
 
@@ -83,7 +82,7 @@ impl<'a> Group<'a> {
 
 /// Versions that may mend everything, the lowest first; those without an order come last.
 fn candidates<'a>(scheme: Scheme, fixed: &[Fixed<'a>]) -> Vec<&'a str> {
-    let is_ordered = |version: &&str| scheme.accepts(&marked(scheme, version));
+    let is_ordered = |version: &&str| scheme.accepts(&scheme.marked(version));
     let order = |a: &&str, b: &&str| order(scheme, a, b).unwrap_or(Ordering::Equal);
     let mut versions: Vec<&'a str> = fixed.iter().flat_map(|fixed| fixed.versions.iter().copied()).collect();
     versions.sort_unstable();
@@ -135,46 +134,16 @@ impl<'a> Fixed<'a> {
 }
 
 fn is_outside(range: &Range, version: &str) -> bool {
-    range.contains(&marked(range.scheme, version)) == Some(false)
+    range.contains(&range.scheme.marked(version)) == Some(false)
 }
 
 fn order(scheme: Scheme, a: &str, b: &str) -> Option<Ordering> {
-    compare(scheme, &marked(scheme, a), &marked(scheme, b))
+    compare(scheme, &scheme.marked(a), &scheme.marked(b))
 }
 
-/// Advisories write Go's versions without the `v` that their order wants.
-fn marked(scheme: Scheme, version: &str) -> Cow<'_, str> {
-    let is_bare = scheme == Scheme::Go && version.starts_with(|first: char| first.is_ascii_digit());
-    if is_bare { Cow::Owned(format!("v{version}")) } else { Cow::Borrowed(version) }
-}
-
-/// The range that a statement was written out of; `None` of every version, and of a list that was cut.
+/// The range that a statement was written out of.
 fn range(evidence: &Evidence) -> Option<Range> {
-    let scheme = evidence.scheme.parse().ok()?;
-    let (text, is_cut) = match evidence.affected.split_once(" and ") {
-        Some((text, _)) => (text, true),
-        None => (evidence.affected.as_str(), false),
-    };
-    let (mut intervals, mut versions) = (Vec::new(), Vec::new());
-    for part in text.split(" || ") {
-        if let Some(version) = part.strip_prefix("= ") {
-            versions.push(version.to_owned());
-            continue;
-        }
-        let mut interval = Interval::default();
-        for bound in part.split(", ") {
-            match bound.split_once(' ')? {
-                (">=", version) => interval.lower = Some(Bound::inclusive(version)),
-                (">", version) => interval.lower = Some(Bound::exclusive(version)),
-                ("<=", version) => interval.upper = Some(Bound::inclusive(version)),
-                ("<", version) => interval.upper = Some(Bound::exclusive(version)),
-                _ => return None,
-            }
-        }
-        intervals.push(interval);
-    }
-    // Where there are intervals, a list is of versions within them.
-    (!is_cut || !intervals.is_empty()).then(|| Range::new(scheme, intervals, versions))
+    Range::written(evidence.scheme.parse().ok()?, &evidence.affected)
 }
 
 #[cfg(test)]

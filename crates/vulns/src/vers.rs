@@ -5,8 +5,6 @@
 //! The scheme tells whose order counts. Where it is `generic`, or there is none, that is the order of the package the
 //! range is held against. A range of another order than the package's means nothing to it.
 
-use std::borrow::Cow;
-
 use killick_model::version::range::{Bound, Interval, Range};
 use killick_model::version::{Scheme, compare};
 use percent_encoding::percent_decode_str;
@@ -145,7 +143,7 @@ impl Vers {
     /// Whether it means this version of a package with versions of the scheme `own`; `None` where that cannot be told.
     pub(crate) fn contains(&self, own: Scheme, version: &str) -> Option<bool> {
         let range = self.range(own)?;
-        range.contains(&marked(range.scheme, version))
+        range.contains(&range.scheme.marked(version))
     }
 
     /// Whether it leaves out any version.
@@ -206,15 +204,9 @@ fn constraint(text: &str, implied: Implied) -> Option<(Comparator, String)> {
     is_version.then(|| (comparator, version.to_owned()))
 }
 
-/// The order of Go wants a `v`, which Go's own data leave out.
-fn marked(scheme: Scheme, version: &str) -> Cow<'_, str> {
-    let is_bare = scheme == Scheme::Go && version.starts_with(|c: char| c.is_ascii_digit());
-    if is_bare { Cow::Owned(format!("v{version}")) } else { Cow::Borrowed(version) }
-}
-
 /// What constraints mean, in whatever order they stand; `None` where their versions cannot be compared.
 fn range(scheme: Scheme, constraints: &[(Comparator, String)]) -> Option<Range> {
-    let marked = |version: &String| marked(scheme, version).into_owned();
+    let marked = |version: &String| scheme.marked(version).into_owned();
     let with = |wanted: Comparator| constraints.iter().filter(move |(comparator, _)| *comparator == wanted);
     let single: Vec<String> = with(Comparator::Equal).map(|(_, version)| marked(version)).collect();
     let excluded: Vec<String> = with(Comparator::NotEqual).map(|(_, version)| marked(version)).collect();

@@ -60,6 +60,7 @@ pub(super) struct JudgingArgs {
 }
 
 pub(super) async fn run(args: Check) -> anyhow::Result<Exit> {
+    args.output.check()?;
     let policy = Some((args.policy.as_path(), &args.judging));
     let judge = Judge::new(&args.inspections, &args.knowledge, policy, crate::clock::now())?;
     let source = &args.image.source;

@@ -1,5 +1,6 @@
 //! `-o FORMAT[=FILE]`: where reports go.
 
+use std::collections::BTreeSet;
 use std::io::{self, BufWriter, IsTerminal as _, Write};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -105,6 +106,22 @@ pub(super) enum SummaryForm {
 }
 
 impl OutputArgs {
+    /// Refuses two documents in one file: before an image is read, as nothing of it could be kept.
+    pub(super) fn check(&self) -> anyhow::Result<()> {
+        let mut files = BTreeSet::new();
+        for file in self.output.iter().filter_map(|target| target.file.as_ref()) {
+            // A device or a pipe takes any number.
+            let is_kept = !file.exists() || file.is_file();
+            if is_kept && !files.insert(file) {
+                return Err(with_hint(
+                    format!("two documents cannot be written to `{}`", file.display()),
+                    "give each `-o` a file of its own",
+                ));
+            }
+        }
+        Ok(())
+    }
+
     /// The form of a summary: of many images there is one, on stdout.
     pub(super) fn summary(&self) -> anyhow::Result<SummaryForm> {
         match self.output.as_slice() {
@@ -162,15 +179,6 @@ impl Document<'_> {
 
 /// Writes `document` in every format asked for.
 pub(super) fn write(args: &OutputArgs, document: &Document<'_>) -> anyhow::Result<()> {
-    let files: Vec<&PathBuf> = args.output.iter().filter_map(|target| target.file.as_ref()).collect();
-    if let Some(twice) =
-        files.iter().enumerate().find_map(|(at, file)| files.iter().take(at).find(|other| *other == file))
-    {
-        return Err(with_hint(
-            format!("two documents cannot be written to `{}`", twice.display()),
-            "give each `-o` a file of its own",
-        ));
-    }
     for target in &args.output {
         if let Some(path) = &target.file {
             let mut file = BufWriter::new(fs_err::File::create(path)?);

@@ -32,6 +32,7 @@ pub(crate) struct Sbom {
 }
 
 pub(super) async fn run(args: Sbom) -> anyhow::Result<Exit> {
+    args.output.check()?;
     let inspections = inspections::compile(&args.inspections, None)?;
     if !args.others.is_empty() {
         return side_by_side(&args, &inspections).await;

@@ -46,6 +46,7 @@ pub(crate) struct Scan {
 pub(super) async fn run(args: Scan) -> anyhow::Result<Exit> {
     let Some(source) = &args.source else { return many::run(args).await };
     args.many.refuse_alone()?;
+    args.output.check()?;
     let judgement = args.judge()?.judge(source, &args.reading, &args.decisions).await?;
     output::write(&args.output, &judgement.document(source))?;
     Ok(judgement.subject.exit(|image| args.is_refused(image)))

@@ -129,12 +129,20 @@ fn another_question_is_answered_anew() {
         (code, row["verdict"].as_str().expect("a verdict").to_owned(), row["resumed"] == true)
     };
     let (go, stop) = ("go".to_owned(), "stop".to_owned());
+    let report = || {
+        let files = fs_err::read_dir(&reports).expect("reports").map(|entry| entry.expect("an entry").path());
+        files.into_iter().find(|path| path.extension().is_some_and(|ending| ending == "json")).expect("a report")
+    };
     assert_eq!(resumed(&[]), (0, go.clone(), false));
     assert_eq!(resumed(&[]), (0, go.clone(), true));
+    let of_allow = fs_err::read(report()).expect("a report");
     assert_eq!(resumed(&["--fail-on", "high"]), (1, go.clone(), true), "what refuses is asked of the report");
     fs_err::write(&policy, deny).expect("a bundle");
     assert_eq!(resumed(&[]), (1, stop.clone(), false));
     assert_eq!(resumed(&[]), (1, stop.clone(), true));
+    // As if another run had been killed between its report and what it notes of it.
+    fs_err::write(report(), of_allow).expect("a report");
+    assert_eq!(resumed(&[]), (1, stop.clone(), false));
     for more in [
         &["--exceptions", exceptions.as_str()][..],
         &["--vex", &vex],
@@ -163,6 +171,7 @@ fn what_cannot_be_is_refused() {
         (vec!["scan", "-f", &empty], "names no image"),
         (vec!["scan", "-f", &list, "-o", "sarif"], "--reports"),
         (vec!["scan", "-f", &list, "--resume"], "--reports"),
+        (vec!["scan", "dir:/no", "-o", "json=out", "-o", "csv=out"], "two documents cannot be written to `out`"),
         (vec!["scan", "dir:/", "--reports", "/tmp"], "`--reports` is for a list"),
         (vec!["scan", "dir:/", "--jobs", "3"], "`--jobs` is for a list"),
         (vec!["scan", "dir:/", "--resume", "--reports", "/tmp"], "is for a list"),

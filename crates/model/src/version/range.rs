@@ -80,6 +80,32 @@ impl Range {
         Self { scheme, intervals: normalise(scheme, intervals), versions }
     }
 
+    /// The range that this text was written out of by [`Display`](fmt::Display); `None` of every version, of another text, and
+    /// where a list of versions was cut that are not within intervals.
+    pub fn written(scheme: Scheme, text: &str) -> Option<Self> {
+        let (text, is_cut) = text.split_once(" and ").map_or((text, false), |(text, _)| (text, true));
+        let (mut intervals, mut versions) = (Vec::new(), Vec::new());
+        for part in text.split(" || ") {
+            if let Some(version) = part.strip_prefix("= ") {
+                versions.push(version.to_owned());
+                continue;
+            }
+            let mut interval = Interval::default();
+            for bound in part.split(", ") {
+                match bound.split_once(' ')? {
+                    (">=", version) => interval.lower = Some(Bound::inclusive(version)),
+                    (">", version) => interval.lower = Some(Bound::exclusive(version)),
+                    ("<=", version) => interval.upper = Some(Bound::inclusive(version)),
+                    ("<", version) => interval.upper = Some(Bound::exclusive(version)),
+                    _ => return None,
+                }
+            }
+            intervals.push(interval);
+        }
+        // Where there are intervals, a list is of versions within them.
+        (!is_cut || !intervals.is_empty()).then(|| Self::new(scheme, intervals, versions))
+    }
+
     /// Every version.
     pub fn all(scheme: Scheme) -> Self {
         Self { scheme, intervals: vec![Interval::default()], versions: Vec::new() }

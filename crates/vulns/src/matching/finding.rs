@@ -185,11 +185,7 @@ fn fix(affected: &[&Opinion]) -> Fix {
 /// Fixed versions after the installed one, lowest first: the first is that of its own stream.
 fn later(opinion: &Opinion) -> Vec<String> {
     let scheme = opinion.statement.versions.scheme;
-    let marked = |version: &str| {
-        let bare = scheme == version::Scheme::Go && version.starts_with(|c: char| c.is_ascii_digit());
-        if bare { format!("v{version}") } else { version.to_owned() }
-    };
-    let order = |a: &str, b: &str| compare(scheme, &marked(a), &marked(b));
+    let order = |a: &str, b: &str| compare(scheme, &scheme.marked(a), &scheme.marked(b));
     let mut versions: Vec<String> = opinion
         .statement
         .fix
@@ -198,7 +194,7 @@ fn later(opinion: &Opinion) -> Vec<String> {
         .filter(|fixed| order(fixed, &opinion.compared_version) != Some(Ordering::Less))
         .cloned()
         .collect();
-    versions.sort_by(|a, b| version::order(scheme, &marked(a), &marked(b)));
+    versions.sort_by(|a, b| version::order(scheme, &scheme.marked(a), &scheme.marked(b)));
     versions.dedup();
     versions
 }

@@ -1,7 +1,8 @@
 //! Which reports of a folder answer what is asked now.
 //!
 //! A report does not tell all that it follows from. So a ledger beside the reports has a line for each: the digest of the
-//! question, and the name of the report that answered it last.
+//! question, that of the report that answered it last, and its name. A report that is other than the ledger says, because a run
+//! was killed between the two or somebody wrote it, answers nothing.
 
 use std::collections::BTreeMap;
 use std::io::{BufWriter, Write as _};
@@ -26,27 +27,30 @@ const MAX_LEDGER_BYTES: u64 = 64 << 20;
 pub(super) struct Answered {
     folder: PathBuf,
     question: String,
-    /// The question that each report answers.
-    questions: BTreeMap<String, String>,
+    /// What each report is, by its name: the question that it answers, and its own digest.
+    reports: BTreeMap<String, (String, String)>,
 }
 
 impl Answered {
     /// Makes the folder if it is missing.
     pub(super) fn open(folder: &Path, args: &Scan, judge: &Judge) -> anyhow::Result<Self> {
         fs_err::create_dir_all(folder)?;
-        let mut questions = BTreeMap::new();
+        let mut reports = BTreeMap::new();
         for line in ledger(&folder.join(LEDGER))?.lines() {
-            // The last line may have been cut off: it names no report then.
-            if let Some((question, name)) = line.split_once(' ') {
-                questions.insert(name.to_owned(), question.to_owned());
+            // A line may have been cut off: it names no report then.
+            if let [question, digest, name] = line.splitn(3, ' ').collect::<Vec<_>>().as_slice() {
+                reports.insert((*name).to_owned(), ((*question).to_owned(), (*digest).to_owned()));
             }
         }
-        Ok(Self { folder: folder.to_owned(), question: question(args, judge)?, questions })
+        Ok(Self { folder: folder.to_owned(), question: question(args, judge)?, reports })
     }
 
     /// The report of this name, if it answers the question.
     pub(super) fn report(&self, name: &str) -> Option<PathBuf> {
-        (self.questions.get(name) == Some(&self.question)).then(|| self.folder.join(name))
+        let (question, digest) = self.reports.get(name)?;
+        let file = self.folder.join(name);
+        let answers = *question == self.question && digest_of(&file).is_ok_and(|found| found == *digest);
+        answers.then_some(file)
     }
 
     /// Writes a report: beside its place first, so that one that is there is whole.
@@ -56,12 +60,17 @@ impl Answered {
         let mut out = BufWriter::new(fs_err::File::create(&beside)?);
         output::write_json(document, &mut out)?;
         out.flush()?;
+        let digest = digest_of(&beside)?;
         fs_err::rename(&beside, &file)?;
         let mut ledger = fs_err::OpenOptions::new().create(true).append(true).open(self.folder.join(LEDGER))?;
         // In one piece, as others write too; from the beginning of a line, whatever an interrupted run left there.
-        ledger.write_all(format!("\n{} {name}\n", self.question).as_bytes())?;
+        ledger.write_all(format!("\n{} {digest} {name}\n", self.question).as_bytes())?;
         Ok(())
     }
+}
+
+fn digest_of(report: &Path) -> anyhow::Result<String> {
+    Ok(Digest::of(&fs_err::read(report)?).hex())
 }
 
 fn ledger(path: &Path) -> anyhow::Result<String> {

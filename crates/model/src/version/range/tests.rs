@@ -87,10 +87,17 @@ fn intervals_are_sorted_and_joined_and_shown() {
         (&[("", "(1.0.0"), ("[0.5.0", "")], "*"),
         (&[("", "")], "*"),
     ] {
-        assert_eq!(range(Scheme::Semver, intervals).to_string(), want);
+        let range = range(Scheme::Semver, intervals);
+        assert_eq!(range.to_string(), want);
+        let read = Range::written(Scheme::Semver, want).map(|range| range.to_string());
+        assert_eq!(read.as_deref(), Some(want).filter(|want| !["*", "none"].contains(want)));
     }
     let many = Range::new(Scheme::Semver, Vec::new(), (0..7).map(|minor| format!("1.{minor}.0")).collect());
     assert_eq!(many.to_string(), "= 1.0.0 || = 1.1.0 || = 1.2.0 || = 1.3.0 || = 1.4.0 and 2 more versions");
+    assert_eq!(Range::written(Scheme::Semver, &many.to_string()), None, "two are not told");
+    for other in ["", "1.0.0", "~> 1.0", "< 1.0.0, 2.0.0"] {
+        assert_eq!(Range::written(Scheme::Semver, other), None, "{other}");
+    }
 }
 
 #[test]

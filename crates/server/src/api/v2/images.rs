@@ -15,6 +15,7 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use super::knowledge::nothing;
 use super::paging::{after, bad, cursor, limit};
 use crate::api::error::ApiError;
 use crate::api::input::{Path, Query};
@@ -94,7 +95,7 @@ async fn vulnerabilities(
     let least = least.map_err(|error| bad(error.to_string()))?;
     let app = &require.app;
     let image = analyzed(app, &require.account, &digest).await?;
-    let knowledge = app.knowledge().current().ok_or_else(no_knowledge)?;
+    let knowledge = app.knowledge().current().ok_or_else(nothing)?;
     let analysis = judge::analysis(app, &image).await?;
     let matches = judge::matches(app, &image, Freshness::Kept).await?;
     let found: Vec<&Match> =
@@ -117,7 +118,7 @@ async fn explanation(
     }
     let app = &require.app;
     let image = analyzed(app, &require.account, &digest).await?;
-    let knowledge = app.knowledge().current().ok_or_else(no_knowledge)?;
+    let knowledge = app.knowledge().current().ok_or_else(nothing)?;
     let analysis = judge::analysis(app, &image).await?;
     let now = clock::now();
     let explained = cpu::run(move || {
@@ -191,7 +192,12 @@ async fn verdict(
 
 async fn found(app: &App, account: &str, digest: &str) -> Result<Image, ApiError> {
     let image = app.records().image(account, digest).await?;
-    image.ok_or_else(|| ApiError::problem(StatusCode::NOT_FOUND, "there is no such image in this account"))
+    image.ok_or_else(missing)
+}
+
+/// There is no image of that digest, or it is another account's.
+pub(super) fn missing() -> ApiError {
+    ApiError::problem(StatusCode::NOT_FOUND, "there is no such image in this account")
 }
 
 async fn analyzed(app: &App, account: &str, digest: &str) -> Result<Image, ApiError> {
@@ -201,10 +207,6 @@ async fn analyzed(app: &App, account: &str, digest: &str) -> Result<Image, ApiEr
     }
     let status = image.analysis_status.as_str();
     Err(ApiError::problem(StatusCode::CONFLICT, format!("the image is not analyzed: its status is `{status}`")))
-}
-
-fn no_knowledge() -> ApiError {
-    ApiError::problem(StatusCode::CONFLICT, "there is no advisory index yet")
 }
 
 fn written<T: Serialize>(part: &T) -> Value {

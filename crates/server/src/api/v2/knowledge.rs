@@ -93,7 +93,8 @@ async fn blob(
     Err(ApiError::not_found("the advisory index has no such blob"))
 }
 
-fn nothing() -> ApiError {
+/// There is no index to answer by.
+pub(super) fn nothing() -> ApiError {
     ApiError::not_found("there is no advisory index")
 }
 

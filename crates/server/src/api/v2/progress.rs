@@ -18,6 +18,7 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use super::images::missing;
 use crate::api::error::ApiError;
 use crate::api::input::Path;
 use crate::api::permission::{GetImage, Guarded, Permission};
@@ -103,10 +104,6 @@ async fn progress(
 fn wants_events(headers: &HeaderMap) -> bool {
     let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok());
     accept.is_some_and(|accept| accept.contains("text/event-stream"))
-}
-
-fn missing() -> ApiError {
-    ApiError::problem(StatusCode::NOT_FOUND, "there is no such image in this account")
 }
 
 /// One stream.

@@ -145,8 +145,7 @@ pub(super) fn constraint(scheme: Scheme, text: &str) -> Result<Range, String> {
             if !version.starts_with(|first: char| first.is_alphanumeric()) {
                 return Err(malformed());
             }
-            let is_bare = scheme == Scheme::Go && version.starts_with(|first: char| first.is_ascii_digit());
-            let version = if is_bare { format!("v{version}") } else { version.to_owned() };
+            let version = scheme.marked(version).into_owned();
             match operator {
                 "<" => interval.upper = Some(Bound::exclusive(version)),
                 "<=" => interval.upper = Some(Bound::inclusive(version)),

@@ -93,12 +93,13 @@ impl Affected {
         }
         let ranges = Range::new(scheme, intervals, Vec::new());
         // Most databases list every version inside the ranges once more.
-        let outside = |version: &&String| ranges.contains(&mark(scheme, version)) != Some(true);
-        let versions: Vec<String> = self.versions.iter().filter(outside).map(|version| mark(scheme, version)).collect();
+        let outside = |version: &&String| ranges.contains(&scheme.marked(version)) != Some(true);
+        let versions: Vec<String> =
+            self.versions.iter().filter(outside).map(|version| scheme.marked(version).into_owned()).collect();
         if ranges.intervals.is_empty() && versions.is_empty() {
             return Ok(None);
         }
-        fixes.sort_by(|a, b| version::order(scheme, &mark(scheme, a), &mark(scheme, b)));
+        fixes.sort_by(|a, b| version::order(scheme, &scheme.marked(a), &scheme.marked(b)));
         fixes.dedup();
         let state = match (fixes.is_empty(), last_known || ranges.intervals.is_empty()) {
             (false, _) => FixState::Fixed,
@@ -135,7 +136,7 @@ impl Affected {
     /// Walks over the events in version order, as the schema's evaluation does; as written where versions have no order.
     fn intervals(&self, scheme: Scheme, events: &[Event]) -> Vec<Interval> {
         let mut ordered: Vec<&Event> = events.iter().filter(|event| !matches!(event, Event::Limit(_))).collect();
-        if ordered.iter().all(|event| event.is_first() || scheme.accepts(&mark(scheme, event.version()))) {
+        if ordered.iter().all(|event| event.is_first() || scheme.accepts(&scheme.marked(event.version()))) {
             ordered.sort_by(|a, b| a.order(b, scheme));
         }
         let mut intervals = Vec::new();
@@ -143,17 +144,17 @@ impl Affected {
         for event in ordered {
             match event {
                 Event::Introduced(version) => {
-                    let lower = (version != "0").then(|| Bound::inclusive(mark(scheme, version)));
+                    let lower = (version != "0").then(|| Bound::inclusive(scheme.marked(version)));
                     open.get_or_insert(lower);
                 }
                 Event::Fixed(version) => {
                     if let Some(lower) = open.take() {
-                        intervals.push(Interval { lower, upper: Some(Bound::exclusive(mark(scheme, version))) });
+                        intervals.push(Interval { lower, upper: Some(Bound::exclusive(scheme.marked(version))) });
                     }
                 }
                 Event::LastAffected(version) => {
                     if let Some(lower) = open.take() {
-                        intervals.push(Interval { lower, upper: Some(Bound::inclusive(mark(scheme, version))) });
+                        intervals.push(Interval { lower, upper: Some(Bound::inclusive(scheme.marked(version))) });
                     }
                 }
                 Event::Limit(_) => {}
@@ -178,9 +179,9 @@ impl Affected {
     fn last_known(&self, scheme: Scheme) -> Option<Bound> {
         let text = self.database_specific.get("last_known_affected_version_range")?.as_str()?;
         if let Some(version) = text.strip_prefix("<=") {
-            return Some(Bound::inclusive(mark(scheme, version.trim())));
+            return Some(Bound::inclusive(scheme.marked(version.trim())));
         }
-        text.strip_prefix('<').map(|version| Bound::exclusive(mark(scheme, version.trim())))
+        text.strip_prefix('<').map(|version| Bound::exclusive(scheme.marked(version.trim())))
     }
 
     /// Packages and symbols of a Go module that hold the flaw.
@@ -208,7 +209,7 @@ fn limit(scheme: Scheme, events: &[Event]) -> Option<Bound> {
         return None;
     }
     let highest =
-        limits().map(|limit| mark(scheme, limit)).max_by(|a, b| compare(scheme, a, b).unwrap_or(Ordering::Equal));
+        limits().map(|limit| scheme.marked(limit)).max_by(|a, b| compare(scheme, a, b).unwrap_or(Ordering::Equal));
     highest.map(Bound::exclusive)
 }
 
@@ -230,18 +231,9 @@ impl Event {
     fn order(&self, other: &Self, scheme: Scheme) -> Ordering {
         let rank = |event: &Self| !matches!(event, Self::Introduced(_));
         other.is_first().cmp(&self.is_first()).then_with(|| {
-            compare(scheme, &mark(scheme, self.version()), &mark(scheme, other.version()))
+            compare(scheme, &scheme.marked(self.version()), &scheme.marked(other.version()))
                 .map_or(Ordering::Equal, |order| order.then_with(|| rank(self).cmp(&rank(other))))
         })
-    }
-}
-
-/// Go's versions begin with `v`; OSV leaves it out.
-fn mark(scheme: Scheme, version: &str) -> String {
-    if scheme == Scheme::Go && version.starts_with(|first: char| first.is_ascii_digit()) {
-        format!("v{version}")
-    } else {
-        version.to_owned()
     }
 }
 
