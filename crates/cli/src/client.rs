@@ -5,6 +5,7 @@
 
 mod account;
 mod admission;
+mod alert;
 mod api;
 mod archive;
 mod columns;
@@ -52,6 +53,9 @@ pub(crate) enum ClientCommand {
     /// Account operations
     #[command(subcommand)]
     Account(account::AccountCommand),
+    /// Alerts: watched tags whose image the policy stops
+    #[command(subcommand)]
+    Alert(alert::AlertCommand),
     /// Archive operations
     #[command(subcommand)]
     AnalysisArchive(archive::ArchiveCommand),
@@ -133,6 +137,7 @@ pub(crate) async fn run(command: ClientCommand, args: &ClientArgs) -> anyhow::Re
         Err(failure) => Err(failure),
         Ok(()) => match command {
             ClientCommand::Account(command) => account::run(&api, command).await,
+            ClientCommand::Alert(command) => alert::run(&api, command).await,
             ClientCommand::AnalysisArchive(command) => archive::run(&api, command).await,
             ClientCommand::Evaluate(command) => evaluate::run(&api, command).await,
             ClientCommand::Event(command) => event::run(&api, command).await,

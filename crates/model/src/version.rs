@@ -206,6 +206,21 @@ fn compare_numbers(a: &str, b: &str) -> Ordering {
     a.len().cmp(&b.len()).then_with(|| a.cmp(b))
 }
 
+/// Orders the runs of digits or of letters that two texts begin with, and tells what follows each. A number is newer than
+/// letters; where one meets the other, nothing is cut.
+fn compare_runs<'a, 'b>(a: &'a str, b: &'b str) -> (Ordering, &'a str, &'b str) {
+    let ((number_a, after_a), (number_b, after_b)) = (cut_digits(a), cut_digits(b));
+    match (number_a.is_empty(), number_b.is_empty()) {
+        (false, false) => (compare_numbers(number_a, number_b), after_a, after_b),
+        (true, true) => {
+            let ((letters_a, after_a), (letters_b, after_b)) = (cut_letters(a), cut_letters(b));
+            (letters_a.cmp(letters_b), after_a, after_b)
+        }
+        (true, false) => (Ordering::Less, a, b),
+        (false, true) => (Ordering::Greater, a, b),
+    }
+}
+
 /// Cuts the longest prefix of ASCII characters for which `belongs` holds.
 fn cut(text: &str, belongs: impl Fn(u8) -> bool) -> (&str, &str) {
     let end = text.bytes().position(|byte| !byte.is_ascii() || !belongs(byte)).unwrap_or(text.len());

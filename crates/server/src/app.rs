@@ -17,6 +17,7 @@ use crate::api::error::ApiError;
 use crate::auth::{self, Bearer, Caller, Grants, Logins, Provider, Rates, Tokens, Turned, UserRole};
 use crate::config::{Config, SettingError};
 use crate::events::EventType;
+use crate::following::Concerned;
 use crate::herald::{Herald, Service};
 use crate::judge::cache::Cache;
 use crate::knowledge::Knowledge;
@@ -56,6 +57,7 @@ struct Inner {
     herald: Arc<Herald>,
     webhooks: Webhooks,
     nudges: Nudges,
+    concerned: Concerned,
     /// Where layers are read: they may wait for a registry, and answers must not wait for them.
     analysts: rayon::ThreadPool,
 }
@@ -165,6 +167,7 @@ impl App {
             herald,
             webhooks: Webhooks::default(),
             nudges: Nudges::default(),
+            concerned: Concerned::default(),
             knowledge,
             logins: Logins::new(&config.logins, clock::steady)?,
             tokens: Tokens::new(&config.oauth)?,
@@ -281,6 +284,11 @@ impl App {
         &self.0.webhooks
     }
 
+    /// What the last change of the advisories concerns.
+    pub(crate) fn concerned(&self) -> &Concerned {
+        &self.0.concerned
+    }
+
     /// What wakes watchers.
     pub(crate) fn nudges(&self) -> &Nudges {
         &self.0.nudges
@@ -304,9 +312,10 @@ impl App {
 
     /// Has verdicts of an account's watched tags looked at: its policy or its exceptions are others.
     pub(crate) async fn follow_decisions(&self, account: &str) -> Result<(), StoreError> {
-        let kind = jobs::policy_eval::KIND;
-        self.records().store().hasten_watches(kind, Some(account), None, records::now()).await?;
-        self.nudges().verdicts.notify_one();
+        for kind in [jobs::policy_eval::KIND, jobs::alerts::KIND] {
+            self.records().store().hasten_watches(kind, Some(account), records::now()).await?;
+        }
+        self.nudges().decisions();
         Ok(())
     }
 

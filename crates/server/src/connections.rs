@@ -1,5 +1,6 @@
-//! The connections that are answered. `axum::serve` waits for ever for a request that does not come, and each
-//! connection is an open file of the process: a few hundred silent ones would keep out everybody else.
+//! The connections that are answered. `axum::serve` waits for ever for a request that does not come, and for a client
+//! that takes nothing of its answer, and each connection is an open file of the process: a few hundred silent ones would
+//! keep out everybody else.
 
 use std::future::Future;
 use std::net::SocketAddr;
@@ -13,14 +14,30 @@ use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
+use tokio_io_timeout::TimeoutStream;
 use tower::Layer as _;
+
+/// How long a client may take nothing of its answer: longer than people look at a page of a long one.
+const STALLED: Duration = Duration::from_mins(5);
 
 /// Answers until `stopped` is ready, and then what was begun.
 ///
-/// A connection has `patience` for the header of its first request, and after each answer for that of the next one. It
-/// speaks HTTP/1, which proxies and all our clients do without TLS.
-pub async fn serve<L>(mut listener: L, api: Router, patience: Duration, stopped: impl Future<Output = ()>)
+/// A connection has `patience` for the header of its first request, and after each answer for that of the next one; it
+/// is ended when its client takes nothing of an answer any more. It speaks HTTP/1, which proxies and all our clients do without TLS.
+pub async fn serve<L>(listener: L, api: Router, patience: Duration, stopped: impl Future<Output = ()>)
 where
+    L: Listener<Addr = SocketAddr>,
+{
+    serve_within(listener, api, patience, STALLED, stopped).await;
+}
+
+async fn serve_within<L>(
+    mut listener: L,
+    api: Router,
+    patience: Duration,
+    stalled: Duration,
+    stopped: impl Future<Output = ()>,
+) where
     L: Listener<Addr = SocketAddr>,
 {
     let mut http = http1::Builder::new();
@@ -34,7 +51,9 @@ where
             () = &mut stopped => break,
         };
         let service = TowerToHyperService::new(Extension(ConnectInfo(client)).layer(api.clone()));
-        let connection = connections.watch(http.serve_connection(TokioIo::new(stream), service));
+        let mut stream = TimeoutStream::new(stream);
+        stream.set_write_timeout(Some(stalled));
+        let connection = connections.watch(http.serve_connection(TokioIo::new(Box::pin(stream)), service));
         tokio::spawn(async move {
             if let Err(error) = connection.await {
                 tracing::debug!("a connection ended: {error}");
@@ -47,9 +66,13 @@ where
 
 #[cfg(test)]
 mod tests {
+    use std::convert::Infallible;
     use std::sync::Arc;
 
+    use axum::body::Body;
     use axum::routing::get;
+    use futures_util::StreamExt as _;
+    use futures_util::stream;
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     use tokio::net::{TcpListener, TcpStream};
     use tokio::sync::{Notify, oneshot};
@@ -95,6 +118,48 @@ mod tests {
             let answer = answered(stream).await;
             assert_eq!(answer.matches("HTTP/1.1 200 OK").count(), answers, "{sent}: {answer}");
             assert_eq!(answer.matches("127.0.0.1").count(), answers, "who asks is known: {answer}");
+        }
+    }
+
+    /// Tells that an answer is over, one way or the other.
+    struct End(Arc<Notify>);
+
+    impl Drop for End {
+        fn drop(&mut self) {
+            self.0.notify_one();
+        }
+    }
+
+    #[tokio::test]
+    async fn who_takes_nothing_is_not_waited_for() {
+        // More than the buffers between the two hold.
+        const CHUNK: usize = 1 << 16;
+        const CHUNKS: usize = 1 << 10;
+        let ended = Arc::new(Notify::new());
+        for (patience, reads) in [(LONG, true), (Duration::from_millis(50), false)] {
+            let (listener, address) = listener().await;
+            let ends = ended.clone();
+            let api = Router::new().route(
+                "/",
+                get(move || {
+                    let end = End(ends.clone());
+                    let chunks = stream::repeat(vec![b'x'; CHUNK]).take(CHUNKS).map(move |chunk| {
+                        let _ends_with_it = &end;
+                        Ok::<_, Infallible>(chunk)
+                    });
+                    async { Body::from_stream(chunks) }
+                }),
+            );
+            tokio::spawn(serve_within(listener, api, LONG, patience, std::future::pending()));
+            let mut stream = TcpStream::connect(address).await.unwrap();
+            stream.write_all(b"GET / HTTP/1.1\r\nhost: h\r\nconnection: close\r\n\r\n").await.unwrap();
+            if reads {
+                assert!(answered(stream).await.len() > CHUNK * CHUNKS);
+                tokio::time::timeout(LONG, ended.notified()).await.expect("the answer is over");
+            } else {
+                tokio::time::timeout(LONG, ended.notified()).await.expect("the answer is given up");
+                drop(stream);
+            }
         }
     }
 

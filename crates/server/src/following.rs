@@ -8,10 +8,12 @@ use std::collections::BTreeSet;
 use std::future::Future;
 use std::sync::Arc;
 
+use killick_model::digest::Digest;
 use killick_store::StoreError;
 use killick_store::packages::StoredDocument;
 use killick_store::watches::Watch;
 use killick_vulns::fleet::{ChangeOptions, Changes, PackageIdentity, differing};
+use tokio::sync::Mutex;
 
 use crate::app::App;
 use crate::cpu;
@@ -90,7 +92,7 @@ async fn follow(app: &App, kind: &str) -> Result<bool, StoreError> {
     // The one that was followed is at hand if this process opened it before the current one.
     let before = app.knowledge().previous().filter(|previous| digest == previous.digest.to_string());
     let concerned = match before {
-        Some(before) => concerned(app, before, current.clone()).await?,
+        Some(before) => app.concerned().between(app, before, current.clone()).await?,
         None => None,
     };
     match concerned {
@@ -99,10 +101,32 @@ async fn follow(app: &App, kind: &str) -> Result<bool, StoreError> {
             let packages = packages.len();
             tracing::info!("the new advisories concern {packages} packages and {watches} watches of type {kind}");
         }
-        None => store.hasten_watches(kind, None, None, now()).await?,
+        None => store.hasten_watches(kind, None, now()).await?,
     }
     store.set_setting(&name, &format!("{} {built} {}", current.digest, now())).await?;
     Ok(true)
+}
+
+/// What the last change of the advisories concerns: found out once for all types of subscription.
+#[derive(Default)]
+pub(crate) struct Concerned(Mutex<Option<((Digest, Digest), Option<Arc<Vec<i64>>>)>>);
+
+impl Concerned {
+    async fn between(
+        &self,
+        app: &App,
+        old: Arc<Current>,
+        new: Arc<Current>,
+    ) -> Result<Option<Arc<Vec<i64>>>, StoreError> {
+        let change = (old.digest.clone(), new.digest.clone());
+        let mut known = self.0.lock().await;
+        if let Some((_, packages)) = known.as_ref().filter(|(known, _)| *known == change) {
+            return Ok(packages.clone());
+        }
+        let packages = concerned(app, old, new).await?.map(Arc::new);
+        *known = Some((change, packages.clone()));
+        Ok(packages)
+    }
 }
 
 /// The packages that may have other matches by the new index; `None` where that cannot be told, or is too many.
@@ -217,7 +241,7 @@ mod tests {
         }
     }
 
-    fn digest_of(app: &App) -> Option<killick_model::digest::Digest> {
+    fn digest_of(app: &App) -> Option<Digest> {
         app.knowledge().current().map(|current| current.digest.clone())
     }
 }

@@ -4,11 +4,13 @@
 //! decided when it is sent (`webhooks`); here only those are written down that can go somewhere.
 
 use jiff::Timestamp;
+use killick_store::alerts::Alert;
 use killick_store::images::{AnalysisStatus, Image, ImageTag};
 use killick_store::news::{Change, NewEvent, NewNotice, News, Reporter};
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
+use crate::alerts::AlertRecord;
 use crate::config::{Config, EventLevel, WebhookConfig, WebhooksConfig};
 use crate::events::{self, EventType};
 
@@ -167,6 +169,13 @@ impl Herald {
         });
         annotate(&mut details, annotations);
         self.event(&events::VULNERABILITIES_UPDATED, Service::Catalog, account, Some(tag), details, now)
+    }
+
+    /// An alert is opened or closed, as it is now.
+    pub(crate) fn alert(&self, alert: &Alert, now: i64) -> News {
+        let details = Map::from_iter([("alert".to_owned(), json!(AlertRecord::of(alert)))]);
+        let notice = self.notice(&alert.account, "alerts", &alert.tag, details, now);
+        News { events: Vec::new(), notices: notice.into_iter().collect() }
     }
 
     fn analyzed(&self, service: Service, image: &Image, tag: &str, before: AnalysisStatus, now: i64) -> News {

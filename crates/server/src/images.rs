@@ -7,6 +7,7 @@ use killick_fetch::documents::DocumentError;
 use killick_fetch::registry::RegistryError;
 use killick_model::image::StagedImage;
 use killick_model::reference::Reference;
+use killick_store::StoreError;
 use serde_json::{Map, Value, json};
 
 use crate::api::error::{
@@ -16,7 +17,7 @@ use crate::api::error::{
 use crate::app::App;
 use crate::events::LOOKUP_FAILED;
 use crate::herald::Service;
-use crate::records::{Image, NewImage, TagName, Urgency};
+use crate::records::{Deletion, Image, NewImage, TagName, Urgency};
 use crate::registry::{FetchError, Purpose};
 use crate::{clock, registry};
 
@@ -90,6 +91,15 @@ impl Wanted {
             tag: Some(tag.to_owned()),
             reference: registry::as_registries_read(registry, repository, key),
         })
+    }
+
+    /// The tag by its parts, as images have it.
+    pub(crate) fn tag_name(&self) -> TagName {
+        TagName {
+            registry: self.registry.clone(),
+            repository: self.repository.clone(),
+            tag: self.tag.clone().unwrap_or_else(|| "latest".to_owned()),
+        }
     }
 }
 
@@ -218,6 +228,15 @@ fn unresolved(why: &str, code: &'static str) -> ApiError {
     ApiError::new(StatusCode::BAD_REQUEST, "cannot fetch image digest/manifest from registry")
         .with_code(code)
         .with_detail("raw_exception_message", why)
+}
+
+/// Marks an image as going away, by the rules of version 1, and has it removed at once.
+pub(crate) async fn delete(app: &App, account: &str, digest: &str, force: bool) -> Result<Deletion, StoreError> {
+    let deletion = app.records().delete_image(account, digest, force).await?;
+    if let Deletion::Deleting(_) = deletion {
+        app.nudges().deletions.notify_one();
+    }
+    Ok(deletion)
 }
 
 #[cfg(test)]

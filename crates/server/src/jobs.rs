@@ -4,6 +4,7 @@
 //! run comes as if nothing had happened.
 
 mod accounts;
+pub(crate) mod alerts;
 pub(crate) mod analysis;
 mod archive;
 mod blobs;
@@ -56,6 +57,7 @@ pub(crate) struct Job {
 /// Every job.
 pub(crate) const JOBS: &[Job] = &[
     accounts::JOB,
+    alerts::JOB,
     analysis::JOB,
     archive::JOB,
     blobs::JOB,
@@ -73,12 +75,12 @@ pub(crate) const JOBS: &[Job] = &[
 ];
 
 /// The types of subscription that a job watches.
-const WATCHED: &[&Job] = &[&policy_eval::JOB, &repo_update::JOB, &tag_update::JOB, &vuln_update::JOB];
+const WATCHED: &[&Job] = &[&alerts::JOB, &policy_eval::JOB, &repo_update::JOB, &tag_update::JOB, &vuln_update::JOB];
 
 /// Looks at every active subscription at once, whatever is due.
 pub(crate) async fn look_now(app: &App) -> Result<(), StoreError> {
     for job in WATCHED {
-        app.records().store().hasten_watches(job.name, None, None, now()).await?;
+        app.records().store().hasten_watches(job.name, None, now()).await?;
     }
     look_due(app).await;
     Ok(())
@@ -116,7 +118,7 @@ async fn repeat(job: &'static Job, app: App, mut stop: watch::Receiver<bool>) {
     let every = (job.every)(app.config());
     let nudge = job.nudge.map(|nudge| nudge(&app));
     while !*stop.borrow() {
-        // Registered before the run, so that no nudge in between is missed.
+        // `notify_one` leaves a permit: what nudges during the run is not missed.
         let nudged = async {
             match &nudge {
                 Some(nudge) => nudge.notified().await,

@@ -34,10 +34,18 @@ const FEEDS_FOLDER: &str = "feeds";
 pub(crate) struct Knowledge {
     path: PathBuf,
     feeds: Feeds,
-    current: RwLock<Option<Arc<Current>>>,
-    /// The one before: to tell what changed, and for those who are fetching it.
-    previous: RwLock<Option<Arc<Current>>>,
+    opened: RwLock<Opened>,
+    /// Held from looking at the file until its index is swapped in.
+    reloading: std::sync::Mutex<()>,
     syncing: Mutex<()>,
+}
+
+/// The open indexes, which are swapped together.
+#[derive(Default)]
+struct Opened {
+    current: Option<Arc<Current>>,
+    /// The one before: to tell what changed, and for those who are fetching it.
+    previous: Option<Arc<Current>>,
 }
 
 /// What the index is built of, or where it is taken from.
@@ -143,19 +151,26 @@ impl Knowledge {
             (Keeping::Off, Some(folder)) => Feeds::Folder(folder),
             (Keeping::Off, None) => Feeds::None,
         };
-        let knowledge =
-            Self { path, feeds, current: RwLock::default(), previous: RwLock::default(), syncing: Mutex::default() };
+        let knowledge = Self {
+            path,
+            feeds,
+            opened: RwLock::default(),
+            reloading: std::sync::Mutex::default(),
+            syncing: Mutex::default(),
+        };
         knowledge.reload()?;
         Ok(knowledge)
     }
 
     /// The index to judge by, if there is any.
     pub(crate) fn current(&self) -> Option<Arc<Current>> {
-        self.current.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.opened.read().unwrap_or_else(PoisonError::into_inner).current.clone()
     }
 
     /// Opens the file if it is another than the open one. Whether it was.
     pub(crate) fn reload(&self) -> Result<bool, IndexError> {
+        // Whoever opened a new file a second time would take it for the one before itself.
+        let _only = self.reloading.lock().unwrap_or_else(PoisonError::into_inner);
         let stamp = Stamp::of(&self.path);
         if self.current().is_some_and(|current| current.stamp == stamp) {
             return Ok(false);
@@ -175,14 +190,14 @@ impl Knowledge {
         let digest = digest(&index);
         tracing::info!(index.digest = %digest, "opened the advisory index `{}`", index.name());
         let current = Arc::new(Current { index, digest, stamp, contents: OnceCell::new() });
-        let replaced = self.current.write().unwrap_or_else(PoisonError::into_inner).replace(current);
-        *self.previous.write().unwrap_or_else(PoisonError::into_inner) = replaced;
+        let mut opened = self.opened.write().unwrap_or_else(PoisonError::into_inner);
+        opened.previous = opened.current.replace(current);
         Ok(true)
     }
 
     /// The index before the current one, if this process opened one.
     pub(crate) fn previous(&self) -> Option<Arc<Current>> {
-        self.previous.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.opened.read().unwrap_or_else(PoisonError::into_inner).previous.clone()
     }
 
     /// The blobs of an index. The first to ask waits until all of it was read once.
@@ -367,4 +382,55 @@ fn digest(index: &Index) -> Digest {
         text.extend_from_slice(&segment.digest);
     }
     Digest::of(&text)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Barrier;
+    use std::thread;
+
+    use serde_json::json;
+
+    use super::*;
+
+    /// Puts an index of so many advisories where the service looks for it.
+    fn put_index(data_dir: &Path, advisories: usize) {
+        let feeds = tempfile::tempdir().unwrap();
+        let advisory = |number: usize| {
+            json!({"Vulnerability": {
+                "Name": format!("CVE-2099-{number}"), "NamespaceName": "alpine:3.20", "Severity": "High", "Metadata": {},
+                "Link": "https://example.org/", "FixedIn": [{"Name": format!("package-{number}"), "Version": "1.2-r0",
+                "VersionFormat": "apk", "NamespaceName": "alpine:3.20", "VendorAdvisory": {"NoAdvisory": false}}]}})
+        };
+        let advisories: Vec<_> = (0..advisories).map(advisory).collect();
+        fs_err::create_dir(feeds.path().join("vulnerabilities")).unwrap();
+        let file = feeds.path().join("vulnerabilities/alpine.json");
+        fs_err::write(file, json!({"data": advisories}).to_string()).unwrap();
+        build(&[feeds.path().to_owned()], &data_dir.join(INDEX_FILE), &BuildOptions::default()).unwrap();
+    }
+
+    #[test]
+    fn of_all_who_see_a_new_file_one_opens_it() {
+        const READERS: usize = 8;
+        let data = tempfile::tempdir().unwrap();
+        let mut config = Config::default();
+        config.storage.data_dir = data.path().to_owned();
+        config.knowledge.update = Keeping::Off;
+        put_index(data.path(), 1);
+        let knowledge = Knowledge::open(&config, &Ways::new(&config).unwrap()).unwrap();
+        let old = knowledge.current().unwrap();
+        put_index(data.path(), 100);
+        let together = Barrier::new(READERS);
+        let reload = || {
+            together.wait();
+            knowledge.reload().unwrap()
+        };
+        let opened: Vec<bool> = thread::scope(|scope| {
+            let readers: Vec<_> = (0..READERS).map(|_| scope.spawn(reload)).collect();
+            readers.into_iter().map(|reader| reader.join().unwrap()).collect()
+        });
+        assert_eq!(opened.into_iter().filter(|opened| *opened).count(), 1);
+        assert_ne!(knowledge.current().unwrap().digest, old.digest);
+        assert_eq!(knowledge.previous().unwrap().digest, old.digest);
+    }
 }

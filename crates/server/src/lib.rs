@@ -3,6 +3,7 @@
 //! [`serve`] is what `killick serve` calls; [`app`] builds the same API for tests, in process. State is [`App`]:
 //! settings, the store, the open advisory index. What runs by itself is listed in `jobs`.
 
+mod alerts;
 mod api;
 mod app;
 mod archive;

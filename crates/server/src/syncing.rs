@@ -41,8 +41,7 @@ pub(crate) async fn sync(app: &App, announced: Announced) -> Result<(), SyncErro
     let synced = knowledge.sync().await;
     let has_changed = digest() != before;
     if has_changed {
-        app.nudges().verdicts.notify_one();
-        app.nudges().vulnerabilities.notify_one();
+        app.nudges().facts();
     }
     match &synced {
         Err(SyncError::Running | SyncError::NotConfigured) => {}

@@ -21,8 +21,9 @@ use crate::records::now;
 /// Things looked at at the same time by one watcher of this process.
 const AT_ONCE: usize = 4;
 
-/// Claimed at once.
-const BATCH: i64 = 16;
+/// Looked up, and of these claimed, at once: what is claimed is held while it waits for its turn.
+const DUE: i64 = 1024;
+const BATCH: usize = 16;
 
 /// Microseconds of a second.
 const SECOND: i64 = 1_000_000;
@@ -49,8 +50,24 @@ pub(crate) struct Nudges {
     pub(crate) repositories: Arc<Notify>,
     /// The one of verdicts.
     pub(crate) verdicts: Arc<Notify>,
+    /// The one of alerts.
+    pub(crate) alerts: Arc<Notify>,
     /// The one of vulnerabilities.
     pub(crate) vulnerabilities: Arc<Notify>,
+}
+
+impl Nudges {
+    /// Wakes whoever judges by policies and exceptions, which are others.
+    pub(crate) fn decisions(&self) {
+        self.verdicts.notify_one();
+        self.alerts.notify_one();
+    }
+
+    /// Wakes whoever judges by images and advisories, which are others.
+    pub(crate) fn facts(&self) {
+        self.decisions();
+        self.vulnerabilities.notify_one();
+    }
 }
 
 /// What came of a look.
@@ -93,35 +110,59 @@ where
 {
     // What is claimed in this run is not due again in it, unless there is more to do.
     loop {
-        let claimed = app.records().store().claim_watches(kind, BATCH, now().saturating_add(CLAIM), now()).await;
-        let claimed = match claimed {
-            Ok(claimed) if claimed.is_empty() => return,
-            Ok(claimed) => claimed,
+        let due = match app.records().store().due_watches(kind, DUE, now()).await {
+            Ok(due) if due.is_empty() => return,
+            Ok(due) => due,
             Err(error) => {
                 tracing::error!(error = %error, "nothing can be watched: {error}");
                 return;
             }
         };
-        let turns = Semaphore::new(AT_ONCE);
-        let looking = claimed.into_iter().map(|mut watch| {
-            let seen = AssertUnwindSafe(look(app.clone(), watch.clone())).catch_unwind();
-            let in_turn = async {
-                let _turn = turns.acquire().await;
-                seen.await
-            };
-            async move {
-                let seen = hold(app, &mut watch, in_turn).await.unwrap_or_else(|_| {
-                    tracing::error!(subscription.key = watch.key, "a watcher of `{}` panicked", watch.key);
-                    Seen::badly(&watch)
-                });
-                if let Err(error) = note(app, &watch, &seen, cycle_seconds).await {
-                    tracing::error!(error = %error, "what a watcher saw cannot be noted: {error}");
+        for due in due.chunks(BATCH) {
+            match claim(app, due).await {
+                Ok(claimed) => look_at(app, claimed, cycle_seconds, &look).await,
+                Err(error) => {
+                    tracing::error!(error = %error, "nothing can be watched: {error}");
+                    return;
                 }
             }
-        });
-        // All at once, those too that wait for their turn: their claims are renewed meanwhile.
-        looking.collect::<FuturesUnordered<_>>().collect::<()>().await;
+        }
     }
+}
+
+/// Those that no other watcher took.
+async fn claim(app: &App, due: &[Watch]) -> Result<Vec<Watch>, StoreError> {
+    let mut claimed = Vec::with_capacity(due.len());
+    for watch in due {
+        claimed.extend(app.records().store().claim_watch(watch.clone(), now().saturating_add(CLAIM)).await?);
+    }
+    Ok(claimed)
+}
+
+async fn look_at<F, Looking>(app: &App, claimed: Vec<Watch>, cycle_seconds: u64, look: &F)
+where
+    F: Fn(App, Watch) -> Looking,
+    Looking: Future<Output = Seen> + Send,
+{
+    let turns = Semaphore::new(AT_ONCE);
+    let looking = claimed.into_iter().map(|mut watch| {
+        let seen = AssertUnwindSafe(look(app.clone(), watch.clone())).catch_unwind();
+        let in_turn = async {
+            let _turn = turns.acquire().await;
+            seen.await
+        };
+        async move {
+            let seen = hold(app, &mut watch, in_turn).await.unwrap_or_else(|_| {
+                tracing::error!(subscription.key = watch.key, "a watcher of `{}` panicked", watch.key);
+                Seen::badly(&watch)
+            });
+            if let Err(error) = note(app, &watch, &seen, cycle_seconds).await {
+                tracing::error!(error = %error, "what a watcher saw cannot be noted: {error}");
+            }
+        }
+    });
+    // All at once, those too that wait for their turn: their claims are renewed meanwhile.
+    looking.collect::<FuturesUnordered<_>>().collect::<()>().await;
 }
 
 /// Renews a claim until the work is done. One that cannot be renewed was hastened, or is looked at by another too: of what

@@ -183,7 +183,8 @@ async fn what_came_later(store: &Store, now: i64) -> Result<(), Box<dyn Error>> 
     store.create_exception("team", "accepted", "{\"id\":\"accepted\"}", "alice", now).await?;
 
     // One subscription is watched, and something waits to be sent.
-    for watch in store.claim_watches("tag_update", 1, now + 60_000_000, now).await? {
+    for due in store.due_watches("tag_update", 1, now).await? {
+        let Some(watch) = store.claim_watch(due, now + 60_000_000).await? else { continue };
         store.finish_watch(&watch, "seen", 0, now + 3_600_000_000).await?;
         let seen = NewWatchResult {
             account: watch.account.clone(),

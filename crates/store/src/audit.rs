@@ -224,10 +224,19 @@ impl Store {
 
     /// Entries of the log, the newest first.
     pub async fn audit(&self, filter: &AuditFilter, limit: i64) -> Result<Vec<Audit>> {
-        read!(self.pool, db => sqlx::query_as(sql::AUDIT).bind(filter.account.as_deref()).bind(filter.username.as_deref())
-            .bind(filter.action.as_deref()).bind(filter.path.as_deref()).bind(filter.since).bind(filter.before)
-            .bind(filter.below).bind(limit).fetch_all(db).await)
-        .during("reading the audit log")
+        let rows = match &filter.account {
+            Some(account) => {
+                read!(self.pool, db => sqlx::query_as(sql::AUDIT).bind(account).bind(filter.username.as_deref())
+                    .bind(filter.action.as_deref()).bind(filter.path.as_deref()).bind(filter.since).bind(filter.before)
+                    .bind(filter.below).bind(limit).fetch_all(db).await)
+            }
+            None => {
+                read!(self.pool, db => sqlx::query_as(sql::AUDIT_OF_ALL).bind(filter.username.as_deref())
+                    .bind(filter.action.as_deref()).bind(filter.path.as_deref()).bind(filter.since).bind(filter.before)
+                    .bind(filter.below).bind(limit).fetch_all(db).await)
+            }
+        };
+        rows.during("reading the audit log")
     }
 
     /// Removes entries from before an instant; answers how many.

@@ -90,6 +90,16 @@ words! {
 }
 
 row! {
+    /// An image that is going away.
+    pub struct DeletingImage {
+        /// Whose.
+        pub account: String,
+        /// Its digest.
+        pub digest: Digest,
+    }
+}
+
+row! {
     /// An image of an account.
     pub struct Image {
         /// Its number, unique over accounts.
@@ -207,6 +217,11 @@ impl Store {
             .bind(filter.analysis_status.map(AnalysisStatus::as_str)).fetch_all(db).await).during("listing images")
     }
 
+    /// The images of all accounts that are going away.
+    pub async fn deleting_images(&self) -> Result<Vec<DeletingImage>> {
+        read!(self.pool, db => sqlx::query_as(sql::DELETING_IMAGES).fetch_all(db).await).during("listing images")
+    }
+
     /// The active images of the account, by digest: those after `after`, at most so many.
     pub async fn images_after(&self, account: &str, after: &str, limit: i64) -> Result<Vec<Image>> {
         read!(self.pool, db => sqlx::query_as(sql::IMAGES_AFTER).bind(account).bind(after).bind(limit).fetch_all(db).await)
@@ -219,10 +234,16 @@ impl Store {
             .during("listing analyzed images")
     }
 
-    /// Every image the tag has pointed to, latest first; the first is the present one.
-    pub async fn images_by_tag(&self, account: &str, tag: &TagName, filter: ImageFilter) -> Result<Vec<Image>> {
+    /// The images the tag has pointed to, latest first, so many at most; the first is the present one.
+    pub async fn images_by_tag(
+        &self,
+        account: &str,
+        tag: &TagName,
+        filter: ImageFilter,
+        limit: i64,
+    ) -> Result<Vec<Image>> {
         read!(self.pool, db => sqlx::query_as(sql::IMAGES_BY_TAG).bind(account).bind(&tag.registry).bind(&tag.repository).bind(&tag.tag)
-            .bind(filter.image_status.map(ImageStatus::as_str)).bind(filter.analysis_status.map(AnalysisStatus::as_str))
+            .bind(filter.image_status.map(ImageStatus::as_str)).bind(filter.analysis_status.map(AnalysisStatus::as_str)).bind(limit)
             .fetch_all(db).await).during("listing images of a tag")
     }
 

@@ -12,6 +12,7 @@ mod batch;
 pub mod news;
 
 pub mod accounts;
+pub mod alerts;
 pub mod api_keys;
 pub mod archives;
 pub mod audit;

@@ -13,13 +13,14 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/0003_package_names.sql"),
     include_str!("../migrations/0004_policy_exceptions.sql"),
     include_str!("../migrations/0005_events_watches_notifications.sql"),
-    include_str!("../migrations/0007_imports_and_archive.sql"),
-    include_str!("../migrations/0010_accounts.sql"),
-    include_str!("../migrations/0011_fair_shares.sql"),
-    include_str!("../migrations/0012_progress.sql"),
-    include_str!("../migrations/0013_grouped_notifications.sql"),
-    include_str!("../migrations/0014_blobs.sql"),
-    include_str!("../migrations/0015_package_documents.sql"),
+    include_str!("../migrations/0006_imports_and_archive.sql"),
+    include_str!("../migrations/0007_accounts.sql"),
+    include_str!("../migrations/0008_fair_shares.sql"),
+    include_str!("../migrations/0009_progress.sql"),
+    include_str!("../migrations/0010_grouped_notifications.sql"),
+    include_str!("../migrations/0011_blobs.sql"),
+    include_str!("../migrations/0012_package_documents.sql"),
+    include_str!("../migrations/0013_alerts_and_deletions.sql"),
 ];
 
 pub(crate) async fn run(pool: &Pool) -> Result<(), StoreError> {
@@ -57,6 +58,19 @@ async fn through(pool: &Pool, migrations: &[&str]) -> Result<(), StoreError> {
 
 #[cfg(test)]
 mod tests {
+    #[test]
+    fn every_file_is_at_its_place() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/migrations");
+        let mut files: Vec<_> = fs_err::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+        files.sort();
+        assert_eq!(files.len(), MIGRATIONS.len());
+        for (version, (file, migration)) in (1_usize..).zip(files.iter().zip(MIGRATIONS)) {
+            let name = file.file_name().unwrap().to_string_lossy();
+            assert!(name.starts_with(&format!("{version:04}_")), "{name}");
+            assert_eq!(&fs_err::read_to_string(file).unwrap(), migration, "{name}");
+        }
+    }
+
     use std::path::{Path, PathBuf};
     use std::time::Duration;
 

@@ -7,7 +7,6 @@ use killick_model::package::Package;
 
 use crate::batch::batches;
 use crate::error::During as _;
-use crate::images::Image;
 use crate::sql::Pool;
 use crate::statements as sql;
 use crate::text::column;
@@ -271,12 +270,6 @@ impl Store {
             }
         };
         found.during("listing packages of images")
-    }
-
-    /// The account's active images that carry a package.
-    pub async fn images_with_package(&self, account: &str, package: i64) -> Result<Vec<Image>> {
-        read!(self.pool, db => sqlx::query_as(sql::IMAGES_WITH_PACKAGE).bind(account).bind(package).fetch_all(db).await)
-            .during("listing images of a package")
     }
 }
 

@@ -99,9 +99,9 @@ statements! {
     SET_ACCOUNT_STATE = "update account set state = $2, updated_at = $3 where name = $1 returning *";
     DELETE_EVENTS = "delete from event where account = $1";
     DELETE_ACCOUNT = "delete from account where name = $1";
-    DRAIN_IMAGES = "delete from image where id in (select id from image where account = $1 order by id limit $2)";
-    DRAIN_KNOWN_PACKAGES = "delete from known_package where id in (select id from known_package where account = $1 order by id limit $2)";
-    DRAIN_EVENTS = "delete from event where id in (select id from event where account = $1 order by id limit $2)";
+    DRAIN_IMAGES = "delete from image where id in (select id from image where account = $1 limit $2)";
+    DRAIN_KNOWN_PACKAGES = "delete from known_package where id in (select id from known_package where account = $1 limit $2)";
+    DRAIN_EVENTS = "delete from event where id in (select id from event where account = $1 limit $2)";
     CREATE_USER = "insert into account_user (username, account, type, source, password_hash, password_set_at, created_at, updated_at) values ($1, $2, $3, $4, $5, $6, $7, $7) returning *";
     USER = "select * from account_user where account = $1 and username = $2";
     USER_BY_NAME = "select * from account_user where username = $1";
@@ -124,7 +124,8 @@ statements! {
 
     ADD_AUDIT = "insert into audit (account, username, user_account, via, action, method, path, request, client, before, after, created_at) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) returning id";
     FINISH_AUDIT = "update audit set status = $2, after = coalesce(cast($3 as text), after) where id = $1";
-    AUDIT = "select * from audit where (cast($1 as text) is null or account = $1) and (cast($2 as text) is null or username = $2) and (cast($3 as text) is null or action = $3) and (cast($4 as text) is null or path = $4) and (cast($5 as bigint) is null or created_at >= $5) and (cast($6 as bigint) is null or created_at < $6) and (cast($7 as bigint) is null or id < $7) order by id desc limit $8";
+    AUDIT = "select * from audit where account = $1 and (cast($2 as text) is null or username = $2) and (cast($3 as text) is null or action = $3) and (cast($4 as text) is null or path = $4) and (cast($5 as bigint) is null or created_at >= $5) and (cast($6 as bigint) is null or created_at < $6) and (cast($7 as bigint) is null or id < $7) order by id desc limit $8";
+    AUDIT_OF_ALL = "select * from audit where (cast($1 as text) is null or username = $1) and (cast($2 as text) is null or action = $2) and (cast($3 as text) is null or path = $3) and (cast($4 as bigint) is null or created_at >= $4) and (cast($5 as bigint) is null or created_at < $5) and (cast($6 as bigint) is null or id < $6) order by id desc limit $7";
     DELETE_OLD_AUDIT = "delete from audit where created_at < $1";
 
     UPSERT_IMAGE = "insert into image (account, digest, index_digest, config_digest, analysis_status, image_status, annotations, size_bytes, architecture, distro, distro_version, layer_count, dockerfile, dockerfile_mode, manifest, created_at, updated_at, given_id) values ($1, $2, $3, $4, 'not_analyzed', 'active', '{}', $5, $6, '', '', $7, $8, $9, $10, $11, $11, $12) on conflict (account, digest) do nothing";
@@ -135,17 +136,18 @@ statements! {
     IMAGE_BY_ANY_DIGEST = "select * from image where id in (select id from image where account = $1 and digest = $2 union all select id from image where account = $1 and index_digest = $2) order by case when digest = $2 then 0 else 1 end, created_at desc limit 1";
     IMAGE_BY_CONFIG = "select * from image where account = $1 and config_digest = $2 order by created_at desc limit 1";
     IMAGE_BY_GIVEN_ID = "select * from image where account = $1 and given_id = $2 order by created_at desc limit 1";
+    DELETING_IMAGES = "select account, digest from image where image_status = 'deleting'";
     IMAGES = "select * from image where account = $1 and (cast($2 as text) is null or image_status = $2) and (cast($3 as text) is null or analysis_status = $3) order by created_at desc, id desc";
     IMAGES_AFTER = "select * from image where account = $1 and image_status = 'active' and digest > $2 order by digest limit $3";
     ANALYZED_IMAGES = "select * from image where account = $1 and image_status = 'active' and analysis_status = 'analyzed' and digest > $2 order by digest limit $3";
-    IMAGES_BY_TAG = "select i.* from image i join (select digest, max(detected_at) as seen, max(id) as last from image_tag where account = $1 and registry = $2 and repository = $3 and tag = $4 group by digest) t on t.digest = i.digest where i.account = $1 and (cast($5 as text) is null or i.image_status = $5) and (cast($6 as text) is null or i.analysis_status = $6) order by t.seen desc, t.last desc";
+    IMAGES_BY_TAG = "with of_tag as materialized (select digest, detected_at, id from image_tag where account = $1 and registry = $2 and repository = $3 and tag = $4) select i.* from image i join (select digest, max(detected_at) as seen, max(id) as last from of_tag group by digest) t on t.digest = i.digest where i.account = $1 and (cast($5 as text) is null or i.image_status = $5) and (cast($6 as text) is null or i.analysis_status = $6) order by t.seen desc, t.last desc limit $7";
     TAGS_OF_ACCOUNT = "select digest, registry, repository, tag, detected_at from image_tag where account = $1 order by detected_at desc, id desc";
     TAGS_OF_IMAGE = "select digest, registry, repository, tag, detected_at from image_tag where account = $1 and digest = $2 order by detected_at desc, id desc";
     TAGS_OF_IMAGES_SQLITE = "select digest, registry, repository, tag, detected_at from image_tag where account = $1 and digest in (select value from json_each($2)) order by detected_at desc, id desc";
     TAGS_OF_IMAGES_POSTGRES = "select digest, registry, repository, tag, detected_at from image_tag where account = $1 and digest in (select value from jsonb_array_elements_text(cast($2 as jsonb))) order by detected_at desc, id desc";
     LATEST_OF_TAG = "select digest, registry, repository, tag, detected_at from image_tag where account = $1 and registry = $2 and repository = $3 and tag = $4 order by detected_at desc, id desc limit 1";
     TAG_AT = "select digest, registry, repository, tag, detected_at from image_tag where account = $1 and registry = $2 and repository = $3 and tag = $4 and detected_at <= $5 order by detected_at desc, id desc limit 1";
-    OTHERS_OF_TAG = "select digest from image_tag where account = $1 and registry = $2 and repository = $3 and tag = $4 and digest <> $5 group by digest order by max(detected_at) desc, max(id) desc";
+    OTHERS_OF_TAG = "with of_tag as materialized (select digest, detected_at, id from image_tag where account = $1 and registry = $2 and repository = $3 and tag = $4) select digest from of_tag where digest <> $5 group by digest order by max(detected_at) desc, max(id) desc";
     ADD_TAG = "insert into image_tag (account, digest, registry, repository, tag, detected_at) values ($1, $2, $3, $4, $5, $6)";
     SET_IMAGE_STATUS = "update image set image_status = $3, updated_at = $4 where account = $1 and digest = $2";
     START_ANALYSIS = "update image set analysis_status = 'analyzing', failure = null, updated_at = $3 where account = $1 and digest = $2 and image_status = 'active' and exists (select 1 from task where id = $4 and lease = $5 and state = 'running')";
@@ -213,7 +215,6 @@ statements! {
     UNLINK_PACKAGES = "delete from image_package where image_id = $1";
     PACKAGES_OF_IMAGE = "select p.* from package p join image_package l on l.package_id = p.id join image i on i.id = l.image_id where i.account = $1 and i.digest = $2 order by p.kind, p.name, p.version, p.id";
     PACKAGES_NAMED = "select * from package where name = $1 or source_name = $1 order by id";
-    IMAGES_WITH_PACKAGE = "select i.* from image i join image_package l on l.image_id = i.id where i.account = $1 and l.package_id = $2 and i.image_status = 'active' order by i.created_at desc, i.id desc";
 
     LAYER_FACT = "select blob, used_at from layer_fact where diff_id = $1 and revision = $2";
     USE_LAYER_FACT = "update layer_fact set used_at = $3 where diff_id = $1 and revision = $2";
@@ -250,6 +251,17 @@ statements! {
     EXCEPTIONS_STATE = "select count(*) as number, coalesce(max(updated_at), 0) as changed_at from policy_exception where account = $1";
     DELETE_EXCEPTION = "delete from policy_exception where account = $1 and id = $2";
 
+    OPEN_ALERT = "insert into alert (account, tag, digest, policy_id, policy_digest, opened_at, updated_at) select s.account, s.key, cast($3 as text), cast($4 as text), cast($5 as text), cast($6 as bigint), cast($6 as bigint) from subscription s where s.account = $1 and s.type = 'alerts' and s.key = $2 and s.active on conflict (account, tag) where closed_at is null do nothing returning *";
+    MOVE_ALERT = "update alert set digest = $3, policy_id = $4, policy_digest = $5, updated_at = $6 where account = $1 and tag = $2 and closed_at is null";
+    CLOSE_ALERT = "update alert set closed_at = $5, updated_at = $5, closed_for = $3, closed_by = $4 where account = $1 and tag = $2 and closed_at is null and (cast($6 as bigint) is null or id = $6) returning *";
+    CLOSE_UNSUBSCRIBED_ALERT = "update alert set closed_at = $3, updated_at = $3, closed_for = 'unsubscribed' where account = $1 and tag = $2 and closed_at is null and not exists (select 1 from subscription s where s.account = $1 and s.type = 'alerts' and s.key = $2 and s.active)";
+    ALERT = "select * from alert where account = $1 and id = $2";
+    LAST_ALERT = "select * from alert where account = $1 and tag = $2 order by id desc limit 1";
+    ALERTS = "select * from alert where account = $1 and id < $2 and (cast($3 as boolean) is null or (closed_at is null) = $3) order by id desc limit $4";
+    ALERTS_OF_TAG = "select * from alert where account = $1 and id < $2 and (cast($3 as boolean) is null or (closed_at is null) = $3) and tag = $5 order by id desc limit $4";
+    OPEN_ALERTS = "select * from alert where account = $1 and id < $2 and closed_at is null order by id desc limit $3";
+    DELETE_OLD_ALERTS = "delete from alert where closed_at < $1 and exists (select 1 from alert later where later.account = alert.account and later.tag = alert.tag and later.id > alert.id)";
+
     ADD_EVALUATION = "insert into evaluation (account, digest, tag, policy_id, policy_digest, action, result, created_at, updated_at) values ($1, $2, $3, $4, $5, $6, $7, $8, $8) returning *";
     TOUCH_EVALUATION = "update evaluation set result = $3, updated_at = $4 where account = $1 and id = $2 returning *";
     LOCK_EVALUATIONS_POSTGRES = "select pg_advisory_xact_lock(hashtextextended($1, 0))";
@@ -271,7 +283,7 @@ statements! {
     SET_SUBSCRIPTION = "update subscription set active = $3, updated_at = $4 where account = $1 and id = $2 and active <> $3";
     CHANGE_SUBSCRIPTION = "update subscription set active = coalesce(cast($3 as boolean), active), value = case when $4 then $5 else value end, updated_at = $6 where account = $1 and id = $2 returning *";
     SET_SUBSCRIPTION_VALUE = "update subscription set value = $3, updated_at = $4 where account = $1 and id = $2 and coalesce(value, '') = $5";
-    DELETE_SUBSCRIPTION = "delete from subscription where account = $1 and id = $2";
+    DELETE_SUBSCRIPTION = "delete from subscription where account = $1 and id = $2 returning key";
     DEACTIVATE_SUBSCRIPTIONS = "update subscription set active = false, updated_at = $3 where account = $1 and key = $2 and active and type <> 'repo_update'";
     ACTIVE_SUBSCRIPTIONS = "select count(*) from subscription where account = $1 and key = $2 and active";
 
@@ -279,7 +291,9 @@ statements! {
     CLAIM_WATCH = "insert into watch (account, subscription, due_at, state, failures) values ($1, $2, $3, '', 0) on conflict (account, subscription) do update set due_at = excluded.due_at where watch.due_at = $4";
     RENEW_WATCH = "update watch set due_at = $3 where account = $1 and subscription = $2 and due_at = $4";
     FINISH_WATCH = "update watch set due_at = case when due_at = $3 then $4 else due_at end, state = $5, failures = $6 where account = $1 and subscription = $2";
-    HASTEN_WATCHES = "update watch set due_at = $3 where due_at > $3 and exists (select 1 from subscription s where s.account = watch.account and s.id = watch.subscription and s.type = $1 and (cast($2 as text) is null or s.account = $2) and (cast($4 as text) is null or s.key = $4))";
+    HASTEN_WATCHES = "update watch set due_at = $3 where due_at > $3 and (account, subscription) in (select s.account, s.id from subscription s where s.type = $1 and s.active and (cast($2 as text) is null or s.account = $2))";
+    HASTEN_WATCH = "update watch set due_at = $3 where account = $1 and subscription = $2 and due_at > $3";
+    RESTART_WATCH = "update watch set due_at = $3, state = case when $4 then '' else state end where account = $1 and subscription = $2";
     HASTEN_CARRIERS = filled!(NUMBER_COLUMN, "with v as (values ", "), carrier as (select distinct l.image_id from v join image_package l on l.package_id = cast(v.column1 as bigint)), tag as (select distinct t.account, t.registry || '/' || t.repository || ':' || t.tag as key from carrier c join image i on i.id = c.image_id join image_tag t on t.account = i.account and t.digest = i.digest) update watch set due_at = $52 where due_at > $52 and (account, subscription) in (select s.account, s.id from tag join subscription s on s.account = tag.account and s.type = $51 and s.key = tag.key)");
     WATCH_RESULT = "select basis, result from watch_result where account = $1 and subscription = $2 and subject = $3";
     PUT_WATCH_RESULT = "insert into watch_result (account, subscription, subject, basis, result, seen_at) select account, id, cast($3 as text), cast($4 as text), cast($5 as text), cast($6 as bigint) from subscription where account = $1 and id = $2 on conflict (account, subscription, subject) do update set basis = excluded.basis, result = excluded.result, seen_at = excluded.seen_at where watch_result.basis = cast($7 as text)";
@@ -334,27 +348,71 @@ statements! {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use sqlx::{Executor as _, SqlSafeStr as _};
 
     use super::STATEMENTS;
     use crate::sql::Pool;
     use crate::{Settings, Store, postgres};
 
-    async fn prepare_all(url: Option<String>) {
-        let dir = tempfile::tempdir().unwrap();
-        let settings = Settings {
-            data_dir: dir.path().to_owned(),
+    fn settings(dir: &Path, url: Option<String>) -> Settings {
+        Settings {
+            data_dir: dir.to_owned(),
             database_url: url.map(Into::into),
             secret: None,
             blobs: crate::blobs::BlobsAt::Folder,
             max_connections: 2,
             patience: std::time::Duration::ZERO,
-        };
-        let store = Store::open(&settings).await.unwrap();
+        }
+    }
+
+    async fn prepare_all(url: Option<String>) {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(&settings(dir.path(), url)).await.unwrap();
         let other = if matches!(store.pool, Pool::Sqlite { .. }) { "_POSTGRES" } else { "_SQLITE" };
         for (name, sql) in STATEMENTS.iter().filter(|(name, _)| !name.ends_with(other)) {
             let done = read!(store.pool, db => db.prepare(sql.into_sql_str()).await.map(drop));
             assert!(done.is_ok(), "{name}: {done:?}");
+        }
+    }
+
+    /// What is asked of a large store finds its rows by the index that is made for it.
+    #[tokio::test]
+    async fn lookups_use_their_index() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(&settings(dir.path(), None)).await.unwrap();
+        let Pool::Sqlite { read, .. } = &store.pool else { panic!("it is SQLite") };
+        for (name, index) in [
+            ("ALERTS", "alert_of_account"),
+            ("ALERTS_OF_TAG", "alert_of_tag"),
+            ("AUDIT", "audit_account"),
+            ("CLOSE_ALERT", "alert_open"),
+            ("CLOSE_UNSUBSCRIBED_ALERT", "alert_open"),
+            ("DELETE_OLD_ALERTS", "alert_closed"),
+            ("DELETING_IMAGES", "image_deleting"),
+            ("DUE_WATCHES", "subscription_watched"),
+            ("HASTEN_WATCH", "sqlite_autoindex_watch_1"),
+            ("HASTEN_WATCHES", "sqlite_autoindex_watch_1"),
+            ("IMAGES_BY_TAG", "image_tag_name"),
+            ("LAST_ALERT", "alert_of_tag"),
+            ("LATEST_OF_TAG", "image_tag_name"),
+            ("MOVE_ALERT", "alert_open"),
+            ("OPEN_ALERTS", "alert_open_of_account"),
+            ("OTHERS_OF_TAG", "image_tag_name"),
+        ] {
+            let (_, sql) = STATEMENTS.iter().find(|(known, _)| *known == name).unwrap();
+            let explained = sqlx::AssertSqlSafe(format!("explain query plan {sql}"));
+            let plan: Vec<(i64, i64, i64, String)> = sqlx::query_as(explained).fetch_all(read).await.unwrap();
+            let plan: Vec<String> = plan.into_iter().map(|(_, _, _, step)| step).collect();
+            let finds = format!("INDEX {index} (");
+            assert!(plan.iter().any(|step| step.contains(&finds)), "{name}: {plan:#?}");
+            let scans = plan.iter().filter(|step| step.starts_with("SCAN "));
+            // What was found before may be gone through.
+            let scanned: Vec<_> = scans
+                .filter(|step| !["SCAN of_tag", "SCAN t", "SCAN (subquery"].iter().any(|known| step.starts_with(known)))
+                .collect();
+            assert!(scanned.is_empty(), "{name}: {plan:#?}");
         }
     }
 

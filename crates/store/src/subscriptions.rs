@@ -15,7 +15,7 @@ row! {
         pub id: String,
         /// The full tag, or the repository.
         pub key: String,
-        /// `tag_update`, `policy_eval`, `vuln_update`, `analysis_update` or `repo_update`.
+        /// `tag_update`, `policy_eval`, `vuln_update`, `analysis_update`, `alerts` or `repo_update`.
         pub r#type: String,
         /// The type's own text.
         pub value: Option<String>,
@@ -27,6 +27,9 @@ row! {
         pub updated_at: i64,
     }
 }
+
+/// The type of subscription of alerts.
+const ALERTS: &str = "alerts";
 
 /// MD5 of account, key and type; clients treat it as opaque.
 pub fn subscription_id(account: &str, key: &str, kind: &str) -> String {
@@ -72,7 +75,8 @@ impl Store {
             .during("listing subscriptions")
     }
 
-    /// Changes a subscription: switches it, or gives it another text, or none.
+    /// Changes a subscription: switches it, or gives it another text, or none. One that is switched on is looked at at
+    /// once; one that is off has no alert that is open.
     pub async fn change_subscription(
         &self,
         account: &str,
@@ -81,10 +85,21 @@ impl Store {
         value: Option<Option<&str>>,
         now: i64,
     ) -> Result<Subscription> {
-        Ok(change!(self.pool, db => {
-            let row = sqlx::query_as(sql::CHANGE_SUBSCRIPTION).bind(account).bind(id).bind(active).bind(value.is_some())
-                .bind(value.flatten()).bind(now).fetch_optional(db).await;
-            found(row.during("changing a subscription")?, "subscription", id)
+        const DOING: &str = "changing a subscription";
+        Ok(transaction!(self.pool, tx => {
+            let row: Option<Subscription> = sqlx::query_as(sql::CHANGE_SUBSCRIPTION).bind(account).bind(id).bind(active)
+                .bind(value.is_some()).bind(value.flatten()).bind(now).fetch_optional(&mut *tx).await.during(DOING)?;
+            let row = found(row, "subscription", id)?;
+            let has_alerts = row.r#type == ALERTS;
+            if active == Some(true) {
+                sqlx::query(sql::RESTART_WATCH).bind(account).bind(id).bind(now).bind(has_alerts).execute(&mut *tx).await
+                    .during(DOING)?;
+            }
+            if has_alerts {
+                sqlx::query(sql::CLOSE_UNSUBSCRIBED_ALERT).bind(account).bind(&row.key).bind(now).execute(&mut *tx).await
+                    .during(DOING)?;
+            }
+            row
         }))
     }
 
@@ -102,12 +117,14 @@ impl Store {
         Ok(rows.during("changing a subscription")? > 0)
     }
 
-    /// Removes a subscription.
-    pub async fn delete_subscription(&self, account: &str, id: &str) -> Result<()> {
-        change!(self.pool, db => {
-            let done = sqlx::query(sql::DELETE_SUBSCRIPTION).bind(account).bind(id).execute(db).await;
-            let gone = done.during("removing a subscription")?.rows_affected();
-            found((gone > 0).then_some(()), "subscription", id)
+    /// Removes a subscription, and closes what it was told of.
+    pub async fn delete_subscription(&self, account: &str, id: &str, now: i64) -> Result<()> {
+        const DOING: &str = "removing a subscription";
+        transaction!(self.pool, tx => {
+            let key: Option<String> =
+                sqlx::query_scalar(sql::DELETE_SUBSCRIPTION).bind(account).bind(id).fetch_optional(&mut *tx).await.during(DOING)?;
+            let key = found(key, "subscription", id)?;
+            sqlx::query(sql::CLOSE_UNSUBSCRIBED_ALERT).bind(account).bind(&key).bind(now).execute(&mut *tx).await.during(DOING)?;
         });
         Ok(())
     }

@@ -9,6 +9,7 @@ use crate::batch::batches;
 use crate::error::During as _;
 use crate::news::News;
 use crate::statements as sql;
+use crate::subscriptions::subscription_id;
 use crate::{Result, Store};
 
 row! {
@@ -59,28 +60,26 @@ pub struct NewWatchResult {
 }
 
 impl Store {
-    /// Claims up to so many watches of a type that are due, those that wait longest first, until an instant. Accounts
-    /// that are not enabled wait.
-    pub async fn claim_watches(&self, kind: &str, limit: i64, until: i64, now: i64) -> Result<Vec<Watch>> {
-        const DOING: &str = "claiming watches";
-        let due: Vec<Watch> =
-            read!(self.pool, db => sqlx::query_as(sql::DUE_WATCHES).bind(kind).bind(now).bind(limit).fetch_all(db).await)
-                .during(DOING)?;
-        let mut claimed = Vec::with_capacity(due.len());
-        for watch in due {
-            let rows = write!(self.pool, db => sqlx::query(sql::CLAIM_WATCH).bind(&watch.account).bind(&watch.id).bind(until)
-                .bind(watch.due_at).execute(db).await.map(|done| done.rows_affected()));
-            match rows {
-                // Another watcher was faster.
-                Ok(0) => {}
-                Ok(_) => claimed.push(Watch { due_at: until, ..watch }),
-                // The subscription has gone meanwhile.
-                Err(error)
-                    if error.as_database_error().is_some_and(sqlx::error::DatabaseError::is_foreign_key_violation) => {}
-                Err(source) => return Err(source).during(DOING),
+    /// Up to so many watches of a type that are due, those that wait longest first. Accounts that are not enabled wait.
+    pub async fn due_watches(&self, kind: &str, limit: i64, now: i64) -> Result<Vec<Watch>> {
+        read!(self.pool, db => sqlx::query_as(sql::DUE_WATCHES).bind(kind).bind(now).bind(limit).fetch_all(db).await)
+            .during("looking for watches")
+    }
+
+    /// Claims a watch that was due until an instant; nothing, if another watcher was faster or the subscription has gone.
+    pub async fn claim_watch(&self, due: Watch, until: i64) -> Result<Option<Watch>> {
+        let rows = write!(self.pool, db => sqlx::query(sql::CLAIM_WATCH).bind(&due.account).bind(&due.id).bind(until)
+            .bind(due.due_at).execute(db).await.map(|done| done.rows_affected()));
+        match rows {
+            Ok(0) => Ok(None),
+            Ok(_) => Ok(Some(Watch { due_at: until, ..due })),
+            Err(error)
+                if error.as_database_error().is_some_and(sqlx::error::DatabaseError::is_foreign_key_violation) =>
+            {
+                Ok(None)
             }
+            Err(source) => Err(source).during("claiming watches"),
         }
-        Ok(claimed)
     }
 
     /// Claims a watch for longer; `false` means that it was hastened, or that somebody else has it.
@@ -97,11 +96,18 @@ impl Store {
         .during("noting the end of a watch")
     }
 
-    /// Makes the watches of a type due at once; of one account or of all, of one key or of all.
-    pub async fn hasten_watches(&self, kind: &str, of: Option<&str>, key: Option<&str>, now: i64) -> Result<()> {
-        write!(self.pool, db => sqlx::query(sql::HASTEN_WATCHES).bind(kind).bind(of).bind(now).bind(key).execute(db).await
+    /// Makes the watches of a type due at once; of one account or of all.
+    pub async fn hasten_watches(&self, kind: &str, of: Option<&str>, now: i64) -> Result<()> {
+        write!(self.pool, db => sqlx::query(sql::HASTEN_WATCHES).bind(kind).bind(of).bind(now).execute(db).await.map(drop))
+            .during("hastening watches")
+    }
+
+    /// Makes the watch of one key due at once.
+    pub async fn hasten_watch(&self, account: &str, kind: &str, key: &str, now: i64) -> Result<()> {
+        let subscription = subscription_id(account, key, kind);
+        write!(self.pool, db => sqlx::query(sql::HASTEN_WATCH).bind(account).bind(&subscription).bind(now).execute(db).await
             .map(drop))
-        .during("hastening watches")
+        .during("hastening a watch")
     }
 
     /// Makes the watches of a type due at once whose tag points, or pointed, to an image that carries any of these

@@ -17,7 +17,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::{Request, State};
+use axum::body::Bytes;
+use axum::extract::rejection::{BytesRejection, FailedToBufferBody};
+use axum::extract::{DefaultBodyLimit, FromRequest as _, Request, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
@@ -228,14 +230,15 @@ impl<J: Judge> Webhook<J> {
         Duration::from_millis(most.max(500)).min(self.time)
     }
 
-    async fn read(&self, request: Request) -> Result<Review, (StatusCode, String)> {
+    async fn read(&self, mut request: Request) -> Result<Review, (StatusCode, String)> {
         let _turn = self.readers.acquire().await.expect("it is never closed");
-        let bytes = axum::body::to_bytes(request.into_body(), REVIEW_BYTES).await.map_err(|error| {
-            let too_large = std::error::Error::source(&error).is_some_and(|cause| cause.to_string().contains("limit"));
-            if too_large {
+        DefaultBodyLimit::max(REVIEW_BYTES).apply(&mut request);
+        let bytes = Bytes::from_request(request, &()).await.map_err(|error| match error {
+            BytesRejection::FailedToBufferBody(FailedToBufferBody::LengthLimitError(_)) => {
                 (StatusCode::PAYLOAD_TOO_LARGE, format!("the review is larger than {REVIEW_BYTES} bytes"))
-            } else {
-                (StatusCode::BAD_REQUEST, format!("the review broke off: {error}"))
+            }
+            error => {
+                (StatusCode::BAD_REQUEST, format!("the review broke off: {}", anyhow::Error::new(error).root_cause()))
             }
         })?;
         Review::read(&bytes).map_err(|why| (StatusCode::BAD_REQUEST, why))

@@ -127,9 +127,13 @@ async fn fetch(api: &Api, list: &List) -> Result<Reply, Failure> {
         let page = page.to_string();
         let query: Vec<(&str, &str)> = filters.iter().copied().chain([("page", page.as_str())]).collect();
         let mut next = api.get("/events", &query).await?;
-        if let (Some(seen), Some(more)) = (reply.body["results"].as_array_mut(), next.body["results"].as_array_mut()) {
-            seen.append(more);
-            next.body["results"] = Value::Array(std::mem::take(seen));
+        let results = |reply: &mut Reply| reply.body.get_mut("results").map(Value::take);
+        let (Some(Value::Array(mut seen)), Some(Value::Array(more))) = (results(&mut reply), results(&mut next)) else {
+            return Err(Failure::local("the server answers something else than a page of events"));
+        };
+        seen.extend(more);
+        if let Some(results) = next.body.get_mut("results") {
+            *results = Value::Array(seen);
         }
         reply = next;
     }

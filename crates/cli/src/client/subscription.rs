@@ -9,7 +9,10 @@ use super::part::Part;
 use super::{Done, Outcome, python};
 
 /// What can be subscribed to.
-const TYPES: &[&str] = &["tag_update", "policy_eval", "vuln_update", "analysis_update", "repo_update"];
+const TYPES: &[&str] = &["tag_update", "policy_eval", "vuln_update", "analysis_update", "repo_update", "alerts"];
+
+/// The type that nothing is subscribed to by itself.
+const ALERTS: &str = "alerts";
 
 /// What can be done with subscriptions.
 #[derive(Debug, Subcommand)]
@@ -41,7 +44,7 @@ pub(crate) enum SubscriptionCommand {
 /// A subscription by what it is about.
 #[derive(Debug, Args)]
 pub(crate) struct Key {
-    /// `tag_update`, `policy_eval`, `vuln_update`, `analysis_update` or `repo_update`
+    /// `tag_update`, `policy_eval`, `vuln_update`, `analysis_update`, `repo_update` or `alerts`
     subscription_type: String,
     /// The whole tag, such as docker.io/library/alpine:latest
     subscription_key: String,
@@ -75,7 +78,10 @@ impl Change {
 pub(super) async fn run(api: &Api, command: SubscriptionCommand) -> Outcome {
     match command {
         SubscriptionCommand::Activate(key) => {
-            let reply = change(api, Change::Activation, &key.subscription_type, &key.subscription_key).await?;
+            let reply = match key.subscription_type.as_str() {
+                ALERTS => subscribe(api, &key.subscription_key).await?,
+                kind => change(api, Change::Activation, kind, &key.subscription_key).await?,
+            };
             Ok(Done::success(api, &reply))
         }
         SubscriptionCommand::Deactivate(key) => {
@@ -111,15 +117,17 @@ fn path(id: &str) -> String {
     format!("/subscriptions/{}", percent_encode(id))
 }
 
+fn missing(change: Change, kind: &str, key: &str) -> Failure {
+    Failure::local(format!(
+        "cannot locate subscription record using specified input (subscription_type={kind}, \
+         subscription_key={key} needs to exist before {})",
+        change.noun()
+    ))
+}
+
 /// Changes the subscription of a type and key, which must exist.
 pub(super) async fn change(api: &Api, change: Change, kind: &str, key: &str) -> Result<Reply, Failure> {
-    let missing = || {
-        Failure::local(format!(
-            "cannot locate subscription record using specified input (subscription_type={kind}, \
-             subscription_key={key} needs to exist before {})",
-            change.noun()
-        ))
-    };
+    let missing = || missing(change, kind, key);
     // A type that is none is as good as a subscription that is none.
     let found = api.get("/subscriptions", &[("subscription_key", key), ("subscription_type", kind)]).await;
     let found = found.map_err(|_| missing())?;
@@ -130,6 +138,19 @@ pub(super) async fn change(api: &Api, change: Change, kind: &str, key: &str) -> 
     let active = change == Change::Activation;
     let body = json!({"active": active, "subscription_key": key, "subscription_type": kind});
     api.send("PUT", &path(id), &[], Some(&body)).await
+}
+
+/// Subscribes to alerts of a tag: an image that is added brings the other types, and not this.
+async fn subscribe(api: &Api, tag: &str) -> Result<Reply, Failure> {
+    let others = api.get("/subscriptions", &[("subscription_key", tag)]).await?;
+    if others.body.as_array().is_none_or(Vec::is_empty) {
+        return Err(missing(Change::Activation, ALERTS, tag));
+    }
+    let body = json!({"subscription_key": tag, "subscription_type": ALERTS, "active": true});
+    match api.send("POST", "/subscriptions", &[], Some(&body)).await {
+        Err(failure) if failure.status() == Some(409) => change(api, Change::Activation, ALERTS, tag).await,
+        added => added,
+    }
 }
 
 fn table(records: &Value, more: &[&'static str]) -> Option<Shown> {

@@ -7,7 +7,7 @@
 use std::cmp::Ordering;
 
 use super::rpm::split_epoch;
-use super::{compare_numbers, cut_digits, cut_letters};
+use super::{compare_numbers, compare_runs};
 
 pub(super) fn compare(a: &str, b: &str) -> Option<Ordering> {
     let ((epoch_a, a), (epoch_b, b)) = (split_epoch(a), split_epoch(b));
@@ -28,7 +28,7 @@ fn split_release(text: &str) -> (&str, Option<&str>) {
     text.rsplit_once('-').map_or((text, None), |(version, release)| (version, Some(release)))
 }
 
-fn compare_segments(mut a: &str, mut b: &str) -> Ordering {
+fn compare_segments<'v>(mut a: &'v str, mut b: &'v str) -> Ordering {
     while !a.is_empty() && !b.is_empty() {
         let ((separators_a, rest_a), (separators_b, rest_b)) = (cut_separators(a), cut_separators(b));
         (a, b) = (rest_a, rest_b);
@@ -39,19 +39,8 @@ fn compare_segments(mut a: &str, mut b: &str) -> Ordering {
         if order.is_ne() {
             return order;
         }
-        let ((number_a, after_a), (number_b, after_b)) = (cut_digits(a), cut_digits(b));
-        let order = match (number_a.is_empty(), number_b.is_empty()) {
-            (false, false) => {
-                (a, b) = (after_a, after_b);
-                compare_numbers(number_a, number_b)
-            }
-            (true, true) => {
-                let ((text_a, after_a), (text_b, after_b)) = (cut_letters(a), cut_letters(b));
-                (a, b) = (after_a, after_b);
-                text_a.cmp(text_b)
-            }
-            (a_is_text, _) => return if a_is_text { Ordering::Less } else { Ordering::Greater },
-        };
+        let (order, after_a, after_b) = compare_runs(a, b);
+        (a, b) = (after_a, after_b);
         if order.is_ne() {
             return order;
         }

@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use super::{compare_numbers, cut_digits, cut_letters, is_number};
+use super::{compare_numbers, compare_runs, is_number};
 
 /// A missing epoch is 0; a missing release sorts before every release.
 pub(super) fn compare(a: &str, b: &str) -> Option<Ordering> {
@@ -37,7 +37,7 @@ fn split_release(text: &str) -> (&str, Option<&str>) {
 }
 
 /// Compares runs of digits and runs of letters; everything but `~` and `^` only separates.
-fn compare_segments(mut a: &str, mut b: &str) -> Ordering {
+fn compare_segments<'v>(mut a: &'v str, mut b: &'v str) -> Ordering {
     loop {
         (a, b) = (skip_separators(a), skip_separators(b));
         let (first_a, first_b) = (a.as_bytes().first(), b.as_bytes().first());
@@ -56,20 +56,8 @@ fn compare_segments(mut a: &str, mut b: &str) -> Ordering {
         if let Some(order) = special {
             return order;
         }
-        let (number_a, after_number_a) = cut_digits(a);
-        let (number_b, after_number_b) = cut_digits(b);
-        let order = match (number_a.is_empty(), number_b.is_empty()) {
-            (false, false) => {
-                (a, b) = (after_number_a, after_number_b);
-                compare_numbers(number_a, number_b)
-            }
-            (true, true) => {
-                let ((text_a, after_a), (text_b, after_b)) = (cut_letters(a), cut_letters(b));
-                (a, b) = (after_a, after_b);
-                text_a.cmp(text_b)
-            }
-            (a_is_text, _) => return if a_is_text { Ordering::Less } else { Ordering::Greater },
-        };
+        let (order, after_a, after_b) = compare_runs(a, b);
+        (a, b) = (after_a, after_b);
         if order.is_ne() {
             return order;
         }

@@ -1,5 +1,6 @@
 //! What version 1 never had, under names of our own: one module per resource.
 
+mod alerts;
 mod api_keys;
 mod audit;
 mod dry_run;
@@ -24,4 +25,5 @@ pub(super) fn router() -> OpenApiRouter<Guarded> {
         .merge(roles::router())
         .merge(api_keys::router())
         .merge(audit::router())
+        .merge(alerts::router())
 }

@@ -9,6 +9,7 @@ use killick_store::archives::{ArchiveRule, ArchiveStatus, ArchivedTag, Transitio
 
 use crate::app::App;
 use crate::events::ARCHIVED_DELETED;
+use crate::images;
 use crate::records::{AccountState, AnalysisStatus, Deletion, ImageStatus, now};
 
 /// Microseconds of a day.
@@ -192,7 +193,7 @@ async fn archive(app: &App, account: &str, chosen: &Chosen) -> Result<bool, Stor
             && image.status == ImageStatus::Active
             && image.analyzed_at.is_some_and(|at| at.as_microsecond() == chosen.analyzed_at)
     });
-    Ok(is_same && matches!(app.records().delete_image(account, &chosen.digest, true).await?, Deletion::Deleting(_)))
+    Ok(is_same && matches!(images::delete(app, account, &chosen.digest, true).await?, Deletion::Deleting(_)))
 }
 
 /// Marks an archived analysis as going away.

@@ -1,12 +1,13 @@
 //! Callers whom a provider of `OpenID` Connect vouches for: its tokens, checked against its keys, become users of accounts as
 //! the settings say. The keys are fetched when the first token comes, and again when they are old or do not fit.
 
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use killick_fetch::fetched::{FetchError, FetchOptions, document};
 use serde_json::{Map, Value};
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use super::jwt::{Expected, KeySet, Refused, claimed_issuer};
 use super::roles::UserRole;
@@ -76,14 +77,25 @@ pub(crate) struct Vouched {
 pub(crate) struct Provider {
     config: OidcConfig,
     roles: Vec<(String, UserRole)>,
-    options: FetchOptions,
-    known: Mutex<Known>,
+    source: Source,
+    known: Arc<RwLock<Known>>,
+    /// Held by whoever fetches the keys, so that nobody else does.
+    fetching: Arc<Mutex<()>>,
     clock: fn() -> Instant,
 }
 
-#[derive(Default)]
+/// Where the keys are.
+#[derive(Clone)]
+struct Source {
+    issuer: String,
+    jwks_url: String,
+    options: FetchOptions,
+}
+
+/// The keys, as they are known.
+#[derive(Clone, Default)]
 struct Known {
-    keys: KeySet,
+    keys: Arc<KeySet>,
     /// When they were fetched last, or tried to.
     tried_at: Option<Instant>,
     /// Whether that failed.
@@ -114,7 +126,8 @@ impl Provider {
         if !config.default_role.is_empty() {
             role(&config.default_role)?;
         }
-        Ok(Some(Self { config: config.clone(), roles, options, known: Mutex::default(), clock }))
+        let source = Source { issuer: config.issuer.clone(), jwks_url: config.jwks_url.clone(), options };
+        Ok(Some(Self { config: config.clone(), roles, source, known: Arc::default(), fetching: Arc::default(), clock }))
     }
 
     /// Who vouches, as it is kept with the users.
@@ -130,32 +143,32 @@ impl Provider {
     /// Whom a token is for; nobody if it does not hold, or the settings give them neither account nor role.
     pub(crate) async fn read(&self, token: &str, now: Timestamp) -> Result<Option<Vouched>, KeysError> {
         let expected = Expected { issuer: &self.config.issuer, audience: &self.config.audience };
-        let mut known = self.known.lock().await;
-        let instant = (self.clock)();
-        let age = known.tried_at.map(|tried| instant.saturating_duration_since(tried));
-        let mut claims = known.keys.claims(token, expected, now);
-        let wanted_after = match claims {
-            _ if known.failed => PAUSE,
-            Err(Refused::UnknownKey) => PAUSE,
-            _ => Duration::from_secs(self.config.keys_seconds).max(PAUSE),
+        let before = self.known();
+        let mut claims = before.keys.claims(token, expected, now);
+        let turn = match claims {
+            // Whom the known keys vouch for fetches others if that is due, but waits for nobody who does.
+            Ok(_) => Arc::clone(&self.fetching).try_lock_owned().ok(),
+            Err(Refused::UnknownKey | Refused::Signature) => Some(Arc::clone(&self.fetching).lock_owned().await),
+            // Other keys would not make it better.
+            Err(Refused::Malformed | Refused::Issuer | Refused::Audience | Refused::Time) => None,
         };
-        if age.is_none_or(|age| age >= wanted_after) {
-            known.tried_at = Some(instant);
-            let fetched = self.fetch().await;
-            known.failed = fetched.is_err();
-            match fetched {
-                Ok(keys) => known.keys = keys,
+        if let Some(turn) = turn {
+            match self.refresh(turn, claims.as_ref().err()).await {
+                Ok(()) => {}
                 // Those of before are better than none.
                 Err(error) if claims.is_ok() => {
                     tracing::warn!(error = %error, "the keys of `{}` cannot be fetched: {error}", self.config.issuer);
                 }
                 Err(error) => return Err(error),
             }
-            claims = known.keys.claims(token, expected, now);
-        } else if known.failed && claims == Err(Refused::UnknownKey) {
-            return Err(KeysError::Lately);
+            let known = self.known();
+            if !Arc::ptr_eq(&known.keys, &before.keys) {
+                claims = known.keys.claims(token, expected, now);
+            }
+            if known.failed && claims == Err(Refused::UnknownKey) {
+                return Err(KeysError::Lately);
+            }
         }
-        drop(known);
         match claims {
             Ok(claims) => Ok(self.vouched(&claims)),
             Err(refused) => {
@@ -165,22 +178,33 @@ impl Provider {
         }
     }
 
-    async fn fetch(&self) -> Result<KeySet, KeysError> {
-        let issuer = &self.config.issuer;
-        let keys_at = if self.config.jwks_url.is_empty() {
-            let url = format!("{}/.well-known/openid-configuration", issuer.trim_end_matches('/'));
-            let bytes = document(&url, &self.options, MAX_DOCUMENT, TIMEOUT).await?;
-            let configuration: Value = serde_json::from_slice(&bytes).unwrap_or_default();
-            let text = |name: &str| configuration.get(name).and_then(Value::as_str);
-            match text("jwks_uri").filter(|_| text("issuer") == Some(issuer)) {
-                Some(url) => url.to_owned(),
-                None => return Err(KeysError::Configuration { issuer: issuer.clone() }),
-            }
-        } else {
-            self.config.jwks_url.clone()
+    fn known(&self) -> Known {
+        self.known.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Fetches the keys if that is due; `refused` is what the known ones say of the token at hand.
+    async fn refresh(&self, turn: OwnedMutexGuard<()>, refused: Option<&Refused>) -> Result<(), KeysError> {
+        let (instant, before) = ((self.clock)(), self.known());
+        let wanted_after = match refused {
+            _ if before.failed => PAUSE,
+            Some(Refused::UnknownKey) => PAUSE,
+            _ => Duration::from_secs(self.config.keys_seconds).max(PAUSE),
         };
-        let bytes = document(&keys_at, &self.options, MAX_DOCUMENT, TIMEOUT).await?;
-        KeySet::read(&bytes).ok_or(KeysError::Keys)
+        if before.tried_at.is_some_and(|tried| instant.saturating_duration_since(tried) < wanted_after) {
+            return Ok(());
+        }
+        let (source, known) = (self.source.clone(), Arc::clone(&self.known));
+        // A task of its own: others wait for it, whether or not the caller who began it stays.
+        let fetching = tokio::spawn(async move {
+            let _turn = turn;
+            let fetched = source.keys().await;
+            let mut known = known.write().unwrap_or_else(PoisonError::into_inner);
+            known.tried_at = Some(instant);
+            known.failed = fetched.is_err();
+            known.keys = Arc::new(fetched?);
+            Ok(())
+        });
+        fetching.await.unwrap_or(Err(KeysError::Lately))
     }
 
     fn vouched(&self, claims: &Map<String, Value>) -> Option<Vouched> {
@@ -207,6 +231,26 @@ impl Provider {
     }
 }
 
+impl Source {
+    async fn keys(&self) -> Result<KeySet, KeysError> {
+        let Self { issuer, options, .. } = self;
+        let keys_at = if self.jwks_url.is_empty() {
+            let url = format!("{}/.well-known/openid-configuration", issuer.trim_end_matches('/'));
+            let bytes = document(&url, options, MAX_DOCUMENT, TIMEOUT).await?;
+            let configuration: Value = serde_json::from_slice(&bytes).unwrap_or_default();
+            let text = |name: &str| configuration.get(name).and_then(Value::as_str);
+            match text("jwks_uri").filter(|_| text("issuer") == Some(issuer)) {
+                Some(url) => url.to_owned(),
+                None => return Err(KeysError::Configuration { issuer: issuer.clone() }),
+            }
+        } else {
+            self.jwks_url.clone()
+        };
+        let bytes = document(&keys_at, options, MAX_DOCUMENT, TIMEOUT).await?;
+        KeySet::read(&bytes).ok_or(KeysError::Keys)
+    }
+}
+
 /// Whether a text can be the name of a user: an e-mail address can, and nothing that means more than a name in a path.
 fn is_name(text: &str) -> bool {
     (3..=128).contains(&text.len())
@@ -226,9 +270,28 @@ fn claim<'a>(claims: &'a Map<String, Value>, name: &str) -> Option<&'a Value> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::LazyLock;
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    use axum::Router;
+    use axum::extract::State;
+    use axum::routing::get;
+    use base64::Engine as _;
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+    use futures_util::FutureExt as _;
     use serde_json::json;
+    use tokio::net::TcpListener;
+    use tokio::sync::Semaphore;
+    use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 
     use super::*;
+
+    /// Tells that the keys are asked for, and answers when it may.
+    async fn keys(State((asked, answers)): State<(UnboundedSender<()>, Arc<Semaphore>)>) -> &'static str {
+        asked.send(()).unwrap();
+        answers.acquire().await.unwrap().forget();
+        include_str!("../../testdata/oidc/jwks.json")
+    }
 
     fn provider(change: impl FnOnce(&mut OidcConfig)) -> Result<Option<Provider>, OidcError> {
         let mut config = OidcConfig {
@@ -275,6 +338,44 @@ mod tests {
         let claims = json!({"email": "a@example.org", "team": "team2"});
         assert_eq!(vouched(&by_claim, claims), Some(("a@example.org".to_owned(), "team2".to_owned(), vec!["reader"])));
         assert_eq!(vouched(&by_claim, json!({"email": "a@example.org"})), None, "of no account");
+    }
+
+    #[tokio::test]
+    async fn only_those_who_need_other_keys_wait_for_a_slow_provider() {
+        static BEGIN: LazyLock<Instant> = LazyLock::new(Instant::now);
+        static HOURS: AtomicU64 = AtomicU64::new(0);
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/keys", listener.local_addr().unwrap());
+        let (sender, mut asked) = unbounded_channel();
+        let answers = Arc::new(Semaphore::new(1));
+        let router = Router::new().route("/keys", get(keys)).with_state((sender, Arc::clone(&answers)));
+        tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+        let provider = provider(|config| {
+            config.jwks_url = url;
+            config.default_role = "reader".to_owned();
+        });
+        let mut provider = provider.unwrap().unwrap();
+        provider.clock = || *BEGIN + Duration::from_hours(HOURS.load(Ordering::Relaxed));
+        let read = |token| provider.read(token, Timestamp::from_second(1500).unwrap());
+        let known = include_str!("../../testdata/oidc/rs256.jwt").trim();
+        let (_, claims) = known.split_once('.').unwrap();
+        let unknown = format!("{}.{claims}", URL_SAFE_NO_PAD.encode(r#"{"alg":"RS256","kid":"another"}"#));
+        assert!(read(known).await.unwrap().is_some());
+        asked.recv().await.unwrap();
+
+        // The keys are old now: who comes first fetches them.
+        HOURS.store(2, Ordering::Relaxed);
+        let mut first = Box::pin(read(known));
+        assert!(first.as_mut().now_or_never().is_none());
+        asked.recv().await.unwrap();
+        assert!(read(known).now_or_never().expect("the known keys are enough").unwrap().is_some());
+        let mut other = Box::pin(read(&unknown));
+        assert!(other.as_mut().now_or_never().is_none(), "its key may be among those that are fetched");
+        // What the first one began goes on without it.
+        drop(first);
+        answers.add_permits(1);
+        assert_eq!(other.await.unwrap(), None);
+        assert!(asked.try_recv().is_err(), "nobody else has fetched them");
     }
 
     #[test]

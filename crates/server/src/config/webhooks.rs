@@ -30,6 +30,8 @@ pub struct WebhooksConfig {
     pub policy_eval: WebhookConfig,
     /// Vulnerabilities are others than before.
     pub vuln_update: WebhookConfig,
+    /// An alert is opened or closed.
+    pub alerts: WebhookConfig,
     /// Events; see [`EventLogConfig`].
     pub event_log: WebhookConfig,
 }
@@ -48,6 +50,7 @@ impl Default for WebhooksConfig {
             analysis_update: WebhookConfig::default(),
             policy_eval: WebhookConfig::default(),
             vuln_update: WebhookConfig::default(),
+            alerts: WebhookConfig::default(),
             event_log: WebhookConfig::default(),
         }
     }
@@ -62,6 +65,7 @@ impl WebhooksConfig {
             "analysis_update" => Some(&self.analysis_update),
             "policy_eval" => Some(&self.policy_eval),
             "vuln_update" => Some(&self.vuln_update),
+            "alerts" => Some(&self.alerts),
             "event_log" => Some(&self.event_log),
             _ => None,
         }
@@ -75,7 +79,7 @@ impl WebhooksConfig {
 
     /// Each, with its name.
     pub fn each(&self) -> impl Iterator<Item = (&'static str, &WebhookConfig)> {
-        let names = ["general", "tag_update", "analysis_update", "policy_eval", "vuln_update", "event_log"];
+        let names = ["general", "tag_update", "analysis_update", "policy_eval", "vuln_update", "alerts", "event_log"];
         names.into_iter().filter_map(|name| Some((name, self.named(name)?)))
     }
 

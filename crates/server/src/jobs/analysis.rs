@@ -235,15 +235,14 @@ pub(crate) async fn follow(app: &App, account: &str, digest: &str) {
         }
     };
     for tag in tags {
-        for kind in [super::policy_eval::KIND, super::vuln_update::KIND] {
-            let hastened = app.records().store().hasten_watches(kind, Some(account), Some(&tag.full()), now()).await;
+        for kind in [super::alerts::KIND, super::policy_eval::KIND, super::vuln_update::KIND] {
+            let hastened = app.records().store().hasten_watch(account, kind, &tag.full(), now()).await;
             if let Err(error) = hastened {
                 tracing::warn!(error = %error, "a watched tag cannot be hastened: {error}");
             }
         }
     }
-    app.nudges().verdicts.notify_one();
-    app.nudges().vulnerabilities.notify_one();
+    app.nudges().facts();
 }
 
 /// What the active policy of the account looks at.

@@ -16,8 +16,7 @@ pub(super) const JOB: Job = Job {
         Box::pin(async move {
             match app.knowledge().reload() {
                 Ok(true) => {
-                    app.nudges().verdicts.notify_one();
-                    app.nudges().vulnerabilities.notify_one();
+                    app.nudges().facts();
                 }
                 Ok(false) => {}
                 Err(error) => {

@@ -15,7 +15,7 @@ use crate::app::App;
 use crate::config::Role;
 use crate::following::{followed, look_by_advisories};
 use crate::judge::{self, Keep};
-use crate::records::{Image, now};
+use crate::records::{Image, Policy, now};
 use crate::watching::{LOOK_SECONDS, Seen};
 use crate::{clock, watched_images};
 
@@ -64,16 +64,7 @@ async fn look(app: &App, watch: &Watch) -> Seen {
 async fn judge(app: &App, watch: &Watch, image: &Image) -> Result<bool, ApiError> {
     let store = app.records().store();
     let before = store.watch_result(&watch.account, &watch.id, &image.digest).await?;
-    let Some(knowledge) = followed(app, KIND).await? else { return Ok(false) };
-    let knowledge = &knowledge.digest;
-    let policy = judge::policy(app, &watch.account, None).await?;
-    let exceptions = app.records().exceptions_state(&watch.account).await?;
-    let exceptions = format!("{} {}", exceptions.number, exceptions.changed_at);
-    // Exceptions expire, and rules ask for ages.
-    let day = clock::now().as_second() / 86_400;
-    let analyzed = image.analyzed_at.map_or(0, jiff::Timestamp::as_microsecond);
-    let basis =
-        Digest::of(format!("{knowledge} {} {exceptions} {analyzed} {day}", policy.digest).as_bytes()).to_string();
+    let Some((policy, basis)) = basis(app, KIND, image).await? else { return Ok(false) };
     if before.as_ref().is_some_and(|before| before.basis == basis) {
         return Ok(true);
     }
@@ -88,4 +79,19 @@ async fn judge(app: &App, watch: &Watch, image: &Image) -> Result<bool, ApiError
     };
     store.put_watch_result(&seen, &News::default(), now()).await?;
     Ok(true)
+}
+
+/// The policy that is active, and what a verdict of it on an image would be made of now; nothing, if this process does not
+/// know what other processes judge by.
+pub(super) async fn basis(app: &App, kind: &str, image: &Image) -> Result<Option<(Policy, String)>, ApiError> {
+    let Some(knowledge) = followed(app, kind).await? else { return Ok(None) };
+    let knowledge = &knowledge.digest;
+    let policy = judge::policy(app, &image.account, None).await?;
+    let exceptions = app.records().exceptions_state(&image.account).await?;
+    let exceptions = format!("{} {}", exceptions.number, exceptions.changed_at);
+    // Exceptions expire, and rules ask for ages.
+    let day = clock::now().as_second() / 86_400;
+    let analyzed = image.analyzed_at.map_or(0, jiff::Timestamp::as_microsecond);
+    let made_of = format!("{knowledge} {} {exceptions} {analyzed} {day}", policy.digest);
+    Ok(Some((policy, Digest::of(made_of.as_bytes()).to_string())))
 }

@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use killick_store::StoreError;
-use killick_store::images::{ImageFilter, ImageStatus};
 
 use super::Job;
 use crate::app::App;
@@ -36,16 +35,14 @@ pub(super) const JOB: Job = Job {
 
 pub(crate) async fn clean(app: &App) -> Result<(), StoreError> {
     let (store, retention) = (app.records().store(), &app.config().retention);
-    let deleting = ImageFilter { image_status: Some(ImageStatus::Deleting), analysis_status: None };
-    for account in store.accounts().await? {
-        for image in store.images(&account.name, deleting).await? {
-            store.purge_image(&account.name, &image.digest.to_string()).await?;
-        }
+    for image in store.deleting_images().await? {
+        store.purge_image(&image.account, &image.digest.to_string()).await?;
     }
     let archived = store.purge_archived().await?;
     let before = |days: u32| now().saturating_sub(i64::from(days).saturating_mul(DAY));
     let tasks = store.delete_old_tasks(before(retention.tasks_days)).await?;
     let evaluations = store.delete_old_evaluations(before(retention.evaluations_days)).await?;
+    let alerts = store.delete_old_alerts(before(retention.evaluations_days)).await?;
     let events = store.delete_old_events(before(retention.events_days)).await?;
     let packages = store.prune_packages(PACKAGES).await?;
     let layers = store.delete_old_layer_facts(before(retention.layer_facts_days)).await?;
@@ -55,7 +52,16 @@ pub(crate) async fn clean(app: &App) -> Result<(), StoreError> {
     let audit = store.delete_old_audit(before(retention.audit_days)).await?;
     let keys = store.delete_old_api_keys(before(retention.api_keys_days)).await?;
     tracing::debug!(audit, keys, "removed old entries of the audit log, and keys that expired long ago");
-    tracing::debug!(tasks, evaluations, events, packages, layers, known, "removed what is older than it is kept");
+    tracing::debug!(
+        tasks,
+        evaluations,
+        alerts,
+        events,
+        packages,
+        layers,
+        known,
+        "removed what is older than it is kept"
+    );
     Ok(())
 }
 

@@ -76,17 +76,15 @@ async fn look(app: &App, watch: &Watch) -> Seen {
     };
     let Some(state) = polled.changed else { return Seen::well(watch.state.clone()) };
     let records = app.records();
-    let name = tag.tag.as_deref().unwrap_or("latest");
-    let known = match records.images_by_tag(&watch.account, &tag.registry, &tag.repository, name).await {
-        Ok(known) => known,
+    let newest = match records.images_by_tag(&watch.account, &tag.tag_name(), 1).await {
+        Ok(known) => known.into_iter().next(),
         Err(error) => {
             tracing::error!(error = %error, "the images of a watched tag cannot be read: {error}");
             return Seen::badly(watch);
         }
     };
     let digest = state.digest.to_string();
-    let newest = known.first();
-    if newest.is_some_and(|image| image.digest == digest || image.parent_digest == digest) {
+    if newest.as_ref().is_some_and(|image| image.digest == digest || image.parent_digest == digest) {
         return Seen::well(Known::written(&state));
     }
     let annotations = newest.map(|image| image.annotations.clone()).unwrap_or_default();

@@ -39,6 +39,7 @@ impl Announcement {
                 "policy_eval" => verdict(&payload),
                 "tag_update" => moved(&payload),
                 "analysis_update" => analyzed(&payload, base),
+                "alerts" => alert(&payload),
                 "event_log" => event(&payload),
                 other => Self { title: format!("{other}: {}", text(&payload["subscription_key"])), ..Self::default() },
             }
@@ -126,6 +127,22 @@ fn analyzed(payload: &Value, base: &str) -> Announcement {
         title: format!("{} was analyzed", text(&payload["subscription_key"])),
         facts: vec![("Image", digest.clone()), ("State", text(&state["analysis_status"]))],
         link: Some(format!("{base}/v1/images/{digest}")),
+        ..Announcement::default()
+    }
+}
+
+fn alert(payload: &Value) -> Announcement {
+    let (alert, tag) = (&payload["alert"], text(&payload["subscription_key"]));
+    let policy = text(&alert["policy_id"]);
+    let title = match (text(&alert["closed_for"]).as_str(), alert["state"] == "open") {
+        (_, true) => format!("Alert: policy {policy} stops {tag}"),
+        ("passed", false) => format!("Alert closed: policy lets {tag} through"),
+        ("gone", false) => format!("Alert closed: {tag} points to no image any more"),
+        (_, false) => format!("Alert of {tag} closed by {}", text(&alert["closed_by"])),
+    };
+    Announcement {
+        title,
+        facts: vec![("Image", text(&alert["digest"])), ("Since", text(&alert["opened_at"]))],
         ..Announcement::default()
     }
 }

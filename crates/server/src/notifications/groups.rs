@@ -154,6 +154,7 @@ fn digest(payload: &Value) -> Value {
         &payload["curr_eval"]["imageDigest"],
         &payload["curr_eval"][0],
         &payload["curr_eval"]["image_digest"],
+        &payload["alert"]["digest"],
     ];
     places.into_iter().find(|place| place.is_string()).cloned().unwrap_or_default()
 }
@@ -183,6 +184,8 @@ fn said(kind: &str, payload: &Value) -> Vec<(String, Option<String>, Option<Stri
             let (before, now) = (action(&payload["last_eval"]), action(&payload["curr_eval"]));
             plain(format!("policy says {now} after {before}"))
         }
+        "alerts" if payload["alert"]["state"] == "open" => plain("policy stops the image".to_owned()),
+        "alerts" => plain("alert is closed".to_owned()),
         "tag_update" => plain("tag points to another image".to_owned()),
         "analysis_update" => plain(format!("image is {}", text(&payload["curr_eval"]["analysis_status"]))),
         _ => plain(text(&payload["event"]["message"])),

@@ -191,7 +191,11 @@ impl Records {
 
     /// Images by digest: those after `after`, at most so many.
     pub(crate) async fn images_after(&self, account: &str, after: &str, limit: usize) -> Result<Vec<Image>> {
-        let rows = self.store.images_after(account, after, i64::try_from(limit).unwrap_or(i64::MAX)).await?;
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        self.all_with_tags(account, self.store.images_after(account, after, limit).await?).await
+    }
+
+    async fn all_with_tags(&self, account: &str, rows: Vec<stored::Image>) -> Result<Vec<Image>> {
         let digests: Vec<String> = rows.iter().map(|row| row.digest.to_string()).collect();
         let mut tags = self.tags_of_images(account, &digests).await?;
         Ok(rows
@@ -205,11 +209,8 @@ impl Records {
 
     /// Images that can be judged, by digest: those after `after`, at most so many.
     pub(crate) async fn analyzed_images(&self, account: &str, after: &str, limit: usize) -> Result<Vec<Image>> {
-        let mut images = Vec::new();
-        for row in self.store.analyzed_images(account, after, i64::try_from(limit).unwrap_or(i64::MAX)).await? {
-            images.push(self.with_tags(row).await?);
-        }
-        Ok(images)
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        self.all_with_tags(account, self.store.analyzed_images(account, after, limit).await?).await
     }
 
     /// The image of this manifest or index digest.
@@ -232,20 +233,10 @@ impl Records {
         }
     }
 
-    /// The images this tag has pointed to, the present one first.
-    pub(crate) async fn images_by_tag(
-        &self,
-        account: &str,
-        registry: &str,
-        repository: &str,
-        tag: &str,
-    ) -> Result<Vec<Image>> {
-        let name = TagName { registry: registry.to_owned(), repository: repository.to_owned(), tag: tag.to_owned() };
-        let mut images = Vec::new();
-        for row in self.store.images_by_tag(account, &name, ImageFilter::default()).await? {
-            images.push(self.with_tags(row).await?);
-        }
-        Ok(images)
+    /// The images this tag has pointed to, the present one first, so many at most.
+    pub(crate) async fn images_by_tag(&self, account: &str, tag: &TagName, limit: usize) -> Result<Vec<Image>> {
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        self.all_with_tags(account, self.store.images_by_tag(account, tag, ImageFilter::default(), limit).await?).await
     }
 
     /// Marks an image as going away, by the rules of version 1; the retention job removes it.

@@ -3,7 +3,7 @@
 //!
 //! A line is a call: `[who[@account]] METHOD path [(media type)] [body]`. Nobody named is the administrator; `nobody`
 //! has no login, `stranger` a wrong one; `@account` is sent as `x-anchore-account`. `> name /pointer` below a call keeps
-//! a value of its answer, that later calls write as `$name`. `work` lets the queue run empty. Other lines are comments.
+//! a value of its answer, that later calls write as `$name`. `work` lets the queue run empty; `look` has watchers look. Other lines are comments.
 
 mod call;
 mod document;
@@ -30,6 +30,7 @@ use crate::told::{masked, named};
 const VOLATILE: &[&str] = &[
     "access_token",
     "built_at",
+    "closed_at",
     "cursor",
     "dataId",
     "evaluated_at",
@@ -40,6 +41,7 @@ const VOLATILE: &[&str] = &[
     "last_sync",
     "next_cursor",
     "notificationId",
+    "opened_at",
     "reached_at",
     "request_id",
     "subscription_id",
@@ -199,6 +201,7 @@ impl Resource {
         for line in lines {
             match line {
                 Line::Comment(comment) => writeln!(told.text, "{comment}").unwrap(),
+                Line::Look => self.service.app().look_now().await.unwrap(),
                 Line::Work => self.service.app().work_until_idle().await,
                 Line::Keep(name, pointer) => {
                     let value = last.pointer(&pointer).unwrap_or_else(|| panic!("no {pointer} for {name} in {last}"));

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "a test may fail loudly")]
 
 mod accounts;
+mod alerts;
 mod api_keys;
 mod archives;
 mod audit;

@@ -6,6 +6,7 @@ use std::path::Path;
 use killick_model::digest::Digest;
 use killick_store::Store;
 use killick_store::accounts::UserType;
+use killick_store::alerts::{Alarm, Alert, AlertFilter, ClosedFor, Closing};
 use killick_store::api_keys::NewApiKey;
 use killick_store::archives::Transition;
 use killick_store::evaluations::NewEvaluation;
@@ -14,6 +15,7 @@ use killick_store::images::{Deletion, ImageFilter};
 use killick_store::knowledge::NewMatches;
 use killick_store::known_files::NewKnownPackage;
 use killick_store::news::News;
+use killick_store::packages::Carriers;
 use killick_store::registries::NewRegistry;
 use killick_store::subscriptions::subscription_id;
 use killick_store::tasks::NewTask;
@@ -21,6 +23,7 @@ use killick_store::watches::NewWatchResult;
 
 use super::archives::{archived, rule};
 use super::imports::content;
+use super::watches::claimed;
 use super::{Opened, analysis, analyzed, image, news, tag, task};
 
 const TAG: &str = "r.io/x:1";
@@ -59,11 +62,7 @@ async fn all(store: &Store, digest: &str, task: i64) -> String {
                 store.images_after("a", "", 9).await,
                 store.tags("a").await
             ),
-            (
-                store.packages_of_image("a", digest).await,
-                store.images_with_package("a", package.id).await,
-                store.carriers("a", &[package.id], 9, 0).await
-            ),
+            (store.packages_of_image("a", digest).await, store.carriers("a", &[package.id], 9, 0).await),
             (store.matches("a", digest, &Digest::of(b"index")).await, store.first_detected("a", digest).await),
             (store.evaluations("a", digest, TAG, None).await, store.registries("a").await),
             (store.subscriptions("a", None, None).await, store.events("a", &EventFilter::default(), 99, 0).await),
@@ -88,6 +87,7 @@ async fn all(store: &Store, digest: &str, task: i64) -> String {
                 (store.archive_rules("a", false).await, store.archive_history("a", "rule", 9).await),
                 (store.evaluations_of_image("a", digest).await, store.archivable_tags("a").await),
             ),
+            (store.alerts("a", &AlertFilter::default(), 9).await, store.last_alert("a", TAG).await),
             (store.analyzed_images("a", "", 9).await, store.exceptions("a", "", 9).await),
             (store.api_keys("a", "u").await, store.roles_of("u").await, store.standing("a", "u").await),
         )
@@ -127,6 +127,11 @@ pub(crate) async fn accounts_are_apart(Opened { store, .. }: &Opened) {
         follows: None,
     };
     store.record_evaluation(&verdict, 5).await.unwrap();
+    let alarm = Alarm { digest: Digest::of(b"one"), policy_id: "p".to_owned(), policy_digest: Digest::of(b"{}") };
+    let no_news = |_: &Alert| News::default();
+    let passed = Closing { id: None, closed_for: ClosedFor::Passed, closed_by: None };
+    let alerts = store.add_subscription("a", TAG, "alerts", None, true, 5).await.unwrap();
+    let alert = store.open_alert("a", TAG, &alarm, no_news, 5).await.unwrap().expect("there is none");
     let known = NewKnownPackage { document: "curl".to_owned(), files: vec!["00".to_owned()] };
     store.learn_files("a", &[known], 99, 5).await.unwrap();
     store.create_import("a", "i", 99, 9, 5).await.unwrap();
@@ -137,7 +142,7 @@ pub(crate) async fn accounts_are_apart(Opened { store, .. }: &Opened) {
     let package = store.packages_of_image("a", digest).await.unwrap()[0].id;
     let subscription = subscription_id("a", TAG, "analysis_update");
     assert!(store.put_watch_result(&seen_now("a", &subscription), &News::default(), 5).await.unwrap());
-    assert_eq!(store.claim_watches("analysis_update", 9, 99, 5).await.unwrap().len(), 1);
+    assert_eq!(claimed(store, "analysis_update", 99, 5).await.len(), 1);
     store.create_exception("a", "x", "{}", "u", 5).await.unwrap();
     store.set_roles("a", "u", &["reader"], "admin", 5).await.unwrap();
     let key = NewApiKey {
@@ -162,12 +167,12 @@ pub(crate) async fn accounts_are_apart(Opened { store, .. }: &Opened) {
     assert!(store.image_by_config("b", &config).await.is_err());
     assert_eq!(store.images("b", ImageFilter::default()).await.unwrap(), []);
     assert_eq!(store.images_after("b", "", 9).await.unwrap(), []);
-    assert_eq!(store.images_by_tag("b", &tag("1"), ImageFilter::default()).await.unwrap(), []);
+    assert_eq!(store.images_by_tag("b", &tag("1"), ImageFilter::default(), 9).await.unwrap(), []);
     assert_eq!(store.tags("b").await.unwrap(), []);
     assert_eq!(store.tags_of_image("b", digest).await.unwrap(), []);
     assert_eq!(store.tags_of_images("b", &[digest.to_owned()]).await.unwrap(), []);
     assert_eq!(store.packages_of_image("b", digest).await.unwrap(), []);
-    assert_eq!(store.images_with_package("b", package).await.unwrap(), []);
+    assert_eq!(store.carriers("b", &[package], 9, 0).await.unwrap(), Carriers { images: Vec::new(), total: 0 });
     assert_eq!(store.matches("b", digest, &index).await.unwrap(), None);
     assert_eq!(store.first_detected("b", digest).await.unwrap(), []);
     assert_eq!(store.evaluations("b", digest, TAG, None).await.unwrap(), []);
@@ -218,10 +223,15 @@ pub(crate) async fn accounts_are_apart(Opened { store, .. }: &Opened) {
     assert!(store.change_subscription("b", &subscription, Some(false), None, 6).await.is_err());
     assert!(!store.replace_subscription_value("b", &subscription, None, "v", 6).await.unwrap());
     assert!(!store.put_watch_result(&seen_now("b", &subscription), &News::default(), 6).await.unwrap());
-    store.hasten_watches("analysis_update", Some("b"), None, 6).await.unwrap();
+    store.hasten_watches("analysis_update", Some("b"), 6).await.unwrap();
+    store.hasten_watch("b", "analysis_update", TAG, 6).await.unwrap();
+    assert!(store.alert("b", alert.id).await.is_err());
+    assert!(!store.move_alert("b", TAG, &Alarm { policy_id: "q".to_owned(), ..alarm.clone() }, 6).await.unwrap());
+    assert_eq!(store.close_alert("b", TAG, passed, no_news, 6).await.unwrap(), None);
+    assert!(store.change_subscription("b", &alerts.id, Some(false), None, 6).await.is_err());
     assert!(store.delete_event("b", "e").await.is_err());
     assert_eq!(store.delete_events("b", &EventFilter::default()).await.unwrap(), Vec::<String>::new());
-    assert!(store.delete_subscription("b", &subscription).await.is_err());
+    assert!(store.delete_subscription("b", &subscription, 9).await.is_err());
     assert!(store.invalidate_import("b", "i", 6).await.is_err());
     assert!(store.add_import_content("b", "i", &content("another"), 6).await.is_err());
     assert!(store.create_import("b", "i", 99, 9, 6).await.is_err());
@@ -250,6 +260,8 @@ pub(crate) async fn accounts_are_apart(Opened { store, .. }: &Opened) {
     store.add_registry("b", &registry(), 9).await.unwrap();
     store.add_subscription("b", TAG, "repo_update", None, true, 9).await.unwrap();
     store.tell(&news("b", "f", TAG), 9).await.unwrap();
+    store.add_subscription("b", TAG, "alerts", None, true, 9).await.unwrap();
+    store.open_alert("b", TAG, &alarm, no_news, 9).await.unwrap().expect("there is none");
     store.create_exception("b", "x", "[]", "v", 9).await.unwrap();
     let known = NewKnownPackage { document: "wget".to_owned(), files: vec!["00".to_owned()] };
     store.learn_files("b", &[known], 0, 9).await.unwrap();

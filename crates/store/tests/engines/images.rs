@@ -66,7 +66,7 @@ pub(crate) async fn analysis_is_atomic(Opened { store, .. }: &Opened) {
     store.finish_analysis(&lease, "a", &digest, &analysis("x", 1), 22).await.unwrap();
     let packages = store.packages_of_image("a", &digest).await.unwrap();
     assert_eq!(packages.len(), 1);
-    assert_eq!(store.images_with_package("a", packages[0].id).await.unwrap().len(), 1);
+    assert_eq!(store.carriers("a", &[packages[0].id], 9, 0).await.unwrap().total, 1);
     assert_eq!(store.packages_named("source").await.unwrap(), packages);
     assert_eq!(store.packages_named("package-000000").await.unwrap(), packages);
     let image = store.image("a", &digest).await.unwrap();
@@ -95,7 +95,7 @@ pub(crate) async fn many_packages_are_written(Opened { store, .. }: &Opened) {
     }
     let shared = store.packages_named("package-000000").await.unwrap();
     assert_eq!(shared.len(), 1);
-    assert_eq!(store.images_with_package("a", shared[0].id).await.unwrap().len(), 4);
+    assert_eq!(store.carriers("a", &[shared[0].id], 9, 0).await.unwrap().total, 4);
 }
 
 pub(crate) async fn filters_choose(Opened { store, .. }: &Opened) {
@@ -116,7 +116,7 @@ pub(crate) async fn filters_choose(Opened { store, .. }: &Opened) {
         let found: Vec<_> = store.images("a", filter).await.unwrap().into_iter().map(|image| image.digest).collect();
         let want: Vec<_> = want.iter().map(|name| Digest::of(name.as_bytes())).collect();
         assert_eq!(found, want, "{filter:?}");
-        let of_tag = store.images_by_tag("a", &tag("3"), filter).await.unwrap();
+        let of_tag = store.images_by_tag("a", &tag("3"), filter, 9).await.unwrap();
         assert_eq!(of_tag.len(), usize::from(want.contains(&gone.digest)), "{filter:?}");
     }
 }

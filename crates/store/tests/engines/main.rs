@@ -8,6 +8,7 @@ mod bucket;
 mod postgres;
 
 mod accounts;
+mod alerts;
 mod apart;
 mod archives;
 mod audit;
@@ -89,6 +90,7 @@ macro_rules! on_both_engines {
 
 on_both_engines! {
     accounts: accounts_change_state, a_removed_account_leaves_nothing, users_come_and_go, an_account_drains_little_by_little, roles_go_with_their_user, keys_hold_for_their_time;
+    alerts: a_tag_has_one_open_alert, alerts_end_with_their_subscription;
     apart: accounts_are_apart;
     archives: analyses_are_archived_and_restored, what_is_archived_is_kept, rules_come_and_go;
     audit: it_is_written_with_the_change, what_is_refused_is_not_written, it_is_read_newest_first;

@@ -79,7 +79,7 @@ pub(crate) async fn subscriptions_switch(Opened { store, .. }: &Opened) {
     assert_eq!(store.subscriptions("a", Some("r.io/x"), None).await.unwrap().len(), 1);
     assert_eq!(store.subscriptions("a", None, Some("policy_eval")).await.unwrap().len(), 1);
     assert_eq!(store.subscriptions("a", Some("r.io/x"), Some("policy_eval")).await.unwrap(), []);
-    store.delete_subscription("a", &id).await.unwrap();
+    store.delete_subscription("a", &id, 9).await.unwrap();
     assert!(store.subscription("a", &id).await.is_err());
 }
 

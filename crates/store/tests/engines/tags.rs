@@ -15,7 +15,7 @@ async fn history(store: &Store, names: &[&str]) -> (Vec<String>, Vec<(String, i6
         let name = names.iter().find(|name| image("a", name).digest == *digest);
         (*name.unwrap()).to_owned()
     };
-    let images = store.images_by_tag("a", &tag("1"), ImageFilter::default()).await.unwrap();
+    let images = store.images_by_tag("a", &tag("1"), ImageFilter::default(), 9).await.unwrap();
     let tags = store.tags("a").await.unwrap();
     (
         images.iter().map(|image| name_of(&image.digest)).collect(),

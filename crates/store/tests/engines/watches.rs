@@ -1,14 +1,24 @@
 //! Whose turn it is to be watched.
 
 use killick_model::digest::Digest;
-use killick_store::StoreError;
 use killick_store::accounts::AccountState;
 use killick_store::events::EventFilter;
 use killick_store::images::NewImage;
 use killick_store::news::News;
-use killick_store::watches::NewWatchResult;
+use killick_store::watches::{NewWatchResult, Watch};
+use killick_store::{Store, StoreError};
 
 use super::{Opened, analyzed, image, news, tag};
+
+/// The watches that are due, claimed until an instant.
+pub(crate) async fn claimed(store: &Store, kind: &str, until: i64, now: i64) -> Vec<Watch> {
+    let mut claimed = Vec::new();
+    for due in store.due_watches(kind, 9, now).await.unwrap() {
+        claimed.extend(store.claim_watch(due.clone(), until).await.unwrap());
+        assert_eq!(store.claim_watch(due, until + 1).await.unwrap(), None, "it is claimed once");
+    }
+    claimed
+}
 
 pub(crate) async fn watches_are_claimed(Opened { store, .. }: &Opened) {
     let mut ids = Vec::new();
@@ -21,18 +31,18 @@ pub(crate) async fn watches_are_claimed(Opened { store, .. }: &Opened) {
         ids.push(store.add_subscription(account, key, kind, None, active, 1).await.unwrap().id);
     }
     let claim = async |until: i64, now: i64| {
-        let watches = store.claim_watches("tag_update", 9, until, now).await.unwrap();
+        let watches = claimed(store, "tag_update", until, now).await;
         watches.into_iter().map(|watch| watch.key).collect::<Vec<_>>()
     };
-    let claimed = store.claim_watches("tag_update", 9, 20, 10).await.unwrap();
-    assert_eq!(claimed.iter().map(|watch| watch.key.as_str()).collect::<Vec<_>>(), ["1", "3"]);
+    let all = claimed(store, "tag_update", 20, 10).await;
+    assert_eq!(all.iter().map(|watch| watch.key.as_str()).collect::<Vec<_>>(), ["1", "3"]);
     assert_eq!(claim(20, 11).await, Vec::<String>::new());
-    store.finish_watch(&claimed[0], "seen", 0, 100).await.unwrap();
+    store.finish_watch(&all[0], "seen", 0, 100).await.unwrap();
     // The watcher of the other one vanished.
     assert_eq!(claim(30, 20).await, ["3"]);
-    store.finish_watch(&claimed[1], "late", 0, 500).await.unwrap();
+    store.finish_watch(&all[1], "late", 0, 500).await.unwrap();
     store.set_account_state("b", AccountState::Disabled, 21).await.unwrap();
-    let again = store.claim_watches("tag_update", 9, 120, 100).await.unwrap();
+    let again = claimed(store, "tag_update", 120, 100).await;
     assert_eq!(
         again.iter().map(|watch| (watch.key.as_str(), watch.state.as_str())).collect::<Vec<_>>(),
         [("1", "seen")]
@@ -40,17 +50,27 @@ pub(crate) async fn watches_are_claimed(Opened { store, .. }: &Opened) {
     // Who looks for long keeps the claim.
     assert!(store.renew_watch(&again[0], 140).await.unwrap());
     assert!(!store.renew_watch(&again[0], 150).await.unwrap(), "it is claimed until another instant");
-    let again = [killick_store::watches::Watch { due_at: 140, ..again[0].clone() }];
+    let again = [Watch { due_at: 140, ..again[0].clone() }];
     assert_eq!(claim(200, 130).await, Vec::<String>::new());
     // Hastened while it is watched: it is due again at once.
-    store.hasten_watches("tag_update", Some("a"), Some("2"), 101).await.unwrap();
-    store.hasten_watches("tag_update", Some("a"), Some("1"), 101).await.unwrap();
+    store.hasten_watch("a", "tag_update", "2", 101).await.unwrap();
+    store.hasten_watch("a", "tag_update", "1", 101).await.unwrap();
     store.finish_watch(&again[0], "seen", 3, 900).await.unwrap();
-    let hastened = store.claim_watches("tag_update", 9, 130, 101).await.unwrap();
+    let hastened = claimed(store, "tag_update", 130, 101).await;
     assert_eq!(hastened.iter().map(|watch| watch.failures).collect::<Vec<_>>(), [3]);
     store.change_subscription("a", &ids[0], Some(false), None, 102).await.unwrap();
     assert_eq!(claim(2000, 1000).await, Vec::<String>::new());
-    store.delete_subscription("a", &ids[0]).await.unwrap();
+    // Switched on again it is looked at at once, though its turn is later.
+    store.finish_watch(&hastened[0], "seen", 0, 9_000).await.unwrap();
+    store.change_subscription("a", &ids[0], Some(true), None, 1001).await.unwrap();
+    let restarted = claimed(store, "tag_update", 2_000, 1_002).await;
+    assert_eq!(
+        restarted.iter().map(|watch| (watch.key.as_str(), watch.state.as_str())).collect::<Vec<_>>(),
+        [("1", "seen")]
+    );
+    store.hasten_watches("tag_update", Some("a"), 1_003).await.unwrap();
+    assert_eq!(claim(2_001, 1_003).await, ["1"]);
+    store.delete_subscription("a", &ids[0], 9).await.unwrap();
     store.finish_watch(&hastened[0], "gone", 0, 900).await.unwrap();
 }
 
@@ -78,7 +98,7 @@ pub(crate) async fn what_carries_a_package_is_hastened(Opened { store, .. }: &Op
         }
     }
     for kind in ["vuln_update", "policy_eval"] {
-        for watch in store.claim_watches(kind, 9, 20, 10).await.unwrap() {
+        for watch in claimed(store, kind, 20, 10).await {
             store.finish_watch(&watch, "", 0, 1_000).await.unwrap();
         }
     }
@@ -87,7 +107,7 @@ pub(crate) async fn what_carries_a_package_is_hastened(Opened { store, .. }: &Op
         store.packages_looked_up(&wanted).await.unwrap()
     };
     let due = async |kind: &str, now: i64| {
-        let watches = store.claim_watches(kind, 9, now + 1_000, now).await.unwrap();
+        let watches = claimed(store, kind, now + 1_000, now).await;
         for watch in &watches {
             store.finish_watch(watch, "", 0, now + 1_000).await.unwrap();
         }
@@ -128,7 +148,7 @@ pub(crate) async fn what_was_seen_is_told_once(Opened { store, .. }: &Opened) {
     assert_eq!(store.waiting_notices().await.unwrap(), 1);
     let result = store.watch_result("a", &id, "sha256:1").await.unwrap().unwrap();
     assert_eq!((result.basis.as_str(), result.result), ("2", Some(Digest::of(b"2"))));
-    store.delete_subscription("a", &id).await.unwrap();
+    store.delete_subscription("a", &id, 9).await.unwrap();
     assert_eq!(store.watch_result("a", &id, "sha256:1").await.unwrap(), None);
     assert!(!store.put_watch_result(&seen(None, "4"), &none, 4).await.unwrap());
 }

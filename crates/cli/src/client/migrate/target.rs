@@ -281,12 +281,15 @@ impl Target {
 
     async fn put_policy(&self, id: &str, bundle: Value, active: Option<bool>) -> Result<(), Failure> {
         let known = self.api.get(&format!("{POLICIES}/{}", percent_encode(id)), &[("detail", "True")]).await?;
-        let mut body = known.body[0].clone();
-        body["policybundle"] = bundle;
+        let Some(record) = known.body[0].as_object() else {
+            return Err(Failure::local(format!("the server answers something else than the policy `{id}`")));
+        };
+        let mut body = record.clone();
+        body.insert("policybundle".to_owned(), bundle);
         if let Some(active) = active {
-            body["active"] = json!(active);
+            body.insert("active".to_owned(), json!(active));
         }
-        self.api.send("PUT", &format!("{POLICIES}/{}", percent_encode(id)), &[], Some(&body)).await.map(drop)
+        self.api.send("PUT", &format!("{POLICIES}/{}", percent_encode(id)), &[], Some(&body.into())).await.map(drop)
     }
 
     /// Every tag of the image, as of when the old service saw it.

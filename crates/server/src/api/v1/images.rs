@@ -15,7 +15,8 @@ use crate::api::input::{JsonObject, Path, Query};
 use crate::api::permission::{CreateImage, DeleteImage, GetImage, Guarded, ListImages, Permission};
 use crate::api::recording;
 use crate::app::App;
-use crate::records::{self, AnalysisStatus, Deletion};
+use crate::images;
+use crate::records::{self, AnalysisStatus, Deletion, TagName};
 
 pub(super) use self::wire::Image;
 
@@ -40,9 +41,9 @@ async fn add(require: Permission<CreateImage>, query: Query, body: JsonObject) -
     let (app, account) = (&require.app, require.account.as_str());
     let image = match request::read(&body, force, autosubscribe)? {
         Wanted::Registry(wanted) => {
-            let found = crate::images::find(app, account, &wanted).await?;
+            let found = images::find(app, account, &wanted).await?;
             record_before(app, found.known.as_ref()).await?;
-            crate::images::add(app, account, *wanted, found).await?
+            images::add(app, account, *wanted, found).await?
         }
         Wanted::Import(wanted) => {
             let digest = wanted.digest.to_string();
@@ -199,7 +200,8 @@ async fn by_pull_string(app: &App, account: &str, text: &PullString) -> Result<V
         PullString::ImageId(id) => records.images_by_id(account, id).await?,
         PullString::Digest(digest) => records.image(account, digest).await?.into_iter().collect(),
         PullString::Reference(Named { registry, repository, pick: Pick::Tag(tag) }) => {
-            records.images_by_tag(account, registry, repository, tag).await?
+            let [registry, repository, tag] = [registry, repository, tag].map(Clone::clone);
+            records.images_by_tag(account, &TagName { registry, repository, tag }, usize::MAX).await?
         }
         PullString::Reference(Named { registry, repository, pick: Pick::Digest(digest) }) => {
             let image = records.image(account, digest).await?;
@@ -212,11 +214,8 @@ async fn by_pull_string(app: &App, account: &str, text: &PullString) -> Result<V
 }
 
 async fn remove(app: &App, account: &str, digest: &str, force: bool) -> Result<DeleteImageResponse, ApiError> {
-    let (status, detail) = match app.records().delete_image(account, digest, force).await? {
-        Deletion::Deleting(_) => {
-            app.nudges().deletions.notify_one();
-            ("deleting", None)
-        }
+    let (status, detail) = match images::delete(app, account, digest, force).await? {
+        Deletion::Deleting(_) => ("deleting", None),
         Deletion::NotFound => ("not_found", Some("No image found with the digest".to_owned())),
         Deletion::Refused(why) => ("delete_failed", Some(format!("{why}: delete with force"))),
     };

@@ -19,7 +19,7 @@ use crate::app::App;
 use crate::records::now;
 
 /// Every type of subscription.
-const TYPES: &[&str] = &["policy_eval", "tag_update", "vuln_update", "repo_update", "analysis_update"];
+const TYPES: &[&str] = &["policy_eval", "tag_update", "vuln_update", "repo_update", "analysis_update", "alerts"];
 
 /// Bytes of a key and of a value, at most.
 const KEY_BYTES: usize = 1024;
@@ -113,7 +113,7 @@ async fn update(
     responses((status = 200, body = bool, content_type = "application/json")))]
 async fn delete(require: Permission<DeleteSubscription>, Path(id): Path<String>) -> Result<Json<bool>, ApiError> {
     note(&require.app, &require.account, &id).await;
-    match require.app.records().store().delete_subscription(&require.account, &id).await {
+    match require.app.records().store().delete_subscription(&require.account, &id, now()).await {
         Ok(()) | Err(StoreError::NotFound { .. }) => Ok(Json(true)),
         Err(error) => Err(error.into()),
     }
@@ -156,6 +156,7 @@ fn nudge(app: &App, subscription: &stored::Subscription) {
         _ if !subscription.active => {}
         "repo_update" => nudges.repositories.notify_one(),
         "policy_eval" => nudges.verdicts.notify_one(),
+        "alerts" => nudges.alerts.notify_one(),
         "vuln_update" => nudges.vulnerabilities.notify_one(),
         _ => {}
     }
@@ -196,7 +197,7 @@ impl Subscription {
 struct SubscriptionRequest {
     #[schema(min_length = 1, max_length = 1024)]
     subscription_key: String,
-    #[schema(pattern = "^(policy_eval|tag_update|vuln_update|repo_update|analysis_update)$")]
+    #[schema(pattern = "^(policy_eval|tag_update|vuln_update|repo_update|analysis_update|alerts)$")]
     subscription_type: String,
     subscription_value: Option<Value>,
     active: Option<bool>,

@@ -12,7 +12,7 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::paging::{after, bad, cursor, limit};
+use super::paging::{after, bad, limit, page};
 use crate::api::error::ApiError;
 use crate::api::input::{Fields, JsonObject, Path, Query};
 use crate::api::permission::{CreateApiKey, DeleteApiKey, Guarded, ListApiKeys, Permission, Scope};
@@ -52,8 +52,7 @@ async fn list(require: Permission<ListApiKeys>, query: Query) -> Result<Json<Api
     // All of a user's are few.
     let mut keys = require.app.records().keys(&owner).await?;
     keys.retain(|key| seen.as_ref().is_none_or(|seen| Place::of(key) > *seen));
-    keys.truncate(limit);
-    let next_cursor = keys.last().filter(|_| keys.len() == limit).map(|last| cursor(&Place::of(last).to_string()));
+    let (keys, next_cursor) = page(keys, limit, |key| Place::of(key).to_string());
     Ok(Json(ApiKeyList { items: keys.iter().map(|key| wire(key, None)).collect(), next_cursor }))
 }
 

@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::paging::{after, bad, cursor, limit};
+use super::paging::{bad, limit, number, page};
 use crate::api::error::ApiError;
 use crate::api::input::Query;
 use crate::api::permission::{Guarded, ListAudit, Permission};
@@ -31,10 +31,7 @@ pub(super) fn router() -> OpenApiRouter<Guarded> {
     responses((status = 200, body = AuditPage), (status = 400), (status = 403)))]
 async fn list(require: Permission<ListAudit>, query: Query) -> Result<Json<AuditPage>, ApiError> {
     let limit = limit(&query, PAGE, MAX_PAGE)?;
-    let below = match after(query.text("cursor"))?.as_str() {
-        "" => None,
-        number => Some(number.parse().map_err(|_| bad("`cursor` is not one of this list: begin without one"))?),
-    };
+    let below = number(&query)?;
     let text = |name: &str| query.text(name).map(str::to_owned);
     let mut filter = AuditFilter {
         account: None,
@@ -56,10 +53,10 @@ async fn list(require: Permission<ListAudit>, query: Query) -> Result<Json<Audit
         filter.since = filter.since.max(since);
         filter.account = Some(require.account.clone());
     }
-    let most = i64::try_from(limit).unwrap_or(i64::MAX);
-    let page = require.app.records().store().audit(&filter, most).await?;
-    let next_cursor = page.last().filter(|_| page.len() == limit).map(|last| cursor(&last.id.to_string()));
-    Ok(Json(AuditPage { items: page.into_iter().map(wire).collect(), next_cursor }))
+    let one_more = i64::try_from(limit + 1).unwrap_or(i64::MAX);
+    let found = require.app.records().store().audit(&filter, one_more).await?;
+    let (entries, next_cursor) = page(found, limit, |entry| entry.id.to_string());
+    Ok(Json(AuditPage { items: entries.into_iter().map(wire).collect(), next_cursor }))
 }
 
 fn time(query: &Query, name: &str) -> Result<Option<i64>, ApiError> {

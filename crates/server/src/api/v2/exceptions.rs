@@ -11,7 +11,7 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::paging::{after, bad, cursor, limit};
+use super::paging::{after, bad, limit, page};
 use crate::api::error::ApiError;
 use crate::api::input::{JsonObject, Path, Query};
 use crate::api::permission::{CreatePolicy, DeletePolicy, GetPolicy, Guarded, ListPolicies, Permission, UpdatePolicy};
@@ -39,9 +39,9 @@ pub(super) fn router() -> OpenApiRouter<Guarded> {
 async fn list(require: Permission<ListPolicies>, query: Query) -> Result<Json<ExceptionPage>, ApiError> {
     let limit = limit(&query, PAGE, MAX_PAGE)?;
     let after = after(query.text("cursor"))?;
-    let page = require.app.records().exceptions(&require.account, &after, limit).await?;
-    let next_cursor = page.last().filter(|_| page.len() == limit).map(|last| cursor(&last.id));
-    Ok(Json(ExceptionPage { items: page.iter().map(wire).collect(), next_cursor }))
+    let found = require.app.records().exceptions(&require.account, &after, limit + 1).await?;
+    let (exceptions, next_cursor) = page(found, limit, |exception| exception.id.clone());
+    Ok(Json(ExceptionPage { items: exceptions.iter().map(wire).collect(), next_cursor }))
 }
 
 /// Grants an exception. With `grant_on` (`digest`, `tag`), for what it selects of this image now, and only as long as

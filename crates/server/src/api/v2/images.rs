@@ -16,7 +16,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::knowledge::nothing;
-use super::paging::{after, bad, cursor, limit};
+use super::paging::{after, bad, cursor, limit, page};
 use crate::api::error::ApiError;
 use crate::api::input::{Path, Query};
 use crate::api::permission::{GetEvaluation, GetImage, Guarded, ListImages, Permission};
@@ -50,8 +50,8 @@ pub(super) fn router() -> OpenApiRouter<Guarded> {
 async fn list(require: Permission<ListImages>, query: Query) -> Result<Json<ImagePage>, ApiError> {
     let limit = limit(&query, PAGE, MAX_PAGE)?;
     let from = after(query.text("cursor"))?;
-    let images = require.app.records().images_after(&require.account, &from, limit).await?;
-    let next_cursor = images.last().filter(|_| images.len() == limit).map(|last| cursor(&last.digest));
+    let found = require.app.records().images_after(&require.account, &from, limit + 1).await?;
+    let (images, next_cursor) = page(found, limit, |image| image.digest.clone());
     Ok(Json(ImagePage { items: images.iter().map(ImageRecord::of).collect(), next_cursor }))
 }
 

@@ -25,6 +25,22 @@ pub(super) fn after(cursor: Option<&str>) -> Result<String, ApiError> {
     text.ok_or_else(|| bad("`cursor` is not one of this server: begin without one"))
 }
 
+/// What a cursor of a list by numbers stands for.
+pub(super) fn number(query: &Query) -> Result<Option<i64>, ApiError> {
+    match after(query.text("cursor"))?.as_str() {
+        "" => Ok(None),
+        number => Ok(Some(number.parse().map_err(|_| bad("`cursor` is not one of this list: begin without one"))?)),
+    }
+}
+
+/// A page of so many entries, and the cursor for the next, where there are more; `place` is what a cursor stands for.
+pub(super) fn page<T>(mut found: Vec<T>, limit: usize, place: impl Fn(&T) -> String) -> (Vec<T>, Option<String>) {
+    let has_more = found.len() > limit;
+    found.truncate(limit);
+    let next = found.last().filter(|_| has_more).map(|last| cursor(&place(last)));
+    (found, next)
+}
+
 /// The cursor for what comes after an entry.
 pub(super) fn cursor(last: &str) -> String {
     URL_SAFE_NO_PAD.encode(last)
@@ -38,6 +54,15 @@ pub(super) fn bad(detail: impl Into<String>) -> ApiError {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_a_page_before_others_has_a_cursor() {
+        for (found, want) in [(0, None), (1, None), (2, None), (3, Some("2")), (9, Some("2"))] {
+            let (items, next) = page((1..=found).collect(), 2, i32::to_string);
+            assert_eq!(items, (1..=found.min(2)).collect::<Vec<_>>());
+            assert_eq!(next, want.map(cursor), "{found}");
+        }
+    }
 
     #[test]
     fn cursors_come_back_and_nothing_else_does() {

@@ -7,6 +7,8 @@ pub(super) enum Line {
     Comment(String),
     /// The queue runs empty.
     Work,
+    /// Whoever watches looks.
+    Look,
     /// Keeps what the pointer finds in the answer before.
     Keep(String, String),
     Call(Call),
@@ -37,6 +39,9 @@ fn line(line: &str) -> Line {
     }
     if line == "work" {
         return Line::Work;
+    }
+    if line == "look" {
+        return Line::Look;
     }
     if let Some(kept) = line.strip_prefix('>') {
         let (name, pointer) = kept.trim().split_once(' ').unwrap_or_else(|| panic!("`{line}`: name and pointer"));
