@@ -60,6 +60,16 @@ pub(crate) fn router(app: App) -> Router {
         .layer(from_fn(naming::name))
 }
 
+/// What a process that answers no calls is asked: whether it is there, and for monitoring.
+pub(crate) fn probes(app: &App) -> Router {
+    let (routes, _) = measured(app, v1::service::life()).split_for_parts();
+    routes
+        .fallback(unknown_path)
+        .with_state(Guarded::new(app.clone()))
+        .layer(from_fn(error::as_problems))
+        .layer(from_fn(naming::name))
+}
+
 /// With the page for monitoring, if there is to be one.
 fn measured(app: &App, routes: OpenApiRouter<Guarded>) -> OpenApiRouter<Guarded> {
     let metrics = &app.config().metrics;

@@ -12,6 +12,7 @@ use killick_policy::Needs;
 use killick_store::{Store, StoreError};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
+use uuid::Uuid;
 
 use crate::api::error::ApiError;
 use crate::auth::{self, Bearer, Caller, Grants, Logins, Provider, Rates, Tokens, Turned, UserRole};
@@ -56,6 +57,7 @@ struct Inner {
     inspections: Arc<Inspections>,
     herald: Arc<Herald>,
     webhooks: Webhooks,
+    process: String,
     nudges: Nudges,
     concerned: Concerned,
     /// Where layers are read: they may wait for a registry, and answers must not wait for them.
@@ -166,6 +168,7 @@ impl App {
             records: Records::new(store.told_by(Arc::<Herald>::clone(&herald))),
             herald,
             webhooks: Webhooks::default(),
+            process: Uuid::new_v4().to_string(),
             nudges: Nudges::default(),
             concerned: Concerned::default(),
             knowledge,
@@ -282,6 +285,11 @@ impl App {
     /// The places that notifications go to.
     pub(crate) fn webhooks(&self) -> &Webhooks {
         &self.0.webhooks
+    }
+
+    /// The id of this process among those on the database.
+    pub(crate) fn process(&self) -> &str {
+        &self.0.process
     }
 
     /// What the last change of the advisories concerns.

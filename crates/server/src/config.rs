@@ -100,6 +100,17 @@ pub enum Role {
     Scheduler,
 }
 
+impl Role {
+    /// Its word in the settings.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Api => "api",
+            Self::Worker => "worker",
+            Self::Scheduler => "scheduler",
+        }
+    }
+}
+
 /// The HTTP surface.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]

@@ -14,6 +14,7 @@ mod index;
 mod leases;
 mod notifications;
 pub(crate) mod policy_eval;
+mod presence;
 mod publication;
 mod repo_update;
 pub(crate) mod retention;
@@ -42,8 +43,8 @@ type Run = Pin<Box<dyn Future<Output = ()> + Send>>;
 pub(crate) struct Job {
     /// Name, in logs.
     pub(crate) name: &'static str,
-    /// Which processes run it.
-    pub(crate) role: Role,
+    /// Which processes run it: those that have any of these.
+    pub(crate) roles: &'static [Role],
     /// How many at the same time in one process.
     pub(crate) copies: fn(&Config) -> usize,
     /// How often, at least.
@@ -67,6 +68,7 @@ pub(crate) const JOBS: &[Job] = &[
     leases::JOB,
     notifications::JOB,
     policy_eval::JOB,
+    presence::JOB,
     publication::JOB,
     repo_update::JOB,
     retention::JOB,
@@ -106,7 +108,7 @@ pub(crate) async fn deliver(app: &App, due_at: i64) -> Result<(), StoreError> {
 /// Starts the jobs of this process; they end when `stop` turns true.
 pub(crate) fn start(app: &App, stop: &watch::Receiver<bool>) -> JoinSet<()> {
     let mut running = JoinSet::new();
-    for job in JOBS.iter().filter(|job| app.config().server.has(job.role)) {
+    for job in JOBS.iter().filter(|job| job.roles.iter().any(|role| app.config().server.has(*role))) {
         for _ in 0..(job.copies)(app.config()) {
             running.spawn(repeat(job, app.clone(), stop.clone()));
         }

@@ -11,8 +11,9 @@ use jiff::Timestamp;
 use killick_fetch::publication::{Place, PlaceError};
 use killick_model::digest::Digest;
 use killick_model::feed::Health;
+use killick_model::problem::Problem;
 use killick_vulns::publication::{Allowed, Contents, sign};
-use killick_vulns::{BuildError, BuildOptions, Index, IndexError, Status, build, status};
+use killick_vulns::{BuildError, BuildOptions, BuildReport, Index, IndexError, Status, build, status};
 use secrecy::SecretString;
 use tokio::sync::{Mutex, OnceCell};
 use url::Url;
@@ -223,25 +224,29 @@ impl Knowledge {
     }
 
     /// Takes over what was published; or fetches what changed at the upstreams, if that is wanted, and builds the index
-    /// anew. Opens it.
-    pub(crate) async fn sync(&self) -> Result<(), SyncError> {
+    /// anew. Opens it. Which files could not be read is told: of what is in them, the index knows what it knew before.
+    pub(crate) async fn sync(&self) -> Result<Vec<Problem>, SyncError> {
         let Ok(_only) = self.syncing.try_lock() else { return Err(SyncError::Running) };
-        match &self.feeds {
+        let built = match &self.feeds {
             Feeds::Fetched(update) => self.update(update).await?,
-            Feeds::Folder(folder) => self.build(folder.clone()).await?,
-            Feeds::Published(taking) => self.take(taking).await?,
+            Feeds::Folder(folder) => Some(self.build(folder.clone()).await?),
+            Feeds::Published(taking) => {
+                self.take(taking).await?;
+                None
+            }
             Feeds::None => return Err(SyncError::NotConfigured),
-        }
-        self.reload().map(|_| ()).map_err(SyncError::Open)
+        };
+        self.reload().map_err(SyncError::Open)?;
+        Ok(built.iter().flat_map(BuildReport::unreadable).cloned().collect())
     }
 
-    async fn update(&self, update: &Update) -> Result<(), SyncError> {
+    async fn update(&self, update: &Update) -> Result<Option<BuildReport>, SyncError> {
         let updated = update::update(update, clock::now()).await.map_err(|error| match error {
             UpdateError::Fetch(killick_fetch::feeds::FeedError::Locked { .. }) => SyncError::Running,
             error => SyncError::Update(error),
         })?;
         tell(&updated);
-        Ok(())
+        Ok(updated.built)
     }
 
     async fn take(&self, taking: &Taking) -> Result<(), SyncError> {
@@ -258,7 +263,7 @@ impl Knowledge {
         Ok(())
     }
 
-    async fn build(&self, folder: PathBuf) -> Result<(), SyncError> {
+    async fn build(&self, folder: PathBuf) -> Result<BuildReport, SyncError> {
         let (path, previous) = (self.path.clone(), self.current());
         cpu::run(move || {
             let options = BuildOptions {
@@ -269,8 +274,7 @@ impl Knowledge {
             build(&[folder], &path, &options)
         })
         .await
-        .map_err(SyncError::Build)?;
-        Ok(())
+        .map_err(SyncError::Build)
     }
 
     /// How the fetched files of each provider are; nothing where none are fetched.

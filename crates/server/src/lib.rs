@@ -23,6 +23,7 @@ mod judge;
 mod knowledge;
 mod metrics;
 mod notifications;
+mod presence;
 mod progress;
 pub mod publications;
 mod records;
@@ -93,10 +94,15 @@ pub async fn serve(config: Config, shutdown: impl Future<Output = ()> + Send + '
     let patience = Duration::from_secs(config.server.header_timeout_seconds);
     let address = config.server.listen;
     // Before anything is made: who cannot answer must not tell a password that is told only once.
-    let listener = if config.server.has(Role::Api) {
-        Some(TcpListener::bind(address).await.map_err(|source| ServeError::Listen { address, source })?)
-    } else {
-        None
+    let answers = config.server.has(Role::Api);
+    let listener = match TcpListener::bind(address).await {
+        Ok(listener) => Some(listener),
+        Err(source) if answers => return Err(ServeError::Listen { address, source }),
+        // Of several processes on one machine, the one that answers has the address.
+        Err(error) => {
+            tracing::info!("not listening on {address}: {error}");
+            None
+        }
     };
     let state = App::open(config).await?;
     let (stop, stopped) = watch::channel(false);
@@ -109,7 +115,8 @@ pub async fn serve(config: Config, shutdown: impl Future<Output = ()> + Send + '
     });
     if let Some(listener) = listener {
         tracing::info!("listening on {address}");
-        answer(listener, app(state.clone()), patience, stopped.clone(), grace).await;
+        let routes = if answers { app(state.clone()) } else { api::probes(&state) };
+        answer(listener, routes, patience, stopped.clone(), grace).await;
     } else {
         let mut stopped = stopped.clone();
         let _ = stopped.wait_for(|stop| *stop).await;
@@ -117,6 +124,9 @@ pub async fn serve(config: Config, shutdown: impl Future<Output = ()> + Send + '
     let _ = stop.send(true);
     let _ = tokio::time::timeout(grace, async { while jobs.join_next().await.is_some() {} }).await;
     jobs.shutdown().await;
+    if let Err(error) = presence::leave(&state).await {
+        tracing::warn!("that this process ends cannot be noted: {error}");
+    }
     state.close().await;
     Ok(())
 }

@@ -78,6 +78,7 @@ impl From<StoreError> for ApiError {
             StoreError::NotFound { .. } => Self::not_found(error.to_string()),
             StoreError::AlreadyExists { .. } | StoreError::Refused { .. } => Self::conflict(error.to_string()),
             error if error.is_unavailable() => Self::unavailable(&error),
+            error if error.is_full() => Self::full(&error),
             error => Self::internal(&error),
         }
     }

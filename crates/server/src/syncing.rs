@@ -1,6 +1,7 @@
 //! Updates of the advisories, told as events of the account `admin`: version 1 knows one feed, with a group for every
 //! namespace.
 
+use killick_model::problem::Problem;
 use serde_json::{Value, json};
 
 use crate::app::App;
@@ -30,7 +31,7 @@ pub(crate) enum Announced {
 }
 
 /// Updates the advisories. What watches by them is woken.
-pub(crate) async fn sync(app: &App, announced: Announced) -> Result<(), SyncError> {
+pub(crate) async fn sync(app: &App, announced: Announced) -> Result<Vec<Problem>, SyncError> {
     let knowledge = app.knowledge();
     let digest = || knowledge.current().map(|current| current.digest.clone());
     let (before, counts, begun) = (digest(), knowledge.counts(), clock::now());
@@ -45,13 +46,9 @@ pub(crate) async fn sync(app: &App, announced: Announced) -> Result<(), SyncErro
     }
     match &synced {
         Err(SyncError::Running | SyncError::NotConfigured) => {}
-        Err(error) => {
-            let cause = told(error);
-            tell(app, &FEED_FAILED, Some(FEED), json!({"cause": cause})).await;
-            tell(app, &SYNC_FAILED, None, json!({"cause": cause, "sync_feed_types": [FEED]})).await;
-        }
-        Ok(()) if announced == Announced::Changes && !has_changed => {}
-        Ok(()) => {
+        Err(error) => failed(app, &told(error)).await,
+        Ok(unreadable) if unreadable.is_empty() && announced == Announced::Changes && !has_changed => {}
+        Ok(unreadable) => {
             let seconds = clock::now().duration_since(begun).as_secs_f64();
             let others = knowledge.counts().into_iter().filter(|(group, count)| counts.get(group) != Some(count));
             for (group, count) in others.take(GROUPS) {
@@ -61,11 +58,24 @@ pub(crate) async fn sync(app: &App, announced: Announced) -> Result<(), SyncErro
                 });
                 tell(app, &GROUP_COMPLETED, Some(&format!("{FEED}/{group}")), json!({"result": result})).await;
             }
-            tell(app, &FEED_COMPLETED, Some(FEED), Value::Null).await;
-            tell(app, &SYNC_COMPLETED, None, feeds()).await;
+            if let Some(first) = unreadable.first() {
+                let more = match unreadable.len() - 1 {
+                    0 => String::new(),
+                    more => format!(", and {more} more"),
+                };
+                failed(app, &format!("what was known of unreadable files stays: {}{more}", first.message)).await;
+            } else {
+                tell(app, &FEED_COMPLETED, Some(FEED), Value::Null).await;
+                tell(app, &SYNC_COMPLETED, None, feeds()).await;
+            }
         }
     }
     synced
+}
+
+async fn failed(app: &App, cause: &str) {
+    tell(app, &FEED_FAILED, Some(FEED), json!({"cause": cause})).await;
+    tell(app, &SYNC_FAILED, None, json!({"cause": cause, "sync_feed_types": [FEED]})).await;
 }
 
 fn feeds() -> Value {

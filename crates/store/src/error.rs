@@ -141,6 +141,27 @@ impl StoreError {
             _ => false,
         }
     }
+
+    /// Whether there is no room for what is to be written.
+    pub fn is_full(&self) -> bool {
+        match self {
+            // `SQLITE_FULL`; `disk_full` of PostgreSQL.
+            Self::Database { source: sqlx::Error::Database(error), .. } => {
+                error.code().is_some_and(|code| code == "13" || code == "53100")
+            }
+            Self::Folder { source, .. } | Self::Document { source } => is_storage_full(source),
+            Self::Blob { source, .. } => is_storage_full(source),
+            _ => false,
+        }
+    }
+}
+
+/// Whether that is a cause of it.
+fn is_storage_full(error: &(dyn std::error::Error + 'static)) -> bool {
+    let full = |error: &&(dyn std::error::Error + 'static)| {
+        error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::StorageFull)
+    };
+    std::iter::successors(Some(error), |error| error.source()).any(|error| full(&error))
 }
 
 impl Hint for StoreError {
@@ -198,5 +219,10 @@ mod tests {
         assert!(!StoreError::Address.is_unavailable());
         let full = StoreError::Document { source: io::Error::from(io::ErrorKind::StorageFull) };
         assert!(!full.is_unavailable(), "that is this machine's own");
+        assert!(full.is_full() && !StoreError::Address.is_full());
+        let source = io::Error::from(io::ErrorKind::StorageFull).into();
+        let blob =
+            StoreError::Blob { key: "k".to_owned(), source: object_store::Error::Generic { store: "s", source } };
+        assert!(blob.is_full());
     }
 }

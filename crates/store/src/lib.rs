@@ -33,6 +33,7 @@ pub mod policies;
 #[path = "../tests/support/postgres.rs"]
 mod postgres;
 mod private;
+pub mod processes;
 pub mod registries;
 pub mod roles;
 mod seal;

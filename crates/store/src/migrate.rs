@@ -20,7 +20,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/0010_grouped_notifications.sql"),
     include_str!("../migrations/0011_blobs.sql"),
     include_str!("../migrations/0012_package_documents.sql"),
-    include_str!("../migrations/0013_alerts_and_deletions.sql"),
+    include_str!("../migrations/0013_alerts_deletions_processes.sql"),
 ];
 
 pub(crate) async fn run(pool: &Pool) -> Result<(), StoreError> {

@@ -10,7 +10,7 @@ use std::time::Duration;
 use secrecy::ExposeSecret as _;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{Executor as _, PgPool, SqlitePool};
+use sqlx::{Connection as _, Executor as _, PgPool, SqlitePool};
 
 use crate::error::{During as _, StoreError};
 use crate::statements::NO_JIT_POSTGRES;
@@ -60,7 +60,14 @@ impl Pool {
             .synchronous(SqliteSynchronous::Normal)
             .busy_timeout(Duration::from_secs(30))
             .foreign_keys(true);
-        let write = SqlitePoolOptions::new().max_connections(1).connect_with(options.clone()).await.during(DOING)?;
+        // When the disk is full, SQLite ends a transaction by itself, of which sqlx does not know: the connection would be
+        // in one for ever.
+        let write = SqlitePoolOptions::new()
+            .max_connections(1)
+            .after_release(|connection, _| Box::pin(async move { Ok(!connection.is_in_transaction()) }))
+            .connect_with(options.clone())
+            .await
+            .during(DOING)?;
         let read = SqlitePoolOptions::new()
             .max_connections(max_connections.max(1))
             .connect_with(options)
@@ -182,4 +189,34 @@ macro_rules! complete_in {
         };
         state
     }};
+}
+
+#[cfg(test)]
+mod tests {
+    use sqlx::raw_sql;
+
+    use super::*;
+    use crate::Store;
+    use crate::accounts::AccountType;
+    use crate::blobs::BlobsAt;
+
+    /// As SQLite does when the disk is full: no database but a full one does that when asked.
+    #[tokio::test]
+    async fn a_transaction_that_ended_by_itself_is_got_over() {
+        let dir = tempfile::tempdir().unwrap();
+        let settings = Settings {
+            data_dir: dir.path().to_owned(),
+            database_url: None,
+            secret: None,
+            blobs: BlobsAt::Folder,
+            max_connections: 2,
+            patience: Duration::ZERO,
+        };
+        let store = Store::open(&settings).await.unwrap();
+        let Pool::Sqlite { write, .. } = &store.pool else { panic!("it is SQLite") };
+        let mut transaction = write.begin_with("begin immediate").await.unwrap();
+        raw_sql("rollback").execute(&mut *transaction).await.unwrap();
+        transaction.commit().await.unwrap_err();
+        store.create_account("a", AccountType::User, None, 1).await.unwrap();
+    }
 }

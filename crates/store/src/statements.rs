@@ -314,6 +314,10 @@ statements! {
     DELETE_NOTICE = "delete from notification where id = $1 and due_at = $2";
     PUT_OFF_NOTICE = "update notification set due_at = $3, last_error = $4 where id = $1 and due_at = $2";
     WAITING_NOTICES = "select count(*) from notification";
+    NOTE_PROCESS = "insert into process (id, host, base_url, roles, seen_at) values ($1, $2, $3, $4, $5) on conflict (id) do update set seen_at = excluded.seen_at";
+    PROCESSES = "select * from process order by seen_at desc, id";
+    FORGET_PROCESS = "delete from process where id = $1";
+    FORGET_SILENT_PROCESSES = "delete from process where (cast($1 as text) is null or host = $1) and seen_at <= $2";
     SETTING = "select value from setting where key = $1";
     SET_SETTING = "insert into setting (key, value) values ($1, $2) on conflict (key) do update set value = excluded.value";
 

@@ -30,10 +30,11 @@ pub struct BuildOptions<'a> {
     pub exclude: &'a [String],
     /// Names of providers that are left out.
     pub without: &'a [String],
-    /// The index to be replaced: what it knew already stays known since then.
+    /// The index to be replaced: what it knew already stays known since then, and its sources are taken over as they are
+    /// where a file of their provider cannot be read.
     pub previous: Option<&'a Index>,
     /// Names of providers of which not every file is here. Given them, sources of the index to be replaced are taken
-    /// over as they are where nothing new is here: those of providers that have no file at all, and of these.
+    /// over as they are where nothing new is here, too: those of providers that have no file at all, and of these.
     pub keep: Option<&'a [String]>,
 }
 
@@ -58,6 +59,13 @@ pub struct BuildReport {
     pub segments: Vec<Segment>,
     /// What was read.
     pub inputs: Vec<InputReport>,
+}
+
+impl BuildReport {
+    /// Why files could not be read: with each, all that belongs to it was left out.
+    pub fn unreadable(&self) -> impl Iterator<Item = &Problem> {
+        self.inputs.iter().flat_map(|input| &input.problems).filter(|problem| problem.kind == UNREADABLE)
+    }
 }
 
 /// What came of reading one file.
@@ -206,7 +214,7 @@ fn kept(
     out: &Path,
     options: &BuildOptions<'_>,
 ) -> Result<Vec<(Segment, File)>, IndexError> {
-    let (Some(previous), Some(incomplete)) = (options.previous, options.keep) else { return Ok(Vec::new()) };
+    let Some(previous) = options.previous else { return Ok(Vec::new()) };
     let is_broken = |name: &str| {
         let of_it = inputs.iter().filter(|input| input.provider == name);
         of_it.flat_map(|input| &input.problems).any(|problem| problem.kind == UNREADABLE)
@@ -214,9 +222,9 @@ fn kept(
     let is_wanted = |segment: &Segment| {
         let mine = || new.iter().map(|(segment, _)| segment).filter(|other| other.provider == segment.provider);
         let is_replaced = mine().any(|other| other.namespace == segment.namespace);
-        let is_incomplete = is_named(incomplete, &segment.provider) || is_broken(&segment.provider);
+        let is_not_here = |incomplete: &[String]| is_named(incomplete, &segment.provider) || mine().next().is_none();
         !is_replaced
-            && (mine().next().is_none() || is_incomplete)
+            && (is_broken(&segment.provider) || options.keep.is_some_and(is_not_here))
             && !is_named(options.without, &segment.provider)
             && (options.audience == Audience::Own || segment.license.may_ship())
     };

@@ -22,7 +22,7 @@ use super::knowledge::{self, KnowledgeArgs};
 use super::output::{self, TextOrJson};
 use crate::client::ClientArgs;
 use crate::exit::Exit;
-use crate::report_error::hinted;
+use crate::report_error::{hinted, with_hint};
 
 /// What can be done with the advisory index.
 #[derive(Debug, Subcommand)]
@@ -135,7 +135,13 @@ fn build(args: &Build) -> anyhow::Result<Exit> {
     knowledge::make_parent(&args.out)?;
     let report = killick_vulns::build(&args.from, &args.out, &options).map_err(hinted)?;
     output::print(&render_build(&report, &args.out))?;
-    Ok(Exit::Success)
+    match report.unreadable().count() {
+        0 => Ok(Exit::Success),
+        unreadable => Err(with_hint(
+            format!("{unreadable} of the feeds could not be read"),
+            "the index is there without them, or with what `--previous` knew of them: fetch them again",
+        )),
+    }
 }
 
 fn render(status: &Status, origin: &Origin, now: Timestamp) -> String {

@@ -186,8 +186,16 @@ impl ApiError {
 
     /// 503: the database is away. The cause is logged, as that of an internal error.
     pub(crate) fn unavailable(cause: &dyn std::error::Error) -> Self {
+        Self::unable(cause, "the database cannot be reached; try again")
+    }
+
+    /// 503: nothing can be written. The cause is logged, as that of an internal error.
+    pub(crate) fn full(cause: &dyn std::error::Error) -> Self {
+        Self::unable(cause, "the service has no room left to keep that: make room, and try again")
+    }
+
+    fn unable(cause: &dyn std::error::Error, message: &str) -> Self {
         log(cause);
-        let message = "the database cannot be reached; try again";
         let wait = Some(Duration::from_secs(5));
         Self { retry_after: wait, ..Self::new(StatusCode::SERVICE_UNAVAILABLE, message) }
     }

@@ -24,7 +24,7 @@ mod query;
 mod registries;
 mod repositories;
 mod sboms;
-mod service;
+pub(super) mod service;
 mod standalone;
 mod subscriptions;
 mod system;

@@ -16,7 +16,7 @@ const AT_ONCE: i64 = 100;
 /// The job.
 pub(super) const JOB: Job = Job {
     name: "accounts",
-    role: Role::Scheduler,
+    roles: &[Role::Scheduler],
     copies: |_| 1,
     every: |config| Duration::from_secs(config.retention.every_seconds.max(1)),
     nudge: Some(|app| Arc::clone(&app.nudges().accounts)),

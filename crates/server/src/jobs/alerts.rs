@@ -21,7 +21,7 @@ pub(crate) const KIND: &str = "alerts";
 /// The job. Alerts are of verdicts, and as often looked at.
 pub(super) const JOB: Job = Job {
     name: KIND,
-    role: Role::Scheduler,
+    roles: &[Role::Scheduler],
     copies: |config| usize::from(config.cycle_timers.policy_eval > 0),
     every: |config| Duration::from_secs(config.cycle_timers.policy_eval.clamp(1, LOOK_SECONDS)),
     nudge: Some(|app| app.nudges().alerts.clone()),

@@ -39,7 +39,7 @@ use crate::{cpu, judge, progress, registry};
 /// The job.
 pub(super) const JOB: Job = Job {
     name: "analysis",
-    role: Role::Worker,
+    roles: &[Role::Worker],
     copies: |config| config.analysis.workers.max(1),
     every: |config| Duration::from_secs(config.analysis.poll_seconds.max(1)),
     nudge: Some(|app| app.records().store().task_nudge()),

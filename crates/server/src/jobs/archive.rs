@@ -8,7 +8,7 @@ use crate::config::Role;
 /// The job.
 pub(super) const JOB: Job = Job {
     name: "archive",
-    role: Role::Scheduler,
+    roles: &[Role::Scheduler],
     copies: |_| 1,
     every: |config| Duration::from_secs(config.archive.rules_every_seconds.max(1)),
     nudge: None,

@@ -12,7 +12,7 @@ const GRACE: i64 = 86_400_000_000;
 /// The job.
 pub(super) const JOB: Job = Job {
     name: "blobs",
-    role: Role::Scheduler,
+    roles: &[Role::Scheduler],
     copies: |_| 1,
     every: |_| Duration::from_hours(1),
     nudge: None,

@@ -17,7 +17,7 @@ const LOOK_SECONDS: u64 = 600;
 /// The job.
 pub(super) const JOB: Job = Job {
     name: "feeds",
-    role: Role::Scheduler,
+    roles: &[Role::Scheduler],
     copies: |config| usize::from(config.knowledge.update == Keeping::Auto && config.knowledge.from.is_empty()),
     every: |config| Duration::from_secs(config.knowledge.update_seconds.clamp(1, LOOK_SECONDS)),
     nudge: None,
@@ -27,7 +27,11 @@ pub(super) const JOB: Job = Job {
                 return;
             }
             match syncing::sync(&app, Announced::All).await {
-                Ok(()) => {}
+                Ok(unreadable) => {
+                    for problem in unreadable {
+                        tracing::error!("what was known of a feed that cannot be read stays: {}", problem.message);
+                    }
+                }
                 Err(SyncError::Running) => tracing::info!("somebody else updates the advisories"),
                 Err(error) => {
                     let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}")).unwrap_or_default();

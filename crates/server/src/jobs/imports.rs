@@ -12,7 +12,7 @@ const DAY: i64 = 86_400_000_000;
 /// The job.
 pub(super) const JOB: Job = Job {
     name: "imports",
-    role: Role::Scheduler,
+    roles: &[Role::Scheduler],
     copies: |_| 1,
     every: |_| Duration::from_mins(1),
     nudge: None,

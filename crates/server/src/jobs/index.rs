@@ -8,7 +8,7 @@ use crate::config::Role;
 /// The job. Processes that answer need the index; the others do not judge.
 pub(super) const JOB: Job = Job {
     name: "index",
-    role: Role::Api,
+    roles: &[Role::Api],
     copies: |_| 1,
     every: |config| Duration::from_secs(config.knowledge.reload_seconds.max(1)),
     nudge: None,

@@ -12,7 +12,7 @@ use crate::records::now;
 /// The job.
 pub(super) const JOB: Job = Job {
     name: "leases",
-    role: Role::Scheduler,
+    roles: &[Role::Scheduler],
     copies: |_| 1,
     every: |config| Duration::from_secs(config.analysis.lease_seconds.max(1)),
     nudge: None,

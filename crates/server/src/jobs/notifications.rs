@@ -32,7 +32,7 @@ const SECOND: i64 = 1_000_000;
 /// The job.
 pub(super) const JOB: Job = Job {
     name: "notifications",
-    role: Role::Scheduler,
+    roles: &[Role::Scheduler],
     copies: |config| usize::from(config.cycle_timers.notifications > 0),
     every: |config| Duration::from_secs(config.cycle_timers.notifications.clamp(1, RETRY_SECONDS)),
     nudge: Some(|app| app.records().store().notice_nudge()),

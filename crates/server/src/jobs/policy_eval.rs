@@ -25,7 +25,7 @@ pub(crate) const KIND: &str = "policy_eval";
 /// The job.
 pub(super) const JOB: Job = Job {
     name: KIND,
-    role: Role::Scheduler,
+    roles: &[Role::Scheduler],
     copies: |config| usize::from(config.cycle_timers.policy_eval > 0),
     every: |config| Duration::from_secs(config.cycle_timers.policy_eval.clamp(1, LOOK_SECONDS)),
     nudge: Some(|app| app.nudges().verdicts.clone()),

@@ -12,7 +12,7 @@ use crate::syncing::{self, Announced};
 /// The job. Processes that answer need the index; the others do not judge.
 pub(super) const JOB: Job = Job {
     name: "publication",
-    role: Role::Api,
+    roles: &[Role::Api],
     copies: |config| usize::from(!config.knowledge.from.is_empty()),
     every: |config| Duration::from_secs(config.knowledge.refresh_seconds.max(1)),
     nudge: None,
@@ -20,7 +20,7 @@ pub(super) const JOB: Job = Job {
         Box::pin(async move {
             match syncing::sync(&app, Announced::Changes).await {
                 // Somebody asked for it at the same time.
-                Ok(()) | Err(SyncError::Running) => {}
+                Ok(_) | Err(SyncError::Running) => {}
                 Err(SyncError::Take(error)) => {
                     let hint = error.hint().map(|hint| format!(" ({hint})")).unwrap_or_default();
                     let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}")).unwrap_or_default();

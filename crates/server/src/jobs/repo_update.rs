@@ -36,7 +36,7 @@ const PAUSES: (i64, i64) = (60_000_000, 86_400_000_000);
 /// The job.
 pub(super) const JOB: Job = Job {
     name: KIND,
-    role: Role::Scheduler,
+    roles: &[Role::Scheduler],
     copies: |config| usize::from(config.cycle_timers.repo_watcher > 0),
     every: |config| Duration::from_secs(config.cycle_timers.repo_watcher.clamp(1, LOOK_SECONDS)),
     nudge: Some(|app| app.nudges().repositories.clone()),

@@ -19,7 +19,7 @@ const PACKAGES: i64 = 10_000;
 /// The job.
 pub(super) const JOB: Job = Job {
     name: "retention",
-    role: Role::Scheduler,
+    roles: &[Role::Scheduler],
     copies: |_| 1,
     every: |config| Duration::from_secs(config.retention.every_seconds.max(1)),
     // Who deletes an image may want it back at once, from the archive: not while it is going.
@@ -43,6 +43,7 @@ pub(crate) async fn clean(app: &App) -> Result<(), StoreError> {
     let tasks = store.delete_old_tasks(before(retention.tasks_days)).await?;
     let evaluations = store.delete_old_evaluations(before(retention.evaluations_days)).await?;
     let alerts = store.delete_old_alerts(before(retention.evaluations_days)).await?;
+    store.forget_silent_processes(None, before(1)).await?;
     let events = store.delete_old_events(before(retention.events_days)).await?;
     let packages = store.prune_packages(PACKAGES).await?;
     let layers = store.delete_old_layer_facts(before(retention.layer_facts_days)).await?;

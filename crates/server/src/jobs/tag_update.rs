@@ -22,7 +22,7 @@ pub(crate) const KIND: &str = "tag_update";
 /// The job.
 pub(super) const JOB: Job = Job {
     name: KIND,
-    role: Role::Scheduler,
+    roles: &[Role::Scheduler],
     copies: |config| usize::from(config.cycle_timers.image_watcher > 0),
     every: |config| Duration::from_secs(config.cycle_timers.image_watcher.clamp(1, LOOK_SECONDS)),
     nudge: None,

@@ -43,7 +43,7 @@ const ROW: &[(&str, &str)] = &[
 /// The job.
 pub(super) const JOB: Job = Job {
     name: KIND,
-    role: Role::Scheduler,
+    roles: &[Role::Scheduler],
     copies: |config| usize::from(config.cycle_timers.vulnerability_scan > 0),
     every: |config| Duration::from_secs(config.cycle_timers.vulnerability_scan.clamp(1, LOOK_SECONDS)),
     nudge: Some(|app| app.nudges().vulnerabilities.clone()),

@@ -109,3 +109,59 @@ async fn settings_that_take_an_index_over_are_checked_at_the_start() {
     let error = Config::load(None, variables).unwrap_err();
     assert!(format!("{error:?}").contains("not an Ed25519 public key"), "{error:?}");
 }
+
+/// What a damaged file said before is not forgotten, and that it is damaged is told.
+#[tokio::test]
+async fn a_feed_that_cannot_be_read_stays_as_it_was() {
+    let feeds = tempfile::tempdir().unwrap();
+    let write = |path: &str, text: &str| {
+        let path = feeds.path().join(path);
+        fs_err::create_dir_all(path.parent().unwrap()).unwrap();
+        fs_err::write(path, text).unwrap();
+    };
+    let record = |name: &str| {
+        json!({"Vulnerability": {
+            "Name": name, "NamespaceName": "debian:12", "Severity": "High", "Link": "https://example.org/1",
+            "Metadata": {}, "FixedIn": [{"Name": "curl", "Version": "9", "VersionFormat": "dpkg",
+            "NamespaceName": "debian:12", "VendorAdvisory": {"NoAdvisory": false, "AdvisorySummary": []}}]}})
+    };
+    let secdb = |id: &str| json!({"packages": [{"pkg": {"name": "musl", "secfixes": {"9-r0": [id]}}}]}).to_string();
+    write("vulnerabilities/debian.json", &json!({"data": [record("CVE-2099-1"), record("CVE-2099-2")]}).to_string());
+    write("alpine-secdb/v3.20/main.json", &secdb("CVE-2099-3"));
+    let folder = feeds.path().to_owned();
+    let service = Service::start(move |config| {
+        config.knowledge.update = killick_server::Keeping::Off;
+        config.knowledge.feeds_dir = folder;
+    })
+    .await;
+    let sync = async || service.call(ADMIN, "POST", "/system/feeds", Value::Null).await;
+    let groups = async || {
+        let feeds = service.get(ADMIN, "/system/feeds").await;
+        let groups = feeds[0]["groups"].as_array().unwrap().iter();
+        groups.map(|group| (group["name"].clone(), group["record_count"].clone())).collect::<Vec<_>>()
+    };
+    let events = async |kind: &str| service.get(ADMIN, &format!("/events?event_type={kind}")).await["results"].clone();
+    let (status, synced) = sync().await;
+    assert_eq!((status, &synced[0]["status"]), (200, &json!("success")));
+    let before = groups().await;
+    assert_eq!(before, [(json!("alpine:3.20"), json!(1)), (json!("debian:12"), json!(2))]);
+    assert_eq!(events("system.feeds.sync.failed").await, json!([]));
+
+    write("vulnerabilities/debian.json", "{\"data\": [{\"Vulnera");
+    write("alpine-secdb/v3.20/main.json", &secdb("CVE-2099-4"));
+    let (status, synced) = sync().await;
+    assert_eq!((status, &synced[0]["status"]), (200, &json!("failure")));
+    assert_eq!(groups().await, before);
+    let known =
+        async |id: &str| service.get(ADMIN, &format!("/query/vulnerabilities?id={id}")).await["total_count"].clone();
+    assert_eq!(known("CVE-2099-1").await, 1, "the old stays");
+    assert_eq!(known("CVE-2099-4").await, 1, "the other one is followed");
+    let failed = events("system.feeds.sync.failed").await;
+    let cause = failed[0]["event"]["details"]["cause"].as_str().unwrap();
+    assert!(cause.contains("vulnerabilities/debian.json"), "{cause}");
+
+    // A file that is gone is gone.
+    fs_err::remove_file(feeds.path().join("vulnerabilities/debian.json")).unwrap();
+    assert_eq!(sync().await.1[0]["status"], "success");
+    assert_eq!(groups().await, [(json!("alpine:3.20"), json!(1))]);
+}

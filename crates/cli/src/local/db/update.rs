@@ -91,10 +91,8 @@ fn render(updated: &Updated, index: &Path) -> String {
     match &updated.built {
         Some(report) => {
             let skipped: u64 = report.inputs.iter().map(|input| input.skipped).sum();
-            for input in &report.inputs {
-                for problem in input.problems.iter().filter(|problem| problem.kind == "unreadable-feed") {
-                    let _ = writeln!(text, "left out: {}: {}", problem.subject, problem.message);
-                }
+            for problem in report.unreadable() {
+                let _ = writeln!(text, "left out: {}: {}", problem.subject, problem.message);
             }
             let _ = writeln!(
                 text,

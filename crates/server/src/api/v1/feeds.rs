@@ -43,7 +43,7 @@ async fn sync(require: Permission<UpdateFeeds>, query: Query) -> Result<Json<Vec
     // A client that does not wait for the end does not stop it.
     let running = tokio::spawn(async move { syncing::sync(&app, Announced::All).await });
     let synced = running.await.map_err(|error| ApiError::internal(&error))?;
-    synced.map_err(|error| match error {
+    let unreadable = synced.map_err(|error| match error {
         SyncError::Running => {
             ApiError::conflict("the advisories are being updated already").with_code(FEED_SYNC_ALREADY_IN_PROGRESS)
         }
@@ -64,7 +64,8 @@ async fn sync(require: Permission<UpdateFeeds>, query: Query) -> Result<Json<Vec
             updated_image_count: 0,
         })
         .collect();
-    Ok(Json(vec![FeedSyncResult { feed: FEED, status: "success", total_time_seconds: seconds, groups }]))
+    let status = if unreadable.is_empty() { "success" } else { "failure" };
+    Ok(Json(vec![FeedSyncResult { feed: FEED, status, total_time_seconds: seconds, groups }]))
 }
 
 #[utoipa::path(put, path = "/system/feeds/{feed}", tag = "Feeds",

@@ -10,7 +10,12 @@ use crate::api::permission::{Authenticated, Guarded, Open, Permission};
 use crate::app::{DB_VERSION, PRODUCT_VERSION};
 
 pub(super) fn router() -> OpenApiRouter<Guarded> {
-    OpenApiRouter::new().routes(routes!(root)).routes(routes!(health)).routes(routes!(version)).routes(routes!(status))
+    life().routes(routes!(root)).routes(routes!(version)).routes(routes!(status))
+}
+
+/// Whether the process is there, which those are asked too that answer nothing else.
+pub(in crate::api) fn life() -> OpenApiRouter<Guarded> {
+    OpenApiRouter::new().routes(routes!(health))
 }
 
 #[utoipa::path(get, path = "/", tag = "Service", security(()),
@@ -87,5 +92,10 @@ impl StatusResponse {
             version: PRODUCT_VERSION,
             db_version: DB_VERSION,
         }
+    }
+
+    /// Nothing was heard of it for too long.
+    pub(super) fn down() -> Self {
+        Self { up: false, available: false, message: "no sign of life", ..Self::up() }
     }
 }

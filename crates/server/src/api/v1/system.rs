@@ -1,7 +1,7 @@
 //! The services of the deployment, and the catalogues clients read: gates and error codes.
 //!
 //! Version 1 knows five services; here they are roles of one program, so each process that has the role stands for
-//! the service. Clients wait for exactly these five names.
+//! the service (`presence`). Clients wait for exactly these five names.
 
 use axum::Json;
 use serde::Serialize;
@@ -15,9 +15,7 @@ use crate::api::error::{ApiError, CODES};
 use crate::api::input::Path;
 use crate::api::permission::{Authenticated, DeleteService, Guarded, ListServices, Permission};
 use crate::app::App;
-
-/// The services of version 1, in the order they are listed.
-const SERVICES: &[&str] = &["apiext", "simplequeue", "analyzer", "policy_engine", "catalog"];
+use crate::presence;
 
 pub(super) fn router() -> OpenApiRouter<Guarded> {
     OpenApiRouter::new()
@@ -30,19 +28,22 @@ pub(super) fn router() -> OpenApiRouter<Guarded> {
 }
 
 #[utoipa::path(get, path = "/system", tag = "System", responses((status = 200, body = SystemStatus)))]
-async fn system(require: Permission<Authenticated>) -> Json<SystemStatus> {
-    Json(SystemStatus { service_states: records(&require.app) })
+async fn system(require: Permission<Authenticated>) -> Result<Json<SystemStatus>, ApiError> {
+    Ok(Json(SystemStatus { service_states: records(&require.app).await? }))
 }
 
 #[utoipa::path(get, path = "/system/services", tag = "System", responses((status = 200, body = [Service])))]
-async fn services(require: Permission<ListServices>) -> Json<Vec<Service>> {
-    Json(records(&require.app))
+async fn services(require: Permission<ListServices>) -> Result<Json<Vec<Service>>, ApiError> {
+    Ok(Json(records(&require.app).await?))
 }
 
 #[utoipa::path(get, path = "/system/services/{servicename}", tag = "System",
     params(("servicename" = String, Path)), responses((status = 200, body = [Service])))]
-async fn services_by_name(require: Permission<ListServices>, Path(name): Path<String>) -> Json<Vec<Service>> {
-    Json(named(&require.app, &name))
+async fn services_by_name(
+    require: Permission<ListServices>,
+    Path(name): Path<String>,
+) -> Result<Json<Vec<Service>>, ApiError> {
+    Ok(Json(named(&require.app, &name).await?))
 }
 
 #[utoipa::path(get, path = "/system/services/{servicename}/{hostid}", tag = "System",
@@ -51,7 +52,7 @@ async fn service(
     require: Permission<ListServices>,
     Path((name, host)): Path<(String, String)>,
 ) -> Result<Json<Vec<Service>>, ApiError> {
-    Ok(Json(vec![found(&require.app, &name, &host)?]))
+    Ok(Json(vec![found(&require.app, &name, &host).await?]))
 }
 
 #[utoipa::path(delete, path = "/system/services/{servicename}/{hostid}", tag = "System",
@@ -61,7 +62,10 @@ async fn delete_service(
     require: Permission<DeleteService>,
     Path((name, host)): Path<(String, String)>,
 ) -> Result<Json<bool>, ApiError> {
-    found(&require.app, &name, &host)?;
+    let service = found(&require.app, &name, &host).await?;
+    if !service.status && presence::forget(&require.app, &host).await? {
+        return Ok(Json(true));
+    }
     Err(ApiError::conflict(format!("the service `{name}` on `{host}` is active: stop it first")))
 }
 
@@ -75,28 +79,28 @@ async fn error_codes(_: Permission<Authenticated>) -> Json<Vec<ErrorCode>> {
     Json(CODES.iter().map(|code| ErrorCode { name: code.name, description: code.description }).collect())
 }
 
-fn records(app: &App) -> Vec<Service> {
-    let server = &app.config().server;
-    SERVICES
-        .iter()
-        .map(|servicename| Service {
-            servicename,
-            hostid: server.host_id.clone(),
-            base_url: server.base_url(),
-            version: "v1",
-            status: true,
-            status_message: "available",
-            service_detail: StatusResponse::up(),
-        })
-        .collect()
+async fn records(app: &App) -> Result<Vec<Service>, ApiError> {
+    let wire = |service: presence::Service| Service {
+        servicename: service.name,
+        hostid: service.host,
+        base_url: service.base_url,
+        version: "v1",
+        status: service.is_up,
+        status_message: if service.is_up { "available" } else { "unavailable" },
+        service_detail: if service.is_up { StatusResponse::up() } else { StatusResponse::down() },
+    };
+    Ok(presence::services(app).await?.into_iter().map(wire).collect())
 }
 
-fn named(app: &App, name: &str) -> Vec<Service> {
-    records(app).into_iter().filter(|service| service.servicename == name).collect()
+async fn named(app: &App, name: &str) -> Result<Vec<Service>, ApiError> {
+    let mut services = records(app).await?;
+    services.retain(|service| service.servicename == name);
+    Ok(services)
 }
 
-fn found(app: &App, name: &str, host: &str) -> Result<Service, ApiError> {
+async fn found(app: &App, name: &str, host: &str) -> Result<Service, ApiError> {
     named(app, name)
+        .await?
         .into_iter()
         .find(|service| service.hostid == host)
         .ok_or_else(|| ApiError::not_found(format!("there is no service `{name}` on `{host}`")))

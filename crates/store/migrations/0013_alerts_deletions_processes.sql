@@ -20,3 +20,12 @@ create index alert_open_of_account on alert (account, id desc) where closed_at i
 
 -- The few that are going away, among all.
 create index image_deleting on image (account) where image_status = 'deleting';
+
+-- Whoever works on this database.
+create table process (
+    id text primary key,
+    host text not null,
+    base_url text not null,
+    roles text not null,
+    seen_at bigint not null
+);
