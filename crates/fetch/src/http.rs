@@ -53,6 +53,20 @@ pub enum Proxy {
     },
 }
 
+impl Proxy {
+    /// Whether a client can be made that goes this way.
+    pub fn check(&self) -> Result<(), HttpError> {
+        match self {
+            Self::System | Self::Direct => Ok(()),
+            Self::Given { url, .. } => given(url).map(drop),
+        }
+    }
+}
+
+fn given(url: &SecretString) -> Result<reqwest::Proxy, HttpError> {
+    reqwest::Proxy::all(url.expose_secret()).map_err(HttpError::Proxy)
+}
+
 impl Default for ClientOptions {
     fn default() -> Self {
         Self {
@@ -140,8 +154,7 @@ pub fn client(options: &ClientOptions) -> Result<reqwest::Client, HttpError> {
         Proxy::System if options.unix_socket.is_none() => builder,
         Proxy::System | Proxy::Direct => builder.no_proxy(),
         Proxy::Given { url, except } => {
-            let proxy = reqwest::Proxy::all(url.expose_secret()).map_err(HttpError::Proxy)?;
-            builder.no_proxy().proxy(proxy.no_proxy(reqwest::NoProxy::from_string(&except.join(","))))
+            builder.no_proxy().proxy(given(url)?.no_proxy(reqwest::NoProxy::from_string(&except.join(","))))
         }
     };
     if options.skip_tls_verify {

@@ -224,17 +224,28 @@ fn host(url: &Url) -> String {
 
 /// The value of `webhook-signature`.
 fn sign(secret: &SecretString, id: &str, timestamp: &str, body: &[u8]) -> String {
-    let text = secret.expose_secret();
-    let key = match text.strip_prefix(ENCODED_SECRET).map(|encoded| STANDARD.decode(encoded)) {
-        Some(Ok(bytes)) => bytes,
-        // A secret of another kind is its own bytes.
-        _ => text.as_bytes().to_owned(),
-    };
+    // Settings with another are refused at the start.
+    let key = key(secret).unwrap_or_else(|| secret.expose_secret().as_bytes().to_owned());
     let mut context = hmac::Context::with_key(&hmac::Key::new(hmac::HMAC_SHA256, &key));
     for part in [id.as_bytes(), b".", timestamp.as_bytes(), b".", body] {
         context.update(part);
     }
     format!("v1,{}", STANDARD.encode(context.sign()))
+}
+
+/// The bytes to sign with; nothing if they are said to be base64, and are not.
+fn key(secret: &SecretString) -> Option<Vec<u8>> {
+    let text = secret.expose_secret();
+    match text.strip_prefix(ENCODED_SECRET) {
+        Some(encoded) => STANDARD.decode(encoded).ok().filter(|key| !key.is_empty()),
+        // A secret of another kind is its own bytes.
+        None => Some(text.as_bytes().to_owned()),
+    }
+}
+
+/// Whether receivers can come by the same key: behind `whsec_` there has to be base64.
+pub fn is_signing_secret(secret: &SecretString) -> bool {
+    key(secret).is_some()
 }
 
 #[cfg(test)]
@@ -249,6 +260,19 @@ mod tests {
         assert_eq!(signature, "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=");
         let plain = SecretString::from("a secret of words");
         assert_ne!(sign(&plain, "a", "1", b"{}"), sign(&plain, "b", "1", b"{}"));
+    }
+
+    #[test]
+    fn behind_the_word_of_standard_webhooks_is_base64() {
+        for (secret, is_one) in [
+            ("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", true),
+            ("a secret of words", true),
+            ("whsec_!!!", false),
+            ("whsec_", false),
+            ("whsec_abc", false),
+        ] {
+            assert_eq!(is_signing_secret(&SecretString::from(secret)), is_one, "{secret}");
+        }
     }
 
     #[test]

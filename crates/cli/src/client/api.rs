@@ -253,6 +253,11 @@ impl Api {
         self.send("GET", path, query, None).await
     }
 
+    /// `GET path` as bytes.
+    pub(super) async fn download(&self, path: &str) -> Result<Vec<u8>, Failure> {
+        exchange(self.request(reqwest::Method::GET, path)).await
+    }
+
     /// `GET path` as a stream of server-sent events; nothing where the server does not stream.
     pub(super) async fn events(&self, path: &str) -> Option<Events> {
         let url = format!("{}{path}", self.settings.url.trim_end_matches('/'));
@@ -368,8 +373,13 @@ impl Events {
     }
 }
 
-/// Sends a request and judges the answer.
+/// Sends a request and judges the answer, which is JSON or text.
 async fn answer(request: reqwest::RequestBuilder) -> Result<Reply, Failure> {
+    exchange(request).await.map(|bytes| Reply { body: document(&bytes) })
+}
+
+/// Sends a request and judges the answer by its status.
+async fn exchange(request: reqwest::RequestBuilder) -> Result<Vec<u8>, Failure> {
     let failed = |error: &reqwest::Error| Failure {
         error: json!({ "message": chain(error) }),
         exit: Exit::Failure,
@@ -382,19 +392,22 @@ async fn answer(request: reqwest::RequestBuilder) -> Result<Reply, Failure> {
     let (status, url) = (response.status().as_u16(), response.url().clone());
     let bytes = read_body(response).await?;
     tracing::debug!(status, bytes = bytes.len(), "{url}");
-    let text = String::from_utf8_lossy(&bytes);
-    let body = serde_json::from_str(&text).unwrap_or_else(|_| Value::String(text.into_owned()));
     // anchore-cli counts 200 to 298 as success.
     if (200..299).contains(&status) {
-        return Ok(Reply { body });
+        return Ok(bytes);
     }
     // An answer that is no error object is printed as it came.
-    let error = match body {
+    let error = match document(&bytes) {
         Value::String(text) if text.is_empty() => json!({ "message": NO_BODY, "httpcode": status }),
         body => body,
     };
     let exit = if matches!(status, 401 | 500) { Exit::Failure } else { Exit::Refused };
     Err(Failure { error, exit, unreachable: false, status: Some(status), note: None, advice: None })
+}
+
+fn document(bytes: &[u8]) -> Value {
+    let text = String::from_utf8_lossy(bytes);
+    serde_json::from_str(&text).unwrap_or_else(|_| Value::String(text.into_owned()))
 }
 
 /// The whole body, unless it is larger than [`ANSWER_BYTES`].

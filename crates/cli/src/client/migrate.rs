@@ -67,6 +67,8 @@ pub(crate) struct Migrate {
 enum Result {
     There,
     Added,
+    /// It may fail.
+    Tried(String),
     Replaced,
     /// The server has it otherwise, and keeps that.
     Kept(String),
@@ -83,6 +85,7 @@ impl Result {
             Self::There => ("there", "there", None),
             Self::Added if is_applied => ("added", "added", None),
             Self::Added => ("would add", "to add", None),
+            Self::Tried(why) => ("would try", "to try", Some(why)),
             Self::Replaced if is_applied => ("replaced", "replaced", None),
             Self::Replaced => ("would replace", "to replace", None),
             Self::Kept(why) => ("kept", "kept", Some(why)),
@@ -174,6 +177,7 @@ async fn one(target: &mut Target, item: &Item, args: &Migrate, passwords: &Passw
         Ok(State::Refused(why)) => return Result::Failed(why),
         Ok(State::ByHand(why)) => return Result::Left(why),
         Ok(State::Missing) => (false, Result::Added),
+        Ok(State::Doubtful(why)) => (false, Result::Tried(why)),
         Ok(State::Otherwise(what)) if !args.replace => {
             return Result::Kept(format!("{what}; `--replace` overwrites it"));
         }
@@ -183,9 +187,11 @@ async fn one(target: &mut Target, item: &Item, args: &Migrate, passwords: &Passw
         target.note(item);
         return found;
     }
-    match target.put(item, password, is_there).await {
-        Ok(()) => found,
-        Err(failure) => Result::Failed(told(&failure)),
+    match (target.put(item, password, is_there).await, found) {
+        (Ok(()), Result::Tried(_)) => Result::Added,
+        (Ok(()), found) => found,
+        (Err(failure), Result::Tried(why)) => Result::Failed(format!("{}; {why}", told(&failure))),
+        (Err(failure), _) => Result::Failed(told(&failure)),
     }
 }
 

@@ -293,9 +293,9 @@ fn archived_analyses_are_taken_in() {
     assert_eq!(old.client(&["image", "add", &reference]).code, 0);
     wait_for(&old, &reference);
     assert_eq!(old.client(&["analysis-archive", "images", "add", &digest]).code, 0);
-    // The old API does not hand the document out.
-    let live = new.client(&["--json", "migrate", "--from", &old.url, "--from-pass", PASSWORD, "--only", "archive"]);
-    assert_eq!(items(&live), [format!("left to you - archive {digest}")]);
+    let live = ["--json", "migrate", "--from", &old.url, "--from-pass", PASSWORD, "--only", "archive"];
+    assert_eq!(items(&new.client(&live)), [format!("would add - archive {digest}")]);
+    assert_eq!(get(&new, "/images", None), json!([]));
 
     let folder = tempfile::tempdir().expect("a temporary folder");
     let document = exchange(&old, "GET", &format!("/archives/images/{digest}/document"), None, &Value::Null);
@@ -310,8 +310,121 @@ fn archived_analyses_are_taken_in() {
         assert!(told[1].ends_with("FAIL - archive two.tar.gz") || told[1] == "FAILED - archive two.tar.gz", "{told:?}");
     }
     assert_eq!(get(&new, &format!("/images/{digest}"), None)[0]["analysis_status"], "analyzed");
-    let live = new.client(&["--json", "migrate", "--from", &old.url, "--from-pass", PASSWORD, "--only", "archive"]);
-    assert_eq!(items(&live), [format!("there - archive {digest}")]);
+    assert_eq!(items(&new.client(&live)), [format!("there - archive {digest}")]);
+
+    // A Killick server hands its documents out.
+    let other = Service::start();
+    assert_eq!(other.client(&["system", "wait", "--timeout", "60", "--interval", "0.2"]).code, 0);
+    for word in ["added", "there"] {
+        let run = other.client(&[&live[..], &["--apply"]].concat());
+        assert_eq!((run.code, items(&run)), (0, vec![format!("{word} - archive {digest}")]), "{}", run.transcript());
+    }
+    assert_eq!(get(&other, &format!("/images/{digest}"), None)[0]["analysis_status"], "analyzed");
+}
+
+/// An Anchore Engine with one archived image.
+fn engine(digest: &str) -> (String, tokio::runtime::Runtime) {
+    use axum::Json;
+    use axum::http::StatusCode;
+    use axum::routing::get;
+    let archived = json!([{"imageDigest": digest, "archive_size_bytes": 10752, "status": "archived"}]);
+    let none = || async { Json(json!([])) };
+    let mut router = axum::Router::new()
+        .route("/v1", get(|| async { Json("v1") }))
+        .route("/v1/account", get(|| async { Json(json!({"name": "admin"})) }))
+        .route("/v1/archives/images", get(|| async { Json(archived) }))
+        .fallback(|| async {
+            let problem =
+                json!({"detail": "Nothing is there", "status": 404, "title": "Not Found", "type": "about:blank"});
+            (StatusCode::NOT_FOUND, Json(problem))
+        });
+    for path in ["/v1/registries", "/v1/policies", "/v1/subscriptions", "/v1/images", "/v1/archives/rules"] {
+        router = router.route(path, get(none));
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
+    let runtime = runtime.expect("a runtime");
+    let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).expect("loopback is there");
+    let url = format!("http://{}/v1", listener.local_addr().expect("a bound socket has an address"));
+    runtime.spawn(async move { axum::serve(listener, router).await });
+    (url, runtime)
+}
+
+#[test]
+fn an_anchore_engine_does_not_hand_out_what_it_archived() {
+    let new = Service::start();
+    assert_eq!(new.client(&["system", "wait", "--timeout", "60", "--interval", "0.2"]).code, 0);
+    let digest = format!("sha256:{}", "cd".repeat(32));
+    let (url, _runtime) = engine(&digest);
+    let run = new.client(&["--json", "migrate", "--from", &url, "--from-pass", PASSWORD]);
+    assert_eq!((run.code, items(&run)), (0, vec![format!("left to you - archive {digest}")]), "{}", run.transcript());
+    assert!(run.stdout.contains("does not hand out what it archived"), "{}", run.transcript());
+}
+
+/// What an old service tells of an image with a supplied Dockerfile.
+fn image_record(digest: &str, tags: &[String], annotations: &Value) -> Value {
+    let details: Vec<Value> = tags.iter().map(|tag| {
+        let repository = tag.rsplit_once(':').expect("a tag").0;
+        json!({
+            "fulltag": tag, "fulldigest": format!("{repository}@{digest}"), "dockerfile": STANDARD.encode("FROM scratch\n"),
+            "tag_detected_at": "2026-11-23T19:49:17Z",
+        })
+    }).collect();
+    json!({
+        "imageDigest": digest, "image_status": "active", "analysis_status": "analyzed", "annotations": annotations,
+        "created_at": "2026-11-23T19:49:17Z", "image_content": {"metadata": {"dockerfile_mode": "Actual"}},
+        "image_detail": details,
+    })
+}
+
+#[test]
+fn every_tag_that_can_be_brought_is() {
+    let registry = Registry::start();
+    let new = Service::start();
+    assert_eq!(new.client(&["system", "wait", "--timeout", "60", "--interval", "0.2"]).code, 0);
+    let address = registry.address.as_str();
+    let digest = registry.push("shop/web", "1", &Image::example()).to_string();
+    assert_eq!(new.client(&["registry", "add", address, registry::USER, registry::PASSWORD, "--insecure"]).code, 0);
+    let lost = ["127.0.0.1:1/gone/web:1", "127.0.0.1:1/lost/web:1"].map(str::to_owned);
+    let there = ["1", "latest"].map(|tag| format!("{address}/shop/web:{tag}"));
+    let imported = format!("sha256:{}", "cd".repeat(32));
+    let tags = [&lost[..1], &there, &lost[1..]].concat();
+    let records = json!([
+        image_record(&digest, &tags, &json!({"team": "shop"})),
+        image_record(&imported, &lost[..1], &json!({"anchore.system/import_operation_id": "1f2e"})),
+    ]);
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    fs_err::write(folder.path().join("images.json"), records.to_string()).expect("the folder is writable");
+    let path = folder.path().display().to_string();
+
+    // The records tell what was imported.
+    let dry = new.client(&["--json", "migrate", &path]);
+    assert_eq!(items(&dry), [format!("would add - image {digest}"), format!("would try - image {imported}")]);
+    let reasons = |run: &Run| -> Vec<String> {
+        let document: Value = serde_json::from_str(&run.stdout).expect("JSON");
+        let items = document["items"].as_array().expect("a list").iter();
+        items.map(|item| item["reason"].as_str().unwrap_or_default().to_owned()).collect()
+    };
+    assert!(reasons(&dry)[1].starts_with("it was imported"), "{}", dry.transcript());
+
+    // With the first tag that can be had comes the Dockerfile; again, what is there is left alone.
+    for _ in 0..2 {
+        let applied = new.client(&["--json", "migrate", &path, "--apply"]);
+        assert_eq!(applied.code, 1, "{}", applied.transcript());
+        assert_eq!(items(&applied), [format!("FAILED - image {digest}"), format!("FAILED - image {imported}")]);
+        let reasons = reasons(&applied);
+        for tag in &lost {
+            assert!(reasons[0].contains(&format!("`{tag}`: ")), "{reasons:?}");
+        }
+        assert!(!reasons[0].contains(address), "{reasons:?}");
+        assert!(reasons[1].contains("it was imported"), "{reasons:?}");
+        let image = &get(&new, &format!("/images/{digest}"), None)[0];
+        let details = image["image_detail"].as_array().expect("a list").iter();
+        let mut brought: Vec<&str> = details.map(|detail| detail["fulltag"].as_str().expect("a tag")).collect();
+        brought.sort_unstable();
+        assert_eq!(brought, there);
+        assert_eq!(image["image_detail"][0]["dockerfile"], STANDARD.encode("FROM scratch\n"));
+        assert_eq!(image["annotations"], json!({"team": "shop"}));
+    }
 }
 
 #[test]

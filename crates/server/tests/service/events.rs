@@ -79,7 +79,7 @@ async fn the_life_of_an_image_is_told() {
 #[tokio::test]
 async fn a_failed_analysis_is_told_to_all_its_tags() {
     // The limit refuses every layer for good.
-    let service = Service::start(|config| config.limits.layers = 0).await;
+    let service = Service::start(|config| config.limits.layer_bytes = 1).await;
     let upstream = registry::serve(None).await;
     upstream.point("other", "3.20");
     for tag in ["3.20", "other"] {

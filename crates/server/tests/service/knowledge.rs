@@ -49,6 +49,29 @@ async fn documents_and_blobs_are_read_whole_in_parts_and_only_if_new() {
 }
 
 #[tokio::test]
+async fn that_there_is_nothing_to_build_of_is_told() {
+    let feeds = tempfile::tempdir().unwrap();
+    let folder = feeds.path().join("feeds");
+    fs_err::create_dir_all(folder.join("debian")).unwrap();
+    let given = folder.clone();
+    let service = Service::start(|config| config.knowledge.feeds_dir = given).await;
+    let sync = async || {
+        let (status, told) = service.call(ADMIN, "POST", "/system/feeds", Value::Null).await;
+        assert_eq!(status, 409, "{told}");
+        told["message"].as_str().unwrap().replace(&folder.display().to_string(), "FEEDS")
+    };
+    let nothing = "the advisory index could not be built: no feeds under `FEEDS`; put files that lie like the upstreams into \
+                   `knowledge.feeds_dir`, such as `osv/PyPI/all.zip` or `debian/tracker.json`";
+    assert_eq!(sync().await, nothing);
+    fs_err::write(folder.join("debian/tracker.json"), "no JSON").unwrap();
+    let unread = sync().await;
+    assert!(unread.contains("none of the feeds under `FEEDS` could be read: "), "{unread}");
+    // It was there at the start.
+    fs_err::remove_dir_all(&folder).unwrap();
+    assert_eq!(sync().await, nothing);
+}
+
+#[tokio::test]
 async fn where_the_index_came_from_is_told() {
     let service = Service::start(|_| {}).await;
     let (status, told) = service.call(ADMIN, "GET", "/v2/knowledge", Value::Null).await;

@@ -13,7 +13,13 @@ async fn what_cannot_work_is_told_at_the_start() {
         ("[server]\nrequest_timeout_seconds = 0", "`server.request_timeout_seconds` cannot be used"),
         ("[server]\nheader_timeout_seconds = 0", "`server.header_timeout_seconds` cannot be used"),
         ("[server]\npublic_url = 'killick.example.com'", "`server.public_url` cannot be used"),
+        ("[server]\nbody_limit_bytes = 0", "`server.body_limit_bytes` cannot be used"),
         ("[analysis]\nworkers = 0", "`analysis.workers` cannot be used"),
+        ("[analysis]\nlease_seconds = 0", "`analysis.lease_seconds` cannot be used"),
+        ("[limits]\nlayers = 0", "`limits.layers` cannot be used"),
+        ("[registries]\nproxy = '::::s3cret'", "`registries.proxy` cannot be used"),
+        ("[webhooks]\nsigning_secret = 'whsec_s3cret!'", "`webhooks.signing_secret` cannot be used"),
+        ("[knowledge]\nupdate = 'off'\nfeeds_dir = '/no/such/folder'", "`knowledge.feeds_dir` cannot be used"),
     ] {
         let data = tempfile::tempdir().unwrap();
         let mut config: Config = toml::from_str(settings).unwrap();

@@ -5,6 +5,9 @@ use std::path::PathBuf;
 use clap::ValueEnum;
 use serde_json::Value;
 
+use super::super::Failure;
+use super::super::api::{Api, percent_encode};
+
 /// Kinds of things, in the order in which they are brought: what needs another comes behind it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
 pub(super) enum Kind {
@@ -45,15 +48,23 @@ impl Kind {
     }
 }
 
+/// Where the document of an archived analysis is.
+#[derive(Clone)]
+pub(super) enum Document {
+    File(PathBuf),
+    /// With the old service, in the account of this.
+    Old(Api),
+}
+
 /// One thing.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(super) struct Item {
     pub(super) kind: Kind,
     pub(super) name: String,
     /// As the old service tells it.
     pub(super) record: Value,
-    /// The document, of what is archived in a folder.
-    pub(super) file: Option<PathBuf>,
+    /// The document of what is archived, if it can be had.
+    pub(super) document: Option<Document>,
     /// What comes first among those of a kind: images as they were added.
     pub(super) order: String,
 }
@@ -69,10 +80,30 @@ impl Item {
         tags.dedup();
         tags
     }
+
+    /// Whether somebody else told the old service what is in the image: no registry need have it.
+    pub(super) fn is_imported(&self) -> bool {
+        self.record["annotations"].get(IMPORTED).is_some()
+    }
+}
+
+impl Document {
+    /// The path of the document with this digest.
+    pub(super) fn path(digest: &str) -> String {
+        format!("/archives/images/{}/document", percent_encode(digest))
+    }
+
+    /// Its bytes. `name` is that of the item.
+    pub(super) async fn read(&self, name: &str) -> Result<Vec<u8>, Failure> {
+        match self {
+            Self::File(path) => fs_err::read(path).map_err(|error| Failure::local(error.to_string())),
+            Self::Old(api) => api.download(&Self::path(name)).await,
+        }
+    }
 }
 
 /// What one account has.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct Account {
     /// `None` for the account of whoever migrates.
     pub(super) name: Option<String>,
@@ -80,7 +111,7 @@ pub(super) struct Account {
 }
 
 /// What an old service has.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct Export {
     pub(super) accounts: Vec<Account>,
     /// Files and lists that could not be read, with the reason.
@@ -108,6 +139,9 @@ pub(super) fn found_out_anew(record: &Value) -> Option<&'static str> {
         None
     }
 }
+
+/// The annotation of imported images, which names the import.
+pub(super) const IMPORTED: &str = "anchore.system/import_operation_id";
 
 /// Subscriptions to the tags of repositories.
 pub(super) const REPOSITORIES: &str = "repo_update";
@@ -155,13 +189,13 @@ impl Account {
             Kind::Image => record["created_at"].as_str().unwrap_or_default(),
             _ => name,
         };
-        let item = Item { kind, name: name.to_owned(), order: order.to_owned(), record, file: None };
+        let item = Item { kind, name: name.to_owned(), order: order.to_owned(), record, document: None };
         self.items.retain(|known| (known.kind, &known.name) != (kind, &item.name));
         self.items.push(item);
     }
 
     pub(super) fn add_document(&mut self, name: String, path: PathBuf) {
-        let item = Item { kind: Kind::Archive, order: name.clone(), name, record: Value::Null, file: Some(path) };
-        self.items.push(item);
+        let document = Some(Document::File(path));
+        self.items.push(Item { kind: Kind::Archive, order: name.clone(), name, record: Value::Null, document });
     }
 }

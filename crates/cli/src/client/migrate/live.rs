@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::super::Failure;
 use super::super::api::{Api, Reply, percent_encode};
-use super::items::{Account, Export, Kind};
+use super::items::{Account, Document, Export, Kind};
 use super::told;
 
 /// Asks for everything; of all accounts if the user may see them.
@@ -79,6 +79,19 @@ async fn read_account(api: &Api, account: &mut Account, is_own: bool, unread: &m
                 account.take(&record);
             }
         }
+    }
+    let mut archived = account.items.iter_mut().filter(|item| item.kind == Kind::Archive).peekable();
+    if archived.peek().is_some() && hands_out_documents(api).await {
+        archived.for_each(|item| item.document = Some(Document::Old(api.clone())));
+    }
+}
+
+/// Whether the service hands out what it archived: it then says that there is no such image, and not that there is no such path.
+async fn hands_out_documents(api: &Api) -> bool {
+    let nobodys = format!("sha256:{}", "0".repeat(64));
+    match api.get(&Document::path(&nobodys), &[]).await {
+        Ok(_) => true,
+        Err(failure) => failure.is_not_found() && !failure.is_not_understood(),
     }
 }
 

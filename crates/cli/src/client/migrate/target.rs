@@ -7,7 +7,8 @@ use serde_json::{Map, Value, json};
 
 use super::super::Failure;
 use super::super::api::{Api, percent_encode, python_bool};
-use super::items::{Item, Kind};
+use super::items::{Document, IMPORTED, Item, Kind};
+use super::told;
 
 /// How the server stands to an item.
 pub(super) enum State {
@@ -17,6 +18,8 @@ pub(super) enum State {
     Otherwise(String),
     /// A person has to bring it.
     ByHand(String),
+    /// It is missing, and may not be had: why.
+    Doubtful(String),
     /// The server would not take it.
     Refused(String),
 }
@@ -155,6 +158,11 @@ impl Target {
             Kind::Image => match self.image(&item.name).await? {
                 Some(known) if tags(record).all(|tag| tags(&known).any(|other| other == tag)) => State::There,
                 _ if tags(record).next().is_none() => State::ByHand("it has no tag: it cannot be asked for".to_owned()),
+                None if item.is_imported() => State::Doubtful(
+                    "it was imported, so that its registry may not have it: import it into the new server again, or archive it \
+                     with the old one, whose documents need no registry"
+                        .to_owned(),
+                ),
                 _ => State::Missing,
             },
             Kind::Rule => {
@@ -167,20 +175,25 @@ impl Target {
     }
 
     async fn look_at_archive(&self, item: &Item) -> Result<State, Failure> {
-        let Some(path) = &item.file else {
-            let path = format!("/archives/images/{}", percent_encode(&item.name));
-            let is_archived = found(self.api.get(&path, &[]).await)?.is_some();
-            if is_archived || self.image(&item.name).await?.is_some() {
-                return Ok(State::There);
-            }
-            let how = "the old service does not hand out what it archived: copy its documents (`.tar.gz`) out of its storage \
-                       into a folder, and run `killick migrate FOLDER`";
-            return Ok(State::ByHand(how.to_owned()));
-        };
-        let bytes = fs_err::read(path).map_err(|error| Failure::local(error.to_string()))?;
-        Ok(match killick_server::check_archive(&bytes) {
-            Ok(()) => State::Missing,
-            Err(why) => State::Refused(why),
+        if let Some(document @ Document::File(_)) = &item.document {
+            return Ok(match killick_server::check_archive(&document.read(&item.name).await?) {
+                Ok(()) => State::Missing,
+                Err(why) => State::Refused(why),
+            });
+        }
+        let path = format!("/archives/images/{}", percent_encode(&item.name));
+        let is_archived = found(self.api.get(&path, &[]).await)?.is_some();
+        if is_archived || self.image(&item.name).await?.is_some() {
+            return Ok(State::There);
+        }
+        Ok(match &item.document {
+            // A document may be large: it is fetched when it is brought.
+            Some(_) => State::Missing,
+            None => State::ByHand(
+                "the old service does not hand out what it archived: copy its documents (`.tar.gz`) out of its storage into a \
+                 folder, and run `killick migrate FOLDER`"
+                    .to_owned(),
+            ),
         })
     }
 
@@ -249,7 +262,7 @@ impl Target {
                 }
                 self.lists.remove(SUBSCRIPTIONS);
             }
-            Kind::Image => self.put_image(record).await?,
+            Kind::Image => self.put_image(item).await?,
             Kind::Rule => {
                 let members = RULE.iter().filter_map(|name| Some(((*name).to_owned(), record.get(*name)?.clone())));
                 let mut body: Map<String, Value> = members.filter(|(_, value)| !value.is_null()).collect();
@@ -260,8 +273,8 @@ impl Target {
                 self.lists.remove(RULES);
             }
             Kind::Archive => {
-                let Some(path) = &item.file else { return Ok(()) };
-                let bytes = fs_err::read(path).map_err(|error| Failure::local(error.to_string()))?;
+                let Some(document) = &item.document else { return Ok(()) };
+                let bytes = document.read(&item.name).await?;
                 match self.api.upload("/import/images", "archive_file", &bytes).await {
                     Err(failure) if failure.message().contains("is there: it cannot be restored") => {}
                     sent => drop(sent?),
@@ -292,28 +305,42 @@ impl Target {
         self.api.send("PUT", &format!("{POLICIES}/{}", percent_encode(id)), &[], Some(&body.into())).await.map(drop)
     }
 
-    /// Every tag of the image, as of when the old service saw it.
-    async fn put_image(&self, record: &Value) -> Result<(), Failure> {
+    /// Every tag of the image that the server does not have, as of when the old service saw it. One that fails spares the others.
+    async fn put_image(&self, item: &Item) -> Result<(), Failure> {
+        let record = &item.record;
+        let known = self.image(&item.name).await?;
+        let mut annotations = record["annotations"].as_object().cloned().unwrap_or_default();
+        // It is pulled now.
+        annotations.remove(IMPORTED);
+        // A Dockerfile comes with the image: the server takes none for one that it knows.
         let is_actual = record["image_content"]["metadata"]["dockerfile_mode"] == "Actual";
+        let mut takes_dockerfile = known.is_none() && is_actual;
+        let mut failures = Vec::new();
         for detail in record["image_detail"].as_array().into_iter().flatten() {
-            if !detail["fulltag"].is_string() || !detail["fulldigest"].is_string() {
+            let (Some(tag), Some(digest)) = (detail["fulltag"].as_str(), detail["fulldigest"].as_str()) else {
+                continue;
+            };
+            if known.as_ref().is_some_and(|known| tags(known).any(|other| other == tag)) {
                 continue;
             }
             let seen = [&detail["tag_detected_at"], &detail["created_at"], &record["created_at"]];
-            let mut source = json!({"pullstring": detail["fulldigest"], "tag": detail["fulltag"]});
+            let mut source = json!({"pullstring": digest, "tag": tag});
             if let Some(seen) = seen.into_iter().find(|seen| seen.is_string()) {
                 source["creation_timestamp_override"] = seen.clone();
             }
-            if is_actual && detail["dockerfile"].is_string() {
+            if takes_dockerfile && detail["dockerfile"].is_string() {
                 source["dockerfile"] = detail["dockerfile"].clone();
             }
             let mut body = json!({"source": {"digest": source}});
-            if record["annotations"].as_object().is_some_and(|annotations| !annotations.is_empty()) {
-                body["annotations"] = record["annotations"].clone();
+            if !annotations.is_empty() {
+                body["annotations"] = Value::Object(annotations.clone());
             }
-            self.api.send("POST", "/images", &[("autosubscribe", "False")], Some(&body)).await?;
+            match self.api.send("POST", "/images", &[("autosubscribe", "False")], Some(&body)).await {
+                Ok(_) => takes_dockerfile = false,
+                Err(failure) => failures.push(format!("`{tag}`: {}", told(&failure))),
+            }
         }
-        Ok(())
+        if failures.is_empty() { Ok(()) } else { Err(Failure::local(failures.join("; "))) }
     }
 
     async fn is_missing(&mut self) -> Result<bool, Failure> {

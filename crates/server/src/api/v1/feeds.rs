@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use axum::Json;
 use axum::http::StatusCode;
 use jiff::Timestamp;
+use killick_vulns::BuildError;
 use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
@@ -48,6 +49,13 @@ async fn sync(require: Permission<UpdateFeeds>, query: Query) -> Result<Json<Vec
             ApiError::conflict("the advisories are being updated already").with_code(FEED_SYNC_ALREADY_IN_PROGRESS)
         }
         SyncError::NotConfigured => ApiError::conflict(error.to_string()),
+        // Only an administrator can mend it, and only they ask.
+        SyncError::Build(cause @ (BuildError::NothingFound { .. } | BuildError::NothingRead { .. })) => {
+            ApiError::conflict(format!(
+                "the advisory index could not be built: {cause}; put files that lie like the upstreams into \
+                 `knowledge.feeds_dir`, such as `osv/PyPI/all.zip` or `debian/tracker.json`"
+            ))
+        }
         error => ApiError::internal(&error),
     })?;
     let seconds = clock::now().duration_since(started).as_secs_f64();
