@@ -100,7 +100,9 @@ impl Config {
 }
 
 fn is_proxy(url: &str) -> bool {
-    Proxy::Given { url: SecretString::from(url), except: Vec::new() }.check().is_ok()
+    // Of another scheme, the client would take no notice, and go without a proxy. `HOST:PORT` has none.
+    let is_foreign = Url::parse(url).is_ok_and(|url| url.has_host() && !matches!(url.scheme(), "http" | "https"));
+    !is_foreign && Proxy::Given { url: SecretString::from(url), except: Vec::new() }.check().is_ok()
 }
 
 /// Why a text is no address to ask by HTTP. Without the text, which may be secret.
@@ -145,6 +147,10 @@ mod tests {
             ("[registries]\nproxy = '10.0.0.1:3128'", ""),
             (
                 "[registries]\nproxy = '::::'",
+                "`registries.proxy` cannot be used: it is no address of a proxy: write it as `http://HOST:PORT`",
+            ),
+            (
+                "[registries]\nproxy = 'socks5://127.0.0.1:1080'",
                 "`registries.proxy` cannot be used: it is no address of a proxy: write it as `http://HOST:PORT`",
             ),
             ("[webhooks]\nsigning_secret = 'a secret of words'", ""),

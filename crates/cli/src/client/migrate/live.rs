@@ -80,9 +80,10 @@ async fn read_account(api: &Api, account: &mut Account, is_own: bool, unread: &m
             }
         }
     }
-    let mut archived = account.items.iter_mut().filter(|item| item.kind == Kind::Archive).peekable();
-    if archived.peek().is_some() && hands_out_documents(api).await {
-        archived.for_each(|item| item.document = Some(Document::Old(api.clone())));
+    if account.items.iter().any(|item| item.kind == Kind::Archive) && hands_out_documents(api).await {
+        for item in account.items.iter_mut().filter(|item| item.kind == Kind::Archive) {
+            item.document = Some(Document::Old(api.clone()));
+        }
     }
 }
 
