@@ -132,6 +132,17 @@ pub fn aligned(header: &[&str], rows: Vec<Vec<String>>, style: Style) -> String 
     table::layout::table(header, &[], rows.collect(), style)
 }
 
+/// What a document tells besides packages, the least first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Needs {
+    /// Nothing.
+    Nothing,
+    /// Vulnerabilities, or a verdict.
+    Findings,
+    /// Vulnerabilities.
+    Vulnerabilities,
+}
+
 /// One output format.
 #[derive(Debug)]
 pub struct Format {
@@ -141,6 +152,8 @@ pub struct Format {
     pub description: &'static str,
     /// Its media type.
     pub media_type: &'static str,
+    /// What its documents tell: without it they would read as if nothing were found.
+    pub needs: Needs,
     /// Writes the report, with a newline at the end: in many small pieces, so that a report of a million files
     /// never is in memory. Fails only where the writer does.
     pub render: fn(&Report<'_>, Style, &mut dyn Write) -> io::Result<()>,
@@ -154,6 +167,7 @@ pub const FORMATS: &[Format] = &[
         name: "table",
         description: "tables for people",
         media_type: "text/plain; charset=utf-8",
+        needs: Needs::Nothing,
         render: table::render,
         render_index: table::render_index,
     },
@@ -161,6 +175,7 @@ pub const FORMATS: &[Format] = &[
         name: "json",
         description: "everything Killick knows, in its own stable layout",
         media_type: "application/json",
+        needs: Needs::Nothing,
         render: json::render,
         render_index: json::render_index,
     },
@@ -168,6 +183,7 @@ pub const FORMATS: &[Format] = &[
         name: "cyclonedx-json",
         description: "CycloneDX 1.6, with vulnerabilities and their analysis (VEX) where they were asked for",
         media_type: "application/vnd.cyclonedx+json; version=1.6",
+        needs: Needs::Nothing,
         render: cyclonedx::json::<6>,
         render_index: cyclonedx::json_index::<6>,
     },
@@ -175,6 +191,7 @@ pub const FORMATS: &[Format] = &[
         name: "cyclonedx-json@1.5",
         description: "CycloneDX 1.5",
         media_type: "application/vnd.cyclonedx+json; version=1.5",
+        needs: Needs::Nothing,
         render: cyclonedx::json::<5>,
         render_index: cyclonedx::json_index::<5>,
     },
@@ -182,6 +199,7 @@ pub const FORMATS: &[Format] = &[
         name: "cyclonedx-json@1.4",
         description: "CycloneDX 1.4",
         media_type: "application/vnd.cyclonedx+json; version=1.4",
+        needs: Needs::Nothing,
         render: cyclonedx::json::<4>,
         render_index: cyclonedx::json_index::<4>,
     },
@@ -189,6 +207,7 @@ pub const FORMATS: &[Format] = &[
         name: "cyclonedx-xml",
         description: "CycloneDX 1.6 as XML",
         media_type: "application/vnd.cyclonedx+xml; version=1.6",
+        needs: Needs::Nothing,
         render: cyclonedx::xml::<6>,
         render_index: cyclonedx::xml_index::<6>,
     },
@@ -196,6 +215,7 @@ pub const FORMATS: &[Format] = &[
         name: "cyclonedx-xml@1.5",
         description: "CycloneDX 1.5 as XML",
         media_type: "application/vnd.cyclonedx+xml; version=1.5",
+        needs: Needs::Nothing,
         render: cyclonedx::xml::<5>,
         render_index: cyclonedx::xml_index::<5>,
     },
@@ -203,6 +223,7 @@ pub const FORMATS: &[Format] = &[
         name: "cyclonedx-xml@1.4",
         description: "CycloneDX 1.4 as XML",
         media_type: "application/vnd.cyclonedx+xml; version=1.4",
+        needs: Needs::Nothing,
         render: cyclonedx::xml::<4>,
         render_index: cyclonedx::xml_index::<4>,
     },
@@ -210,6 +231,7 @@ pub const FORMATS: &[Format] = &[
         name: "spdx-json",
         description: "SPDX 2.3",
         media_type: "application/spdx+json",
+        needs: Needs::Nothing,
         render: spdx::render_json,
         render_index: spdx::render_json_index,
     },
@@ -217,6 +239,7 @@ pub const FORMATS: &[Format] = &[
         name: "spdx-json@3.0",
         description: "SPDX 3.0.1 as JSON-LD",
         media_type: "application/spdx+json",
+        needs: Needs::Nothing,
         render: spdx::render_graph,
         render_index: spdx::render_graph_index,
     },
@@ -224,6 +247,7 @@ pub const FORMATS: &[Format] = &[
         name: "spdx",
         description: "SPDX 2.3 as tag-value text",
         media_type: "text/spdx; charset=utf-8",
+        needs: Needs::Nothing,
         render: spdx::render_tag_value,
         render_index: spdx::render_tag_value_index,
     },
@@ -231,6 +255,7 @@ pub const FORMATS: &[Format] = &[
         name: "sarif",
         description: "SARIF 2.1.0, for code scanning services",
         media_type: "application/sarif+json",
+        needs: Needs::Findings,
         render: sarif::render,
         render_index: sarif::render_index,
     },
@@ -238,6 +263,7 @@ pub const FORMATS: &[Format] = &[
         name: "openvex-json",
         description: "OpenVEX 0.2.0: what is known of each vulnerability of each package",
         media_type: "application/vnd.openvex+json",
+        needs: Needs::Vulnerabilities,
         render: openvex_json::render,
         render_index: openvex_json::render_index,
     },
@@ -245,6 +271,7 @@ pub const FORMATS: &[Format] = &[
         name: "csaf-vex-json",
         description: "CSAF 2.0, profile VEX",
         media_type: "application/vnd.oasis.csaf+json; version=2.0",
+        needs: Needs::Vulnerabilities,
         render: csaf_vex_json::render,
         render_index: csaf_vex_json::render_index,
     },
@@ -252,6 +279,7 @@ pub const FORMATS: &[Format] = &[
         name: "html",
         description: "one page with charts, for browsers and phones",
         media_type: "text/html; charset=utf-8",
+        needs: Needs::Nothing,
         render: html::render,
         render_index: html::render_index,
     },
@@ -259,6 +287,7 @@ pub const FORMATS: &[Format] = &[
         name: "markdown",
         description: "for comments of pull and merge requests, of limited length",
         media_type: "text/markdown; charset=utf-8",
+        needs: Needs::Nothing,
         render: markdown::render,
         render_index: markdown::render_index,
     },
@@ -266,6 +295,7 @@ pub const FORMATS: &[Format] = &[
         name: "csv",
         description: "a row for each vulnerability, or finding, or package",
         media_type: "text/csv; charset=utf-8",
+        needs: Needs::Nothing,
         render: csv::render,
         render_index: csv::render_index,
     },
@@ -273,6 +303,7 @@ pub const FORMATS: &[Format] = &[
         name: "junit",
         description: "JUnit XML, for test reports of pipelines",
         media_type: "application/xml",
+        needs: Needs::Findings,
         render: junit::render,
         render_index: junit::render_index,
     },
@@ -280,6 +311,7 @@ pub const FORMATS: &[Format] = &[
         name: "gitlab",
         description: "container scanning report of GitLab, schema 15",
         media_type: "application/json",
+        needs: Needs::Vulnerabilities,
         render: gitlab::render,
         render_index: gitlab::render_index,
     },
@@ -287,6 +319,7 @@ pub const FORMATS: &[Format] = &[
         name: "syft-json",
         description: "as Syft writes it",
         media_type: "application/vnd.syft+json",
+        needs: Needs::Nothing,
         render: syft_json::render,
         render_index: syft_json::render_index,
     },
@@ -294,6 +327,7 @@ pub const FORMATS: &[Format] = &[
         name: "grype-json",
         description: "as Grype writes it",
         media_type: "application/json",
+        needs: Needs::Vulnerabilities,
         render: grype_json::render,
         render_index: grype_json::render_index,
     },

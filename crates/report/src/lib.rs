@@ -16,6 +16,7 @@ mod support;
 pub mod syft;
 pub mod template;
 mod upgrades;
+mod verdict;
 mod vex;
 pub mod vulnerabilities;
 mod xml;

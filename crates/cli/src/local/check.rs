@@ -11,7 +11,7 @@ use killick_model::evaluation::Evaluation;
 use killick_model::lifecycle::Unsupported;
 use killick_model::matching::Matches;
 use killick_policy::{Bundle, Compatibility, Evidence, FeedGroup, Options};
-use killick_report::formats::{Knowledge, Report};
+use killick_report::formats::{Knowledge, Needs, Report};
 use killick_vulns::{Index, Status, Subject};
 
 use super::bundles::read_bundle;
@@ -60,7 +60,7 @@ pub(super) struct JudgingArgs {
 }
 
 pub(super) async fn run(args: Check) -> anyhow::Result<Exit> {
-    args.output.check()?;
+    args.output.check(Needs::Findings)?;
     let policy = Some((args.policy.as_path(), &args.judging));
     let judge = Judge::new(&args.inspections, &args.knowledge, policy, crate::clock::now())?;
     let source = &args.image.source;

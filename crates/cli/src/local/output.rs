@@ -8,7 +8,7 @@ use std::str::FromStr;
 use anyhow::Context as _;
 use clap::{Args, ValueEnum};
 use killick_model::spelling::nearest;
-use killick_report::formats::{self, Format, IndexReport, Report, Style};
+use killick_report::formats::{self, Format, IndexReport, Needs, Report, Style};
 use killick_report::template::{Limits, Template, TemplateError};
 
 use super::documents;
@@ -106,8 +106,16 @@ pub(super) enum SummaryForm {
 }
 
 impl OutputArgs {
-    /// Refuses two documents in one file: before an image is read, as nothing of it could be kept.
-    pub(super) fn check(&self) -> anyhow::Result<()> {
+    /// Refuses what a command that tells this much cannot write, before an image is read: documents that would read as if
+    /// nothing were found, and two in one file, as nothing of the first could be kept.
+    pub(super) fn check(&self, told: Needs) -> anyhow::Result<()> {
+        for target in &self.output {
+            if let Notation::Format(format) = &target.notation
+                && format.needs > told
+            {
+                return Err(unmet(format));
+            }
+        }
         let mut files = BTreeSet::new();
         for file in self.output.iter().filter_map(|target| target.file.as_ref()) {
             // A device or a pipe takes any number.
@@ -137,6 +145,19 @@ impl OutputArgs {
             )),
         }
     }
+}
+
+fn unmet(format: &Format) -> anyhow::Error {
+    let name = format.name;
+    let (what, or_check) = if format.needs == Needs::Findings {
+        ("vulnerabilities or a verdict", format!(", or `killick check IMAGE --policy FILE -o {name}`"))
+    } else {
+        ("vulnerabilities", String::new())
+    };
+    with_hint(
+        format!("`{name}` is made of {what}, which this command does not tell: it would read as if nothing were found"),
+        format!("use `killick scan IMAGE -o {name}`, with `--policy FILE` for the verdict{or_check}"),
+    )
 }
 
 /// Writes `document` as `json`.

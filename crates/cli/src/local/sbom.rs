@@ -6,7 +6,7 @@ use clap::Args;
 use jiff::Timestamp;
 use killick_analysis::inspectors::Inspections;
 use killick_model::analysis::Analysis;
-use killick_report::formats::{IndexReport, IndexedReport, Report};
+use killick_report::formats::{IndexReport, IndexedReport, Needs, Report};
 
 use super::image::{self, ImageArgs};
 use super::inspections::{self, InspectionArgs};
@@ -32,7 +32,7 @@ pub(crate) struct Sbom {
 }
 
 pub(super) async fn run(args: Sbom) -> anyhow::Result<Exit> {
-    args.output.check()?;
+    args.output.check(Needs::Nothing)?;
     let inspections = inspections::compile(&args.inspections, None)?;
     if !args.others.is_empty() {
         return side_by_side(&args, &inspections).await;

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use killick_model::severity::Severity;
+use killick_report::formats::Needs;
 
 use super::check::{Judge, Judged, JudgingArgs};
 use super::decisions::DecisionArgs;
@@ -46,7 +47,7 @@ pub(crate) struct Scan {
 pub(super) async fn run(args: Scan) -> anyhow::Result<Exit> {
     let Some(source) = &args.source else { return many::run(args).await };
     args.many.refuse_alone()?;
-    args.output.check()?;
+    args.output.check(Needs::Vulnerabilities)?;
     let judgement = args.judge()?.judge(source, &args.reading, &args.decisions).await?;
     output::write(&args.output, &judgement.document(source))?;
     Ok(judgement.subject.exit(|image| args.is_refused(image)))

@@ -48,6 +48,8 @@ const MISTAKES: &[(&str, &str, i32)] = &[
     // What to write, and where.
     ("a format that there is not", "scan app.tar -o xls", 2),
     ("a format with a typing error", "scan app.tar -o sarfi=out.sarif", 2),
+    ("a format of vulnerabilities, and a verdict alone", "check app.tar --policy policy.json -o gitlab=report.json", 2),
+    ("a format of vulnerabilities, and packages alone", "sbom app.tar -o junit=report.xml", 2),
     ("a format of answers with a typing error", "ADMIN --output jsn image list", 2),
     ("a folder that is not there", "scan app.tar -o sarif=reports/out.sarif", 2),
     ("a full disk", "scan app.tar -o json=/dev/full", 2),

@@ -1,7 +1,8 @@
 //! `JUnit`'s XML, as GitLab, Jenkins and others read it: <https://github.com/testmoapp/junitxml>.
 //!
 //! A test for each thing that was judged. With a policy these are its findings, and what it stops at has failed: then
-//! the verdict of the pipeline is that of the policy. Without one they are the vulnerabilities, each a failure.
+//! the verdict of the pipeline is that of the policy. An image that no policy was applied to has a skipped test, since
+//! readers show those. Without a policy they are the vulnerabilities, each a failure.
 
 use std::io::{self, Write};
 
@@ -10,6 +11,7 @@ use killick_model::matching::{Match, Matches};
 use killick_model::problem::Problem;
 
 use super::{IndexReport, Report, Style, by_risk, fix_text, one_line};
+use crate::verdict;
 use crate::xml::Xml;
 
 pub(super) fn render(report: &Report<'_>, _style: Style, out: &mut dyn Write) -> io::Result<()> {
@@ -25,6 +27,7 @@ pub(super) fn render_index(index: &IndexReport<'_>, _style: Style, out: &mut dyn
                 name,
                 timestamp: timestamp(index.now),
                 cases: vec![Case::new("analysis", "the image can be analysed", Outcome::Error(error.clone()))],
+                warnings: Vec::new(),
                 problems: Vec::new(),
             },
         }
@@ -37,6 +40,8 @@ struct Suite {
     name: String,
     timestamp: String,
     cases: Vec<Case>,
+    /// Of the evaluation.
+    warnings: Vec<String>,
     problems: Vec<String>,
 }
 
@@ -68,28 +73,35 @@ fn suite(report: &Report<'_>, name: String) -> Suite {
         (None, None) => Vec::new(),
     };
     let problem = |problem: &Problem| format!("{}: {}: {}", problem.kind, problem.subject, problem.message);
-    Suite { name, timestamp: timestamp(report.now), cases, problems: report.problems().map(problem).collect() }
+    Suite {
+        name,
+        timestamp: timestamp(report.now),
+        cases,
+        warnings: report.evaluation.into_iter().flat_map(verdict::problems).map(verdict::problem).collect(),
+        problems: report.problems().map(problem).collect(),
+    }
 }
 
 fn policy_cases(evaluation: &Evaluation) -> Vec<Case> {
-    let verdict = format!("policy {}: {}", evaluation.bundle_id, evaluation.final_action);
-    let verdict = Case::new(
-        "policy",
-        "the policy lets the image through",
-        if evaluation.passes() { Outcome::Passed(verdict) } else { Outcome::Failed(verdict.clone(), verdict) },
-    );
-    std::iter::once(verdict).chain(evaluation.findings.iter().map(finding_case)).collect()
+    let line = format!("policy {}: {}", evaluation.bundle_id, verdict::line(evaluation));
+    let outcome = match evaluation.final_action {
+        Action::Stop => Outcome::Failed(line.clone(), line),
+        _ if verdict::is_without_policy(evaluation) => Outcome::Skipped(line),
+        Action::Warn | Action::Go => Outcome::Passed(line),
+    };
+    let verdict = Case::new("policy", "the policy lets the image through", outcome);
+    let findings = evaluation.findings.iter().map(|finding| finding_case(evaluation, finding));
+    std::iter::once(verdict).chain(findings).collect()
 }
 
-fn finding_case(finding: &Finding) -> Case {
+fn finding_case(evaluation: &Evaluation, finding: &Finding) -> Case {
     let remedy = finding.remedy.as_deref().map(|remedy| format!("\nremedy: {remedy}")).unwrap_or_default();
     let full = format!("{}{remedy}", finding.message);
-    let outcome = match (finding.action, &finding.allowlisted, &finding.exception) {
-        (Action::Stop, ..) => Outcome::Failed(finding.message.clone(), full),
-        (Action::Warn, ..) => Outcome::Skipped(format!("warn: {full}")),
-        (Action::Go, Some(_), _) => Outcome::Passed(format!("allowlisted: {full}")),
-        (Action::Go, None, Some(id)) => Outcome::Passed(format!("exception {id}: {full}")),
-        (Action::Go, None, None) => Outcome::Passed(full),
+    let outcome = match (finding.action, verdict::excuse(evaluation, finding)) {
+        (_, Some(excuse)) => Outcome::Passed(format!("{excuse}: {full}")),
+        (Action::Stop, None) => Outcome::Failed(finding.message.clone(), full),
+        (Action::Warn, None) => Outcome::Skipped(format!("warn: {full}")),
+        (Action::Go, None) => Outcome::Passed(full),
     };
     Case::new(&format!("policy.{}.{}", finding.gate, finding.trigger), &finding.trigger_id, outcome)
 }
@@ -148,10 +160,9 @@ fn write(suites: &[Suite], out: &mut dyn Write) -> io::Result<()> {
             attributes.extend([("time", "0"), ("timestamp", suite.timestamp.as_str())]);
             xml.element("testsuite", &attributes, |xml| {
                 suite.cases.iter().try_for_each(|found| case(xml, found))?;
-                if suite.problems.is_empty() {
-                    return Ok(());
-                }
-                xml.text("system-err", &[], &suite.problems.join("\n"))
+                let lines = |lines: &[String]| (!lines.is_empty()).then(|| lines.join("\n"));
+                xml.some("system-out", lines(&suite.warnings).as_deref())?;
+                xml.some("system-err", lines(&suite.problems).as_deref())
             })
         })
     })?;

@@ -10,7 +10,7 @@ use killick_model::matching::{Match, Matches};
 use killick_model::severity::Severity;
 
 use super::{IndexReport, Report, Style, by_risk, fix_text, one_line, severity_counts};
-use crate::support;
+use crate::{support, verdict};
 
 /// Characters that are written at most.
 const MAX_CHARACTERS: usize = 65_000;
@@ -77,7 +77,7 @@ impl Page {
 
 fn image(page: &mut Page, report: &Report<'_>) {
     if let Some(evaluation) = report.evaluation {
-        verdict(page, evaluation);
+        judged(page, evaluation);
     }
     if let Some(matches) = report.matches {
         summary(page, matches);
@@ -107,13 +107,13 @@ fn image(page: &mut Page, report: &Report<'_>) {
     }
 }
 
-fn verdict(page: &mut Page, evaluation: &Evaluation) {
+fn judged(page: &mut Page, evaluation: &Evaluation) {
     let (mark, word) = match evaluation.final_action {
         Action::Stop => (":no_entry:", "does not pass"),
         Action::Warn => (":warning:", "passes with warnings"),
         Action::Go => (":white_check_mark:", "passes"),
     };
-    page.line(&format!("{mark} **{word}** the policy {} ({})", code(&evaluation.bundle_id), evaluation.final_action));
+    page.line(&format!("{mark} **{word}** the policy {} ({})", code(&evaluation.bundle_id), verdict::line(evaluation)));
     page.line("");
     let steps: Vec<_> = evaluation.steps.iter().filter(|step| step.clears.len() > 1).take(5).collect();
     if !steps.is_empty() {
@@ -122,6 +122,11 @@ fn verdict(page: &mut Page, evaluation: &Evaluation) {
         for (at, step) in steps.iter().enumerate() {
             page.line(&format!("{}. {} (clears {}, {})", at + 1, plain(&step.what), step.clears.len(), step.action));
         }
+        page.line("");
+    }
+    let mut problems = verdict::problems(evaluation).peekable();
+    if problems.peek().is_some() {
+        problems.for_each(|problem| page.line(&format!("- {}", plain(&verdict::problem(problem)))));
         page.line("");
     }
 }

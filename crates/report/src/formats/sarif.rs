@@ -1,7 +1,8 @@
 //! SARIF 2.1.0: <https://docs.oasis-open.org/sarif/sarif/v2.1.0/>.
 //!
 //! A rule for each vulnerability and each policy trigger, a result for each match and each finding that asks for
-//! something, and one for each thing that is past the end of its support.
+//! something, and one for each thing that is past the end of its support. What somebody excuses is there as suppressed;
+//! a finding of that kind is a note, because not every service reads suppressions.
 //!
 //! Services want a line for each result, so every result points at line 1 of the file that says the package is there.
 //! GitHub knows results again by `primaryLocationLineHash`, which cannot be made of a file that is in no repository;
@@ -24,11 +25,11 @@ use serde_json::{Value, json};
 use serde_sarif::sarif::{
     ArtifactLocation, Invocation, Location, LogicalLocation, Message, MultiformatMessageString, Notification,
     PhysicalLocation, PropertyBag, Region, ReportingConfiguration, ReportingDescriptor, ReportingDescriptorReference,
-    Result as SarifResult, ResultLevel, Run, RunAutomationDetails, Sarif, Tool, ToolComponent,
+    Result as SarifResult, ResultLevel, Run, RunAutomationDetails, Sarif, Suppression, Tool, ToolComponent,
 };
 
 use super::{HOME, IndexReport, IndexedReport, Report, Style, fix_text, pretty};
-use crate::support;
+use crate::{support, verdict};
 
 pub(super) fn render(report: &Report<'_>, _style: Style, out: &mut dyn Write) -> io::Result<()> {
     pretty(&sarif(vec![run(report)]), out)
@@ -85,11 +86,12 @@ fn run(report: &Report<'_>) -> Run {
     }
     add_unsupported(report, &mut rules, &mut results);
     if let Some(evaluation) = report.evaluation {
+        add_verdict(report, evaluation, &mut rules, &mut results);
         add_findings(report, evaluation, &mut rules, &mut results);
     }
     let left_out = results.len().saturating_sub(MAX_RESULTS);
     if left_out > 0 {
-        results.sort_by_key(|result| urgency(result.level));
+        results.sort_by_key(|result| (result.suppressions.is_some(), urgency(result.level)));
         results.truncate(MAX_RESULTS);
         let told: BTreeSet<&str> = results.iter().filter_map(|result| result.rule_id.as_deref()).collect();
         rules.retain(|rule, _| told.contains(rule.as_str()));
@@ -129,13 +131,16 @@ fn add_matches(
     rules: &mut BTreeMap<String, ReportingDescriptor>,
     results: &mut Vec<SarifResult>,
 ) {
+    let excuses = report.evaluation.map(excuses).unwrap_or_default();
     for found in &matches.matches {
         let package = report.analysis.package(found.package);
         rules.entry(found.vulnerability.clone()).or_insert_with(|| vulnerability_rule(found));
         let fix = fix_text(&found.fix);
         let fix = if fix.is_empty() { "no fix is known".to_owned() } else { format!("fix: {fix}") };
+        let exploited = if found.known_exploited { ", known to be exploited" } else { "" };
+        let malicious = if found.malicious { ", malicious" } else { "" };
         let text = format!(
-            "{} {}, {}, has {} ({}); {fix}",
+            "{} {}, {}, has {} ({}{exploited}{malicious}); {fix}",
             package.name,
             package.version,
             package.described_kind(),
@@ -144,23 +149,44 @@ fn add_matches(
         );
         let url = purl(package, report.analysis.distribution.as_ref());
         let fingerprint = format!("{}|{url}|{}", found.vulnerability, package.virtual_path());
-        results.push(
-            SarifResult::builder()
-                .rule_id(found.vulnerability.clone())
-                .level(level(found.severity))
-                .message(message(text))
-                .locations(vec![package_location(package, &url)])
-                .partial_fingerprints(fingerprints(fingerprint))
-                .build(),
-        );
+        let mut result = SarifResult::builder()
+            .rule_id(found.vulnerability.clone())
+            .level(level(found))
+            .message(message(text))
+            .locations(vec![package_location(report, package)])
+            .partial_fingerprints(fingerprints(fingerprint))
+            .build();
+        let excuse = excuses.get(&(found.vulnerability.as_str(), url.as_str()));
+        result.suppressions = excuse.and_then(Option::as_deref).map(suppressions);
+        results.push(result);
     }
+}
+
+/// Vulnerabilities of packages, by name and package URL, that findings speak of: with an excuse if all of those have one.
+fn excuses(evaluation: &Evaluation) -> BTreeMap<(&str, &str), Option<String>> {
+    let mut excuses = BTreeMap::new();
+    for (finding, excuse) in verdict::findings(evaluation) {
+        let subject = &finding.subject;
+        let (Some(vulnerability), Some(package)) = (&subject.vulnerability, &subject.package) else { continue };
+        let of_all = excuses.entry((vulnerability.id.as_str(), package.purl.as_str()));
+        let of_all = of_all.or_insert_with(|| excuse.clone());
+        if excuse.is_none() {
+            *of_all = None;
+        }
+    }
+    excuses
+}
+
+fn suppressions(excuse: &str) -> Vec<Suppression> {
+    let accepted = Suppression::builder().kind(json!("external")).status(json!("accepted"));
+    vec![accepted.justification(printable(excuse)).build()]
 }
 
 fn vulnerability_rule(found: &Match) -> ReportingDescriptor {
     let score = found.cvss.iter().find(|cvss| !cvss.version.starts_with('2')).or(found.cvss.first());
-    // Services sort by this number; without a score the word stands in for one.
-    let score = score.map_or_else(|| middle_of(found.severity), |cvss| cvss.base);
-    let more = BTreeMap::from([("security-severity".to_owned(), json!(format!("{score:.1}")))]);
+    // Services sort by this number; without a score the word stands in for one, and they go by the level without both.
+    let score = score.map(|cvss| cvss.base).or_else(|| middle_of(found.severity));
+    let score = score.map(|score| ("security-severity".to_owned(), json!(format!("{score:.1}"))));
     let tags = vec!["security".to_owned(), "vulnerability".to_owned()];
     let names = std::iter::once(&found.vulnerability).chain(&found.aliases).cloned().collect::<Vec<_>>().join(", ");
     let mut rule = ReportingDescriptor::builder()
@@ -168,8 +194,8 @@ fn vulnerability_rule(found: &Match) -> ReportingDescriptor {
         .short_description(text(format!("{} vulnerability {}", found.severity, found.vulnerability)))
         .full_description(text(format!("{names}, rated {}", found.severity)))
         .help(help(&names, found))
-        .default_configuration(configuration(level(found.severity)))
-        .properties(PropertyBag { tags: Some(tags), additional_properties: more })
+        .default_configuration(configuration(level(found)))
+        .properties(PropertyBag { tags: Some(tags), additional_properties: score.into_iter().collect() })
         .build();
     rule.help_uri.clone_from(&found.url);
     rule
@@ -226,12 +252,10 @@ fn add_unsupported(
         });
         let packages =
             ended.packages.iter().take(MAX_PLACES).filter_map(|id| report.analysis.packages.get(id.0 as usize));
-        let mut locations: Vec<Location> = packages
-            .map(|package| package_location(package, &purl(package, report.analysis.distribution.as_ref())))
-            .collect();
+        let mut locations: Vec<Location> = packages.map(|package| package_location(report, package)).collect();
         // The distribution is the image's.
         if locations.is_empty() {
-            locations.push(location(encode(report.source.as_bytes()), None));
+            locations.push(location(report.source.as_bytes(), None));
         }
         let level = if ended.support == Support::Ended { ResultLevel::Warning } else { ResultLevel::Note };
         let fingerprint = format!("{END_OF_LIFE}|{}|{}", ended.product, ended.cycle);
@@ -247,13 +271,46 @@ fn add_unsupported(
     }
 }
 
+/// The rule of an image that is stopped although none of its findings stops it.
+const VERDICT: &str = "policy/verdict";
+
+fn add_verdict(
+    report: &Report<'_>,
+    evaluation: &Evaluation,
+    rules: &mut BTreeMap<String, ReportingDescriptor>,
+    results: &mut Vec<SarifResult>,
+) {
+    let Some(reason) = verdict::reason(evaluation).filter(|_| !evaluation.passes()) else { return };
+    let what = "the policy bundle stops the image, whatever is found in it";
+    let rule = ReportingDescriptor::builder()
+        .id(VERDICT)
+        .short_description(text(what.to_owned()))
+        .full_description(text(what.to_owned()))
+        .help(text("The result says why.".to_owned()))
+        .build();
+    rules.insert(VERDICT.to_owned(), rule);
+    results.push(
+        SarifResult::builder()
+            .rule_id(VERDICT)
+            .level(ResultLevel::Error)
+            .message(message(verdict_line(evaluation)))
+            .locations(vec![location(report.source.as_bytes(), None)])
+            .partial_fingerprints(fingerprints(format!("{VERDICT}|{reason}")))
+            .build(),
+    );
+}
+
+fn verdict_line(evaluation: &Evaluation) -> String {
+    format!("policy {}: {}", evaluation.bundle_id, verdict::line(evaluation))
+}
+
 fn add_findings(
     report: &Report<'_>,
     evaluation: &Evaluation,
     rules: &mut BTreeMap<String, ReportingDescriptor>,
     results: &mut Vec<SarifResult>,
 ) {
-    for finding in evaluation.findings.iter().filter(|finding| finding.action != Action::Go) {
+    for (finding, excuse) in verdict::findings(evaluation) {
         let rule = format!("policy/{}/{}", finding.gate, finding.trigger);
         rules.entry(rule.clone()).or_insert_with(|| {
             ReportingDescriptor::builder()
@@ -266,39 +323,53 @@ fn add_findings(
                 .help(text("The result says what was found, and what to do about it where that is known.".to_owned()))
                 .build()
         });
-        results.push(finding_result(report, rule, finding));
+        results.push(finding_result(report, rule, finding, excuse.as_deref()));
     }
 }
 
-fn finding_result(report: &Report<'_>, rule: String, finding: &Finding) -> SarifResult {
+fn finding_result(report: &Report<'_>, rule: String, finding: &Finding, excuse: Option<&str>) -> SarifResult {
     let remedy = finding.remedy.as_deref().map(|remedy| format!("; {remedy}")).unwrap_or_default();
-    let level = if finding.action == Action::Stop { ResultLevel::Error } else { ResultLevel::Warning };
-    SarifResult::builder()
+    let level = match finding.action {
+        _ if excuse.is_some() => ResultLevel::Note,
+        Action::Stop => ResultLevel::Error,
+        Action::Warn | Action::Go => ResultLevel::Warning,
+    };
+    let mut result = SarifResult::builder()
         .rule_id(rule)
         .level(level)
         .message(message(format!("{}: {}{remedy}", finding.action, finding.message)))
-        .locations(vec![location(encode(report.source.as_bytes()), None)])
+        .locations(vec![location(report.source.as_bytes(), None)])
         .partial_fingerprints(fingerprints(format!("{}|{}|{}", finding.gate, finding.trigger, finding.trigger_id)))
-        .build()
+        .build();
+    result.suppressions = excuse.map(suppressions);
+    result
 }
 
 fn invocation(report: &Report<'_>, left_out: usize) -> Invocation {
-    let notification = |problem: &Problem| {
-        Notification::builder()
-            .level(json!("warning"))
-            .descriptor(ReportingDescriptorReference {
-                id: Some(format!("problem/{}", problem.kind)),
-                ..ReportingDescriptorReference::default()
-            })
-            .message(message(format!("{}: {}", problem.subject, problem.message)))
-            .build()
+    let of_problem = |problem: &Problem| {
+        let text = format!("{}: {}", problem.subject, problem.message);
+        notification("warning", format!("problem/{}", problem.kind), text)
     };
-    let mut notifications: Vec<Notification> = report.problems().map(notification).collect();
+    let mut notifications: Vec<Notification> = report.problems().map(of_problem).collect();
+    if let Some(evaluation) = report.evaluation {
+        if evaluation.passes() && verdict::reason(evaluation).is_some() {
+            notifications.push(notification("warning", VERDICT.to_owned(), verdict_line(evaluation)));
+        }
+        notifications.extend(verdict::problems(evaluation).map(|problem| {
+            let level = if problem.severity == "error" { "error" } else { "warning" };
+            notification(level, format!("policy/{}", problem.problem_type), problem.details.clone())
+        }));
+    }
     if left_out > 0 {
         let text = format!("{left_out} results of the lowest levels are left out: services take {MAX_RESULTS}");
         notifications.push(Notification::builder().level(json!("warning")).message(message(text)).build());
     }
     Invocation::builder().execution_successful(true).tool_execution_notifications(notifications).build()
+}
+
+fn notification(level: &str, descriptor: String, text: String) -> Notification {
+    let descriptor = ReportingDescriptorReference { id: Some(descriptor), ..ReportingDescriptorReference::default() };
+    Notification::builder().level(json!(level)).descriptor(descriptor).message(message(text)).build()
 }
 
 fn run_properties(report: &Report<'_>) -> PropertyBag {
@@ -316,20 +387,22 @@ fn run_properties(report: &Report<'_>) -> PropertyBag {
     PropertyBag { tags: None, additional_properties: more }
 }
 
-fn package_location(package: &Package, url: &str) -> Location {
+/// Where the package is; an SBOM may not say it, and readers want a place.
+fn package_location(report: &Report<'_>, package: &Package) -> Location {
     let logical = LogicalLocation {
         name: Some(package.name.clone()),
-        fully_qualified_name: Some(url.to_owned()),
+        fully_qualified_name: Some(purl(package, report.analysis.distribution.as_ref())),
         kind: Some("package".to_owned()),
         ..LogicalLocation::default()
     };
-    location(encode(package.location.as_bytes()), Some(logical))
+    let path = package.location.as_bytes();
+    location(if path.is_empty() { report.source.as_bytes() } else { path }, Some(logical))
 }
 
-fn location(uri: String, logical: Option<LogicalLocation>) -> Location {
+fn location(path: &[u8], logical: Option<LogicalLocation>) -> Location {
     Location {
         physical_location: Some(PhysicalLocation {
-            artifact_location: Some(ArtifactLocation { uri: Some(uri), ..ArtifactLocation::default() }),
+            artifact_location: Some(ArtifactLocation { uri: Some(encode(path)), ..ArtifactLocation::default() }),
             region: Some(Region { start_line: Some(1), ..Region::default() }),
             ..PhysicalLocation::default()
         }),
@@ -356,20 +429,23 @@ fn text(text: String) -> MultiformatMessageString {
     MultiformatMessageString::builder().text(text).build()
 }
 
-const fn level(severity: Severity) -> ResultLevel {
-    match severity {
+/// What attackers use, or made, is an error whatever it is rated.
+const fn level(found: &Match) -> ResultLevel {
+    match found.severity {
+        _ if found.known_exploited || found.malicious => ResultLevel::Error,
         Severity::Critical | Severity::High => ResultLevel::Error,
         Severity::Medium => ResultLevel::Warning,
         Severity::Low | Severity::Negligible | Severity::Unknown => ResultLevel::Note,
     }
 }
 
-const fn middle_of(severity: Severity) -> f64 {
+const fn middle_of(severity: Severity) -> Option<f64> {
     match severity {
-        Severity::Critical => 9.5,
-        Severity::High => 8.0,
-        Severity::Medium => 5.5,
-        Severity::Low => 2.0,
-        Severity::Negligible | Severity::Unknown => 0.0,
+        Severity::Critical => Some(9.5),
+        Severity::High => Some(8.0),
+        Severity::Medium => Some(5.5),
+        Severity::Low => Some(2.0),
+        Severity::Negligible => Some(0.0),
+        Severity::Unknown => None,
     }
 }

@@ -9,7 +9,7 @@ use killick_model::severity::Severity;
 use serde::Serialize;
 
 use crate::formats::{IndexReport, Report, by_risk, fix_text, one_line, severity_counts};
-use crate::support;
+use crate::{support, verdict};
 
 /// Rows of one table: more take a browser of a phone down.
 const MAX_ROWS: usize = 5_000;
@@ -65,6 +65,7 @@ struct Verdict {
     action: String,
     policy: String,
     steps: Vec<(String, usize)>,
+    problems: Vec<String>,
 }
 
 #[derive(Serialize)]
@@ -158,6 +159,7 @@ impl Image {
         let sorted = report.matches.map(by_risk).unwrap_or_default();
         let mut findings: Vec<&Finding> = report.evaluation.iter().flat_map(|judged| &judged.findings).collect();
         findings.sort_by_key(|finding| finding.action);
+        let told = |judged| findings.iter().take(MAX_ROWS).map(move |finding| Told::of(judged, finding));
         let packages = &analysis.packages;
         Self {
             platform,
@@ -170,7 +172,7 @@ impl Image {
             more_vulnerabilities: sorted.len().saturating_sub(MAX_ROWS),
             vulnerabilities: sorted.iter().take(MAX_ROWS).map(|found| Vulnerability::of(report, found)).collect(),
             more_findings: findings.len().saturating_sub(MAX_ROWS),
-            findings: findings.iter().take(MAX_ROWS).map(|finding| Told::of(finding)).collect(),
+            findings: report.evaluation.into_iter().flat_map(told).collect(),
             kinds: kinds(packages),
             more_packages: packages.len().saturating_sub(MAX_ROWS),
             packages: packages.iter().take(MAX_ROWS).map(Listed::of).collect(),
@@ -194,9 +196,10 @@ impl Verdict {
         Self {
             class,
             word,
-            action: evaluation.final_action.to_string(),
+            action: verdict::line(evaluation),
             policy: one_line(&evaluation.bundle_id),
             steps: steps.map(|step| (one_line(&step.what), step.clears.len())).collect(),
+            problems: verdict::problems(evaluation).map(|problem| one_line(&verdict::problem(problem))).collect(),
         }
     }
 }
@@ -225,12 +228,7 @@ impl Vulnerability {
 }
 
 impl Told {
-    fn of(finding: &Finding) -> Self {
-        let excused = match (&finding.allowlisted, &finding.exception) {
-            (Some(allowed), _) => format!("allowlist {}", one_line(&allowed.allowlist_id)),
-            (None, Some(id)) => format!("exception {}", one_line(id)),
-            (None, None) => String::new(),
-        };
+    fn of(evaluation: &Evaluation, finding: &Finding) -> Self {
         Self {
             action: finding.action.to_string(),
             class: match finding.action {
@@ -241,7 +239,7 @@ impl Told {
             gate: one_line(&format!("{} {}", finding.gate, finding.trigger)),
             message: one_line(&finding.message),
             remedy: one_line(finding.remedy.as_deref().unwrap_or_default()),
-            excused,
+            excused: verdict::excuse(evaluation, finding).map(|excuse| one_line(&excuse)).unwrap_or_default(),
         }
     }
 }

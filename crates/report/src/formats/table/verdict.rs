@@ -2,10 +2,11 @@
 
 use std::fmt::Write as _;
 
-use killick_model::evaluation::{Action, Evaluation, FinalActionReason, Finding};
+use killick_model::evaluation::{Action, Evaluation, Finding};
 
 use super::layout::{Colour, paint, plain};
 use crate::formats::Style;
+use crate::verdict;
 
 /// The verdict in a word.
 pub(super) fn word(evaluation: &Evaluation) -> &'static str {
@@ -13,31 +14,21 @@ pub(super) fn word(evaluation: &Evaluation) -> &'static str {
 }
 
 pub(super) fn write(text: &mut String, evaluation: &Evaluation, style: Style) {
-    let word = word(evaluation);
-    let action = evaluation.final_action.to_string();
-    let why = match evaluation.final_action_reason {
-        FinalActionReason::PolicyEvaluation => "",
-        FinalActionReason::Whitelisted => ", because the image is on the allow list",
-        FinalActionReason::Blacklisted => ", because the image is on the deny list",
-    };
     let _ = writeln!(
         text,
-        "policy {}: {} ({}{why})",
+        "policy {}: {} ({})",
         plain(&evaluation.bundle_id),
-        paint(word, colour(evaluation.final_action), style),
-        action
+        paint(word(evaluation), colour(evaluation.final_action), style),
+        verdict::line(evaluation)
     );
-    if evaluation.matched_mapping.is_none() && evaluation.final_action_reason == FinalActionReason::PolicyEvaluation {
-        text.push_str("  no mapping of the bundle matches this image, so no policy was applied\n");
-    }
     write_steps(text, evaluation);
     let mut findings: Vec<&Finding> = evaluation.findings.iter().collect();
     findings.sort_by_key(|finding| finding.action);
     for finding in findings {
         write_finding(text, finding, style);
     }
-    for problem in &evaluation.problems {
-        let _ = writeln!(text, "  {}: {} ({})", problem.severity, plain(&problem.details), problem.problem_type);
+    for problem in verdict::problems(evaluation) {
+        let _ = writeln!(text, "  {}", plain(&verdict::problem(problem)));
     }
 }
 
@@ -95,8 +86,8 @@ mod tests {
 
     fn steps(steps: &Value) -> String {
         let evaluation: Evaluation = serde_json::from_value(json!({
-            "bundle_id": "b", "reference": "r", "image_id": "i", "image_digest": "d", "matched_mapping": {}, "final_action": "stop",
-            "final_action_reason": "policy_evaluation", "policy_action": "stop", "findings": [], "steps": steps, "problems": [],
+            "bundle_id": "b", "reference": "r", "image_id": "i", "image_digest": "d", "matched_mapping": {}, "final_action": "warn",
+            "final_action_reason": "policy_evaluation", "policy_action": "warn", "findings": [], "steps": steps, "problems": [],
             "evaluated_at": "2026-01-01T00:00:00Z",
         }))
         .unwrap();
@@ -109,12 +100,12 @@ mod tests {
     fn steps_come_first_where_one_clears_many() {
         let step = |what: &str, clears: &[u32]| json!({"what": what, "action": "stop", "clears": clears});
         let alone = json!([step("upgrade `a` to `2`", &[0]), step("name a user", &[1])]);
-        assert_eq!(steps(&alone), "policy b: fail (stop)\n", "each finding says as much");
+        assert_eq!(steps(&alone), "policy b: pass (warn)\n", "each finding says as much");
         let many: Vec<_> =
             (1..=6).map(|at| step(&format!("step {at}"), &[at, at + 10][..if at == 1 { 2 } else { 1 }])).collect();
         assert_eq!(
             steps(&json!(many)),
-            "policy b: fail (stop)\n  what to do first:\n    step 1 (clears 2 findings, stop)\n    step 2 (clears 1 finding, \
+            "policy b: pass (warn)\n  what to do first:\n    step 1 (clears 2 findings, stop)\n    step 2 (clears 1 finding, \
              stop)\n    step 3 (clears 1 finding, stop)\n    step 4 (clears 1 finding, stop)\n    step 5 (clears 1 finding, \
              stop)\n    and 1 more, in `-o json`\n"
         );
