@@ -106,8 +106,14 @@ pub(super) enum SummaryForm {
 }
 
 impl OutputArgs {
-    /// Refuses two documents in one file: before an image is read, as nothing of it could be kept.
+    /// Refuses two documents in one place: before an image is read, as nothing of it could be kept.
     pub(super) fn check(&self) -> anyhow::Result<()> {
+        if self.output.iter().filter(|target| target.file.is_none()).nth(1).is_some() {
+            return Err(with_hint(
+                "two documents cannot be written to stdout",
+                "give all but one `-o` a file, as in `-o table -o json=FILE`",
+            ));
+        }
         let mut files = BTreeSet::new();
         for file in self.output.iter().filter_map(|target| target.file.as_ref()) {
             // A device or a pipe takes any number.
