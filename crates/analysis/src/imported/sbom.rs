@@ -36,9 +36,6 @@ pub enum SbomError {
     /// There is nothing in it.
     #[error("the document is empty")]
     Empty,
-    /// It is an image, or compressed.
-    #[error("this is no SBOM, but {0}")]
-    Archive(&'static str),
     /// It is something else.
     #[error("this is no SBOM: neither CycloneDX nor SPDX nor Syft's JSON nor a report of `scan -o json`")]
     NoSbom,
@@ -83,10 +80,6 @@ impl Hint for SbomError {
         Some(
             match self {
                 Self::Empty => "see whether the tool that should have written it failed",
-                Self::Archive(_) => {
-                    "an image is read in places, not as a stream: write it to a file and scan that; unpack an SBOM that is \
-                     compressed"
-                }
                 Self::NoSbom => "write one of an image with `killick sbom IMAGE -o cyclonedx-json=FILE`",
                 Self::Cut(_) => "get the whole document; see whether the disk was full or the download broke off",
                 Self::SeveralImages { .. } => "write an SBOM of each image, with `--platform OS/ARCHITECTURE`",
@@ -104,24 +97,12 @@ pub fn read_sbom(bytes: &[u8], max_packages: usize) -> Result<Analysis, SbomErro
     if bytes.trim_ascii().is_empty() {
         return Err(SbomError::Empty);
     }
-    if let Some(what) = archive(bytes) {
-        return Err(SbomError::Archive(what));
-    }
     match told::read(bytes) {
         Ok((format, told)) => made(format, told, bytes, max_packages),
         Err(NotRead::Syft) => syft(bytes, max_packages),
         Err(NotRead::Json(error)) => Err(json(error)),
         Err(NotRead::Xml(reason)) => Err(SbomError::Xml(reason)),
         Err(NotRead::Unknown) => report(bytes, max_packages),
-    }
-}
-
-/// What an archive is, by its first bytes: POSIX names tars in their first header (pax, "ustar Interchange Format").
-fn archive(bytes: &[u8]) -> Option<&'static str> {
-    match bytes {
-        [0x1f, 0x8b, ..] => Some("something compressed with gzip"),
-        [0x28, 0xb5, 0x2f, 0xfd, ..] => Some("something compressed with zstd"),
-        _ => (bytes.get(257..262) == Some(b"ustar".as_slice())).then_some("a tar archive"),
     }
 }
 

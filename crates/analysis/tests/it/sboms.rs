@@ -122,19 +122,6 @@ fn what_is_no_sbom_is_told() {
     }
 }
 
-#[test]
-fn an_image_in_place_of_an_sbom_is_told() {
-    let mut tar = vec![0; 512];
-    tar[257..262].copy_from_slice(b"ustar");
-    for (bytes, want) in [
-        (tar, "this is no SBOM, but a tar archive"),
-        (b"\x1f\x8b\x08".to_vec(), "this is no SBOM, but something compressed with gzip"),
-        (b"\x28\xb5\x2f\xfd\x00".to_vec(), "this is no SBOM, but something compressed with zstd"),
-    ] {
-        assert_eq!(read_sbom(&bytes, 1).unwrap_err().to_string(), want);
-    }
-}
-
 /// A document with one component that has these facts.
 fn with_facts(name: &str, facts: &Value) -> String {
     let property = json!({"name": PACKAGE_FACTS, "value": facts.to_string()});
