@@ -227,6 +227,7 @@ fn analyzed(
     if packages.len() > options.limits.packages {
         return Err(too_many_packages(image, options));
     }
+    problems.extend(distribution::check_packages(distribution.as_ref(), &packages));
     owners::leave_out_known_programs(&mut packages, &files);
     sort(&mut packages);
     owners::assign(&mut packages, &files, &found);

@@ -41,7 +41,7 @@ fn is_same(claimed: &Distribution, own: &Distribution) -> bool {
 }
 
 /// The packaging system of a distribution, where it is known.
-fn kind(distribution: &Distribution) -> Option<PackageKind> {
+pub(crate) fn kind(distribution: &Distribution) -> Option<PackageKind> {
     let names = std::iter::once(&distribution.id).chain(&distribution.like);
     names.into_iter().find_map(|name| match name.as_str() {
         "alpine" | "wolfi" | "chainguard" | "alpaquita" | "minimos" | "postmarketos" => Some(PackageKind::Apk),

@@ -10,12 +10,13 @@
 use std::collections::BTreeSet;
 
 use killick_model::distribution::Distribution;
-use killick_model::package::PackageKind;
+use killick_model::package::{Package, PackageKind};
 use killick_model::problem::Problem;
 use killick_model::tree;
 use serde::Deserialize;
 
 use crate::catalogers::{Cataloger, Found, Image, Joined, WantedFile, Wants};
+use crate::claims;
 
 /// Bytes of such a file that are looked at.
 const FILE_BYTES: usize = 64 << 10;
@@ -34,6 +35,20 @@ const MANIFESTS: &[&str] = &["root/buildinfo/content_manifests/", "usr/share/bui
 struct ContentManifest {
     #[serde(default)]
     content_sets: Option<Vec<String>>,
+}
+
+/// That nothing lists the packages of a distribution that has some: an image without vulnerabilities looks the same.
+pub(crate) fn check_packages(distribution: Option<&Distribution>, packages: &[Package]) -> Option<Problem> {
+    let distribution = distribution.filter(|found| claims::kind(found).is_some())?;
+    if packages.iter().any(|package| package.kind.is_os() && package.evidence.is_installed()) {
+        return None;
+    }
+    let label = distribution.label();
+    let message = format!(
+        "no package database that lists anything was found, so that nothing is known of the packages of {label}, nor of \
+         their vulnerabilities"
+    );
+    Some(Problem::new("no-package-database", label, message))
 }
 
 /// Keeps the files that tell the distribution. Finds no packages.

@@ -41,6 +41,12 @@ pub enum ArchiveError {
         #[source]
         source: io::Error,
     },
+    /// It is a pipe, or something else that is no file.
+    #[error("`{archive}` is no file, and an archive is read in places")]
+    NoFile {
+        /// The path.
+        archive: String,
+    },
     /// The file is something else.
     #[error("`{archive}` is no tar archive")]
     NotAnArchive {
@@ -97,6 +103,7 @@ impl Hint for ArchiveError {
     fn hint(&self) -> Option<String> {
         let hint = match self {
             Self::NotAnArchive { .. } => "make one with `docker save -o FILE IMAGE`",
+            Self::NoFile { .. } => "write it to a file, as in `docker save -o FILE IMAGE`, and scan that",
             Self::Truncated { .. } | Self::Malformed { .. } => "save or copy the archive again",
             _ => return None,
         };
@@ -129,6 +136,10 @@ impl Archive {
     pub(crate) fn open(path: PathBuf, limits: &Limits) -> Result<Self, ArchiveError> {
         let name = path.display().to_string();
         let read = |source| ArchiveError::Read { archive: name.clone(), source };
+        // Before it is opened: a pipe into which nobody writes would be waited for.
+        if fs_err::metadata(&path).is_ok_and(|found| !found.is_file() && !found.is_dir()) {
+            return Err(ArchiveError::NoFile { archive: name });
+        }
         let mut file = fs_err::File::open(&path).map_err(read)?;
         let mut magic = Vec::new();
         file.by_ref().take(4).read_to_end(&mut magic).map_err(read)?;

@@ -15,7 +15,7 @@ use serde::Deserialize;
 use crate::archive::Archive;
 use crate::documents::{self, DocumentError};
 use crate::layer::{Promise, StoredLayer};
-use crate::stage::{StageError, StageOptions};
+use crate::stage::{StageError, StageOptions, meant};
 
 /// What we call every layer of such an archive; how it is really stored is recognised when it is read.
 const LAYER_TYPE: &str = "application/vnd.docker.image.rootfs.diff.tar";
@@ -136,7 +136,7 @@ pub(crate) fn stage(
         config_bytes,
         config: read.config,
         layers,
-        tags: image.tags().to_owned(),
+        tags: meant(image.tags().to_owned(), wanted),
         surroundings: Surroundings::default(),
         name,
     })

@@ -25,7 +25,7 @@ use crate::docker_archive;
 use crate::documents::{self, Document};
 use crate::http::HttpError;
 use crate::layout;
-use crate::stage::{StageError, StageOptions};
+use crate::stage::{StageError, StageOptions, meant};
 use api::{Api, Inspected};
 
 /// A kind of container engine.
@@ -209,7 +209,7 @@ pub(crate) async fn stage(
     // By id, so that both passes read the same image wherever its name goes.
     let (id, platform) = (inspected.id.clone(), options.platform.clone());
     let stream = Carousel::new(Box::new(move || Ok(Box::new(exported.export(&runtime, id.clone(), platform.clone())))));
-    let options = options.clone();
+    let (wanted, options) = (image.to_owned(), options.clone());
     let staging = tokio::task::spawn_blocking(move || {
         let archive = Archive::stream(name.clone(), stream, &options.limits).map_err(cause)?;
         let mut image = if has_own_manifest(&archive, &inspected, &options) {
@@ -218,7 +218,7 @@ pub(crate) async fn stage(
             docker_archive::stage(&archive, name, None, &options)?
         };
         // An export by id names nothing.
-        image.tags = inspected.tags;
+        image.tags = meant(inspected.tags, Some(&wanted));
         Ok(image)
     });
     match staging.await {

@@ -131,7 +131,7 @@ pub(crate) fn stage(
     let limits = &options.limits;
     let top_index = top_index(layout, &name, options)?;
     let mut entry = top(&top_index.entries, &name, tag, options)?.clone();
-    let top = Top { layout, tags: tags(&top_index.entries, &entry), entries: &top_index.entries, name, options };
+    let top = Top { layout, tags: tags(&top_index.entries, &entry, tag), entries: &top_index.entries, name, options };
     let mut index = None;
     for _ in 0..=limits.index_depth {
         let bytes = top.document("manifest", &entry.digest, entry.size)?;
@@ -164,7 +164,7 @@ pub(crate) fn stage_several(
         // It says what is there instead.
         return platforms.only(stage(layout, name, tag, options)?);
     };
-    let tags = tags(&whole.entries, first);
+    let tags = tags(&whole.entries, first, tag);
     let all_entries = whole.entries.clone();
     let top = Top { layout, tags, entries: &all_entries, name, options };
     let index = if others.iter().all(|other| other.digest == first.digest) {
@@ -215,10 +215,15 @@ fn top_index(layout: &impl Layout, name: &str, options: &StageOptions) -> Result
     }
 }
 
-/// What an entry of `index.json` is called there.
-fn tags(entries: &[Entry], entry: &Entry) -> Vec<String> {
-    let same = entries.iter().filter(|other| other.digest == entry.digest);
-    same.filter_map(|other| other.ref_name.clone()).collect()
+/// What an entry of `index.json` is called there: as `wanted`, if that was asked for.
+fn tags(entries: &[Entry], entry: &Entry, wanted: Option<&str>) -> Vec<String> {
+    let is_same = |other: &&Entry| other.digest == entry.digest && wanted.is_none_or(|tag| is_named(other, tag));
+    entries
+        .iter()
+        .filter(is_same)
+        .filter_map(|other| other.full_name.as_ref().or(other.ref_name.as_ref()))
+        .cloned()
+        .collect()
 }
 
 /// A layout whose images are being staged.

@@ -116,6 +116,7 @@ mod tests {
             artifact_type: None,
             cosign_kind: None,
             ref_name: None,
+            full_name: None,
         };
         platforms.iter().map(entry).collect()
     }

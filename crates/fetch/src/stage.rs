@@ -7,6 +7,7 @@ use std::sync::Arc;
 use killick_model::digest::Digest;
 use killick_model::hint::Hint;
 use killick_model::image::{Platform, StagedImage};
+use killick_model::reference::Reference;
 
 use crate::archive::{Archive, ArchiveError};
 use crate::directory::{self, DirectoryError};
@@ -147,6 +148,16 @@ fn resolved<'a>(options: &StageOptions, digest: &Digest, images: impl IntoIterat
     let sizes = layers.filter(|layer| seen.insert(&layer.digest)).map(|layer| layer.size);
     let (layers, bytes) = sizes.fold((0, 0_u64), |(count, sum), size| (count + 1, sum.saturating_add(size)));
     progress::report(options.progress.as_ref(), Event::Resolved { digest, layers, bytes });
+}
+
+/// The names of an image that count: the one that was asked for if it is among them, else all.
+pub(crate) fn meant(names: Vec<String>, wanted: Option<&str>) -> Vec<String> {
+    let reference = wanted.and_then(|wanted| wanted.parse::<Reference>().ok());
+    let is_wanted = |name: &&String| reference.is_some() && name.parse::<Reference>().ok() == reference;
+    match names.iter().find(is_wanted) {
+        Some(name) => vec![name.clone()],
+        None => names,
+    }
 }
 
 /// Runs what reads files on a thread that may block.

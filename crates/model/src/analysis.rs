@@ -75,6 +75,17 @@ impl Analysis {
         &self.packages[id.0 as usize]
     }
 
+    /// Where a package is, down to the member of an archive, if anybody tells: an SBOM need not.
+    pub fn place_of(&self, package: &Package) -> Option<String> {
+        (self.sbom.is_none() || has_place(package)).then(|| package.virtual_path())
+    }
+
+    /// The number of the layer that brought a package, if anybody tells: an SBOM need not.
+    pub fn layer_of(&self, package: &Package) -> Option<u32> {
+        let is_listed = || usize::try_from(package.layer).is_ok_and(|at| at < self.layers.len());
+        (self.sbom.is_none() || has_place(package) && is_listed()).then_some(package.layer)
+    }
+
     /// Whether every package that is spoken of is there, and files are in their order. An analysis that comes from
     /// elsewhere may say anything.
     pub fn is_consistent(&self) -> bool {
@@ -113,6 +124,11 @@ impl Analysis {
         let at = self.files.binary_search_by(|file| file.path.as_bytes().cmp(path)).ok()?;
         Some(&self.files[at])
     }
+}
+
+/// The root is no place of a package: it stands for none.
+fn has_place(package: &Package) -> bool {
+    !package.location.as_bytes().is_empty()
 }
 
 #[cfg(test)]

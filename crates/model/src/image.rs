@@ -12,6 +12,7 @@ use crate::attachment::StagedAttachment;
 use crate::digest::Digest;
 use crate::listing::{Listing, Unusable};
 use crate::problem::Problem;
+use crate::reference::Reference;
 
 /// Operating system and processor an image is for, written `os/architecture[/variant]`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -121,7 +122,7 @@ pub struct StagedImage {
     pub config: ImageConfig,
     /// Lowest first.
     pub layers: Vec<StagedLayer>,
-    /// References the source itself names (docker-archive `RepoTags`, OCI `ref.name`).
+    /// References the source itself names (docker-archive `RepoTags`, OCI `ref.name`); if one was asked for, that alone.
     pub tags: Vec<String>,
     /// What was found where the image lies.
     pub surroundings: Surroundings,
@@ -132,6 +133,14 @@ impl StagedImage {
     pub fn platform(&self) -> Platform {
         let ImageConfig { os, architecture, variant, .. } = &self.config;
         Platform { os: os.clone(), architecture: architecture.clone(), variant: variant.clone() }
+    }
+
+    /// The one name that the source itself gives it. A tag alone, as layouts have it, does not say of which repository.
+    pub fn reference(&self) -> Option<Reference> {
+        let whole = self.tags.iter().filter(|name| name.contains(['/', ':', '@']));
+        let mut names = whole.filter_map(|name| name.parse::<Reference>().ok());
+        let first = names.next()?;
+        names.all(|other| other == first).then_some(first)
     }
 }
 

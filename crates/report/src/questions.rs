@@ -100,9 +100,27 @@ pub fn answer(analysis: &Analysis, question: &Question) -> Answer {
     }
 }
 
-/// The Dockerfile that the history of the image suggests.
+/// The Dockerfile that the history of the image suggests, to be built again: `RUN` without the shell that the builder put
+/// before it, as it would be put there once more.
 pub fn dockerfile(analysis: &Analysis) -> String {
-    dockerfile::text(&analysis.config) + "\n"
+    const USUAL: &str = "/bin/sh -c";
+    let mut shell = USUAL.to_owned();
+    let mut text = String::new();
+    for line in dockerfile::infer(&analysis.config) {
+        let line = line.trim_end();
+        if let Some(words) = line.strip_prefix("SHELL ") {
+            shell = serde_json::from_str::<Vec<String>>(words).map_or(shell, |words| words.join(" "));
+        }
+        let bare = line.strip_prefix("RUN ").and_then(|command| {
+            [shell.as_str(), USUAL].into_iter().find_map(|shell| command.strip_prefix(shell)?.strip_prefix(' '))
+        });
+        match bare {
+            Some(command) => text.extend(["RUN ", command.trim_start()]),
+            None => text.push_str(line),
+        }
+        text.push('\n');
+    }
+    text
 }
 
 impl Answer {
@@ -218,7 +236,7 @@ fn packages(analysis: &Analysis, wanted: &WantedPackages) -> Answer {
             && (wanted.kinds.is_empty() || wanted.kinds.contains(&package.kind))
             && wanted.name.as_ref().is_none_or(|name| name.is_match(&package.name))
             && wanted.version.as_ref().is_none_or(|version| *version == package.version)
-            && wanted.layer.is_none_or(|layer| layer == package.layer)
+            && wanted.layer.is_none_or(|layer| analysis.layer_of(package) == Some(layer))
     };
     let row = |package: &Package| {
         let evidence = (package.evidence != PackageEvidence::Installed).then(|| package.evidence.name());
@@ -228,24 +246,18 @@ fn packages(analysis: &Analysis, wanted: &WantedPackages) -> Answer {
             json!(package.version),
             json!(package.kind.name()),
             json!(package.architecture),
-            json!(package.layer),
+            json!(analysis.layer_of(package)),
             json!(evidence),
             json!(package.source.as_ref().map(|source| &source.name)),
             if package.licenses.is_empty() { Value::Null } else { json!(package.licenses) },
             json!(package.origin),
             json!(package.size_bytes),
-            json!(place(package)),
+            json!(analysis.place_of(package)),
             json!(owner),
             json!(purl(package, analysis.distribution.as_ref())),
         ]
     };
     Answer { columns: COLUMNS, rows: analysis.packages.iter().filter(is_wanted).map(row).collect() }
-}
-
-/// Where a package is, down to the member of an archive.
-fn place(package: &Package) -> String {
-    let inner = package.nested.iter().map(|member| format!(":{member}"));
-    std::iter::once(package.location.to_string()).chain(inner).collect()
 }
 
 fn files(analysis: &Analysis, wanted: &WantedFiles) -> Answer {
@@ -478,7 +490,38 @@ mod tests {
     }
 
     #[test]
-    fn the_dockerfile_is_the_inferred_one() {
-        assert_eq!(dockerfile(&image()), "FROM scratch\nADD file:1 in / \nCMD [\"bash\"]\nRUN make\n");
+    fn the_dockerfile_can_be_built_again() {
+        assert_eq!(dockerfile(&image()), "FROM scratch\nADD file:1 in /\nCMD [\"bash\"]\nRUN make\n");
+        let mut image = image();
+        let step = |command: &str| killick_model::image::History {
+            created_by: Some(command.to_owned()),
+            ..killick_model::image::History::default()
+        };
+        image.config.history = vec![
+            step("|1 A=b /bin/sh -c apt-get update"),
+            step("/bin/sh -c #(nop)  SHELL [/bin/bash -ec]"),
+            step("/bin/bash -ec make"),
+        ];
+        let want = "FROM scratch\nRUN apt-get update\nSHELL [\"/bin/bash\",\"-ec\"]\nRUN make\n";
+        assert_eq!(dockerfile(&image), want);
+    }
+
+    #[test]
+    fn what_an_sbom_does_not_tell_is_left_empty() {
+        let mut image = image();
+        image.sbom = Some(killick_model::sbom::SbomOrigin {
+            format: killick_model::attachment::SbomFormat::CycloneDx,
+            version: None,
+            tool: None,
+            created: None,
+            fidelity: killick_model::sbom::Fidelity { score: 100, deductions: Vec::new() },
+        });
+        image.packages[1].location = killick_model::path::ImagePath::default();
+        let found = answer(&image, &Question::Packages(WantedPackages::default())).json();
+        assert_eq!((&found[0]["layer"], &found[0]["location"]), (&json!(0), &json!("/var/lib/dpkg/status")));
+        assert_eq!((&found[1]["layer"], &found[1]["location"]), (&Value::Null, &Value::Null));
+        image.layers.clear();
+        let layer = WantedPackages { layer: Some(0), ..WantedPackages::default() };
+        assert!(answer(&image, &Question::Packages(layer)).is_empty(), "without layers nothing is in the lowest");
     }
 }

@@ -11,7 +11,7 @@ use killick_model::spelling::nearest;
 /// Vendors rate their own packages; the reviewers of an ecosystem know the package; the CNA knows the flaw; CISA and the NVD rate from the outside.
 pub const SEVERITY_ORDER: &[&str] = &[
     "rhel", "suse", "ubuntu", "ol", "ghsa", "go", "rustsec", "pysec", "rubysec", "bit", "cna", "adp", "nvd", "nswg",
-    "jlsec",
+    "jlsec", "photon",
 ];
 
 /// How the distribution whose package it is is called in a [`SeverityOrder`], whatever its name.
@@ -28,11 +28,12 @@ impl SeverityOrder {
         Self(first.into_iter().collect())
     }
 
-    /// The words of it that look like typing errors, with what was meant. There are more raters than are known by name.
-    pub fn mistakes(&self) -> impl Iterator<Item = (&str, &'static str)> {
-        let known = |word: &str| word == VENDOR || SEVERITY_ORDER.contains(&word);
-        let meant = |word| nearest(word, SEVERITY_ORDER.iter().copied().chain([VENDOR])).map(|meant| (word, meant));
-        self.0.iter().map(String::as_str).filter(move |word| !known(word)).filter_map(meant)
+    /// The words of it that no rater is called, with what may be meant. Raters that only other tools' data have are addresses
+    /// (`security@apache.org`).
+    pub fn mistakes(&self) -> impl Iterator<Item = (&str, Option<&'static str>)> {
+        let is_known = |word: &str| word == VENDOR || SEVERITY_ORDER.contains(&word) || word.contains(['@', '.']);
+        let meant = |word| (word, nearest(word, SEVERITY_ORDER.iter().copied().chain([VENDOR])));
+        self.0.iter().map(String::as_str).filter(move |word| !is_known(word)).map(meant)
     }
 
     /// Position of a rater, the lowest counting first.
@@ -191,8 +192,10 @@ mod tests {
 
     #[test]
     fn typing_errors_in_an_order_are_seen() {
-        let order = SeverityOrder::new(["vendr", "nvd", "nvdd", "vendor", "somebody-else"].map(str::to_owned));
-        assert_eq!(order.mistakes().collect::<Vec<_>>(), [("vendr", "vendor"), ("nvdd", "nvd")]);
+        let words = ["vendr", "nvd", "nvdd", "vendor", "somebody-else", "security@apache.org"];
+        let order = SeverityOrder::new(words.map(str::to_owned));
+        let mistakes = [("vendr", Some("vendor")), ("nvdd", Some("nvd")), ("somebody-else", None)];
+        assert_eq!(order.mistakes().collect::<Vec<_>>(), mistakes);
     }
 
     fn vector(source: &str, vector: &str) -> Rating {

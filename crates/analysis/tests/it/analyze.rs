@@ -116,6 +116,24 @@ fn language_packages_know_the_distribution_package_they_came_with() {
 }
 
 #[test]
+fn a_distribution_without_its_packages_is_told() {
+    const DEBIAN: (&str, &str) = ("etc/os-release", "ID=debian\nVERSION_ID=12\n");
+    let distroless = ("var/lib/dpkg/status.d/left-pad", STATUS);
+    for (files, want) in [
+        (&[DEBIAN][..], Some("debian:12")),
+        (&[DEBIAN, ("srv/node_modules/left-pad/package.json", MANIFEST)], Some("debian:12")),
+        (&[DEBIAN, ("var/lib/dpkg/status", STATUS)], None),
+        (&[DEBIAN, distroless], None),
+        (&[("etc/os-release", "ID=flatcar\nVERSION_ID=4000\n")], None),
+        (&[("srv/node_modules/left-pad/package.json", MANIFEST)], None),
+    ] {
+        let analysis = analyze(&staging::image(vec![tar(files)]), None, &Options::default()).unwrap();
+        let told = analysis.problems.iter().find(|problem| problem.kind == "no-package-database");
+        assert_eq!(told.map(|problem| problem.subject.as_str()), want, "{files:?}");
+    }
+}
+
+#[test]
 fn packages_linked_from_a_store_are_found_where_they_are_linked() {
     let below = tar(&[
         ("app/.pnpm-store/files/00/1b", MANIFEST),

@@ -7,9 +7,10 @@ use clap::Args;
 use jiff::Timestamp;
 use killick_analysis::inspectors::Inspections;
 use killick_model::analysis::Analysis;
-use killick_model::evaluation::Evaluation;
+use killick_model::evaluation::{Evaluation, FinalActionReason};
 use killick_model::lifecycle::Unsupported;
 use killick_model::matching::Matches;
+use killick_model::reference::Reference;
 use killick_policy::{Bundle, Compatibility, Evidence, FeedGroup, Options};
 use killick_report::formats::{Knowledge, Needs, Report};
 use killick_vulns::{Index, Status, Subject};
@@ -34,6 +35,10 @@ pub(crate) struct Check {
     /// Policy bundle to judge by
     #[arg(long, value_name = "FILE")]
     policy: PathBuf,
+    /// Name under which the image is judged: what mappings of the bundle and its lists of images see (default: that in its
+    /// registry, or the one that its archive gives it)
+    #[arg(long, value_name = "NAME")]
+    reference: Option<Reference>,
     #[command(flatten)]
     judging: JudgingArgs,
     #[command(flatten)]
@@ -64,7 +69,7 @@ pub(super) async fn run(args: Check) -> anyhow::Result<Exit> {
     let policy = Some((args.policy.as_path(), &args.judging));
     let judge = Judge::new(&args.inspections, &args.knowledge, policy, crate::clock::now())?;
     let source = &args.image.source;
-    let judgement = judge.judge(source, &args.image.reading, &args.decisions).await?;
+    let judgement = judge.judge(source, args.reference.as_ref(), &args.image.reading, &args.decisions).await?;
     // The verdict alone: the vulnerabilities are its evidence, and `scan` shows them.
     let verdict = |image| Report { matches: None, ..judgement.report(source, image) };
     output::write(&args.output, &judgement.subject.document(source, judgement.now, verdict))?;
@@ -89,6 +94,8 @@ impl Judged {
 /// All that was judged, and what it was judged by.
 pub(super) struct Judgement {
     pub(super) subject: super::subject::Subject<Judged>,
+    /// The name it was judged under.
+    pub(super) reference: String,
     pub(super) knowledge: Knowledge,
     author: Option<String>,
     now: Timestamp,
@@ -157,31 +164,37 @@ impl Judge {
         self.bundle.as_ref().map(|bundle| bundle.id.as_str())
     }
 
-    /// Reads the image, or those images of the index that are wanted, and judges what there is.
+    /// Reads the image, or those images of the index that are wanted, and judges what there is: as `reference`, or under its
+    /// own name.
     pub(super) async fn judge(
         &self,
         source: &str,
+        reference: Option<&Reference>,
         reading: &ReadingArgs,
         decisions: &DecisionArgs,
     ) -> anyhow::Result<Judgement> {
         let decisions = Decisions::of(decisions, source, self.now)?;
-        self.judge_as(&reference(source), source, reading, decisions).await
+        let reference = reference.map(Reference::to_string);
+        let judgement = self.judge_as(reference.as_deref(), source, reading, decisions).await?;
+        judgement.warn_if_unmapped();
+        Ok(judgement)
     }
 
     /// The same of what is known as `reference`, whatever it is called where it is read from.
     pub(super) async fn judge_as(
         &self,
-        reference: &str,
+        reference: Option<&str>,
         source: &str,
         reading: &ReadingArgs,
         decisions: Decisions,
     ) -> anyhow::Result<Judgement> {
         let declared_packages = is_folder(source);
-        let subject = image::analyse_source(source, reading, Arc::clone(&self.inspections)).await?;
-        let subject = subject.try_map(|analysis| self.judged(reference, declared_packages, &decisions, analysis))?;
+        let (subject, own_name) = image::analyse_named(source, reading, Arc::clone(&self.inspections)).await?;
+        let reference = reference.map_or(own_name, str::to_owned);
+        let subject = subject.try_map(|analysis| self.judged(&reference, declared_packages, &decisions, analysis))?;
         self.exceptions.remember(subject.all().filter_map(|image| image.evaluation.as_ref()))?;
         let knowledge = knowledge::describe(&self.status);
-        Ok(Judgement { subject, knowledge, author: decisions.author, now: self.now })
+        Ok(Judgement { subject, reference, knowledge, author: decisions.author, now: self.now })
     }
 
     fn judged(
@@ -214,6 +227,22 @@ impl Judge {
 }
 
 impl Judgement {
+    /// An image that no mapping speaks of passes: mostly it is called otherwise than was thought.
+    pub(super) fn warn_if_unmapped(&self) {
+        let is_unmapped = |found: &&Evaluation| {
+            let is_by_policy = found.final_action_reason == FinalActionReason::PolicyEvaluation;
+            is_by_policy && found.passes() && found.matched_mapping.is_none()
+        };
+        if let Some(found) = self.subject.all().filter_map(|image| image.evaluation.as_ref()).find(is_unmapped) {
+            tracing::warn!(
+                "no mapping of the bundle `{}` matches `{}`, so that it passes without being judged; if it has another name, \
+                 give that to `scan` or `check` as `--reference NAME`",
+                found.bundle_id,
+                found.reference
+            );
+        }
+    }
+
     /// The document with everything.
     pub(super) fn document<'a>(&'a self, source: &'a str) -> Document<'a> {
         self.subject.document(source, self.now, |image| self.report(source, image))
@@ -234,7 +263,7 @@ impl Judgement {
     }
 }
 
-/// The reference policy mappings see: the image's own, completed, or for files and folders the source as typed.
+/// The reference policy mappings see of an image in a registry, completed; for others the source as typed.
 pub(super) fn reference(source: &str) -> String {
     match killick_fetch::Source::parse(source) {
         Ok(killick_fetch::Source::Registry(reference)) => reference.to_string(),

@@ -13,7 +13,7 @@ use killick_model::vex::VexOrigin;
 use killick_report::attestation::Settings;
 use killick_vulns::dsse::VerifyingKey;
 use killick_vulns::vex::{self, Image, MAX_BYTES, Vex, VexSettings, Voice};
-use killick_vulns::{CpeUse, Index, MatchOptions, SeverityOrder, Subject};
+use killick_vulns::{CpeUse, Index, MatchOptions, SEVERITY_ORDER, SeverityOrder, Subject};
 
 use crate::report_error::{hinted, with_hint};
 
@@ -154,8 +154,9 @@ impl Decisions {
         };
         let severity_order = SeverityOrder::new(severity_order);
         if let Some((word, meant)) = severity_order.mistakes().next() {
-            let hint = "`vendor` is the distribution; nvd, ghsa, cna and others are who else rates";
-            return Err(with_hint(format!("`{word}` rates nothing: did you mean `{meant}`?"), hint));
+            let meant = meant.map(|meant| format!(": did you mean `{meant}`?")).unwrap_or_default();
+            let hint = format!("`vendor` is the distribution; who else rates: {}", SEVERITY_ORDER.join(", "));
+            return Err(with_hint(format!("`{word}` in the order of severities rates nothing{meant}"), hint));
         }
         let options = MatchOptions {
             severity_order,

@@ -36,6 +36,11 @@ pub(super) fn text(path: &Path) -> anyhow::Result<String> {
     Ok(text)
 }
 
+/// The text without the byte order mark that editors of Windows begin files with, which is no part of a document.
+pub(super) fn unmarked(text: &str) -> &str {
+    text.strip_prefix('\u{feff}').unwrap_or(text)
+}
+
 /// A document: YAML by its name, else JSON.
 pub(super) fn read(path: &Path) -> anyhow::Result<Value> {
     parse(&text(path)?, Language::of(path).unwrap_or(Language::Json))
@@ -44,6 +49,7 @@ pub(super) fn read(path: &Path) -> anyhow::Result<Value> {
 
 /// The text as a document.
 pub(super) fn parse(text: &str, language: Language) -> anyhow::Result<Value> {
+    let text = unmarked(text);
     match language {
         Language::Json => serde_json::from_str(text).context("it is not JSON"),
         Language::Yaml => serde_saphyr::from_str(text).map_err(|error| {

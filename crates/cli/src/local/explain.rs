@@ -137,7 +137,11 @@ fn render_package(text: &mut String, explained: &PackageExplanation, analysis: &
     let _ = write!(text, "\n{} {}, {}", package.name, package.version, package.described_kind());
     text.push_str(&one_of.map_or_else(|| "\n".to_owned(), |vulnerability| format!(", {vulnerability}\n")));
     let _ = writeln!(text, "  {}", explained.text);
-    let _ = writeln!(text, "  found in {}, layer {}", package.virtual_path(), package.layer);
+    // An SBOM may tell of neither.
+    if let Some(place) = analysis.place_of(package) {
+        let layer = analysis.layer_of(package).map(|layer| format!(", layer {layer}")).unwrap_or_default();
+        let _ = writeln!(text, "  found in {place}{layer}");
+    }
     if package.evidence == PackageEvidence::Copied {
         let others: Vec<String> =
             package.files.iter().skip(1).take(MAX_COPIES).map(|file| file.path.to_string()).collect();

@@ -24,6 +24,7 @@ use killick_model::digest::Digest;
 use killick_model::file::FileKind;
 use killick_model::image::{PlatformError, StagedImage};
 use killick_model::problem::Problem;
+use killick_model::reference::Reference;
 
 use super::limits::LimitArgs;
 use super::registry::RegistryArgs;
@@ -155,6 +156,17 @@ pub(super) async fn analyse_source(
     args: &ReadingArgs,
     inspections: Arc<Inspections>,
 ) -> anyhow::Result<Subject<Analysis>> {
+    Ok(analyse_named(source, args, inspections).await?.0)
+}
+
+/// The same with the name that mappings of policies see: the image's own, completed, or where it has none the source as
+/// typed.
+pub(super) async fn analyse_named(
+    source: &str,
+    args: &ReadingArgs,
+    inspections: Arc<Inspections>,
+) -> anyhow::Result<(Subject<Analysis>, String)> {
+    let typed = source.to_owned();
     let source = Source::parse(source).map_err(hinted)?;
     if let Source::Sbom(document) = source {
         if args.platform.is_some() {
@@ -163,10 +175,14 @@ pub(super) async fn analyse_source(
         let limits = args.limits.limits();
         let read = tokio::task::spawn_blocking(move || sbom(&document, &limits));
         let analysis = read.await.context("reading was interrupted")??;
-        return Ok(Subject::Image(Box::new(analysis)));
+        return Ok((Subject::Image(Box::new(analysis)), typed));
     }
     let display = Arc::new(if args.quiet { Display::quiet() } else { Display::new() });
     let staged = stage(&source, args, &display).await?;
+    let name = match &source {
+        Source::Registry(reference) => reference.to_string(),
+        _ => own_name(&staged).map_or(typed, |name| name.to_string()),
+    };
     let reading = Reading {
         cache: Cache::of(args),
         inspections,
@@ -180,7 +196,15 @@ pub(super) async fn analyse_source(
     if let (Source::Directory(folder), Ok(Subject::Image(analysis))) = (&source, &subject) {
         check_folder(folder, analysis)?;
     }
-    subject
+    Ok((subject?, name))
+}
+
+/// What the source calls the image; those of an index have one name.
+fn own_name(staged: &Staged) -> Option<Reference> {
+    match staged {
+        Staged::Image(image) => image.reference(),
+        Staged::Index(index) => index.images.iter().find_map(|child| child.image.as_ref().ok()?.reference()),
+    }
 }
 
 /// A folder in which nothing is found may be the wrong one; one without a file is never meant.
@@ -316,9 +340,18 @@ pub(super) async fn analyse_one_source(
     args: &ReadingArgs,
     inspections: Arc<Inspections>,
 ) -> anyhow::Result<Analysis> {
-    match analyse_source(source, args, inspections).await? {
-        Subject::Image(analysis) => Ok(*analysis),
-        Subject::Index { .. } => Err(not_one()),
+    Ok(analyse_one_named(source, args, inspections).await?.0)
+}
+
+/// The same with the name that mappings of policies see.
+pub(super) async fn analyse_one_named(
+    source: &str,
+    args: &ReadingArgs,
+    inspections: Arc<Inspections>,
+) -> anyhow::Result<(Analysis, String)> {
+    match analyse_named(source, args, inspections).await? {
+        (Subject::Image(analysis), name) => Ok((*analysis, name)),
+        (Subject::Index { .. }, _) => Err(not_one()),
     }
 }
 

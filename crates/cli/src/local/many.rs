@@ -123,7 +123,7 @@ async fn scan(args: &Scan, judge: &Judge, answered: Option<&Answered>, source: S
     {
         return row;
     }
-    let outcome = match judge.judge(&source, &args.reading, &args.decisions).await {
+    let outcome = match judge.judge(&source, None, &args.reading, &args.decisions).await {
         Err(error) => Err(error),
         Ok(judgement) => {
             let document = judgement.document(&source);

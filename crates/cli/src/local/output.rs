@@ -107,7 +107,7 @@ pub(super) enum SummaryForm {
 
 impl OutputArgs {
     /// Refuses what a command that tells this much cannot write, before an image is read: documents that would read as if
-    /// nothing were found, and two in one file, as nothing of the first could be kept.
+    /// nothing were found, and two in one place, as nothing of the first could be kept.
     pub(super) fn check(&self, told: Needs) -> anyhow::Result<()> {
         for target in &self.output {
             if let Notation::Format(format) = &target.notation
@@ -115,6 +115,12 @@ impl OutputArgs {
             {
                 return Err(unmet(format));
             }
+        }
+        if self.output.iter().filter(|target| target.file.is_none()).nth(1).is_some() {
+            return Err(with_hint(
+                "two documents cannot be written to stdout",
+                "give all but one `-o` a file, as in `-o table -o json=FILE`",
+            ));
         }
         let mut files = BTreeSet::new();
         for file in self.output.iter().filter_map(|target| target.file.as_ref()) {

@@ -5,6 +5,7 @@ use globset::{GlobBuilder, GlobMatcher};
 use killick_analysis::inspectors::Inspections;
 use killick_model::analysis::Analysis;
 use killick_model::package::PackageKind;
+use killick_model::spelling::nearest;
 use killick_report::questions::{self, Question, WantedFiles, WantedPackages};
 use serde_json::json;
 
@@ -106,6 +107,9 @@ pub(crate) struct HasPackage {
     /// Its version, as `query packages` prints it
     #[arg(value_name = "VERSION")]
     version: Option<String>,
+    /// Also packages that lock files and documents in the image speak of
+    #[arg(long)]
+    declared: bool,
 }
 
 /// Arguments of `query has-file`.
@@ -121,7 +125,10 @@ pub(crate) struct HasFile {
 fn kind(text: &str) -> Result<PackageKind, String> {
     PackageKind::all().find(|kind| kind.name() == text).ok_or_else(|| {
         let names: Vec<&str> = PackageKind::all().map(PackageKind::name).collect();
-        format!("there is no such kind; there are {}", names.join(", "))
+        // `dpkg` is Anchore's word.
+        let meant = if text == "dpkg" { Some("deb") } else { nearest(text, names.iter().copied()) };
+        let meant = meant.map_or_else(|| "; there".to_owned(), |meant| format!(": did you mean `{meant}`? There"));
+        format!("there is no such kind{meant} are {}", names.join(", "))
     })
 }
 
@@ -159,8 +166,8 @@ pub(crate) async fn run(command: QuestionCommand) -> anyhow::Result<Exit> {
         QuestionCommand::Layers(asked) => answer(&asked, &Question::Layers, false).await,
         QuestionCommand::History(asked) => answer(&asked, &Question::History, false).await,
         QuestionCommand::Dockerfile(asked) => dockerfile(&asked).await,
-        QuestionCommand::HasPackage(HasPackage { asked, name, version }) => {
-            let wanted = WantedPackages { name: Some(name), version, ..all() };
+        QuestionCommand::HasPackage(HasPackage { asked, name, version, declared }) => {
+            let wanted = WantedPackages { name: Some(name), version, with_declared: declared, ..all() };
             answer(&asked, &Question::Packages(wanted), true).await
         }
         QuestionCommand::HasFile(HasFile { asked, path }) => {
@@ -181,11 +188,21 @@ async fn analysis(asked: &Asked, is_of_packages: bool) -> anyhow::Result<Analysi
 
 async fn answer(asked: &Asked, question: &Question, must_be: bool) -> anyhow::Result<Exit> {
     let is_of_packages = matches!(question, Question::Summary | Question::Packages(_) | Question::Licenses);
-    let answer = questions::answer(&analysis(asked, is_of_packages).await?, question);
+    let analysis = analysis(asked, is_of_packages).await?;
+    let answer = questions::answer(&analysis, question);
     match asked.output {
         Form::Table => print(&answer.text(terminal_style()))?,
         Form::Json => print(&(serde_json::to_string_pretty(&answer.json())? + "\n"))?,
         Form::Csv => crate::stdout::stream(false, |out| answer.csv(out))?,
+    }
+    if let Question::Packages(wanted) = question
+        && answer.is_empty()
+        && !wanted.with_declared
+    {
+        let declared = Question::Packages(WantedPackages { with_declared: true, ..wanted.clone() });
+        if !questions::answer(&analysis, &declared).is_empty() {
+            tracing::warn!("only lock files and documents in the image speak of it; `--declared` shows what they say");
+        }
     }
     Ok(if must_be && answer.is_empty() { Exit::Refused } else { Exit::Success })
 }

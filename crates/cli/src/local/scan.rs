@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use killick_model::reference::Reference;
 use killick_model::severity::Severity;
 use killick_report::formats::Needs;
 
@@ -31,6 +32,10 @@ pub(crate) struct Scan {
     /// Policy bundle to judge by
     #[arg(long, value_name = "FILE")]
     pub(super) policy: Option<PathBuf>,
+    /// Name under which the image is judged: what mappings of the bundle and its lists of images see (default: that in its
+    /// registry, or the one that its archive gives it)
+    #[arg(long, value_name = "NAME", requires = "policy", conflicts_with = "list")]
+    reference: Option<Reference>,
     #[command(flatten)]
     pub(super) judging: JudgingArgs,
     /// Exit with 1 if a vulnerability is at least this severe
@@ -48,7 +53,8 @@ pub(super) async fn run(args: Scan) -> anyhow::Result<Exit> {
     let Some(source) = &args.source else { return many::run(args).await };
     args.many.refuse_alone()?;
     args.output.check(Needs::Vulnerabilities)?;
-    let judgement = args.judge()?.judge(source, &args.reading, &args.decisions).await?;
+    let reference = args.reference.as_ref();
+    let judgement = args.judge()?.judge(source, reference, &args.reading, &args.decisions).await?;
     output::write(&args.output, &judgement.document(source))?;
     Ok(judgement.subject.exit(|image| args.is_refused(image)))
 }

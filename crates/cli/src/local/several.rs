@@ -19,13 +19,15 @@ use serde_json::Value;
 
 use super::check::{is_folder, reference, size};
 use super::documents;
-use super::image::{ReadingArgs, analyse_one_source};
+use super::image::{ReadingArgs, analyse_one_named};
 use super::knowledge::{self, KnowledgeArgs};
 use crate::report_error::hinted;
 
 /// What is known of one image.
 pub(super) struct Facts {
     source: String,
+    /// Under which name it is judged.
+    reference: String,
     analysis: Analysis,
     matches: Matches,
     unsupported: Vec<Unsupported>,
@@ -54,7 +56,7 @@ impl Facts {
             declared_packages: is_folder(&self.source),
             ..Evidence::new(&self.analysis, &self.matches, now)
         };
-        killick_policy::evaluate(bundle, &evidence, &reference(&self.source), &options)
+        killick_policy::evaluate(bundle, &evidence, &self.reference, &options)
     }
 }
 
@@ -79,15 +81,15 @@ pub(super) async fn read(
             index = Some((opened, feeds));
         }
         let Some((index, feeds)) = &index else { continue };
-        let analysis = analyse_one_source(source, reading, Arc::clone(&inspections)).await;
-        all.push(judged(source, analysis.with_context(|| format!("`{source}`"))?, index, feeds, now)?);
+        let image = analyse_one_named(source, reading, Arc::clone(&inspections)).await;
+        all.push(judged(source, image.with_context(|| format!("`{source}`"))?, index, feeds, now)?);
     }
     Ok(all)
 }
 
 fn judged(
     source: &str,
-    analysis: Analysis,
+    (analysis, reference): (Analysis, String),
     index: &Index,
     feeds: &Arc<Vec<FeedGroup>>,
     now: Timestamp,
@@ -96,7 +98,15 @@ fn judged(
     let matches = killick_vulns::match_packages(index, subject(), &MatchOptions::default()).map_err(hinted)?;
     let unsupported = killick_vulns::lifecycle::unsupported(index, subject(), now.into()).map_err(hinted)?;
     let judging = knowledge::judging_sources(index, &analysis);
-    Ok(Facts { source: source.to_owned(), matches, unsupported, feeds: Arc::clone(feeds), judging, analysis })
+    Ok(Facts {
+        source: source.to_owned(),
+        reference,
+        matches,
+        unsupported,
+        feeds: Arc::clone(feeds),
+        judging,
+        analysis,
+    })
 }
 
 /// Whether a source is a file that says to be what `killick scan -o json` writes.
@@ -128,8 +138,12 @@ pub(super) fn report(path: &str) -> anyhow::Result<Facts> {
     let packages = analysis.packages.len();
     let is_sound = matches.matches.iter().all(|found| (found.package.0 as usize) < packages);
     anyhow::ensure!(is_sound, "{}", wrong("matches"));
+    let source = part("source").and_then(Value::as_str).unwrap_or(path).to_owned();
+    // The report of a verdict tells under which name it was.
+    let evaluated = document.pointer("/evaluation/reference").and_then(Value::as_str);
     Ok(Facts {
-        source: part("source").and_then(Value::as_str).unwrap_or(path).to_owned(),
+        reference: evaluated.map_or_else(|| reference(&source), str::to_owned),
+        source,
         unsupported: unsupported.with_context(|| wrong("unsupported"))?.unwrap_or_default(),
         analysis,
         matches,

@@ -92,7 +92,7 @@ impl Standing {
         let judge = self.judge()?;
         let decisions = Decisions::about(&self.args.decisions, Some(image.clone()), judge.now())?;
         let source = format!("registry:{image}");
-        let judgement = judge.judge_as(tag, &source, &self.args.reading, decisions).await?;
+        let judgement = judge.judge_as(Some(tag), &source, &self.args.reading, decisions).await?;
         judgement.subject.into_all().map(|image| Ok(image?.evaluation)).filter_map(Result::transpose).collect()
     }
 

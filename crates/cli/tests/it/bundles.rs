@@ -222,3 +222,45 @@ fn the_published_schema_is_printed() {
     let is_current = printed.stdout == fs_err::read_to_string(published).expect("the published schema");
     assert!(is_current, "write it again: `killick policy schema > schemas/policy-bundle.json`");
 }
+
+/// A bundle that stops images of one repository, and speaks of no other.
+fn bundle_of_repository(home: &Path, repository: &str) -> String {
+    let document = json!({
+        "id": "map", "version": "1_0",
+        "policies": [{"id": "p", "version": "1_0", "rules": [
+            {"id": "r", "gate": "always", "trigger": "always", "action": "STOP", "params": []}]}],
+        "whitelists": [],
+        "mappings": [{"id": "m", "name": "one", "registry": "*", "repository": repository,
+            "image": {"type": "tag", "value": "*"}, "policy_ids": ["p"], "whitelist_ids": []}],
+    });
+    // As an editor of Windows writes it.
+    write(home, "map.json", &format!("\u{feff}{document}"))
+}
+
+#[test]
+fn archives_are_judged_under_the_name_they_have() {
+    let home = tempfile::tempdir().expect("a temporary folder");
+    let map = bundle_of_repository(home.path(), "example/shop");
+    let judged = |command: &str, image: &str, more: &[&str]| {
+        let result = run(home.path(), &[&[command, image, "--policy", &map, "-o", "json"], more].concat());
+        let reference = json_of(&result)["evaluation"]["reference"].as_str().expect("a verdict").to_owned();
+        (result.code, reference, result.stderr)
+    };
+    let (own, other) = ("docker.io/example/shop:1.0", "registry.example.com/shop:2");
+    for image in
+        ["examples/shop.tar", "docker-archive:examples/shop.tar", "docker-archive:examples/shop.tar:example/shop:1.0"]
+    {
+        for command in ["scan", "check"] {
+            let (code, reference, stderr) = judged(command, image, &[]);
+            assert_eq!((code, reference.as_str()), (1, own), "{command} {image}\n{stderr}");
+            assert!(!stderr.contains("no mapping"), "{stderr}");
+        }
+    }
+    let (code, reference, stderr) = judged("check", "examples/shop.tar", &["--reference", other]);
+    assert_eq!((code, reference.as_str()), (0, other), "nobody speaks of it");
+    let told = format!("no mapping of the bundle `map` matches `{other}`");
+    assert!(stderr.contains(&told) && stderr.contains("`--reference NAME`"), "{stderr}");
+    let renamed = bundle_of_repository(home.path(), "shop");
+    let result = run(home.path(), &["check", "examples/shop.tar", "--policy", &renamed, "--reference", other]);
+    assert_eq!(result.code, 1, "{}", result.transcript());
+}

@@ -192,19 +192,54 @@ fn git() {
     };
     let hook: PathBuf = repository().join("integrations/git/pre-push");
     git(&["init", "-q", "."]);
-    let lock = r#"{"name": "a", "lockfileVersion": 3, "packages": {
-        "node_modules/lodash": {"version": "4.17.15", "resolved": "https://registry.npmjs.org/lodash/-/lodash-4.17.15.tgz"}}}"#;
-    fs_err::write(job.folder.path().join("package-lock.json"), lock).expect("a file");
+    let lock = |name: &str, version: &str| {
+        let text = format!(
+            r#"{{"name": "a", "lockfileVersion": 3, "packages": {{"node_modules/{name}": {{"version": "{version}",
+            "resolved": "https://registry.npmjs.org/{name}/-/{name}-{version}.tgz"}}}}}}"#
+        );
+        fs_err::write(job.folder.path().join("package-lock.json"), text).expect("a file");
+    };
+    let commit = |name: &str, version: &str| {
+        lock(name, version);
+        git(&["add", "package-lock.json"]);
+        git(&["-c", "user.name=a", "-c", "user.email=a@example.com", "commit", "-q", "-m", name]);
+    };
+    // As git calls it, for one ref.
+    let push = |commit: &str| {
+        let script =
+            format!("echo \"refs/heads/a $(git rev-parse {commit}) refs/heads/a $(git rev-parse HEAD)\" | sh \"$1\"");
+        Run::of(job.command("sh").args(["-c", &script, "sh"]).arg(&hook).output().expect("the hook starts"))
+    };
+    commit("lodash", "4.17.15");
     for (severity, want) in [("high", 1), ("critical", 0)] {
         git(&["config", "killick.failOn", severity]);
-        let told = Run::of(job.command("sh").arg(&hook).output().expect("the hook starts"));
+        let told = push("HEAD");
         assert_eq!(told.code, want, "{severity}\n{}", told.transcript());
         assert_eq!(told.stderr.contains("refused by killick"), want == 1, "{}", told.transcript());
         assert_eq!(told.stderr.contains("--no-verify"), want == 1, "{}", told.transcript());
     }
+    // What is pushed is judged, and not what lies about.
+    git(&["config", "killick.failOn", "high"]);
+    commit("harmless", "1.0.0");
+    lock("lodash", "4.17.15");
+    for (what, want) in [("HEAD", 0), ("HEAD~", 1)] {
+        let told = push(what);
+        assert_eq!(told.code, want, "{what}\n{}", told.transcript());
+    }
+    let deleted = "echo \"(delete) $(printf %040d 0) refs/heads/a $(git rev-parse HEAD~)\" | sh \"$1\"";
+    let told = Run::of(job.command("sh").args(["-c", deleted, "sh"]).arg(&hook).output().expect("the hook starts"));
+    assert_eq!(told.code, 0, "{}", told.transcript());
+
     git(&["config", "killick.policy", "none.json"]);
-    let told = Run::of(job.command("sh").arg(&hook).output().expect("the hook starts"));
+    let told = push("HEAD");
     assert_eq!(told.code, 2, "{}", told.transcript());
-    assert!(told.stderr.contains("could not judge"), "{}", told.transcript());
-    assert!(told.stderr.contains("--no-verify"), "{}", told.transcript());
+    assert!(told.stderr.contains("could not judge") && told.stderr.contains("--no-verify"), "{}", told.transcript());
+    let without = job.command("sh").arg(&hook).env("PATH", "/usr/bin:/bin").output().expect("the hook starts");
+    let told = Run::of(without);
+    assert_eq!(told.code, 2, "{}", told.transcript());
+    assert!(
+        told.stderr.contains("killick is not on the PATH") && told.stderr.contains("--no-verify"),
+        "{}",
+        told.transcript()
+    );
 }

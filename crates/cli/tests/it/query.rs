@@ -103,6 +103,27 @@ fn a_stored_report_answers_as_its_image_does() {
 }
 
 #[test]
+fn what_is_only_declared_is_hinted_at() {
+    let subject = Subject::new();
+    let folder = subject.home.path().join("project");
+    fs_err::create_dir_all(&folder).expect("a folder");
+    let lock = r#"{"name": "a", "lockfileVersion": 3, "packages": {
+        "node_modules/left-pad": {"version": "1.3.0", "resolved": "https://registry.npmjs.org/left-pad/-/left-pad-1.3.0.tgz"}}}"#;
+    fs_err::write(folder.join("package-lock.json"), lock).expect("a file");
+    let source = format!("dir:{}", folder.display());
+    for (question, code, is_hinted) in [
+        (&["has-package", "left-pad"][..], 1, true),
+        (&["has-package", "left-pad", "--declared"], 0, false),
+        (&["has-package", "wget"], 1, false),
+        (&["packages", "--name", "left-*"], 0, true),
+    ] {
+        let told = subject.ask_of(&source, question);
+        assert_eq!(told.code, code, "{question:?}\n{}", told.transcript());
+        assert_eq!(told.stderr.contains("`--declared` shows"), is_hinted, "{question:?}\n{}", told.transcript());
+    }
+}
+
+#[test]
 fn an_sbom_is_not_asked_what_it_cannot_tell() {
     let subject = Subject::new();
     let document = subject.home.path().join("image.cdx.json");

@@ -161,6 +161,21 @@ fn names_that_are_none_are_told() {
     }
 }
 
+#[test]
+fn an_update_of_nothing_is_no_success() {
+    let home = tempfile::tempdir().unwrap();
+    let feeds = home.path().join("feeds").display().to_string();
+    fs_err::create_dir_all(&feeds).unwrap();
+    let index = home.path().join("new.index").display().to_string();
+    let result = run(home.path(), &["db", "update", "--offline", "--feeds", &feeds, "--db", &index]);
+    assert_eq!(result.code, 2, "{}", result.transcript());
+    assert!(
+        result.stderr.contains("error: there is nothing to build an index of: no feed is in `"),
+        "{}",
+        result.stderr
+    );
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_service_updates_itself() {
     let mirror = Mirror::start().await;

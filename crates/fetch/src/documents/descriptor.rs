@@ -55,6 +55,8 @@ pub(crate) struct Entry {
     pub(crate) cosign_kind: Option<String>,
     /// `org.opencontainers.image.ref.name`, or the full name containerd writes.
     pub(crate) ref_name: Option<String>,
+    /// The full name that containerd writes beside a tag.
+    pub(crate) full_name: Option<String>,
 }
 
 /// One layer of a manifest.
@@ -150,6 +152,7 @@ impl RawDescriptor {
             cosign_kind: annotation("kind"),
             ref_name: annotation("org.opencontainers.image.ref.name")
                 .or_else(|| annotation("io.containerd.image.name")),
+            full_name: annotation("io.containerd.image.name"),
             artifact_type: self.artifact_type.filter(|kind| !kind.is_empty()).map(bounded),
         })
     }

@@ -185,6 +185,46 @@ fn a_layout_is_the_same_image_in_every_form() {
 }
 
 #[test]
+fn a_layout_has_the_name_that_is_more_than_a_tag() {
+    const TAG: &str = "org.opencontainers.image.ref.name";
+    const NAME: &str = "io.containerd.image.name";
+    let image = TestImage::usual();
+    let named = |annotations: &[serde_json::Value], wanted: &str| {
+        let folder = tempfile::tempdir().unwrap();
+        let mut index: serde_json::Value = serde_json::from_slice(&index_of(&[(&image.manifest, "", None)])).unwrap();
+        let entry = index["manifests"][0].clone();
+        let entries = annotations.iter().map(|annotations| {
+            let mut entry = entry.clone();
+            entry["annotations"] = annotations.clone();
+            entry
+        });
+        index["manifests"] = entries.collect();
+        layout(folder.path(), index.to_string().as_bytes(), &[&image.manifest, &image.config, &image.blob]);
+        let found = staged(&format!("oci:{}{wanted}", folder.path().display())).unwrap();
+        found.reference().map(|name| name.to_string())
+    };
+    let (one, two) = ("r.example/app:1", "r.example/app:2");
+    for (annotations, wanted, want) in [
+        (vec![json!({TAG: "1"})], "", None),
+        (vec![json!({TAG: "1", NAME: one})], "", Some(one)),
+        (vec![json!({TAG: one})], "", Some(one)),
+        (vec![json!({TAG: one}), json!({TAG: two})], "", None),
+        (vec![json!({TAG: one}), json!({TAG: two})], ":2", Some(two)),
+    ] {
+        assert_eq!(named(&annotations, wanted).as_deref(), want, "{annotations:?}{wanted}");
+    }
+}
+
+#[test]
+fn what_is_no_file_is_no_archive() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("socket");
+    let _listener = std::os::unix::net::UnixListener::bind(&path).unwrap();
+    let want = "`TMP/socket` is no file, and an archive is read in places";
+    assert_eq!(scrub(staged(&format!("docker-archive:{}", path.display())), folder.path()), want);
+}
+
+#[test]
 fn a_layout_of_several_images_asks_which() {
     let (one, two) = (TestImage::usual(), TestImage::new(tar_of("b", b""), tar_of("b", b"")));
     let folder = tempfile::tempdir().unwrap();
@@ -294,6 +334,7 @@ fn a_docker_archive_is_the_same_image_in_every_form() {
         let found = staged(&source).unwrap();
         assert_eq!(found.manifest, first.manifest, "{source}");
         assert_eq!(found.tags, ["me/app:1"], "{source}");
+        assert_eq!(found.reference().unwrap().to_string(), "docker.io/me/app:1", "{source}");
         for (layer, want) in found.layers.iter().zip([&base, &top]) {
             assert!(drain(layer).unwrap() == *want, "{source}");
             assert_eq!((&layer.diff_id, &layer.digest), (&Digest::of(want), &Digest::of(want)));

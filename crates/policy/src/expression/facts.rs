@@ -206,14 +206,19 @@ pub(crate) static PACKAGE: RecordType = RecordType {
             r.package()?.origin.as_deref()?
         )),
         field!("size", Type::Int, "bytes installed, as declared", |_, r| number(r.package()?.size_bytes?)),
-        field!("location", Type::Text, "the file that says it is there", |_, r| owned(
-            r.package()?.location.to_string()
-        )),
+        field!("location", Type::Text, "the file that says it is there", |e, r| e
+            .analysis
+            .place_of(r.package()?)
+            .and_then(|_| owned(r.package()?.location.to_string()))),
         field!("path", Type::Text, "where the v1 API says it is", |_, r| owned(v1::package_path(r.package()?))),
         field!("purl", Type::Text, "package URL", |e, r| owned(purl(r.package()?, e.analysis.distribution.as_ref()))),
-        field!("layer", Type::Int, "number of the layer that brought it; 0 is the lowest", |_, r| number(
-            r.package()?.layer
-        )),
+        // No layer has this number: absent, it would be 0, which is the lowest.
+        field!(
+            "layer",
+            Type::Int,
+            "number of the layer that brought it; 0 is the lowest, -1 if an SBOM does not tell",
+            |e, r| number(e.analysis.layer_of(r.package()?).map_or(-1, i64::from))
+        ),
         field!("evidence", Type::Text, "`installed`, `copied`, `claimed` or `declared`", |_, r| text(
             r.package()?.evidence.name()
         )),

@@ -131,7 +131,8 @@ fn package(check: &mut Check<'_, '_>) -> Result<(), TriggerError> {
     let kinds = check.params.list("kinds");
     for package in packages {
         let is_kind = kinds.is_empty() || kinds.iter().any(|kind| kind == package.kind.name());
-        let is_asked = asked.get(package.layer as usize).copied().unwrap_or(false);
+        let layer = check.evidence.analysis.layer_of(package).and_then(|layer| asked.get(layer as usize));
+        let is_asked = layer.copied().unwrap_or(false);
         if !is_kind || !is_asked || !matches(name.as_ref(), &package.name)? {
             continue;
         }

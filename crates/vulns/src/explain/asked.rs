@@ -49,7 +49,11 @@ pub(crate) fn resolve(index: &Index, text: &str) -> Result<Asked, IndexError> {
     if text.is_empty() || text.len() > MAX_LETTERS {
         return Ok(unknown);
     }
-    let found = search(index, text)?;
+    let mut found = search(index, text)?;
+    if text.len() < MIN_STEM {
+        // So short a word is like many.
+        found.similar.clear();
+    }
     if let Some(name) = found.exact {
         // It may be a record whose name nobody would guess the case of.
         return match known(index, &name)? {

@@ -94,7 +94,8 @@ pub(super) fn remarks(
         let mut text =
             "the advisory index does not know it: that is no proof that the image is safe from it".to_owned();
         if !asked.similar.is_empty() {
-            text = format!("{text}; it knows {}", asked.similar.join(", "));
+            let names: Vec<String> = asked.similar.iter().map(|name| format!("`{name}`")).collect();
+            text = format!("{text}; names like it that it knows: {}", names.join(", "));
         }
         let similar = asked.similar.clone();
         found.push(Remark { similar, ..Remark::new(RemarkKind::UnknownVulnerability, text) });

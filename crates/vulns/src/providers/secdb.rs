@@ -178,9 +178,13 @@ fn file(publisher: &Publisher<'_>, repository: Option<&str>, package: &Package, 
     }
 }
 
-/// The names in an id; marks such as `(+)` are none, and case is a matter of the writer.
+/// The names in an id; marks such as `(+)` and remarks in words are none, and case is a matter of the writer.
 pub(super) fn names(id: &str) -> Vec<String> {
-    let words = id.split_whitespace().filter(|word| word.starts_with(|first: char| first.is_ascii_alphanumeric()));
+    let is_name = |word: &&str| {
+        word.starts_with(|first: char| first.is_ascii_alphanumeric())
+            && word.contains(|symbol: char| symbol == '-' || symbol.is_ascii_digit())
+    };
+    let words = id.split_whitespace().filter(is_name);
     words
         .map(|word| {
             let upper = word.to_ascii_uppercase();
@@ -244,6 +248,7 @@ mod tests {
             ("  ", vec![]),
             ("(+)", vec![]),
             ("ZBX-11023", vec!["ZBX-11023"]),
+            ("CVE-2018-10103 (partially fixed, SMB printing too)", vec!["CVE-2018-10103"]),
         ] {
             assert_eq!(names(id), expected, "{id}");
         }

@@ -101,14 +101,15 @@ pub(crate) async fn run(mut args: Attest) -> anyhow::Result<Exit> {
     let decisions = Decisions::of(&args.decisions, source, judge.now())?;
     let advisories = inputs::advisories(&judge, &args.knowledge)?;
     let readers = readers(&judge, reading).await?;
-    let reference = crate::local::check::reference(source);
+    let (given, settings) = (decisions.given.clone(), inputs::settings(&decisions, &judging, reading));
+    let judgement = judge.judge_as(None, source, reading, decisions).await?;
+    judgement.warn_if_unmapped();
     let recorded = inputs::Recorded {
-        reference: reference.clone(),
+        reference: judgement.reference.clone(),
         from_registry: crate::local::decisions::registry_reference(source).is_some(),
-        given: decisions.given.clone(),
-        settings: inputs::settings(&decisions, &judging, reading),
+        given,
+        settings,
     };
-    let judgement = judge.judge_as(&reference, source, reading, decisions).await?;
     let judged = one(&judgement)?;
     let about = Subject::image(&name(source), &judged.analysis.manifest_digest);
     let report = judgement.report(source, judged);

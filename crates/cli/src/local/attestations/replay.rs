@@ -93,7 +93,7 @@ pub(super) async fn run(
         given: decisions.given.clone(),
         settings: inputs::settings(&decisions, &judging, &reading),
     };
-    let judgement = judge.judge_as(&recorded.reference, source, &reading, decisions).await?;
+    let judgement = judge.judge_as(Some(&recorded.reference), source, &reading, decisions).await?;
     let judged = attest::one(&judgement)?;
     let found = inputs::of(&judge, judged, given, documents, advisories, readers);
     let after = judged.evaluation.as_ref().context("there is a policy")?;

@@ -63,7 +63,7 @@ pub(super) fn problems(document: &Value, bundle: &Bundle) -> Vec<BundleProblem> 
 /// The bundle of a file, refused as a server would refuse it.
 pub(crate) fn read_bundle(path: &Path) -> anyhow::Result<Bundle> {
     let text = documents::text(path)?;
-    let document = serde_json::from_str(&text).map_err(|error| {
+    let document = serde_json::from_str(documents::unmarked(&text)).map_err(|error| {
         with_hint(
             format!("the policy bundle `{}` is not JSON: {error}", path.display()),
             "a bundle is one JSON object, no YAML; `killick policy schema` prints its form for editors",

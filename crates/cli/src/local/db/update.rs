@@ -15,7 +15,7 @@ use super::super::output::{self, TextOrJson};
 use super::feeds::{FeedArgs, FetchArgs};
 use crate::exit::Exit;
 use crate::progress::Display;
-use crate::report_error::hinted;
+use crate::report_error::{hinted, with_hint};
 
 /// Arguments of `db update`.
 #[derive(Debug, Args)]
@@ -40,7 +40,8 @@ pub(super) async fn run(args: UpdateArgs) -> anyhow::Result<Exit> {
         None => knowledge::installed_path()?,
     };
     let display = Arc::new(Display::of_feeds());
-    let mut feeds = args.fetch.options(args.feeds.folder()?)?;
+    let folder = args.feeds.folder()?;
+    let mut feeds = args.fetch.options(folder.clone())?;
     feeds.progress = Some(Arc::<Display>::clone(&display));
     let update = Update { feeds, selection: args.feeds.selection(), index: index.clone(), is_offline: args.offline };
     let updated = update::update(&update, crate::clock::now()).await;
@@ -51,6 +52,13 @@ pub(super) async fn run(args: UpdateArgs) -> anyhow::Result<Exit> {
         TextOrJson::Text => render(&updated, &index),
     };
     output::print(&text)?;
+    // Offline the index is built in any case, if there is anything to build it of.
+    if updated.built.is_none() && (args.offline || !index.exists()) {
+        return Err(with_hint(
+            format!("there is nothing to build an index of: no feed is in `{}`", folder.display()),
+            "fetch feeds with `killick db update`, or copy them there as docs/database.md tells",
+        ));
+    }
     Ok(if updated.failed().next().is_some() { Exit::Failure } else { Exit::Success })
 }
 
@@ -106,7 +114,7 @@ fn render(updated: &Updated, index: &Path) -> String {
         None if index.exists() => {
             let _ = writeln!(text, "{} stays: nothing changed", index.display());
         }
-        None => text.push_str("there is nothing to build an index of\n"),
+        None => {}
     }
     text
 }
