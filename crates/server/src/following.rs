@@ -109,7 +109,14 @@ async fn follow(app: &App, kind: &str) -> Result<bool, StoreError> {
 
 /// What the last change of the advisories concerns: found out once for all types of subscription.
 #[derive(Default)]
-pub(crate) struct Concerned(Mutex<Option<((Digest, Digest), Option<Arc<Vec<i64>>>)>>);
+pub(crate) struct Concerned(Mutex<Option<Change>>);
+
+/// From one index to the next.
+struct Change {
+    from: Digest,
+    to: Digest,
+    packages: Option<Arc<Vec<i64>>>,
+}
 
 impl Concerned {
     async fn between(
@@ -118,13 +125,13 @@ impl Concerned {
         old: Arc<Current>,
         new: Arc<Current>,
     ) -> Result<Option<Arc<Vec<i64>>>, StoreError> {
-        let change = (old.digest.clone(), new.digest.clone());
+        let (from, to) = (old.digest.clone(), new.digest.clone());
         let mut known = self.0.lock().await;
-        if let Some((_, packages)) = known.as_ref().filter(|(known, _)| *known == change) {
-            return Ok(packages.clone());
+        if let Some(change) = known.as_ref().filter(|change| change.from == from && change.to == to) {
+            return Ok(change.packages.clone());
         }
         let packages = concerned(app, old, new).await?.map(Arc::new);
-        *known = Some((change, packages.clone()));
+        *known = Some(Change { from, to, packages: packages.clone() });
         Ok(packages)
     }
 }

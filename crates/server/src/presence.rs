@@ -77,13 +77,12 @@ fn of(processes: &[Process], now: i64) -> Vec<Service> {
         let first = services.len();
         for process in processes.iter().filter(|process| process.roles.split(' ').any(|word| word == role.word())) {
             let is_up = process.seen_at > now.saturating_sub(SILENCE);
-            match services[first..].iter_mut().find(|service| service.host == process.host) {
-                Some(known) => known.is_up |= is_up,
-                None => {
-                    let (host, base_url) = (process.host.clone(), process.base_url.clone());
-                    services.push(Service { name, host, base_url, is_up });
-                }
+            if let Some(known) = services[first..].iter_mut().find(|service| service.host == process.host) {
+                known.is_up |= is_up;
+                continue;
             }
+            let (host, base_url) = (process.host.clone(), process.base_url.clone());
+            services.push(Service { name, host, base_url, is_up });
         }
     }
     services

@@ -28,7 +28,7 @@ async fn service() -> (Router, tempfile::TempDir) {
     config.storage.data_dir = data.path().to_owned();
     config.accounts.admin_password = "foobar".into();
     config.knowledge.update = Keeping::Off;
-    let router = killick_server::app(App::open(config).await.unwrap());
+    let router = killick_server::app(Box::pin(App::open(config)).await.unwrap());
     let account = json!({"name": "team1"});
     let user = json!({"username": "alice", "password": "password1"});
     assert_eq!(send(&router, "POST", "/accounts", Some("admin:foobar"), None, &account).await.0, 200);

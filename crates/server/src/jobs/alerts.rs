@@ -60,8 +60,8 @@ async fn look(app: &App, watch: &Watch) -> Result<Seen, ApiError> {
     let digest = image.digest.parse().map_err(|error| ApiError::internal(&error))?;
     let alarm = Alarm { digest, policy_id: policy.id.clone(), policy_digest: policy.digest.clone() };
     let action = judged.verdict.evaluation.final_action;
-    Ok(match alerts::judged(app, account, tag, last.as_ref(), &alarm, action).await? {
-        true => Seen::well(basis),
-        false => Seen { state: watch.state.clone(), end: End::More },
-    })
+    if alerts::judged(app, account, tag, last.as_ref(), &alarm, action).await? {
+        return Ok(Seen::well(basis));
+    }
+    Ok(Seen { state: watch.state.clone(), end: End::More })
 }

@@ -59,7 +59,7 @@ impl Service {
         // Until a step asks for it, nothing is known: the index that ships with the program knows of the world.
         let index = data.path().join("advisories.db");
         killick_vulns::build(&[here().join("feeds")], &index, &killick_vulns::BuildOptions::default()).unwrap();
-        let app = App::open(config).await.unwrap();
+        let app = Box::pin(App::open(config)).await.unwrap();
         let registry = match upstream {
             Some(upstream) => Some((PLACEHOLDER.to_owned(), upstream.address.to_string())),
             None => std::env::var("KILLICK_TEST_REGISTRY").ok().map(|at| ("127.0.0.1:5999".to_owned(), at)),

@@ -38,7 +38,7 @@ impl Service {
         config.accounts.admin_password = "foobar".into();
         config.knowledge.update = Keeping::Off;
         change(&mut config);
-        let app = App::open(config).await.unwrap();
+        let app = Box::pin(App::open(config)).await.unwrap();
         Self { router: killick_server::app(app.clone()), app, data }
     }
 

@@ -53,7 +53,7 @@ impl Kind {
 pub(super) enum Document {
     File(PathBuf),
     /// With the old service, in the account of this.
-    Old(Api),
+    Old(Box<Api>),
 }
 
 /// One thing.

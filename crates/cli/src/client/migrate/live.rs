@@ -82,7 +82,7 @@ async fn read_account(api: &Api, account: &mut Account, is_own: bool, unread: &m
     }
     if account.items.iter().any(|item| item.kind == Kind::Archive) && hands_out_documents(api).await {
         for item in account.items.iter_mut().filter(|item| item.kind == Kind::Archive) {
-            item.document = Some(Document::Old(api.clone()));
+            item.document = Some(Document::Old(Box::new(api.clone())));
         }
     }
 }
