@@ -138,7 +138,7 @@ mod tests {
         let path = folder.path().join("document");
         let outcome = |bytes: &[u8], limit: u64| {
             fs_err::write(&path, bytes).unwrap();
-            let read = super::read(&Document::File(path.clone()), limit);
+            let read = read(&Document::File(path.clone()), limit);
             read.map(|read| read == bytes)
                 .map_err(|error| error.to_string().replace(&path.display().to_string(), "FILE"))
         };
