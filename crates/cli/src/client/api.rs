@@ -88,7 +88,12 @@ impl Failure {
 
     /// Whether the answer is that of a server which does not know the request.
     pub(super) fn is_not_understood(&self) -> bool {
-        let is_foreign = self.error.is_string() || self.message() == NO_BODY || self.error.get("title").is_some();
+        // Version 2 tells with a problem document, too, that there is no such thing; of a path it speaks as a URL.
+        let detail = self.error["detail"].as_str().unwrap_or_default();
+        let is_problem = self.error.get("title").is_some();
+        let is_foreign = self.error.is_string()
+            || self.message() == NO_BODY
+            || is_problem && (self.status != Some(404) || detail.contains("requested URL"));
         matches!(self.status, Some(404 | 405 | 501)) && is_foreign
     }
 

@@ -25,6 +25,7 @@ mod notifications;
 mod oidc;
 mod passwords;
 mod policies;
+mod presence;
 mod queries;
 mod rates;
 mod receiver;

@@ -26,6 +26,7 @@ mod packages;
 mod places;
 mod policies;
 mod previous;
+mod processes;
 mod registries;
 mod small;
 mod tags;
@@ -115,6 +116,7 @@ on_both_engines! {
         packages_are_looked_up_by_name_and_carried_by_images;
     places: blobs_round_trip_anywhere, orphans_go_from_the_database, orphans_go_from_a_bucket_in_two_steps,
         blobs_move_between_places;
+    processes: processes_come_and_go;
     policies: one_policy_is_active, the_active_policy_stays;
     registries: passwords_are_sealed, another_secret_does_not_open, longest_registry_first;
     news: analyses_are_told, moves_of_tags_are_told, policies_are_told, verdicts_are_told_once;
