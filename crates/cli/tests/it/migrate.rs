@@ -334,8 +334,8 @@ fn engine(digest: &str) -> (String, tokio::runtime::Runtime) {
         .route("/v1/account", get(|| async { Json(json!({"name": "admin"})) }))
         .route("/v1/archives/images", get(|| async { Json(archived) }))
         .fallback(|| async {
-            let problem =
-                json!({"detail": "Nothing is there", "status": 404, "title": "Not Found", "type": "about:blank"});
+            let detail = "The requested URL was not found on the server.";
+            let problem = json!({"detail": detail, "status": 404, "title": "Not Found", "type": "about:blank"});
             (StatusCode::NOT_FOUND, Json(problem))
         });
     for path in ["/v1/registries", "/v1/policies", "/v1/subscriptions", "/v1/images", "/v1/archives/rules"] {
