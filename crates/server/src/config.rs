@@ -117,6 +117,9 @@ impl Role {
 pub struct ServerConfig {
     /// Address and port to listen on.
     pub listen: SocketAddr,
+    /// Address and port on which a process that answers no calls has `/health` and `/metrics`; none without.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub probes: Option<SocketAddr>,
     /// The URL others reach this service by, in service records; empty for the listening address.
     pub public_url: String,
     /// Name of this process in service records.
@@ -137,6 +140,7 @@ impl Default for ServerConfig {
     fn default() -> Self {
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 8228)),
+            probes: None,
             public_url: String::new(),
             host_id: "killick".to_owned(),
             roles: vec![Role::Api, Role::Worker, Role::Scheduler],
@@ -498,7 +502,8 @@ impl Default for ArchiveConfig {
 pub struct RetentionConfig {
     /// How often the retention job runs.
     pub every_seconds: u64,
-    /// Days an evaluation is kept that is not the newest of its image, tag and bundle.
+    /// Days an evaluation is kept that is not the newest of its image, tag and bundle, and an alert that is closed and not
+    /// the last of its tag.
     pub evaluations_days: u32,
     /// Days a finished or failed task is kept.
     pub tasks_days: u32,

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use killick_store::alerts::Alert;
 use killick_store::images::{AnalysisStatus, Image, ImageTag};
 use killick_store::news::{Change, NewEvent, NewNotice, News, Reporter};
+use killick_store::subscriptions::ALERTS;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
@@ -174,7 +175,7 @@ impl Herald {
     /// An alert is opened or closed, as it is now.
     pub(crate) fn alert(&self, alert: &Alert, now: i64) -> News {
         let details = Map::from_iter([("alert".to_owned(), json!(AlertRecord::of(alert)))]);
-        let notice = self.notice(&alert.account, "alerts", &alert.tag, details, now);
+        let notice = self.notice(&alert.account, ALERTS, &alert.tag, details, now);
         News { events: Vec::new(), notices: notice.into_iter().collect() }
     }
 

@@ -92,17 +92,15 @@ pub fn openapi() -> serde_json::Value {
 pub async fn serve(config: Config, shutdown: impl Future<Output = ()> + Send + 'static) -> Result<(), ServeError> {
     let grace = Duration::from_secs(config.server.shutdown_seconds);
     let patience = Duration::from_secs(config.server.header_timeout_seconds);
-    let address = config.server.listen;
     // Before anything is made: who cannot answer must not tell a password that is told only once.
     let answers = config.server.has(Role::Api);
-    let listener = match TcpListener::bind(address).await {
-        Ok(listener) => Some(listener),
-        Err(source) if answers => return Err(ServeError::Listen { address, source }),
-        // Of several processes on one machine, the one that answers has the address.
-        Err(error) => {
-            tracing::info!("not listening on {address}: {error}");
-            None
+    let address = if answers { Some(config.server.listen) } else { config.server.probes };
+    let listener = match address {
+        Some(address) => {
+            let bound = TcpListener::bind(address).await;
+            Some((address, bound.map_err(|source| ServeError::Listen { address, source })?))
         }
+        None => None,
     };
     let state = App::open(config).await?;
     let (stop, stopped) = watch::channel(false);
@@ -113,7 +111,7 @@ pub async fn serve(config: Config, shutdown: impl Future<Output = ()> + Send + '
         streaming.streams().end();
         let _ = trigger.send(true);
     });
-    if let Some(listener) = listener {
+    if let Some((address, listener)) = listener {
         tracing::info!("listening on {address}");
         let routes = if answers { app(state.clone()) } else { api::probes(&state) };
         answer(listener, routes, patience, stopped.clone(), grace).await;
@@ -155,6 +153,46 @@ async fn answer(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Whoever has the address of the API starts when it likes.
+    #[tokio::test]
+    async fn who_answers_no_calls_is_probed_elsewhere() {
+        use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+        let (busy, free) =
+            (TcpListener::bind("127.0.0.1:0").await.unwrap(), TcpListener::bind("127.0.0.1:0").await.unwrap());
+        let probes = free.local_addr().unwrap();
+        drop(free);
+        let dir = tempfile::tempdir().unwrap();
+        let mut config = Config::default();
+        config.server.listen = busy.local_addr().unwrap();
+        config.server.probes = Some(probes);
+        config.server.roles = vec![Role::Worker];
+        config.storage.data_dir = dir.path().join("data");
+        config.accounts.admin_password = "foobar".into();
+        config.knowledge.update = Keeping::Off;
+        let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+        let running = tokio::spawn(serve(config, async {
+            let _ = stopped.await;
+        }));
+        let asked = async |path: &str| {
+            let mut stream = loop {
+                match tokio::net::TcpStream::connect(probes).await {
+                    Ok(stream) => break stream,
+                    Err(_) => tokio::time::sleep(Duration::from_millis(10)).await,
+                }
+            };
+            let request = format!("GET {path} HTTP/1.1\r\nhost: h\r\nconnection: close\r\n\r\n");
+            stream.write_all(request.as_bytes()).await.unwrap();
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer).await.unwrap();
+            answer
+        };
+        assert!(asked("/health").await.starts_with("HTTP/1.1 200 "));
+        assert!(asked("/images").await.starts_with("HTTP/1.1 404 "));
+        stop.send(()).unwrap();
+        running.await.unwrap().unwrap();
+    }
 
     #[tokio::test]
     async fn a_busy_port_is_told_before_anything_is_made() {

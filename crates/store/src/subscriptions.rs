@@ -29,7 +29,7 @@ row! {
 }
 
 /// The type of subscription of alerts.
-const ALERTS: &str = "alerts";
+pub const ALERTS: &str = "alerts";
 
 /// MD5 of account, key and type; clients treat it as opaque.
 pub fn subscription_id(account: &str, key: &str, kind: &str) -> String {

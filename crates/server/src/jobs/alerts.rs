@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use killick_store::alerts::{Alarm, ClosedFor, Closing};
+use killick_store::subscriptions::ALERTS;
 use killick_store::watches::Watch;
 
 use super::{Job, policy_eval};
@@ -16,7 +17,7 @@ use crate::watched_images::{self, Newest};
 use crate::watching::{End, LOOK_SECONDS, Seen};
 
 /// The type of subscription.
-pub(crate) const KIND: &str = "alerts";
+pub(crate) const KIND: &str = ALERTS;
 
 /// The job. Alerts are of verdicts, and as often looked at.
 pub(super) const JOB: Job = Job {

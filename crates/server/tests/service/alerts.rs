@@ -8,20 +8,6 @@ use crate::caller::{ADMIN, Service};
 use crate::receiver::Receiver;
 use crate::registry;
 
-/// A policy that says the same of every image.
-async fn policy(service: &Service, action: &str) {
-    let bundle = json!({
-        "id": "b", "version": "1_0", "name": "b", "whitelists": [], "whitelisted_images": [], "blacklisted_images": [],
-        "policies": [{"id": "p", "version": "1_0", "name": "p", "rules":
-            [{"id": "r", "gate": "always", "trigger": "always", "action": action, "params": []}]}],
-        "mappings": [{"id": "m", "name": "m", "registry": "*", "repository": "*",
-            "image": {"type": "tag", "value": "*"}, "policy_ids": ["p"], "whitelist_ids": []}],
-    });
-    assert_eq!(service.call(ADMIN, "POST", "/policies", bundle).await.0, 200);
-    let stored = service.get(ADMIN, "/policies/b").await[0].clone();
-    assert_eq!(service.call(ADMIN, "PUT", "/policies/b?active=true", stored).await.0, 200);
-}
-
 /// State, digest and reason of every alert, the newest first.
 async fn alerts(service: &Service) -> Vec<(String, String, String)> {
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
@@ -58,11 +44,11 @@ async fn a_tag_that_is_stopped_is_warned_of_until_it_is_over() {
     let (status, added) = service.call(ADMIN, "POST", "/subscriptions", subscription).await;
     assert_eq!(status, 200, "{added}");
     let subscription = format!("/subscriptions/{}", added[0]["subscription_id"].as_str().unwrap());
-    policy(&service, "WARN").await;
+    service.judge_all("WARN").await;
     look().await;
     assert_eq!((alerts(&service).await, told()), (vec![], vec![]), "a warning lets it through");
 
-    policy(&service, "STOP").await;
+    service.judge_all("STOP").await;
     service.app().look_due().await;
     service.app().deliver(Duration::ZERO).await.unwrap();
     let received = receiver.take();
@@ -84,13 +70,13 @@ async fn a_tag_that_is_stopped_is_warned_of_until_it_is_over() {
     assert_ne!(second, first);
     assert_eq!((alerts(&service).await, told()), (vec![alert("open", second, "")], vec![]));
 
-    policy(&service, "GO").await;
+    service.judge_all("GO").await;
     look().await;
     let passed = alert("closed", second, "passed");
     assert_eq!((alerts(&service).await, told()), (vec![passed.clone()], vec!["closed".to_owned()]));
 
     // Whoever closes one is not told of the same again, until something is other.
-    policy(&service, "STOP").await;
+    service.judge_all("STOP").await;
     look().await;
     assert_eq!(told(), ["open"]);
     let id = service.get(ADMIN, "/v2/alerts?state=open").await["items"][0]["id"].clone();

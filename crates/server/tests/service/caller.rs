@@ -42,6 +42,20 @@ impl Service {
         Self { router: killick_server::app(app.clone()), app, data }
     }
 
+    /// Activates a policy that says the same of every image.
+    pub(crate) async fn judge_all(&self, action: &str) {
+        let bundle = json!({
+            "id": "b", "version": "1_0", "name": "b", "whitelists": [], "whitelisted_images": [], "blacklisted_images": [],
+            "policies": [{"id": "p", "version": "1_0", "name": "p", "rules":
+                [{"id": "r", "gate": "always", "trigger": "always", "action": action, "params": []}]}],
+            "mappings": [{"id": "m", "name": "m", "registry": "*", "repository": "*",
+                "image": {"type": "tag", "value": "*"}, "policy_ids": ["p"], "whitelist_ids": []}],
+        });
+        assert_eq!(self.call(ADMIN, "POST", "/policies", bundle).await.0, 200);
+        let stored = self.get(ADMIN, "/policies/b").await[0].clone();
+        assert_eq!(self.call(ADMIN, "PUT", "/policies/b?active=true", stored).await.0, 200);
+    }
+
     /// Does something to its SQLite file that no request would.
     pub(crate) async fn tamper(&self, statement: &'static str) {
         let options = SqliteConnectOptions::new().filename(self.data.path().join("killick.db"));

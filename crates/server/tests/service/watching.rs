@@ -158,18 +158,7 @@ async fn verdicts_that_become_others_are_told() {
     let upstream = registry::serve(None).await;
     let tag = format!("{}/tiny/alpine:3.20", upstream.address);
     let digest = service.analyzed(ADMIN, &tag).await;
-    let policy = async |action: &str| {
-        let bundle = json!({
-            "id": "b", "version": "1_0", "name": "b", "whitelists": [], "whitelisted_images": [], "blacklisted_images": [],
-            "policies": [{"id": "p", "version": "1_0", "name": "p", "rules":
-                [{"id": "r", "gate": "always", "trigger": "always", "action": action, "params": []}]}],
-            "mappings": [{"id": "m", "name": "m", "registry": "*", "repository": "*",
-                "image": {"type": "tag", "value": "*"}, "policy_ids": ["p"], "whitelist_ids": []}],
-        });
-        assert_eq!(service.call(ADMIN, "POST", "/policies", bundle).await.0, 200);
-        let stored = service.get(ADMIN, "/policies/b").await[0].clone();
-        assert_eq!(service.call(ADMIN, "PUT", "/policies/b?active=true", stored).await.0, 200);
-    };
+    let policy = async |action: &str| service.judge_all(action).await;
     policy("GO").await;
     activate(&service, "policy_eval", &tag).await;
     pass(service.app()).await;
