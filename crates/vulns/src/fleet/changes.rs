@@ -152,16 +152,19 @@ pub(crate) fn speaking_of(
 fn names_of_ecosystems(index: &Index, vulnerabilities: &BTreeSet<String>) -> Result<BTreeSet<String>, IndexError> {
     let mut found = BTreeSet::new();
     for (at, _) in index.manifest().segments.iter().enumerate().filter(|(_, segment)| segment.tells_cves()) {
-        let mut ids: BTreeSet<String> = BTreeSet::new();
-        visit_wanted((index, at), Table::Aliases, vulnerabilities, &mut |key, value| {
-            ids.extend(decode_at::<String>(Some((index, at)), Table::Aliases, key, Some(value))?);
+        let place = (index, at);
+        let mut ids = vulnerabilities.clone();
+        visit_wanted(place, Table::Aliases, vulnerabilities, &mut |key, value| {
+            ids.extend(decode_at::<String>(Some(place), Table::Aliases, key, Some(value))?);
             Ok(())
         })?;
-        for id in ids {
-            let advisories = index.advisories(at, &id)?.into_iter().filter(|advisory| advisory.upstream.is_empty());
+        visit_wanted(place, Table::Advisories, &ids, &mut |key, value| {
+            let advisories = decode_at::<Advisory>(Some(place), Table::Advisories, key, Some(value))?;
+            let advisories = advisories.into_iter().filter(|advisory| advisory.upstream.is_empty());
             let names = advisories.flat_map(|advisory| std::iter::once(advisory.id).chain(advisory.aliases));
             found.extend(names.filter(|name| names::is_of_ecosystem(name)));
-        }
+            Ok(())
+        })?;
     }
     Ok(found)
 }

@@ -258,6 +258,31 @@ fn another_score_is_a_change_where_it_is_asked_for() {
     assert_eq!(changes.names["debian:12"].iter().collect::<Vec<_>>(), ["alpha"], "by whose statement it is named");
 }
 
+/// Whichever of the two names the database of the ecosystem files it under.
+#[test]
+fn a_score_reaches_who_is_named_by_an_ecosystem() {
+    for (id, alias) in [("GHSA-1", "CVE-2024-1"), ("CVE-2024-1", "GHSA-1")] {
+        let folder = tempfile::tempdir().unwrap();
+        let mut world = World::new();
+        debian(&mut world, "alpha", "GHSA-1", "2.0");
+        let of_ecosystem = Advisory {
+            aliases: vec![alias.to_owned()],
+            upstream: Vec::new(),
+            status: AdvisoryStatus::Active,
+            ..advisory(&mut Dice(1), id.to_owned())
+        };
+        world.entry(4).or_default().advisories.insert(id.to_owned(), of_ecosystem);
+        let mut written = [1, 2].into_iter().map(|score| {
+            let scored = Enrichment { epss_millionths: Some(score), ..enrichment(&mut Dice(1)) };
+            world.entry(3).or_default().enrichment.insert("CVE-2024-1".to_owned(), scored);
+            write(&folder.path().join(score.to_string()), &world)
+        });
+        let (old, new) = (written.next().unwrap(), written.next().unwrap());
+        let changes = Changes::between(&old, &new, ChangeOptions { epss: true }).unwrap();
+        assert_eq!(changes.names["debian:12"].iter().collect::<Vec<_>>(), ["alpha"], "{id}");
+    }
+}
+
 #[test]
 fn a_new_name_of_a_vulnerability_is_one_change() {
     let folder = tempfile::tempdir().unwrap();
