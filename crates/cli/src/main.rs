@@ -24,6 +24,11 @@ use crate::client::{ClientArgs, ClientCommand, WithoutServer};
 use crate::exit::Exit;
 use crate::local::LocalCommand;
 
+/// musl's own allocator has one lock for all threads. Without huge pages: they would double what an idle server takes.
+#[cfg(target_env = "musl")]
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// What is inside a container image, what is known to be wrong with it, and whether policy lets it through.
 #[derive(Debug, Parser)]
 #[command(name = "killick", version, max_term_width = 100)]

@@ -1,6 +1,7 @@
 //! Accounts and their users; a user's password is kept as the hash the caller made.
 
 use crate::error::{During as _, StoreError, found};
+use crate::sql::Pool;
 use crate::statements as sql;
 use crate::{Result, Store};
 
@@ -145,26 +146,27 @@ impl Store {
                 return Err(StoreError::Refused { entity: "account", name: name.to_owned(), reason });
             }
             sqlx::query(sql::DELETE_TASKS).bind(name).execute(&mut *tx).await.during(DOING)?;
-            let mut removed = 0;
-            for statement in [sql::DRAIN_IMAGES, sql::DRAIN_KNOWN_PACKAGES, sql::DRAIN_EVENTS] {
+            let mut images: Vec<i64> =
+                sqlx::query_scalar(sql::DRAIN_IMAGES).bind(name).bind(most).fetch_all(&mut *tx).await.during(DOING)?;
+            images.sort_unstable();
+            for image in &images {
+                remove_image_in!(self.pool, tx, name, *image);
+            }
+            let mut removed = images.len() as u64;
+            for statement in [sql::DRAIN_KNOWN_PACKAGES, sql::DRAIN_EVENTS] {
                 removed += sqlx::query(statement).bind(name).bind(most).execute(&mut *tx).await.during(DOING)?.rows_affected();
+            }
+            if removed == 0 && let Pool::Postgres(_) = &self.pool {
+                // Somebody may be adding an image, or draining it as well: none goes with the account.
+                sqlx::query(sql::LOCK_ACCOUNT_POSTGRES).bind(name).execute(&mut *tx).await.during(DOING)?;
+                let left: i64 = sqlx::query_scalar(sql::SOME_IMAGE).bind(name).fetch_one(&mut *tx).await.during(DOING)?;
+                removed = u64::try_from(left).unwrap_or(0);
             }
             if removed == 0 {
                 sqlx::query(sql::DELETE_ACCOUNT).bind(name).execute(&mut *tx).await.during(DOING)?;
             }
             removed == 0
         }))
-    }
-
-    /// Removes an account and everything in it, at once.
-    pub async fn purge_account(&self, name: &str) -> Result<()> {
-        const DOING: &str = "removing an account";
-        transaction!(self.pool, tx => {
-            for statement in [sql::DELETE_TASKS, sql::DELETE_EVENTS, sql::DELETE_ACCOUNT] {
-                sqlx::query(statement).bind(name).execute(&mut *tx).await.during(DOING)?;
-            }
-        });
-        Ok(())
     }
 
     /// Makes a user; `password_hash` is the hash, never the password.

@@ -2,23 +2,19 @@
 
 /// Links an image to its packages inside a transaction, in place of those it had.
 macro_rules! link_packages_in {
-    ($store:expr, $tx:ident, $id:expr, $done:expr) => {{
+    ($store:expr, $tx:ident, $account:expr, $id:expr, $done:expr) => {{
         const LINKING: &str = "linking packages";
         let (id, done): (i64, &$crate::images::FinishedAnalysis) = ($id, $done);
         if let $crate::sql::Pool::Postgres(_) = &$store.pool {
-            // None of them is pruned between its insertion and its link. SQLite has one writer anyway.
+            // None of them is pruned between its insertion and its being carried. SQLite has one writer anyway.
             sqlx::query($crate::statements::SHARE_PACKAGES_POSTGRES).execute(&mut *$tx).await.during(LINKING)?;
         }
-        sqlx::query($crate::statements::UNLINK_PACKAGES).bind(id).execute(&mut *$tx).await.during(LINKING)?;
         for batch in $crate::batch::batches(&done.packages) {
             let mut add = sqlx::query($crate::statements::ADD_PACKAGES);
-            let mut link = sqlx::query($crate::statements::LINK_PACKAGES);
             for part in batch.flat_map(|$crate::packages::PackageIdentity(parts)| parts) {
                 add = add.bind(part);
-                link = link.bind(part);
             }
             add.execute(&mut *$tx).await.during(LINKING)?;
-            link.bind(id).execute(&mut *$tx).await.during(LINKING)?;
         }
         for batch in $crate::batch::batches(&done.names) {
             let mut add = sqlx::query($crate::statements::ADD_PACKAGE_NAMES);
@@ -45,6 +41,26 @@ macro_rules! link_packages_in {
             }
             add.execute(&mut *$tx).await.during(LINKING)?;
         }
+        // Last: what comes before waits for others, and what carries packages keeps others waiting.
+        uncarry_in!($store.pool, $tx, $account, id);
+        sqlx::query($crate::statements::UNLINK_PACKAGES).bind(id).execute(&mut *$tx).await.during(LINKING)?;
+        for batch in $crate::batch::batches(&done.packages) {
+            let mut link = sqlx::query($crate::statements::LINK_PACKAGES);
+            for part in batch.flat_map(|$crate::packages::PackageIdentity(parts)| parts) {
+                link = link.bind(part);
+            }
+            link.bind(id).execute(&mut *$tx).await.during(LINKING)?;
+        }
+        carry_in!($store.pool, $tx, $account, id);
+    }};
+}
+
+/// Removes an image inside a transaction that has its row already.
+macro_rules! remove_image_in {
+    ($pool:expr, $tx:ident, $account:expr, $id:expr) => {{
+        let id: i64 = $id;
+        uncarry_in!($pool, $tx, $account, id);
+        sqlx::query($crate::statements::REMOVE_IMAGE).bind(id).execute(&mut *$tx).await.during("removing an image")?;
     }};
 }
 

@@ -10,6 +10,10 @@ mod sql;
 mod batch;
 #[macro_use]
 pub mod news;
+#[macro_use]
+pub mod carriers;
+#[macro_use]
+pub mod images;
 
 pub mod accounts;
 pub mod alerts;
@@ -21,7 +25,6 @@ pub mod error;
 pub mod evaluations;
 pub mod events;
 pub mod exceptions;
-pub mod images;
 pub mod imports;
 pub mod knowledge;
 pub mod known_files;

@@ -21,6 +21,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/0011_blobs.sql"),
     include_str!("../migrations/0012_package_documents.sql"),
     include_str!("../migrations/0013_alerts_deletions_processes.sql"),
+    include_str!("../migrations/0014_package_carriers.sql"),
 ];
 
 pub(crate) async fn run(pool: &Pool) -> Result<(), StoreError> {
@@ -30,9 +31,10 @@ pub(crate) async fn run(pool: &Pool) -> Result<(), StoreError> {
 /// Runs those of the migrations that have not run.
 async fn through(pool: &Pool, migrations: &[&str]) -> Result<(), StoreError> {
     const DOING: &str = "migrating the schema";
-    let (identity, blob) = match pool {
-        Pool::Sqlite { .. } => ("integer primary key autoincrement", "blob"),
-        Pool::Postgres(_) => ("bigint generated always as identity primary key", "bytea"),
+    // Lines that begin with the last one are for PostgreSQL alone.
+    let (identity, blob, clustered, postgres) = match pool {
+        Pool::Sqlite { .. } => ("integer primary key autoincrement", "blob", "without rowid", "-- "),
+        Pool::Postgres(_) => ("bigint generated always as identity primary key", "bytea", "", ""),
     };
     transaction!(*pool, tx => {
         if let Pool::Postgres(_) = pool {
@@ -48,6 +50,7 @@ async fn through(pool: &Pool, migrations: &[&str]) -> Result<(), StoreError> {
         for (version, migration) in (1_i64..).zip(migrations) {
             if version > found {
                 let text = migration.replace("{identity}", identity).replace("{blob}", blob);
+                let text = text.replace("{clustered}", clustered).replace("{postgres}", postgres);
                 sqlx::raw_sql(AssertSqlSafe(text)).execute(&mut *tx).await.during(DOING)?;
                 sqlx::query(SET_SCHEMA_VERSION).bind(version).execute(&mut *tx).await.during(DOING)?;
             }
@@ -164,5 +167,49 @@ mod tests {
             urls.push(Some(crate::postgres::database().await));
         }
         stops_at_every_version("postgresql", folder.path(), urls).await;
+    }
+
+    /// Images of two accounts that share blocks of numbers, of which one is full and one image is going away.
+    async fn who_carries_what_is_kept(pool: &Pool) {
+        const FILL: &str = "
+            insert into account (name, type, state, created_at, updated_at)
+                values ('a', 'user', 'enabled', 1, 1), ('b', 'user', 'enabled', 1, 1);
+            insert into package (kind, name, version, architecture, source_name, source_version, release, origin)
+                values ('deb', 'zlib', '1', '', 'zlib', '1', 'debian:12', '');
+            with recursive n (i) as (select 1 union all select i + 1 from n where i < 200)
+            insert into image (account, digest, config_digest, analysis_status, image_status, annotations, size_bytes,
+                    architecture, distro, distro_version, layer_count, dockerfile_mode, created_at, updated_at)
+                select case when i <= 128 then 'a' else 'b' end, cast(i as text), '', 'analyzed',
+                    case when i = 130 then 'deleting' else 'active' end, '{}', 1, '', '', '', 1, '', i, i from n order by n.i;
+            insert into image_package (image_id, package_id) select i.id, p.id from image i, package p;";
+        through(pool, &MIGRATIONS[..13]).await.unwrap();
+        write!(*pool, db => sqlx::raw_sql(FILL).execute(db).await.map(drop)).unwrap();
+        run(pool).await.unwrap();
+        let query = "select account, block, images from package_carriers order by account, block";
+        let found: Vec<(String, i64, i64)> = read!(*pool, db => sqlx::query_as(query).fetch_all(db).await).unwrap();
+        let bits = |images: std::ops::Range<i64>| images.fold(0_i64, |bits, image| bits | 1 << (image % 64));
+        let want = [
+            ("a", 0, bits(1..64)),
+            ("a", 1, -1),
+            ("a", 2, bits(128..129)),
+            ("b", 2, bits(129..130) | bits(131..192)),
+            ("b", 3, bits(192..201)),
+        ];
+        assert_eq!(found, want.map(|(account, block, images)| (account.to_owned(), block, images)));
+        let links: i64 =
+            read!(*pool, db => query_scalar("select count(*) from image_package").fetch_one(db).await).unwrap();
+        assert_eq!(links, 200);
+    }
+
+    #[tokio::test]
+    async fn sqlite_keeps_who_carries_what() {
+        let folder = tempfile::tempdir().unwrap();
+        who_carries_what_is_kept(&pool(folder.path(), None).await).await;
+    }
+
+    #[tokio::test]
+    async fn postgresql_keeps_who_carries_what() {
+        let folder = tempfile::tempdir().unwrap();
+        who_carries_what_is_kept(&pool(folder.path(), Some(crate::postgres::database().await)).await).await;
     }
 }

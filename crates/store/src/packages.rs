@@ -1,7 +1,6 @@
-//! Distinct package identities and the images that carry them: the inverted index.
+//! Distinct package identities, and the names that they are looked up under.
 
 use killick_model::analysis::Analysis;
-use killick_model::digest::Digest;
 use killick_model::distribution::Distribution;
 use killick_model::package::Package;
 
@@ -102,41 +101,6 @@ row! {
     }
 }
 
-row! {
-    /// An image that carries some of the packages that were asked for.
-    pub struct Carrier {
-        /// Its number.
-        pub id: i64,
-        /// The manifest digest of the image.
-        pub digest: Digest,
-        /// The image id of container runtimes.
-        pub config_digest: Digest,
-        /// The image id that somebody gave an imported image.
-        pub given_id: Option<String>,
-        /// When it was analyzed.
-        pub analyzed_at: Option<i64>,
-    }
-}
-
-/// Some of the images that carry packages.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Carriers {
-    /// By digest.
-    pub images: Vec<Carrier>,
-    /// How many there are in all.
-    pub total: i64,
-}
-
-row! {
-    /// A package of an image.
-    pub struct Carried {
-        /// The number of the image.
-        pub image_id: i64,
-        /// The number of the package.
-        pub package_id: i64,
-    }
-}
-
 /// Where the last pruning came to.
 const PRUNED_TO: &str = "packages.pruned_to";
 
@@ -224,84 +188,5 @@ impl Store {
         }
         found.sort_by_key(|found| found.package_id);
         Ok(found)
-    }
-
-    /// The account's analyzed images that carry any of these packages: how many there are, and so many of them, by
-    /// digest, from the one of that number on.
-    pub async fn carriers(&self, account: &str, packages: &[i64], limit: i64, offset: i64) -> Result<Carriers> {
-        const DOING: &str = "listing images of packages";
-        let packages = listed(packages);
-        let (total, images) = match &self.pool {
-            Pool::Sqlite { read, .. } => {
-                let count = sqlx::query_scalar(sql::CARRIERS_COUNTED_SQLITE).bind(account).bind(&packages);
-                let total = count.fetch_one(read).await.during(DOING)?;
-                let newest: i64 = if limit.saturating_add(offset) < total {
-                    sqlx::query_scalar(sql::NEWEST_IMAGE).fetch_one(read).await.during(DOING)?
-                } else {
-                    i64::MAX
-                };
-                let statement = if is_walked(limit, offset, total, newest) {
-                    sql::CARRIERS_WALKED_SQLITE
-                } else {
-                    sql::CARRIERS_SQLITE
-                };
-                let page = sqlx::query_as(statement).bind(account).bind(&packages).bind(limit).bind(offset);
-                (total, page.fetch_all(read).await.during(DOING)?)
-            }
-            Pool::Postgres(pool) => {
-                let count = sqlx::query_scalar(sql::CARRIERS_COUNTED_POSTGRES).bind(account).bind(&packages);
-                let total = count.fetch_one(pool).await.during(DOING)?;
-                let page = sqlx::query_as(sql::CARRIERS_POSTGRES).bind(account).bind(&packages);
-                (total, page.bind(limit).bind(offset).fetch_all(pool).await.during(DOING)?)
-            }
-        };
-        Ok(Carriers { images, total })
-    }
-
-    /// Which of these packages each of these images carries, by their numbers.
-    pub async fn carried(&self, images: &[i64], packages: &[i64]) -> Result<Vec<Carried>> {
-        let (images, packages) = (listed(images), listed(packages));
-        let found = match &self.pool {
-            Pool::Sqlite { read, .. } => {
-                sqlx::query_as(sql::CARRIED_SQLITE).bind(images).bind(packages).fetch_all(read).await
-            }
-            Pool::Postgres(pool) => {
-                sqlx::query_as(sql::CARRIED_POSTGRES).bind(images).bind(packages).fetch_all(pool).await
-            }
-        };
-        found.during("listing packages of images")
-    }
-}
-
-/// Whether a page is found sooner by going through all images in order than by sorting those that are asked for: of as
-/// many as there are numbers given out (`newest`), one in `newest / total` is one of them.
-fn is_walked(limit: i64, offset: i64, total: i64, newest: i64) -> bool {
-    let [page_end, total, newest] = [limit.saturating_add(offset), total, newest].map(i128::from);
-    page_end * newest < total * total
-}
-
-/// Numbers as one parameter.
-fn listed(numbers: &[i64]) -> String {
-    serde_json::Value::from(numbers).to_string()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::is_walked;
-
-    #[test]
-    fn what_most_images_carry_is_not_sorted() {
-        for (limit, offset, total, newest, walked) in [
-            (100, 0, 1_000_000, 1_000_000, true),
-            (100, 900_000, 1_000_000, 1_000_000, true),
-            (100, 0, 10_001, 1_000_000, true),
-            (100, 0, 10_000, 1_000_000, false),
-            (100, 0, 7, 1_000_000, false),
-            (100, 0, 0, 0, false),
-            (i64::MAX, 0, 1_000_000, 1_000_000, false),
-            (i64::MAX, i64::MAX, i64::MAX, i64::MAX, false),
-        ] {
-            assert_eq!(is_walked(limit, offset, total, newest), walked, "{limit} {offset} {total} {newest}");
-        }
     }
 }

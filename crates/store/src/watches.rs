@@ -5,7 +5,6 @@
 
 use killick_model::digest::Digest;
 
-use crate::batch::batches;
 use crate::error::During as _;
 use crate::news::News;
 use crate::statements as sql;
@@ -108,24 +107,6 @@ impl Store {
         write!(self.pool, db => sqlx::query(sql::HASTEN_WATCH).bind(account).bind(&subscription).bind(now).execute(db).await
             .map(drop))
         .during("hastening a watch")
-    }
-
-    /// Makes the watches of a type due at once whose tag points, or pointed, to an image that carries any of these
-    /// packages. How many became due.
-    pub async fn hasten_carriers(&self, kind: &str, packages: &[i64], now: i64) -> Result<u64> {
-        let mut hastened = 0;
-        for batch in batches(packages) {
-            let wanted: Vec<String> = batch.map(i64::to_string).collect();
-            let rows = write!(self.pool, db => {
-                let mut query = sqlx::query(sql::HASTEN_CARRIERS);
-                for package in &wanted {
-                    query = query.bind(package);
-                }
-                query.bind(kind).bind(now).execute(db).await.map(|done| done.rows_affected())
-            });
-            hastened += rows.during("hastening watches")?;
-        }
-        Ok(hastened)
     }
 
     /// What was seen last of a subject of a subscription.

@@ -29,7 +29,7 @@ impl Records {
         Ok(rows.map(|row| (row.id, row)).collect())
     }
 
-    /// The images that carry any of these packages: so many of them, by digest, from the one of that number on, and how
+    /// The images that carry any of these packages: so many of them, the oldest first, from the one of that number on, and how
     /// many there are in all.
     pub(crate) async fn carriers(
         &self,
@@ -38,9 +38,8 @@ impl Records {
         limit: Option<usize>,
         offset: usize,
     ) -> Result<(Vec<Carrier>, usize)> {
-        let number = |number: usize| i64::try_from(number).unwrap_or(i64::MAX);
-        let found = self.store.carriers(account, packages, limit.map_or(i64::MAX, number), number(offset)).await?;
-        let (images, total) = (found.images, usize::try_from(found.total).unwrap_or(0));
+        let found = self.store.carriers(account, packages, limit.unwrap_or(usize::MAX), offset).await?;
+        let images = found.images;
         let numbers: Vec<i64> = images.iter().map(|image| image.id).collect();
         let mut carried: BTreeMap<i64, BTreeSet<i64>> = BTreeMap::new();
         for pair in self.store.carried(&numbers, packages).await? {
@@ -48,14 +47,14 @@ impl Records {
         }
         let digests: Vec<String> = images.iter().map(|image| image.digest.to_string()).collect();
         let mut tags = self.tags_of_images(account, &digests).await?;
-        let carrier = |image: killick_store::packages::Carrier| Carrier {
+        let carrier = |image: killick_store::carriers::Carrier| Carrier {
             tags: super::images::told(tags.remove(&image.digest).unwrap_or_default()),
             digest: image.digest.to_string(),
             image_id: image.given_id.unwrap_or_else(|| image.config_digest.hex()),
             analyzed_at: image.analyzed_at.map(instant),
             packages: carried.remove(&image.id).unwrap_or_default(),
         };
-        Ok((images.into_iter().map(carrier).collect(), total))
+        Ok((images.into_iter().map(carrier).collect(), found.total))
     }
 
     /// The packages that are looked up under any of these names, which go by ecosystem.

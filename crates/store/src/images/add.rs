@@ -80,7 +80,9 @@ impl Store {
                 sqlx::query(sql::HASTEN_TASK).bind(account).bind(&task.dedupe).bind(task.priority).bind(now)
                     .execute(&mut *tx).await.during(DOING)?;
             }
-            let made = sqlx::query(sql::UPSERT_IMAGE).bind(account).bind(&digest).bind(&index).bind(new.config_digest.to_string())
+            // One that is not inserted would take a number, and images of near numbers share rows of their packages.
+            let known = sqlx::query(sql::LOCK_IMAGE).bind(account).bind(&digest).execute(&mut *tx).await.during(DOING)?.rows_affected() > 0;
+            let made = !known && sqlx::query(sql::UPSERT_IMAGE).bind(account).bind(&digest).bind(&index).bind(new.config_digest.to_string())
                 .bind(new.size_bytes).bind(&new.architecture).bind(new.layer_count).bind(&new.dockerfile).bind(mode)
                 .bind(&manifest).bind(now).bind(&new.given_id).execute(&mut *tx).await.creating("image", &digest)?.rows_affected() > 0;
             let image: Image = sqlx::query_as(sql::LOCK_IMAGE).bind(account).bind(&digest).fetch_one(&mut *tx).await.during(DOING)?;

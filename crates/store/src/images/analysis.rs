@@ -63,7 +63,7 @@ impl Store {
                 .bind(done.size_bytes).bind(&done.architecture).bind(&done.distro).bind(&done.distro_version).bind(done.layer_count)
                 .bind(now).bind(status.as_str()).fetch_optional(&mut *tx).await.during(DOING)?;
             if let Some(id) = id {
-                link_packages_in!(self, tx, id, done);
+                link_packages_in!(self, tx, account, id, done);
                 sqlx::query(sql::FORGET_MATCHES).bind(account).bind(digest).execute(&mut *tx).await.during(DOING)?;
             }
             if !again {

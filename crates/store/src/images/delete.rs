@@ -34,8 +34,10 @@ impl Store {
             }
             let digest = image.digest.to_string();
             // First the image, then its subscriptions, as adding does; a refusal rolls back.
-            sqlx::query(sql::SET_IMAGE_STATUS).bind(account).bind(&digest).bind(ImageStatus::Deleting.as_str()).bind(now)
-                .execute(&mut *tx).await.during(DOING)?;
+            let id: Option<i64> = sqlx::query_scalar(sql::SET_IMAGE_STATUS).bind(account).bind(&digest)
+                .bind(ImageStatus::Deleting.as_str()).bind(now).fetch_optional(&mut *tx).await.during(DOING)?;
+            let Some(id) = id else { return Ok(Deletion::NotFound) };
+            uncarry_in!(self.pool, tx, account, id);
             let tags: Vec<ImageTag> = sqlx::query_as(sql::TAGS_OF_IMAGE).bind(account).bind(&digest).fetch_all(&mut *tx).await.during(DOING)?;
             for tag in tags {
                 let latest: Option<ImageTag> = sqlx::query_as(sql::LATEST_OF_TAG).bind(account).bind(&tag.registry).bind(&tag.repository)
@@ -61,7 +63,13 @@ impl Store {
     /// Removes an image that is going away and all rows about it; its blobs become orphans. One that was added again
     /// meanwhile stays.
     pub async fn purge_image(&self, account: &str, digest: &str) -> Result<()> {
-        write!(self.pool, db => sqlx::query(sql::PURGE_IMAGE).bind(account).bind(digest).execute(db).await.map(drop))
-            .during("removing an image")
+        const DOING: &str = "removing an image";
+        transaction!(self.pool, tx => {
+            let id: Option<i64> = sqlx::query_scalar(sql::GOING_IMAGE).bind(account).bind(digest).fetch_optional(&mut *tx).await.during(DOING)?;
+            if let Some(id) = id {
+                remove_image_in!(self.pool, tx, account, id);
+            }
+        });
+        Ok(())
     }
 }

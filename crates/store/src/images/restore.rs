@@ -91,7 +91,7 @@ impl Store {
                 .bind(&new.done.distro).bind(&new.done.distro_version).bind(new.done.layer_count).bind(&new.dockerfile).bind(mode)
                 .bind(&manifest).bind(new.created_at).bind(now).bind(&new.given_id).bind(new.done.analysis.to_string())
                 .bind(new.analyzed_at).fetch_one(&mut *tx).await.creating("image", &digest)?;
-            link_packages_in!(self, tx, id, &new.done);
+            link_packages_in!(self, tx, account, id, &new.done);
             for (name, detected_at) in &new.tags {
                 let TagName { registry, repository, tag } = name;
                 sqlx::query(sql::ADD_TAG).bind(account).bind(&digest).bind(registry).bind(repository).bind(tag).bind(detected_at)

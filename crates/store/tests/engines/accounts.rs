@@ -36,7 +36,7 @@ pub(crate) async fn a_removed_account_leaves_nothing(Opened { store, .. }: &Open
         .await
         .unwrap();
     store.put_policy("a", "p", "{}", "local", 5).await.unwrap();
-    store.purge_account("a").await.unwrap();
+    crate::remove(store, "a").await;
     store.create_account("a", AccountType::Admin, Some("mail@example.org"), 6).await.unwrap();
     assert!(store.image("a", &digest).await.is_err());
     assert!(store.task("a", id).await.is_err());

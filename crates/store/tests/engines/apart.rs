@@ -9,13 +9,13 @@ use killick_store::accounts::UserType;
 use killick_store::alerts::{Alarm, Alert, AlertFilter, ClosedFor, Closing};
 use killick_store::api_keys::NewApiKey;
 use killick_store::archives::Transition;
+use killick_store::carriers::Carriers;
 use killick_store::evaluations::NewEvaluation;
 use killick_store::events::EventFilter;
 use killick_store::images::{Deletion, ImageFilter};
 use killick_store::knowledge::NewMatches;
 use killick_store::known_files::NewKnownPackage;
 use killick_store::news::News;
-use killick_store::packages::Carriers;
 use killick_store::registries::NewRegistry;
 use killick_store::subscriptions::subscription_id;
 use killick_store::tasks::NewTask;
@@ -265,8 +265,7 @@ pub(crate) async fn accounts_are_apart(Opened { store, .. }: &Opened) {
     store.create_exception("b", "x", "[]", "v", 9).await.unwrap();
     let known = NewKnownPackage { document: "wget".to_owned(), files: vec!["00".to_owned()] };
     store.learn_files("b", &[known], 0, 9).await.unwrap();
-    store.set_account_state("b", killick_store::accounts::AccountState::Disabled, 9).await.unwrap();
-    store.purge_account("b").await.unwrap();
+    crate::remove(store, "b").await;
 
     assert_eq!(all(store, digest, waiting).await, before);
 }

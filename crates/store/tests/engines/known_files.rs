@@ -36,7 +36,7 @@ pub(crate) async fn what_an_account_learns_is_its_own(opened: &Opened) {
     assert_eq!(known(opened, "b").await, []);
     store.learn_files("b", &[package("z", 0..1)], 1000, 4).await.unwrap();
     assert_eq!(known(opened, "b").await, of(&[("z", 1)]));
-    store.purge_account("a").await.unwrap();
+    crate::remove(store, "a").await;
     assert_eq!((known(opened, "a").await, known(opened, "b").await), (of(&[]), of(&[("z", 1)])));
     let nobody = store.learn_files("a", &[package("x", 0..1)], 1000, 5).await;
     assert!(matches!(nobody, Err(StoreError::NotFound { .. })), "{nobody:?}");

@@ -13,6 +13,7 @@ mod apart;
 mod archives;
 mod audit;
 mod blobs;
+mod carriers;
 mod evaluations;
 mod exceptions;
 mod images;
@@ -36,7 +37,7 @@ mod watches;
 use std::collections::BTreeMap;
 
 use killick_model::digest::Digest;
-use killick_store::accounts::AccountType;
+use killick_store::accounts::{AccountState, AccountType};
 use killick_store::images::{FinishedAnalysis, NewImage, TagName};
 use killick_store::news::{NewEvent, NewNotice, News};
 use killick_store::packages::{PackageDocument, PackageIdentity, PackageName};
@@ -112,6 +113,8 @@ on_both_engines! {
         matches_belong_to_an_index, first_detection_stays, a_new_analysis_forgets_matches;
     known_files: what_an_account_learns_is_its_own, what_was_not_seen_for_longest_is_forgotten,
         two_who_learn_the_same_do_not_meet;
+    carriers: who_carries_a_package_is_told, as_they_come_and_go, writers_of_carriers_do_not_deadlock,
+        adding_again_takes_no_number;
     packages: packages_of_no_image_go, pruning_goes_round_in_steps,
         packages_are_looked_up_by_name_and_carried_by_images;
     places: blobs_round_trip_anywhere, orphans_go_from_the_database, orphans_go_from_a_bucket_in_two_steps,
@@ -126,6 +129,14 @@ on_both_engines! {
     tasks: tasks_are_leased, keys_belong_to_an_account, a_key_is_free_again, completing_twice_is_once, accounts_take_turns,
         what_is_urgent_goes_first, who_waits_already_is_hastened, progress_is_that_of_the_attempt, kinds_are_chosen, priority_and_time_count, workers_never_share, ended_tasks_go, what_cannot_be_mended_fails_at_once;
     watches: watches_are_claimed, what_carries_a_package_is_hastened, what_was_seen_is_told_once;
+}
+
+/// Removes an account and everything in it.
+async fn remove(store: &Store, account: &str) {
+    for state in [AccountState::Disabled, AccountState::Deleting] {
+        store.set_account_state(account, state, 9).await.unwrap();
+    }
+    while !store.drain_account(account, 2).await.unwrap() {}
 }
 
 fn task(account: &str, dedupe: Option<&str>) -> NewTask {

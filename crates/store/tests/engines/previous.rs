@@ -132,6 +132,13 @@ async fn everything_is_there(store: &Store) {
     assert_eq!((image.distro.as_str(), image.dockerfile.as_deref()), ("debian", Some("FROM debian:12\n")));
     let packages = store.packages_of_image("team", &analyzed).await.unwrap();
     assert_eq!(packages.iter().map(|package| package.name.as_str()).collect::<Vec<_>>(), ["openssl", "zlib"]);
+    for package in &packages {
+        let carriers = store.carriers("team", &[package.id], 9, 0).await.unwrap();
+        assert_eq!(
+            carriers.images.iter().map(|image| image.digest.to_string()).collect::<Vec<_>>(),
+            [analyzed.as_str()]
+        );
+    }
     assert_eq!(store.tags_of_image("team", &analyzed).await.unwrap()[0].repository, "shop/web");
     assert_eq!(store.subscriptions("team", Some("registry.example.com/shop/web:1"), None).await.unwrap().len(), 4);
 
@@ -193,5 +200,5 @@ async fn work_goes_on(store: &Store) {
     store.purge_image("team", &Digest::of(b"analyzed").to_string()).await.unwrap();
     assert_eq!(store.prune_packages(1000).await.unwrap(), 2);
     assert_eq!(store.delete_old_layer_facts(now).await.unwrap(), 1);
-    store.purge_account("team").await.unwrap();
+    crate::remove(store, "team").await;
 }

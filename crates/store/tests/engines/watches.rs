@@ -119,7 +119,7 @@ pub(crate) async fn what_carries_a_package_is_hastened(Opened { store, .. }: &Op
     assert_eq!(store.hasten_carriers("vuln_update", &numbers("package-000059").await, 30).await.unwrap(), 2);
     assert_eq!(due("vuln_update", 30).await, ["a r.io/x:1", "a r.io/x:moved"]);
     assert_eq!(due("policy_eval", 30).await, Vec::<String>::new());
-    // More packages than one statement takes; each watch counts once.
+    // Each watch counts once.
     let all = store.packages_of_ecosystem("debian:12").await.unwrap();
     assert_eq!(all.len(), 60);
     assert_eq!(store.packages_of_ecosystem("debian:13").await.unwrap(), Vec::<i64>::new());

@@ -1,0 +1,237 @@
+//! Which images carry which packages: the inverted index.
+//!
+//! A package has, by account, a row for every 64 consecutive numbers of images, with a bit for each. So images are
+//! counted, and those of several packages united, a row and not an image at a time. Only an image that is linked to its
+//! packages has bits, so that they are found again when it goes.
+
+use std::collections::BTreeMap;
+
+use futures_util::TryStreamExt as _;
+use killick_model::digest::Digest;
+
+use crate::error::During as _;
+use crate::sql::Pool;
+use crate::statements as sql;
+use crate::{Result, Store};
+
+/// Images of a row.
+const BLOCK: i64 = 64;
+
+/// Images whose watches one statement makes due.
+const HASTENED: usize = 10_000;
+
+row! {
+    /// An image that carries some of the packages that were asked for.
+    pub struct Carrier {
+        /// Its number.
+        pub id: i64,
+        /// The manifest digest of the image.
+        pub digest: Digest,
+        /// The image id of container runtimes.
+        pub config_digest: Digest,
+        /// The image id that somebody gave an imported image.
+        pub given_id: Option<String>,
+        /// When it was analyzed.
+        pub analyzed_at: Option<i64>,
+    }
+}
+
+/// Some of the images that carry packages.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Carriers {
+    /// In the order in which they were added.
+    pub images: Vec<Carrier>,
+    /// How many there are in all.
+    pub total: usize,
+}
+
+row! {
+    /// A package of an image.
+    pub struct Carried {
+        /// The number of the image.
+        pub image_id: i64,
+        /// The number of the package.
+        pub package_id: i64,
+    }
+}
+
+/// The rows in which an image is, and its bit there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub(crate) block: i64,
+    pub(crate) bit: i64,
+}
+
+impl Place {
+    /// That of the image of this number.
+    pub(crate) fn of(image: i64) -> Self {
+        Self { block: image.div_euclid(BLOCK), bit: 1 << image.rem_euclid(BLOCK) }
+    }
+}
+
+/// Lets nobody else write rows of the images around one until the transaction ends: two that write those of many packages
+/// would wait for each other. SQLite has one writer anyway. It comes after the row of the image and before its
+/// subscriptions.
+macro_rules! lock_carriers_in {
+    ($pool:expr, $tx:ident, $place:expr, $doing:expr) => {
+        if let $crate::sql::Pool::Postgres(_) = &$pool {
+            sqlx::query($crate::statements::LOCK_CARRIERS_POSTGRES)
+                .bind($place.block)
+                .execute(&mut *$tx)
+                .await
+                .during($doing)?;
+        }
+    };
+}
+
+/// Makes an image that is not going away one of those that carry its packages, inside a transaction.
+macro_rules! carry_in {
+    ($pool:expr, $tx:ident, $account:expr, $image:expr) => {{
+        const CARRYING: &str = "noting who carries packages";
+        let (account, image): (&str, i64) = ($account, $image);
+        let place = $crate::carriers::Place::of(image);
+        lock_carriers_in!($pool, $tx, place, CARRYING);
+        sqlx::query($crate::statements::CARRY)
+            .bind(image)
+            .bind(account)
+            .bind(place.block)
+            .bind(place.bit)
+            .execute(&mut *$tx)
+            .await
+            .during(CARRYING)?;
+    }};
+}
+
+/// Makes an image none of those that carry its packages, inside a transaction.
+macro_rules! uncarry_in {
+    ($pool:expr, $tx:ident, $account:expr, $image:expr) => {{
+        const UNCARRYING: &str = "noting who carries packages no more";
+        let (account, image): (&str, i64) = ($account, $image);
+        let place = $crate::carriers::Place::of(image);
+        lock_carriers_in!($pool, $tx, place, UNCARRYING);
+        for (statement, bits) in [($crate::statements::UNCARRY, !place.bit), ($crate::statements::FORGET_UNCARRIED, 0)]
+        {
+            sqlx::query(statement)
+                .bind(image)
+                .bind(account)
+                .bind(place.block)
+                .bind(bits)
+                .execute(&mut *$tx)
+                .await
+                .during(UNCARRYING)?;
+        }
+    }};
+}
+
+impl Store {
+    /// The account's images that carry any of these packages: how many there are, and so many of them, in the order in
+    /// which they were added, from the one of that number on. An image of which a further analysis is under way, or
+    /// failed, is told by what was found last.
+    pub async fn carriers(&self, account: &str, packages: &[i64], limit: usize, offset: usize) -> Result<Carriers> {
+        const DOING: &str = "listing images of packages";
+        let blocks = self.blocks(Some(account), packages).await?;
+        let total = blocks.values().map(|images| images.count_ones() as usize).sum();
+        let numbers: Vec<i64> = numbers(&blocks).skip(offset).take(limit).collect();
+        let numbers = listed(&numbers);
+        let images = match &self.pool {
+            Pool::Sqlite { read, .. } => {
+                sqlx::query_as(sql::CARRIERS_SQLITE).bind(account).bind(numbers).fetch_all(read).await
+            }
+            Pool::Postgres(pool) => {
+                sqlx::query_as(sql::CARRIERS_POSTGRES).bind(account).bind(numbers).fetch_all(pool).await
+            }
+        };
+        Ok(Carriers { images: images.during(DOING)?, total })
+    }
+
+    /// Which of these packages each of these images carries, by their numbers.
+    pub async fn carried(&self, images: &[i64], packages: &[i64]) -> Result<Vec<Carried>> {
+        let (images, packages) = (listed(images), listed(packages));
+        let found = match &self.pool {
+            Pool::Sqlite { read, .. } => {
+                sqlx::query_as(sql::CARRIED_SQLITE).bind(images).bind(packages).fetch_all(read).await
+            }
+            Pool::Postgres(pool) => {
+                sqlx::query_as(sql::CARRIED_POSTGRES).bind(images).bind(packages).fetch_all(pool).await
+            }
+        };
+        found.during("listing packages of images")
+    }
+
+    /// Makes the watches of a type due at once whose tag points, or pointed, to an image that carries any of these
+    /// packages. How many became due.
+    pub async fn hasten_carriers(&self, kind: &str, packages: &[i64], now: i64) -> Result<u64> {
+        let blocks = self.blocks(None, packages).await?;
+        let numbers: Vec<i64> = numbers(&blocks).collect();
+        let mut hastened = 0;
+        for images in numbers.chunks(HASTENED) {
+            let images = listed(images);
+            let done = match &self.pool {
+                Pool::Sqlite { write, .. } => {
+                    let hasten = sqlx::query(sql::HASTEN_CARRIERS_SQLITE).bind(kind).bind(now).bind(images);
+                    hasten.execute(write).await.map(|done| done.rows_affected())
+                }
+                Pool::Postgres(pool) => {
+                    let hasten = sqlx::query(sql::HASTEN_CARRIERS_POSTGRES).bind(kind).bind(now).bind(images);
+                    hasten.execute(pool).await.map(|done| done.rows_affected())
+                }
+            };
+            hastened += done.during("hastening watches")?;
+        }
+        Ok(hastened)
+    }
+
+    /// The images, of an account or of all, that carry any of these packages: bits by block.
+    async fn blocks(&self, account: Option<&str>, packages: &[i64]) -> Result<BTreeMap<i64, u64>> {
+        const DOING: &str = "looking up who carries packages";
+        let packages = listed(packages);
+        let mut blocks: BTreeMap<i64, u64> = BTreeMap::new();
+        let mut unite = |(block, images): (i64, i64)| *blocks.entry(block).or_default() |= images.cast_unsigned();
+        match &self.pool {
+            Pool::Sqlite { read, .. } => {
+                let statement = if account.is_some() { sql::BLOCKS_OF_ACCOUNT_SQLITE } else { sql::BLOCKS_SQLITE };
+                let mut rows = sqlx::query_as(statement).bind(packages).bind(account).fetch(read);
+                while let Some(row) = rows.try_next().await.during(DOING)? {
+                    unite(row);
+                }
+            }
+            Pool::Postgres(pool) => {
+                let statement = if account.is_some() { sql::BLOCKS_OF_ACCOUNT_POSTGRES } else { sql::BLOCKS_POSTGRES };
+                let mut rows = sqlx::query_as(statement).bind(packages).bind(account).fetch(pool);
+                while let Some(row) = rows.try_next().await.during(DOING)? {
+                    unite(row);
+                }
+            }
+        }
+        Ok(blocks)
+    }
+}
+
+/// The numbers of the images of some blocks, ascending.
+fn numbers(blocks: &BTreeMap<i64, u64>) -> impl Iterator<Item = i64> {
+    blocks.iter().flat_map(|(block, images)| {
+        (0..BLOCK).filter(move |at| images >> at & 1 == 1).map(move |at| block * BLOCK + at)
+    })
+}
+
+/// Numbers as one parameter.
+fn listed(numbers: &[i64]) -> String {
+    serde_json::Value::from(numbers).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn images_are_found_where_they_were_put() {
+        let all = [1, 63, 64, 127, 128, 640_000, 640_063];
+        let mut blocks: BTreeMap<i64, u64> = BTreeMap::new();
+        for image in all {
+            let place = Place::of(image);
+            *blocks.entry(place.block).or_default() |= place.bit.cast_unsigned();
+        }
+        assert_eq!(blocks.len(), 4);
+        assert_eq!(numbers(&blocks).collect::<Vec<_>>(), all);
+    }
+}
