@@ -181,7 +181,7 @@ pub(crate) async fn inside_the_transaction(opened: &Opened) {
     if let Some(url) = &opened.settings.database_url {
         let pool = PgPool::connect(url.expose_secret()).await.unwrap();
         let mut lock = pool.begin().await.unwrap();
-        sqlx::query("lock table image_package in exclusive mode").execute(&mut *lock).await.unwrap();
+        sqlx::query("lock table package in exclusive mode").execute(&mut *lock).await.unwrap();
         let mut child = start(opened, "");
         wait_for(&mut child, "blob");
         let waiting =
