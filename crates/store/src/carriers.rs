@@ -17,6 +17,9 @@ use crate::{Result, Store};
 /// Images of a row.
 const BLOCK: i64 = 64;
 
+/// Images of which a page is found by sorting them all, and no more.
+const SORTED: usize = 10_000;
+
 /// Images whose watches one statement makes due.
 const HASTENED: usize = 10_000;
 
@@ -39,7 +42,7 @@ row! {
 /// Some of the images that carry packages.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Carriers {
-    /// In the order in which they were added.
+    /// By digest.
     pub images: Vec<Carrier>,
     /// How many there are in all.
     pub total: usize,
@@ -124,24 +127,57 @@ macro_rules! uncarry_in {
 }
 
 impl Store {
-    /// The account's images that carry any of these packages: how many there are, and so many of them, in the order in
-    /// which they were added, from the one of that number on. An image of which a further analysis is under way, or
+    /// The account's images that carry any of these packages: how many there are, and so many of them, by digest, from
+    /// the one of that number on. An image of which a further analysis is under way, or
     /// failed, is told by what was found last.
     pub async fn carriers(&self, account: &str, packages: &[i64], limit: usize, offset: usize) -> Result<Carriers> {
         const DOING: &str = "listing images of packages";
         let blocks = self.blocks(Some(account), packages).await?;
         let total = blocks.values().map(|images| images.count_ones() as usize).sum();
-        let numbers: Vec<i64> = numbers(&blocks).skip(offset).take(limit).collect();
+        let (numbers, offset) = if total <= SORTED {
+            (numbers(&blocks).collect(), offset)
+        } else {
+            (self.walked(account, &blocks, limit, offset).await?, 0)
+        };
         let numbers = listed(&numbers);
+        let [limit, offset] = [limit, offset].map(|number| i64::try_from(number).unwrap_or(i64::MAX));
         let images = match &self.pool {
             Pool::Sqlite { read, .. } => {
-                sqlx::query_as(sql::CARRIERS_SQLITE).bind(account).bind(numbers).fetch_all(read).await
+                let page = sqlx::query_as(sql::CARRIERS_SQLITE).bind(account).bind(numbers).bind(limit).bind(offset);
+                page.fetch_all(read).await
             }
             Pool::Postgres(pool) => {
-                sqlx::query_as(sql::CARRIERS_POSTGRES).bind(account).bind(numbers).fetch_all(pool).await
+                let page = sqlx::query_as(sql::CARRIERS_POSTGRES).bind(account).bind(numbers).bind(limit).bind(offset);
+                page.fetch_all(pool).await
             }
         };
         Ok(Carriers { images: images.during(DOING)?, total })
+    }
+
+    /// A page of the images of some blocks, by digest: found by going through the account's images in that order.
+    async fn walked(
+        &self,
+        account: &str,
+        blocks: &BTreeMap<i64, u64>,
+        limit: usize,
+        offset: usize,
+    ) -> Result<Vec<i64>> {
+        let (mut page, mut passed) = (Vec::new(), 0);
+        read!(self.pool, db => {
+            let mut all = sqlx::query_scalar::<_, i64>(sql::IMAGES_BY_DIGEST).bind(account).fetch(db);
+            while page.len() < limit
+                && let Some(image) = all.try_next().await.during("listing images of packages")?
+            {
+                let place = Place::of(image);
+                if blocks.get(&place.block).is_some_and(|images| images & place.bit.cast_unsigned() != 0) {
+                    passed += 1;
+                    if passed > offset {
+                        page.push(image);
+                    }
+                }
+            }
+        });
+        Ok(page)
     }
 
     /// Which of these packages each of these images carries, by their numbers.
@@ -233,5 +269,43 @@ mod tests {
         }
         assert_eq!(blocks.len(), 4);
         assert_eq!(numbers(&blocks).collect::<Vec<_>>(), all);
+    }
+
+    /// However a page is found, it is the same.
+    #[tokio::test]
+    async fn pages_are_walked_by_digest() {
+        const FILL: &str = "
+            insert into account (name, type, state, created_at, updated_at)
+                values ('a', 'user', 'enabled', 1, 1), ('b', 'user', 'enabled', 1, 1);
+            with recursive n (i) as (select 1 union all select i + 1 from n where i < 300)
+            insert into image (account, digest, config_digest, analysis_status, image_status, annotations, size_bytes,
+                    architecture, distro, distro_version, layer_count, dockerfile_mode, created_at, updated_at)
+                select case when i % 5 = 0 then 'b' else 'a' end, cast(i * 7919 % 1000 as text), '', 'analyzed', 'active', '{}',
+                    1, '', '', '', 1, '', i, i from n;";
+        let dir = tempfile::tempdir().unwrap();
+        let settings = crate::Settings {
+            data_dir: dir.path().to_owned(),
+            database_url: None,
+            secret: None,
+            blobs: crate::blobs::BlobsAt::Folder,
+            max_connections: 2,
+            patience: std::time::Duration::ZERO,
+        };
+        let store = Store::open(&settings).await.unwrap();
+        write!(store.pool, db => sqlx::raw_sql(FILL).execute(db).await.map(drop)).unwrap();
+        // Every third image carries it.
+        let mut blocks: BTreeMap<i64, u64> = BTreeMap::new();
+        for image in (3..=300).step_by(3) {
+            let place = Place::of(image);
+            *blocks.entry(place.block).or_default() |= place.bit.cast_unsigned();
+        }
+        let sorted = "select id from image where account = 'a' and id % 3 = 0 order by digest";
+        let all: Vec<i64> = read!(store.pool, db => sqlx::query_scalar(sorted).fetch_all(db).await).unwrap();
+        assert_eq!(all.len(), 80);
+        for (limit, offset) in [(usize::MAX, 0), (10, 0), (10, 75), (10, 80), (0, 0), (1, 79)] {
+            let page = store.walked("a", &blocks, limit, offset).await.unwrap();
+            let want: Vec<i64> = all.iter().copied().skip(offset).take(limit).collect();
+            assert_eq!(page, want, "{limit} from {offset}");
+        }
     }
 }

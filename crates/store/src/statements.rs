@@ -109,7 +109,7 @@ macro_rules! carriers {
         concat!(
             "select id, digest, config_digest, given_id, analyzed_at from image where account || '' = $1 and id ",
             $images,
-            " order by id"
+            " order by digest limit $3 offset $4"
         )
     };
 }
@@ -265,6 +265,7 @@ statements! {
     BLOCKS_POSTGRES = concat!(blocks!(listed_postgres!("$1")), " and cast($2 as text) is null");
     BLOCKS_OF_ACCOUNT_SQLITE = concat!(blocks!(listed_sqlite!("$1")), " and account = $2");
     BLOCKS_OF_ACCOUNT_POSTGRES = concat!(blocks!(listed_postgres!("$1")), " and account = $2");
+    IMAGES_BY_DIGEST = "select id from image where account = $1 order by digest";
     CARRIERS_SQLITE = carriers!(listed_sqlite!("$2"));
     CARRIERS_POSTGRES = carriers!(listed_postgres!("$2"));
     CARRIED_SQLITE = carried!(listed_sqlite!("$1"), listed_sqlite!("$2"));
@@ -471,6 +472,7 @@ mod tests {
             ("HASTEN_WATCHES", "sqlite_autoindex_watch_1"),
             ("IMAGES_BY_TAG", "image_tag_name"),
             ("IMAGES_BY_TAG", "sqlite_autoindex_image_1 (account=? AND digest=?)"),
+            ("IMAGES_BY_DIGEST", "sqlite_autoindex_image_1 (account=?)"),
             ("IMAGE_BY_CONFIG", "image_config (account=? AND config_digest=?)"),
             ("LAST_ALERT", "alert_of_tag"),
             ("LATEST_OF_TAG", "image_tag_name"),

@@ -29,7 +29,7 @@ impl Records {
         Ok(rows.map(|row| (row.id, row)).collect())
     }
 
-    /// The images that carry any of these packages: so many of them, the oldest first, from the one of that number on, and how
+    /// The images that carry any of these packages: so many of them, by digest, from the one of that number on, and how
     /// many there are in all.
     pub(crate) async fn carriers(
         &self,
