@@ -179,8 +179,9 @@ mod tests {
             let mut stream = loop {
                 match tokio::net::TcpStream::connect(probes).await {
                     Ok(stream) => break stream,
-                    Err(_) => tokio::time::sleep(Duration::from_millis(10)).await,
+                    Err(error) => assert!(!running.is_finished(), "{error}"),
                 }
+                tokio::time::sleep(Duration::from_millis(10)).await;
             };
             let request = format!("GET {path} HTTP/1.1\r\nhost: h\r\nconnection: close\r\n\r\n");
             stream.write_all(request.as_bytes()).await.unwrap();

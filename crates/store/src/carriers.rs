@@ -10,7 +10,6 @@ use futures_util::TryStreamExt as _;
 use killick_model::digest::Digest;
 
 use crate::error::During as _;
-use crate::sql::Pool;
 use crate::statements as sql;
 use crate::{Result, Store};
 
@@ -128,10 +127,9 @@ macro_rules! uncarry_in {
 
 impl Store {
     /// The account's images that carry any of these packages: how many there are, and so many of them, by digest, from
-    /// the one of that number on. An image of which a further analysis is under way, or
-    /// failed, is told by what was found last.
+    /// the one of that number on. An image of which a further analysis is under way, or failed, is told by what was found
+    /// last.
     pub async fn carriers(&self, account: &str, packages: &[i64], limit: usize, offset: usize) -> Result<Carriers> {
-        const DOING: &str = "listing images of packages";
         let blocks = self.blocks(Some(account), packages).await?;
         let total = blocks.values().map(|images| images.count_ones() as usize).sum();
         let (numbers, offset) = if total <= SORTED {
@@ -139,22 +137,16 @@ impl Store {
         } else {
             (self.walked(account, &blocks, limit, offset).await?, 0)
         };
+        let statement = self.pool.either(sql::CARRIERS_SQLITE, sql::CARRIERS_POSTGRES);
         let numbers = listed(&numbers);
         let [limit, offset] = [limit, offset].map(|number| i64::try_from(number).unwrap_or(i64::MAX));
-        let images = match &self.pool {
-            Pool::Sqlite { read, .. } => {
-                let page = sqlx::query_as(sql::CARRIERS_SQLITE).bind(account).bind(numbers).bind(limit).bind(offset);
-                page.fetch_all(read).await
-            }
-            Pool::Postgres(pool) => {
-                let page = sqlx::query_as(sql::CARRIERS_POSTGRES).bind(account).bind(numbers).bind(limit).bind(offset);
-                page.fetch_all(pool).await
-            }
-        };
-        Ok(Carriers { images: images.during(DOING)?, total })
+        let images = read!(self.pool, db => sqlx::query_as(statement).bind(account).bind(numbers).bind(limit).bind(offset)
+            .fetch_all(db).await);
+        Ok(Carriers { images: images.during("listing images of packages")?, total })
     }
 
-    /// A page of the images of some blocks, by digest: found by going through the account's images in that order.
+    /// The numbers of a page of the images of some blocks, by digest: found by going through the account's images in that
+    /// order.
     async fn walked(
         &self,
         account: &str,
@@ -182,63 +174,47 @@ impl Store {
 
     /// Which of these packages each of these images carries, by their numbers.
     pub async fn carried(&self, images: &[i64], packages: &[i64]) -> Result<Vec<Carried>> {
+        let statement = self.pool.either(sql::CARRIED_SQLITE, sql::CARRIED_POSTGRES);
         let (images, packages) = (listed(images), listed(packages));
-        let found = match &self.pool {
-            Pool::Sqlite { read, .. } => {
-                sqlx::query_as(sql::CARRIED_SQLITE).bind(images).bind(packages).fetch_all(read).await
-            }
-            Pool::Postgres(pool) => {
-                sqlx::query_as(sql::CARRIED_POSTGRES).bind(images).bind(packages).fetch_all(pool).await
-            }
-        };
-        found.during("listing packages of images")
+        read!(self.pool, db => sqlx::query_as(statement).bind(images).bind(packages).fetch_all(db).await)
+            .during("listing packages of images")
     }
 
     /// Makes the watches of a type due at once whose tag points, or pointed, to an image that carries any of these
     /// packages. How many became due.
     pub async fn hasten_carriers(&self, kind: &str, packages: &[i64], now: i64) -> Result<u64> {
+        let statement = self.pool.either(sql::HASTEN_CARRIERS_SQLITE, sql::HASTEN_CARRIERS_POSTGRES);
         let blocks = self.blocks(None, packages).await?;
         let numbers: Vec<i64> = numbers(&blocks).collect();
         let mut hastened = 0;
         for images in numbers.chunks(HASTENED) {
             let images = listed(images);
-            let done = match &self.pool {
-                Pool::Sqlite { write, .. } => {
-                    let hasten = sqlx::query(sql::HASTEN_CARRIERS_SQLITE).bind(kind).bind(now).bind(images);
-                    hasten.execute(write).await.map(|done| done.rows_affected())
-                }
-                Pool::Postgres(pool) => {
-                    let hasten = sqlx::query(sql::HASTEN_CARRIERS_POSTGRES).bind(kind).bind(now).bind(images);
-                    hasten.execute(pool).await.map(|done| done.rows_affected())
-                }
-            };
-            hastened += done.during("hastening watches")?;
+            let rows = write!(self.pool, db => sqlx::query(statement).bind(kind).bind(now).bind(images).execute(db).await
+                .map(|done| done.rows_affected()));
+            hastened += rows.during("hastening watches")?;
         }
         Ok(hastened)
     }
 
     /// The images, of an account or of all, that carry any of these packages: bits by block.
     async fn blocks(&self, account: Option<&str>, packages: &[i64]) -> Result<BTreeMap<i64, u64>> {
-        const DOING: &str = "looking up who carries packages";
+        let statement = match account {
+            Some(_) => self.pool.either(sql::BLOCKS_OF_ACCOUNT_SQLITE, sql::BLOCKS_OF_ACCOUNT_POSTGRES),
+            None => self.pool.either(sql::BLOCKS_SQLITE, sql::BLOCKS_POSTGRES),
+        };
         let packages = listed(packages);
         let mut blocks: BTreeMap<i64, u64> = BTreeMap::new();
-        let mut unite = |(block, images): (i64, i64)| *blocks.entry(block).or_default() |= images.cast_unsigned();
-        match &self.pool {
-            Pool::Sqlite { read, .. } => {
-                let statement = if account.is_some() { sql::BLOCKS_OF_ACCOUNT_SQLITE } else { sql::BLOCKS_SQLITE };
-                let mut rows = sqlx::query_as(statement).bind(packages).bind(account).fetch(read);
-                while let Some(row) = rows.try_next().await.during(DOING)? {
-                    unite(row);
-                }
+        read!(self.pool, db => {
+            let mut rows = sqlx::query_as(statement).bind(packages);
+            if let Some(account) = account {
+                rows = rows.bind(account);
             }
-            Pool::Postgres(pool) => {
-                let statement = if account.is_some() { sql::BLOCKS_OF_ACCOUNT_POSTGRES } else { sql::BLOCKS_POSTGRES };
-                let mut rows = sqlx::query_as(statement).bind(packages).bind(account).fetch(pool);
-                while let Some(row) = rows.try_next().await.during(DOING)? {
-                    unite(row);
-                }
+            let mut rows = rows.fetch(db);
+            while let Some((block, images)) = rows.try_next().await.during("looking up who carries packages")? {
+                let images: i64 = images;
+                *blocks.entry(block).or_default() |= images.cast_unsigned();
             }
-        }
+        });
         Ok(blocks)
     }
 }

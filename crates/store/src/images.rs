@@ -72,7 +72,6 @@ mod restore;
 use killick_model::digest::Digest;
 
 use crate::error::{During as _, found};
-use crate::sql::Pool;
 use crate::statements as sql;
 use crate::{Result, Store};
 
@@ -277,15 +276,9 @@ impl Store {
 
     /// Every tag ever seen on any of these images, newest first.
     pub async fn tags_of_images(&self, account: &str, digests: &[String]) -> Result<Vec<ImageTag>> {
+        let statement = self.pool.either(sql::TAGS_OF_IMAGES_SQLITE, sql::TAGS_OF_IMAGES_POSTGRES);
         let digests = serde_json::Value::from(digests).to_string();
-        let tags = match &self.pool {
-            Pool::Sqlite { read, .. } => {
-                sqlx::query_as(sql::TAGS_OF_IMAGES_SQLITE).bind(account).bind(digests).fetch_all(read).await
-            }
-            Pool::Postgres(pool) => {
-                sqlx::query_as(sql::TAGS_OF_IMAGES_POSTGRES).bind(account).bind(digests).fetch_all(pool).await
-            }
-        };
-        tags.during("listing tags")
+        read!(self.pool, db => sqlx::query_as(statement).bind(account).bind(digests).fetch_all(db).await)
+            .during("listing tags")
     }
 }

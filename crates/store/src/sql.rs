@@ -76,6 +76,14 @@ impl Pool {
         Ok(Self::Sqlite { read, write })
     }
 
+    /// That of two statements which is for this engine: for what the two write differently.
+    pub(crate) fn either(&self, sqlite: &'static str, postgres: &'static str) -> &'static str {
+        match self {
+            Self::Sqlite { .. } => sqlite,
+            Self::Postgres(_) => postgres,
+        }
+    }
+
     pub(crate) async fn close(&self) {
         match self {
             Self::Sqlite { read, write } => {

@@ -71,13 +71,6 @@ macro_rules! statements {
     };
 }
 
-/// The types of subscriptions to a tag: the index of subscriptions has them before the key.
-macro_rules! types_of_tags {
-    () => {
-        "'alerts', 'analysis_update', 'policy_eval', 'tag_update', 'vuln_update'"
-    };
-}
-
 /// That a number is among those that a parameter lists as JSON.
 macro_rules! listed_sqlite {
     ($parameter:literal) => {
@@ -261,8 +254,8 @@ statements! {
     CARRY = "insert into package_carriers (package_id, account, block, images) select l.package_id, cast($2 as text), cast($3 as bigint), cast($4 as bigint) from image_package l join image i on i.id = l.image_id where l.image_id = $1 and i.image_status = 'active' on conflict (package_id, account, block) do update set images = package_carriers.images | excluded.images";
     UNCARRY = "update package_carriers set images = images & $4 where account = $2 and block = $3 and package_id in (select package_id from image_package where image_id = $1)";
     FORGET_UNCARRIED = "delete from package_carriers where account = $2 and block = $3 and images = $4 and package_id in (select package_id from image_package where image_id = $1)";
-    BLOCKS_SQLITE = concat!(blocks!(listed_sqlite!("$1")), " and $2 is null");
-    BLOCKS_POSTGRES = concat!(blocks!(listed_postgres!("$1")), " and cast($2 as text) is null");
+    BLOCKS_SQLITE = blocks!(listed_sqlite!("$1"));
+    BLOCKS_POSTGRES = blocks!(listed_postgres!("$1"));
     BLOCKS_OF_ACCOUNT_SQLITE = concat!(blocks!(listed_sqlite!("$1")), " and account = $2");
     BLOCKS_OF_ACCOUNT_POSTGRES = concat!(blocks!(listed_postgres!("$1")), " and account = $2");
     IMAGES_BY_DIGEST = "select id from image where account = $1 order by digest";
@@ -346,8 +339,8 @@ statements! {
     CHANGE_SUBSCRIPTION = "update subscription set active = coalesce(cast($3 as boolean), active), value = case when $4 then $5 else value end, updated_at = $6 where account = $1 and id = $2 returning *";
     SET_SUBSCRIPTION_VALUE = "update subscription set value = $3, updated_at = $4 where account = $1 and id = $2 and coalesce(value, '') = $5";
     DELETE_SUBSCRIPTION = "delete from subscription where account = $1 and id = $2 returning key";
-    DEACTIVATE_SUBSCRIPTIONS = concat!("update subscription set active = false, updated_at = $3 where account = $1 and key = $2 and active and type in (", types_of_tags!(), ")");
-    ACTIVE_SUBSCRIPTIONS = concat!("select count(*) from subscription where account = $1 and key = $2 and active and type in (", types_of_tags!(), ")");
+    DEACTIVATE_SUBSCRIPTIONS = "update subscription set active = false, updated_at = $3 where account = $1 and key = $2 and active and type <> 'repo_update'";
+    ACTIVE_SUBSCRIPTIONS = "select count(*) from subscription where account = $1 and key = $2 and active";
 
     DUE_WATCHES = "select s.account, s.id, s.key, s.value, coalesce(w.state, '') as state, coalesce(w.failures, 0) as failures, coalesce(w.due_at, 0) as due_at from subscription s join account a on a.name = s.account left join watch w on w.account = s.account and w.subscription = s.id where s.type = $1 and s.active and a.state = 'enabled' and coalesce(w.due_at, 0) <= $2 order by coalesce(w.due_at, 0), s.account, s.id limit $3";
     CLAIM_WATCH = "insert into watch (account, subscription, due_at, state, failures) values ($1, $2, $3, '', 0) on conflict (account, subscription) do update set due_at = excluded.due_at where watch.due_at = $4";
@@ -451,7 +444,7 @@ mod tests {
         let store = Store::open(&settings(dir.path(), None)).await.unwrap();
         let Pool::Sqlite { read, .. } = &store.pool else { panic!("it is SQLite") };
         for (name, index) in [
-            ("ACTIVE_SUBSCRIPTIONS", "sqlite_autoindex_subscription_2 (account=? AND type=? AND key=?)"),
+            ("ACTIVE_SUBSCRIPTIONS", "subscription_key (account=? AND key=?)"),
             ("ALERTS", "alert_of_account"),
             ("ALERTS_OF_TAG", "alert_of_tag"),
             ("AUDIT", "audit_account"),
@@ -461,7 +454,7 @@ mod tests {
             ("CARRIERS_SQLITE", "INTEGER PRIMARY KEY (rowid=?)"),
             ("CLOSE_ALERT", "alert_open"),
             ("CLOSE_UNSUBSCRIBED_ALERT", "alert_open"),
-            ("DEACTIVATE_SUBSCRIPTIONS", "sqlite_autoindex_subscription_2 (account=? AND type=? AND key=?)"),
+            ("DEACTIVATE_SUBSCRIPTIONS", "subscription_key (account=? AND key=?)"),
             ("DELETE_OLD_ALERTS", "alert_closed"),
             ("DELETING_IMAGES", "image_deleting"),
             ("DUE_WATCHES", "subscription_watched"),

@@ -1,0 +1,1 @@
+create index subscription_key on subscription (account, key);
