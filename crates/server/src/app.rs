@@ -23,7 +23,7 @@ use crate::herald::{Herald, Service};
 use crate::judge::cache::Cache;
 use crate::knowledge::Knowledge;
 use crate::metrics::Metrics;
-use crate::records::{Account, NewRegistry, Policy, Records, RegistryLogin, User};
+use crate::records::{Account, NewRegistry, Policy, Records, RegistryLogin, Standing, User};
 use crate::registry::{Ways, WaysError};
 use crate::streams::Streams;
 use crate::watching::Nudges;
@@ -79,6 +79,20 @@ pub(crate) struct Identity {
     pub(crate) via: Via,
     /// Whether the account may do anything.
     pub(crate) enabled: bool,
+}
+
+impl Identity {
+    fn of(user: User, standing: &Standing, via: Via) -> Self {
+        let grants = standing.grants();
+        Self {
+            user: user.name,
+            account: user.account,
+            is_admin: grants.is_system(),
+            grants,
+            via,
+            enabled: standing.enabled,
+        }
+    }
 }
 
 /// How a caller proved who they are.
@@ -352,38 +366,33 @@ impl App {
         caller: &Caller,
         password: SecretString,
     ) -> Result<Option<(Identity, String)>, ApiError> {
-        let user = self.records().user(&caller.user).await?;
-        let stored = user.as_ref().and_then(|user| user.password_hash.clone());
+        let found = self.records().user_and_standing(&caller.user).await?;
+        let stored = found.as_ref().and_then(|(user, _)| user.password_hash.clone());
         if !self.0.logins.is_right(caller, password, stored.clone()).await? {
             return Ok(None);
         }
-        let (Some(user), Some(stored)) = (user, stored) else { return Ok(None) };
-        Ok(self.identity(user).await?.map(|identity| (identity, stored)))
+        Ok(found.zip(stored).map(|((user, standing), stored)| (Identity::of(user, &standing, Via::Password), stored)))
     }
 
     /// The caller with this token, if it was given for the password of today.
     pub(crate) async fn bearer(&self, bearer: &Bearer) -> Result<Option<Identity>, ApiError> {
-        let user = self.records().user(&bearer.user).await?;
+        let found = self.records().user_and_standing(&bearer.user).await?;
         let holds = |user: &User| user.password_hash.as_deref().is_some_and(|hash| bearer.holds_for(hash));
-        match user.filter(holds) {
-            Some(user) => Ok(self.identity(user).await?.map(|identity| Identity { via: Via::Token, ..identity })),
-            None => Ok(None),
-        }
+        let found = found.filter(|(user, _)| holds(user));
+        Ok(found.map(|(user, standing)| Identity::of(user, &standing, Via::Token)))
     }
 
     /// The caller with this API key, or nobody. A key allows what its role and its user may both.
     pub(crate) async fn holder(&self, key: &SecretString) -> Result<Option<Identity>, ApiError> {
         let Some(key) = self.records().key_of(key).await? else { return Ok(None) };
-        let Some(user) = self.records().user(&key.username).await? else { return Ok(None) };
+        let Some((user, standing)) = self.records().user_and_standing(&key.username).await? else { return Ok(None) };
         let narrowed = match key.role.as_deref() {
             None => UserRole::SystemAdmin.grants(),
             Some(slug) => UserRole::named(slug).map_or(Grants::NONE, UserRole::grants),
         };
-        let identity = self.identity(user).await?;
-        Ok(identity.map(|identity| {
-            let grants = identity.grants.and(narrowed);
-            Identity { grants, is_admin: grants.is_system(), via: Via::Key(key.id), ..identity }
-        }))
+        let identity = Identity::of(user, &standing, Via::Key(key.id));
+        let grants = identity.grants.and(narrowed);
+        Ok(Some(Identity { grants, is_admin: grants.is_system(), ..identity }))
     }
 
     /// The provider whose tokens are taken, if there is one.
@@ -421,22 +430,10 @@ impl App {
         }))
     }
 
-    async fn identity(&self, user: User) -> Result<Option<Identity>, ApiError> {
-        let Some(standing) = self.records().standing(&user).await? else { return Ok(None) };
-        let grants = standing.grants();
-        Ok(Some(Identity {
-            user: user.name,
-            is_admin: grants.is_system(),
-            grants,
-            via: Via::Password,
-            enabled: standing.enabled,
-            account: user.account,
-        }))
-    }
-
     /// What a user may do.
     pub(crate) async fn grants_of(&self, user: &User) -> Result<Grants, ApiError> {
-        Ok(self.records().standing(user).await?.map_or(Grants::NONE, |standing| standing.grants()))
+        let found = self.records().user_and_standing(&user.name).await?;
+        Ok(found.map_or(Grants::NONE, |(_, standing)| standing.grants()))
     }
 
     /// How often users may call.

@@ -27,7 +27,7 @@ pub(crate) use layers::StoredFacts;
 pub(crate) use packages::{Carrier, kind as package_kind};
 pub(crate) use policies::Policy;
 pub(crate) use registries::{NewRegistry, Registry, RegistryLogin};
-pub(crate) use users::StoredKey;
+pub(crate) use users::{Standing, StoredKey};
 pub(crate) use verdicts::Verdict;
 
 use crate::api::error::ApiError;

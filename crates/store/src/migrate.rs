@@ -23,6 +23,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/0013_alerts_deletions_processes.sql"),
     include_str!("../migrations/0014_package_carriers.sql"),
     include_str!("../migrations/0015_subscription_key.sql"),
+    include_str!("../migrations/0016_no_package_source.sql"),
 ];
 
 pub(crate) async fn run(pool: &Pool) -> Result<(), StoreError> {

@@ -138,7 +138,7 @@ impl Store {
             .during("listing packages")
     }
 
-    /// Every identity with that name or source name, of whatever account: for matching, not for showing.
+    /// Every identity with that name, of whatever account.
     pub async fn packages_named(&self, name: &str) -> Result<Vec<PackageRow>> {
         read!(self.pool, db => sqlx::query_as(sql::PACKAGES_NAMED).bind(name).fetch_all(db).await)
             .during("listing packages")

@@ -1,6 +1,8 @@
 //! Roles of users; a user without any is not narrowed by them.
 
-use crate::accounts::{AccountState, AccountType};
+use sqlx::FromRow as _;
+
+use crate::accounts::{AccountState, AccountType, User};
 use crate::error::{During as _, found};
 use crate::statements as sql;
 use crate::{Result, Store};
@@ -23,20 +25,26 @@ row! {
     /// What decides what a user may do: the account, with one of the roles.
     pub struct Standing {
         /// What the account may do.
-        pub r#type: AccountType,
+        pub account_type: AccountType,
         /// The state of the account.
-        pub state: AccountState,
+        pub account_state: AccountState,
         /// The role, by its slug.
         pub role: Option<String>,
     }
 }
 
 impl Store {
-    /// What decides what a user of an account may do: a row for each role, one row where there is none, none where
-    /// there is no account. Every call of the service asks this.
-    pub async fn standing(&self, account: &str, username: &str) -> Result<Vec<Standing>> {
-        read!(self.pool, db => sqlx::query_as(sql::STANDING).bind(account).bind(username).fetch_all(db).await)
-            .during("reading what a user may do")
+    /// The user who logs in under that name, of whatever account, and what decides what they may do: a row for each
+    /// role, one row where there is none. Every call of the service asks this.
+    pub async fn user_and_standing(&self, username: &str) -> Result<Option<(User, Vec<Standing>)>> {
+        let rows: sqlx::Result<Vec<(User, Standing)>> = read!(self.pool, db =>
+            sqlx::query(sql::USER_AND_STANDING).bind(username).fetch_all(db).await.and_then(|rows| {
+                rows.iter().map(|row| Ok((User::from_row(row)?, Standing::from_row(row)?))).collect()
+            })
+        );
+        let (mut users, standing): (Vec<_>, Vec<_>) =
+            rows.during("reading a user and what they may do")?.into_iter().unzip();
+        Ok(users.pop().map(|user| (user, standing)))
     }
 
     /// The roles of a user, by name.

@@ -159,7 +159,7 @@ statements! {
     DELETE_USERS = "delete from account_user where account = $1";
     SET_PASSWORD = "update account_user set password_hash = $3, password_set_at = $4, updated_at = $5 where account = $1 and username = $2 returning *";
 
-    STANDING = "select a.type, a.state, r.role from account a left join user_role r on r.username = $2 where a.name = $1 order by r.role";
+    USER_AND_STANDING = "select u.*, a.type as account_type, a.state as account_state, r.role from account_user u join account a on a.name = u.account left join user_role r on r.username = u.username where u.username = $1 order by r.role";
     ROLES_OF_USER = "select username, role, granted_by, created_at from user_role where username = $1 order by role";
     CLEAR_ROLES = "delete from user_role where username = $1";
     ADD_ROLE = "insert into user_role (username, role, granted_by, created_at) values ($1, $2, $3, $4)";
@@ -269,7 +269,7 @@ statements! {
     PRUNE_PACKAGES = "delete from package where id > $1 and id <= $2 and not exists (select 1 from package_carriers c where c.package_id = package.id)";
     UNLINK_PACKAGES = "delete from image_package where image_id = $1";
     PACKAGES_OF_IMAGE = "select p.* from package p join image_package l on l.package_id = p.id join image i on i.id = l.image_id where i.account = $1 and i.digest = $2 order by p.kind, p.name, p.version, p.id";
-    PACKAGES_NAMED = "select * from package where name = $1 or source_name = $1 order by id";
+    PACKAGES_NAMED = "select * from package where name = $1 order by id";
 
     LAYER_FACT = "select blob, used_at from layer_fact where diff_id = $1 and revision = $2";
     USE_LAYER_FACT = "update layer_fact set used_at = $3 where diff_id = $1 and revision = $2";

@@ -25,8 +25,8 @@ pub(crate) struct Carrier {
 impl Records {
     /// The distinct packages of this name, of any version, kind and account.
     pub(crate) async fn packages_called(&self, name: &str) -> Result<BTreeMap<i64, PackageRow>> {
-        let rows = self.store.packages_named(name).await?.into_iter().filter(|row| row.name == name);
-        Ok(rows.map(|row| (row.id, row)).collect())
+        let rows = self.store.packages_named(name).await?;
+        Ok(rows.into_iter().map(|row| (row.id, row)).collect())
     }
 
     /// The images that carry any of these packages: so many of them, by digest, from the one of that number on, and how

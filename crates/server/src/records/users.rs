@@ -51,15 +51,15 @@ impl Standing {
 }
 
 impl Records {
-    /// What decides what a user may do; nothing where the account is gone.
-    pub(crate) async fn standing(&self, user: &User) -> Result<Option<Standing>> {
-        let rows = self.store.standing(&user.account, &user.name).await?;
-        let Some(first) = rows.first() else { return Ok(None) };
-        Ok(Some(Standing {
-            enabled: first.state == AccountState::Enabled,
-            is_of_administrators: first.r#type == AccountKind::Admin,
+    /// The user of this name, of whatever account, and what decides what they may do.
+    pub(crate) async fn user_and_standing(&self, name: &str) -> Result<Option<(User, Standing)>> {
+        let Some((user, rows)) = self.store.user_and_standing(name).await? else { return Ok(None) };
+        let standing = Standing {
+            enabled: rows.iter().all(|row| row.account_state == AccountState::Enabled),
+            is_of_administrators: rows.iter().all(|row| row.account_type == AccountKind::Admin),
             roles: rows.into_iter().filter_map(|row| row.role).collect(),
-        }))
+        };
+        Ok(Some((user.into(), standing)))
     }
 
     /// The roles of a user, by their slugs.

@@ -117,7 +117,7 @@ async fn webhooks_are_tried() {
     let test = |name: &str, query: &str| ("POST", format!("/system/webhooks/{name}/test{query}"), Value::Null);
     let mut calls = vec![test("general", "")];
     calls.extend(
-        ["analysis_update", "vuln_update", "policy_eval"]
+        ["analysis_update", "vuln_update", "policy_eval", "alerts"]
             .map(|kind| test("general", &format!("?notification_type={kind}"))),
     );
     calls.extend([
@@ -135,6 +135,9 @@ async fn webhooks_are_tried() {
         (body["dataId"], body["max_tries"]) = (Value::Null, Value::Null);
         for id in ["notificationId", "subscription_key"] {
             body["data"]["notification_payload"][id] = Value::Null;
+        }
+        if let Some(alert) = body["data"]["notification_payload"].get_mut("alert") {
+            (alert["opened_at"], alert["updated_at"]) = (Value::Null, Value::Null);
         }
         payloads.push(body);
     }

@@ -93,15 +93,17 @@ pub(crate) async fn an_account_drains_little_by_little(Opened { store, .. }: &Op
 pub(crate) async fn roles_go_with_their_user(Opened { store, .. }: &Opened) {
     store.create_user("a", "u", UserType::Native, None, Some("hash"), 3).await.unwrap();
     assert_eq!(store.roles_of("u").await.unwrap(), []);
-    let standing = async |account: &str| -> Vec<Option<String>> {
-        let rows = store.standing(account, "u").await.unwrap();
-        assert!(rows.iter().all(|row| (row.r#type, row.state) == (AccountType::User, AccountState::Enabled)));
-        rows.into_iter().map(|row| row.role).collect()
+    let roles = async || -> Vec<Option<String>> {
+        let (user, standing) = store.user_and_standing("u").await.unwrap().unwrap();
+        assert_eq!(Some(user), store.user_by_name("u").await.unwrap());
+        let account = (AccountType::User, AccountState::Enabled);
+        assert!(standing.iter().all(|row| (row.account_type, row.account_state) == account));
+        standing.into_iter().map(|row| row.role).collect()
     };
-    assert_eq!(standing("a").await, [None]);
-    assert_eq!(standing("no account").await, []);
+    assert_eq!(roles().await, [None]);
+    assert_eq!(store.user_and_standing("nobody").await.unwrap(), None);
     store.set_roles("a", "u", &["reader", "developer"], "admin", 4).await.unwrap();
-    assert_eq!(standing("a").await, [Some("developer".to_owned()), Some("reader".to_owned())]);
+    assert_eq!(roles().await, [Some("developer".to_owned()), Some("reader".to_owned())]);
     let given = store.set_roles("a", "u", &["reader"], "admin", 5).await.unwrap();
     assert_eq!(store.roles_of("u").await.unwrap(), given);
     assert_eq!((given[0].role.as_str(), given[0].granted_by.as_str(), given[0].created_at), ("reader", "admin", 5));

@@ -89,7 +89,7 @@ async fn all(store: &Store, digest: &str, task: i64) -> String {
             ),
             (store.alerts("a", &AlertFilter::default(), 9).await, store.last_alert("a", TAG).await),
             (store.analyzed_images("a", "", 9).await, store.exceptions("a", "", 9).await),
-            (store.api_keys("a", "u").await, store.roles_of("u").await, store.standing("a", "u").await),
+            (store.api_keys("a", "u").await, store.roles_of("u").await),
         )
     )
 }

@@ -104,7 +104,7 @@ async fn recover(Opened { store, settings, .. }: &Opened, task: i64, written: bo
         assert_eq!((between.analysis_status, state), (AnalysisStatus::Analyzing, TaskState::Running));
         assert_eq!(between.analysis, None);
         assert_eq!(store.packages_of_image("a", &digest).await.unwrap(), []);
-        assert_eq!(store.packages_named("source").await.unwrap(), []);
+        assert_eq!(store.packages_named("package-000000").await.unwrap(), []);
         let (again, lease) = store.claim(&[], 10, 20).await.unwrap().unwrap();
         assert_eq!((again.id, again.attempts), (task, 2));
         assert!(store.start_analysis(&lease, "a", &digest, 20).await.unwrap());
@@ -119,7 +119,7 @@ async fn recover(Opened { store, settings, .. }: &Opened, task: i64, written: bo
     assert_eq!((image.analysis_status, image.failure), (AnalysisStatus::Analyzed, None));
     store.blobs().get(&image.analysis.unwrap(), 1000).await.unwrap();
     assert_eq!(store.packages_of_image("a", &digest).await.unwrap().len(), PACKAGES);
-    assert_eq!(store.packages_named("source").await.unwrap().len(), PACKAGES);
+    assert_eq!(store.packages_named("package-000000").await.unwrap().len(), 1);
     assert_eq!(store.images("a", killick_store::images::ImageFilter::default()).await.unwrap().len(), 1);
     assert_eq!(store.tags("a").await.unwrap().len(), 1);
     store.delete_orphan_blobs(i64::MAX).await.unwrap();

@@ -2,13 +2,16 @@
 
 use axum::Json;
 use axum::http::StatusCode;
+use killick_model::digest::Digest;
 use killick_model::hint::Hint as _;
+use killick_store::alerts::Alert;
 use killick_store::notifications::Notice;
 use serde_json::{Value, json};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use uuid::Uuid;
 
+use crate::alerts::AlertRecord;
 use crate::api::error::ApiError;
 use crate::api::input::{Path, Query};
 use crate::api::permission::{Guarded, Permission, TestWebhook};
@@ -18,7 +21,7 @@ use crate::records::now;
 use crate::webhooks::Post;
 
 /// Types of notification that can be tried.
-const TYPES: &[&str] = &["tag_update", "analysis_update", "vuln_update", "policy_eval"];
+const TYPES: &[&str] = &["tag_update", "analysis_update", "vuln_update", "policy_eval", "alerts"];
 
 /// Stands for `<notification_type>` in the address.
 const TEST: &str = "test";
@@ -33,7 +36,7 @@ pub(super) fn router() -> OpenApiRouter<Guarded> {
 /// Sends a made-up notification at once, and answers what the webhook answers, if that is JSON.
 #[utoipa::path(post, path = "/system/webhooks/{webhook_type}/test", tag = "System",
     params(("webhook_type" = String, Path), ("notification_type" = Option<String>, Query,
-        pattern = "^(tag_update|analysis_update|vuln_update|policy_eval)$")),
+        pattern = "^(tag_update|analysis_update|vuln_update|policy_eval|alerts)$")),
     responses((status = 200, body = Value), (status = 502)))]
 async fn test(
     require: Permission<TestWebhook>,
@@ -88,7 +91,7 @@ fn notification(account: &str, email: Option<&str>, kind: &str, id: &str, now: i
         "subscription_type": kind,
         "notificationId": Uuid::new_v4().to_string(),
     });
-    if let (Value::Object(payload), Value::Object(more)) = (&mut payload, made_up(kind)) {
+    if let (Value::Object(payload), Value::Object(more)) = (&mut payload, made_up(account, kind)) {
         payload.extend(more);
     }
     json!({
@@ -109,8 +112,25 @@ fn notification(account: &str, email: Option<&str>, kind: &str, id: &str, now: i
     })
 }
 
+/// A made-up alert that was opened now.
+fn alert(account: &str, now: i64) -> Alert {
+    Alert {
+        id: 0,
+        account: account.to_owned(),
+        tag: "test_registry/test_repository:test_tag".to_owned(),
+        digest: Digest::of(b"test"),
+        policy_id: "test_policy".to_owned(),
+        policy_digest: Digest::of(b"test"),
+        opened_at: now,
+        updated_at: now,
+        closed_at: None,
+        closed_for: None,
+        closed_by: None,
+    }
+}
+
 /// What only this type has.
-fn made_up(kind: &str) -> Value {
+fn made_up(account: &str, kind: &str) -> Value {
     const DIGEST: &str = "test_image_digest";
     let annotations = ["test"];
     match kind {
@@ -124,6 +144,7 @@ fn made_up(kind: &str) -> Value {
             "imageDigest": DIGEST,
             "annotations": annotations,
         }),
+        "alerts" => json!({"alert": AlertRecord::of(&alert(account, now()))}),
         "analysis_update" => json!({
             "curr_eval": {"analysis_status": "analyzed", "annotations": annotations, "image_digest": DIGEST},
             "last_eval": {"analysis_status": "analyzing", "annotations": annotations, "image_digest": DIGEST},

@@ -1,0 +1,1 @@
+drop index package_source;
