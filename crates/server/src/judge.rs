@@ -171,10 +171,10 @@ pub(crate) async fn bundle(app: &App, policy: &Policy) -> Result<Arc<Bundle>, Ap
     if let Some(bundle) = app.cache().bundle(&policy.digest) {
         return Ok(bundle);
     }
-    let document = policy.bundle.clone();
-    let bundle = cpu::run(move || Bundle::parse(&document)).await.map_err(|error| ApiError::internal(&error))?;
+    let stored = policy.clone();
+    let bundle = cpu::run(move || Bundle::parse(&stored.bundle())).await.map_err(|error| ApiError::internal(&error))?;
     let bundle = Arc::new(bundle);
-    app.cache().keep_bundle(policy.digest.clone(), bundle.clone(), policy.size_bytes);
+    app.cache().keep_bundle(policy.digest.clone(), bundle.clone(), policy.document.get().len());
     Ok(bundle)
 }
 

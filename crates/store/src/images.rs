@@ -71,7 +71,9 @@ mod restore;
 
 use killick_model::digest::Digest;
 
-use crate::error::{During as _, found};
+use sqlx::FromRow as _;
+
+use crate::error::{During as _, StoreError, found};
 use crate::statements as sql;
 use crate::{Result, Store};
 
@@ -180,6 +182,14 @@ row! {
     }
 }
 
+row! {
+    /// The tags of an image in one column.
+    struct Tags {
+        /// A JSON array of arrays: registry, repository, tag, and when it began to point there.
+        tags: String,
+    }
+}
+
 /// The name of a tag.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct TagName {
@@ -212,6 +222,30 @@ impl Store {
     pub async fn image(&self, account: &str, digest: &str) -> Result<Image> {
         let row = read!(self.pool, db => sqlx::query_as(sql::IMAGE_BY_ANY_DIGEST).bind(account).bind(digest).fetch_optional(db).await);
         found(row.during("reading an image")?, "image", digest)
+    }
+
+    /// The image with that manifest or index digest, and every tag ever seen on it, newest first. The service asks this for
+    /// nearly every call about an image, and each question of the database has its price.
+    pub async fn image_with_tags(&self, account: &str, digest: &str) -> Result<(Image, Vec<ImageTag>)> {
+        const DOING: &str = "reading an image and its tags";
+        let sql = self.pool.either(sql::IMAGE_WITH_TAGS_SQLITE, sql::IMAGE_WITH_TAGS_POSTGRES);
+        let row: sqlx::Result<Option<(Image, Tags)>> = read!(self.pool, db =>
+            sqlx::query(sql).bind(account).bind(digest).fetch_optional(db).await.and_then(|row| {
+                row.map(|row| Ok((Image::from_row(&row)?, Tags::from_row(&row)?))).transpose()
+            })
+        );
+        let (image, Tags { tags }) = found(row.during(DOING)?, "image", digest)?;
+        let tags: Vec<(String, String, String, i64)> =
+            serde_json::from_str(&tags).map_err(|source| StoreError::Document { source: source.into() })?;
+        let of_image = |(registry, repository, tag, detected_at)| ImageTag {
+            digest: image.digest.clone(),
+            registry,
+            repository,
+            tag,
+            detected_at,
+        };
+        let tags = tags.into_iter().map(of_image).collect();
+        Ok((image, tags))
     }
 
     /// The newest image with that config digest.

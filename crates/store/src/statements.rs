@@ -183,6 +183,8 @@ statements! {
     LOCK_IMAGE = "update image set updated_at = updated_at where account = $1 and digest = $2 returning *";
     IMAGE = "select * from image where account = $1 and digest = $2";
     IMAGE_BY_ANY_DIGEST = "select * from image where id in (select id from image where account = $1 and digest = $2 union all select id from image where account = $1 and index_digest = $2) order by case when digest = $2 then 0 else 1 end, created_at desc limit 1";
+    IMAGE_WITH_TAGS_SQLITE = "select i.*, (select json_group_array(json_array(t.registry, t.repository, t.tag, t.detected_at) order by t.detected_at desc, t.id desc) from image_tag t where t.account = i.account and t.digest = i.digest) as tags from image i where i.id in (select id from image where account = $1 and digest = $2 union all select id from image where account = $1 and index_digest = $2) order by case when i.digest = $2 then 0 else 1 end, i.created_at desc limit 1";
+    IMAGE_WITH_TAGS_POSTGRES = "select i.*, (select coalesce(json_agg(json_build_array(t.registry, t.repository, t.tag, t.detected_at) order by t.detected_at desc, t.id desc), '[]')::text from image_tag t where t.account = i.account and t.digest = i.digest) as tags from image i where i.id in (select id from image where account = $1 and digest = $2 union all select id from image where account = $1 and index_digest = $2) order by case when i.digest = $2 then 0 else 1 end, i.created_at desc limit 1";
     IMAGE_BY_CONFIG = "select * from image where account = $1 and config_digest = $2 order by +created_at desc limit 1";
     IMAGE_BY_GIVEN_ID = "select * from image where account = $1 and given_id = $2 order by created_at desc limit 1";
     DELETING_IMAGES = "select account, digest from image where image_status = 'deleting'";
@@ -466,6 +468,7 @@ mod tests {
             ("IMAGES_BY_TAG", "image_tag_name"),
             ("IMAGES_BY_TAG", "sqlite_autoindex_image_1 (account=? AND digest=?)"),
             ("IMAGES_BY_DIGEST", "sqlite_autoindex_image_1 (account=?)"),
+            ("IMAGE_WITH_TAGS_SQLITE", "image_tag_digest (account=? AND digest=?)"),
             ("IMAGE_BY_CONFIG", "image_config (account=? AND config_digest=?)"),
             ("LAST_ALERT", "alert_of_tag"),
             ("LATEST_OF_TAG", "image_tag_name"),

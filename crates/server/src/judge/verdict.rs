@@ -69,7 +69,7 @@ impl Judged {
     fn weight_bytes(&self, policy: &Policy) -> usize {
         let written = |finding: &Finding| finding.trigger_id.len() + finding.message.len();
         let findings = self.verdict.evaluation.findings.iter().map(|finding| FINDING_BYTES + 2 * written(finding));
-        findings.sum::<usize>() + policy.size_bytes * BUNDLE_FACTOR
+        findings.sum::<usize>() + policy.document.get().len() * BUNDLE_FACTOR
     }
 
     /// Whether this is what the row says, at least as of the same instant.
@@ -115,7 +115,7 @@ pub(crate) async fn evaluate(
         app.metrics().evaluation(evaluated.is_ok(), began.elapsed());
         let evaluation = evaluated?.pop().ok_or_else(nothing)?;
         let evaluation = excepted(exceptions_as_of(app, &image.account, exceptions).await?, evaluation).await;
-        let verdict = Verdict { evaluation, bundle: policy.bundle.clone() };
+        let verdict = Verdict { evaluation, bundle: policy.bundle() };
         let judged = Arc::new(Judged { verdict, result: OnceLock::new(), kept: OnceLock::new() });
         app.cache().keep_verdict(key, judged.clone(), judged.weight_bytes(policy));
         judged

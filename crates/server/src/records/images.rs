@@ -215,10 +215,8 @@ impl Records {
 
     /// The image of this manifest or index digest.
     pub(crate) async fn image(&self, account: &str, digest: &str) -> Result<Option<Image>> {
-        match optional(self.store.image(account, digest).await)? {
-            Some(row) => self.with_tags(row).await.map(Some),
-            None => Ok(None),
-        }
+        let found = optional(self.store.image_with_tags(account, digest).await)?;
+        Ok(found.map(|(row, tags)| image(row, tags.into_iter().map(Tag::from).collect())))
     }
 
     /// The images of this configuration, given by its hexadecimal digits, or of this id that somebody gave.

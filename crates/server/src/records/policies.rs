@@ -1,9 +1,12 @@
 //! Policy bundles.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use killick_store::Result;
 use killick_store::policies::PolicyRow;
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 use super::{Records, instant, now, optional};
 
@@ -17,10 +20,10 @@ pub(crate) struct Policy {
     pub(crate) id: String,
     pub(crate) active: bool,
     pub(crate) source: String,
-    pub(crate) bundle: Value,
-    /// Of the document as stored.
+    /// The document as it is stored.
+    pub(crate) document: Arc<RawValue>,
+    /// Of the document.
     pub(crate) digest: killick_model::digest::Digest,
-    pub(crate) size_bytes: usize,
     pub(crate) created_at: Timestamp,
     pub(crate) updated_at: Timestamp,
 }
@@ -28,8 +31,7 @@ pub(crate) struct Policy {
 impl From<PolicyRow> for Policy {
     fn from(row: PolicyRow) -> Self {
         Self {
-            size_bytes: row.document.len(),
-            bundle: serde_json::from_str(&row.document).unwrap_or_default(),
+            document: RawValue::from_string(row.document).unwrap_or_else(|_| RawValue::NULL.to_owned()).into(),
             account: row.account,
             id: row.id,
             active: row.active,
@@ -38,6 +40,13 @@ impl From<PolicyRow> for Policy {
             created_at: instant(row.created_at),
             updated_at: instant(row.updated_at),
         }
+    }
+}
+
+impl Policy {
+    /// The document, read.
+    pub(crate) fn bundle(&self) -> Value {
+        serde_json::from_str(self.document.get()).unwrap_or_default()
     }
 }
 

@@ -38,10 +38,10 @@ impl<T: Column> Column for Option<T> {
 
 /// Declares a row type and reads it, by column name, from either engine.
 macro_rules! row {
-    ($(#[$meta:meta])* pub struct $name:ident { $($(#[$field_meta:meta])* $seen:vis $field:ident: $type:ty,)* }) => {
+    ($(#[$meta:meta])* $visible:vis struct $name:ident { $($(#[$field_meta:meta])* $seen:vis $field:ident: $type:ty,)* }) => {
         $(#[$meta])*
         #[derive(Debug, Clone, PartialEq, Eq)]
-        pub struct $name { $($(#[$field_meta])* $seen $field: $type,)* }
+        $visible struct $name { $($(#[$field_meta])* $seen $field: $type,)* }
         row!(@engine sqlx::sqlite::SqliteRow, $name, $($field: $type),*);
         row!(@engine sqlx::postgres::PgRow, $name, $($field: $type),*);
     };

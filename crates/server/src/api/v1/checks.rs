@@ -6,7 +6,6 @@ use std::sync::Arc;
 use axum::Json;
 use killick_report::evaluation::status;
 use serde::Serialize;
-use serde_json::Value;
 use serde_json::value::RawValue;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -128,7 +127,7 @@ struct Told {
 struct Detail {
     /// The bundle as stored now; in `result` it is as it was evaluated.
     #[serde(skip_serializing_if = "Option::is_none")]
-    policy: Option<Value>,
+    policy: Option<Arc<RawValue>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     result: Option<Arc<RawValue>>,
 }
@@ -142,10 +141,10 @@ async fn tell(
 ) -> Result<Told, ApiError> {
     let id = &verdict.evaluation.bundle_id;
     let bundle = match &result {
-        Some(_) if policy.id == *id => Some(policy.bundle.clone()),
+        Some(_) if policy.id == *id => Some(policy.document.clone()),
         Some(_) => {
             let now = app.records().policy(&image.account, id).await?;
-            Some(now.map_or(Value::Null, |policy| policy.bundle))
+            Some(now.map_or_else(|| RawValue::NULL.to_owned().into(), |policy| policy.document))
         }
         None => None,
     };

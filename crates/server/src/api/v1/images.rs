@@ -4,6 +4,7 @@ mod request;
 mod wire;
 
 use axum::Json;
+use futures_util::future::try_join_all;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -19,6 +20,9 @@ use crate::images;
 use crate::records::{self, AnalysisStatus, Deletion, TagName};
 
 pub(super) use self::wire::Image;
+
+/// Images whose records are made at once: each reads a document from wherever those are kept.
+const AT_ONCE: usize = 16;
 
 /// Values of `image_status` and `analysis_status`.
 const IMAGE_STATUS: &[&str] = &["all", "active", "deleting"];
@@ -93,8 +97,8 @@ async fn record_before(app: &App, known: Option<&records::Image>) -> Result<(), 
 
 async fn told(app: &App, images: &[records::Image]) -> Result<Json<Vec<Image>>, ApiError> {
     let mut told = Vec::new();
-    for image in images {
-        told.push(Image::of(app, image).await?);
+    for some in images.chunks(AT_ONCE) {
+        told.extend(try_join_all(some.iter().map(|image| Image::of(app, image))).await?);
     }
     Ok(Json(told))
 }

@@ -127,12 +127,13 @@ impl Detail {
 }
 
 fn wire(policy: records::Policy, detail: Detail) -> PolicyRecord {
-    let text = |name: &str| policy.bundle.get(name).and_then(Value::as_str).map(str::to_owned);
+    let bundle = policy.bundle();
+    let text = |name: &str| bundle.get(name).and_then(Value::as_str).map(str::to_owned);
     let (name, description) = (text("name"), text("description"));
     let meta = meta(&policy);
     let (bundle, meta) = match detail {
         Detail::Summary => (json!({}), json!({})),
-        Detail::Whole => (policy.bundle, meta),
+        Detail::Whole => (bundle, meta),
     };
     PolicyRecord {
         policy_id: policy.id,
@@ -163,7 +164,7 @@ fn meta(policy: &records::Policy) -> Value {
         "last_updated": last_updated,
         "record_state_key": "active",
         "record_state_val": null,
-        "size": policy.size_bytes,
+        "size": policy.document.get().len(),
         "userId": policy.account,
     })
 }
