@@ -2,6 +2,8 @@
 //!
 //! Borrowed by the API client, webhooks and feed downloads. Nothing here retries; that is its caller's decision.
 
+mod roots;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -117,8 +119,6 @@ impl Hint for HttpError {
 }
 
 /// A client with these options.
-///
-/// Reading the system's certificates takes milliseconds: build one client and clone it.
 pub fn client(options: &ClientOptions) -> Result<reqwest::Client, HttpError> {
     // Fails only if a provider is installed already, which is then the one to use.
     let _ = rustls::crypto::ring::default_provider().install_default();
@@ -132,13 +132,18 @@ pub fn client(options: &ClientOptions) -> Result<reqwest::Client, HttpError> {
     if let Some(limit) = options.read_timeout {
         builder = builder.read_timeout(limit);
     }
+    let mut trusted = roots::of_system();
     if let Some(pem) = &options.extra_ca_pem {
         let certificates =
             reqwest::Certificate::from_pem_bundle(pem).map_err(|error| HttpError::Certificates(Some(error)))?;
         if certificates.is_empty() {
             return Err(HttpError::Certificates(None));
         }
-        builder = builder.tls_certs_merge(certificates);
+        trusted.extend(certificates);
+    }
+    // Where there are none, the client's own search says so.
+    if !trusted.is_empty() {
+        builder = builder.tls_certs_only(trusted);
     }
     if let Some(reach) = &options.reach {
         builder = builder.dns_resolver(Arc::new(Resolver(Arc::clone(reach))));

@@ -13,8 +13,6 @@
 
 mod dice;
 mod fleet;
-#[path = "../../../store/tests/support/postgres_server.rs"]
-mod postgres_server;
 mod receiver;
 mod upstream;
 
@@ -33,6 +31,7 @@ use receiver::{Receiver, Told};
 use upstream::Upstream;
 
 use super::command::run;
+use super::postgres_server;
 
 /// Who adds images.
 const ACCOUNTS: [&str; 2] = ["admin", "team"];

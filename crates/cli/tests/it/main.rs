@@ -30,6 +30,8 @@ mod native;
 mod parts;
 mod pipelines;
 mod platforms;
+#[path = "../../../store/tests/support/postgres_server.rs"]
+mod postgres_server;
 mod publication;
 mod query;
 mod recordings;

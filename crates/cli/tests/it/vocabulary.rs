@@ -1,11 +1,12 @@
-//! The whole vocabulary of anchore-cli 0.9.3: what it prints about one server, ours prints about another that was told the
-//! same; and no command or flag that it has is left out.
+//! The whole vocabulary of anchore-cli 0.9.3, on either engine: how it ends and what it prints first; what it prints about one
+//! server, ours prints about another that was told the same; and no command or flag that it has is left out.
 
 use std::collections::BTreeSet;
 use std::process::Command;
 
 use super::command::{Run, repository};
 use super::image::Image;
+use super::postgres_server;
 use super::recordings::compare::{Volatile, differences};
 use super::registry::Registry;
 use super::service::{Service, anchore_cli_program};
@@ -35,7 +36,28 @@ fn said() -> Vec<Said<'static>> {
 }
 
 #[test]
-fn every_command_is_answered_alike() {
+fn every_command_is_answered_on_sqlite() {
+    every_command_is_answered("");
+}
+
+#[test]
+fn every_command_is_answered_on_postgresql() {
+    let database = postgres_server::Server::start();
+    every_command_is_answered(&database.address("postgres"));
+}
+
+/// A folder of feeds with one vulnerability.
+fn feeds() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let release = folder.path().join("alpine-secdb/v3.20");
+    fs_err::create_dir_all(&release).expect("the folder is writable");
+    let known = r#"{"packages": [{"pkg": {"name": "curl", "secfixes": {"9.9-r0": ["CVE-2099-1"]}}}]}"#;
+    fs_err::write(release.join("main.json"), known).expect("the folder is writable");
+    folder
+}
+
+/// The original client about a service on the database of this address, ours about one on SQLite.
+fn every_command_is_answered(database: &str) {
     let registry = Registry::start();
     let digest = registry.push("example/shop", "1.0", &Image::example()).to_string();
     registry.push("example/clean", "1.0", &Image::of_files(&[("etc/motd", b"hello")]));
@@ -44,7 +66,10 @@ fn every_command_is_answered_alike() {
         let word = word.replace("{registry}", &registry.address);
         word.replace("{image}", &image).replace("{digest}", &digest)
     };
-    let (theirs, ours) = (Service::start(), Service::start());
+    let feeds = feeds();
+    let with_feeds = ("KILLICK__KNOWLEDGE__FEEDS_DIR", feeds.path().display().to_string());
+    let theirs = Service::start_with(&[with_feeds.clone(), ("KILLICK__STORAGE__DATABASE_URL", database.to_owned())]);
+    let ours = Service::start_with(&[with_feeds]);
     let volatile = Volatile::new();
     // Seconds, as checks and subscriptions tell instants; what compressing instants leaves of an archive.
     let masks = [(r": 1[0-9]{9}\b", ": <seconds>"), (r"(archived +)[0-9]+", "$1<bytes>")];
@@ -52,17 +77,21 @@ fn every_command_is_answered_alike() {
     let masked = |run: &Run| {
         masks.iter().fold(run.stdout.clone(), |text, (pattern, mask)| pattern.replace_all(&text, *mask).into_owned())
     };
-    let mut unexplained = Vec::new();
+    let (mut unexplained, mut told) = (Vec::new(), String::new());
     for said in said().iter().filter(|said| said.is_run) {
         let words: Vec<String> = said.words.iter().map(|word| filled(word)).collect();
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
         let (want, got) = (theirs.anchore_cli(&words), ours.client(&words));
+        let first = volatile.masked(&masked(&want)).lines().next().unwrap_or_default().trim_end().to_owned();
+        let first = first.replace(&digest, "{digest}").replace(&registry.address, "{registry}");
+        told.push_str(&format!("{}\n    {} {first}\n", said.words.join(" "), want.code));
         let places = differences(&volatile, (want.code, &masked(&want)), (got.code, &masked(&got)));
         if !places.is_empty() && said.title.is_none() {
             unexplained.push(format!("{}\n  {}", words.join(" "), places.join("\n  ")));
         }
     }
     assert!(unexplained.is_empty(), "{}", unexplained.join("\n"));
+    insta::assert_snapshot!("vocabulary", told);
 }
 
 #[test]
