@@ -12,6 +12,7 @@ mod local;
 mod manual;
 mod progress;
 mod report_error;
+mod reset_password;
 mod serve;
 mod stdout;
 mod storage;
@@ -50,6 +51,8 @@ enum Command {
     /// Move the service's documents
     #[command(subcommand)]
     Storage(storage::StorageCommand),
+    /// Give a user of the service a new password, on the machine of its database
+    ResetPassword(reset_password::ResetPassword),
     #[command(flatten)]
     Client(ClientCommand),
     /// Log in to a server: the commands for servers show a token from then on
@@ -107,7 +110,13 @@ fn main() -> Exit {
             Work::Other(Command::Local(command)) => command.needs_server(),
             Work::Other(Command::Admission(args)) => args.asks_a_server(),
             Work::Other(Command::Client(_) | Command::Login(_) | Command::Context(_)) => true,
-            Work::Other(Command::Serve(_) | Command::Storage(_) | Command::Completions(_) | Command::Manual(_))
+            Work::Other(
+                Command::Serve(_)
+                | Command::Storage(_)
+                | Command::ResetPassword(_)
+                | Command::Completions(_)
+                | Command::Manual(_),
+            )
             | Work::WithoutServer(_) => false,
         };
         if arguments.client.is_given() && !needs_server {
@@ -125,6 +134,7 @@ fn main() -> Exit {
             Work::Other(Command::Completions(args)) => completions::run::<Arguments>(&args),
             Work::Other(Command::Manual(args)) => manual::run::<Arguments>(&args),
             Work::Other(Command::Storage(command)) => storage::run(command).await,
+            Work::Other(Command::ResetPassword(args)) => reset_password::run(args).await,
             Work::Other(Command::Admission(args)) => client::admission(*args, &arguments.client).await,
             Work::Other(Command::Login(args)) => client::login(args, &arguments.client).await,
             Work::Other(Command::Context(command)) => client::context(command, &arguments.client).await,

@@ -446,9 +446,7 @@ impl App {
         if self.records().account(name).await?.is_some() {
             return Err(ApiError::bad_request("Account already exists"));
         }
-        let account = self.records().create_account(name, records::AccountKind::User, email).await?;
-        self.records().give_default_policy(name).await?;
-        Ok(account)
+        Ok(self.records().create_account(name, records::AccountKind::User, email).await?)
     }
 
     /// Adds a user.
@@ -516,7 +514,8 @@ impl App {
     }
 
     async fn make_first_account(&self) -> Result<(), OpenError> {
-        if self.records().account("admin").await.map_err(OpenError::FirstAccount)?.is_some() {
+        // The user, which is made last: an account alone is what a start that was cut short left.
+        if self.records().user("admin").await.map_err(OpenError::FirstAccount)?.is_some() {
             return Ok(());
         }
         let accounts = &self.config().accounts;
@@ -529,7 +528,8 @@ impl App {
         let hashed = hashed.expect("nobody else is waiting yet").map_err(auth::LoginsError::Password)?;
         let email = accounts.admin_email.as_str();
         let made = self.records().make_first_account(email, &hashed).await.map_err(OpenError::FirstAccount)?;
-        // Of several processes that start at once, one makes it.
+        // Of several processes that start at once, one makes it, and tells the password that holds. Who is killed before that
+        // can be told another by `killick reset-password`.
         if made {
             if let Some(password) = made_up {
                 announce(&password);

@@ -9,6 +9,7 @@ mod network;
 mod oidc;
 mod secret;
 mod storage;
+mod timers;
 mod webhooks;
 
 use std::net::SocketAddr;
@@ -486,7 +487,7 @@ impl Default for OauthConfig {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ArchiveConfig {
-    /// How often the rules are followed.
+    /// How often the rules are followed; 0 for never.
     pub rules_every_seconds: u64,
 }
 

@@ -105,6 +105,18 @@ pub(crate) async fn deliver(app: &App, due_at: i64) -> Result<(), StoreError> {
     notifications::deliver(app, due_at).await
 }
 
+/// Goes on after what cannot be done to one thing, which is told: others must not wait for it. Only while the database is away
+/// there is nothing to go on with.
+pub(crate) fn endured<T: Default>(done: Result<T, StoreError>, what: impl FnOnce() -> String) -> Result<T, StoreError> {
+    done.or_else(|error| {
+        if error.is_unavailable() {
+            return Err(error);
+        }
+        tracing::error!(error = %error, "{} failed, and is tried again: {error}", what());
+        Ok(T::default())
+    })
+}
+
 /// Starts the jobs of this process; they end when `stop` turns true.
 pub(crate) fn start(app: &App, stop: &watch::Receiver<bool>) -> JoinSet<()> {
     let mut running = JoinSet::new();

@@ -23,6 +23,7 @@ mod judge;
 mod knowledge;
 mod metrics;
 mod notifications;
+pub mod passwords;
 mod presence;
 mod progress;
 pub mod publications;

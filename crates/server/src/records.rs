@@ -54,7 +54,7 @@ impl Records {
 }
 
 /// Absence as `None`; every other failure stays one.
-fn optional<T>(result: killick_store::Result<T>) -> killick_store::Result<Option<T>> {
+pub(crate) fn optional<T>(result: killick_store::Result<T>) -> killick_store::Result<Option<T>> {
     match result {
         Ok(value) => Ok(Some(value)),
         Err(StoreError::NotFound { .. }) => Ok(None),

@@ -1,5 +1,7 @@
 //! Accounts and their users; a user's password is kept as the hash the caller made.
 
+use killick_model::digest::Digest;
+
 use crate::error::{During as _, StoreError, found};
 use crate::sql::Pool;
 use crate::statements as sql;
@@ -81,8 +83,29 @@ row! {
     }
 }
 
+/// What an account may have much of, beside images.
+const DRAINED: &[&str] = &[
+    sql::DRAIN_KNOWN_PACKAGES,
+    sql::DRAIN_EVENTS,
+    sql::DRAIN_NOTICES,
+    sql::DRAIN_ALERTS,
+    sql::DRAIN_SUBSCRIPTIONS,
+    sql::DRAIN_ARCHIVED,
+];
+
+/// The policy that an account begins with, as the active one.
+#[derive(Debug, Clone, Copy)]
+pub struct FirstPolicy<'a> {
+    /// The bundle's own id.
+    pub id: &'a str,
+    /// The document.
+    pub document: &'a str,
+    /// Where it comes from.
+    pub source: &'a str,
+}
+
 impl Store {
-    /// Makes an account. What an earlier one of that name left behind is not its own.
+    /// Makes an account without a policy. What an earlier one of that name left behind is not its own.
     pub async fn create_account(
         &self,
         name: &str,
@@ -90,11 +113,30 @@ impl Store {
         email: Option<&str>,
         now: i64,
     ) -> Result<Account> {
+        self.create_account_with(name, kind, email, None, now).await
+    }
+
+    /// The same with a policy: neither is there without the other.
+    pub async fn create_account_with(
+        &self,
+        name: &str,
+        kind: AccountType,
+        email: Option<&str>,
+        policy: Option<FirstPolicy<'_>>,
+        now: i64,
+    ) -> Result<Account> {
+        const DOING: &str = "making an account";
         Ok(transaction!(self.pool, tx => {
             let account = sqlx::query_as(sql::CREATE_ACCOUNT).bind(name).bind(kind.as_str()).bind(email).bind(now)
                 .fetch_one(&mut *tx).await.creating("account", name)?;
             for statement in [sql::DELETE_TASKS, sql::DELETE_EVENTS] {
-                sqlx::query(statement).bind(name).execute(&mut *tx).await.during("making an account")?;
+                sqlx::query(statement).bind(name).execute(&mut *tx).await.during(DOING)?;
+            }
+            if let Some(FirstPolicy { id, document, source }) = policy {
+                let digest = Digest::of(document.as_bytes()).to_string();
+                sqlx::query(sql::PUT_POLICY).bind(name).bind(id).bind(document).bind(digest).bind(source).bind(now)
+                    .execute(&mut *tx).await.creating("policy", id)?;
+                sqlx::query(sql::ACTIVATE_POLICY).bind(name).bind(id).bind(now).execute(&mut *tx).await.during(DOING)?;
             }
             account
         }))
@@ -135,7 +177,8 @@ impl Store {
 
     /// Removes a little of an account that is going away, and in the end the account; answers whether it is gone.
     ///
-    /// Tasks go first, so that nothing new is begun; then at most so many of each kind of which there may be many.
+    /// Tasks go first, so that nothing new is begun; then images, and when there are none at most so many of each other
+    /// kind of which there may be many. The few that are left go with the account.
     pub async fn drain_account(&self, name: &str, most: i64) -> Result<bool> {
         const DOING: &str = "draining an account";
         Ok(transaction!(self.pool, tx => {
@@ -153,8 +196,9 @@ impl Store {
                 remove_image_in!(self.pool, tx, name, *image);
             }
             let mut removed = images.len() as u64;
-            for statement in [sql::DRAIN_KNOWN_PACKAGES, sql::DRAIN_EVENTS] {
-                removed += sqlx::query(statement).bind(name).bind(most).execute(&mut *tx).await.during(DOING)?.rows_affected();
+            let others: &[&str] = if images.is_empty() { DRAINED } else { &[] };
+            for statement in others {
+                removed += sqlx::query(*statement).bind(name).bind(most).execute(&mut *tx).await.during(DOING)?.rows_affected();
             }
             if removed == 0 && let Pool::Postgres(_) = &self.pool {
                 // Somebody may be adding an image, or draining it as well: none goes with the account.

@@ -172,7 +172,6 @@ impl Store {
     /// Removes alerts that were over before an instant, but for the last of each tag, by which the next one is opened or
     /// not; answers how many.
     pub async fn delete_old_alerts(&self, before: i64) -> Result<u64> {
-        write!(self.pool, db => sqlx::query(sql::DELETE_OLD_ALERTS).bind(before).execute(db).await.map(|done| done.rows_affected()))
-            .during("removing old alerts")
+        self.delete_old(sql::DELETE_OLD_ALERTS, before, "removing old alerts").await
     }
 }

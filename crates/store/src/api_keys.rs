@@ -100,7 +100,6 @@ impl Store {
 
     /// Removes keys that expired before an instant; answers how many.
     pub async fn delete_old_api_keys(&self, before: i64) -> Result<u64> {
-        write!(self.pool, db => sqlx::query(sql::DELETE_OLD_API_KEYS).bind(before).execute(db).await.map(|done| done.rows_affected()))
-            .during("removing old API keys")
+        self.delete_old(sql::DELETE_OLD_API_KEYS, before, "removing old API keys").await
     }
 }

@@ -154,16 +154,26 @@ impl Store {
             .during("counting the archive")
     }
 
-    /// Marks an archived analysis as going away; [`Store::purge_archived`] then removes it.
-    pub async fn delete_archived(&self, account: &str, digest: &str, now: i64) -> Result<ArchivedImage> {
-        let row = write!(self.pool, db => sqlx::query_as(sql::DELETE_ARCHIVED).bind(account).bind(digest).bind(now)
-            .fetch_optional(db).await);
-        found(row.during("removing from the archive")?, "archived image", digest)
+    /// Marks an archived analysis as going away, for which [`Store::purge_archived`] then removes it, and remembers the rule
+    /// that said so, if one did. Whether this call did so: not if it is gone, or going already.
+    pub async fn delete_archived(&self, account: &str, digest: &str, rule: Option<&str>, now: i64) -> Result<bool> {
+        const DOING: &str = "removing from the archive";
+        transaction!(self.pool, tx => {
+            let id: Option<i64> = sqlx::query_scalar(sql::DELETE_ARCHIVED).bind(account).bind(digest).bind(now)
+                .fetch_optional(&mut *tx).await.during(DOING)?;
+            if id.is_none() {
+                return Ok(false);
+            }
+            if let Some(rule) = rule {
+                sqlx::query(sql::ADD_ARCHIVE_HISTORY).bind(rule).bind(account).bind(digest)
+                    .bind(Transition::Delete.as_str()).bind(now).execute(&mut *tx).await.during(DOING)?;
+            }
+        });
+        Ok(true)
     }
 
     /// Removes the archived analyses that are going away; their blobs become orphans. Answers how many.
     pub async fn purge_archived(&self) -> Result<u64> {
-        write!(self.pool, db => sqlx::query(sql::PURGE_ARCHIVED).execute(db).await.map(|done| done.rows_affected()))
-            .during("emptying the archive")
+        self.delete_old(sql::PURGE_ARCHIVED, i64::MAX, "emptying the archive").await
     }
 }

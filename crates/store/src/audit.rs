@@ -241,7 +241,6 @@ impl Store {
 
     /// Removes entries from before an instant; answers how many.
     pub async fn delete_old_audit(&self, before: i64) -> Result<u64> {
-        write!(self.pool, db => sqlx::query(sql::DELETE_OLD_AUDIT).bind(before).execute(db).await.map(|done| done.rows_affected()))
-            .during("removing old entries of the audit log")
+        self.delete_old(sql::DELETE_OLD_AUDIT, before, "removing old entries of the audit log").await
     }
 }

@@ -142,7 +142,6 @@ impl Store {
     /// Removes verdicts last reached before an instant that a newer one of the same image, tag and bundle followed;
     /// answers how many.
     pub async fn delete_old_evaluations(&self, before: i64) -> Result<u64> {
-        write!(self.pool, db => sqlx::query(sql::DELETE_OLD_EVALUATIONS).bind(before).execute(db).await.map(|done| done.rows_affected()))
-            .during("removing old evaluations")
+        self.delete_old(sql::DELETE_OLD_EVALUATIONS, before, "removing old evaluations").await
     }
 }

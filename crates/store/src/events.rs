@@ -94,8 +94,7 @@ impl Store {
 
     /// Removes events from before an instant; answers how many.
     pub async fn delete_old_events(&self, before: i64) -> Result<u64> {
-        write!(self.pool, db => sqlx::query(sql::DELETE_OLD_EVENTS).bind(before).execute(db).await.map(|done| done.rows_affected()))
-            .during("removing old events")
+        self.delete_old(sql::DELETE_OLD_EVENTS, before, "removing old events").await
     }
 }
 

@@ -107,9 +107,12 @@ impl Store {
 
     /// Calls an import off; one that is being processed or has ended stays as it is.
     pub async fn invalidate_import(&self, account: &str, id: &str, now: i64) -> Result<ImportOperation> {
-        write!(self.pool, db => sqlx::query(sql::INVALIDATE_IMPORT).bind(account).bind(id).bind(now).execute(db).await.map(drop))
-            .during("calling an import off")?;
-        self.import(account, id).await
+        const DOING: &str = "calling an import off";
+        Ok(transaction!(self.pool, tx => {
+            sqlx::query(sql::INVALIDATE_IMPORT).bind(account).bind(id).bind(now).execute(&mut *tx).await.during(DOING)?;
+            let row = sqlx::query_as(sql::IMPORT).bind(account).bind(id).fetch_optional(&mut *tx).await.during(DOING)?;
+            found(row, "import", id)?
+        }))
     }
 
     /// Keeps a document of an import that is not ended. The same once more is answered as it was.
@@ -166,7 +169,6 @@ impl Store {
 
     /// Removes imports that ended before an instant; answers how many.
     pub async fn delete_old_imports(&self, before: i64) -> Result<u64> {
-        write!(self.pool, db => sqlx::query(sql::DELETE_OLD_IMPORTS).bind(before).execute(db).await.map(|done| done.rows_affected()))
-            .during("removing old imports")
+        self.delete_old(sql::DELETE_OLD_IMPORTS, before, "removing old imports").await
     }
 }

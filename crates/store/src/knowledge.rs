@@ -96,8 +96,7 @@ impl Store {
     /// Removes facts of layers that were not used since an instant; answers how many. What is kept under the digest of the
     /// configuration of an image stays as long as the image.
     pub async fn delete_old_layer_facts(&self, before: i64) -> Result<u64> {
-        write!(self.pool, db => sqlx::query(sql::DELETE_OLD_LAYER_FACTS).bind(before).execute(db).await.map(|done| done.rows_affected()))
-            .during("removing old layer facts")
+        self.delete_old(sql::DELETE_OLD_LAYER_FACTS, before, "removing old layer facts").await
     }
 
     /// Keeps the facts of a layer.

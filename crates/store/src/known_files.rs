@@ -119,7 +119,6 @@ impl Store {
 
     /// Forgets packages that were not seen since an instant; answers how many.
     pub async fn delete_old_known_packages(&self, before: i64) -> Result<u64> {
-        write!(self.pool, db => sqlx::query(sql::DELETE_OLD_KNOWN_PACKAGES).bind(before).execute(db).await.map(|done| done.rows_affected()))
-            .during("forgetting known files")
+        self.delete_old(sql::DELETE_OLD_KNOWN_PACKAGES, before, "forgetting known files").await
     }
 }

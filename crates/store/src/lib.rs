@@ -82,6 +82,9 @@ pub struct Settings {
     pub patience: Duration,
 }
 
+/// Rows that one statement removes of what is old.
+const AT_ONCE: i64 = 500;
+
 /// The open store; cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Store {
@@ -120,6 +123,21 @@ impl Store {
     /// Whether the database answers.
     pub async fn ping(&self) -> Result<()> {
         read!(self.pool, db => sqlx::query(statements::PING).execute(db).await.map(drop)).during("asking the database")
+    }
+
+    /// Removes what is from before an instant, a little at a time, so that others can write in between; answers how much.
+    /// The statement takes the instant, and how many rows it may remove.
+    async fn delete_old(&self, statement: &'static str, before: i64, doing: &'static str) -> Result<u64> {
+        let mut removed = 0_u64;
+        loop {
+            let gone = write!(self.pool, db => sqlx::query(statement).bind(before).bind(AT_ONCE).execute(db).await
+                .map(|done| done.rows_affected()))
+            .during(doing)?;
+            removed = removed.saturating_add(gone);
+            if gone == 0 {
+                return Ok(removed);
+            }
+        }
     }
 
     /// Waits for running statements and closes every connection.

@@ -151,6 +151,10 @@ statements! {
     DRAIN_IMAGES = "update image set updated_at = updated_at where id in (select id from image where account = $1 limit $2) returning id";
     DRAIN_KNOWN_PACKAGES = "delete from known_package where id in (select id from known_package where account = $1 limit $2)";
     DRAIN_EVENTS = "delete from event where id in (select id from event where account = $1 limit $2)";
+    DRAIN_NOTICES = "delete from notification where id in (select id from notification where account = $1 limit $2)";
+    DRAIN_ALERTS = "delete from alert where id in (select id from alert where account = $1 limit $2)";
+    DRAIN_SUBSCRIPTIONS = "delete from subscription where account = $1 and id in (select id from subscription where account = $1 limit $2)";
+    DRAIN_ARCHIVED = "delete from archived_image where id in (select id from archived_image where account = $1 limit $2)";
     CREATE_USER = "insert into account_user (username, account, type, source, password_hash, password_set_at, created_at, updated_at) values ($1, $2, $3, $4, $5, $6, $7, $7) returning *";
     USER = "select * from account_user where account = $1 and username = $2";
     USER_BY_NAME = "select * from account_user where username = $1";
@@ -169,13 +173,13 @@ statements! {
     API_KEY_BY_HASH = "select * from api_key where hash = $1 and (expires_at is null or expires_at > $2)";
     USE_API_KEY = "update api_key set used_at = $2 where id = $1 and (used_at is null or used_at < $3)";
     DELETE_API_KEY = "delete from api_key where account = $1 and id = $2";
-    DELETE_OLD_API_KEYS = "delete from api_key where expires_at < $1";
+    DELETE_OLD_API_KEYS = "delete from api_key where id in (select id from api_key where expires_at < $1 limit $2)";
 
     ADD_AUDIT = "insert into audit (account, username, user_account, via, action, method, path, request, client, before, after, created_at) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) returning id";
     FINISH_AUDIT = "update audit set status = $2, after = coalesce(cast($3 as text), after) where id = $1";
     AUDIT = "select * from audit where account = $1 and (cast($2 as text) is null or username = $2) and (cast($3 as text) is null or action = $3) and (cast($4 as text) is null or path = $4) and (cast($5 as bigint) is null or created_at >= $5) and (cast($6 as bigint) is null or created_at < $6) and (cast($7 as bigint) is null or id < $7) order by id desc limit $8";
     AUDIT_OF_ALL = "select * from audit where (cast($1 as text) is null or username = $1) and (cast($2 as text) is null or action = $2) and (cast($3 as text) is null or path = $3) and (cast($4 as bigint) is null or created_at >= $4) and (cast($5 as bigint) is null or created_at < $5) and (cast($6 as bigint) is null or id < $6) order by id desc limit $7";
-    DELETE_OLD_AUDIT = "delete from audit where created_at < $1";
+    DELETE_OLD_AUDIT = "delete from audit where id in (select id from audit where created_at < $1 limit $2)";
 
     UPSERT_IMAGE = "insert into image (account, digest, index_digest, config_digest, analysis_status, image_status, annotations, size_bytes, architecture, distro, distro_version, layer_count, dockerfile, dockerfile_mode, manifest, created_at, updated_at, given_id) values ($1, $2, $3, $4, 'not_analyzed', 'active', '{}', $5, $6, '', '', $7, $8, $9, $10, $11, $11, $12) on conflict (account, digest) do nothing";
     RESET_IMAGE = "update image set analysis_status = 'not_analyzed', image_status = 'active', failure = null, dockerfile = coalesce($3, dockerfile), dockerfile_mode = case when cast($3 as text) is null then dockerfile_mode else 'Actual' end, manifest = coalesce($4, manifest), index_digest = coalesce($5, index_digest), updated_at = $6, config_digest = $7, given_id = $8 where account = $1 and digest = $2";
@@ -221,7 +225,7 @@ statements! {
     END_IMPORTS = "update import_operation set status = $2, updated_at = $3 where task = $1 and status = 'processing'";
     EXPIRE_IMPORTS = "update import_operation set status = 'expired', updated_at = $1 where status = 'pending' and expires_at <= $1";
     FORGET_IMPORT_CONTENTS = "delete from import_content where operation in (select id from import_operation where status not in ('pending', 'processing'))";
-    DELETE_OLD_IMPORTS = "delete from import_operation where status not in ('pending', 'processing') and updated_at < $1";
+    DELETE_OLD_IMPORTS = "delete from import_operation where id in (select id from import_operation where status not in ('pending', 'processing') and updated_at < $1 limit $2)";
     IMPORT_CONTENT = "select type, digest, size_bytes, created_at from import_content where operation = $1 and type = $2 and digest = $3";
     COUNT_IMPORT_CONTENTS = "select count(*) from import_content where operation = $1";
     ADD_IMPORT_CONTENT = "insert into import_content (operation, type, digest, size_bytes, created_at) values ($1, $2, $3, $4, $5) returning type, digest, size_bytes, created_at";
@@ -235,15 +239,15 @@ statements! {
     ARCHIVED_TAGS = "select a.digest, t.registry, t.repository, t.tag, t.detected_at, a.analyzed_at, a.created_at from archived_tag t join archived_image a on a.id = t.archived_id where a.account = $1 and (cast($2 as text) is null or a.digest = $2) order by a.digest, t.registry, t.repository, t.tag";
     ARCHIVABLE_TAGS = "select i.digest, t.registry, t.repository, t.tag, t.detected_at, i.analyzed_at, i.created_at from image_tag t join image i on i.account = t.account and i.digest = t.digest where i.account = $1 and i.image_status = 'active' and i.analysis_status = 'analyzed' and i.analyzed_at is not null order by i.digest, t.registry, t.repository, t.tag, t.detected_at";
     ARCHIVE_SUMMARY = "select count(*) as images, cast(coalesce(sum((select count(*) from archived_tag t where t.archived_id = a.id)), 0) as bigint) as tags, cast(coalesce(sum(a.size_bytes), 0) as bigint) as size_bytes, max(a.updated_at) as updated_at from archived_image a where a.status = 'archived' and (cast($1 as text) is null or a.account = $1)";
-    DELETE_ARCHIVED = "update archived_image set status = 'deleting', updated_at = $3 where account = $1 and digest = $2 returning *";
-    PURGE_ARCHIVED = "delete from archived_image where status = 'deleting'";
+    DELETE_ARCHIVED = "update archived_image set status = 'deleting', updated_at = $3 where account = $1 and digest = $2 and status = 'archived' returning id";
+    PURGE_ARCHIVED = "delete from archived_image where id in (select id from archived_image where status = 'deleting' and updated_at <= $1 limit $2)";
     ADD_ARCHIVE_RULE = "insert into archive_rule (id, account, system_global, transition, registry, repository, tag, analysis_age_days, tag_versions_newer, max_images_per_account, exclude_registry, exclude_repository, exclude_tag, exclude_expiration_days, created_at, updated_at) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $15) returning *";
     ARCHIVE_RULE = "select * from archive_rule where id = $2 and (account = $1 or system_global)";
     ARCHIVE_RULES = "select * from archive_rule where account = $1 or ($2 and system_global) order by created_at, id";
     DELETE_ARCHIVE_RULE = "delete from archive_rule where account = $1 and id = $2";
     ADD_ARCHIVE_HISTORY = "insert into archive_history (rule, account, digest, transition, created_at) select r.id, $2, $3, $4, cast($5 as bigint) from archive_rule r where r.id = $1";
     ARCHIVE_HISTORY = "select rule, account, digest, transition, created_at from archive_history where account = $1 and rule = $2 order by id desc limit $3";
-    DELETE_OLD_ARCHIVE_HISTORY = "delete from archive_history where created_at < $1";
+    DELETE_OLD_ARCHIVE_HISTORY = "delete from archive_history where id in (select id from archive_history where created_at < $1 limit $2)";
 
     ADD_PACKAGES = filled!(PACKAGE_COLUMNS, "insert into package (kind, name, version, architecture, source_name, source_version, release, origin) values ", " on conflict do nothing");
     LINK_PACKAGES = filled!(PACKAGE_COLUMNS, "with v as (values ", ") insert into image_package (image_id, package_id) select cast($401 as bigint), p.id from v join package p on p.name = v.column2 and p.version = v.column3 and p.kind = v.column1 and p.architecture = v.column4 and p.source_name = v.column5 and p.source_version = v.column6 and p.release = v.column7 and p.origin = v.column8 where true on conflict do nothing");
@@ -276,13 +280,13 @@ statements! {
     LAYER_FACT = "select blob, used_at from layer_fact where diff_id = $1 and revision = $2";
     USE_LAYER_FACT = "update layer_fact set used_at = $3 where diff_id = $1 and revision = $2";
     PUT_LAYER_FACT = "insert into layer_fact (diff_id, revision, blob, created_at, used_at) values ($1, $2, $3, $4, $4) on conflict (diff_id, revision) do update set blob = excluded.blob, created_at = excluded.created_at, used_at = excluded.used_at";
-    DELETE_OLD_LAYER_FACTS = "delete from layer_fact where used_at < $1 and not exists (select 1 from image where image.config_digest = layer_fact.diff_id)";
+    DELETE_OLD_LAYER_FACTS = "delete from layer_fact where (diff_id, revision) in (select diff_id, revision from layer_fact where used_at < $1 and not exists (select 1 from image where image.config_digest = layer_fact.diff_id) limit $2)";
     FIND_KNOWN_FILES = filled!(DIGEST_COLUMN, "with v as (values ", ") select distinct f.sha256, p.document from v join known_file f on f.sha256 = v.column1 join known_package p on p.id = f.package_id where p.account = $51 order by f.sha256, p.document");
     KNOWN_PACKAGES = filled!(DIGEST_COLUMN, "with v as (values ", ") select distinct p.digest, p.seen_at from v join known_package p on p.digest = v.column1 where p.account = $51");
     PUT_KNOWN_PACKAGE = "insert into known_package (account, digest, document, files, seen_at) values ($1, $2, $3, $4, $5) on conflict (account, digest) do update set seen_at = excluded.seen_at returning id";
     ADD_KNOWN_FILES = filled!(DIGEST_COLUMN, "with v as (values ", ") insert into known_file (sha256, package_id) select v.column1, cast($51 as bigint) from v where true on conflict do nothing");
     FORGET_KNOWN_PACKAGES = "delete from known_package where account = $1 and id in (select s.id from (select k.id, sum(k.files) over (order by k.seen_at desc, k.id desc) as total from known_package k where k.account = $1) s where s.total > $2)";
-    DELETE_OLD_KNOWN_PACKAGES = "delete from known_package where seen_at < $1";
+    DELETE_OLD_KNOWN_PACKAGES = "delete from known_package where id in (select id from known_package where seen_at < $1 limit $2)";
     SET_KNOWLEDGE = "insert into knowledge (digest, path, data_at, installed_at) values ($1, $2, $3, $4) on conflict (digest) do update set path = excluded.path, data_at = excluded.data_at, installed_at = excluded.installed_at";
     KNOWLEDGE = "select * from knowledge order by installed_at desc, digest limit 1";
     FEED_GROUPS = "select * from feed_group order by feed, name";
@@ -317,7 +321,7 @@ statements! {
     ALERTS = "select * from alert where account = $1 and id < $2 and (cast($3 as boolean) is null or (closed_at is null) = $3) order by id desc limit $4";
     ALERTS_OF_TAG = "select * from alert where account = $1 and id < $2 and (cast($3 as boolean) is null or (closed_at is null) = $3) and tag = $5 order by id desc limit $4";
     OPEN_ALERTS = "select * from alert where account = $1 and id < $2 and closed_at is null order by id desc limit $3";
-    DELETE_OLD_ALERTS = "delete from alert where closed_at < $1 and exists (select 1 from alert later where later.account = alert.account and later.tag = alert.tag and later.id > alert.id)";
+    DELETE_OLD_ALERTS = "delete from alert where id in (select id from alert where closed_at < $1 and exists (select 1 from alert later where later.account = alert.account and later.tag = alert.tag and later.id > alert.id) limit $2)";
 
     ADD_EVALUATION = "insert into evaluation (account, digest, tag, policy_id, policy_digest, action, result, created_at, updated_at) values ($1, $2, $3, $4, $5, $6, $7, $8, $8) returning *";
     TOUCH_EVALUATION = "update evaluation set result = $3, updated_at = $4 where account = $1 and id = $2 returning *";
@@ -326,7 +330,7 @@ statements! {
     NEWEST_EVALUATION = "select * from evaluation where account = $1 and digest = $2 and tag = $3 order by updated_at desc, id desc limit 1";
     EVALUATIONS = "select * from evaluation where account = $1 and digest = $2 and tag = $3 and (cast($4 as text) is null or policy_id = $4) order by updated_at desc, id desc";
     SUPERSEDE_EVALUATIONS = "update evaluation set superseded = true where account = $1 and digest = $2 and tag = $3 and policy_id = $4 and id <> $5 and not superseded";
-    DELETE_OLD_EVALUATIONS = "delete from evaluation where superseded and updated_at < $1";
+    DELETE_OLD_EVALUATIONS = "delete from evaluation where id in (select id from evaluation where superseded and updated_at < $1 limit $2)";
 
     ADD_REGISTRY = "insert into registry (account, registry, name, type, username, secret, verify, created_at, updated_at) values ($1, $2, $3, $4, $5, $6, $7, $8, $8) returning *";
     UPDATE_REGISTRY = "update registry set name = $3, type = $4, username = $5, secret = $6, verify = $7, updated_at = $8 where account = $1 and registry = $2 returning *";
@@ -361,7 +365,7 @@ statements! {
     EVENT = "select uuid, account, type, level, document, created_at from event where account = $1 and uuid = $2";
     DELETE_EVENT = "delete from event where account = $1 and uuid = $2";
     DELETE_SOME_EVENTS = concat!("delete from event", events!(), " returning uuid");
-    DELETE_OLD_EVENTS = "delete from event where created_at < $1";
+    DELETE_OLD_EVENTS = "delete from event where id in (select id from event where created_at < $1 limit $2)";
     ADD_NOTICE = "insert into notification (uuid, account, type, payload, attempts, due_at, created_at, folds_at) select cast($1 as text), cast($2 as text), cast($3 as text), cast($4 as text), 0, cast($6 as bigint), cast($6 as bigint), cast($7 as bigint) where cast($5 as text) is null or exists (select 1 from subscription s where s.account = $2 and s.key = $5 and s.type = $3 and s.active)";
     DUE_NOTICES = "select n.id, n.uuid, n.account, a.email, n.type, n.payload, n.attempts, n.due_at, n.created_at from notification n join account a on a.name = n.account where n.due_at <= $1 and n.folds_at is null order by n.due_at, n.id limit $2";
     DUE_GROUPS = "select account, type, max(id) as last, count(*) as size from notification where folds_at is not null group by account, type having min(folds_at) <= $1 order by account, type";
@@ -397,7 +401,7 @@ statements! {
     TASK_OF_IMAGE = "select * from task where account = $1 and image = $2 order by id desc limit 1";
     TASK = "select * from task where account = $1 and id = $2";
     DELETE_TASKS = "delete from task where account = $1";
-    DELETE_OLD_TASKS = "delete from task where state in ('done', 'failed') and updated_at < $1";
+    DELETE_OLD_TASKS = "delete from task where id in (select id from task where state in ('done', 'failed') and updated_at < $1 limit $2)";
 
     BLOB_NAMED = "select count(*) from (select 1 as one from image where analysis = $1 union all select 1 from image where manifest = $1 union all select 1 from layer_fact where blob = $1 union all select 1 from match_cache where blob = $1 union all select 1 from evaluation where result = $1 union all select 1 from import_content where digest = $1 union all select 1 from archived_image where document = $1 union all select 1 from watch_result where result = $1 limit 1) named";
     NAMED_BLOBS = "select digest from (select digest from (select analysis as digest from image where analysis > $1 order by analysis limit $2) n0 union select digest from (select manifest as digest from image where manifest > $1 order by manifest limit $2) n1 union select digest from (select blob as digest from layer_fact where blob > $1 order by blob limit $2) n2 union select digest from (select blob as digest from match_cache where blob > $1 order by blob limit $2) n3 union select digest from (select result as digest from evaluation where result > $1 order by result limit $2) n4 union select digest from (select digest as digest from import_content where digest > $1 order by digest limit $2) n5 union select digest from (select document as digest from archived_image where document > $1 order by document limit $2) n6 union select digest from (select result as digest from watch_result where result > $1 order by result limit $2) n7) named order by digest limit $2";

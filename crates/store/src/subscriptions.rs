@@ -112,9 +112,14 @@ impl Store {
         value: &str,
         now: i64,
     ) -> Result<bool> {
-        let rows = write!(self.pool, db => sqlx::query(sql::SET_SUBSCRIPTION_VALUE).bind(account).bind(id).bind(value).bind(now)
-            .bind(before.unwrap_or_default()).execute(db).await.map(|done| done.rows_affected()));
-        Ok(rows.during("changing a subscription")? > 0)
+        transaction!(self.pool, tx => {
+            let done = sqlx::query(sql::SET_SUBSCRIPTION_VALUE).bind(account).bind(id).bind(value).bind(now)
+                .bind(before.unwrap_or_default()).execute(&mut *tx).await.during("changing a subscription")?;
+            if done.rows_affected() == 0 {
+                return Ok(false);
+            }
+        });
+        Ok(true)
     }
 
     /// Removes a subscription, and closes what it was told of.

@@ -166,7 +166,6 @@ impl Store {
 
     /// Removes tasks that ended before an instant; answers how many.
     pub async fn delete_old_tasks(&self, before: i64) -> Result<u64> {
-        write!(self.pool, db => sqlx::query(sql::DELETE_OLD_TASKS).bind(before).execute(db).await.map(|done| done.rows_affected()))
-            .during("removing old tasks")
+        self.delete_old(sql::DELETE_OLD_TASKS, before, "removing old tasks").await
     }
 }

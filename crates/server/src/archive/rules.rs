@@ -3,14 +3,15 @@
 //! An image is chosen if each of its tags is chosen by some rule, and a tag if all conditions of one rule hold for it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use killick_store::StoreError;
 use killick_store::archives::{ArchiveRule, ArchiveStatus, ArchivedTag, Transition};
 
 use crate::app::App;
 use crate::events::ARCHIVED_DELETED;
-use crate::images;
-use crate::records::{AccountState, AnalysisStatus, Deletion, ImageStatus, now};
+use crate::records::{AccountState, now};
+use crate::{cpu, jobs};
 
 /// Microseconds of a day.
 const DAY: i64 = 86_400_000_000;
@@ -48,9 +49,11 @@ pub(crate) fn choose(rules: &[ArchiveRule], transition: Transition, rows: &[Arch
     for tag in subjects.iter().flat_map(|subject| &subject.tags) {
         versions.entry(tag.name).or_default().push(tag.detected_at);
     }
+    versions.values_mut().for_each(|all| all.sort_unstable());
     let newer = |tag: &Tag<'_>| {
         let all = versions.get(&tag.name).map(Vec::as_slice).unwrap_or_default();
-        i64::try_from(all.iter().filter(|at| **at > tag.detected_at).count()).unwrap_or(i64::MAX)
+        let seen_by_then = all.partition_point(|at| *at <= tag.detected_at);
+        i64::try_from(all.len().saturating_sub(seen_by_then)).unwrap_or(i64::MAX)
     };
     let rules: Vec<&ArchiveRule> = rules.iter().filter(|rule| rule.transition == transition).collect();
     // Of a rule with a number of images: those beyond it.
@@ -141,11 +144,13 @@ fn fits(pattern: &str, text: &str) -> bool {
     pattern.get(at..).is_some_and(|rest| rest.iter().all(|letter| *letter == b'*'))
 }
 
-/// Does what the rules of all accounts say, once.
+/// Does what the rules of all accounts say, once. What cannot be done to one account or image keeps no other waiting, and is
+/// tried again with the next run; only without the database the run ends.
 pub(crate) async fn apply(app: &App) -> Result<(), StoreError> {
     for account in app.records().store().accounts().await? {
         if account.state != AccountState::Deleting {
-            apply_to(app, &account.name).await?;
+            let done = apply_to(app, &account.name).await;
+            jobs::endured(done, || format!("rules of the archive in the account `{}`", account.name))?;
         }
     }
     Ok(())
@@ -159,11 +164,11 @@ async fn apply_to(app: &App, account: &str) -> Result<(), StoreError> {
         return Ok(());
     }
     rules.sort_by_key(|rule| !rule.system_global);
+    let rules = Arc::new(rules);
     let rows = store.archivable_tags(account).await?;
-    for chosen in choose(&rules, Transition::Archive, &rows, now()) {
-        if archive(app, account, &chosen).await? {
-            store.add_archive_history(account, &chosen.rule, &chosen.digest, Transition::Archive, now()).await?;
-        }
+    for chosen in chosen(&rules, Transition::Archive, rows).await {
+        let done = archive(app, account, &chosen).await;
+        jobs::endured(done, || format!("archiving the image `{}` of the account `{account}`", chosen.digest))?;
     }
     let going = store.archived_images(account).await?;
     let going: BTreeSet<String> = going
@@ -173,33 +178,44 @@ async fn apply_to(app: &App, account: &str) -> Result<(), StoreError> {
         .collect();
     let mut rows = store.archived_tags(account, None).await?;
     rows.retain(|row| !going.contains(&row.digest.to_string()));
-    for chosen in choose(&rules, Transition::Delete, &rows, now()) {
-        delete(app, account, &chosen.digest).await?;
-        store.add_archive_history(account, &chosen.rule, &chosen.digest, Transition::Delete, now()).await?;
+    for chosen in chosen(&rules, Transition::Delete, rows).await {
+        let done = delete(app, account, &chosen.digest, Some(&chosen.rule)).await;
+        jobs::endured(done, || format!("removing `{}` of the account `{account}` from the archive", chosen.digest))?;
     }
     Ok(())
 }
 
-/// Archives an image and deletes it; whether it did. One that cannot be archived stays, and the next run tries again.
-async fn archive(app: &App, account: &str, chosen: &Chosen) -> Result<bool, StoreError> {
-    if super::archive(app, account, &chosen.digest).await.is_err() {
-        return Ok(false);
-    }
-    // What was analyzed again meanwhile is another matter.
-    let image = app.records().image(account, &chosen.digest).await?;
-    let is_same = image.is_some_and(|image| {
-        image.digest == chosen.digest
-            && image.analysis_status == AnalysisStatus::Analyzed
-            && image.status == ImageStatus::Active
-            && image.analyzed_at.is_some_and(|at| at.as_microsecond() == chosen.analyzed_at)
-    });
-    Ok(is_same && matches!(images::delete(app, account, &chosen.digest, true).await?, Deletion::Deleting(_)))
+/// What [`choose`] chooses now. An account may have a million tags.
+async fn chosen(rules: &Arc<Vec<ArchiveRule>>, transition: Transition, rows: Vec<ArchivedTag>) -> Vec<Chosen> {
+    let rules = Arc::clone(rules);
+    cpu::run(move || choose(&rules, transition, &rows, now())).await
 }
 
-/// Marks an archived analysis as going away.
-pub(crate) async fn delete(app: &App, account: &str, digest: &str) -> Result<(), StoreError> {
-    app.records().store().delete_archived(account, digest, now()).await?;
-    super::tell(app, account, &ARCHIVED_DELETED, digest, None).await;
+/// Archives an image and deletes it. One that cannot be archived stays, and the next run tries again; what was analyzed
+/// again meanwhile is another matter.
+async fn archive(app: &App, account: &str, chosen: &Chosen) -> Result<(), StoreError> {
+    match super::archive(app, account, &chosen.digest).await {
+        Ok(_) => {}
+        // It is gone, or on its way: somebody else did it.
+        Err(error) if !error.status().is_server_error() => return Ok(()),
+        Err(error) => {
+            let (digest, why) = (&chosen.digest, error.message());
+            tracing::warn!("the image `{digest}` of the account `{account}` stays: it cannot be archived: {why}");
+            return app.records().store().ping().await;
+        }
+    }
+    let (digest, rule, analyzed_at) = (&chosen.digest, &chosen.rule, chosen.analyzed_at);
+    if app.records().store().delete_image_by_rule(account, digest, rule, analyzed_at, now()).await? {
+        app.nudges().deletions.notify_one();
+    }
+    Ok(())
+}
+
+/// Marks an archived analysis as going away, by a rule if there is one; it may be going already.
+pub(crate) async fn delete(app: &App, account: &str, digest: &str, rule: Option<&str>) -> Result<(), StoreError> {
+    if app.records().store().delete_archived(account, digest, rule, now()).await? {
+        super::tell(app, account, &ARCHIVED_DELETED, digest, None).await;
+    }
     Ok(())
 }
 
@@ -323,6 +339,19 @@ mod tests {
         // Its other conditions hold as well.
         let old = ArchiveRule { analysis_age_days: 85, ..most(1) };
         assert_eq!(names(&[old], Transition::Archive, &of), ["a"]);
+    }
+
+    /// As many as a busy tag gets in years, and as many rules: what each costs must not grow with the number of the others.
+    #[test]
+    fn newer_versions_are_counted_of_many() {
+        let of: Vec<(String, &str, i64)> = (0..20_000).map(|day| (day.to_string(), "1", day)).collect();
+        let of: Vec<(&str, &str, i64)> = of.iter().map(|(image, tag, day)| (image.as_str(), *tag, *day)).collect();
+        let rules: Vec<ArchiveRule> =
+            (0..20).map(|more| rule(|rule| rule.tag_versions_newer = 19_999 - more)).collect();
+        let chosen = choose(&rules, Transition::Archive, &rows(&of), NOW);
+        let oldest: BTreeSet<String> =
+            (0..20).map(|day: i64| Digest::of(day.to_string().as_bytes()).to_string()).collect();
+        assert_eq!(chosen.into_iter().map(|one| one.digest).collect::<BTreeSet<_>>(), oldest);
     }
 
     #[test]

@@ -51,6 +51,11 @@ impl Grants {
         self.covers(Self::SYSTEM)
     }
 
+    /// Whether they allow nothing but reading.
+    pub(crate) fn only_read(self) -> bool {
+        Self::READ.covers(self)
+    }
+
     /// Whether they allow an action.
     pub(crate) fn may(self, action: &str, scope: Scope) -> bool {
         self.covers(needed(action, scope))
@@ -244,6 +249,13 @@ mod tests {
         assert_eq!(admin, UserRole::SystemAdmin.grants());
         assert_eq!(Grants::of(&[UserRole::Reader], true), Grants::READ, "a role narrows administrators too");
         assert_eq!(grants_of_stored(&["chief".to_owned()], true), Grants::NONE, "of a later release");
+    }
+
+    #[test]
+    fn a_reader_only_reads() {
+        let only = |roles: &[UserRole]| Grants::of(roles, false).only_read();
+        assert!(only(&[UserRole::Reader]));
+        assert!(!only(&[]) && !only(&[UserRole::Reader, UserRole::PolicyEditor]) && !only(&[UserRole::Developer]));
     }
 
     #[test]

@@ -50,6 +50,11 @@ impl Config {
             let reason = "with 0 seconds, a task is taken from its worker as soon as it begins";
             return refused("analysis.lease_seconds", reason.to_owned());
         }
+        if self.retention.every_seconds == 0 {
+            let reason = "with 0, images and accounts that somebody deletes would never go; leave `scheduler` out of \
+                          `server.roles` where others remove them";
+            return refused("retention.every_seconds", reason.to_owned());
+        }
         for (setting, is_zero) in self.bounds_on_everything() {
             if is_zero {
                 return refused(setting, "with 0, nothing of any image can be analysed".to_owned());
@@ -170,6 +175,12 @@ mod tests {
             (
                 "[analysis]\nlease_seconds = 0",
                 "`analysis.lease_seconds` cannot be used: with 0 seconds, a task is taken from its worker as soon as it begins",
+            ),
+            ("[archive]\nrules_every_seconds = 0", ""),
+            (
+                "[retention]\nevery_seconds = 0",
+                "`retention.every_seconds` cannot be used: with 0, images and accounts that somebody deletes would never go; leave \
+                 `scheduler` out of `server.roles` where others remove them",
             ),
             (
                 "[server]\nbody_limit_bytes = 0",

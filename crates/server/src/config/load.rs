@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use toml::{Table, Value};
 
+use super::timers::settle;
 use super::{Config, Secret};
 
 /// Prefix of the variables that override the file.
@@ -45,6 +46,26 @@ pub enum ConfigError {
         /// The variable.
         name: String,
     },
+    /// A timer of the original for which there is nothing to set.
+    #[error("the timer `{timer}` of `cycle_timers` in {origin} has no counterpart: remove it; {instead}")]
+    Timer {
+        /// The timer.
+        timer: &'static str,
+        /// The file or the variable.
+        origin: String,
+        /// What there is instead.
+        instead: &'static str,
+    },
+    /// A timer of the original, and what it is called here, with another value.
+    #[error("`cycle_timers.{timer}` and `{section}.{key}` are the same setting: give one")]
+    TwoTimers {
+        /// The timer.
+        timer: &'static str,
+        /// The section of the setting.
+        section: &'static str,
+        /// The setting.
+        key: &'static str,
+    },
     /// A setting was given twice.
     #[error("`{name}` and `{name}_file` are both given: use one")]
     Twice {
@@ -69,7 +90,9 @@ impl Config {
                 .map_err(|source| ConfigError::Syntax { path: path.to_owned(), source: Box::new(source) })?,
         };
         if let Some(path) = file {
-            check(&table, || format!("the file `{}`", path.display()))?;
+            let origin = || format!("the file `{}`", path.display());
+            settle(&mut table, &origin)?;
+            check(&table, origin)?;
         }
         let mut passwords = [None, None];
         let mut environment = Vec::new();
@@ -80,7 +103,9 @@ impl Config {
                 _ => {
                     if let Some(rest) = name.strip_prefix(PREFIX) {
                         set(&mut table, rest, &value).ok_or_else(|| ConfigError::Variable { name: name.clone() })?;
-                        check(&table, || format!("the variable `{name}`"))?;
+                        let origin = || format!("the variable `{name}`");
+                        settle(&mut table, &origin)?;
+                        check(&table, origin)?;
                     } else {
                         environment.push((name, value));
                     }
@@ -197,6 +222,17 @@ mod tests {
         assert!(error.to_string().contains("KILLICK__SERVER"), "{error}");
         let error = Config::load(Some(Path::new("/nonexistent")), Vec::new()).unwrap_err();
         assert!(error.to_string().contains("/nonexistent"), "{error}");
+    }
+
+    #[test]
+    fn timers_of_the_original_are_known() {
+        let config = Config::load(None, variables(&[("KILLICK__CYCLE_TIMERS__ARCHIVE_TASKS", "60")])).unwrap();
+        assert_eq!(config.archive.rules_every_seconds, 60);
+        let error = Config::load(None, variables(&[("KILLICK__CYCLE_TIMERS__ANALYZER_QUEUE", "1")])).unwrap_err();
+        assert!(
+            error.to_string().contains("in the variable `KILLICK__CYCLE_TIMERS__ANALYZER_QUEUE` has no"),
+            "{error}"
+        );
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use killick_store::StoreError;
 
-use super::Job;
+use super::{Job, endured};
 use crate::app::App;
 use crate::config::Role;
 use crate::records::AccountState;
@@ -18,7 +18,7 @@ pub(super) const JOB: Job = Job {
     name: "accounts",
     roles: &[Role::Scheduler],
     copies: |_| 1,
-    every: |config| Duration::from_secs(config.retention.every_seconds.max(1)),
+    every: |config| Duration::from_secs(config.retention.every_seconds),
     nudge: Some(|app| Arc::clone(&app.nudges().accounts)),
     run: |app| {
         Box::pin(async move {
@@ -29,14 +29,21 @@ pub(super) const JOB: Job = Job {
     },
 };
 
-/// Drains every account that is going away. What is cut short goes on with the next run.
+/// Drains every account that is going away. What is cut short goes on with the next run, and what cannot be removed keeps no
+/// other account.
 pub(crate) async fn drain(app: &App) -> Result<(), StoreError> {
     let store = app.records().store();
     for account in store.accounts().await?.into_iter().filter(|account| account.state == AccountState::Deleting) {
-        while !store.drain_account(&account.name, AT_ONCE).await? {
-            tokio::task::yield_now().await;
-        }
-        tracing::info!(account = %account.name, "the account `{}` is gone", account.name);
+        let drained = drain_one(app, &account.name).await;
+        endured(drained, || format!("removing what the deleted account `{}` owned", account.name))?;
     }
+    Ok(())
+}
+
+async fn drain_one(app: &App, account: &str) -> Result<(), StoreError> {
+    while !app.records().store().drain_account(account, AT_ONCE).await? {
+        tokio::task::yield_now().await;
+    }
+    tracing::info!(account, "the account `{account}` is gone");
     Ok(())
 }

@@ -9,7 +9,7 @@ use crate::config::Role;
 pub(super) const JOB: Job = Job {
     name: "archive",
     roles: &[Role::Scheduler],
-    copies: |_| 1,
+    copies: |config| usize::from(config.archive.rules_every_seconds > 0),
     every: |config| Duration::from_secs(config.archive.rules_every_seconds.max(1)),
     nudge: None,
     run: |app| {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use killick_store::StoreError;
 
-use super::Job;
+use super::{Job, endured};
 use crate::app::App;
 use crate::config::Role;
 use crate::records::now;
@@ -21,7 +21,7 @@ pub(super) const JOB: Job = Job {
     name: "retention",
     roles: &[Role::Scheduler],
     copies: |_| 1,
-    every: |config| Duration::from_secs(config.retention.every_seconds.max(1)),
+    every: |config| Duration::from_secs(config.retention.every_seconds),
     // Who deletes an image may want it back at once, from the archive: not while it is going.
     nudge: Some(|app| Arc::clone(&app.nudges().deletions)),
     run: |app| {
@@ -33,36 +33,34 @@ pub(super) const JOB: Job = Job {
     },
 };
 
+/// Removes it, each kind and each image by itself: what cannot be removed keeps no other.
 pub(crate) async fn clean(app: &App) -> Result<(), StoreError> {
     let (store, retention) = (app.records().store(), &app.config().retention);
-    for image in store.deleting_images().await? {
-        store.purge_image(&image.account, &image.digest.to_string()).await?;
+    for image in endured(store.deleting_images().await, || "looking for deleted images".to_owned())? {
+        let gone = store.purge_image(&image.account, &image.digest.to_string()).await;
+        endured(gone, || format!("removing the image `{}` of the account `{}`", image.digest, image.account))?;
     }
-    let archived = store.purge_archived().await?;
     let before = |days: u32| now().saturating_sub(i64::from(days).saturating_mul(DAY));
-    let tasks = store.delete_old_tasks(before(retention.tasks_days)).await?;
-    let evaluations = store.delete_old_evaluations(before(retention.evaluations_days)).await?;
-    let alerts = store.delete_old_alerts(before(retention.evaluations_days)).await?;
-    store.forget_silent_processes(None, before(1)).await?;
-    let events = store.delete_old_events(before(retention.events_days)).await?;
-    let packages = store.prune_packages(PACKAGES).await?;
-    let layers = store.delete_old_layer_facts(before(retention.layer_facts_days)).await?;
-    let known = store.delete_old_known_packages(before(retention.known_files_days)).await?;
-    let history = store.delete_old_archive_history(before(retention.events_days)).await?;
-    tracing::debug!(archived, history, "removed what left the archive");
-    let audit = store.delete_old_audit(before(retention.audit_days)).await?;
-    let keys = store.delete_old_api_keys(before(retention.api_keys_days)).await?;
-    tracing::debug!(audit, keys, "removed old entries of the audit log, and keys that expired long ago");
-    tracing::debug!(
-        tasks,
-        evaluations,
-        alerts,
-        events,
-        packages,
-        layers,
-        known,
-        "removed what is older than it is kept"
-    );
+    let evaluations = before(retention.evaluations_days);
+    let events = before(retention.events_days);
+    told("archived analyses that were deleted", store.purge_archived().await)?;
+    told("old tasks", store.delete_old_tasks(before(retention.tasks_days)).await)?;
+    told("old evaluations", store.delete_old_evaluations(evaluations).await)?;
+    told("old alerts", store.delete_old_alerts(evaluations).await)?;
+    told("processes that are gone", store.forget_silent_processes(None, before(1)).await)?;
+    told("old events", store.delete_old_events(events).await)?;
+    told("packages of no image", store.prune_packages(PACKAGES).await)?;
+    told("facts of layers", store.delete_old_layer_facts(before(retention.layer_facts_days)).await)?;
+    told("known packages", store.delete_old_known_packages(before(retention.known_files_days)).await)?;
+    told("what rules of the archive did", store.delete_old_archive_history(events).await)?;
+    told("old entries of the audit log", store.delete_old_audit(before(retention.audit_days)).await)?;
+    told("API keys that expired long ago", store.delete_old_api_keys(before(retention.api_keys_days)).await)
+}
+
+/// Says how many of a kind were removed.
+fn told(what: &'static str, removed: Result<u64, StoreError>) -> Result<(), StoreError> {
+    let removed = endured(removed, || format!("removing {what}"))?;
+    tracing::debug!(removed, "removed {what}");
     Ok(())
 }
 

@@ -1,12 +1,16 @@
 //! Accounts and users.
 
 use jiff::Timestamp;
-use killick_store::accounts as stored;
+use killick_store::accounts::{self as stored, FirstPolicy};
 use killick_store::{Result, StoreError};
+use serde_json::Value;
 
 use super::{Records, instant, now, optional};
 
 pub(crate) use killick_store::accounts::{AccountState, AccountType as AccountKind};
+
+/// Where the bundle of a new account comes from, as clients see it.
+const DEFAULT_SOURCE: &str = "true";
 
 /// An account.
 #[derive(Debug, Clone)]
@@ -88,8 +92,13 @@ impl Records {
         Ok(optional(self.store.account(name).await)?.map(Account::from))
     }
 
+    /// Makes an account with the default policy.
     pub(crate) async fn create_account(&self, name: &str, kind: AccountKind, email: Option<&str>) -> Result<Account> {
-        Ok(self.store.create_account(name, kind, email, now()).await?.into())
+        let bundle = killick_policy::default_bundle();
+        let id = bundle.get("id").and_then(Value::as_str).unwrap_or_default();
+        let document = bundle.to_string();
+        let policy = FirstPolicy { id, document: &document, source: DEFAULT_SOURCE };
+        Ok(self.store.create_account_with(name, kind, email, Some(policy), now()).await?.into())
     }
 
     pub(crate) async fn set_account_enabled(&self, name: &str, enabled: bool) -> Result<()> {
@@ -108,8 +117,7 @@ impl Records {
             Ok(_) | Err(StoreError::AlreadyExists { .. }) => {}
             Err(error) => return Err(error),
         }
-        self.give_default_policy("admin").await?;
-        // The user comes last: its absence means that an earlier start was cut short.
+        // The user comes last: its absence means that an earlier start was cut short, and this one goes on.
         match self.create_user("admin", "admin", password_hash).await {
             Ok(_) => Ok(true),
             Err(StoreError::AlreadyExists { .. }) => Ok(false),

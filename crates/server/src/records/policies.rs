@@ -10,9 +10,6 @@ use serde_json::value::RawValue;
 
 use super::{Records, instant, now, optional};
 
-/// Where the bundle of a new account comes from, as clients see it.
-const DEFAULT_SOURCE: &str = "true";
-
 /// A policy bundle of an account.
 #[derive(Debug, Clone)]
 pub(crate) struct Policy {
@@ -75,14 +72,5 @@ impl Records {
 
     pub(crate) async fn delete_policy(&self, account: &str, id: &str) -> Result<()> {
         self.store.delete_policy(account, id).await
-    }
-
-    /// Gives an account without an active policy the default one.
-    pub(crate) async fn give_default_policy(&self, account: &str) -> Result<()> {
-        if self.active_policy(account).await?.is_some() {
-            return Ok(());
-        }
-        let policy = self.save_policy(account, &killick_policy::default_bundle(), DEFAULT_SOURCE).await?;
-        self.activate_policy(account, &policy.id).await.map(drop)
     }
 }

@@ -292,3 +292,48 @@ async fn the_archive_of_another_account_is_not_seen() {
     let answer = service.call(ALICE, "POST", "/archives/images", json!([digest])).await;
     assert_eq!(answer.1[0]["status"], "error");
 }
+
+#[tokio::test]
+async fn an_image_that_cannot_go_keeps_no_other() {
+    let (service, upstream) = service().await;
+    let tag = |release: &str| format!("{}/tiny/alpine:{release}", upstream.address);
+    let first = service.analyzed(ADMIN, &tag("3.20")).await;
+    service.analyzed(ADMIN, &tag("3.21")).await;
+    service.analyzed(ALICE, &tag("3.20")).await;
+    assert_eq!(rule(&service, ADMIN, json!({"system_global": true})).await.0, 200);
+    // By the rule: what fails is of the first image, and of the first account.
+    let stay = "create trigger stay before update of image_status on image when old.id = 1 begin select raise(abort, 'no'); end";
+    service.tamper(stay).await;
+    service.app().keep_house().await.unwrap();
+    assert_eq!(images(&service, ADMIN).await, std::slice::from_ref(&first));
+    assert_eq!(images(&service, ALICE).await, Vec::<String>::new());
+    service.tamper("drop trigger stay").await;
+
+    // And when it is removed, what is removed after it.
+    let stay = "create trigger stay before delete on image when old.id = 1 begin select raise(abort, 'no'); end";
+    service.tamper(stay).await;
+    let deleted = service.call(ADMIN, "DELETE", &format!("/archives/images/{first}"), Value::Null).await;
+    assert_eq!(deleted, (200, json!({})));
+    assert_eq!(service.call(ADMIN, "DELETE", &format!("/images/{first}?force=true"), Value::Null).await.0, 200);
+    service.app().keep_house().await.unwrap();
+    let going = service.get(ADMIN, "/summaries/imagetags?image_status=all").await;
+    assert_eq!((&going[0]["imageDigest"], going.as_array().unwrap().len()), (&json!(first), 1), "{going}");
+    assert_eq!(archived(&service, ADMIN).await.len(), 1, "that of the other image");
+    service.tamper("drop trigger stay").await;
+    service.app().keep_house().await.unwrap();
+    assert_eq!(service.get(ADMIN, "/summaries/imagetags?image_status=all").await, json!([]));
+}
+
+/// Deleting what is going already changes nothing and tells nothing.
+#[tokio::test]
+async fn an_archived_image_is_deleted_once() {
+    let (service, upstream) = service().await;
+    let digest = service.analyzed(ADMIN, &format!("{}/tiny/alpine:3.20", upstream.address)).await;
+    assert_eq!(service.call(ADMIN, "POST", "/archives/images", json!([digest])).await.0, 200);
+    for _ in 0..2 {
+        let path = format!("/archives/images/{digest}");
+        assert_eq!(service.call(ADMIN, "DELETE", &path, Value::Null).await, (200, json!({})));
+    }
+    let told = service.get(ADMIN, "/events?event_type=system.analysis_archive.archived_image_deleted").await;
+    assert_eq!(told["item_count"], 1, "{told}");
+}

@@ -89,6 +89,36 @@ async fn what_is_overwritten_is_told_as_it_was() {
     assert_eq!(images[0]["after"][0]["annotations"], json!({"stage": "production"}));
 }
 
+#[tokio::test]
+async fn what_is_deleted_is_told_as_it_was() {
+    let service = service().await;
+    let upstream = registry::serve(None).await;
+    let mut digests = Vec::new();
+    for release in ["3.20", "3.21"] {
+        digests.push(service.analyzed(ALICE, &format!("{}/tiny/alpine:{release}", upstream.address)).await);
+    }
+    assert_eq!(service.call(ALICE, "POST", "/archives/images", json!([digests[0]])).await.0, 200);
+    let rule = json!({"selector": {"registry": "*", "repository": "*", "tag": "x"}, "transition": "archive"});
+    let (status, rule) = service.call(ALICE, "POST", "/archives/rules", rule).await;
+    assert_eq!(status, 200, "{rule}");
+    let event = service.get(ALICE, "/events").await["results"][0]["generated_uuid"].clone();
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    let (rule, one, other) = (rule["rule_id"].clone(), json!(digests[0]), json!(digests[1]));
+    for (path, pointer, want) in [
+        (format!("/archives/images/{}", text(&one)), "/imageDigest", &one),
+        (format!("/archives/rules/{}", text(&rule)), "/rule_id", &rule),
+        (format!("/events/{}", text(&event)), "/generated_uuid", &event),
+        ("/events".to_owned(), "/next_page", &json!(false)),
+        (format!("/images/{}?force=true", text(&one)), "/imageDigest", &one),
+        (format!("/images?imageDigests={}&force=true", text(&other)), "/0/imageDigest", &other),
+    ] {
+        let (status, answer) = service.call(ALICE, "DELETE", &path, Value::Null).await;
+        assert_eq!(status, 200, "{path}: {answer}");
+        let newest = service.get(ALICE, "/v2/audit?limit=1").await["items"][0].clone();
+        assert_eq!((&newest["method"], newest["before"].pointer(pointer)), (&json!("DELETE"), Some(want)), "{newest}");
+    }
+}
+
 /// Of an answer that is too long to be looked at, as of any long document.
 #[tokio::test]
 async fn of_long_things_the_digest_is_told() {

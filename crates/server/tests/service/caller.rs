@@ -42,6 +42,16 @@ impl Service {
         Self { router: killick_server::app(app.clone()), app, data }
     }
 
+    /// Another process on the same data.
+    pub(crate) async fn another(&self, change: impl FnOnce(&mut Config)) -> Self {
+        let data = self.data.path().to_owned();
+        Self::start(|config| {
+            config.storage.data_dir = data;
+            change(config);
+        })
+        .await
+    }
+
     /// Activates a policy that says the same of every image.
     pub(crate) async fn judge_all(&self, action: &str) {
         let bundle = json!({

@@ -89,3 +89,21 @@ async fn a_deleted_account_drains() {
     let left = service.get("bob:password1", &format!("/images/{digest}/content/os")).await;
     assert_eq!(left["content"].as_array().unwrap().len(), 2, "what was shared is still another's: {left}");
 }
+
+#[tokio::test]
+async fn an_account_that_cannot_go_keeps_no_other() {
+    let service = Service::start(|_: &mut Config| {}).await;
+    for account in ["team1", "team2"] {
+        assert_eq!(service.call(ADMIN, "POST", "/accounts", json!({"name": account})).await.0, 200);
+        assert_eq!(set(&service, account, "disabled").await.0, 200);
+        assert_eq!(service.call(ADMIN, "DELETE", &format!("/accounts/{account}"), Value::Null).await.0, 200);
+    }
+    let stay =
+        "create trigger stay before delete on account when old.name = 'team1' begin select raise(abort, 'no'); end";
+    service.tamper(stay).await;
+    service.app().drain().await.unwrap();
+    assert_eq!(states(&service).await, ["admin enabled", "team1 deleting"]);
+    service.tamper("drop trigger stay").await;
+    service.app().drain().await.unwrap();
+    assert_eq!(states(&service).await, ["admin enabled"]);
+}

@@ -125,6 +125,9 @@ async fn whom_the_provider_vouches_for_comes_in() {
         let (status, answer) = call(&service, &ops, method, path, body).await;
         assert_eq!(status, want, "{method} {path}: {answer}");
     }
+    // What a key may would follow from roles of ours, which they have none of.
+    let more = json!({"name": "k", "role": "account-admin"});
+    assert_eq!(call(&service, &erin, "POST", "/v2/api-keys", more).await.0, 403);
     let given = service.call("alice:password1", "PUT", "/v2/users/erin/roles", json!({"roles": ["reader"]})).await;
     assert_eq!(given.0, 400, "{}", given.1);
     assert_eq!(provider.state.lock().unwrap().asked, 1, "keys are kept");

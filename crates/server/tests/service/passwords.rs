@@ -1,5 +1,7 @@
 //! Wrong passwords: told so, then told to wait.
 
+use killick_server::passwords::{ResetError, reset};
+use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
 
 use crate::caller::{ADMIN, Service};
@@ -37,4 +39,39 @@ async fn who_is_logged_in_does_not_wait_for_others() {
     assert_eq!(service.call("admin:wrong", "GET", "/images", Value::Null).await.0, 401);
     assert_eq!(service.call("admin:wrong", "GET", "/images", Value::Null).await.0, 429);
     service.get(ADMIN, "/images").await;
+}
+
+/// Killed before the user was made: with a next start that has another password.
+#[tokio::test]
+async fn a_first_start_that_was_cut_short_is_gone_on_with() {
+    let service = Service::start(|_| {}).await;
+    service.tamper("delete from account_user").await;
+    let next = service.another(|config| config.accounts.admin_password = "second".into()).await;
+    assert_eq!(next.call(ADMIN, "GET", "/images", Value::Null).await.0, 401);
+    let policies = next.get("admin:second", "/policies").await;
+    assert_eq!((policies.as_array().unwrap().len(), &policies[0]["active"]), (1, &Value::Bool(true)), "{policies}");
+    let last = service.another(|config| config.accounts.admin_password = "third".into()).await;
+    assert_eq!(last.call("admin:third", "GET", "/images", Value::Null).await.0, 401, "it is no first start");
+    last.get("admin:second", "/images").await;
+}
+
+#[tokio::test]
+async fn a_lost_password_is_replaced_on_the_machine() {
+    let service = Service::start(|_| {}).await;
+    service.account_with_user("team1", "alice").await;
+    let config = service.app().config();
+    service.get(ADMIN, "/images").await;
+    let made_up = reset(config, "admin", None).await.unwrap();
+    assert_eq!(service.call(ADMIN, "GET", "/images", Value::Null).await.0, 401, "the former one");
+    service.get(&format!("admin:{}", made_up.expose_secret()), "/images").await;
+    reset(config, "alice", Some(SecretString::from("chosen-1"))).await.unwrap();
+    service.get("alice:chosen-1", "/images").await;
+    let unknown = reset(config, "bob", None).await;
+    assert!(matches!(unknown, Err(ResetError::NoUser { .. })), "{unknown:?}");
+    let elsewhere = tempfile::tempdir().unwrap();
+    let mut config = config.clone();
+    config.storage.data_dir = elsewhere.path().join("data");
+    let nowhere = reset(&config, "admin", None).await;
+    assert!(matches!(nowhere, Err(ResetError::NoDatabase { .. })), "{nowhere:?}");
+    assert!(!config.storage.data_dir.exists(), "nothing is made");
 }

@@ -4,6 +4,7 @@ use killick_server::Config;
 use serde_json::{Value, json};
 
 use crate::caller::{ADMIN, Service};
+use crate::registry;
 
 async fn service() -> Service {
     let service = Service::start(|_: &mut Config| {}).await;
@@ -96,4 +97,23 @@ async fn nobody_gives_more_than_they_may() {
         let (status, answer) = service.call("erin:password1", method, path, body).await;
         assert_eq!(status, 403, "{method} {path}: {answer}");
     }
+}
+
+#[tokio::test]
+async fn who_only_reads_leaves_no_verdict() {
+    let service = service().await;
+    let upstream = registry::serve(None).await;
+    let tag = format!("{}/tiny/alpine:3.20", upstream.address);
+    let digest = service.analyzed("alice:password1", &tag).await;
+    assert_eq!(give(&service, "alice:password1", "carol", json!(["reader"])).await.0, 200);
+    let verdicts = async |login: &str, history: bool| {
+        let answer = service.get(login, &format!("/images/{digest}/check?tag={tag}&history={history}")).await;
+        answer[0][&digest][&tag].as_array().unwrap().len()
+    };
+    assert_eq!(verdicts("carol:password1", false).await, 1);
+    for _ in 0..2 {
+        assert_eq!(verdicts("carol:password1", true).await, 1, "that of now alone: none was kept");
+    }
+    assert_eq!(verdicts("alice:password1", true).await, 1);
+    assert_eq!(verdicts("carol:password1", true).await, 2, "that of now, and the one that was kept");
 }

@@ -16,6 +16,7 @@ async fn what_cannot_work_is_told_at_the_start() {
         ("[server]\nbody_limit_bytes = 0", "`server.body_limit_bytes` cannot be used"),
         ("[analysis]\nworkers = 0", "`analysis.workers` cannot be used"),
         ("[analysis]\nlease_seconds = 0", "`analysis.lease_seconds` cannot be used"),
+        ("[retention]\nevery_seconds = 0", "`retention.every_seconds` cannot be used"),
         ("[limits]\nlayers = 0", "`limits.layers` cannot be used"),
         ("[registries]\nproxy = '::::s3cret'", "`registries.proxy` cannot be used"),
         ("[webhooks]\nsigning_secret = 'whsec_s3cret!'", "`webhooks.signing_secret` cannot be used"),

@@ -97,11 +97,12 @@ impl Store {
     /// Adds a rule; there is one with a number of images at most.
     pub async fn add_archive_rule(&self, new: &NewRule, now: i64) -> Result<ArchiveRule> {
         let ([registry, repository, tag], [no_registry, no_repository, no_tag]) = (&new.selector, &new.exclude);
-        write!(self.pool, db => sqlx::query_as(sql::ADD_ARCHIVE_RULE).bind(&new.id).bind(&new.account).bind(new.system_global)
+        Ok(
+            change!(self.pool, db => sqlx::query_as(sql::ADD_ARCHIVE_RULE).bind(&new.id).bind(&new.account).bind(new.system_global)
             .bind(new.transition.as_str()).bind(registry).bind(repository).bind(tag).bind(new.analysis_age_days)
             .bind(new.tag_versions_newer).bind(new.max_images_per_account).bind(no_registry).bind(no_repository).bind(no_tag)
-            .bind(new.exclude_expiration_days).bind(now).fetch_one(db).await)
-        .creating("archive rule", &new.id)
+            .bind(new.exclude_expiration_days).bind(now).fetch_one(db).await.creating("archive rule", &new.id)),
+        )
     }
 
     /// A rule of the account, or one for every account.
@@ -119,11 +120,16 @@ impl Store {
 
     /// Removes a rule of the account.
     pub async fn delete_archive_rule(&self, account: &str, id: &str) -> Result<()> {
-        let gone = write!(self.pool, db => sqlx::query(sql::DELETE_ARCHIVE_RULE).bind(account).bind(id).execute(db).await.map(|done| done.rows_affected()));
-        found((gone.during("removing a rule of the archive")? > 0).then_some(()), "archive rule", id)
+        change!(self.pool, db => {
+            let done = sqlx::query(sql::DELETE_ARCHIVE_RULE).bind(account).bind(id).execute(db).await;
+            let gone = done.during("removing a rule of the archive")?.rows_affected();
+            found((gone > 0).then_some(()), "archive rule", id)
+        });
+        Ok(())
     }
 
     /// Remembers what a rule did to an image of the account. Of a rule that has gone meanwhile nothing is remembered.
+    /// [`Store::delete_image_by_rule`] and [`Store::delete_archived`] remember what they do.
     pub async fn add_archive_history(
         &self,
         account: &str,
@@ -145,7 +151,6 @@ impl Store {
 
     /// Forgets what rules did before an instant; answers how much.
     pub async fn delete_old_archive_history(&self, before: i64) -> Result<u64> {
-        write!(self.pool, db => sqlx::query(sql::DELETE_OLD_ARCHIVE_HISTORY).bind(before).execute(db).await.map(|done| done.rows_affected()))
-            .during("forgetting what rules did")
+        self.delete_old(sql::DELETE_OLD_ARCHIVE_HISTORY, before, "forgetting what rules did").await
     }
 }

@@ -3,6 +3,7 @@
 use killick_model::digest::Digest;
 
 use super::{AnalysisStatus, Image, ImageStatus, ImageTag};
+use crate::archives::Transition;
 use crate::error::During as _;
 use crate::statements as sql;
 use crate::{Result, Store};
@@ -18,14 +19,51 @@ pub enum Deletion {
     Refused(&'static str),
 }
 
+/// The rule of the archive by which an image goes, and the analysis of it that is archived.
+#[derive(Debug, Clone, Copy)]
+struct ByRule<'a> {
+    rule: &'a str,
+    analyzed_at: i64,
+}
+
 impl Store {
     /// Asks for an image to go away, by the rules of the v1 API; [`Store::purge_image`] then removes it.
     pub async fn delete_image(&self, account: &str, digest: &str, force: bool, now: i64) -> Result<Deletion> {
+        self.delete_image_by(account, digest, force, None, now).await
+    }
+
+    /// Lets an image go away of which this very analysis is archived, and remembers the rule that said so. Whether this call
+    /// did so: not if the image is gone, or going already, or was analyzed again meanwhile.
+    pub async fn delete_image_by_rule(
+        &self,
+        account: &str,
+        digest: &str,
+        rule: &str,
+        analyzed_at: i64,
+        now: i64,
+    ) -> Result<bool> {
+        let by = ByRule { rule, analyzed_at };
+        Ok(matches!(self.delete_image_by(account, digest, true, Some(by), now).await?, Deletion::Deleting(_)))
+    }
+
+    async fn delete_image_by(
+        &self,
+        account: &str,
+        digest: &str,
+        force: bool,
+        by: Option<ByRule<'_>>,
+        now: i64,
+    ) -> Result<Deletion> {
         const DOING: &str = "deleting an image";
+        // For a rule with a lock: two who follow it at once are one after the other.
+        let wanted = if by.is_some() { sql::LOCK_IMAGE } else { sql::IMAGE_BY_ANY_DIGEST };
         Ok(transaction!(self.pool, tx => {
-            let image: Option<Image> = sqlx::query_as(sql::IMAGE_BY_ANY_DIGEST).bind(account).bind(digest)
-                .fetch_optional(&mut *tx).await.during(DOING)?;
+            let image: Option<Image> =
+                sqlx::query_as(wanted).bind(account).bind(digest).fetch_optional(&mut *tx).await.during(DOING)?;
             let Some(image) = image else { return Ok(Deletion::NotFound) };
+            if by.is_some_and(|by| !is_as_archived(&image, by.analyzed_at)) {
+                return Ok(Deletion::NotFound);
+            }
             if image.image_status == ImageStatus::Deleting {
                 return Ok(Deletion::Deleting(image.digest));
             }
@@ -56,6 +94,10 @@ impl Store {
                     }
                 }
             }
+            if let Some(ByRule { rule, .. }) = by {
+                sqlx::query(sql::ADD_ARCHIVE_HISTORY).bind(rule).bind(account).bind(&digest)
+                    .bind(Transition::Archive.as_str()).bind(now).execute(&mut *tx).await.during(DOING)?;
+            }
             Deletion::Deleting(image.digest)
         }))
     }
@@ -72,4 +114,10 @@ impl Store {
         });
         Ok(())
     }
+}
+
+fn is_as_archived(image: &Image, analyzed_at: i64) -> bool {
+    image.image_status == ImageStatus::Active
+        && image.analysis_status == AnalysisStatus::Analyzed
+        && image.analyzed_at == Some(analyzed_at)
 }

@@ -1,12 +1,13 @@
 //! Accounts and users.
 
 use killick_store::StoreError;
-use killick_store::accounts::{AccountState, AccountType, UserType};
+use killick_store::accounts::{AccountState, AccountType, FirstPolicy, UserType};
 use killick_store::api_keys::NewApiKey;
 use killick_store::events::EventFilter;
 use killick_store::images::ImageFilter;
 use killick_store::news::{NewNotice, News};
 
+use super::archives::archived;
 use super::{Opened, analyzed, image, news, task};
 
 pub(crate) async fn accounts_change_state(Opened { store, .. }: &Opened) {
@@ -20,6 +21,17 @@ pub(crate) async fn accounts_change_state(Opened { store, .. }: &Opened) {
     assert!(store.set_account_state("a", AccountState::Enabled, 7).await.is_err());
     assert_eq!(store.account("a").await.unwrap().updated_at, 6);
     assert!(matches!(store.account("none").await, Err(StoreError::NotFound { .. })));
+}
+
+pub(crate) async fn an_account_begins_with_its_policy(Opened { store, .. }: &Opened) {
+    let policy = FirstPolicy { id: "p", document: r#"{"id": "p"}"#, source: "true" };
+    store.create_account_with("c", AccountType::User, None, Some(policy), 2).await.unwrap();
+    let active = store.active_policy("c").await.unwrap().unwrap();
+    assert_eq!((active.id.as_str(), active.document.as_str(), active.source.as_str()), ("p", r#"{"id": "p"}"#, "true"));
+    let again =
+        store.create_account_with("c", AccountType::User, None, Some(FirstPolicy { id: "q", ..policy }), 3).await;
+    assert!(matches!(again, Err(StoreError::AlreadyExists { .. })), "{again:?}");
+    assert_eq!(store.policies("c").await.unwrap(), [active]);
 }
 
 pub(crate) async fn a_removed_account_leaves_nothing(Opened { store, .. }: &Opened) {
@@ -66,7 +78,11 @@ pub(crate) async fn users_come_and_go(Opened { store, .. }: &Opened) {
 pub(crate) async fn an_account_drains_little_by_little(Opened { store, .. }: &Opened) {
     for number in 0..5 {
         analyzed(store, &image("a", &format!("image {number}")), 1).await;
-        store.tell(&News { notices: Vec::new(), ..news("a", &format!("e{number}"), "k") }, 5).await.unwrap();
+        let told = news("a", &format!("e{number}"), "k");
+        let notices = told.notices.into_iter().map(|notice| NewNotice { key: None, ..notice }).collect();
+        store.tell(&News { notices, ..news("a", &format!("e{number}"), "k") }, 5).await.unwrap();
+        store.archive_image(&archived("a", &format!("image {number}")), 5).await.unwrap();
+        store.add_subscription("a", &format!("r.io/y:{number}"), "tag_update", None, true, 5).await.unwrap();
     }
     let other = analyzed(store, &image("b", "image 0"), 1).await;
     store.enqueue(&task("a", None), 5).await.unwrap();
@@ -75,12 +91,25 @@ pub(crate) async fn an_account_drains_little_by_little(Opened { store, .. }: &Op
     store.set_account_state("a", AccountState::Disabled, 6).await.unwrap();
     store.set_account_state("a", AccountState::Deleting, 7).await.unwrap();
     let mut left = Vec::new();
+    let others = async || {
+        [
+            store.events("a", &EventFilter::default(), 99, 0).await.unwrap().len(),
+            store.archived_images("a").await.unwrap().len(),
+            store.subscriptions("a", None, None).await.unwrap().len(),
+            usize::try_from(store.waiting_notices().await.unwrap()).unwrap(),
+        ]
+    };
+    let mut before = others().await;
     while !store.drain_account("a", 2).await.unwrap() {
         left.push(store.images("a", ImageFilter::default()).await.unwrap().len());
+        let now = others().await;
+        assert!(before.iter().zip(now).all(|(before, now)| before - now <= 2), "{before:?} {now:?}");
+        before = now;
         assert_eq!(store.account("a").await.unwrap().state, AccountState::Deleting);
         assert_eq!(store.claim(&[], 10, 7).await.unwrap(), None, "tasks go first");
     }
-    assert_eq!(left, [3, 1, 0]);
+    assert!(left.starts_with(&[3, 1, 0]), "{left:?}");
+    assert_eq!(before, [0; 4], "nothing of which there may be much is left to the end");
     assert!(matches!(store.account("a").await, Err(StoreError::NotFound { .. })));
     assert!(store.drain_account("a", 2).await.unwrap(), "once more is fine");
     assert!(store.image("b", &other).await.is_ok());

@@ -61,8 +61,9 @@ pub(crate) async fn what_is_archived_is_kept(Opened { store, .. }: &Opened) {
     assert_eq!(store.delete_orphan_blobs(i64::MAX).await.unwrap(), 0, "it is named");
     for account in ["a", "b"] {
         for archived in store.archived_images(account).await.unwrap() {
-            let going = store.delete_archived(account, &archived.digest.to_string(), 10).await.unwrap();
-            assert_eq!(going.status, ArchiveStatus::Deleting);
+            let digest = archived.digest.to_string();
+            assert!(store.delete_archived(account, &digest, None, 10).await.unwrap());
+            assert_eq!(store.archived_image(account, &digest).await.unwrap().status, ArchiveStatus::Deleting);
         }
     }
     assert_eq!(store.archive_summary(None).await.unwrap().images, 0);
@@ -167,4 +168,36 @@ pub(crate) async fn rules_come_and_go(Opened { store, .. }: &Opened) {
     assert_eq!(digests().await, ["7"]);
     store.delete_archive_rule("a", "own").await.unwrap();
     assert_eq!(digests().await, Vec::<String>::new());
+}
+
+/// However many follow a rule at once, or again: what it did is done once, and remembered once.
+pub(crate) async fn rules_do_things_once(Opened { store, .. }: &Opened) {
+    store.add_archive_rule(&rule("a", "own"), 1).await.unwrap();
+    let digest = analyzed(store, &image("a", "one"), 3).await;
+    let history = async || {
+        let rows = store.archive_history("a", "own", 9).await.unwrap();
+        rows.into_iter().map(|row| (row.digest, row.transition)).collect::<Vec<_>>()
+    };
+    assert!(!store.delete_image_by_rule("a", &digest, "own", 3, 5).await.unwrap(), "it was analyzed again");
+    assert!(!store.delete_image_by_rule("b", &digest, "own", 4, 5).await.unwrap(), "it is another's");
+    assert_eq!(history().await, []);
+    let (one, other) = tokio::join!(
+        store.delete_image_by_rule("a", &digest, "own", 4, 5),
+        store.delete_image_by_rule("a", &digest, "own", 4, 5)
+    );
+    assert_ne!(one.unwrap(), other.unwrap());
+    assert_eq!(history().await, [(digest.clone(), Transition::Archive)]);
+    store.purge_image("a", &digest).await.unwrap();
+    assert!(!store.delete_image_by_rule("a", &digest, "own", 4, 5).await.unwrap(), "it is gone");
+
+    store.archive_image(&archived("a", "one"), 6).await.unwrap();
+    let (one, other) = tokio::join!(
+        store.delete_archived("a", &digest, Some("own"), 7),
+        store.delete_archived("a", &digest, Some("own"), 7)
+    );
+    assert_ne!(one.unwrap(), other.unwrap());
+    assert_eq!(history().await, [(digest.clone(), Transition::Delete), (digest.clone(), Transition::Archive)]);
+    assert_eq!(store.purge_archived().await.unwrap(), 1);
+    assert!(!store.delete_archived("a", &digest, Some("own"), 8).await.unwrap(), "it is gone");
+    assert_eq!(history().await.len(), 2);
 }

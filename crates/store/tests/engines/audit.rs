@@ -1,9 +1,14 @@
 //! The audit log is written with the change, or not at all.
 
+use std::future::Future;
+use std::pin::Pin;
+
+use killick_model::digest::Digest;
 use killick_store::accounts::{AccountType, UserType};
 use killick_store::audit::{self, AuditFilter, NewAudit, Slot};
 
 use super::Opened;
+use super::archives::{archived, rule};
 
 fn entry(action: &str, now: i64) -> NewAudit {
     NewAudit {
@@ -46,6 +51,52 @@ pub(crate) async fn it_is_written_with_the_change(opened: &Opened) {
     store.finish_audit(entries[0].id, 200, Some("[]")).await.unwrap();
     let entries = store.audit(&AuditFilter::default(), 10).await.unwrap();
     assert_eq!((entries[0].status, entries[0].after.as_deref()), (Some(200), Some("[]")));
+}
+
+/// One entry of each, which only a transaction of the change can have written.
+pub(crate) async fn every_change_by_people_writes_it(opened: &Opened) {
+    let Opened { store, .. } = opened;
+    store.add_archive_rule(&rule("a", "going"), 1).await.unwrap();
+    store.archive_image(&archived("a", "one"), 1).await.unwrap();
+    store.create_import("a", "i", 99, 9, 1).await.unwrap();
+    let subscription = store.add_subscription("a", "r.io/x", "repo_update", None, true, 1).await.unwrap().id;
+    let digest = Digest::of(b"one").to_string();
+    let written = async |change: Pin<Box<dyn Future<Output = bool> + '_>>| {
+        let slot = Slot::default();
+        let is_done = audit::within(slot.clone(), async {
+            audit::arm(entry("change", 3));
+            change.await
+        })
+        .await;
+        (is_done, slot.take().unwrap().1.is_some())
+    };
+    let add = rule("a", "new");
+    let changes: Vec<(&str, Pin<Box<dyn Future<Output = bool> + '_>>)> = vec![
+        ("a new rule", Box::pin(async { store.add_archive_rule(&add, 3).await.is_ok() })),
+        ("a rule", Box::pin(async { store.delete_archive_rule("a", "going").await.is_ok() })),
+        ("an archived image", Box::pin(async { store.delete_archived("a", &digest, None, 3).await.unwrap() })),
+        ("an import", Box::pin(async { store.invalidate_import("a", "i", 3).await.is_ok() })),
+        (
+            "a repository",
+            Box::pin(async { store.replace_subscription_value("a", &subscription, None, "v", 3).await.unwrap() }),
+        ),
+    ];
+    for (what, change) in changes {
+        assert_eq!(written(change).await, (true, true), "{what}");
+    }
+    let refused: Vec<(&str, Pin<Box<dyn Future<Output = bool> + '_>>)> = vec![
+        ("the same rule", Box::pin(async { store.add_archive_rule(&add, 3).await.is_ok() })),
+        ("no rule", Box::pin(async { store.delete_archive_rule("a", "going").await.is_ok() })),
+        ("no archived image", Box::pin(async { store.delete_archived("a", &digest, None, 3).await.unwrap() })),
+        ("no import", Box::pin(async { store.invalidate_import("b", "i", 3).await.is_ok() })),
+        (
+            "another value",
+            Box::pin(async { store.replace_subscription_value("a", &subscription, None, "w", 3).await.unwrap() }),
+        ),
+    ];
+    for (what, change) in refused {
+        assert_eq!(written(change).await, (false, false), "{what}");
+    }
 }
 
 pub(crate) async fn what_is_refused_is_not_written(opened: &Opened) {

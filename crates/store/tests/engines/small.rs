@@ -1,6 +1,7 @@
 //! Settings, events, subscriptions, and opening a store again.
 
 use killick_store::events::EventFilter;
+use killick_store::news::News;
 use killick_store::subscriptions::subscription_id;
 use killick_store::{Store, StoreError};
 
@@ -58,6 +59,17 @@ pub(crate) async fn events_are_filtered(Opened { store, .. }: &Opened) {
     assert_eq!(store.delete_events("a", &errors).await.unwrap(), ["4"]);
     assert_eq!(store.delete_old_events(1).await.unwrap(), 1);
     assert_eq!(told(all()).await, "5 1");
+}
+
+/// More than one statement removes.
+pub(crate) async fn much_that_is_old_goes(Opened { store, .. }: &Opened) {
+    let many = (0..1203).flat_map(|number| news("a", &format!("old {number}"), "k").events).collect();
+    store.tell(&News { events: many, notices: Vec::new() }, 5).await.unwrap();
+    store.tell(&News { notices: Vec::new(), ..news("a", "new", "k") }, 6).await.unwrap();
+    assert_eq!(store.delete_old_events(6).await.unwrap(), 1203);
+    let left = store.events("a", &EventFilter::default(), 9, 0).await.unwrap();
+    assert_eq!(left.iter().map(|event| event.uuid.as_str()).collect::<Vec<_>>(), ["new"]);
+    assert_eq!(store.delete_old_events(6).await.unwrap(), 0);
 }
 
 pub(crate) async fn subscriptions_switch(Opened { store, .. }: &Opened) {

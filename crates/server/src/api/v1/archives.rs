@@ -19,6 +19,7 @@ use crate::api::input::{JsonTexts, Path, Query};
 use crate::api::permission::{
     ArchiveImages, DeleteArchivedImage, GetArchive, GetArchivedImage, Guarded, ListArchivedImages, Permission,
 };
+use crate::api::recording;
 use crate::archive::{self, Outcome};
 use crate::records::instant;
 
@@ -103,12 +104,14 @@ async fn delete(
     query: Query,
 ) -> Result<Json<Value>, ApiError> {
     let force = query.flag("force")?.unwrap_or(false);
-    if require.app.records().archived(&require.account, &digest).await?.is_none() {
-        return Err(not_archived(&digest));
-    }
-    archive::rules::delete(&require.app, &require.account, &digest).await?;
+    let image = require.app.records().archived(&require.account, &digest).await?;
+    let image = image.ok_or_else(|| not_archived(&digest))?;
+    let store = require.app.records().store();
+    let tags = store.archived_tags(&require.account, Some(&digest)).await?;
+    recording::before(&ArchivedAnalysis::of(&image, &tags));
+    archive::rules::delete(&require.app, &require.account, &digest, None).await?;
     if force {
-        require.app.records().store().purge_archived().await?;
+        store.purge_archived().await?;
     }
     Ok(Json(json!({})))
 }

@@ -16,7 +16,7 @@ use super::pull_string::{Named, PullString};
 use crate::api::error::ApiError;
 use crate::api::input::{Path, Query};
 use crate::api::permission::{GetEvaluation, Guarded, Permission};
-use crate::app::App;
+use crate::app::{App, Identity};
 use crate::judge::{self, Keep};
 use crate::records::{self, Policy, Verdict};
 
@@ -33,7 +33,7 @@ async fn check(
     Path(digest): Path<String>,
     query: Query,
 ) -> Result<Json<Answer>, ApiError> {
-    let wanted = Wanted::read(&query)?;
+    let wanted = Wanted::read(&query, &require.caller)?;
     let image = found(&require.app, &require.account, &digest).await?;
     answer(&require.app, &image, &wanted).await
 }
@@ -47,7 +47,7 @@ async fn check_by_id(
     Path(id): Path<String>,
     query: Query,
 ) -> Result<Json<Answer>, ApiError> {
-    let wanted = Wanted::read(&query)?;
+    let wanted = Wanted::read(&query, &require.caller)?;
     let image = found_by_id(&require.app, &require.account, &id).await?;
     answer(&require.app, &image, &wanted).await
 }
@@ -63,7 +63,8 @@ struct Wanted {
 }
 
 impl Wanted {
-    fn read(query: &Query) -> Result<Self, ApiError> {
+    /// Of who may only read, nothing is kept, and so nothing told to others.
+    fn read(query: &Query, caller: &Identity) -> Result<Self, ApiError> {
         let PullString::Reference(reference) = PullString::parse(query.required("tag")?)? else {
             return Err(no_tag());
         };
@@ -72,8 +73,8 @@ impl Wanted {
             reference,
             policy: query.text("policyId").map(str::to_owned),
             detail: query.flag("detail")?.unwrap_or(true),
-            history: query.flag("history")?.unwrap_or(false),
-            keep: if interactive { Keep::Nothing } else { Keep::Verdict },
+            history: query.flag("history")?.unwrap_or(false) && !interactive,
+            keep: if interactive || caller.grants.only_read() { Keep::Nothing } else { Keep::Verdict },
         })
     }
 }
@@ -97,14 +98,16 @@ async fn answer(app: &App, image: &records::Image, wanted: &Wanted) -> Result<Js
     let policy = judge::policy(app, &image.account, wanted.policy.as_deref()).await?;
     let judged = judge::evaluate(app, image, &tag, &policy, wanted.keep).await?;
     let mut told = Vec::new();
-    if wanted.history && matches!(wanted.keep, Keep::Verdict) {
+    // What was kept is the first of the history.
+    if !wanted.history || wanted.keep == Keep::Nothing {
+        let result = if wanted.detail { Some(judged.result(&image.account).await?) } else { None };
+        told.push(tell(app, image, &policy, &judged.verdict, result).await?);
+    }
+    if wanted.history {
         for verdict in app.records().verdicts(image, &tag, wanted.policy.as_deref()).await? {
             let result = if wanted.detail { Some(judge::result_document(&verdict, &image.account)?) } else { None };
             told.push(tell(app, image, &policy, &verdict, result).await?);
         }
-    } else {
-        let result = if wanted.detail { Some(judged.result(&image.account).await?) } else { None };
-        told.push(tell(app, image, &policy, &judged.verdict, result).await?);
     }
     Ok(Json([BTreeMap::from([(image.digest.clone(), BTreeMap::from([(tag, told)]))])]))
 }

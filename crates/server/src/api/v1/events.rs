@@ -17,10 +17,15 @@ use utoipa_axum::routes;
 use crate::api::error::ApiError;
 use crate::api::input::{Path, Query};
 use crate::api::permission::{DeleteEvent, DeleteEvents, GetEvent, Guarded, ListEvents, Permission};
+use crate::api::recording;
+use crate::app::App;
 use crate::herald::microseconds;
 
 /// Events on a page, if not asked otherwise, and at most.
 const LIMITS: (i64, i64) = (100, 1000);
+
+/// Of events that are deleted together, the newest that the audit log keeps.
+const KEPT: i64 = 50;
 
 pub(super) fn router() -> OpenApiRouter<Guarded> {
     OpenApiRouter::new().routes(routes!(list, delete_many)).routes(routes!(get, delete))
@@ -45,13 +50,22 @@ async fn list(require: Permission<ListEvents>, query: Query) -> Result<Json<Even
         resource: given("resource_id"),
         ..common(&query)?
     };
+    Ok(Json(listed(&require.app, &require.account, &filter, page, limit).await?))
+}
+
+async fn listed(
+    app: &App,
+    account: &str,
+    filter: &EventFilter,
+    page: i64,
+    limit: i64,
+) -> Result<EventsList, StoreError> {
     let offset = (page - 1).saturating_mul(limit);
-    let store = require.app.records().store();
-    let mut rows = store.events(&require.account, &filter, limit + 1, offset).await?;
+    let mut rows = app.records().store().events(account, filter, limit + 1, offset).await?;
     let next_page = i64::try_from(rows.len()).is_ok_and(|count| count > limit);
     rows.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
     let results: Vec<EventResponse> = rows.into_iter().map(EventResponse::of).collect();
-    Ok(Json(EventsList { item_count: results.len(), next_page, page, results }))
+    Ok(EventsList { item_count: results.len(), next_page, page, results })
 }
 
 #[utoipa::path(delete, path = "/events", tag = "Events",
@@ -59,6 +73,7 @@ async fn list(require: Permission<ListEvents>, query: Query) -> Result<Json<Even
     responses((status = 200, body = [String])))]
 async fn delete_many(require: Permission<DeleteEvents>, query: Query) -> Result<Json<Vec<String>>, ApiError> {
     let filter = common(&query)?;
+    recording::before(&listed(&require.app, &require.account, &filter, 1, KEPT).await?);
     Ok(Json(require.app.records().store().delete_events(&require.account, &filter).await?))
 }
 
@@ -73,7 +88,9 @@ async fn get(require: Permission<GetEvent>, Path(id): Path<String>) -> Result<Js
 #[utoipa::path(delete, path = "/events/{eventId}", tag = "Events", params(("eventId" = String, Path)),
     responses((status = 200)))]
 async fn delete(require: Permission<DeleteEvent>, Path(id): Path<String>) -> Result<Response, ApiError> {
-    require.app.records().store().delete_event(&require.account, &id).await.map_err(missing)?;
+    let store = require.app.records().store();
+    recording::before(&EventResponse::of(store.event(&require.account, &id).await.map_err(missing)?));
+    store.delete_event(&require.account, &id).await.map_err(missing)?;
     Ok(([(header::CONTENT_TYPE, "application/json")], "").into_response())
 }
 

@@ -112,8 +112,15 @@ async fn delete_many(
 ) -> Result<Json<Vec<DeleteImageResponse>>, ApiError> {
     query.required("imageDigests")?;
     let force = query.flag("force")?.unwrap_or(false);
+    let digests = query.list("imageDigests").unwrap_or_default();
+    let mut there = Vec::new();
+    for digest in &digests {
+        let image = require.app.records().image(&require.account, digest).await?;
+        there.extend(image.iter().flat_map(ImageTagSummary::of));
+    }
+    recording::before(&there);
     let mut answers = Vec::new();
-    for digest in query.list("imageDigests").unwrap_or_default() {
+    for digest in digests {
         answers.push(remove(&require.app, &require.account, digest, force).await?);
     }
     Ok(Json(answers))
@@ -144,6 +151,9 @@ async fn delete(
     query: Query,
 ) -> Result<Json<DeleteImageResponse>, ApiError> {
     let force = query.flag("force")?.unwrap_or(false);
+    if let Some(image) = require.app.records().image(&require.account, &digest).await? {
+        note(&require.app, &image).await;
+    }
     Ok(Json(remove(&require.app, &require.account, &digest, force).await?))
 }
 
@@ -164,6 +174,7 @@ async fn delete_by_id(
 ) -> Result<Json<DeleteImageResponse>, ApiError> {
     let force = query.flag("force")?.unwrap_or(false);
     let image = found_by_id(&require.app, &require.account, &id).await?;
+    note(&require.app, &image).await;
     Ok(Json(remove(&require.app, &require.account, &image.digest, force).await?))
 }
 
@@ -215,6 +226,13 @@ async fn by_pull_string(app: &App, account: &str, text: &PullString) -> Result<V
             image.into_iter().filter(is_there).collect()
         }
     })
+}
+
+/// Notes an image that is about to go. One that cannot be read can go all the same.
+async fn note(app: &App, image: &records::Image) {
+    if let Ok(shown) = Image::of(app, image).await {
+        recording::before(&shown);
+    }
 }
 
 async fn remove(app: &App, account: &str, digest: &str, force: bool) -> Result<DeleteImageResponse, ApiError> {

@@ -15,6 +15,7 @@ use crate::api::input::{Fields, JsonObject, Path, Query};
 use crate::api::permission::{
     CreateArchiveRule, DeleteArchiveRule, GetArchiveRule, Guarded, ListArchiveRules, Permission,
 };
+use crate::api::recording;
 use crate::records::{instant, now};
 
 /// Rows of a history.
@@ -67,7 +68,9 @@ async fn delete(require: Permission<DeleteArchiveRule>, Path(id): Path<String>) 
     if rule.account != require.account && !require.caller.is_admin {
         return Err(ApiError::forbidden("system", "deleteArchiveRule", &id));
     }
-    require.app.records().store().delete_archive_rule(&rule.account, &id).await?;
+    let owner = rule.account.clone();
+    recording::before(&Rule::of(rule));
+    require.app.records().store().delete_archive_rule(&owner, &id).await?;
     Ok(Json(json!({})))
 }
 
