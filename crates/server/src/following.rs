@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use killick_model::digest::Digest;
 use killick_store::StoreError;
+use killick_store::carriers::Noted;
 use killick_store::packages::StoredDocument;
 use killick_store::watches::Watch;
 use killick_vulns::fleet::{ChangeOptions, Changes, PackageIdentity, differing};
@@ -27,6 +28,9 @@ const PATIENCE: i64 = 24 * 3600 * 1_000_000;
 /// Packages that a change may concern; where it concerns more, everything is looked at instead.
 const CONCERNED: usize = 100_000;
 
+/// Passes of one run, each by another index that arrived in the one before.
+const PASSES: usize = 3;
+
 /// Packages that are judged by both indexes at once.
 const AT_ONCE: usize = 2_000;
 
@@ -36,10 +40,14 @@ where
     F: Fn(App, Watch) -> Looking,
     Looking: Future<Output = Seen> + Send,
 {
-    match follow(app, kind).await {
-        Ok(true) => look_at_all(app, kind, cycle_seconds, look).await,
-        Ok(false) => {}
-        Err(error) => tracing::error!(error = %error, "the state of the advisories cannot be read: {error}"),
+    for _ in 0..PASSES {
+        let follows = follow(app, kind).await.unwrap_or_else(|error| {
+            tracing::error!(error = %error, "the state of the advisories cannot be read: {error}");
+            false
+        });
+        if !follows || look_at_all(app, kind, cycle_seconds, &look).await {
+            return;
+        }
     }
 }
 
@@ -95,15 +103,15 @@ async fn follow(app: &App, kind: &str) -> Result<bool, StoreError> {
         Some(before) => app.concerned().between(app, before, current.clone()).await?,
         None => None,
     };
-    match concerned {
-        Some(packages) => {
-            let watches = store.hasten_carriers(kind, &packages, now()).await?;
-            let packages = packages.len();
-            tracing::info!("the new advisories concern {packages} packages and {watches} watches of type {kind}");
-        }
-        None => store.hasten_watches(kind, None, now()).await?,
+    let packages = concerned.as_ref().map(|packages| packages.as_slice());
+    let value = format!("{} {built} {}", current.digest, now());
+    let noted = Noted { key: &name, before: &followed, value: &value };
+    // Where another process followed one meanwhile, that may be a newer one.
+    let Some(watches) = store.follow_index(kind, packages, noted, now()).await? else { return Ok(false) };
+    if let Some(packages) = packages {
+        let packages = packages.len();
+        tracing::info!("the new advisories concern {packages} packages and {watches} watches of type {kind}");
     }
-    store.set_setting(&name, &format!("{} {built} {}", current.digest, now())).await?;
     Ok(true)
 }
 

@@ -23,6 +23,19 @@ pub(crate) struct Restored {
     pub(crate) guess: Option<String>,
 }
 
+/// Of verdicts, oldest first, that only differ in their findings the newest: an archive is read as a whole, and has room
+/// for so many.
+fn outcomes(mut verdicts: Vec<KeptEvaluation>) -> Vec<KeptEvaluation> {
+    let mut newer = BTreeMap::new();
+    verdicts.reverse();
+    verdicts.retain(|kept| {
+        let outcome = (kept.policy_digest.clone(), kept.action.clone());
+        newer.insert((kept.tag.clone(), kept.policy_id.clone()), outcome.clone()) != Some(outcome)
+    });
+    verdicts.reverse();
+    verdicts
+}
+
 impl Records {
     /// Everything that is known of an image.
     pub(crate) async fn archive_contents(&self, image: &Image) -> Result<Contents> {
@@ -37,7 +50,7 @@ impl Records {
         let mut tags: Vec<TagRecord> = self.store.tags_of_image(account, digest).await?.into_iter().map(tag).collect();
         tags.reverse();
         let (mut evaluations, mut verdicts) = (Vec::new(), Vec::new());
-        for kept in self.store.evaluations_of_image(account, digest).await? {
+        for kept in outcomes(self.store.evaluations_of_image(account, digest).await?) {
             verdicts.push(self.store.blobs().get(&kept.result, DOCUMENT_BYTES).await?);
             evaluations.push(EvaluationRecord {
                 tag: kept.tag,
