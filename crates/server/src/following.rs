@@ -207,6 +207,7 @@ async fn otherwise_matched(
 #[cfg(test)]
 mod tests {
     use std::path::Path;
+    use std::sync::atomic::{AtomicBool, Ordering};
 
     use super::*;
     use crate::config::{Config, Keeping};
@@ -222,28 +223,67 @@ mod tests {
         killick_vulns::build(&[feeds.path().to_owned()], index, &killick_vulns::BuildOptions::default()).unwrap();
     }
 
+    async fn open(data: &Path, index: &Path) -> App {
+        let mut config = Config::default();
+        config.storage.data_dir = data.to_owned();
+        config.accounts.admin_password = "foobar".into();
+        config.knowledge.update = Keeping::Off;
+        config.knowledge.index = index.to_owned();
+        App::open(config).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn an_index_that_arrives_in_a_pass_is_followed_at_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let (index, newer) = (dir.path().join("index"), dir.path().join("newer"));
+        build(&index, "CVE-2099-1");
+        build(&newer, "CVE-2099-2");
+        let app = open(&dir.path().join("data"), &index).await;
+        let store = app.records().store();
+        for key in ["r.io/x:1", "r.io/x:2"] {
+            store.add_subscription("admin", key, KIND, None, true, 1).await.unwrap();
+        }
+        let (seen, has_arrived) = (std::sync::Mutex::new(Vec::new()), AtomicBool::new(false));
+        let shared = Arc::new((seen, has_arrived));
+        look_by_advisories(&app, KIND, 3600, |app, watch| {
+            let (shared, index, newer) = (shared.clone(), index.clone(), newer.clone());
+            async move {
+                // As if another job of this process opened it.
+                if !shared.1.swap(true, Ordering::Relaxed) {
+                    fs_err::copy(newer, index).unwrap();
+                    app.knowledge().reload().unwrap();
+                }
+                let Some(current) = followed(&app, KIND).await.unwrap() else { return Seen::outdated(&watch) };
+                shared.0.lock().unwrap().push((watch.key, current.digest.clone()));
+                Seen::well("")
+            }
+        })
+        .await;
+        let mut seen = std::mem::take(&mut *shared.0.lock().unwrap());
+        seen.sort_by(|(one, _), (other, _)| one.cmp(other));
+        let by_the_newer = |key: &str| (key.to_owned(), digest_of(&app).unwrap());
+        assert_eq!(seen, ["r.io/x:1", "r.io/x:2"].map(by_the_newer));
+        let watches = store.due_watches(KIND, 9, i64::MAX).await.unwrap();
+        let is_over = |watch: &Watch| watch.failures == 0 && watch.due_at > now();
+        assert!(watches.len() == 2 && watches.iter().all(is_over), "{watches:?}");
+        app.close().await;
+    }
+
     /// Of two processes on one database, each with its own index.
     #[tokio::test]
     async fn who_has_an_older_index_does_not_look() {
         let dir = tempfile::tempdir().unwrap();
-        let open = async |index: &Path| {
-            let mut config = Config::default();
-            config.storage.data_dir = dir.path().join("data");
-            config.accounts.admin_password = "foobar".into();
-            config.knowledge.update = Keeping::Off;
-            config.knowledge.index = index.to_owned();
-            App::open(config).await.unwrap()
-        };
+        let data = dir.path().join("data");
         let (old, new) = (dir.path().join("old"), dir.path().join("new"));
         build(&old, "CVE-2099-1");
-        let late = open(&old).await;
+        let late = open(&data, &old).await;
         assert!(followed(&late, KIND).await.unwrap().is_none(), "none was followed yet");
         assert!(follow(&late, KIND).await.unwrap());
         assert!(followed(&late, KIND).await.unwrap().is_some());
 
         // The file of the first stays as it is, while the second goes on.
         build(&new, "CVE-2099-2");
-        let early = open(&new).await;
+        let early = open(&data, &new).await;
         assert!(follow(&early, KIND).await.unwrap());
         let is_the_new = |found: Option<Arc<Current>>| found.map(|found| found.digest.clone()) == digest_of(&early);
         assert!(is_the_new(followed(&early, KIND).await.unwrap()));

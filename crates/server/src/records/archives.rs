@@ -182,3 +182,33 @@ impl Records {
         self.with_tags(row).await
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_each_outcome_the_newest_is_archived() {
+        let verdict = |number: i64, tag: &str, policy: &str, action: &str| KeptEvaluation {
+            tag: tag.to_owned(),
+            policy_id: policy.to_owned(),
+            policy_digest: Digest::of(policy.as_bytes()),
+            action: action.to_owned(),
+            result: Digest::of(&number.to_le_bytes()),
+            superseded: true,
+            created_at: number,
+            updated_at: number,
+        };
+        let all = vec![
+            verdict(1, "1", "p", "stop"),
+            verdict(2, "2", "p", "stop"),
+            verdict(3, "1", "q", "go"),
+            verdict(4, "1", "p", "stop"),
+            verdict(5, "1", "p", "go"),
+            verdict(6, "1", "p", "stop"),
+            verdict(7, "1", "q", "go"),
+        ];
+        let kept: Vec<i64> = outcomes(all).iter().map(|kept| kept.created_at).collect();
+        assert_eq!(kept, [2, 4, 5, 6, 7]);
+    }
+}
