@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
 use killick_model::digest::Digest;
 use killick_policy::DEFAULT_NOTICE_DAYS;
 use killick_store::news::News;
@@ -89,14 +90,16 @@ pub(super) async fn basis(app: &App, kind: &str, image: &Image) -> Result<Option
     let Some(knowledge) = followed(app, kind).await? else { return Ok(None) };
     let knowledge = &knowledge.digest;
     let policy = judge::policy(app, &image.account, None).await?;
+    // Of the second, as a verdict is: one that comes later sees no less ended.
     let now = clock::now();
+    let now = Timestamp::from_second(now.as_second()).unwrap_or(now);
     let state = app.records().exceptions_state(&image.account).await?;
     let exceptions = format!("{} {}", state.number, state.changed_at);
     // What ends does so at an instant; rules ask for ages, in days.
     let ended = judge::exceptions_as_of(app, &image.account, state).await?.ended(now, DEFAULT_NOTICE_DAYS);
     let ended = (ended, judge::bundle(app, &policy).await?.ended(now));
     let day = now.as_second() / 86_400;
-    let analyzed = image.analyzed_at.map_or(0, jiff::Timestamp::as_microsecond);
+    let analyzed = image.analyzed_at.map_or(0, Timestamp::as_microsecond);
     let made_of = format!("{knowledge} {} {exceptions} {ended:?} {analyzed} {day}", policy.digest);
     Ok(Some((policy, Digest::of(made_of.as_bytes()).to_string())))
 }
