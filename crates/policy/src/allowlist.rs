@@ -97,15 +97,18 @@ impl Allowlist {
         problems: &mut Vec<EvaluationProblem>,
     ) -> Option<Allowlisted> {
         let item = self.items.iter().find(|item| {
-            item.gate == gate
-                && item.expires_on.is_none_or(|expiry| now < expiry)
-                && ids.iter().any(|id| item.names_within(id, steps, problems))
+            item.gate == gate && !item.is_ended(now) && ids.iter().any(|id| item.names_within(id, steps, problems))
         })?;
         Some(Allowlisted { allowlist_id: self.id.clone(), allowlist_name: self.name.clone(), item_id: item.id.clone() })
     }
 }
 
 impl Item {
+    /// Whether it does not count any more.
+    pub(crate) fn is_ended(&self, now: Timestamp) -> bool {
+        self.expires_on.is_some_and(|expiry| expiry <= now)
+    }
+
     /// Whether it is about the finding of this id. A pattern that cannot be tried names nothing, and is a problem.
     pub(crate) fn names(&self, id: &str, problems: &mut Vec<EvaluationProblem>) -> bool {
         self.names_within(id, &Steps::new(), problems)

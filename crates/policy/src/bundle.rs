@@ -3,6 +3,7 @@
 //! The layer about the shape of the document is separate, as it is in the original: a client that is refused by the
 //! one sees another answer than a client refused by the other.
 
+use jiff::Timestamp;
 use serde_json::{Map, Value};
 
 use crate::allowlist::Allowlist;
@@ -169,6 +170,12 @@ impl Bundle {
             }
         }
         problems
+    }
+
+    /// How many items of its allowlists have ended by an instant.
+    pub fn ended(&self, now: Timestamp) -> usize {
+        let items = self.allowlists.iter().flat_map(|allowlist| &allowlist.items);
+        items.filter(|item| item.is_ended(now)).count()
     }
 
     /// Resolves what a mapping names. The first policy that cannot be had ends the list of policies.

@@ -218,6 +218,13 @@ impl Exceptions {
         self.all.iter().map(|compiled| &compiled.exception)
     }
 
+    /// How many have ended by an instant, and how many end within so many days of it: as long as neither changes, they do
+    /// to an evaluation what they did.
+    pub fn ended(&self, now: Timestamp, notice_days: u32) -> (usize, usize) {
+        let count = |is: &dyn Fn(&Exception) -> bool| self.iter().filter(|exception| is(exception)).count();
+        (count(&|exception| exception.is_expired(now)), count(&|exception| exception.ends_within(now, notice_days)))
+    }
+
     /// Clears findings of an evaluation. Those that are about to end, have ended, or are void because something changed
     /// are named in its problems; `notice_days` is how long before their end.
     pub fn apply(&self, evaluation: &mut Evaluation, notice_days: u32) {

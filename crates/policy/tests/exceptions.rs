@@ -449,3 +449,20 @@ proptest! {
         let _ = Exceptions::parse(&json!([document, text]));
     }
 }
+
+#[test]
+fn what_ends_is_counted() {
+    let ending = |id: &str, expires_at: Value| {
+        json!({"id": id, "select": {"path": "/bin/x"}, "reason": "r", "owner": "o",
+        "expires_at": expires_at})
+    };
+    let all = [("a", json!("2026-01-31T12:00:00Z")), ("b", json!("2026-01-31T12:00:01Z")), ("c", json!("2027-01-01"))];
+    let exceptions = Exceptions::parse(&json!(all.map(|(id, expires_at)| ending(id, expires_at)))).unwrap();
+    let now: jiff::Timestamp = NOW.parse().unwrap();
+    assert_eq!(exceptions.ended(now, 14), (1, 2));
+    assert_eq!(exceptions.ended(now + jiff::SignedDuration::from_secs(1), 14), (2, 2));
+    let item = |expires_on: &str| json!({"id": "i", "gate": "g", "trigger_id": "t", "expires_on": expires_on});
+    let items = [item("2026-01-31T12:00:00Z"), item("2026-01-31T12:00:00.5Z"), item("")];
+    let bundle = json!({"id": "b", "version": "1_0", "allowlists": [{"id": "l", "version": "1_0", "items": items}]});
+    assert_eq!(Bundle::parse(&bundle).unwrap().ended(now), 1);
+}

@@ -332,15 +332,6 @@ impl App {
         }
     }
 
-    /// Has verdicts of an account's watched tags looked at: its policy or its exceptions are others.
-    pub(crate) async fn follow_decisions(&self, account: &str) -> Result<(), StoreError> {
-        for kind in [jobs::policy_eval::KIND, jobs::alerts::KIND] {
-            self.records().store().hasten_watches(kind, Some(account), records::now()).await?;
-        }
-        self.nudges().decisions();
-        Ok(())
-    }
-
     /// How registries are reached.
     pub(crate) fn ways(&self) -> &Ways {
         &self.0.ways
@@ -485,7 +476,7 @@ impl App {
         let bundle = cpu::run(move || crate::judge::check_bundle(&bundle, max_rules).map(|()| bundle)).await?;
         let policy = self.records().save_policy(account, &bundle, "local").await?;
         if policy.active {
-            self.follow_decisions(account).await?;
+            self.nudges().decisions();
         }
         Ok(policy)
     }
@@ -493,7 +484,7 @@ impl App {
     /// Makes a policy the active one.
     pub(crate) async fn activate_policy(&self, account: &str, id: &str) -> Result<Policy, ApiError> {
         self.records().activate_policy(account, id).await?;
-        self.follow_decisions(account).await?;
+        self.nudges().decisions();
         let policy = self.records().policy(account, id).await?;
         policy.ok_or_else(|| ApiError::not_found(format!("there is no policy `{id}`")))
     }

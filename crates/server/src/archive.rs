@@ -25,7 +25,7 @@ use crate::api::input::has_nul;
 use crate::app::App;
 use crate::events::{ARCHIVE_FAILED, ARCHIVED, EventType, RESTORE_FAILED, RESTORED};
 use crate::herald::Service;
-use crate::jobs::analysis::{finished, follow};
+use crate::jobs::analysis::finished;
 use crate::records::{AnalysisStatus, Image, ImageStatus, Restored};
 use crate::{clock, cpu};
 
@@ -214,7 +214,7 @@ async fn write_back(app: &App, account: &str, contents: Contents, trust: Trust) 
         guess,
     };
     let image = app.records().restore(restored).await?;
-    follow(app, account, &digest).await;
+    app.nudges().facts();
     Ok(image)
 }
 

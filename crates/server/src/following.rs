@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use killick_model::digest::Digest;
 use killick_store::StoreError;
+use killick_store::carriers::Noted;
 use killick_store::packages::StoredDocument;
 use killick_store::watches::Watch;
 use killick_vulns::fleet::{ChangeOptions, Changes, PackageIdentity, differing};
@@ -27,6 +28,9 @@ const PATIENCE: i64 = 24 * 3600 * 1_000_000;
 /// Packages that a change may concern; where it concerns more, everything is looked at instead.
 const CONCERNED: usize = 100_000;
 
+/// Passes of one run, each by another index that arrived in the one before.
+const PASSES: usize = 3;
+
 /// Packages that are judged by both indexes at once.
 const AT_ONCE: usize = 2_000;
 
@@ -36,10 +40,14 @@ where
     F: Fn(App, Watch) -> Looking,
     Looking: Future<Output = Seen> + Send,
 {
-    match follow(app, kind).await {
-        Ok(true) => look_at_all(app, kind, cycle_seconds, look).await,
-        Ok(false) => {}
-        Err(error) => tracing::error!(error = %error, "the state of the advisories cannot be read: {error}"),
+    for _ in 0..PASSES {
+        let follows = follow(app, kind).await.unwrap_or_else(|error| {
+            tracing::error!(error = %error, "the state of the advisories cannot be read: {error}");
+            false
+        });
+        if !follows || look_at_all(app, kind, cycle_seconds, &look).await {
+            return;
+        }
     }
 }
 
@@ -95,15 +103,15 @@ async fn follow(app: &App, kind: &str) -> Result<bool, StoreError> {
         Some(before) => app.concerned().between(app, before, current.clone()).await?,
         None => None,
     };
-    match concerned {
-        Some(packages) => {
-            let watches = store.hasten_carriers(kind, &packages, now()).await?;
-            let packages = packages.len();
-            tracing::info!("the new advisories concern {packages} packages and {watches} watches of type {kind}");
-        }
-        None => store.hasten_watches(kind, None, now()).await?,
+    let packages = concerned.as_ref().map(|packages| packages.as_slice());
+    let value = format!("{} {built} {}", current.digest, now());
+    let noted = Noted { key: &name, before: &followed, value: &value };
+    // Where another process followed one meanwhile, that may be a newer one.
+    let Some(watches) = store.follow_index(kind, packages, noted, now()).await? else { return Ok(false) };
+    if let Some(packages) = packages {
+        let packages = packages.len();
+        tracing::info!("the new advisories concern {packages} packages and {watches} watches of type {kind}");
     }
-    store.set_setting(&name, &format!("{} {built} {}", current.digest, now())).await?;
     Ok(true)
 }
 
@@ -199,6 +207,7 @@ async fn otherwise_matched(
 #[cfg(test)]
 mod tests {
     use std::path::Path;
+    use std::sync::atomic::{AtomicBool, Ordering};
 
     use super::*;
     use crate::config::{Config, Keeping};
@@ -214,28 +223,67 @@ mod tests {
         killick_vulns::build(&[feeds.path().to_owned()], index, &killick_vulns::BuildOptions::default()).unwrap();
     }
 
+    async fn open(data: &Path, index: &Path) -> App {
+        let mut config = Config::default();
+        config.storage.data_dir = data.to_owned();
+        config.accounts.admin_password = "foobar".into();
+        config.knowledge.update = Keeping::Off;
+        config.knowledge.index = index.to_owned();
+        App::open(config).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn an_index_that_arrives_in_a_pass_is_followed_at_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let (index, newer) = (dir.path().join("index"), dir.path().join("newer"));
+        build(&index, "CVE-2099-1");
+        build(&newer, "CVE-2099-2");
+        let app = open(&dir.path().join("data"), &index).await;
+        let store = app.records().store();
+        for key in ["r.io/x:1", "r.io/x:2"] {
+            store.add_subscription("admin", key, KIND, None, true, 1).await.unwrap();
+        }
+        let (seen, has_arrived) = (std::sync::Mutex::new(Vec::new()), AtomicBool::new(false));
+        let shared = Arc::new((seen, has_arrived));
+        look_by_advisories(&app, KIND, 3600, |app, watch| {
+            let (shared, index, newer) = (shared.clone(), index.clone(), newer.clone());
+            async move {
+                // As if another job of this process opened it.
+                if !shared.1.swap(true, Ordering::Relaxed) {
+                    fs_err::copy(newer, index).unwrap();
+                    app.knowledge().reload().unwrap();
+                }
+                let Some(current) = followed(&app, KIND).await.unwrap() else { return Seen::outdated(&watch) };
+                shared.0.lock().unwrap().push((watch.key, current.digest.clone()));
+                Seen::well("")
+            }
+        })
+        .await;
+        let mut seen = std::mem::take(&mut *shared.0.lock().unwrap());
+        seen.sort_by(|(one, _), (other, _)| one.cmp(other));
+        let by_the_newer = |key: &str| (key.to_owned(), digest_of(&app).unwrap());
+        assert_eq!(seen, ["r.io/x:1", "r.io/x:2"].map(by_the_newer));
+        let watches = store.due_watches(KIND, 9, i64::MAX).await.unwrap();
+        let is_over = |watch: &Watch| watch.failures == 0 && watch.due_at > now();
+        assert!(watches.len() == 2 && watches.iter().all(is_over), "{watches:?}");
+        app.close().await;
+    }
+
     /// Of two processes on one database, each with its own index.
     #[tokio::test]
     async fn who_has_an_older_index_does_not_look() {
         let dir = tempfile::tempdir().unwrap();
-        let open = async |index: &Path| {
-            let mut config = Config::default();
-            config.storage.data_dir = dir.path().join("data");
-            config.accounts.admin_password = "foobar".into();
-            config.knowledge.update = Keeping::Off;
-            config.knowledge.index = index.to_owned();
-            App::open(config).await.unwrap()
-        };
+        let data = dir.path().join("data");
         let (old, new) = (dir.path().join("old"), dir.path().join("new"));
         build(&old, "CVE-2099-1");
-        let late = open(&old).await;
+        let late = open(&data, &old).await;
         assert!(followed(&late, KIND).await.unwrap().is_none(), "none was followed yet");
         assert!(follow(&late, KIND).await.unwrap());
         assert!(followed(&late, KIND).await.unwrap().is_some());
 
         // The file of the first stays as it is, while the second goes on.
         build(&new, "CVE-2099-2");
-        let early = open(&new).await;
+        let early = open(&data, &new).await;
         assert!(follow(&early, KIND).await.unwrap());
         let is_the_new = |found: Option<Arc<Current>>| found.map(|found| found.digest.clone()) == digest_of(&early);
         assert!(is_the_new(followed(&early, KIND).await.unwrap()));

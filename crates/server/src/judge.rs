@@ -187,7 +187,12 @@ pub(crate) async fn exceptions(app: &App, account: &str) -> Result<Arc<Exception
     exceptions_as_of(app, account, app.records().exceptions_state(account).await?).await
 }
 
-async fn exceptions_as_of(app: &App, account: &str, state: ExceptionsState) -> Result<Arc<Exceptions>, ApiError> {
+/// The same, where their state was read.
+pub(crate) async fn exceptions_as_of(
+    app: &App,
+    account: &str,
+    state: ExceptionsState,
+) -> Result<Arc<Exceptions>, ApiError> {
     if state.number == 0 {
         return Ok(Arc::default());
     }

@@ -28,7 +28,7 @@ pub(crate) use packages::{Carrier, kind as package_kind};
 pub(crate) use policies::Policy;
 pub(crate) use registries::{NewRegistry, Registry, RegistryLogin};
 pub(crate) use users::{Standing, StoredKey};
-pub(crate) use verdicts::Verdict;
+pub(crate) use verdicts::{Remembered, Verdict};
 
 use crate::api::error::ApiError;
 

@@ -88,6 +88,8 @@ pub(crate) enum End {
     More,
     /// Not: again later, the more often it fails the later.
     Badly,
+    /// Not, because a newer advisory index has to be followed first: again at once, when that is done.
+    Outdated,
 }
 
 impl Seen {
@@ -100,10 +102,16 @@ impl Seen {
     pub(crate) fn badly(watch: &Watch) -> Self {
         Self { state: watch.state.clone(), end: End::Badly }
     }
+
+    /// This process does not know what others judge by.
+    pub(crate) fn outdated(watch: &Watch) -> Self {
+        Self { state: watch.state.clone(), end: End::Outdated }
+    }
 }
 
-/// Looks at everything of one type of subscription that is due.
-pub(crate) async fn look_at_all<F, Looking>(app: &App, kind: &str, cycle_seconds: u64, look: F)
+/// Looks at everything of one type of subscription that is due. Whether it got that far: a newer advisory index that has to
+/// be followed ends it.
+pub(crate) async fn look_at_all<F, Looking>(app: &App, kind: &str, cycle_seconds: u64, look: F) -> bool
 where
     F: Fn(App, Watch) -> Looking,
     Looking: Future<Output = Seen> + Send,
@@ -111,19 +119,23 @@ where
     // What is claimed in this run is not due again in it, unless there is more to do.
     loop {
         let due = match app.records().store().due_watches(kind, DUE, now()).await {
-            Ok(due) if due.is_empty() => return,
+            Ok(due) if due.is_empty() => return true,
             Ok(due) => due,
             Err(error) => {
                 tracing::error!(error = %error, "nothing can be watched: {error}");
-                return;
+                return true;
             }
         };
         for due in due.chunks(BATCH) {
             match claim(app, due).await {
-                Ok(claimed) => look_at(app, claimed, cycle_seconds, &look).await,
+                Ok(claimed) => {
+                    if !look_at(app, claimed, cycle_seconds, &look).await {
+                        return false;
+                    }
+                }
                 Err(error) => {
                     tracing::error!(error = %error, "nothing can be watched: {error}");
-                    return;
+                    return true;
                 }
             }
         }
@@ -139,7 +151,8 @@ async fn claim(app: &App, due: &[Watch]) -> Result<Vec<Watch>, StoreError> {
     Ok(claimed)
 }
 
-async fn look_at<F, Looking>(app: &App, claimed: Vec<Watch>, cycle_seconds: u64, look: &F)
+/// Whether to go on.
+async fn look_at<F, Looking>(app: &App, claimed: Vec<Watch>, cycle_seconds: u64, look: &F) -> bool
 where
     F: Fn(App, Watch) -> Looking,
     Looking: Future<Output = Seen> + Send,
@@ -159,10 +172,12 @@ where
             if let Err(error) = note(app, &watch, &seen, cycle_seconds).await {
                 tracing::error!(error = %error, "what a watcher saw cannot be noted: {error}");
             }
+            seen.end
         }
     });
     // All at once, those too that wait for their turn: their claims are renewed meanwhile.
-    looking.collect::<FuturesUnordered<_>>().collect::<()>().await;
+    let ends: Vec<End> = looking.collect::<FuturesUnordered<_>>().collect().await;
+    !ends.contains(&End::Outdated)
 }
 
 /// Renews a claim until the work is done. One that cannot be renewed was hastened, or is looked at by another too: of what
@@ -184,9 +199,13 @@ async fn hold<T>(app: &App, watch: &mut Watch, work: impl Future<Output = T>) ->
 }
 
 async fn note(app: &App, watch: &Watch, seen: &Seen, cycle_seconds: u64) -> Result<(), StoreError> {
-    let failures = if seen.end == End::Badly { watch.failures.saturating_add(1) } else { 0 };
+    let failures = match seen.end {
+        End::Badly => watch.failures.saturating_add(1),
+        End::Outdated => watch.failures,
+        End::Well | End::More => 0,
+    };
     let due_at = match seen.end {
-        End::More => now(),
+        End::More | End::Outdated => now(),
         End::Well | End::Badly => now().saturating_add(pause(cycle_seconds, failures)),
     };
     app.records().store().finish_watch(watch, &seen.state, failures, due_at).await

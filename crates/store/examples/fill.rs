@@ -165,6 +165,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         policy_digest: Digest::of(b"{\"id\":\"shop\"}"),
         action: "stop".to_owned(),
         result: Digest::of(b"a verdict"),
+        index_built_at: 0,
         follows: None,
     };
     store.record_evaluation(&verdict, start + 8).await?;

@@ -47,6 +47,17 @@ pub struct Carriers {
     pub total: usize,
 }
 
+/// A note of which advisory index is followed.
+#[derive(Debug, Clone, Copy)]
+pub struct Noted<'n> {
+    /// The setting that it is.
+    pub key: &'n str,
+    /// What it says now; empty where it says nothing.
+    pub before: &'n str,
+    /// What it will say.
+    pub value: &'n str,
+}
+
 row! {
     /// A package of an image.
     pub struct Carried {
@@ -180,20 +191,41 @@ impl Store {
             .during("listing packages of images")
     }
 
-    /// Makes the watches of a type due at once whose tag points, or pointed, to an image that carries any of these
-    /// packages. How many became due.
-    pub async fn hasten_carriers(&self, kind: &str, packages: &[i64], now: i64) -> Result<u64> {
+    /// Notes which advisory index is followed, and makes the watches of a type due at once whose tag points, or pointed, to
+    /// an image that carries any of these packages, or all of them: in one transaction, so that nobody looks by the
+    /// one without the other. How many became due; nothing, if another index was noted meanwhile.
+    pub async fn follow_index(
+        &self,
+        kind: &str,
+        packages: Option<&[i64]>,
+        noted: Noted<'_>,
+        now: i64,
+    ) -> Result<Option<u64>> {
+        const DOING: &str = "following an advisory index";
         let statement = self.pool.either(sql::HASTEN_CARRIERS_SQLITE, sql::HASTEN_CARRIERS_POSTGRES);
-        let blocks = self.blocks(None, packages).await?;
-        let numbers: Vec<i64> = numbers(&blocks).collect();
-        let mut hastened = 0;
-        for images in numbers.chunks(HASTENED) {
-            let images = listed(images);
-            let rows = write!(self.pool, db => sqlx::query(statement).bind(kind).bind(now).bind(images).execute(db).await
-                .map(|done| done.rows_affected()));
-            hastened += rows.during("hastening watches")?;
-        }
-        Ok(hastened)
+        let images: Option<Vec<i64>> = match packages {
+            Some(packages) => Some(numbers(&self.blocks(None, packages).await?).collect()),
+            None => None,
+        };
+        Ok(transaction!(self.pool, tx => {
+            let moved = sqlx::query(sql::MOVE_SETTING).bind(noted.key).bind(noted.value).bind(noted.before)
+                .execute(&mut *tx).await.during(DOING)?.rows_affected();
+            if moved == 0 {
+                return Ok(None);
+            }
+            lock_watches_in!(self.pool, tx, DOING);
+            let mut hastened = 0;
+            if let Some(images) = &images {
+                for images in images.chunks(HASTENED) {
+                    hastened += sqlx::query(statement).bind(kind).bind(now).bind(listed(images)).execute(&mut *tx).await
+                        .during(DOING)?.rows_affected();
+                }
+            } else {
+                hastened += sqlx::query(sql::HASTEN_WATCHES).bind(kind).bind(None::<&str>).bind(now).execute(&mut *tx).await
+                    .during(DOING)?.rows_affected();
+            }
+            Some(hastened)
+        }))
     }
 
     /// The images, of an account or of all, that carry any of these packages: bits by block.

@@ -1,4 +1,4 @@
-//! The history of verdicts: a new row only when the outcome changes.
+//! The history of verdicts: a new row only when the verdict changes.
 
 use killick_model::digest::Digest;
 
@@ -27,10 +27,27 @@ row! {
         pub action: String,
         /// The blob of the evaluation.
         pub result: Digest,
-        /// When this outcome was first reached.
+        /// When this verdict was first reached.
         pub created_at: i64,
         /// When it was last reached.
         pub updated_at: i64,
+        /// When the newest advisory index was built by which it was reached; 0 without one.
+        pub index_built_at: i64,
+    }
+}
+
+/// Microseconds for which a verdict is not followed by another one of an older advisory index: a day. Who judges by that
+/// then went back to it.
+const PATIENCE: i64 = 24 * 3600 * 1_000_000;
+
+impl EvaluationRow {
+    /// Whether this is what a newer advisory index says, where the other verdict, of the same policy, says otherwise.
+    pub fn outdates(&self, other: &NewEvaluation, now: i64) -> bool {
+        self.policy_id == other.policy_id
+            && self.policy_digest == other.policy_digest
+            && self.result != other.result
+            && self.index_built_at > other.index_built_at
+            && now < self.updated_at.saturating_add(PATIENCE)
     }
 }
 
@@ -51,6 +68,8 @@ pub struct NewEvaluation {
     pub action: String,
     /// The blob of the evaluation.
     pub result: Digest,
+    /// When the advisory index was built that it follows from; 0 without one.
+    pub index_built_at: i64,
     /// What is told if its action is another than that of the verdict before.
     pub follows: Option<Follows>,
 }
@@ -65,9 +84,10 @@ pub struct Follows {
 }
 
 impl Store {
-    /// Stores a verdict. One like the newest of the same policy moves that row forward, else there is a new one.
-    /// Answers also the row it follows, of whatever policy, when policy or action changed. Refused, when another verdict
-    /// was stored since the one that the news speak of.
+    /// Stores a verdict. One like the newest of the same policy moves that row forward, else there is a new one; nothing is
+    /// stored where that row [outdates](EvaluationRow::outdates) it. Answers the row, and the one it follows, of whatever
+    /// policy, when policy or action changed. Refused, when another verdict was stored since the one that the news speak
+    /// of.
     pub async fn record_evaluation(
         &self,
         new: &NewEvaluation,
@@ -96,14 +116,15 @@ impl Store {
             let same: Option<EvaluationRow> = sqlx::query_as(sql::NEWEST_EVALUATION_OF_POLICY).bind(&new.account).bind(&digest)
                 .bind(&new.tag).bind(&new.policy_id).fetch_optional(&mut *tx).await.during(DOING)?;
             let row = match same {
-                Some(same) if same.policy_digest == new.policy_digest && same.action == new.action => {
-                    sqlx::query_as(sql::TOUCH_EVALUATION).bind(&new.account).bind(same.id).bind(&result).bind(now)
+                Some(same) if same.outdates(new, now) => return Ok((same, None)),
+                Some(same) if (&same.policy_digest, &same.action, &same.result) == (&new.policy_digest, &new.action, &new.result) => {
+                    sqlx::query_as(sql::TOUCH_EVALUATION).bind(&new.account).bind(same.id).bind(now).bind(new.index_built_at)
                         .fetch_one(&mut *tx).await.during(DOING)?
                 }
                 _ => {
                     let added: EvaluationRow = sqlx::query_as(sql::ADD_EVALUATION).bind(&new.account).bind(&digest).bind(&new.tag)
                         .bind(&new.policy_id).bind(&policy_digest).bind(&new.action).bind(&result).bind(now)
-                        .fetch_one(&mut *tx).await.creating("evaluation", &digest)?;
+                        .bind(new.index_built_at).fetch_one(&mut *tx).await.creating("evaluation", &digest)?;
                     sqlx::query(sql::SUPERSEDE_EVALUATIONS).bind(&new.account).bind(&digest).bind(&new.tag)
                         .bind(&new.policy_id).bind(added.id).execute(&mut *tx).await.during(DOING)?;
                     added

@@ -33,7 +33,7 @@ row! {
 }
 
 impl Store {
-    /// Adds an exception; one of that id must not exist.
+    /// Adds an exception; one of that id must not exist. What is judged by exceptions becomes due, as with every change.
     pub async fn create_exception(
         &self,
         account: &str,
@@ -42,16 +42,22 @@ impl Store {
         created_by: &str,
         now: i64,
     ) -> Result<ExceptionRow> {
-        Ok(change!(self.pool, db => sqlx::query_as(sql::CREATE_EXCEPTION).bind(account).bind(id).bind(document)
-            .bind(created_by).bind(now).fetch_one(db).await.creating("exception", id)))
+        Ok(transaction!(self.pool, tx => {
+            let row = sqlx::query_as(sql::CREATE_EXCEPTION).bind(account).bind(id).bind(document).bind(created_by).bind(now)
+                .fetch_one(&mut *tx).await.creating("exception", id)?;
+            hasten_decided_in!(self.pool, tx, account, now);
+            row
+        }))
     }
 
     /// Replaces the document of an exception.
     pub async fn update_exception(&self, account: &str, id: &str, document: &str, now: i64) -> Result<ExceptionRow> {
-        Ok(change!(self.pool, db => {
+        Ok(transaction!(self.pool, tx => {
             let row = sqlx::query_as(sql::UPDATE_EXCEPTION).bind(account).bind(id).bind(document).bind(now)
-                .fetch_optional(db).await;
-            found(row.during("changing an exception")?, "exception", id)
+                .fetch_optional(&mut *tx).await;
+            let row = found(row.during("changing an exception")?, "exception", id)?;
+            hasten_decided_in!(self.pool, tx, account, now);
+            row
         }))
     }
 
@@ -75,11 +81,12 @@ impl Store {
     }
 
     /// Removes an exception.
-    pub async fn delete_exception(&self, account: &str, id: &str) -> Result<()> {
-        change!(self.pool, db => {
-            let done = sqlx::query(sql::DELETE_EXCEPTION).bind(account).bind(id).execute(db).await;
+    pub async fn delete_exception(&self, account: &str, id: &str, now: i64) -> Result<()> {
+        transaction!(self.pool, tx => {
+            let done = sqlx::query(sql::DELETE_EXCEPTION).bind(account).bind(id).execute(&mut *tx).await;
             let gone = done.during("removing an exception")?.rows_affected();
-            found((gone > 0).then_some(()), "exception", id)
+            found((gone > 0).then_some(()), "exception", id)?;
+            hasten_decided_in!(self.pool, tx, account, now);
         });
         Ok(())
     }

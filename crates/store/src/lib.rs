@@ -11,6 +11,8 @@ mod batch;
 #[macro_use]
 pub mod news;
 #[macro_use]
+pub mod watches;
+#[macro_use]
 pub mod carriers;
 #[macro_use]
 pub mod images;
@@ -45,7 +47,6 @@ mod statements;
 pub mod subscriptions;
 pub mod tasks;
 pub mod text;
-pub mod watches;
 
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -30,7 +30,7 @@ row! {
 }
 
 impl Store {
-    /// Adds or replaces a bundle; whether it is active does not change.
+    /// Adds or replaces a bundle; whether it is active does not change. What is judged by it becomes due.
     pub async fn put_policy(
         &self,
         account: &str,
@@ -48,6 +48,7 @@ impl Store {
                 .bind(source).bind(now).fetch_one(&mut *tx).await.creating("policy", id)?;
             let news = match &before {
                 Some(before) if row.active && before.digest != row.digest => {
+                    hasten_decided_in!(self.pool, tx, account, now);
                     self.news(&Change::PolicyChanged { before, now: &row }, now)
                 }
                 _ => News::default(),
@@ -77,7 +78,7 @@ impl Store {
             .during("reading the active policy")
     }
 
-    /// Makes one bundle the active one.
+    /// Makes one bundle the active one. What is judged by it becomes due.
     pub async fn activate_policy(&self, account: &str, id: &str, now: i64) -> Result<PolicyRow> {
         const DOING: &str = "activating a policy";
         let (row, sends) = transaction!(self.pool, tx => {
@@ -89,7 +90,10 @@ impl Store {
             let row = found(row, "policy", id)?;
             let news = match &before {
                 Some(before) if before.id == row.id => News::default(),
-                before => self.news(&Change::PolicyActivated { before: before.as_ref(), now: &row }, now),
+                before => {
+                    hasten_decided_in!(self.pool, tx, account, now);
+                    self.news(&Change::PolicyActivated { before: before.as_ref(), now: &row }, now)
+                }
             };
             let sends = tell_in!(tx, &news, now);
             (row, sends)

@@ -323,8 +323,8 @@ statements! {
     OPEN_ALERTS = "select * from alert where account = $1 and id < $2 and closed_at is null order by id desc limit $3";
     DELETE_OLD_ALERTS = "delete from alert where id in (select id from alert where closed_at < $1 and exists (select 1 from alert later where later.account = alert.account and later.tag = alert.tag and later.id > alert.id) limit $2)";
 
-    ADD_EVALUATION = "insert into evaluation (account, digest, tag, policy_id, policy_digest, action, result, created_at, updated_at) values ($1, $2, $3, $4, $5, $6, $7, $8, $8) returning *";
-    TOUCH_EVALUATION = "update evaluation set result = $3, updated_at = $4 where account = $1 and id = $2 returning *";
+    ADD_EVALUATION = "insert into evaluation (account, digest, tag, policy_id, policy_digest, action, result, created_at, updated_at, index_built_at) values ($1, $2, $3, $4, $5, $6, $7, $8, $8, $9) returning *";
+    TOUCH_EVALUATION = "update evaluation set updated_at = $3, index_built_at = case when index_built_at > $4 then index_built_at else $4 end where account = $1 and id = $2 returning *";
     LOCK_EVALUATIONS_POSTGRES = "select pg_advisory_xact_lock(hashtextextended($1, 0))";
     NEWEST_EVALUATION_OF_POLICY = "select * from evaluation where account = $1 and digest = $2 and tag = $3 and policy_id = $4 order by updated_at desc, id desc limit 1";
     NEWEST_EVALUATION = "select * from evaluation where account = $1 and digest = $2 and tag = $3 order by updated_at desc, id desc limit 1";
@@ -353,7 +353,8 @@ statements! {
     RENEW_WATCH = "update watch set due_at = $3 where account = $1 and subscription = $2 and due_at = $4";
     FINISH_WATCH = "update watch set due_at = case when due_at = $3 then $4 else due_at end, state = $5, failures = $6 where account = $1 and subscription = $2";
     HASTEN_WATCHES = "update watch set due_at = $3 where due_at > $3 and (account, subscription) in (select s.account, s.id from subscription s where s.type = $1 and s.active and (cast($2 as text) is null or s.account = $2))";
-    HASTEN_WATCH = "update watch set due_at = $3 where account = $1 and subscription = $2 and due_at > $3";
+    HASTEN_IMAGE = "update watch set due_at = $3 where due_at > $3 and (account, subscription) in (select s.account, s.id from image_tag t join subscription s on s.account = t.account and s.key = t.registry || '/' || t.repository || ':' || t.tag where t.account = $1 and t.digest = $2 and s.type in ('policy_eval', 'vuln_update', 'alerts'))";
+    LOCK_WATCHES_POSTGRES = "select pg_advisory_xact_lock(7245534)";
     RESTART_WATCH = "update watch set due_at = $3, state = case when $4 then '' else state end where account = $1 and subscription = $2";
     HASTEN_CARRIERS_SQLITE = hasten_carriers!(listed_sqlite!("$3"));
     HASTEN_CARRIERS_POSTGRES = hasten_carriers!(listed_postgres!("$3"));
@@ -381,6 +382,7 @@ statements! {
     FORGET_PROCESS = "delete from process where id = $1";
     FORGET_SILENT_PROCESSES = "delete from process where (cast($1 as text) is null or host = $1) and seen_at <= $2";
     SETTING = "select value from setting where key = $1";
+    MOVE_SETTING = "insert into setting (key, value) values ($1, $2) on conflict (key) do update set value = excluded.value where setting.value = $3";
     SET_SETTING = "insert into setting (key, value) values ($1, $2) on conflict (key) do update set value = excluded.value";
 
     ENQUEUE = concat!(enqueue!(), "updated_at = task.updated_at returning id");
@@ -466,8 +468,9 @@ mod tests {
             ("DUE_WATCHES", "subscription_watched"),
             ("FORGET_UNCARRIED", "PRIMARY KEY (package_id=? AND account=? AND block=?)"),
             ("HASTEN_CARRIERS_SQLITE", "INTEGER PRIMARY KEY (rowid=?)"),
+            ("HASTEN_IMAGE", "image_tag_digest (account=? AND digest=?)"),
+            ("HASTEN_IMAGE", "sqlite_autoindex_watch_1"),
             ("HASTEN_TASK", "task_dedupe"),
-            ("HASTEN_WATCH", "sqlite_autoindex_watch_1"),
             ("HASTEN_WATCHES", "sqlite_autoindex_watch_1"),
             ("IMAGES_BY_TAG", "image_tag_name"),
             ("IMAGES_BY_TAG", "sqlite_autoindex_image_1 (account=? AND digest=?)"),

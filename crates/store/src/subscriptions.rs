@@ -30,6 +30,10 @@ row! {
 
 /// The type of subscription of alerts.
 pub const ALERTS: &str = "alerts";
+/// The type of subscription of verdicts.
+pub const POLICY_EVAL: &str = "policy_eval";
+/// The types of subscription that judge by policies and exceptions.
+pub(crate) const DECIDED: &[&str] = &[POLICY_EVAL, ALERTS];
 
 /// MD5 of account, key and type; clients treat it as opaque.
 pub fn subscription_id(account: &str, key: &str, kind: &str) -> String {

@@ -8,7 +8,6 @@ use killick_model::digest::Digest;
 use crate::error::During as _;
 use crate::news::News;
 use crate::statements as sql;
-use crate::subscriptions::subscription_id;
 use crate::{Result, Store};
 
 row! {
@@ -58,6 +57,51 @@ pub struct NewWatchResult {
     pub result: Option<Digest>,
 }
 
+/// Lets nobody else make several watches due until the transaction ends: two that do would wait for each other. SQLite
+/// has one writer anyway. It comes last, before what is told.
+macro_rules! lock_watches_in {
+    ($pool:expr, $tx:ident, $doing:expr) => {
+        if let $crate::sql::Pool::Postgres(_) = &$pool {
+            sqlx::query($crate::statements::LOCK_WATCHES_POSTGRES).execute(&mut *$tx).await.during($doing)?;
+        }
+    };
+}
+
+/// Makes the watches of an account due, inside the transaction that decides otherwise, that judge by its policies and
+/// exceptions.
+macro_rules! hasten_decided_in {
+    ($pool:expr, $tx:ident, $account:expr, $now:expr) => {{
+        const HASTENING: &str = "hastening watches";
+        let (account, now): (&str, i64) = ($account, $now);
+        lock_watches_in!($pool, $tx, HASTENING);
+        for kind in $crate::subscriptions::DECIDED {
+            sqlx::query($crate::statements::HASTEN_WATCHES)
+                .bind(*kind)
+                .bind(account)
+                .bind(now)
+                .execute(&mut *$tx)
+                .await
+                .during(HASTENING)?;
+        }
+    }};
+}
+
+/// Makes the watches of an image's tags due, inside the transaction that brings its analysis.
+macro_rules! hasten_image_in {
+    ($pool:expr, $tx:ident, $account:expr, $digest:expr, $now:expr) => {{
+        const HASTENING: &str = "hastening watches";
+        let (account, digest, now): (&str, &str, i64) = ($account, $digest, $now);
+        lock_watches_in!($pool, $tx, HASTENING);
+        sqlx::query($crate::statements::HASTEN_IMAGE)
+            .bind(account)
+            .bind(digest)
+            .bind(now)
+            .execute(&mut *$tx)
+            .await
+            .during(HASTENING)?;
+    }};
+}
+
 impl Store {
     /// Up to so many watches of a type that are due, those that wait longest first. Accounts that are not enabled wait.
     pub async fn due_watches(&self, kind: &str, limit: i64, now: i64) -> Result<Vec<Watch>> {
@@ -99,14 +143,6 @@ impl Store {
     pub async fn hasten_watches(&self, kind: &str, of: Option<&str>, now: i64) -> Result<()> {
         write!(self.pool, db => sqlx::query(sql::HASTEN_WATCHES).bind(kind).bind(of).bind(now).execute(db).await.map(drop))
             .during("hastening watches")
-    }
-
-    /// Makes the watch of one key due at once.
-    pub async fn hasten_watch(&self, account: &str, kind: &str, key: &str, now: i64) -> Result<()> {
-        let subscription = subscription_id(account, key, kind);
-        write!(self.pool, db => sqlx::query(sql::HASTEN_WATCH).bind(account).bind(&subscription).bind(now).execute(db).await
-            .map(drop))
-        .during("hastening a watch")
     }
 
     /// What was seen last of a subject of a subscription.

@@ -53,7 +53,7 @@ async fn look(app: &App, watch: &Watch) -> Result<Seen, ApiError> {
         }
     };
     let last = app.records().store().last_alert(account, tag).await?;
-    let Some((policy, basis)) = policy_eval::basis(app, KIND, &image).await? else { return Ok(Seen::badly(watch)) };
+    let Some((policy, basis)) = policy_eval::basis(app, KIND, &image).await? else { return Ok(Seen::outdated(watch)) };
     if basis == watch.state {
         return Ok(Seen::well(basis));
     }

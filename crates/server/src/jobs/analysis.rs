@@ -200,7 +200,7 @@ async fn attempt(app: &App, task: &Task, lease: &Lease, meter: &Arc<Meter>) -> R
         done.size_bytes = i64::try_from(size).unwrap_or(i64::MAX);
     }
     store.finish_analysis(lease, &task.account, &payload.digest, &done, now()).await?;
-    follow(app, &task.account, &payload.digest).await;
+    app.nudges().facts();
     tracing::info!(image.digest = %payload.digest, "analyzed image {}", payload.digest);
     Ok(())
 }
@@ -223,26 +223,6 @@ async fn pulled(app: &App, task: &Task, reference: &Reference, meter: &Arc<Meter
         learn(app, &task.account, &lessons, max_known).await;
     }
     Ok(Arc::new(analysis))
-}
-
-/// Has the watched tags of an image looked at: it may be the one they point to now. A failure costs only time.
-pub(crate) async fn follow(app: &App, account: &str, digest: &str) {
-    let tags = match app.records().tags_of(account, digest).await {
-        Ok(tags) => tags,
-        Err(error) => {
-            tracing::warn!(error = %error, "the tags of an image cannot be read: {error}");
-            return;
-        }
-    };
-    for tag in tags {
-        for kind in [super::alerts::KIND, super::policy_eval::KIND, super::vuln_update::KIND] {
-            let hastened = app.records().store().hasten_watch(account, kind, &tag.full(), now()).await;
-            if let Err(error) = hastened {
-                tracing::warn!(error = %error, "a watched tag cannot be hastened: {error}");
-            }
-        }
-    }
-    app.nudges().facts();
 }
 
 /// What the active policy of the account looks at.

@@ -5,8 +5,11 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
 use killick_model::digest::Digest;
+use killick_policy::DEFAULT_NOTICE_DAYS;
 use killick_store::news::News;
+use killick_store::subscriptions::POLICY_EVAL;
 use killick_store::watches::{NewWatchResult, Watch};
 
 use super::Job;
@@ -20,7 +23,7 @@ use crate::watching::{LOOK_SECONDS, Seen};
 use crate::{clock, watched_images};
 
 /// The type of subscription.
-pub(crate) const KIND: &str = "policy_eval";
+pub(crate) const KIND: &str = POLICY_EVAL;
 
 /// The job.
 pub(super) const JOB: Job = Job {
@@ -50,7 +53,7 @@ async fn look(app: &App, watch: &Watch) -> Seen {
     for (_, image) in images {
         match judge(app, watch, &image).await {
             Ok(true) => {}
-            Ok(false) => return Seen::badly(watch),
+            Ok(false) => return Seen::outdated(watch),
             Err(error) => {
                 tracing::warn!("the watched tag `{}` cannot be judged: {}", watch.key, error.message());
                 return Seen::badly(watch);
@@ -60,7 +63,7 @@ async fn look(app: &App, watch: &Watch) -> Seen {
     Seen::well("")
 }
 
-/// Whether this process could.
+/// Whether this process could: it knows what others judge by.
 async fn judge(app: &App, watch: &Watch, image: &Image) -> Result<bool, ApiError> {
     let store = app.records().store();
     let before = store.watch_result(&watch.account, &watch.id, &image.digest).await?;
@@ -87,11 +90,16 @@ pub(super) async fn basis(app: &App, kind: &str, image: &Image) -> Result<Option
     let Some(knowledge) = followed(app, kind).await? else { return Ok(None) };
     let knowledge = &knowledge.digest;
     let policy = judge::policy(app, &image.account, None).await?;
-    let exceptions = app.records().exceptions_state(&image.account).await?;
-    let exceptions = format!("{} {}", exceptions.number, exceptions.changed_at);
-    // Exceptions expire, and rules ask for ages.
-    let day = clock::now().as_second() / 86_400;
-    let analyzed = image.analyzed_at.map_or(0, jiff::Timestamp::as_microsecond);
-    let made_of = format!("{knowledge} {} {exceptions} {analyzed} {day}", policy.digest);
+    // Of the second, as a verdict is: one that comes later sees no less ended.
+    let now = clock::now();
+    let now = Timestamp::from_second(now.as_second()).unwrap_or(now);
+    let state = app.records().exceptions_state(&image.account).await?;
+    let exceptions = format!("{} {}", state.number, state.changed_at);
+    // What ends does so at an instant; rules ask for ages, in days.
+    let ended = judge::exceptions_as_of(app, &image.account, state).await?.ended(now, DEFAULT_NOTICE_DAYS);
+    let ended = (ended, judge::bundle(app, &policy).await?.ended(now));
+    let day = now.as_second() / 86_400;
+    let analyzed = image.analyzed_at.map_or(0, Timestamp::as_microsecond);
+    let made_of = format!("{knowledge} {} {exceptions} {ended:?} {analyzed} {day}", policy.digest);
     Ok(Some((policy, Digest::of(made_of.as_bytes()).to_string())))
 }

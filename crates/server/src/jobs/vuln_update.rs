@@ -68,7 +68,7 @@ async fn look(app: &App, watch: &Watch) -> Seen {
     for (subject, image) in images {
         match compare(app, watch, &subject, &image).await {
             Ok(true) => {}
-            Ok(false) => return Seen::badly(watch),
+            Ok(false) => return Seen::outdated(watch),
             Err(error) => {
                 tracing::warn!("the watched tag `{}` cannot be matched: {}", watch.key, error.message());
                 return Seen::badly(watch);
@@ -78,7 +78,7 @@ async fn look(app: &App, watch: &Watch) -> Seen {
     Seen::well("")
 }
 
-/// Whether this process could.
+/// Whether this process could: it knows what others judge by.
 async fn compare(app: &App, watch: &Watch, subject: &str, image: &Image) -> Result<bool, ApiError> {
     let store = app.records().store();
     let before = store.watch_result(&watch.account, &watch.id, subject).await?;

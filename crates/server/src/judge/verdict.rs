@@ -16,7 +16,7 @@ use super::cache::ImageKey;
 use super::{bundle, excepted, exceptions_as_of, nothing, under_at};
 use crate::api::error::ApiError;
 use crate::app::App;
-use crate::records::{Image, Policy, Verdict, now};
+use crate::records::{Image, Policy, Remembered, Verdict, now};
 use crate::{clock, cpu};
 
 /// Memory of a finding as a value and as a row of the `result`, but for its two longest texts.
@@ -27,7 +27,7 @@ pub(super) const BUNDLE_FACTOR: usize = 4;
 /// Whether a verdict is remembered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Keep {
-    /// It is, where it differs from the newest of its kind.
+    /// It is, where it differs from the newest of its kind and no newer advisory index says otherwise.
     Verdict,
     /// It is not.
     Nothing,
@@ -49,6 +49,8 @@ pub(super) struct VerdictKey {
 /// A verdict, with what is made of it once somebody wants it.
 pub(crate) struct Judged {
     pub(crate) verdict: Verdict,
+    /// When the advisory index was built; 0 without one.
+    index_built_at: i64,
     result: OnceLock<Arc<RawValue>>,
     /// The document that was stored.
     kept: OnceLock<Digest>,
@@ -94,6 +96,17 @@ pub(crate) async fn evaluate(
     policy: &Policy,
     keep: Keep,
 ) -> Result<Arc<Judged>, ApiError> {
+    // Others judge the same at the same time; each verdict follows exactly one, and by what is known then.
+    loop {
+        let judged = judged(app, image, tag, policy).await?;
+        if keep == Keep::Nothing || remember(app, image, policy, &judged).await? {
+            return Ok(judged);
+        }
+    }
+}
+
+/// The verdict of this second.
+async fn judged(app: &App, image: &Image, tag: &str, policy: &Policy) -> Result<Arc<Judged>, ApiError> {
     let now = clock::now();
     let at = Timestamp::from_second(now.as_second()).unwrap_or(now);
     let knowledge = app.knowledge().current();
@@ -107,49 +120,50 @@ pub(crate) async fn evaluate(
         exceptions: (exceptions.number, exceptions.changed_at),
         at,
     };
-    let judged = if let Some(judged) = app.cache().verdict(&key) {
-        judged
-    } else {
-        let (bundle, began) = (bundle(app, policy).await?, tokio::time::Instant::now());
-        let evaluated = under_at(app, image, tag, &[bundle], knowledge, at).await;
-        app.metrics().evaluation(evaluated.is_ok(), began.elapsed());
-        let evaluation = evaluated?.pop().ok_or_else(nothing)?;
-        let evaluation = excepted(exceptions_as_of(app, &image.account, exceptions).await?, evaluation).await;
-        let verdict = Verdict { evaluation, bundle: policy.bundle() };
-        let judged = Arc::new(Judged { verdict, result: OnceLock::new(), kept: OnceLock::new() });
-        app.cache().keep_verdict(key, judged.clone(), judged.weight_bytes(policy));
-        judged
-    };
-    if keep == Keep::Verdict {
-        remember(app, image, policy, &judged).await?;
+    if let Some(judged) = app.cache().verdict(&key) {
+        return Ok(judged);
     }
+    let built_at = knowledge.as_ref().and_then(|knowledge| knowledge.index.manifest().built.timestamp());
+    let (bundle, began) = (bundle(app, policy).await?, tokio::time::Instant::now());
+    let evaluated = under_at(app, image, tag, &[bundle], knowledge, at).await;
+    app.metrics().evaluation(evaluated.is_ok(), began.elapsed());
+    let evaluation = evaluated?.pop().ok_or_else(nothing)?;
+    let evaluation = excepted(exceptions_as_of(app, &image.account, exceptions).await?, evaluation).await;
+    let judged = Arc::new(Judged {
+        verdict: Verdict { evaluation, bundle: policy.bundle() },
+        index_built_at: built_at.map_or(0, Timestamp::as_microsecond),
+        result: OnceLock::new(),
+        kept: OnceLock::new(),
+    });
+    app.cache().keep_verdict(key, judged.clone(), judged.weight_bytes(policy));
     Ok(judged)
 }
 
-/// Remembers a verdict, and tells if it is another than the one before.
-async fn remember(app: &App, image: &Image, policy: &Policy, judged: &Judged) -> Result<(), ApiError> {
+/// Remembers a verdict, and tells if it is another than the one before. Whether that is settled: otherwise another verdict
+/// was stored meanwhile.
+async fn remember(app: &App, image: &Image, policy: &Policy, judged: &Judged) -> Result<bool, ApiError> {
     let (records, verdict) = (app.records(), &judged.verdict);
     let tag = verdict.evaluation.reference.as_str();
     let told = |verdict: &Verdict| result(&verdict.evaluation, &image.account, &verdict.bundle);
-    // Others judge the same at the same time; each verdict follows exactly one.
-    loop {
-        let before = records.last_verdict(image, tag).await?;
-        if before.as_ref().is_some_and(|row| judged.is(row, policy)) {
-            return Ok(());
-        }
-        let changed = before.as_ref().filter(|row| row.action != verdict.evaluation.final_action.to_string());
-        let news = match changed {
-            Some(row) => records.verdict(row).await?.map(|last| {
-                let about = (image.account.as_str(), tag);
-                app.herald().judged(about, &image.annotations, &told(&last), &told(verdict), now())
-            }),
-            None => None,
-        };
-        if let Some(kept) =
-            records.keep_verdict(image, policy, verdict, before.as_ref(), news.unwrap_or_default()).await?
-        {
+    let before = records.last_verdict(image, tag).await?;
+    if before.as_ref().is_some_and(|row| judged.is(row, policy)) {
+        return Ok(true);
+    }
+    let changed = before.as_ref().filter(|row| row.action != verdict.evaluation.final_action.to_string());
+    let news = match changed {
+        Some(row) => records.verdict(row).await?.map(|last| {
+            let about = (image.account.as_str(), tag);
+            app.herald().judged(about, &image.annotations, &told(&last), &told(verdict), now())
+        }),
+        None => None,
+    };
+    let verdict = (verdict, judged.index_built_at);
+    match records.keep_verdict(image, policy, verdict, before.as_ref(), news.unwrap_or_default()).await? {
+        Remembered::As(kept) => {
             judged.kept.get_or_init(|| kept);
-            return Ok(());
+            Ok(true)
         }
+        Remembered::Outdated => Ok(true),
+        Remembered::Overtaken => Ok(false),
     }
 }

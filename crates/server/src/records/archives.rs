@@ -23,6 +23,19 @@ pub(crate) struct Restored {
     pub(crate) guess: Option<String>,
 }
 
+/// Of verdicts, oldest first, that only differ in their findings the newest: an archive is read as a whole, and has room
+/// for so many.
+fn outcomes(mut verdicts: Vec<KeptEvaluation>) -> Vec<KeptEvaluation> {
+    let mut newer = BTreeMap::new();
+    verdicts.reverse();
+    verdicts.retain(|kept| {
+        let outcome = (kept.policy_digest.clone(), kept.action.clone());
+        newer.insert((kept.tag.clone(), kept.policy_id.clone()), outcome.clone()) != Some(outcome)
+    });
+    verdicts.reverse();
+    verdicts
+}
+
 impl Records {
     /// Everything that is known of an image.
     pub(crate) async fn archive_contents(&self, image: &Image) -> Result<Contents> {
@@ -37,7 +50,7 @@ impl Records {
         let mut tags: Vec<TagRecord> = self.store.tags_of_image(account, digest).await?.into_iter().map(tag).collect();
         tags.reverse();
         let (mut evaluations, mut verdicts) = (Vec::new(), Vec::new());
-        for kept in self.store.evaluations_of_image(account, digest).await? {
+        for kept in outcomes(self.store.evaluations_of_image(account, digest).await?) {
             verdicts.push(self.store.blobs().get(&kept.result, DOCUMENT_BYTES).await?);
             evaluations.push(EvaluationRecord {
                 tag: kept.tag,
@@ -167,5 +180,35 @@ impl Records {
         };
         let row = self.store.restore_image(&new, now()).await?;
         self.with_tags(row).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_each_outcome_the_newest_is_archived() {
+        let verdict = |number: i64, tag: &str, policy: &str, action: &str| KeptEvaluation {
+            tag: tag.to_owned(),
+            policy_id: policy.to_owned(),
+            policy_digest: Digest::of(policy.as_bytes()),
+            action: action.to_owned(),
+            result: Digest::of(&number.to_le_bytes()),
+            superseded: true,
+            created_at: number,
+            updated_at: number,
+        };
+        let all = vec![
+            verdict(1, "1", "p", "stop"),
+            verdict(2, "2", "p", "stop"),
+            verdict(3, "1", "q", "go"),
+            verdict(4, "1", "p", "stop"),
+            verdict(5, "1", "p", "go"),
+            verdict(6, "1", "p", "stop"),
+            verdict(7, "1", "q", "go"),
+        ];
+        let kept: Vec<i64> = outcomes(all).iter().map(|kept| kept.created_at).collect();
+        assert_eq!(kept, [2, 4, 5, 6, 7]);
     }
 }

@@ -85,7 +85,7 @@ impl Records {
 
     /// Removes one.
     pub(crate) async fn delete_exception(&self, account: &str, id: &str) -> Result<()> {
-        self.store.delete_exception(account, id).await
+        self.store.delete_exception(account, id, now()).await
     }
 }
 

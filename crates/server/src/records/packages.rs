@@ -65,12 +65,6 @@ impl Records {
             .collect();
         self.store.packages_looked_up(&names).await
     }
-
-    /// The tags of an image, the oldest first.
-    pub(crate) async fn tags_of(&self, account: &str, digest: &str) -> Result<Vec<Tag>> {
-        let rows = self.store.tags_of_image(account, digest).await?;
-        Ok(super::images::told(rows.into_iter().map(Tag::from).collect()))
-    }
 }
 
 /// The kind of a stored package.

@@ -1,5 +1,7 @@
 //! Verdicts that were given.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use killick_model::digest::Digest;
 use killick_model::evaluation::Evaluation;
@@ -18,6 +20,16 @@ pub(crate) struct Verdict {
     pub(crate) bundle: Value,
 }
 
+/// What became of a verdict that was to be remembered.
+pub(crate) enum Remembered {
+    /// It is, as this document.
+    As(Digest),
+    /// It is not: a newer advisory index says otherwise.
+    Outdated,
+    /// It is not: another verdict was stored meanwhile.
+    Overtaken,
+}
+
 /// A verdict as it is stored: the row knows when it was reached, so that the same one is the same document.
 #[derive(Debug, Serialize)]
 struct Kept<'v> {
@@ -33,26 +45,21 @@ impl<'v> Kept<'v> {
 }
 
 impl Records {
-    /// Remembers a verdict that follows the one `before`; one like the newest only moves that forward. `news` are told if
-    /// its action is another than that one's. The document as kept; none, if that is no longer the verdict before.
+    /// Remembers a verdict that follows the one `before`, by an advisory index that was built at that instant (0 without
+    /// one); one like the newest only moves that forward. `news` are told if its action is another than that one's.
     pub(crate) async fn keep_verdict(
         &self,
         image: &Image,
         policy: &Policy,
-        verdict: &Verdict,
+        (verdict, index_built_at): (&Verdict, i64),
         before: Option<&EvaluationRow>,
         news: News,
-    ) -> Result<Option<Digest>> {
+    ) -> Result<Remembered> {
         let bytes =
             serde_json::to_vec(&Kept::of(verdict)).map_err(|source| StoreError::Document { source: source.into() })?;
         let no_image = |_| StoreError::NotFound { entity: "image", name: image.digest.clone() };
         let digest = image.digest.parse::<Digest>().map_err(no_image)?;
-        // Asked again and again, an image is mostly judged as before: then there is nothing to write.
-        let written = before.filter(|before| before.result == Digest::of(&bytes)).map(|before| before.result.clone());
-        let result = match written {
-            Some(result) => result,
-            None => self.store.blobs().put(bytes).await?,
-        };
+        let result = Digest::of(&bytes);
         let new = NewEvaluation {
             account: image.account.clone(),
             digest,
@@ -61,16 +68,25 @@ impl Records {
             policy_digest: policy.digest.clone(),
             action: verdict.evaluation.final_action.to_string(),
             result: result.clone(),
+            index_built_at,
             follows: Some(Follows { before: before.map(|row| row.id), news }),
         };
+        if before.is_some_and(|before| before.outdates(&new, now())) {
+            return Ok(Remembered::Outdated);
+        }
+        // Asked again and again, an image is mostly judged as before: then there is nothing to write.
+        if before.is_none_or(|before| before.result != result) {
+            self.store.blobs().put(bytes).await?;
+        }
         match self.store.record_evaluation(&new, now()).await {
-            Ok(_) => Ok(Some(result)),
-            Err(StoreError::Refused { .. }) => Ok(None),
+            Ok((row, _)) if row.result == result => Ok(Remembered::As(result)),
+            Ok(_) => Ok(Remembered::Outdated),
+            Err(StoreError::Refused { .. }) => Ok(Remembered::Overtaken),
             Err(error) => Err(error),
         }
     }
 
-    /// Number, action and blob of the newest verdict on an image under a tag, of whatever policy.
+    /// The newest verdict on an image under a tag, of whatever policy.
     pub(crate) async fn last_verdict(&self, image: &Image, tag: &str) -> Result<Option<EvaluationRow>> {
         self.store.newest_evaluation(&image.account, &image.digest, tag).await
     }
@@ -94,16 +110,28 @@ impl Records {
         at: Timestamp,
     ) -> Result<Option<(Verdict, Timestamp)>> {
         let rows = self.store.evaluations(&image.account, &image.digest, tag, policy).await?;
+        // When it was last reached by then, as far as that is known: not what lies between the first time and the last.
+        let reached = |row: &EvaluationRow| match instant(row.updated_at) {
+            updated_at if updated_at <= at => row.updated_at,
+            _ => row.created_at,
+        };
         let by_then = rows.into_iter().filter(|row| instant(row.created_at) <= at);
-        let Some(row) = by_then.max_by_key(|row| (row.created_at, row.id)) else { return Ok(None) };
-        Ok(self.verdict(&row).await?.map(|verdict| (verdict, instant(row.created_at))))
+        let Some(row) = by_then.max_by_key(|row| (reached(row), row.id)) else { return Ok(None) };
+        Ok(self.verdict(&row).await?.map(|mut verdict| {
+            verdict.evaluation.evaluated_at = instant(reached(&row));
+            (verdict, instant(row.created_at))
+        }))
     }
 
-    /// The verdicts on an image under a tag, newest first; of one policy or of all.
+    /// The verdicts on an image under a tag, newest first; of one policy or of all. As in version 1, of those of a policy
+    /// that only differ in their findings the newest is told.
     pub(crate) async fn verdicts(&self, image: &Image, tag: &str, policy: Option<&str>) -> Result<Vec<Verdict>> {
-        let mut verdicts = Vec::new();
+        let (mut verdicts, mut newer) = (Vec::new(), BTreeMap::new());
         for row in self.store.evaluations(&image.account, &image.digest, tag, policy).await? {
-            verdicts.extend(self.verdict(&row).await?);
+            let outcome = (row.policy_digest.clone(), row.action.clone());
+            if newer.insert(row.policy_id.clone(), outcome.clone()).as_ref() != Some(&outcome) {
+                verdicts.extend(self.verdict(&row).await?);
+            }
         }
         Ok(verdicts)
     }

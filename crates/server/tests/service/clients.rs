@@ -220,6 +220,22 @@ async fn the_admission_controller_lets_pods_in() {
     serde_json::from_slice::<TypedError>(&body).unwrap();
 }
 
+#[tokio::test]
+async fn what_is_pinned_is_judged_under_its_newest_tag() {
+    let (service, upstream) = service().await;
+    let controller = Controller::start(&service).await;
+    let repository = format!("{}/tiny/alpine", upstream.address);
+    let digest = service.analyzed(ADMIN, &format!("{repository}:3.20")).await;
+    let pinned = format!("{repository}@{digest}");
+    assert!(controller.admits(&digest, &pinned, "").await);
+    upstream.point("3.21", "3.20");
+    assert_eq!(service.analyzed(ADMIN, &format!("{repository}:3.21")).await, digest);
+    assert!(!controller.admits(&digest, &pinned, "").await, "what is tagged so is stopped");
+    let answer = service.get(ADMIN, &format!("/images/{digest}/check?tag={pinned}&detail=false")).await;
+    let tags: Vec<&String> = answer[0][&digest].as_object().unwrap().keys().collect();
+    assert_eq!(tags, [&format!("{repository}:3.21")]);
+}
+
 /// The Jenkins plugin sends credentials only after it was asked for them.
 async fn jenkins(service: &Service, method: &str, path: &str, body: Value) -> (u16, Value) {
     let url = format!("/v1{path}");

@@ -217,3 +217,25 @@ async fn a_bundle_is_tried_on_everything() {
         );
     }
 }
+
+#[tokio::test]
+async fn a_bundle_is_tried_on_the_newest_tags() {
+    let service = start().await;
+    let (status, added) = service.call(ADMIN, "POST", "/policies", bundle("stops", "STOP")).await;
+    assert_eq!(status, 200, "{added}");
+    assert_eq!(service.call(ADMIN, "PUT", "/policies/stops?active=true", added).await.0, 200);
+    let upstream = registry::serve(None).await;
+    let repository = format!("{}/tiny/alpine", upstream.address);
+    service.analyzed(ADMIN, &format!("{repository}:debian")).await;
+    for number in 1..=21 {
+        upstream.point(&format!("n{number}"), "debian");
+        let added = service.call(ADMIN, "POST", "/images", json!({"tag": format!("{repository}:n{number}")})).await;
+        assert_eq!(added.0, 200, "{}", added.1);
+    }
+    let body = json!({"bundle": bundle("new", "GO")});
+    let (status, page) = service.call(ADMIN, "POST", "/v2/policies/dry-run", body).await;
+    assert_eq!((status, &page["examined"], &page["tags_left_out"]), (200, &json!(20), &json!(2)), "{page}");
+    let tried = page["items"].as_array().unwrap().iter().map(|item| item["reference"].as_str().unwrap().to_owned());
+    let newest = (2..=21).map(|number| format!("{repository}:n{number}"));
+    assert_eq!(tried.collect::<Vec<_>>(), newest.collect::<Vec<_>>());
+}

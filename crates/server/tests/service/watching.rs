@@ -204,3 +204,70 @@ async fn verdicts_that_become_others_are_told() {
     let events = service.get(ADMIN, "/events?event_type=user.checks.tag.policy_evaluation.update").await;
     assert_eq!(events["item_count"], 6);
 }
+
+#[tokio::test]
+async fn what_ends_in_the_midst_of_a_day_is_noticed() {
+    let receiver = Receiver::start().await;
+    let url = receiver.url.clone();
+    let service = Service::start(|config| config.webhooks.policy_eval.url = url.as_str().into()).await;
+    let upstream = registry::serve(None).await;
+    let tag = format!("{}/tiny/alpine:3.20", upstream.address);
+    service.analyzed(ADMIN, &tag).await;
+    service.judge_all("STOP").await;
+    activate(&service, "policy_eval", &tag).await;
+    let expires_at = jiff::Timestamp::now() + jiff::SignedDuration::from_secs(6);
+    let exception = json!({"id": "e", "select": {"finding": {"gate": "always"}}, "reason": "it is known",
+        "owner": "team", "expires_at": expires_at.to_string()});
+    assert_eq!(service.call(ADMIN, "POST", "/v2/exceptions", exception).await.0, 201);
+    pass(service.app()).await;
+    let left = expires_at.duration_since(jiff::Timestamp::now());
+    tokio::time::sleep(Duration::try_from(left).unwrap() + Duration::from_secs(1)).await;
+    pass(service.app()).await;
+    let told = payloads(&receiver, "policy_eval");
+    let actions: Vec<_> = told.iter().map(|one| [&one["last_eval"], &one["curr_eval"]]).collect();
+    let actions: Vec<_> =
+        actions.iter().map(|of| of.map(|verdict| verdict["final_action"].as_str().unwrap())).collect();
+    assert_eq!(actions, [["go", "stop"]]);
+}
+
+/// With other findings it is another verdict, though its outcome is the same; version 1 lists outcomes.
+#[tokio::test]
+async fn a_verdict_keeps_the_findings_it_had() {
+    let feeds = tempfile::tempdir().unwrap();
+    let folder = feeds.path().to_owned();
+    knows(feeds.path(), &[("CVE-2099-1", "Low")]);
+    let service = Service::start(|config| config.knowledge.feeds_dir = folder).await;
+    let sync = async || assert_eq!(service.call(ADMIN, "POST", "/system/feeds", Value::Null).await.0, 200);
+    sync().await;
+    let param = |name: &str, value: &str| json!({"name": name, "value": value});
+    let bundle = json!({
+        "id": "v", "version": "1_0", "name": "v", "whitelists": [],
+        "policies": [{"id": "p", "version": "1_0", "name": "p", "rules": [{"id": "r", "gate": "vulnerabilities",
+            "trigger": "package", "action": "WARN", "params": [param("package_type", "all"),
+                param("severity_comparison", ">="), param("severity", "low")]}]}],
+        "mappings": [{"id": "m", "name": "m", "registry": "*", "repository": "*",
+            "image": {"type": "tag", "value": "*"}, "policy_ids": ["p"], "whitelist_ids": []}],
+    });
+    let (status, added) = service.call(ADMIN, "POST", "/policies", bundle).await;
+    assert_eq!(status, 200, "{added}");
+    assert_eq!(service.call(ADMIN, "PUT", "/policies/v?active=true", added).await.0, 200);
+    let upstream = registry::serve(None).await;
+    let tag = format!("{}/tiny/alpine:3.20", upstream.address);
+    let digest = service.analyzed(ADMIN, &tag).await;
+    let check = format!("/images/{digest}/check?tag={tag}&detail=false&history=true");
+    let at = |instant: &str| format!("/v2/images/{digest}/verdict?tag={tag}&at={instant}");
+    let found = |verdict: &Value| {
+        let findings = verdict["evaluation"]["findings"].as_array().unwrap().iter();
+        findings.filter(|finding| finding["trigger_id"].as_str().unwrap().contains("CVE-2099-")).count()
+    };
+    service.get(ADMIN, &check).await;
+    let first = service.get(ADMIN, &at("2100-01-01T00:00:00Z")).await;
+    knows(feeds.path(), &[("CVE-2099-1", "Low"), ("CVE-2099-2", "Low")]);
+    sync().await;
+    let history = service.get(ADMIN, &check).await;
+    assert_eq!(history[0][&digest][&tag].as_array().unwrap().len(), 1, "{history}");
+    let second = service.get(ADMIN, &at("2100-01-01T00:00:00Z")).await;
+    assert_eq!((found(&first), found(&second)), (1, 2), "{first} {second}");
+    assert_eq!((&first["action"], &second["action"]), (&json!("warn"), &json!("warn")));
+    assert_eq!(service.get(ADMIN, &at(first["reached_at"].as_str().unwrap())).await, first);
+}

@@ -42,7 +42,8 @@ impl Store {
         Ok(rows.during("starting an analysis")? > 0)
     }
 
-    /// Writes image, packages and the end of the task in one transaction; nothing, when the lease is lost.
+    /// Writes image, packages and the end of the task in one transaction; nothing, when the lease is lost. The watches of
+    /// its tags become due: it may be the image they point to now.
     ///
     /// The same lease may say so twice. An image that has gone meanwhile only ends its task; one that was asked for
     /// again keeps what was found and waits.
@@ -70,6 +71,9 @@ impl Store {
                 let ended = if id.is_some() { ImportStatus::Complete } else { ImportStatus::Failed };
                 sqlx::query(sql::END_IMPORTS).bind(lease.task).bind(ended.as_str()).bind(now)
                     .execute(&mut *tx).await.during(DOING)?;
+            }
+            if id.is_some() {
+                hasten_image_in!(self.pool, tx, account, digest, now);
             }
             let news = if id.is_some() && !again {
                 news_of_image!(self, tx, account, digest, now, |image, tags| Change::Analyzed { image, tags })

@@ -116,6 +116,7 @@ impl Store {
                     add.bind(account).bind(&digest).bind(at).execute(&mut *tx).await.during(DOING)?;
                 }
             }
+            hasten_image_in!(self.pool, tx, account, &digest, now);
             sqlx::query_as(sql::IMAGE).bind(account).bind(&digest).fetch_one(&mut *tx).await.during(DOING)?
         }))
     }

@@ -19,8 +19,8 @@ pub(crate) async fn exceptions_come_and_go(Opened { store, .. }: &Opened) {
     assert_eq!(store.exception("a", "x").await.unwrap(), changed);
     assert_eq!(state().await, (1, 3));
     assert!(matches!(store.update_exception("a", "y", "[]", 3).await, Err(StoreError::NotFound { .. })));
-    store.delete_exception("a", "x").await.unwrap();
-    assert!(matches!(store.delete_exception("a", "x").await, Err(StoreError::NotFound { .. })));
+    store.delete_exception("a", "x", 4).await.unwrap();
+    assert!(matches!(store.delete_exception("a", "x", 4).await, Err(StoreError::NotFound { .. })));
     assert_eq!(state().await, (0, 0));
 }
 
@@ -42,7 +42,7 @@ pub(crate) async fn exceptions_are_apart(Opened { store, .. }: &Opened) {
     store.create_exception("a", "x", "{}", "alice", 1).await.unwrap();
     assert!(store.exception("b", "x").await.is_err());
     assert!(store.update_exception("b", "x", "[]", 2).await.is_err());
-    assert!(store.delete_exception("b", "x").await.is_err());
+    assert!(store.delete_exception("b", "x", 4).await.is_err());
     assert_eq!(store.exceptions_state("b").await.unwrap().number, 0);
     assert_eq!(store.exception("a", "x").await.unwrap().document, "{}");
 }

@@ -98,7 +98,7 @@ on_both_engines! {
     audit: it_is_written_with_the_change, every_change_by_people_writes_it, what_is_refused_is_not_written, it_is_read_newest_first;
     blobs: blobs_round_trip, orphans_are_removed, removal_and_writing_do_not_meet;
     evaluations: an_unchanged_verdict_moves_its_row, a_changed_verdict_follows_the_previous, equal_verdicts_at_once_are_one,
-        old_verdicts_go;
+        an_older_index_takes_nothing_back, old_verdicts_go;
     exceptions: exceptions_come_and_go, exceptions_page_by_id, exceptions_are_apart;
     images: adding_again_changes_nothing, annotations_are_merged, a_failed_image_is_tried_again, analysis_is_atomic,
         finishing_twice_is_once, many_packages_are_written, filters_choose, images_are_found, analyzed_images_page_by_digest,
@@ -128,7 +128,8 @@ on_both_engines! {
     tags: a_tag_moves_there_and_back, a_tag_learned_late_keeps_order, tags_at_once_are_one;
     tasks: tasks_are_leased, keys_belong_to_an_account, a_key_is_free_again, completing_twice_is_once, accounts_take_turns,
         what_is_urgent_goes_first, who_waits_already_is_hastened, progress_is_that_of_the_attempt, kinds_are_chosen, priority_and_time_count, workers_never_share, ended_tasks_go, what_cannot_be_mended_fails_at_once;
-    watches: watches_are_claimed, what_carries_a_package_is_hastened, what_was_seen_is_told_once;
+    watches: watches_are_claimed, what_carries_a_package_is_hastened, what_is_decided_or_found_is_hastened_with_it,
+        what_was_seen_is_told_once;
 }
 
 /// Removes an account and everything in it.

@@ -2,13 +2,14 @@
 
 use killick_model::digest::Digest;
 use killick_store::accounts::AccountState;
+use killick_store::carriers::Noted;
 use killick_store::events::EventFilter;
 use killick_store::images::NewImage;
 use killick_store::news::News;
 use killick_store::watches::{NewWatchResult, Watch};
 use killick_store::{Store, StoreError};
 
-use super::{Opened, analyzed, image, news, tag};
+use super::{Opened, analysis, analyzed, image, news, tag};
 
 /// The watches that are due, claimed until an instant.
 pub(crate) async fn claimed(store: &Store, kind: &str, until: i64, now: i64) -> Vec<Watch> {
@@ -53,8 +54,7 @@ pub(crate) async fn watches_are_claimed(Opened { store, .. }: &Opened) {
     let again = [Watch { due_at: 140, ..again[0].clone() }];
     assert_eq!(claim(200, 130).await, Vec::<String>::new());
     // Hastened while it is watched: it is due again at once.
-    store.hasten_watch("a", "tag_update", "2", 101).await.unwrap();
-    store.hasten_watch("a", "tag_update", "1", 101).await.unwrap();
+    store.hasten_watches("tag_update", Some("a"), 101).await.unwrap();
     store.finish_watch(&again[0], "seen", 3, 900).await.unwrap();
     let hastened = claimed(store, "tag_update", 130, 101).await;
     assert_eq!(hastened.iter().map(|watch| watch.failures).collect::<Vec<_>>(), [3]);
@@ -115,16 +115,81 @@ pub(crate) async fn what_carries_a_package_is_hastened(Opened { store, .. }: &Op
         keys.sort();
         keys
     };
-    assert_eq!(store.hasten_carriers("vuln_update", &[], 30).await.unwrap(), 0);
-    assert_eq!(store.hasten_carriers("vuln_update", &numbers("package-000059").await, 30).await.unwrap(), 2);
+    let follow = async |before: &str, value: &str, packages: Option<&[i64]>, now: i64| {
+        store.follow_index("vuln_update", packages, Noted { key: "k", before, value }, now).await.unwrap()
+    };
+    assert_eq!(follow("", "1", Some(&[]), 30).await, Some(0));
+    let one = numbers("package-000059").await;
+    // Who knows of another index than the one that is noted hastens nothing.
+    assert_eq!(follow("", "2", Some(&one), 30).await, None);
+    assert_eq!(due("vuln_update", 30).await, Vec::<String>::new());
+    assert_eq!(store.setting("k").await.unwrap().as_deref(), Some("1"));
+    assert_eq!(follow("1", "2", Some(&one), 30).await, Some(2));
+    assert_eq!(store.setting("k").await.unwrap().as_deref(), Some("2"));
     assert_eq!(due("vuln_update", 30).await, ["a r.io/x:1", "a r.io/x:moved"]);
     assert_eq!(due("policy_eval", 30).await, Vec::<String>::new());
     // Each watch counts once.
     let all = store.packages_of_ecosystem("debian:12").await.unwrap();
     assert_eq!(all.len(), 60);
     assert_eq!(store.packages_of_ecosystem("debian:13").await.unwrap(), Vec::<i64>::new());
-    assert_eq!(store.hasten_carriers("vuln_update", &all, 40).await.unwrap(), 3);
+    assert_eq!(follow("2", "3", Some(&all), 40).await, Some(3));
     assert_eq!(due("vuln_update", 40).await, ["a r.io/x:1", "a r.io/x:2", "a r.io/x:moved"]);
+    assert_eq!(follow("3", "4", None, 50).await, Some(4));
+    assert_eq!(due("vuln_update", 50).await, ["a r.io/x:1", "a r.io/x:2", "a r.io/x:moved", "b r.io/x:1"]);
+}
+
+pub(crate) async fn what_is_decided_or_found_is_hastened_with_it(Opened { store, .. }: &Opened) {
+    let digest = analyzed(store, &image("a", "one"), 1).await;
+    let kinds = ["alerts", "policy_eval", "vuln_update", "tag_update"];
+    for (account, key) in [("a", "r.io/x:1"), ("a", "r.io/x:2"), ("b", "r.io/x:1")] {
+        for kind in kinds {
+            match store.add_subscription(account, key, kind, None, true, 1).await {
+                Ok(_) => {}
+                Err(StoreError::AlreadyExists { name, .. }) => {
+                    store.change_subscription(account, &name, Some(true), None, 2).await.unwrap();
+                }
+                Err(error) => panic!("{error}"),
+            }
+        }
+    }
+    // Those that are due, which then are not for long.
+    let due = async |now: i64| {
+        let mut found = Vec::new();
+        for kind in kinds {
+            for watch in claimed(store, kind, now + 1_000, now).await {
+                store.finish_watch(&watch, "", 0, now + 1_000).await.unwrap();
+                found.push(format!("{kind} {} {}", watch.account, watch.key));
+            }
+        }
+        found.sort();
+        found
+    };
+    assert_eq!(due(10).await.len(), 12);
+    let decided = ["alerts a r.io/x:1", "alerts a r.io/x:2", "policy_eval a r.io/x:1", "policy_eval a r.io/x:2"];
+    store.put_policy("a", "p", "{}", "local", 20).await.unwrap();
+    assert_eq!(due(20).await, Vec::<String>::new(), "nothing is judged by it yet");
+    store.activate_policy("a", "p", 21).await.unwrap();
+    assert_eq!(due(21).await, decided);
+    store.activate_policy("a", "p", 22).await.unwrap();
+    store.put_policy("a", "p", "{}", "local", 22).await.unwrap();
+    assert_eq!(due(22).await, Vec::<String>::new(), "it is as it was");
+    store.put_policy("a", "p", "[]", "local", 23).await.unwrap();
+    assert_eq!(due(23).await, decided);
+    store.create_exception("a", "x", "{}", "alice", 24).await.unwrap();
+    assert_eq!(due(24).await, decided);
+    store.update_exception("a", "x", "[]", 25).await.unwrap();
+    assert_eq!(due(25).await, decided);
+    store.delete_exception("a", "x", 26).await.unwrap();
+    assert_eq!(due(26).await, decided);
+    assert!(store.delete_exception("a", "x", 27).await.is_err());
+    assert_eq!(due(27).await, Vec::<String>::new());
+    // Another analysis concerns the tags of the image alone.
+    store.add_image(&NewImage { force: true, ..image("a", "one") }, 28).await.unwrap();
+    let (_, lease) = store.claim(&[], 10, 28).await.unwrap().unwrap();
+    assert!(store.start_analysis(&lease, "a", &digest, 28).await.unwrap());
+    assert_eq!(due(28).await, Vec::<String>::new());
+    store.finish_analysis(&lease, "a", &digest, &analysis("again", 1), 29).await.unwrap();
+    assert_eq!(due(29).await, ["alerts a r.io/x:1", "policy_eval a r.io/x:1", "vuln_update a r.io/x:1"]);
 }
 
 pub(crate) async fn what_was_seen_is_told_once(Opened { store, .. }: &Opened) {

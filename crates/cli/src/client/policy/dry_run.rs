@@ -39,6 +39,7 @@ pub(super) async fn run(api: &Api, args: &DryRun) -> Outcome {
         body["against"] = against.as_str().into();
     }
     let (mut items, mut examined, mut skipped, mut against) = (Vec::new(), 0, Vec::new(), String::new());
+    let mut left_out = 0;
     for _ in 0..MAX_PAGES {
         let mut reply = api.send("POST", "/v2/policies/dry-run", &[], Some(&body)).await?.body;
         let list = |name: &str, reply: &mut Value| match reply.get_mut(name).map(Value::take) {
@@ -48,6 +49,7 @@ pub(super) async fn run(api: &Api, args: &DryRun) -> Outcome {
         items.extend(list("items", &mut reply));
         skipped.extend(list("skipped", &mut reply));
         examined += reply["examined"].as_u64().unwrap_or_default();
+        left_out += reply["tags_left_out"].as_u64().unwrap_or_default();
         reply["against"].as_str().unwrap_or_default().clone_into(&mut against);
         match reply.get_mut("next_cursor").map(Value::take) {
             Some(Value::String(cursor)) => body["cursor"] = cursor.into(),
@@ -58,7 +60,9 @@ pub(super) async fn run(api: &Api, args: &DryRun) -> Outcome {
     let other = changes.iter().filter(|change| change.is_other_verdict()).count();
     let exit = if args.exit_code && other > 0 { crate::exit::Exit::Refused } else { crate::exit::Exit::Success };
     if api.settings.json {
-        let document = json!({"against": against, "examined": examined, "items": items, "skipped": skipped});
+        let document = json!({
+            "against": against, "examined": examined, "items": items, "skipped": skipped, "tags_left_out": left_out,
+        });
         return Ok(Done::new(python::dumps(&document)).ending(exit));
     }
     let mut text: String = changes.iter().map(verdict_text).collect();
@@ -68,6 +72,9 @@ pub(super) async fn run(api: &Api, args: &DryRun) -> Outcome {
             image["reference"].as_str().unwrap_or_default(),
             image["reason"].as_str().unwrap_or_default()
         ));
+    }
+    if left_out > 0 {
+        text.push_str(&format!("not judged: {left_out} older tags, of images that have more than the newest 20\n"));
     }
     text.push_str(&format!(
         "compared with the policy `{against}`: images: {examined}; with another verdict: {other}; with other findings \

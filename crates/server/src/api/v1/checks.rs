@@ -79,13 +79,14 @@ impl Wanted {
     }
 }
 
-/// The tag under which the image is judged: what the caller named, or the newest there is in the repository.
+/// The tag under which the image is judged: what the caller named, or the newest there is in the repository. Tags come the
+/// oldest first.
 fn tag(image: &records::Image, reference: &Named) -> Result<String, ApiError> {
     if reference.tag().is_some() {
         return Ok(reference.text());
     }
     let there = |tag: &&records::Tag| tag.registry == reference.registry && tag.repository == reference.repository;
-    image.tags.iter().find(there).map(records::Tag::full).ok_or_else(no_tag)
+    image.tags.iter().rev().find(there).map(records::Tag::full).ok_or_else(no_tag)
 }
 
 fn no_tag() -> ApiError {

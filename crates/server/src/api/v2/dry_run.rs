@@ -20,7 +20,7 @@ use crate::api::error::ApiError;
 use crate::api::input::{Fields, JsonObject};
 use crate::api::permission::{Guarded, ListPolicies, Permission};
 use crate::app::App;
-use crate::records::Image;
+use crate::records::{Image, Tag};
 use crate::{cpu, judge};
 
 /// Images that are judged for one answer, unless another number is asked for; and at most.
@@ -70,8 +70,14 @@ async fn dry_run(require: Permission<ListPolicies>, body: JsonObject) -> Result<
     let bundles = [judge::bundle(app, &stored).await?, Arc::new(bundle)];
     let images = app.records().analyzed_images(account, &from, limit).await?;
     let is_last = images.len() < limit;
-    let mut page =
-        DryRunPage { against: stored.id, items: Vec::new(), examined: 0, skipped: Vec::new(), next_cursor: None };
+    let mut page = DryRunPage {
+        against: stored.id,
+        items: Vec::new(),
+        examined: 0,
+        tags_left_out: 0,
+        skipped: Vec::new(),
+        next_cursor: None,
+    };
     let began = Instant::now();
     let mut reached = None;
     let mut is_complete = true;
@@ -108,7 +114,7 @@ fn accepted(document: &Value, max_rules: usize) -> Result<Bundle, ApiError> {
     Err(bad(format!("the bundle is refused: {place}{}{remedy}{more}", first.reason)))
 }
 
-/// One image under each of its tags.
+/// One image under each of its tags, or the newest of them.
 async fn compare(
     app: &App,
     image: &Image,
@@ -116,15 +122,11 @@ async fn compare(
     tells_findings: bool,
     page: &mut DryRunPage,
 ) -> Result<(), ApiError> {
-    let mut tags: Vec<String> = Vec::new();
-    for tag in &image.tags {
-        let tag = tag.full();
-        if !tags.contains(&tag) && tags.len() < MAX_TAGS {
-            tags.push(tag);
-        }
-    }
+    // They come the oldest first.
+    let left_out = image.tags.len().saturating_sub(MAX_TAGS);
+    page.tags_left_out += left_out;
     let exceptions = judge::exceptions(app, &image.account).await?;
-    for tag in tags {
+    for tag in image.tags.iter().skip(left_out).map(Tag::full) {
         page.examined += 1;
         // One image whose documents cannot be read must not hide what happens to all others.
         let Ok(evaluations) = judge::under(app, image, &tag, bundles).await else {
@@ -164,8 +166,10 @@ struct DryRunPage {
     /// Images whose verdict changes; with `findings`, those of which only the findings do too.
     #[schema(value_type = Vec<Object>)]
     items: Vec<Value>,
-    /// Images, each under each of its tags, that were judged for this page.
+    /// Images, each under each of its tags (the newest 20), that were judged for this page.
     examined: u64,
+    /// Tags of these images under which they were not judged, because they have more than 20: the oldest.
+    tags_left_out: usize,
     skipped: Vec<Skipped>,
     next_cursor: Option<String>,
 }

@@ -67,7 +67,7 @@ async fn create(require: Permission<CreatePolicy>, body: JsonObject) -> Result<R
     }
     let stored = app.records().create_exception(account, &exception, &require.caller.user).await?;
     let stored = stored.ok_or_else(|| missing(&exception.id))?;
-    app.follow_decisions(account).await?;
+    app.nudges().decisions();
     let place = url::form_urlencoded::byte_serialize(stored.id.as_bytes()).collect::<String>();
     let location = HeaderValue::try_from(format!("/v2/exceptions/{place}")).ok();
     let location = location.map(|location| [(header::LOCATION, location)]);
@@ -101,7 +101,7 @@ async fn replace(
     recording::before(&wire(&before));
     let exception = read(app, account, members).await?;
     let stored = app.records().update_exception(account, &exception).await?;
-    app.follow_decisions(account).await?;
+    app.nudges().decisions();
     Ok(Json(wire(&stored.ok_or_else(|| missing(&id))?)))
 }
 
@@ -113,7 +113,7 @@ async fn delete(require: Permission<DeletePolicy>, Path(id): Path<String>) -> Re
     let before = records.exception(&require.account, &id).await?.ok_or_else(|| missing(&id))?;
     recording::before(&wire(&before));
     records.delete_exception(&require.account, &id).await?;
-    require.app.follow_decisions(&require.account).await?;
+    require.app.nudges().decisions();
     Ok(StatusCode::NO_CONTENT)
 }
 

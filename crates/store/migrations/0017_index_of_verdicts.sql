@@ -1,0 +1,1 @@
+alter table evaluation add column index_built_at bigint not null default 0;
