@@ -8,7 +8,8 @@ use killick_store::StoreError;
 use killick_store::archives::{ArchiveRule, ArchiveStatus, ArchivedTag, Transition};
 
 use crate::app::App;
-use crate::events::ARCHIVED_DELETED;
+use crate::events::{ARCHIVED_DELETE_FAILED, ARCHIVED_DELETED};
+use crate::herald::Service;
 use crate::images;
 use crate::records::{AccountState, AnalysisStatus, Deletion, ImageStatus, now};
 
@@ -198,8 +199,15 @@ async fn archive(app: &App, account: &str, chosen: &Chosen) -> Result<bool, Stor
 
 /// Marks an archived analysis as going away.
 pub(crate) async fn delete(app: &App, account: &str, digest: &str) -> Result<(), StoreError> {
-    app.records().store().delete_archived(account, digest, now()).await?;
-    super::tell(app, account, &ARCHIVED_DELETED, digest, None).await;
+    match app.records().store().delete_archived(account, digest, now()).await {
+        Ok(_) => super::tell(app, account, &ARCHIVED_DELETED, digest, None).await,
+        Err(error @ StoreError::NotFound { .. }) => return Err(error),
+        Err(error) => {
+            let details = error.to_string().into();
+            app.tell(&ARCHIVED_DELETE_FAILED, Service::Catalog, account, Some(digest), details).await;
+            return Err(error);
+        }
+    }
     Ok(())
 }
 

@@ -117,6 +117,7 @@ const KINDS: &[(Grants, &[&str])] = &[
             "deleteImage",
             "deleteSubscription",
             "importImage",
+            "updateEvent",
             "updateSubscription",
         ],
     ),

@@ -43,7 +43,6 @@ pub(crate) async fn clean(app: &App) -> Result<(), StoreError> {
     let tasks = store.delete_old_tasks(before(retention.tasks_days)).await?;
     let evaluations = store.delete_old_evaluations(before(retention.evaluations_days)).await?;
     let alerts = store.delete_old_alerts(before(retention.evaluations_days)).await?;
-    store.forget_silent_processes(None, before(1)).await?;
     let events = store.delete_old_events(before(retention.events_days)).await?;
     let packages = store.prune_packages(PACKAGES).await?;
     let layers = store.delete_old_layer_facts(before(retention.layer_facts_days)).await?;
