@@ -144,10 +144,12 @@ impl Fold {
             change.tags.add(tag);
             change.vulnerability = change.vulnerability.take().or(vulnerability);
             change.severity = change.severity.take().or(severity);
-            match change.first.iter_mut().find(|(number, ..)| *number == subject) {
-                Some((_, _, tags)) if tags.len() < TAGS && !tags.contains(&key) => tags.push(key.clone()),
-                None if change.first.len() < NAMED => change.first.push((subject, image.clone(), vec![key.clone()])),
-                _ => {}
+            if let Some((_, _, tags)) = change.first.iter_mut().find(|(number, ..)| *number == subject) {
+                if tags.len() < TAGS && !tags.contains(&key) {
+                    tags.push(key.clone());
+                }
+            } else if change.first.len() < NAMED {
+                change.first.push((subject, image.clone(), vec![key.clone()]));
             }
         }
     }
