@@ -23,6 +23,7 @@ use crate::herald::{Herald, Service};
 use crate::judge::cache::Cache;
 use crate::knowledge::Knowledge;
 use crate::metrics::Metrics;
+use crate::presence::Beats;
 use crate::records::{Account, NewRegistry, Policy, Records, RegistryLogin, Standing, User};
 use crate::registry::{Ways, WaysError};
 use crate::streams::Streams;
@@ -58,6 +59,7 @@ struct Inner {
     herald: Arc<Herald>,
     webhooks: Webhooks,
     process: String,
+    beats: Beats,
     nudges: Nudges,
     concerned: Concerned,
     /// Where layers are read: they may wait for a registry, and answers must not wait for them.
@@ -183,6 +185,7 @@ impl App {
             herald,
             webhooks: Webhooks::default(),
             process: Uuid::new_v4().to_string(),
+            beats: Beats::default(),
             nudges: Nudges::default(),
             concerned: Concerned::default(),
             knowledge,
@@ -304,6 +307,11 @@ impl App {
     /// The id of this process among those on the database.
     pub(crate) fn process(&self) -> &str {
         &self.0.process
+    }
+
+    /// Since when this process is there.
+    pub(crate) fn beats(&self) -> &Beats {
+        &self.0.beats
     }
 
     /// What the last change of the advisories concerns.

@@ -87,14 +87,27 @@ pub(crate) const FEED_FAILED: EventType = error("system.feeds.sync.feed_failed",
 pub(crate) const GROUP_COMPLETED: EventType =
     info("system.feeds.sync.group_completed", "feed_group", "Feed group sync completed");
 
-/// Every type of version 1, by name. Those that no constant names are of what this service does not do, or not apart.
+/// An analysis cannot be taken out of the archive.
+pub(crate) const ARCHIVED_DELETE_FAILED: EventType = error(
+    "system.analysis_archive.archived_image_delete_failed",
+    "image_digest",
+    "Archived image analysis deletion failed",
+);
+/// A process says nothing any more.
+pub(crate) const SERVICE_DOWN: EventType = error("system.service.state_transition.down", "service", "Service down");
+/// It has not for long.
+pub(crate) const SERVICE_ORPHANED: EventType =
+    error("system.service.state_transition.orphaned", "service", "Service orphaned");
+/// It is forgotten.
+pub(crate) const SERVICE_REMOVED: EventType = error("system.service.removed", "service", "Service removed");
+/// Nobody received a notification for as long as it is tried. The original, which keeps none, has no such type.
+pub(crate) const GIVEN_UP: EventType =
+    error("system.notification.given_up", "notification", "Notification given up, nobody received it");
+
+/// Every type of version 1, by name, and one of ours. Those that no constant names are of what this service does not do, or not apart.
 pub(crate) const EVENTS: &[EventType] = &[
     ARCHIVED_DELETED,
-    error(
-        "system.analysis_archive.archived_image_delete_failed",
-        "image_digest",
-        "Archived image analysis deletion failed",
-    ),
+    ARCHIVED_DELETE_FAILED,
     ARCHIVE_FAILED,
     ARCHIVED,
     FEED_COMPLETED,
@@ -122,11 +135,12 @@ pub(crate) const EVENTS: &[EventType] = &[
     LOOKUP_FAILED,
     RESTORE_FAILED,
     RESTORED,
+    GIVEN_UP,
     LIST_TAGS_FAILED,
     error("system.service.authz_plugin_healthcheck_failed", "service", "Configured authz plugin failing health check"),
-    error("system.service.removed", "service", "Service removed"),
-    error("system.service.state_transition.down", "service", "Service down"),
-    error("system.service.state_transition.orphaned", "service", "Service orphaned"),
+    SERVICE_REMOVED,
+    SERVICE_DOWN,
+    SERVICE_ORPHANED,
     info("system.test.random_wisdom", "wisdom", "Unsolicited random wisdom of the moment"),
     EVALUATION_UPDATED,
     VULNERABILITIES_UPDATED,
@@ -142,6 +156,7 @@ pub(crate) const CATEGORIES: &[(&str, &str)] = &[
     ("system.analysis_archive", "Analyses that go into the archive and out of it."),
     ("system.feeds", "Updates of the advisories."),
     ("system.image_analysis", "Finding, reading and restoring images."),
+    ("system.notification", "Notifications that nobody receives."),
     ("system.repository", "Looking at watched repositories."),
     ("system.service", "Processes that come and go."),
     ("system.test", "Only for trying out."),
@@ -156,8 +171,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn types_are_those_of_version_1_once_each_in_order() {
-        assert_eq!(EVENTS.len(), 33);
+    fn types_are_those_of_version_1_and_ours_once_each_in_order() {
+        assert_eq!(EVENTS.len(), 33 + 1);
         let parts = |name: &'static str| name.splitn(3, '.').collect::<Vec<_>>();
         assert!(
             EVENTS.is_sorted_by(|one, other| parts(one.name)[..2] <= parts(other.name)[..2] && one.name != other.name)

@@ -3,10 +3,13 @@
 //! As the store's reporter it is asked inside the transactions that change something. Which notification goes where is
 //! decided when it is sent (`webhooks`); here only those are written down that can go somewhere.
 
+use std::future::Future;
+
 use jiff::Timestamp;
 use killick_store::alerts::Alert;
 use killick_store::images::{AnalysisStatus, Image, ImageTag};
 use killick_store::news::{Change, NewEvent, NewNotice, News, Reporter};
+use killick_store::notifications::Notice;
 use killick_store::subscriptions::ALERTS;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
@@ -14,6 +17,16 @@ use uuid::Uuid;
 use crate::alerts::AlertRecord;
 use crate::config::{Config, EventLevel, WebhookConfig, WebhooksConfig};
 use crate::events::{self, EventType};
+
+tokio::task_local! {
+    /// What the request is named of which events are told.
+    static REQUEST: String;
+}
+
+/// Runs a request, in whose events its name is.
+pub(crate) async fn within<F: Future>(request: String, future: F) -> F::Output {
+    REQUEST.scope(request, future).await
+}
 
 /// The service that version 1 takes an event for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,6 +89,7 @@ impl Herald {
             other => Map::from_iter([("msg".to_owned(), other.to_string().into())]),
         };
         let level = kind.level.as_str();
+        let request = REQUEST.try_with(Clone::clone).ok();
         let subscription = details.get("subscription_type").and_then(Value::as_str).map(str::to_owned);
         let payload = details.clone();
         let event = json!({
@@ -84,7 +98,7 @@ impl Herald {
             "message": kind.message,
             "resource": {"id": resource, "type": kind.resource, "user_id": account},
             "source": {
-                "base_url": self.base_url, "hostid": self.host, "request_id": null, "servicename": service.name(),
+                "base_url": self.base_url, "hostid": self.host, "request_id": request, "servicename": service.name(),
             },
             "timestamp": microseconds(now),
             "type": kind.name,
@@ -177,6 +191,17 @@ impl Herald {
         let details = Map::from_iter([("alert".to_owned(), json!(AlertRecord::of(alert)))]);
         let notice = self.notice(&alert.account, ALERTS, &alert.tag, details, now);
         News { events: Vec::new(), notices: notice.into_iter().collect() }
+    }
+
+    /// A notification is given up. That is never sent itself: whoever did not receive the one does not receive the other.
+    pub(crate) fn given_up(&self, notice: &Notice, cause: &str, now: i64) -> News {
+        let payload: Value = serde_json::from_str(&notice.payload).unwrap_or_default();
+        let details = json!({
+            "notification_type": notice.r#type, "key": payload["subscription_key"], "attempts": notice.attempts,
+            "since": microseconds(notice.created_at), "cause": cause,
+        });
+        let (account, uuid) = (&notice.account, Some(notice.uuid.as_str()));
+        News { notices: Vec::new(), ..self.event(&events::GIVEN_UP, Service::Catalog, account, uuid, details, now) }
     }
 
     fn analyzed(&self, service: Service, image: &Image, tag: &str, before: AnalysisStatus, now: i64) -> News {
@@ -317,6 +342,46 @@ mod tests {
         "#);
         let told = herald.event(&events::LIST_TAGS_FAILED, Service::Catalog, "admin", Some("r/x"), "why".into(), 1);
         assert!(told.events[0].document.contains(r#""details":{"msg":"why"}"#), "{told:?}");
+    }
+
+    #[tokio::test]
+    async fn events_name_the_request_that_they_are_of() {
+        let herald = herald("");
+        let event = || {
+            let news = herald.event(&events::SYNC_STARTED, Service::PolicyEngine, "admin", None, Value::Null, 1);
+            serde_json::from_str::<Value>(&news.events[0].document).unwrap()["source"]["request_id"].clone()
+        };
+        assert_eq!(within("my-request".to_owned(), async { event() }).await, "my-request");
+        assert_eq!(event(), Value::Null);
+    }
+
+    #[test]
+    fn what_is_given_up_is_not_sent_again() {
+        let herald =
+            herald("[webhooks]\ngeneral = { url = 'http://h.example/' }\n[event_log]\nnotification_enabled = true");
+        let notice = Notice {
+            id: 1,
+            uuid: "u".to_owned(),
+            account: "team".to_owned(),
+            email: None,
+            r#type: "policy_eval".to_owned(),
+            payload: json!({"subscription_key": "r/x:1"}).to_string(),
+            attempts: 80,
+            due_at: 2,
+            last_error: None,
+            created_at: 0,
+        };
+        let news = herald.given_up(&notice, "nobody answers", 3);
+        assert_eq!(news.notices, []);
+        let [event] = news.events.as_slice() else { panic!("{news:?}") };
+        let told = (event.account.as_str(), event.kind.as_str(), event.level.as_str(), event.resource.as_deref());
+        assert_eq!(told, ("team", "system.notification.given_up", "error", Some("u")));
+        let document: Value = serde_json::from_str(&event.document).unwrap();
+        let want = json!({
+            "notification_type": "policy_eval", "key": "r/x:1", "attempts": 80, "since": "1970-01-01T00:00:00.000000Z",
+            "cause": "nobody answers",
+        });
+        assert_eq!(document["details"], want);
     }
 
     #[test]

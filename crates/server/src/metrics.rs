@@ -35,6 +35,9 @@ pub(crate) struct Metrics {
     not_analysed: Counter,
     evaluations: Family<Labels<1>, Histogram, fn() -> Histogram>,
     queue: Family<Labels<1>, Gauge>,
+    waiting: Gauge,
+    not_received: Family<Labels<1>, Counter>,
+    given_up: Family<Labels<1>, Counter>,
 }
 
 impl Metrics {
@@ -49,6 +52,9 @@ impl Metrics {
             not_analysed: Counter::default(),
             evaluations: Family::new_with_constructor(quick),
             queue: Family::default(),
+            waiting: Gauge::default(),
+            not_received: Family::default(),
+            given_up: Family::default(),
         };
         metrics.registered()
     }
@@ -64,6 +70,12 @@ impl Metrics {
         let help = "Time of an evaluation that was computed";
         self.registry.register("anchore_policy_evaluation_time_seconds", help, self.evaluations.clone());
         self.registry.register("anchore_queue_length", "Images that wait for a worker", self.queue.clone());
+        let help = "Notifications that wait to be received";
+        self.registry.register("killick_notifications_waiting", help, self.waiting.clone());
+        let help = "Tries to send a notification that failed";
+        self.registry.register("killick_notification_failures", help, self.not_received.clone());
+        let help = "Notifications that nobody received for as long as they are tried";
+        self.registry.register("killick_notifications_given_up", help, self.given_up.clone());
         self
     }
 
@@ -77,6 +89,16 @@ impl Metrics {
     /// A verdict was computed, and not only remembered.
     pub(crate) fn evaluation(&self, succeeded: bool, took: Duration) {
         self.evaluations.get_or_create(&[("status", word(succeeded))]).observe(took.as_secs_f64());
+    }
+
+    /// A notification of a type was tried and not received.
+    pub(crate) fn not_received(&self, kind: &str) {
+        self.not_received.get_or_create(&[("type", kind.to_owned())]).inc();
+    }
+
+    /// A notification of a type was given up.
+    pub(crate) fn given_up(&self, kind: &str) {
+        self.given_up.get_or_create(&[("type", kind.to_owned())]).inc();
     }
 
     fn request(&self, method: &str, status: StatusCode, endpoint: &str, took: Duration) {
@@ -109,6 +131,7 @@ pub(crate) async fn measure(State(app): State<App>, request: Request, next: Next
 pub(crate) async fn page(app: &App) -> Result<Response, ApiError> {
     let waiting = app.records().store().waiting_tasks(KIND).await?;
     app.metrics().queue.get_or_create(&[("queuename", "images_to_analyze".to_owned())]).set(waiting);
+    app.metrics().waiting.set(app.records().store().waiting_notices().await?);
     let mut text = String::new();
     encode(&mut text, &app.metrics().registry).map_err(|error| ApiError::internal(&error))?;
     let kind = HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");

@@ -36,14 +36,24 @@ pub(crate) struct Post<'a> {
 impl Webhooks {
     /// Posts to one webhook, and reads what it answers.
     pub(crate) async fn send(&self, app: &App, to: &WebhookConfig, post: Post<'_>) -> Result<Vec<u8>, WebhookError> {
+        self.send_to(app, to, &address(to, post.account, post.kind), post).await
+    }
+
+    /// Posts to another address of the same webhook, with its login.
+    pub(crate) async fn send_to(
+        &self,
+        app: &App,
+        to: &WebhookConfig,
+        address: &SecretString,
+        post: Post<'_>,
+    ) -> Result<Vec<u8>, WebhookError> {
         let all = &app.config().webhooks;
-        let address = address(to, post.account, post.kind);
-        let place = self.place(app, &address, to.ssl_verify.unwrap_or(all.ssl_verify))?;
+        let place = self.place(app, address, to.ssl_verify.unwrap_or(all.ssl_verify))?;
         let login = login(all, to);
         let signing = all.signing_secret.get().map(SecretString::from);
         let body = post.body.to_string().into_bytes();
         let message = Message { id: post.id, timestamp: clock::now().as_second(), body };
-        place.post(&address, login.as_ref(), signing.as_ref(), message).await
+        place.post(address, login.as_ref(), signing.as_ref(), message).await
     }
 
     fn place(&self, app: &App, address: &SecretString, verify_tls: bool) -> Result<Webhook, WebhookError> {

@@ -7,6 +7,8 @@ use crate::{Result, Store};
 row! {
     /// An event.
     pub struct EventRow {
+        /// Its number: later ones have higher ones.
+        pub id: i64,
         /// What it is known by.
         pub uuid: String,
         /// Whose.
@@ -19,6 +21,10 @@ row! {
         pub document: String,
         /// When.
         pub created_at: i64,
+        /// When somebody said that they have seen it.
+        pub acknowledged_at: Option<i64>,
+        /// Who did.
+        pub acknowledged_by: Option<String>,
     }
 }
 
@@ -66,6 +72,34 @@ impl Store {
         read!(self.pool, db => filtered!(sqlx::query_as(sql::EVENTS), account, filter).bind(limit).bind(offset)
             .fetch_all(db).await)
         .during("listing events")
+    }
+
+    /// Events of the account, newest first, that come after one that was at this instant and has this number; those that
+    /// somebody has seen, those that nobody has, or both.
+    pub async fn events_below(
+        &self,
+        account: &str,
+        filter: &EventFilter,
+        acknowledged: Option<bool>,
+        below: (i64, i64),
+        limit: i64,
+    ) -> Result<Vec<EventRow>> {
+        read!(self.pool, db => filtered!(sqlx::query_as(sql::EVENTS_BELOW), account, filter).bind(acknowledged).bind(below.0)
+            .bind(below.1).bind(limit).fetch_all(db).await)
+        .during("listing events")
+    }
+
+    /// Notes who has seen an event, or that nobody has; nothing if that is so already, or there is no such event.
+    pub async fn acknowledge_event(
+        &self,
+        account: &str,
+        uuid: &str,
+        by: Option<&str>,
+        now: i64,
+    ) -> Result<Option<EventRow>> {
+        let at = by.map(|_| now);
+        Ok(change!(self.pool, db => sqlx::query_as(sql::ACKNOWLEDGE_EVENT).bind(account).bind(uuid).bind(at).bind(by)
+            .fetch_optional(db).await.during("acknowledging an event")))
     }
 
     /// One event.

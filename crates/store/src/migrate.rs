@@ -25,6 +25,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/0015_subscription_key.sql"),
     include_str!("../migrations/0016_no_package_source.sql"),
     include_str!("../migrations/0017_index_of_verdicts.sql"),
+    include_str!("../migrations/0018_events_seen.sql"),
 ];
 
 pub(crate) async fn run(pool: &Pool) -> Result<(), StoreError> {

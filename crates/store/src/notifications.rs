@@ -31,6 +31,32 @@ row! {
         pub attempts: i64,
         /// Until when it is claimed.
         pub due_at: i64,
+        /// Why it was not received the last time that it was really tried.
+        pub last_error: Option<String>,
+        /// Since when.
+        pub created_at: i64,
+    }
+}
+
+row! {
+    /// A notification that waits, without what it says.
+    pub struct Waiting {
+        /// Its number: later ones have higher ones.
+        pub id: i64,
+        /// Unique; the receiver tells by it that it has it already.
+        pub uuid: String,
+        /// That of a subscription, or `event_log`.
+        pub r#type: String,
+        /// The key of its subscription, if it is of one.
+        pub key: Option<String>,
+        /// How often it was begun to be sent.
+        pub attempts: i64,
+        /// When it is due, or until when it is claimed.
+        pub due_at: i64,
+        /// Until when it waits for others, to be folded into one with them.
+        pub folds_at: Option<i64>,
+        /// Why it was not received.
+        pub last_error: Option<String>,
         /// Since when.
         pub created_at: i64,
     }
@@ -122,17 +148,40 @@ impl Store {
         Ok(claimed)
     }
 
-    /// Removes a notification that was received, or given up. Whoever claimed it since keeps it.
+    /// Removes a notification that was received. Whoever claimed it since keeps it.
     pub async fn finish_notice(&self, notice: &Notice) -> Result<()> {
         write!(self.pool, db => sqlx::query(sql::DELETE_NOTICE).bind(notice.id).bind(notice.due_at).execute(db).await.map(drop))
             .during("removing a notification")
     }
 
-    /// Leaves a notification until an instant. Whoever claimed it since keeps it.
-    pub async fn put_off_notice(&self, notice: &Notice, error: &str, until: i64) -> Result<()> {
+    /// Removes a notification that is given up, and writes what is told of that in the same transaction. `false`, and
+    /// nothing, if somebody claimed it since.
+    pub async fn give_up_notice(&self, notice: &Notice, told: &News, now: i64) -> Result<bool> {
+        let sends = transaction!(self.pool, tx => {
+            let gone = sqlx::query(sql::DELETE_NOTICE).bind(notice.id).bind(notice.due_at).execute(&mut *tx).await
+                .during("giving up a notification")?.rows_affected();
+            if gone == 0 {
+                return Ok(false);
+            }
+            tell_in!(tx, told, now)
+        });
+        self.nudge_notices(sends);
+        Ok(true)
+    }
+
+    /// Leaves a notification until an instant, with why it was not received, if it was tried. Whoever claimed it since
+    /// keeps it.
+    pub async fn put_off_notice(&self, notice: &Notice, error: Option<&str>, until: i64) -> Result<()> {
         write!(self.pool, db => sqlx::query(sql::PUT_OFF_NOTICE).bind(notice.id).bind(notice.due_at).bind(until).bind(error)
             .execute(db).await.map(drop))
         .during("putting a notification off")
+    }
+
+    /// Notifications of the account that wait, the newest first, older than the one of a number.
+    pub async fn notices(&self, account: &str, below: Option<i64>, limit: i64) -> Result<Vec<Waiting>> {
+        let below = below.unwrap_or(i64::MAX);
+        read!(self.pool, db => sqlx::query_as(sql::NOTICES).bind(account).bind(below).bind(limit).fetch_all(db).await)
+            .during("listing notifications")
     }
 
     /// How many notifications wait to be sent.

@@ -53,6 +53,12 @@ macro_rules! enqueue {
 }
 
 /// The events of an account that a filter lets through.
+macro_rules! event {
+    () => {
+        "select id, uuid, account, type, level, document, created_at, acknowledged_at, acknowledged_by from event"
+    };
+}
+
 macro_rules! events {
     () => {
         " where account = $1 and (cast($2 as text) is null or type like $2 escape '\\') and (cast($3 as text) is null or level = $3) \
@@ -362,25 +368,30 @@ statements! {
     PUT_WATCH_RESULT = "insert into watch_result (account, subscription, subject, basis, result, seen_at) select account, id, cast($3 as text), cast($4 as text), cast($5 as text), cast($6 as bigint) from subscription where account = $1 and id = $2 on conflict (account, subscription, subject) do update set basis = excluded.basis, result = excluded.result, seen_at = excluded.seen_at where watch_result.basis = cast($7 as text)";
 
     ADD_EVENT = "insert into event (account, type, level, document, created_at, uuid, service, host, resource_type, resource) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
-    EVENTS = concat!("select uuid, account, type, level, document, created_at from event", events!(), " order by created_at desc, id desc limit $10 offset $11");
-    EVENT = "select uuid, account, type, level, document, created_at from event where account = $1 and uuid = $2";
+    EVENTS = concat!(event!(), events!(), " order by created_at desc, id desc limit $10 offset $11");
+    EVENTS_BELOW = concat!(event!(), events!(), " and (cast($10 as boolean) is null or (acknowledged_at is not null) = $10) and (created_at, id) < ($11, $12) order by created_at desc, id desc limit $13");
+    EVENT = concat!(event!(), " where account = $1 and uuid = $2");
+    ACKNOWLEDGE_EVENT = "update event set acknowledged_at = $3, acknowledged_by = $4 where account = $1 and uuid = $2 and (acknowledged_at is null) = (cast($3 as bigint) is not null) returning id, uuid, account, type, level, document, created_at, acknowledged_at, acknowledged_by";
     DELETE_EVENT = "delete from event where account = $1 and uuid = $2";
     DELETE_SOME_EVENTS = concat!("delete from event", events!(), " returning uuid");
     DELETE_OLD_EVENTS = "delete from event where id in (select id from event where created_at < $1 limit $2)";
-    ADD_NOTICE = "insert into notification (uuid, account, type, payload, attempts, due_at, created_at, folds_at) select cast($1 as text), cast($2 as text), cast($3 as text), cast($4 as text), 0, cast($6 as bigint), cast($6 as bigint), cast($7 as bigint) where cast($5 as text) is null or exists (select 1 from subscription s where s.account = $2 and s.key = $5 and s.type = $3 and s.active)";
-    DUE_NOTICES = "select n.id, n.uuid, n.account, a.email, n.type, n.payload, n.attempts, n.due_at, n.created_at from notification n join account a on a.name = n.account where n.due_at <= $1 and n.folds_at is null order by n.due_at, n.id limit $2";
+    ADD_NOTICE = "insert into notification (uuid, account, type, payload, attempts, due_at, created_at, folds_at, key) select cast($1 as text), cast($2 as text), cast($3 as text), cast($4 as text), 0, cast($6 as bigint), cast($6 as bigint), cast($7 as bigint), cast($5 as text) where cast($5 as text) is null or exists (select 1 from subscription s where s.account = $2 and s.key = $5 and s.type = $3 and s.active)";
+    DUE_NOTICES = "select n.id, n.uuid, n.account, a.email, n.type, n.payload, n.attempts, n.due_at, n.last_error, n.created_at from notification n join account a on a.name = n.account where n.due_at <= $1 and n.folds_at is null order by n.due_at, n.id limit $2";
     DUE_GROUPS = "select account, type, max(id) as last, count(*) as size from notification where folds_at is not null group by account, type having min(folds_at) <= $1 order by account, type";
     GROUP_MEMBERS = "select id, uuid, payload, created_at from notification where account = $1 and type = $2 and folds_at is not null and id > $3 and id <= $4 order by id limit $5";
     DELETE_GROUP = "delete from notification where account = $1 and type = $2 and folds_at is not null and id <= $3";
     UNGROUP = "update notification set folds_at = null, due_at = $4 where account = $1 and type = $2 and folds_at is not null and id <= $3";
     CLAIM_NOTICE = "update notification set due_at = $3, attempts = attempts + 1 where id = $1 and due_at = $2";
     DELETE_NOTICE = "delete from notification where id = $1 and due_at = $2";
-    PUT_OFF_NOTICE = "update notification set due_at = $3, last_error = $4 where id = $1 and due_at = $2";
+    PUT_OFF_NOTICE = "update notification set due_at = $3, last_error = coalesce(cast($4 as text), last_error) where id = $1 and due_at = $2";
+    NOTICES = "select id, uuid, type, key, attempts, due_at, folds_at, last_error, created_at from notification where account = $1 and id < $2 order by id desc limit $3";
     WAITING_NOTICES = "select count(*) from notification";
-    NOTE_PROCESS = "insert into process (id, host, base_url, roles, seen_at) values ($1, $2, $3, $4, $5) on conflict (id) do update set seen_at = excluded.seen_at";
+    NOTE_PROCESS = "insert into process (id, host, base_url, roles, seen_at) values ($1, $2, $3, $4, $5) on conflict (id) do update set seen_at = excluded.seen_at, state = 'up'";
     PROCESSES = "select * from process order by seen_at desc, id";
     FORGET_PROCESS = "delete from process where id = $1";
-    FORGET_SILENT_PROCESSES = "delete from process where (cast($1 as text) is null or host = $1) and seen_at <= $2";
+    NOTE_SILENT_PROCESSES = "update process set state = $2 where state = $1 and seen_at <= $3 returning *";
+    REMOVE_SILENT_PROCESSES = "delete from process where seen_at <= $1 returning *";
+    FORGET_SILENT_PROCESSES = "delete from process where host = $1 and seen_at <= $2";
     SETTING = "select value from setting where key = $1";
     MOVE_SETTING = "insert into setting (key, value) values ($1, $2) on conflict (key) do update set value = excluded.value where setting.value = $3";
     SET_SETTING = "insert into setting (key, value) values ($1, $2) on conflict (key) do update set value = excluded.value";

@@ -1,7 +1,7 @@
 //! `killick event`: what happened in the account.
 
 use clap::{Args, Subcommand};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::api::{Api, Failure, Reply, percent_encode};
 use super::columns::{Columns, Shown};
@@ -11,6 +11,14 @@ use super::{Done, Outcome, confirmation, python, yaml};
 /// What can be done with events.
 #[derive(Debug, Subcommand)]
 pub(crate) enum EventCommand {
+    /// Acknowledge an event: somebody has seen it
+    Acknowledge {
+        /// The id of the event
+        event_id: String,
+        /// Nobody has seen it
+        #[arg(long)]
+        undo: bool,
+    },
     /// Delete one or more events
     Delete(Delete),
     /// Get an event
@@ -93,6 +101,11 @@ pub(super) async fn run(api: &Api, command: EventCommand) -> Outcome {
         EventCommand::Get { event_id } => {
             let reply = api.get(&format!("/events/{}", percent_encode(&event_id)), &[]).await?;
             Ok(Done::render(api, &reply, |found| Some(yaml::dump(found.get("event")?))))
+        }
+        EventCommand::Acknowledge { event_id, undo } => {
+            let path = format!("/v2/events/{}", percent_encode(&event_id));
+            let reply = api.send("PATCH", &path, &[], Some(&json!({"acknowledged": !undo}))).await?;
+            Ok(Done::render(api, &reply, |event| Some(yaml::dump(event))))
         }
         EventCommand::Delete(delete) => remove(api, &delete).await,
     }

@@ -122,6 +122,8 @@ actions! {
     ListEvents = "listEvents", Namespace;
     /// Read an event.
     GetEvent = "getEvent", Namespace;
+    /// Acknowledge an event.
+    UpdateEvent = "updateEvent", Namespace;
     /// Delete an event.
     DeleteEvent = "deleteEvent", Namespace;
     /// Delete many events.

@@ -4,9 +4,11 @@ mod alerts;
 mod api_keys;
 mod audit;
 mod dry_run;
+mod events;
 mod exceptions;
 mod images;
 mod knowledge;
+mod notifications;
 mod paging;
 mod progress;
 mod roles;
@@ -26,4 +28,6 @@ pub(super) fn router() -> OpenApiRouter<Guarded> {
         .merge(api_keys::router())
         .merge(audit::router())
         .merge(alerts::router())
+        .merge(events::router())
+        .merge(notifications::router())
 }

@@ -9,7 +9,8 @@ use killick_store::StoreError;
 use killick_store::archives::{ArchiveRule, ArchiveStatus, ArchivedTag, Transition};
 
 use crate::app::App;
-use crate::events::ARCHIVED_DELETED;
+use crate::events::{ARCHIVED_DELETE_FAILED, ARCHIVED_DELETED};
+use crate::herald::Service;
 use crate::records::{AccountState, now};
 use crate::{cpu, jobs};
 
@@ -213,8 +214,15 @@ async fn archive(app: &App, account: &str, chosen: &Chosen) -> Result<(), StoreE
 
 /// Marks an archived analysis as going away, by a rule if there is one; it may be going already.
 pub(crate) async fn delete(app: &App, account: &str, digest: &str, rule: Option<&str>) -> Result<(), StoreError> {
-    if app.records().store().delete_archived(account, digest, rule, now()).await? {
-        super::tell(app, account, &ARCHIVED_DELETED, digest, None).await;
+    match app.records().store().delete_archived(account, digest, rule, now()).await {
+        Ok(true) => super::tell(app, account, &ARCHIVED_DELETED, digest, None).await,
+        Ok(false) => {}
+        Err(error @ StoreError::NotFound { .. }) => return Err(error),
+        Err(error) => {
+            let details = error.to_string().into();
+            app.tell(&ARCHIVED_DELETE_FAILED, Service::Catalog, account, Some(digest), details).await;
+            return Err(error);
+        }
     }
     Ok(())
 }

@@ -122,6 +122,7 @@ const KINDS: &[(Grants, &[&str])] = &[
             "deleteImage",
             "deleteSubscription",
             "importImage",
+            "updateEvent",
             "updateSubscription",
         ],
     ),

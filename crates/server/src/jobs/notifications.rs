@@ -11,6 +11,7 @@ use futures_util::future::join_all;
 use killick_store::StoreError;
 use killick_store::notifications::Notice;
 use killick_store::tasks::back_off;
+use secrecy::ExposeSecret as _;
 
 use super::Job;
 use crate::app::App;
@@ -18,7 +19,7 @@ use crate::config::Role;
 use crate::notifications::{formats, groups};
 use crate::records::now;
 use crate::registry::told;
-use crate::webhooks::last_try;
+use crate::webhooks::{address, last_try};
 
 /// Claimed at once, and sent at the same time: what is claimed by a process that is killed waits no longer than one post.
 const BATCH: i64 = 16;
@@ -28,6 +29,9 @@ const RETRY_SECONDS: u64 = 5;
 
 /// Microseconds of a second.
 const SECOND: i64 = 1_000_000;
+
+/// Microseconds until one is tried for the last time whose time is over before it was tried at all.
+const LAST_CHANCE: i64 = 60 * SECOND;
 
 /// The job.
 pub(super) const JOB: Job = Job {
@@ -64,34 +68,55 @@ pub(crate) async fn deliver(app: &App, due_at: i64) -> Result<(), StoreError> {
     }
 }
 
-/// Sends one notification, and removes it or puts it off.
+/// Sends one notification, and removes it or puts it off. `silent` are the addresses at which nobody answered just now:
+/// they may be of one account alone.
 async fn send(app: &App, notice: &Notice, silent: &Mutex<BTreeSet<String>>, at: i64) -> Result<(), StoreError> {
     let (store, webhooks) = (app.records().store(), &app.config().webhooks);
     let kind = notice.r#type.as_str();
+    let is_over = at >= last_try(webhooks, notice.created_at);
     let failure = match webhooks.of_type(kind) {
         None => format!("no webhook is configured for `{kind}`"),
-        Some(_) if silent.lock().unwrap_or_else(PoisonError::into_inner).contains(kind) => {
-            "the webhook did not answer just now".to_owned()
-        }
-        Some(webhook) => match formats::send(app, webhook, notice).await {
-            Ok(_) => return store.finish_notice(notice).await,
-            Err(error) => {
-                if error.is_outage() {
-                    silent.lock().unwrap_or_else(PoisonError::into_inner).insert(kind.to_owned());
-                }
-                told(&error)
+        Some(webhook) => {
+            let address = address(webhook, &notice.account, kind);
+            let address = address.expose_secret();
+            if silent.lock().unwrap_or_else(PoisonError::into_inner).contains(address) {
+                return match &notice.last_error {
+                    Some(failure) if is_over => give_up(app, notice, failure, at).await,
+                    // It was never tried.
+                    None if is_over => store.put_off_notice(notice, None, at.saturating_add(LAST_CHANCE)).await,
+                    _ => store.put_off_notice(notice, None, at.saturating_add(back_off(notice.attempts))).await,
+                };
             }
-        },
+            match formats::send(app, webhook, notice).await {
+                Ok(_) => return store.finish_notice(notice).await,
+                Err(error) => {
+                    if error.is_outage() {
+                        silent.lock().unwrap_or_else(PoisonError::into_inner).insert(address.to_owned());
+                    }
+                    told(&error)
+                }
+            }
+        }
     };
-    if at >= last_try(webhooks, notice.created_at) {
+    app.metrics().not_received(kind);
+    if is_over {
+        return give_up(app, notice, &failure, at).await;
+    }
+    tracing::warn!(notification.id = notice.uuid, "a notification of type `{kind}` was not received: {failure}");
+    store.put_off_notice(notice, Some(&failure), at.saturating_add(back_off(notice.attempts))).await
+}
+
+/// Removes a notification that nobody received for as long as it is tried, and tells of it.
+async fn give_up(app: &App, notice: &Notice, failure: &str, at: i64) -> Result<(), StoreError> {
+    if app.records().store().give_up_notice(notice, &app.herald().given_up(notice, failure, at), at).await? {
+        let kind = notice.r#type.as_str();
+        app.metrics().given_up(kind);
         tracing::error!(
             notification.id = notice.uuid,
             account.name = notice.account,
             "gave up a notification of type `{kind}` after {} tries: {failure}",
             notice.attempts
         );
-        return store.finish_notice(notice).await;
     }
-    tracing::warn!(notification.id = notice.uuid, "a notification of type `{kind}` was not received: {failure}");
-    store.put_off_notice(notice, &failure, at.saturating_add(back_off(notice.attempts))).await
+    Ok(())
 }

@@ -1,4 +1,4 @@
-//! Says that this process is there.
+//! Says that this process is there, and tells of those that are not.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ pub(super) const JOB: Job = Job {
     run: |app| {
         Box::pin(async move {
             if let Err(error) = presence::beat(&app).await {
-                tracing::error!(error = %error, "others do not learn that this process is there: {error}");
+                tracing::error!(error = %error, "others do not learn that this process is there, or are not told of those that vanished: {error}");
             }
         })
     },

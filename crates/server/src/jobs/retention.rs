@@ -47,7 +47,6 @@ pub(crate) async fn clean(app: &App) -> Result<(), StoreError> {
     told("old tasks", store.delete_old_tasks(before(retention.tasks_days)).await)?;
     told("old evaluations", store.delete_old_evaluations(evaluations).await)?;
     told("old alerts", store.delete_old_alerts(evaluations).await)?;
-    told("processes that are gone", store.forget_silent_processes(None, before(1)).await)?;
     told("old events", store.delete_old_events(events).await)?;
     told("packages of no image", store.prune_packages(PACKAGES).await)?;
     told("facts of layers", store.delete_old_layer_facts(before(retention.layer_facts_days)).await)?;

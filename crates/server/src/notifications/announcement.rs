@@ -170,13 +170,14 @@ fn grouped(payload: &Value, base: &str) -> Announcement {
     let all = changes.len() as u64 + payload["more_changes"].as_u64().unwrap_or(0);
     let others = if all > 1 { format!(", and {} more", all - 1) } else { String::new() };
     let link = first["vulnerability"].as_str().map(|id| query(base, id));
+    let kind = payload["subscription_type"].as_str().unwrap_or_default();
     let lines = changes.iter().map(|change| {
         let keys: Vec<String> =
             change["first"].as_array().into_iter().flatten().take(3).map(|one| text(&one["key"])).collect();
-        format!("{}: {}, first {}", text(&change["what"]), counted(&change["count"]), keys.join(", "))
+        format!("{}: {}, first {}", text(&change["what"]), counted(kind, change), keys.join(", "))
     });
     Announcement {
-        title: format!("{} in {}{others}", text(&first["what"]), counted(&first["count"])),
+        title: format!("{} in {}{others}", text(&first["what"]), counted(kind, &first)),
         facts: vec![("Notifications", count.to_string())],
         more: payload["more_changes"].as_u64().unwrap_or(0),
         link,
@@ -185,10 +186,16 @@ fn grouped(payload: &Value, base: &str) -> Announcement {
     .with(lines.collect())
 }
 
-fn counted(count: &Value) -> String {
-    match count.as_u64().unwrap_or(0) {
-        1 => "1 image".to_owned(),
-        count => format!("{count} images"),
+/// What a change is counted in, and under how many tags that is, where that is another number.
+fn counted(kind: &str, change: &Value) -> String {
+    let number = |name: &str| change[name].as_u64().unwrap_or(0);
+    let of = |count: u64, one: &str| if count == 1 { format!("1 {one}") } else { format!("{count} {one}s") };
+    let (count, tags) = (number("count"), number("tags"));
+    match kind {
+        "tag_update" => of(count, "tag"),
+        "event_log" => of(count, "place"),
+        _ if tags > count => format!("{} under {}", of(count, "image"), of(tags, "tag")),
+        _ => of(count, "image"),
     }
 }
 

@@ -10,7 +10,7 @@ use killick_fetch::mail::{self, Letter, MailError, MailOptions};
 use killick_fetch::webhook::WebhookError;
 use killick_model::hint::Hint;
 use killick_store::notifications::Notice;
-use secrecy::ExposeSecret as _;
+use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
 use url::Url;
 
@@ -33,8 +33,20 @@ pub(crate) struct Format {
 enum Way {
     /// As JSON, posted to an address.
     Post(fn(&Sending<'_>) -> Value),
+    /// As JSON, posted to an address where each post is another message: what may have been posted before is searched for
+    /// first.
+    PostOnce(fn(&Sending<'_>) -> Value, Search),
     /// As a letter.
     Letter(fn(&Sending<'_>) -> Letter),
+}
+
+/// How a notification that may have arrived is found.
+#[derive(Clone, Copy)]
+pub(crate) struct Search {
+    /// Where to post the search, of the address that notifications are posted to, and its body.
+    ask: fn(&Url, &Notice) -> Option<(Url, Value)>,
+    /// Whether the answer says that the notification is there.
+    has: fn(&[u8]) -> bool,
 }
 
 /// What is sent, and to whom.
@@ -117,7 +129,7 @@ pub(crate) fn check(all: &WebhooksConfig) -> Result<(), WebhookSettingError> {
 fn no_address(format: &Format, config: &WebhookConfig) -> Option<String> {
     let address = webhooks::address(config, "admin", "tag_update");
     let why = match format.way {
-        Way::Post(_) => no_http_url(address.expose_secret()),
+        Way::Post(_) | Way::PostOnce(..) => no_http_url(address.expose_secret()),
         // The format has looked at the scheme.
         Way::Letter(_) => match Url::parse(address.expose_secret()) {
             Ok(url) if url.host_str().is_some_and(|host| !host.is_empty()) => None,
@@ -159,6 +171,12 @@ pub(crate) async fn send(app: &App, to: &WebhookConfig, notice: &Notice) -> Resu
             Ok(Vec::new())
         }
         Some(Way::Post(write)) => Ok(post(app, to, notice, &write(&sending)).await?),
+        Some(Way::PostOnce(write, search)) => {
+            if notice.attempts > 1 && has_arrived(app, to, notice, search).await? {
+                return Ok(Vec::new());
+            }
+            Ok(post(app, to, notice, &write(&sending)).await?)
+        }
         // Refused at the start; the original's envelope is what is understood by most.
         None => Ok(post(app, to, notice, &webhooks::envelope(all, notice)).await?),
     }
@@ -167,6 +185,22 @@ pub(crate) async fn send(app: &App, to: &WebhookConfig, notice: &Notice) -> Resu
 async fn post(app: &App, to: &WebhookConfig, notice: &Notice, body: &Value) -> Result<Vec<u8>, WebhookError> {
     let post = Post { id: &notice.uuid, account: &notice.account, kind: &notice.r#type, body };
     app.webhooks().send(app, to, post).await
+}
+
+/// Whether a notification is found where it is sent to. Who cannot search there does not know: better twice than never.
+async fn has_arrived(app: &App, to: &WebhookConfig, notice: &Notice, search: &Search) -> Result<bool, WebhookError> {
+    let address = webhooks::address(to, &notice.account, &notice.r#type);
+    let asked = Url::parse(address.expose_secret()).ok().and_then(|url| (search.ask)(&url, notice));
+    let Some((url, body)) = asked else { return Ok(false) };
+    let post = Post { id: &notice.uuid, account: &notice.account, kind: &notice.r#type, body: &body };
+    match app.webhooks().send_to(app, to, &SecretString::from(url.as_str()), post).await {
+        Ok(answer) => Ok((search.has)(&answer)),
+        Err(error @ WebhookError::Status { status: 400..=428 | 430..=499, .. }) => {
+            tracing::warn!(notification.id = notice.uuid, "cannot look whether a notification has arrived: {error}");
+            Ok(false)
+        }
+        Err(error) => Err(error),
+    }
 }
 
 /// What text formats have in common: a line for each fact, then the lines, and how many more there are.
@@ -216,6 +250,7 @@ pub(super) mod tests {
             payload: payload.to_string(),
             attempts: 2,
             due_at: 0,
+            last_error: None,
             created_at: 1_700_000_000_000_000,
         }
     }
@@ -226,7 +261,9 @@ pub(super) mod tests {
         assert_eq!((format.check)(&to), None);
         let said = Announcement::of(&notice, "https://killick.example.com");
         let all = WebhooksConfig::default();
-        let Way::Post(write) = &format.way else { panic!("`{}` is not posted", format.name) };
+        let (Way::Post(write) | Way::PostOnce(write, _)) = &format.way else {
+            panic!("`{}` is not posted", format.name)
+        };
         write(&Sending { notice: &notice, said: &said, to: &to, all: &all })
     }
 

@@ -3,7 +3,7 @@
 //! One advisory may be in ten thousand images. Whoever wants one message for that sets `group_seconds` of the webhook;
 //! without it, there is one for each image, as the original has it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use killick_store::StoreError;
 use killick_store::news::NewNotice;
@@ -20,21 +20,58 @@ const MOST: u64 = 20_000;
 /// Read at once.
 const PAGE: i64 = 200;
 
-/// Changes that are told, the worst and widest first, and images that are named of each.
+/// Changes that are told, the worst and widest first, images that are named of each, and tags of each image.
 const CHANGES: usize = 50;
 const NAMED: usize = 20;
+const TAGS: usize = 5;
 
 /// Changes that are told apart; more than anybody reads.
 const DISTINCT: usize = 20_000;
+
+/// A set of small numbers.
+#[derive(Debug, Default)]
+struct Numbers {
+    words: Vec<u64>,
+    count: u64,
+}
+
+impl Numbers {
+    fn add(&mut self, number: usize) {
+        let (word, bit) = (number / 64, 1_u64 << (number % 64));
+        if self.words.len() <= word {
+            self.words.resize(word + 1, 0);
+        }
+        if let Some(bits) = self.words.get_mut(word)
+            && *bits & bit == 0
+        {
+            *bits |= bit;
+            self.count += 1;
+        }
+    }
+}
 
 /// One change, over all images.
 #[derive(Debug, Default)]
 struct Change {
     vulnerability: Option<String>,
     severity: Option<String>,
-    count: u64,
-    /// Of which images.
-    first: Vec<Value>,
+    /// Of which images, or what else such notifications are about.
+    subjects: Numbers,
+    /// Under which tags.
+    tags: Numbers,
+    /// The first images, by number, each with its first tags.
+    first: Vec<(usize, Value, Vec<String>)>,
+}
+
+/// Texts, each with a number.
+#[derive(Debug, Default)]
+struct Names(HashMap<String, usize>);
+
+impl Names {
+    fn number(&mut self, name: String) -> usize {
+        let next = self.0.len();
+        *self.0.entry(name).or_insert(next)
+    }
 }
 
 /// What many notifications say together.
@@ -43,6 +80,8 @@ struct Fold {
     count: u64,
     since: i64,
     until: i64,
+    subjects: Names,
+    tags: Names,
     changes: BTreeMap<String, Change>,
     /// Notifications with changes beyond [`DISTINCT`].
     beyond: u64,
@@ -92,18 +131,25 @@ impl Fold {
         self.since = if self.count == 0 { member.created_at } else { self.since.min(member.created_at) };
         self.until = self.until.max(member.created_at);
         self.count += 1;
-        let subject = json!({"key": text(&payload["subscription_key"]), "image_digest": digest(&payload)});
+        let (key, image) = (text(&payload["subscription_key"]), digest(&payload));
+        let subject = self.subjects.number(subject(kind, &payload, member));
+        let tag = self.tags.number(key.clone());
         for (what, vulnerability, severity) in said(kind, &payload) {
             if self.changes.len() >= DISTINCT && !self.changes.contains_key(&what) {
                 self.beyond += 1;
                 continue;
             }
             let change = self.changes.entry(what).or_default();
-            change.count += 1;
+            change.subjects.add(subject);
+            change.tags.add(tag);
             change.vulnerability = change.vulnerability.take().or(vulnerability);
             change.severity = change.severity.take().or(severity);
-            if change.first.len() < NAMED && !change.first.contains(&subject) {
-                change.first.push(subject.clone());
+            if let Some((_, _, tags)) = change.first.iter_mut().find(|(number, ..)| *number == subject) {
+                if tags.len() < TAGS && !tags.contains(&key) {
+                    tags.push(key.clone());
+                }
+            } else if change.first.len() < NAMED {
+                change.first.push((subject, image.clone(), vec![key.clone()]));
             }
         }
     }
@@ -111,7 +157,7 @@ impl Fold {
     fn document(&self, group: &Group, uuid: &str, base: &str) -> Value {
         let mut changes: Vec<(&String, &Change)> = self.changes.iter().collect();
         // What is in most images, and of that the worst.
-        changes.sort_by_key(|(what, change)| (std::cmp::Reverse(change.count), rank(change), (*what).clone()));
+        changes.sort_by_key(|(what, change)| (std::cmp::Reverse(change.subjects.count), rank(change), (*what).clone()));
         let more = changes.len().saturating_sub(CHANGES) as u64 + self.beyond;
         let told: Vec<Value> = changes.iter().take(CHANGES).map(|(what, change)| change.document(what, base)).collect();
         json!({
@@ -133,8 +179,11 @@ impl Change {
     fn document(&self, what: &str, base: &str) -> Value {
         let mut members = Map::new();
         members.insert("what".to_owned(), what.into());
-        members.insert("count".to_owned(), self.count.into());
-        members.insert("first".to_owned(), self.first.clone().into());
+        members.insert("count".to_owned(), self.subjects.count.into());
+        members.insert("tags".to_owned(), self.tags.count.into());
+        let first =
+            self.first.iter().map(|(_, image, tags)| json!({"key": tags.first(), "image_digest": image, "tags": tags}));
+        members.insert("first".to_owned(), first.collect());
         if let Some(id) = &self.vulnerability {
             members.insert("vulnerability".to_owned(), id.as_str().into());
             members.insert("severity".to_owned(), self.severity.as_deref().into());
@@ -146,6 +195,17 @@ impl Change {
 
 fn rank(change: &Change) -> usize {
     super::announcement::rank(change.severity.as_deref().unwrap_or_default())
+}
+
+/// What a notification is about, so that it is counted once: its image; or the tag, where that is what changed, or the
+/// image is not known; or what an event is about.
+fn subject(kind: &str, payload: &Value, member: &Member) -> String {
+    let key = || text(&payload["subscription_key"]);
+    match kind {
+        "tag_update" => key(),
+        "event_log" => payload["event"]["resource"]["id"].as_str().map_or_else(|| member.uuid.clone(), str::to_owned),
+        _ => digest(payload).as_str().map_or_else(key, str::to_owned),
+    }
 }
 
 fn digest(payload: &Value) -> Value {
@@ -226,7 +286,7 @@ mod tests {
         let mut document = fold.document(&group("vuln_update"), "id", "http://k.example");
         let first = document["changes"][0]["first"].take();
         assert_eq!(first.as_array().map(Vec::len), Some(NAMED));
-        assert_eq!(first[0], json!({"key": "r.io/app1:1", "image_digest": "sha256:1"}));
+        assert_eq!(first[0], json!({"key": "r.io/app1:1", "image_digest": "sha256:1", "tags": ["r.io/app1:1"]}));
         let query = |id: &str| format!("http://k.example/v1/query/images/by_vulnerability?vulnerability_id={id}");
         let wanted = json!({
             "grouped": true,
@@ -239,13 +299,14 @@ mod tests {
             "until": 10_000,
             "changes": [
                 {
-                    "what": "new: CVE-2099-0001 (Critical)", "count": 10_000, "first": null,
+                    "what": "new: CVE-2099-0001 (Critical)", "count": 10_000, "tags": 10_000, "first": null,
                     "vulnerability": "CVE-2099-0001", "severity": "Critical", "query": query("CVE-2099-0001"),
                 },
                 {
-                    "what": "new: CVE-2099-0002 (Low)", "count": 2,
+                    "what": "new: CVE-2099-0002 (Low)", "count": 2, "tags": 2,
                     "first": [
-                        {"key": "r.io/app1:1", "image_digest": "sha256:1"}, {"key": "r.io/app2:1", "image_digest": "sha256:2"},
+                        {"key": "r.io/app1:1", "image_digest": "sha256:1", "tags": ["r.io/app1:1"]},
+                        {"key": "r.io/app2:1", "image_digest": "sha256:2", "tags": ["r.io/app2:1"]},
                     ],
                     "vulnerability": "CVE-2099-0002", "severity": "Low", "query": query("CVE-2099-0002"),
                 },
@@ -253,6 +314,38 @@ mod tests {
             "more_changes": 0,
         });
         assert_eq!(document, wanted);
+    }
+
+    #[test]
+    fn an_image_counts_once_whatever_it_is_called() {
+        let mut fold = Fold::default();
+        for number in 0..200 {
+            let payload = json!({
+                "subscription_key": format!("r.io/app{}:{}", number % 100, number / 100),
+                "imageDigest": format!("sha256:{}", number % 100),
+                "diff_vulnerability_result": {"added": [row("CVE-2099-0001", "High", "a-1")]},
+            });
+            fold.add("vuln_update", &member(number, &payload));
+        }
+        let document = fold.document(&group("vuln_update"), "id", "http://k.example");
+        let change = &document["changes"][0];
+        assert_eq!((&document["count"], &change["count"], &change["tags"]), (&json!(200), &json!(100), &json!(200)));
+        let first = change["first"].as_array().unwrap();
+        let digests: Vec<_> = first.iter().map(|one| one["image_digest"].as_str().unwrap()).collect();
+        assert_eq!(digests, (0..NAMED).map(|number| format!("sha256:{number}")).collect::<Vec<_>>());
+        assert_eq!(first[3]["tags"], json!(["r.io/app3:0", "r.io/app3:1"]));
+        assert_eq!(first[3]["key"], "r.io/app3:0");
+    }
+
+    #[test]
+    fn tags_that_move_are_counted_and_not_where_they_move_to() {
+        let mut fold = Fold::default();
+        for number in 0..3 {
+            let payload = json!({"subscription_key": format!("r.io/app:{number}"), "curr_eval": ["sha256:1"]});
+            fold.add("tag_update", &member(number, &payload));
+        }
+        let document = fold.document(&group("tag_update"), "id", "http://k.example");
+        assert_eq!(document["changes"][0]["count"], 3);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::caller::{ADMIN, Service};
+use crate::caller::{ADMIN, Service, basic};
 use crate::registry;
 use crate::told::{masked, named, told};
 
@@ -210,6 +210,60 @@ async fn events_are_removed() {
     let (status, ids) = service.call(ADMIN, "DELETE", "/events", Value::Null).await;
     assert_eq!((status, ids.as_array().unwrap().len()), (200, 8));
     assert!(happened(&service, ADMIN).await.is_empty());
+}
+
+#[tokio::test]
+async fn events_are_acknowledged() {
+    let service = missed().await;
+    service.user("admin", "alice").await;
+    let found = async |query: &str| {
+        let page = service.get(ADMIN, &format!("/v2/events?{query}")).await;
+        let numbers = page["items"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|event| event["resource"]["id"].as_str().unwrap().rsplit(':').next().unwrap().to_owned());
+        (numbers.collect::<String>(), page["next_cursor"].as_str().map(str::to_owned))
+    };
+    let (first, cursor) = found("limit=4").await;
+    let (second, cursor) = found(&format!("limit=4&cursor={}", cursor.unwrap())).await;
+    let (third, cursor) = found(&format!("limit=4&cursor={}", cursor.unwrap())).await;
+    assert_eq!((first.as_str(), second.as_str(), third.as_str(), cursor), ("9876", "5432", "1", None));
+
+    let id = service.get(ADMIN, "/v2/events?resource_id=127.0.0.1:1/x:3").await["items"][0]["id"].clone();
+    let path = format!("/v2/events/{}", id.as_str().unwrap());
+    let acknowledge = async |login: &str, acknowledged: bool| {
+        let (status, event) = service.call(login, "PATCH", &path, json!({"acknowledged": acknowledged})).await;
+        assert_eq!(status, 200, "{event}");
+        assert_eq!(event, service.get(ADMIN, &path).await);
+        assert_eq!(event["acknowledged_at"].is_string(), acknowledged, "{event}");
+        event["acknowledged_by"].clone()
+    };
+    assert_eq!(acknowledge("alice:password1", true).await, "alice");
+    assert_eq!(acknowledge(ADMIN, true).await, "alice", "who did so first stays");
+    assert_eq!(
+        (found("acknowledged=true").await.0, found("acknowledged=false").await.0),
+        ("3".into(), "98765421".into())
+    );
+    let audit = service.get(ADMIN, "/v2/audit?action=updateEvent&username=alice").await["items"][0].clone();
+    let who = ["before", "after"].map(|when| audit[when]["acknowledged_by"].clone());
+    assert_eq!(who, [Value::Null, json!("alice")], "{audit}");
+    assert_eq!(acknowledge(ADMIN, false).await, Value::Null);
+    assert_eq!(found("acknowledged=true").await.0, "");
+    let old = service.get(ADMIN, &format!("/events/{}", id.as_str().unwrap())).await;
+    let members: Vec<&String> = old.as_object().unwrap().keys().collect();
+    assert_eq!(members, ["created_at", "event", "generated_uuid"], "version 1 is as it was");
+}
+
+#[tokio::test]
+async fn events_name_the_request_that_caused_them() {
+    let service = Service::start(|_| {}).await;
+    let headers =
+        [("authorization", &*basic(ADMIN)), ("content-type", "application/json"), ("x-request-id", "my-request")];
+    let reference = json!({"tag": "127.0.0.1:1/x:1"}).to_string().into_bytes();
+    assert_eq!(service.exchange(&headers, "POST", "/images", reference).await.0, 400);
+    let event = service.get(ADMIN, "/events").await["results"][0]["event"].clone();
+    assert_eq!(event["source"]["request_id"], "my-request", "{event}");
 }
 
 #[tokio::test]

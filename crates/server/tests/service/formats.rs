@@ -108,6 +108,36 @@ async fn chats_and_trackers_get_their_own_documents() {
     }
 }
 
+/// Jira makes another issue for each post: the answer to one may be lost, or who read it may be killed.
+#[tokio::test]
+async fn an_issue_that_is_there_is_not_made_again() {
+    for (found, again) in [(json!([{"key": "SEC-1"}]), false), (json!([]), true)] {
+        let receiver = Receiver::start().await;
+        let base = receiver.url.split("/hooks").next().unwrap();
+        let settings = format!("url = '{base}/rest/api/2/issue'\nformat = 'jira'\nproject = 'SEC'");
+        let service = Service::start(|config| config.webhooks.general = toml::from_str(&settings).unwrap()).await;
+        receiver.answer(&[500]);
+        receiver.finds(json!({"issues": found}));
+        analyzed(&service, "3.20").await;
+        let mut paths = Vec::new();
+        let mut labels = Vec::new();
+        for tries in 0..3 {
+            service.app().deliver(LATER * tries).await.unwrap();
+            for one in receiver.take() {
+                labels.extend(one.body["fields"]["labels"][2].as_str().map(str::to_owned));
+                labels.extend(one.body["jql"].as_str().map(|jql| jql.replace("labels = ", "").replace('"', "")));
+                paths.push(one.path);
+            }
+        }
+        let mut want = vec!["/rest/api/2/issue", "/rest/api/2/search"];
+        if again {
+            want.insert(1, "/rest/api/2/issue");
+        }
+        assert_eq!(paths, want, "sorted within a try");
+        assert!(labels.iter().all(|label| *label == labels[0]), "{labels:?}");
+    }
+}
+
 #[tokio::test]
 async fn letters_are_sent_until_they_are_taken() {
     let mailbox = Mailbox::start(1).await;

@@ -23,6 +23,8 @@ struct Desk {
     received: Mutex<Vec<Received>>,
     /// Statuses of the next answers; 200 after them.
     answers: Mutex<VecDeque<u16>>,
+    /// What it says to a search, if it has something else to say.
+    found: Mutex<Option<Value>>,
 }
 
 /// A running webhook.
@@ -46,6 +48,11 @@ impl Receiver {
         self.desk.answers.lock().unwrap().extend(statuses);
     }
 
+    /// What it says to a search.
+    pub(crate) fn finds(&self, found: Value) {
+        *self.desk.found.lock().unwrap() = Some(found);
+    }
+
     /// What it got since it was asked last, by path and type.
     pub(crate) fn take(&self) -> Vec<Received> {
         let mut received = std::mem::take(&mut *self.desk.received.lock().unwrap());
@@ -57,7 +64,8 @@ impl Receiver {
 async fn receive(State(desk): State<Arc<Desk>>, uri: Uri, headers: HeaderMap, body: Bytes) -> (StatusCode, String) {
     let status = desk.answers.lock().unwrap().pop_front().unwrap_or(200);
     let body: Value = serde_json::from_slice(&body).unwrap();
-    let answer = serde_json::json!({"got": body["data"]["notification_type"]}).to_string();
+    let found = desk.found.lock().unwrap().clone().filter(|_| uri.path().ends_with("/search"));
+    let answer = found.unwrap_or_else(|| serde_json::json!({"got": body["data"]["notification_type"]})).to_string();
     desk.received.lock().unwrap().push(Received { path: uri.path().to_owned(), headers, body });
     (StatusCode::from_u16(status).unwrap(), answer)
 }

@@ -17,6 +17,7 @@ const VOLATILE: &[&str] = &[
     "generated_uuid",
     "last_update",
     "last_updated",
+    "request_id",
     "rule_id",
     "tag_detected_at",
     "timestamp",

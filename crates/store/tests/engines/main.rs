@@ -119,12 +119,12 @@ on_both_engines! {
         packages_are_looked_up_by_name_and_carried_by_images;
     places: blobs_round_trip_anywhere, orphans_go_from_the_database, orphans_go_from_a_bucket_in_two_steps,
         blobs_move_between_places;
-    processes: processes_come_and_go;
+    processes: processes_come_and_go, silence_is_told_once;
     policies: one_policy_is_active, the_active_policy_stays;
     registries: passwords_are_sealed, another_secret_does_not_open, longest_registry_first;
     news: analyses_are_told, moves_of_tags_are_told, policies_are_told, verdicts_are_told_once;
-    notifications: only_who_subscribed_is_told, what_was_not_received_comes_again, groups_are_folded;
-    small: settings_are_kept, events_are_filtered, much_that_is_old_goes, subscriptions_switch, opening_again_finds_everything;
+    notifications: only_who_subscribed_is_told, what_was_not_received_comes_again, what_is_given_up_is_told, who_waits_is_listed, groups_are_folded;
+    small: settings_are_kept, events_are_filtered, events_are_acknowledged, much_that_is_old_goes, subscriptions_switch, opening_again_finds_everything;
     tags: a_tag_moves_there_and_back, a_tag_learned_late_keeps_order, tags_at_once_are_one;
     tasks: tasks_are_leased, keys_belong_to_an_account, a_key_is_free_again, completing_twice_is_once, accounts_take_turns,
         what_is_urgent_goes_first, who_waits_already_is_hastened, progress_is_that_of_the_attempt, kinds_are_chosen, priority_and_time_count, workers_never_share, ended_tasks_go, what_cannot_be_mended_fails_at_once;

@@ -1,17 +1,23 @@
 //! Which processes work on the database.
 
-use killick_store::processes::Process;
+use killick_store::events::EventFilter;
+use killick_store::news::{NewEvent, News};
+use killick_store::processes::{Process, ProcessState, Silence};
 
-use super::Opened;
+use super::{Opened, news};
 
-pub(crate) async fn processes_come_and_go(Opened { store, .. }: &Opened) {
-    let process = |id: &str, host: &str, seen_at: i64| Process {
+fn process(id: &str, host: &str, seen_at: i64) -> Process {
+    Process {
         id: id.to_owned(),
         host: host.to_owned(),
         base_url: format!("http://{host}"),
         roles: "api worker".to_owned(),
         seen_at,
-    };
+        state: ProcessState::Up,
+    }
+}
+
+pub(crate) async fn processes_come_and_go(Opened { store, .. }: &Opened) {
     let ids = async || {
         let processes = store.processes().await.unwrap();
         processes.iter().map(|process| format!("{} {}", process.id, process.seen_at)).collect::<Vec<_>>()
@@ -21,10 +27,52 @@ pub(crate) async fn processes_come_and_go(Opened { store, .. }: &Opened) {
     }
     assert_eq!(ids().await, ["1 20", "3 12", "2 11"], "the latest first");
     assert_eq!(store.processes().await.unwrap()[0], process("1", "a", 20));
-    assert_eq!(store.forget_silent_processes(Some("a"), 15).await.unwrap(), 0);
-    assert_eq!(store.forget_silent_processes(Some("b"), 11).await.unwrap(), 1);
+    assert_eq!(store.forget_silent_processes("a", 15).await.unwrap(), 0);
+    assert_eq!(store.forget_silent_processes("b", 11).await.unwrap(), 1);
     store.forget_process("1").await.unwrap();
     store.forget_process("1").await.unwrap();
     assert_eq!(ids().await, ["3 12"]);
-    assert_eq!(store.forget_silent_processes(None, 99).await.unwrap(), 1);
+}
+
+pub(crate) async fn silence_is_told_once(Opened { store, .. }: &Opened) {
+    for noted in [process("1", "h", 10), process("2", "h", 20), process("3", "h", 99)] {
+        store.note_process(&noted).await.unwrap();
+    }
+    // Two look at the same time.
+    let look = async |silence: Silence, since: i64| {
+        let told = |process: &Process, all: &[Process]| {
+            let (uuid, kind) = (format!("{silence:?} {} {since}", process.id), format!("{silence:?} of {}", all.len()));
+            let event =
+                NewEvent { uuid, kind, resource: Some(process.id.clone()), ..news("a", "", "k").events.remove(0) };
+            News { events: vec![event], notices: Vec::new() }
+        };
+        let (one, other) = tokio::join!(
+            store.note_silence(silence, since, told, since),
+            store.note_silence(silence, since, told, since)
+        );
+        one.unwrap() + other.unwrap()
+    };
+    let told = async || {
+        let mut events = store.events("a", &EventFilter::default(), 99, 0).await.unwrap();
+        events.sort_by(|one, other| one.id.cmp(&other.id));
+        events.into_iter().map(|event| format!("{} {}", event.uuid, event.r#type)).collect::<Vec<_>>()
+    };
+    assert_eq!(look(Silence::Orphaned, 15).await, 0, "who is orphaned was down before");
+    assert_eq!(look(Silence::Down, 15).await, 1);
+    assert_eq!(look(Silence::Down, 20).await, 1);
+    assert_eq!(look(Silence::Orphaned, 15).await, 1);
+    assert_eq!(look(Silence::Down, 30).await, 0);
+    // Who comes back is there, and may be silent again.
+    store.note_process(&process("2", "h", 40)).await.unwrap();
+    assert_eq!(look(Silence::Orphaned, 30).await, 0);
+    assert_eq!(look(Silence::Down, 40).await, 1);
+    assert_eq!(look(Silence::Removed, 40).await, 2);
+    let mut want =
+        vec!["Down 1 15 Down of 3", "Down 2 20 Down of 3", "Orphaned 1 15 Orphaned of 3", "Down 2 40 Down of 3"];
+    want.extend(["Removed 1 40 Removed of 3", "Removed 2 40 Removed of 3"]);
+    let mut told = told().await;
+    told[4..].sort();
+    assert_eq!(told, want);
+    let left = store.processes().await.unwrap();
+    assert_eq!(left, [process("3", "h", 99)]);
 }

@@ -72,6 +72,42 @@ pub(crate) async fn much_that_is_old_goes(Opened { store, .. }: &Opened) {
     assert_eq!(store.delete_old_events(6).await.unwrap(), 0);
 }
 
+pub(crate) async fn events_are_acknowledged(Opened { store, .. }: &Opened) {
+    // Those of one instant are told apart by their number, and the third is older than it came.
+    for (number, at) in [(0, 5), (1, 5), (2, 1), (3, 9)] {
+        let mut told = news("a", &number.to_string(), "k");
+        told.notices.clear();
+        store.tell(&told, at).await.unwrap();
+    }
+    let all = EventFilter::default();
+    let first = (i64::MAX, i64::MAX);
+    let ids = async |acknowledged: Option<bool>, below: (i64, i64), limit: i64| {
+        let rows = store.events_below("a", &all, acknowledged, below, limit).await.unwrap();
+        let ids = rows.iter().map(|row| row.uuid.clone()).collect::<Vec<_>>().join(" ");
+        (ids, rows.last().map_or(first, |row| (row.created_at, row.id)))
+    };
+    let (page, last) = ids(None, first, 2).await;
+    assert_eq!(page, "3 1");
+    let (page, last) = ids(None, last, 1).await;
+    assert_eq!(page, "0");
+    assert_eq!(ids(None, last, 9).await.0, "2");
+
+    let seen = store.acknowledge_event("a", "1", Some("alice"), 20).await.unwrap().unwrap();
+    assert_eq!((seen.acknowledged_at, seen.acknowledged_by.as_deref()), (Some(20), Some("alice")));
+    assert_eq!(store.acknowledge_event("a", "1", Some("bob"), 21).await.unwrap(), None, "somebody has before");
+    assert_eq!(store.event("a", "1").await.unwrap(), seen);
+    assert_eq!(store.acknowledge_event("b", "1", None, 22).await.unwrap(), None, "it is another account's");
+    assert_eq!(store.acknowledge_event("a", "nothing", Some("alice"), 22).await.unwrap(), None);
+    assert_eq!(ids(Some(true), first, 9).await.0, "1");
+    assert_eq!(ids(Some(false), first, 9).await.0, "3 0 2");
+    let later = EventFilter { since: Some(5), ..EventFilter::default() };
+    assert_eq!(store.events_below("a", &later, None, first, 9).await.unwrap().len(), 1);
+    let taken_back = store.acknowledge_event("a", "1", None, 23).await.unwrap().unwrap();
+    assert_eq!((taken_back.acknowledged_at, taken_back.acknowledged_by), (None, None));
+    assert_eq!(store.acknowledge_event("a", "1", None, 24).await.unwrap(), None);
+    assert_eq!(ids(Some(true), first, 9).await.0, "");
+}
+
 pub(crate) async fn subscriptions_switch(Opened { store, .. }: &Opened) {
     let id = subscription_id("a", "r.io/x:1", "policy_eval");
     let row = store.add_subscription("a", "r.io/x:1", "policy_eval", None, false, 1).await.unwrap();

@@ -71,6 +71,7 @@ async fn test(
             payload,
             attempts: 1,
             due_at: 0,
+            last_error: None,
             created_at: now(),
         };
         formats::send(&require.app, webhook, &notice).await
