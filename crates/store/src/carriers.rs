@@ -130,18 +130,40 @@ impl Store {
     /// the one of that number on. An image of which a further analysis is under way, or failed, is told by what was found
     /// last.
     pub async fn carriers(&self, account: &str, packages: &[i64], limit: usize, offset: usize) -> Result<Carriers> {
+        self.carriers_from(account, packages, "", limit, offset).await
+    }
+
+    /// The account's images that carry any of these packages, by digest: those after `after`, at most so many.
+    pub async fn carriers_after(
+        &self,
+        account: &str,
+        packages: &[i64],
+        after: &str,
+        limit: usize,
+    ) -> Result<Vec<Carrier>> {
+        Ok(self.carriers_from(account, packages, after, limit, 0).await?.images)
+    }
+
+    async fn carriers_from(
+        &self,
+        account: &str,
+        packages: &[i64],
+        after: &str,
+        limit: usize,
+        offset: usize,
+    ) -> Result<Carriers> {
         let blocks = self.blocks(Some(account), packages).await?;
         let total = blocks.values().map(|images| images.count_ones() as usize).sum();
         let (numbers, offset) = if total <= SORTED {
             (numbers(&blocks).collect(), offset)
         } else {
-            (self.walked(account, &blocks, limit, offset).await?, 0)
+            (self.walked(account, &blocks, after, limit, offset).await?, 0)
         };
         let statement = self.pool.either(sql::CARRIERS_SQLITE, sql::CARRIERS_POSTGRES);
         let numbers = listed(&numbers);
         let [limit, offset] = [limit, offset].map(|number| i64::try_from(number).unwrap_or(i64::MAX));
         let images = read!(self.pool, db => sqlx::query_as(statement).bind(account).bind(numbers).bind(limit).bind(offset)
-            .fetch_all(db).await);
+            .bind(after).fetch_all(db).await);
         Ok(Carriers { images: images.during("listing images of packages")?, total })
     }
 
@@ -151,12 +173,13 @@ impl Store {
         &self,
         account: &str,
         blocks: &BTreeMap<i64, u64>,
+        after: &str,
         limit: usize,
         offset: usize,
     ) -> Result<Vec<i64>> {
         let (mut page, mut passed) = (Vec::new(), 0);
         read!(self.pool, db => {
-            let mut all = sqlx::query_scalar::<_, i64>(sql::IMAGES_BY_DIGEST).bind(account).fetch(db);
+            let mut all = sqlx::query_scalar::<_, i64>(sql::IMAGES_BY_DIGEST).bind(account).bind(after).fetch(db);
             while page.len() < limit
                 && let Some(image) = all.try_next().await.during("listing images of packages")?
             {

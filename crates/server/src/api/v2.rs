@@ -1,15 +1,22 @@
-//! What version 1 never had, under names of our own: one module per resource.
+//! Version 2 of the API, in names of our own: one module per resource.
 
+mod accounts;
 mod alerts;
 mod api_keys;
+mod archive;
 mod audit;
 mod dry_run;
 mod exceptions;
+mod fleet;
 mod images;
 mod knowledge;
 mod paging;
+mod policies;
 mod progress;
+mod registries;
 mod roles;
+mod subscriptions;
+mod users;
 
 use utoipa_axum::router::OpenApiRouter;
 
@@ -26,4 +33,11 @@ pub(super) fn router() -> OpenApiRouter<Guarded> {
         .merge(api_keys::router())
         .merge(audit::router())
         .merge(alerts::router())
+        .merge(policies::router())
+        .merge(subscriptions::router())
+        .merge(registries::router())
+        .merge(fleet::router())
+        .merge(accounts::router())
+        .merge(users::router())
+        .merge(archive::router())
 }
