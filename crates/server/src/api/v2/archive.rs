@@ -123,7 +123,7 @@ struct ArchivedImageRecord {
     tags: Vec<String>,
     #[schema(value_type = Object)]
     annotations: Map<String, Value>,
-    size_bytes: i64,
+    archive_size_bytes: i64,
     #[schema(value_type = String, format = "date-time")]
     analyzed_at: Timestamp,
     /// Since when it is archived.
@@ -141,7 +141,7 @@ impl ArchivedImageRecord {
             status: image.status.as_str(),
             tags: tags.iter().map(|tag| format!("{}/{}:{}", tag.registry, tag.repository, tag.tag)).collect(),
             annotations: serde_json::from_str(&image.annotations).unwrap_or_default(),
-            size_bytes: image.size_bytes,
+            archive_size_bytes: image.size_bytes,
             analyzed_at: instant(image.analyzed_at),
             created_at: instant(image.created_at),
             updated_at: instant(image.updated_at),

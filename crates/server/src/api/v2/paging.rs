@@ -71,8 +71,8 @@ pub(super) fn cursor(last: &str) -> String {
 
 /// A segment of a path, for the address of what was made.
 pub(super) fn segment(text: &str) -> String {
-    // Of a form, where a blank is `+`.
-    url::form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>().replace('+', "%20")
+    // A blank is `+` in forms alone, and digests are read more easily.
+    url::form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>().replace('+', "%20").replace("%3A", ":")
 }
 
 /// What was made, and where it is from now on.
@@ -105,7 +105,7 @@ mod tests {
         let (first, next) = page_of(all(), (2, ""), String::clone);
         assert_eq!((first, next), (vec!["a".to_owned(), "b".to_owned()], Some(cursor("b"))));
         assert_eq!(page_of(all(), (2, "b"), String::clone), (vec!["c".to_owned()], None));
-        assert_eq!(segment("a b/c"), "a%20b%2Fc");
+        assert_eq!(segment("a b/c:d+"), "a%20b%2Fc:d%2B");
     }
 
     #[test]

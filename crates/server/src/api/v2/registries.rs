@@ -107,7 +107,7 @@ fn read(config: &Config, account: &str, name: &str, fields: &Fields<'_>) -> Resu
         None => None,
         Some(_) => Some(fields.word("type", TYPES)?.to_owned()),
     };
-    let user = fields.text("username")?.unwrap_or_default();
+    let user = fields.required("username")?;
     let password = fields.text("password")?.unwrap_or_default();
     if let Some(why) = forbidden_login(config, user, password) {
         return Err(bad(why));
@@ -172,7 +172,8 @@ struct RegistryPut {
     /// `docker_v2`, which needs not be said, or `awsecr`.
     #[schema(pattern = "^(docker_v2|awsecr)$")]
     r#type: Option<String>,
-    username: Option<String>,
+    /// Empty, where nobody has to log in.
+    username: String,
     password: Option<String>,
     /// Unless it says otherwise, certificates are verified.
     verify_tls: Option<bool>,

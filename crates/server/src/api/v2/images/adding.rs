@@ -42,7 +42,8 @@ async fn add(require: Permission<CreateImage>, body: JsonObject) -> Result<Respo
     Ok(Json(image).into_response())
 }
 
-/// Removes an image, in the background. That a subscription watches it, or that it is the newest of its tag, needs `force`.
+/// Removes an image, in the background. One that is being analyzed, or that is the latest of a tag with active subscriptions,
+/// takes `force`.
 #[utoipa::path(delete, path = "/v2/images/{image_digest}", tag = "Images",
     params(("image_digest" = String, Path), ("force" = Option<bool>, Query)), responses((status = 202), (status = 409)))]
 async fn delete(
