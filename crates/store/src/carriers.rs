@@ -302,9 +302,13 @@ mod tests {
         let all: Vec<i64> = read!(store.pool, db => sqlx::query_scalar(sorted).fetch_all(db).await).unwrap();
         assert_eq!(all.len(), 80);
         for (limit, offset) in [(usize::MAX, 0), (10, 0), (10, 75), (10, 80), (0, 0), (1, 79)] {
-            let page = store.walked("a", &blocks, limit, offset).await.unwrap();
+            let page = store.walked("a", &blocks, "", limit, offset).await.unwrap();
             let want: Vec<i64> = all.iter().copied().skip(offset).take(limit).collect();
             assert_eq!(page, want, "{limit} from {offset}");
         }
+        let digest = read!(store.pool, db => sqlx::query_scalar("select digest from image where id = $1").bind(all[9])
+            .fetch_one(db).await);
+        let digest: String = digest.unwrap();
+        assert_eq!(store.walked("a", &blocks, &digest, 10, 0).await.unwrap(), all[10..20], "after another");
     }
 }
