@@ -84,8 +84,8 @@ async fn dry_run(require: Permission<ListPolicies>, body: JsonObject) -> Result<
             is_complete = false;
             break;
         }
-        if image.analyzed_at <= Some(at) {
-            compare(app, image, &bundles, (at, tells_findings), &mut page).await?;
+        if at.is_none() || image.analyzed_at <= at {
+            compare(app, image, &bundles, (at.unwrap_or_else(clock::now), tells_findings), &mut page).await?;
         }
         reached = Some(image.digest.as_str());
     }
@@ -93,12 +93,11 @@ async fn dry_run(require: Permission<ListPolicies>, body: JsonObject) -> Result<
     Ok(Json(page))
 }
 
-/// As of when images are judged: now, unless an instant in the past is named.
-fn instant(fields: &Fields<'_>) -> Result<Timestamp, ApiError> {
-    let now = clock::now();
-    let Some(text) = fields.text("at")? else { return Ok(now) };
-    let at = text.parse::<Timestamp>().ok().filter(|at| (Timestamp::UNIX_EPOCH..=now).contains(at));
-    at.ok_or_else(|| bad("`at` must be a time in the past as in 2026-01-31T00:00:00Z"))
+/// As of when images are judged, if not now: an instant in the past.
+fn instant(fields: &Fields<'_>) -> Result<Option<Timestamp>, ApiError> {
+    let Some(text) = fields.text("at")? else { return Ok(None) };
+    let at = text.parse::<Timestamp>().ok().filter(|at| (Timestamp::UNIX_EPOCH..=clock::now()).contains(at));
+    at.map(Some).ok_or_else(|| bad("`at` must be a time in the past as in 2026-01-31T00:00:00Z"))
 }
 
 /// The bundle, or why it could not be saved.
