@@ -216,6 +216,18 @@ pub(crate) async fn under(
     under_at(app, image, tag, bundles, app.knowledge().current(), clock::now()).await
 }
 
+/// What each of the bundles makes of an image under a tag as of an instant, before exceptions: advisories are today's, and what
+/// depends on the time of day is judged as it was then.
+pub(crate) async fn under_as_of(
+    app: &App,
+    image: &Image,
+    tag: &str,
+    bundles: &[Arc<Bundle>],
+    at: Timestamp,
+) -> Result<Vec<Evaluation>, ApiError> {
+    under_at(app, image, tag, bundles, app.knowledge().current(), at).await
+}
+
 async fn under_at(
     app: &App,
     image: &Image,

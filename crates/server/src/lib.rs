@@ -32,6 +32,7 @@ mod registry;
 mod repositories;
 pub mod storage;
 mod streams;
+mod subscriptions;
 mod syncing;
 pub mod update;
 mod watched_images;

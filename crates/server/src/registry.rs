@@ -21,6 +21,23 @@ use crate::config::RegistriesConfig;
 use crate::progress::Meter;
 use crate::records::RegistryLogin;
 
+/// Bytes of what is stored for a registry, at most.
+pub(crate) const MAX_TITLE: usize = 512;
+pub(crate) const MAX_LOGIN_KIND: usize = 64;
+pub(crate) const MAX_USER: usize = 1024;
+/// Passwords may be the keys of service accounts, which are documents.
+pub(crate) const MAX_PASSWORD: usize = 64 << 10;
+
+/// Whether it could be a host with a port and a repository, perhaps with `*` for the rest.
+pub(crate) fn is_name(name: &str) -> bool {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b":/_.-*[]".contains(&byte);
+    name.len() <= 512
+        && name.bytes().all(allowed)
+        && !name.ends_with('/')
+        && !name.starts_with("http://")
+        && !name.starts_with("https://")
+}
+
 /// How to connect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Transport {

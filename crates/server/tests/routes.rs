@@ -163,8 +163,10 @@ async fn another_account_sees_nothing() {
         ("{username}", format!("carol-{mark}")),
         ("{registry}", format!("{mark}.example.org")),
         ("{policyId}", mark.to_owned()),
+        ("{policy_id}", mark.to_owned()),
         ("{exception_id}", mark.to_owned()),
         ("{subscriptionId}", subscription.as_str().unwrap().to_owned()),
+        ("{subscription_id}", subscription.as_str().unwrap().to_owned()),
         ("{key_id}", key.as_str().unwrap().to_owned()),
     ];
     let mut seen_by_owner = 0;

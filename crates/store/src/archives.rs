@@ -136,6 +136,12 @@ impl Store {
             .during("listing the archive")
     }
 
+    /// The account's archived analyses by digest: those after `after`, at most so many.
+    pub async fn archived_after(&self, account: &str, after: &str, limit: i64) -> Result<Vec<ArchivedImage>> {
+        read!(self.pool, db => sqlx::query_as(sql::ARCHIVED_AFTER).bind(account).bind(after).bind(limit).fetch_all(db).await)
+            .during("listing the archive")
+    }
+
     /// The tags of archived analyses, of one image or of all, by digest and name.
     pub async fn archived_tags(&self, account: &str, digest: Option<&str>) -> Result<Vec<ArchivedTag>> {
         read!(self.pool, db => sqlx::query_as(sql::ARCHIVED_TAGS).bind(account).bind(digest).fetch_all(db).await)

@@ -141,18 +141,40 @@ impl Store {
     /// the one of that number on. An image of which a further analysis is under way, or failed, is told by what was found
     /// last.
     pub async fn carriers(&self, account: &str, packages: &[i64], limit: usize, offset: usize) -> Result<Carriers> {
+        self.carriers_from(account, packages, "", limit, offset).await
+    }
+
+    /// The account's images that carry any of these packages, by digest: those after `after`, at most so many.
+    pub async fn carriers_after(
+        &self,
+        account: &str,
+        packages: &[i64],
+        after: &str,
+        limit: usize,
+    ) -> Result<Vec<Carrier>> {
+        Ok(self.carriers_from(account, packages, after, limit, 0).await?.images)
+    }
+
+    async fn carriers_from(
+        &self,
+        account: &str,
+        packages: &[i64],
+        after: &str,
+        limit: usize,
+        offset: usize,
+    ) -> Result<Carriers> {
         let blocks = self.blocks(Some(account), packages).await?;
         let total = blocks.values().map(|images| images.count_ones() as usize).sum();
         let (numbers, offset) = if total <= SORTED {
             (numbers(&blocks).collect(), offset)
         } else {
-            (self.walked(account, &blocks, limit, offset).await?, 0)
+            (self.walked(account, &blocks, after, limit, offset).await?, 0)
         };
         let statement = self.pool.either(sql::CARRIERS_SQLITE, sql::CARRIERS_POSTGRES);
         let numbers = listed(&numbers);
         let [limit, offset] = [limit, offset].map(|number| i64::try_from(number).unwrap_or(i64::MAX));
         let images = read!(self.pool, db => sqlx::query_as(statement).bind(account).bind(numbers).bind(limit).bind(offset)
-            .fetch_all(db).await);
+            .bind(after).fetch_all(db).await);
         Ok(Carriers { images: images.during("listing images of packages")?, total })
     }
 
@@ -162,12 +184,13 @@ impl Store {
         &self,
         account: &str,
         blocks: &BTreeMap<i64, u64>,
+        after: &str,
         limit: usize,
         offset: usize,
     ) -> Result<Vec<i64>> {
         let (mut page, mut passed) = (Vec::new(), 0);
         read!(self.pool, db => {
-            let mut all = sqlx::query_scalar::<_, i64>(sql::IMAGES_BY_DIGEST).bind(account).fetch(db);
+            let mut all = sqlx::query_scalar::<_, i64>(sql::IMAGES_BY_DIGEST).bind(account).bind(after).fetch(db);
             while page.len() < limit
                 && let Some(image) = all.try_next().await.during("listing images of packages")?
             {
@@ -311,9 +334,13 @@ mod tests {
         let all: Vec<i64> = read!(store.pool, db => sqlx::query_scalar(sorted).fetch_all(db).await).unwrap();
         assert_eq!(all.len(), 80);
         for (limit, offset) in [(usize::MAX, 0), (10, 0), (10, 75), (10, 80), (0, 0), (1, 79)] {
-            let page = store.walked("a", &blocks, limit, offset).await.unwrap();
+            let page = store.walked("a", &blocks, "", limit, offset).await.unwrap();
             let want: Vec<i64> = all.iter().copied().skip(offset).take(limit).collect();
             assert_eq!(page, want, "{limit} from {offset}");
         }
+        let digest = read!(store.pool, db => sqlx::query_scalar("select digest from image where id = $1").bind(all[9])
+            .fetch_one(db).await);
+        let digest: String = digest.unwrap();
+        assert_eq!(store.walked("a", &blocks, &digest, 10, 0).await.unwrap(), all[10..20], "after another");
     }
 }

@@ -72,6 +72,12 @@ impl Store {
             .during("listing policies")
     }
 
+    /// The bundles of the account by id: those after `after`, at most so many.
+    pub async fn policies_after(&self, account: &str, after: &str, limit: i64) -> Result<Vec<PolicyRow>> {
+        read!(self.pool, db => sqlx::query_as(sql::POLICIES_AFTER).bind(account).bind(after).bind(limit).fetch_all(db).await)
+            .during("listing policies")
+    }
+
     /// The bundle that judges by default.
     pub async fn active_policy(&self, account: &str) -> Result<Option<PolicyRow>> {
         read!(self.pool, db => sqlx::query_as(sql::ACTIVE_POLICY).bind(account).fetch_optional(db).await)

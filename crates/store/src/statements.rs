@@ -108,7 +108,7 @@ macro_rules! carriers {
         concat!(
             "select id, digest, config_digest, given_id, analyzed_at from image where account || '' = $1 and id ",
             $images,
-            " order by digest limit $3 offset $4"
+            " and digest > $5 order by digest limit $3 offset $4"
         )
     };
 }
@@ -242,6 +242,7 @@ statements! {
     ADD_ARCHIVED_TAG = "insert into archived_tag (archived_id, registry, repository, tag, detected_at) values ($1, $2, $3, $4, $5) on conflict do nothing";
     ARCHIVED = "select * from archived_image where account = $1 and digest = $2";
     ARCHIVED_IMAGES = "select * from archived_image where account = $1 order by created_at desc, id desc";
+    ARCHIVED_AFTER = "select * from archived_image where account = $1 and digest > $2 order by digest limit $3";
     ARCHIVED_TAGS = "select a.digest, t.registry, t.repository, t.tag, t.detected_at, a.analyzed_at, a.created_at from archived_tag t join archived_image a on a.id = t.archived_id where a.account = $1 and (cast($2 as text) is null or a.digest = $2) order by a.digest, t.registry, t.repository, t.tag";
     ARCHIVABLE_TAGS = "select i.digest, t.registry, t.repository, t.tag, t.detected_at, i.analyzed_at, i.created_at from image_tag t join image i on i.account = t.account and i.digest = t.digest where i.account = $1 and i.image_status = 'active' and i.analysis_status = 'analyzed' and i.analyzed_at is not null order by i.digest, t.registry, t.repository, t.tag, t.detected_at";
     ARCHIVE_SUMMARY = "select count(*) as images, cast(coalesce(sum((select count(*) from archived_tag t where t.archived_id = a.id)), 0) as bigint) as tags, cast(coalesce(sum(a.size_bytes), 0) as bigint) as size_bytes, max(a.updated_at) as updated_at from archived_image a where a.status = 'archived' and (cast($1 as text) is null or a.account = $1)";
@@ -270,7 +271,7 @@ statements! {
     BLOCKS_POSTGRES = blocks!(listed_postgres!("$1"));
     BLOCKS_OF_ACCOUNT_SQLITE = concat!(blocks!(listed_sqlite!("$1")), " and account = $2");
     BLOCKS_OF_ACCOUNT_POSTGRES = concat!(blocks!(listed_postgres!("$1")), " and account = $2");
-    IMAGES_BY_DIGEST = "select id from image where account = $1 order by digest";
+    IMAGES_BY_DIGEST = "select id from image where account = $1 and digest > $2 order by digest";
     CARRIERS_SQLITE = carriers!(listed_sqlite!("$2"));
     CARRIERS_POSTGRES = carriers!(listed_postgres!("$2"));
     CARRIED_SQLITE = carried!(listed_sqlite!("$1"), listed_sqlite!("$2"));
@@ -307,6 +308,7 @@ statements! {
     POLICY = "select * from policy where account = $1 and id = $2";
     POLICIES = "select * from policy where account = $1 order by created_at, id";
     ACTIVE_POLICY = "select * from policy where account = $1 and active";
+    POLICIES_AFTER = "select * from policy where account = $1 and id > $2 order by id limit $3";
     DEACTIVATE_POLICIES = "update policy set active = false where account = $1 and active and id <> $2";
     ACTIVATE_POLICY = "update policy set active = true, updated_at = $3 where account = $1 and id = $2 returning *";
     DELETE_POLICY = "delete from policy where account = $1 and id = $2 and not active";
@@ -347,6 +349,7 @@ statements! {
     ADD_SUBSCRIPTION = "insert into subscription (account, id, key, type, value, active, created_at, updated_at) values ($1, $2, $3, $4, $5, $6, $7, $7) on conflict do nothing";
     SUBSCRIPTION = "select * from subscription where account = $1 and id = $2";
     SUBSCRIPTIONS = "select * from subscription where account = $1 and (cast($2 as text) is null or key = $2) and (cast($3 as text) is null or type = $3) order by created_at, key, type";
+    SUBSCRIPTIONS_AFTER = "select * from subscription where account = $1 and id > $4 and (cast($2 as text) is null or key = $2) and (cast($3 as text) is null or type = $3) order by id limit $5";
     SET_SUBSCRIPTION = "update subscription set active = $3, updated_at = $4 where account = $1 and id = $2 and active <> $3";
     CHANGE_SUBSCRIPTION = "update subscription set active = coalesce(cast($3 as boolean), active), value = case when $4 then $5 else value end, updated_at = $6 where account = $1 and id = $2 returning *";
     SET_SUBSCRIPTION_VALUE = "update subscription set value = $3, updated_at = $4 where account = $1 and id = $2 and coalesce(value, '') = $5";
@@ -485,7 +488,7 @@ mod tests {
             ("HASTEN_WATCHES", "sqlite_autoindex_watch_1"),
             ("IMAGES_BY_TAG", "image_tag_name"),
             ("IMAGES_BY_TAG", "sqlite_autoindex_image_1 (account=? AND digest=?)"),
-            ("IMAGES_BY_DIGEST", "sqlite_autoindex_image_1 (account=?)"),
+            ("IMAGES_BY_DIGEST", "sqlite_autoindex_image_1 (account=? AND digest>?)"),
             ("IMAGE_WITH_TAGS_SQLITE", "image_tag_digest (account=? AND digest=?)"),
             ("IMAGE_BY_CONFIG", "image_config (account=? AND config_digest=?)"),
             ("LAST_ALERT", "alert_of_tag"),

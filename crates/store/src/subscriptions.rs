@@ -79,6 +79,20 @@ impl Store {
             .during("listing subscriptions")
     }
 
+    /// The account's subscriptions by id, of a key or type when given: those after `after`, at most so many.
+    pub async fn subscriptions_after(
+        &self,
+        account: &str,
+        key: Option<&str>,
+        kind: Option<&str>,
+        after: &str,
+        limit: i64,
+    ) -> Result<Vec<Subscription>> {
+        read!(self.pool, db => sqlx::query_as(sql::SUBSCRIPTIONS_AFTER).bind(account).bind(key).bind(kind).bind(after)
+            .bind(limit).fetch_all(db).await)
+        .during("listing subscriptions")
+    }
+
     /// Changes a subscription: switches it, or gives it another text, or none. One that is switched on is looked at at
     /// once; one that is off has no alert that is open.
     pub async fn change_subscription(

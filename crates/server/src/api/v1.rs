@@ -4,8 +4,8 @@
 
 #![expect(clippy::struct_field_names, reason = "wire types have the names of the wire")]
 
-mod accounts;
-mod archives;
+pub(super) mod accounts;
+pub(super) mod archives;
 mod artifacts;
 mod checks;
 mod content;
@@ -18,7 +18,7 @@ mod imports;
 mod metadata;
 mod oauth;
 mod page;
-mod policies;
+pub(super) mod policies;
 pub(crate) mod pull_string;
 mod query;
 mod registries;
@@ -28,7 +28,7 @@ pub(super) mod service;
 mod standalone;
 mod subscriptions;
 mod system;
-mod users;
+pub(super) mod users;
 mod vulnerabilities;
 mod webhooks;
 

@@ -1,17 +1,24 @@
-//! What version 1 never had, under names of our own: one module per resource.
+//! Version 2 of the API, in names of our own: one module per resource.
 
+mod accounts;
 mod alerts;
 mod api_keys;
+mod archive;
 mod audit;
 mod dry_run;
 mod events;
 mod exceptions;
+mod fleet;
 mod images;
 mod knowledge;
 mod notifications;
 mod paging;
+mod policies;
 mod progress;
+mod registries;
 mod roles;
+mod subscriptions;
+mod users;
 
 use utoipa_axum::router::OpenApiRouter;
 
@@ -30,4 +37,11 @@ pub(super) fn router() -> OpenApiRouter<Guarded> {
         .merge(alerts::router())
         .merge(events::router())
         .merge(notifications::router())
+        .merge(policies::router())
+        .merge(subscriptions::router())
+        .merge(registries::router())
+        .merge(fleet::router())
+        .merge(accounts::router())
+        .merge(users::router())
+        .merge(archive::router())
 }

@@ -39,7 +39,27 @@ impl Records {
         offset: usize,
     ) -> Result<(Vec<Carrier>, usize)> {
         let found = self.store.carriers(account, packages, limit.unwrap_or(usize::MAX), offset).await?;
-        let images = found.images;
+        Ok((self.with_packages(account, packages, found.images).await?, found.total))
+    }
+
+    /// The images that carry any of these packages, by digest: those after `after`, at most so many.
+    pub(crate) async fn carriers_after(
+        &self,
+        account: &str,
+        packages: &[i64],
+        after: &str,
+        limit: usize,
+    ) -> Result<Vec<Carrier>> {
+        let images = self.store.carriers_after(account, packages, after, limit).await?;
+        self.with_packages(account, packages, images).await
+    }
+
+    async fn with_packages(
+        &self,
+        account: &str,
+        packages: &[i64],
+        images: Vec<killick_store::carriers::Carrier>,
+    ) -> Result<Vec<Carrier>> {
         let numbers: Vec<i64> = images.iter().map(|image| image.id).collect();
         let mut carried: BTreeMap<i64, BTreeSet<i64>> = BTreeMap::new();
         for pair in self.store.carried(&numbers, packages).await? {
@@ -54,7 +74,7 @@ impl Records {
             analyzed_at: image.analyzed_at.map(instant),
             packages: carried.remove(&image.id).unwrap_or_default(),
         };
-        Ok((images.into_iter().map(carrier).collect(), found.total))
+        Ok(images.into_iter().map(carrier).collect())
     }
 
     /// The packages that are looked up under any of these names, which go by ecosystem.

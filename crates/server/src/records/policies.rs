@@ -52,6 +52,12 @@ impl Records {
         Ok(self.store.policies(account).await?.into_iter().map(Policy::from).collect())
     }
 
+    /// Policies by id: those after `after`, at most so many.
+    pub(crate) async fn policies_after(&self, account: &str, after: &str, limit: usize) -> Result<Vec<Policy>> {
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        Ok(self.store.policies_after(account, after, limit).await?.into_iter().map(Policy::from).collect())
+    }
+
     pub(crate) async fn policy(&self, account: &str, id: &str) -> Result<Option<Policy>> {
         Ok(optional(self.store.policy(account, id).await)?.map(Policy::from))
     }

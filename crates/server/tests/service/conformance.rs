@@ -69,6 +69,7 @@ const ONE_SIDED: &[(&str, &str)] = &[
     ("DELETE /system/feeds/{feed}/{group}", "groups are one index"),
     ("POST /system/feeds", "nothing is there to update from: `knowledge` has it"),
     ("POST /import/images", "its archive is no text: `archives` sends one"),
+    ("POST /v2/archive/images/{image_digest}/restore", "the image has to be gone: `v2_resources` restores one"),
     ("GET /v2/knowledge/blobs/sha256/{digest}", "the index is other each time: `knowledge` reads one"),
 ];
 

@@ -202,9 +202,18 @@ async fn a_bundle_is_tried_on_everything() {
         (1, &json!([]), &Value::Null)
     );
 
+    // As of an instant: what was analyzed since was not there, and what is there is judged as it was then.
+    let before = try_out(json!({"bundle": bundle("new", "GO"), "at": "2001-01-01T00:00:00Z"})).await.1;
+    assert_eq!((&before["examined"], &before["items"]), (&json!(0), &json!([])), "{before}");
+    let analyzed_at = service.get(ADMIN, &format!("/v2/images/{digest}")).await["analyzed_at"].clone();
+    let then = try_out(json!({"bundle": bundle("new", "GO"), "at": analyzed_at})).await.1;
+    assert_eq!((&then["examined"], &then["items"][0]["after"]), (&json!(1), &json!("warn")), "{then}");
+
     for (body, status) in [
         (json!({}), 400),
         (json!({"bundle": {"id": "x"}}), 400),
+        (json!({"bundle": bundle("new", "GO"), "at": "2999-01-01T00:00:00Z"}), 400),
+        (json!({"bundle": bundle("new", "GO"), "at": "yesterday"}), 400),
         (json!({"bundle": bundle("new", "GO"), "limit": 0}), 400),
         (json!({"bundle": bundle("new", "GO"), "cursor": "%"}), 400),
         (json!({"bundle": bundle("new", "GO"), "against": "none"}), 404),

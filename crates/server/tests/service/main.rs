@@ -38,5 +38,6 @@ mod subscriptions;
 mod tokens;
 mod told;
 mod upgrade;
+mod v2_resources;
 mod watching;
 mod ways;

@@ -130,6 +130,68 @@ async fn images_are_found_by_what_is_in_them() {
     }
 }
 
+/// Every page, one image on each: its tag, and its packages in a word each.
+async fn pages(service: &Service, login: &str, path: &str, word: impl Fn(&Value) -> String) -> Vec<String> {
+    let (mut told, mut cursor, mut last) = (Vec::new(), String::new(), String::new());
+    loop {
+        let page = service.get(login, &format!("{path}limit=1{cursor}")).await;
+        for item in page["items"].as_array().unwrap() {
+            let digest = item["image_digest"].as_str().unwrap().to_owned();
+            assert!(last < digest, "{path}: by digest");
+            last = digest;
+            let tag = item["tags"][0]["tag"].as_str().unwrap().rsplit(':').next().unwrap();
+            let packages: Vec<String> = item["packages"].as_array().unwrap().iter().map(&word).collect();
+            told.push(format!("{tag}: {}", packages.join(", ")));
+        }
+        let Some(next) = page["next_cursor"].as_str() else { break };
+        cursor = format!("&cursor={next}");
+    }
+    told.sort();
+    told
+}
+
+#[tokio::test]
+async fn version_2_tells_page_by_page_which_images_have_what() {
+    let service = service().await;
+    let upstream = registry::serve(None).await;
+    for tag in ["3.20", "3.21"] {
+        service.analyzed(ADMIN, &format!("{}/tiny/alpine:{tag}", upstream.address)).await;
+    }
+    let word = |package: &Value, keys: &[&str]| {
+        let words: Vec<&str> = keys.iter().map(|key| package[key].as_str().unwrap_or("-")).collect();
+        words.join(" ")
+    };
+    let carried = |package: &Value| word(package, &["name", "version", "kind"]);
+    let musl = "musl 1.2.5-r0 apk";
+    let both = [format!("3.20: {musl}"), format!("3.21: {musl}")];
+    assert_eq!(pages(&service, ADMIN, "/v2/packages?name=musl&", carried).await, both);
+    assert_eq!(pages(&service, ADMIN, "/v2/packages?name=musl&version=1.2.5-r0&kind=apk&", carried).await, both);
+    for none in ["name=musl&version=1.2.5", "name=musl&kind=npm", "name=mus"] {
+        let path = format!("/v2/packages?{none}&");
+        assert_eq!(pages(&service, ADMIN, &path, carried).await, Vec::<String>::new(), "{none}");
+    }
+    let affected = |package: &Value| word(package, &["name", "version", "kind", "severity", "fixed_in"]);
+    for tampered in [false, true] {
+        if tampered {
+            // Then the images are asked, as above.
+            service.tamper("delete from package_document").await;
+        }
+        let of =
+            async |name: &str| pages(&service, ADMIN, &format!("/v2/vulnerabilities/{name}/images?"), affected).await;
+        assert_eq!(of("CVE-2099-1").await, ["3.20: musl 1.2.5-r0 apk high 1.2.5-r1"]);
+        assert_eq!(of("CVE-2099-2").await, ["3.20: musl 1.2.5-r0 apk high -"], "what nobody will fix is told too");
+        let padded = "left-pad 1.3.0 npm low 1.3.1";
+        assert_eq!(of("CVE-2099-4").await, [format!("3.20: {padded}"), format!("3.21: {padded}")]);
+        assert_eq!(of("CVE-1").await, Vec::<String>::new());
+    }
+    let other = "/v2/vulnerabilities/CVE-2099-4/images?package=musl&";
+    assert_eq!(pages(&service, ADMIN, other, affected).await, Vec::<String>::new());
+    service.account_with_user("team", "alice").await;
+    for path in ["/v2/packages?name=musl&", "/v2/vulnerabilities/CVE-2099-1/images?"] {
+        assert_eq!(pages(&service, "alice:password1", path, carried).await, Vec::<String>::new(), "{path}");
+    }
+}
+
 #[tokio::test]
 async fn vulnerabilities_are_told_without_images() {
     let service = service().await;

@@ -40,6 +40,14 @@ pub(crate) async fn who_carries_a_package_is_told(Opened { store, .. }: &Opened)
     assert_eq!(told(&[common], 0, 0).await, (Vec::new(), 150));
     assert_eq!(told(&[], 9, 0).await, (Vec::new(), 0));
     assert_eq!(told(&[-1], 9, 0).await, (Vec::new(), 0));
+    let after = async |packages: &[i64], after: &str, limit| {
+        let found = store.carriers_after("a", packages, after, limit).await.unwrap();
+        found.iter().map(|image| image.digest.to_string()).collect::<Vec<_>>()
+    };
+    assert_eq!(after(&[common], "", 40).await, all[..40], "by digest");
+    assert_eq!(after(&[common], &all[39], 40).await, all[40..80]);
+    assert_eq!(after(&[other], &large[48], 40).await, large[49..]);
+    assert_eq!(after(&[common], &all[149], 40).await, Vec::<String>::new());
 }
 
 pub(crate) async fn as_they_come_and_go(Opened { store, .. }: &Opened) {

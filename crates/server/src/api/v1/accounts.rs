@@ -20,7 +20,7 @@ use crate::records;
 const RESERVED: &[&str] = &["admin", "anchore-system", "system"];
 
 /// The pattern of account and user names, as the contract writes it.
-pub(super) const NAME_PATTERN: &str = "^[a-zA-Z0-9][a-zA-Z0-9@.!#$+-=^_`~;]{1,126}[a-zA-Z0-9]$";
+pub(in crate::api) const NAME_PATTERN: &str = "^[a-zA-Z0-9][a-zA-Z0-9@.!#$+-=^_`~;]{1,126}[a-zA-Z0-9]$";
 
 pub(super) fn router() -> OpenApiRouter<Guarded> {
     OpenApiRouter::new()
@@ -43,20 +43,26 @@ async fn list(require: Permission<ListAccounts>, query: Query) -> Result<Json<Ve
     responses((status = 200, body = Account)))]
 async fn create(require: Permission<CreateAccount>, body: JsonObject) -> Result<Json<Account>, ApiError> {
     let fields = Fields::of(&body);
+    let (name, email) = asked(&fields)?;
+    if fields.text("type")?.is_some_and(|kind| kind != "user") {
+        return Err(ApiError::bad_request("Invalid account request: only accounts of type `user` can be added"));
+    }
+    let created = require.app.create_account(name, email).await?;
+    Ok(Json(wire(&created)))
+}
+
+/// Name and e-mail address of an account to be.
+pub(in crate::api) fn asked<'a>(fields: &Fields<'a>) -> Result<(&'a str, Option<&'a str>), ApiError> {
     fields.required("name")?;
     let name = fields.matching("name", NAME_PATTERN, is_name)?.unwrap_or_default();
     let email = fields.text("email")?;
     if RESERVED.contains(&name) {
         return Err(ApiError::bad_request(format!("Invalid account request: Cannot use name {name}")));
     }
-    if fields.text("type")?.is_some_and(|kind| kind != "user") {
-        return Err(ApiError::bad_request("Invalid account request: only accounts of type `user` can be added"));
-    }
     if email.is_some_and(|email| !is_email(email)) {
         return Err(ApiError::bad_request("Invalid account request: `email` is no e-mail address"));
     }
-    let created = require.app.create_account(name, email).await?;
-    Ok(Json(wire(&created)))
+    Ok((name, email))
 }
 
 #[utoipa::path(get, path = "/accounts/{accountname}", tag = "Accounts", params(("accountname" = String, Path)),
@@ -69,6 +75,13 @@ async fn get(require: Permission<ReadAccount>, Path(name): Path<String>) -> Resu
     responses((status = 200, body = AccountStatus)))]
 async fn delete(require: Permission<DeleteAccount>, Path(name): Path<String>) -> Result<Json<AccountStatus>, ApiError> {
     let account = existing(&require.app, &name).await?;
+    recording::before(&wire(&account));
+    remove(&require.app, &account).await?;
+    Ok(Json(AccountStatus { state: "deleting" }))
+}
+
+/// Marks an account, which must be disabled, as going away.
+pub(in crate::api) async fn remove(app: &App, account: &records::Account) -> Result<(), ApiError> {
     if account.is_admin() {
         return Err(ApiError::bad_request("Cannot delete the admin account"));
     }
@@ -78,10 +91,9 @@ async fn delete(require: Permission<DeleteAccount>, Path(name): Path<String>) ->
             "Invalid account state change requested. Cannot go from state {state} to state deleting"
         )));
     }
-    recording::before(&wire(&account));
-    require.app.records().delete_account(&name).await?;
-    require.app.nudges().accounts.notify_one();
-    Ok(Json(AccountStatus { state: "deleting" }))
+    app.records().delete_account(&account.name).await?;
+    app.nudges().accounts.notify_one();
+    Ok(())
 }
 
 #[utoipa::path(put, path = "/accounts/{accountname}/state", tag = "Accounts", params(("accountname" = String, Path)),
@@ -93,6 +105,13 @@ async fn set_state(
 ) -> Result<Json<AccountStatus>, ApiError> {
     let state = Fields::of(&body).word("state", &["enabled", "disabled"])?;
     let account = existing(&require.app, &name).await?;
+    recording::before(&wire(&account));
+    switch(&require.app, &account, state).await?;
+    Ok(Json(AccountStatus { state }))
+}
+
+/// Gives an account the state `enabled` or `disabled`.
+pub(in crate::api) async fn switch(app: &App, account: &records::Account, state: &str) -> Result<(), ApiError> {
     if account.is_admin() && state == "disabled" {
         return Err(ApiError::bad_request("Cannot disable the admin account"));
     }
@@ -101,9 +120,7 @@ async fn set_state(
             "Invalid account state change requested. Cannot go from state deleting to state {state}"
         )));
     }
-    recording::before(&wire(&account));
-    require.app.records().set_account_enabled(&name, state == "enabled").await?;
-    Ok(Json(AccountStatus { state }))
+    Ok(app.records().set_account_enabled(&account.name, state == "enabled").await?)
 }
 
 #[utoipa::path(get, path = "/account", tag = "Accounts",
@@ -114,7 +131,7 @@ async fn own(require: Permission<GetAccount>) -> Result<Json<Account>, ApiError>
 }
 
 /// The account of this name, unless it is internal.
-pub(super) async fn existing(app: &App, name: &str) -> Result<records::Account, ApiError> {
+pub(in crate::api) async fn existing(app: &App, name: &str) -> Result<records::Account, ApiError> {
     let account = app.records().account(name).await?;
     account.filter(|account| !account.is_service()).ok_or_else(not_found)
 }

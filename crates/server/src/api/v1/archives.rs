@@ -1,6 +1,6 @@
 //! The analysis archive.
 
-mod rules;
+pub(in crate::api) mod rules;
 mod upload;
 
 use axum::Json;

@@ -9,7 +9,6 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use self::bundle::PolicyBundle;
 use super::encoding::seconds;
 use crate::api::error::ApiError;
 use crate::api::input::{Fields, JsonObject, Path, Query};
@@ -17,6 +16,8 @@ use crate::api::permission::{CreatePolicy, DeletePolicy, GetPolicy, Guarded, Lis
 use crate::api::recording;
 use crate::app::App;
 use crate::records;
+
+pub(in crate::api) use self::bundle::PolicyBundle;
 
 pub(super) fn router() -> OpenApiRouter<Guarded> {
     OpenApiRouter::new().routes(routes!(list, create)).routes(routes!(get, update, delete))

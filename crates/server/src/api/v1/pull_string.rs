@@ -4,7 +4,7 @@
 use killick_model::reference::{DEFAULT_REGISTRY, Reference};
 
 use crate::api::error::ApiError;
-use crate::images::Wanted;
+use crate::images::{AddImage, Wanted};
 use crate::registry::as_registries_read;
 
 /// What a caller named.
@@ -74,6 +74,14 @@ impl Named {
         Self { registry: registry.to_owned(), repository: repository.to_owned(), pick }
     }
 
+    /// The image of a tag.
+    pub(crate) fn tagged(text: &str) -> Result<Self, ApiError> {
+        match PullString::parse(text)? {
+            PullString::Reference(named) if named.tag().is_some() => Ok(named),
+            _ => Err(ApiError::bad_request(format!("`{text}` does not name an image by tag"))),
+        }
+    }
+
     /// The tag, where it is not a digest that is wanted.
     pub(crate) fn tag(&self) -> Option<&str> {
         match &self.pick {
@@ -93,6 +101,23 @@ impl Named {
     /// The reference as the registry reads it, where short names of the default registry do get their `library/`.
     pub(super) fn reference(&self) -> Result<Reference, String> {
         as_registries_read(&self.registry, &self.repository, &self.text())
+    }
+}
+
+impl AddImage {
+    /// What a tag points to.
+    pub(crate) fn by_tag(tag: Named, force: bool) -> Self {
+        Self::new(tag.clone().into(), tag.into(), force)
+    }
+
+    /// An image by its digest, which is bare or a whole pull string, under a tag.
+    pub(crate) fn by_digest(tag: Named, digest: &str, force: bool) -> Result<Self, ApiError> {
+        let pull = match PullString::parse(digest)? {
+            PullString::Digest(digest) => Named { pick: Pick::Digest(digest), ..tag.clone() },
+            PullString::Reference(named @ Named { pick: Pick::Digest(_), .. }) => named,
+            _ => return Err(ApiError::bad_request(format!("`{digest}` does not name an image by digest"))),
+        };
+        Ok(Self::new(pull.into(), tag.into(), force))
     }
 }
 

@@ -18,11 +18,15 @@ use crate::api::recording;
 use crate::app::App;
 use crate::config::Config;
 use crate::records;
-use crate::registry::forbidden_login;
+use crate::registry::{MAX_LOGIN_KIND, MAX_PASSWORD, MAX_TITLE, MAX_USER, forbidden_login, is_name};
 
-/// What is longer is a mistake. Passwords may be the keys of service accounts, which are documents.
-const MAX_BYTES: [(&str, usize); 4] =
-    [("registry_name", 512), ("registry_type", 64), ("registry_user", 1024), ("registry_pass", 64 << 10)];
+/// What is longer is a mistake.
+const MAX_BYTES: [(&str, usize); 4] = [
+    ("registry_name", MAX_TITLE),
+    ("registry_type", MAX_LOGIN_KIND),
+    ("registry_user", MAX_USER),
+    ("registry_pass", MAX_PASSWORD),
+];
 
 pub(super) fn router() -> OpenApiRouter<Guarded> {
     OpenApiRouter::new().routes(routes!(list, create)).routes(routes!(get, update, delete))
@@ -123,16 +127,6 @@ fn read(config: &Config, account: &str, body: &JsonObject) -> Result<records::Ne
         password: SecretString::from(password),
         verify_tls: fields.flag("registry_verify")?.unwrap_or(false),
     })
-}
-
-/// Whether it could be a host with a port and a repository, perhaps with `*` for the rest.
-fn is_name(name: &str) -> bool {
-    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b":/_.-*[]".contains(&byte);
-    name.len() <= 512
-        && name.bytes().all(allowed)
-        && !name.ends_with('/')
-        && !name.starts_with("http://")
-        && !name.starts_with("https://")
 }
 
 fn wire(registry: &records::Registry) -> Registry {

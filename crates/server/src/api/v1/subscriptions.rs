@@ -17,13 +17,7 @@ use crate::api::permission::{
 use crate::api::recording;
 use crate::app::App;
 use crate::records::now;
-
-/// Every type of subscription.
-const TYPES: &[&str] = &["policy_eval", "tag_update", "vuln_update", "repo_update", "analysis_update", "alerts"];
-
-/// Bytes of a key and of a value, at most.
-const KEY_BYTES: usize = 1024;
-const VALUE_BYTES: usize = 1 << 20;
+use crate::subscriptions::{KEY_BYTES, VALUE_BYTES, check_type, nudge};
 
 pub(super) fn router() -> OpenApiRouter<Guarded> {
     OpenApiRouter::new().routes(routes!(list, create)).routes(routes!(get, update, delete))
@@ -139,27 +133,6 @@ fn value(fields: &Fields<'_>) -> Result<Option<Option<String>>, ApiError> {
         return Err(ApiError::bad_request(format!("`subscription_value` is longer than {VALUE_BYTES} bytes")));
     }
     Ok(Some(Some(value)))
-}
-
-fn check_type(kind: &str) -> Result<(), ApiError> {
-    if TYPES.contains(&kind) {
-        return Ok(());
-    }
-    let shown: String = kind.chars().take(80).collect();
-    Err(ApiError::bad_request(format!("`{shown}` is no type of subscription: there are {}", TYPES.join(", "))))
-}
-
-/// Whoever watches such looks at once.
-fn nudge(app: &App, subscription: &stored::Subscription) {
-    let nudges = app.nudges();
-    match subscription.r#type.as_str() {
-        _ if !subscription.active => {}
-        "repo_update" => nudges.repositories.notify_one(),
-        "policy_eval" => nudges.verdicts.notify_one(),
-        "alerts" => nudges.alerts.notify_one(),
-        "vuln_update" => nudges.vulnerabilities.notify_one(),
-        _ => {}
-    }
 }
 
 #[derive(Debug, Serialize, ToSchema)]

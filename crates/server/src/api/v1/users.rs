@@ -49,20 +49,28 @@ async fn create(
     Path(account): Path<String>,
     body: JsonObject,
 ) -> Result<Json<User>, ApiError> {
-    let fields = Fields::of(&body);
+    Ok(Json(wire(&add(&require.app, &require.caller, &account, &Fields::of(&body)).await?)))
+}
+
+/// Adds the user that a body describes, unless they would manage more than who adds them.
+pub(in crate::api) async fn add(
+    app: &App,
+    caller: &Identity,
+    account: &str,
+    fields: &Fields<'_>,
+) -> Result<records::User, ApiError> {
     fields.required("username")?;
     fields.required("password")?;
     let name = fields.matching("username", NAME_PATTERN, is_name)?.unwrap_or_default();
     let password = fields.matching("password", PASSWORD_PATTERN, is_password)?.unwrap_or_default();
-    let owner = existing(&require.app, &account).await?;
+    let owner = existing(app, account).await?;
     if owner.state == records::AccountState::Deleting {
         return Err(ApiError::bad_request(format!("the account `{account}` is being deleted")));
     }
-    if !require.caller.grants.covers(Grants::of(&[], owner.is_admin())) {
+    if !caller.grants.covers(Grants::of(&[], owner.is_admin())) {
         return Err(ApiError::forbidden("system", "createUser", name));
     }
-    let user = require.app.create_user(&account, name, SecretString::from(password)).await?;
-    Ok(Json(wire(&user)))
+    app.create_user(account, name, SecretString::from(password)).await
 }
 
 #[utoipa::path(get, path = "/accounts/{accountname}/users/{username}", tag = "Users",
@@ -81,13 +89,19 @@ async fn delete(
     Path((account, name)): Path<(String, String)>,
 ) -> Result<StatusCode, ApiError> {
     let user = found(&require.app, &account, &name).await?;
-    if name == require.caller.user || PROTECTED.contains(&name.as_str()) {
+    recording::before(&wire(&user));
+    remove(&require.app, &require.caller, &user).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Removes a user, unless it is the caller, or somebody who may more.
+pub(in crate::api) async fn remove(app: &App, caller: &Identity, user: &records::User) -> Result<(), ApiError> {
+    let name = &user.name;
+    if *name == caller.user || PROTECTED.contains(&name.as_str()) {
         return Err(ApiError::bad_request(format!("the user `{name}` cannot be deleted by this caller")));
     }
-    manageable(&require.app, &require.caller, &user, "deleteUser").await?;
-    recording::before(&wire(&user));
-    require.app.records().delete_user(&account, &name).await?;
-    Ok(StatusCode::NO_CONTENT)
+    manageable(app, caller, user, "deleteUser").await?;
+    Ok(app.records().delete_user(&user.account, name).await?)
 }
 
 #[utoipa::path(get, path = "/accounts/{accountname}/users/{username}/credentials", tag = "Users",
@@ -181,7 +195,7 @@ async fn change(app: &App, account: &str, name: &str, password: SecretString) ->
     credential(&user).map(Json).ok_or_else(|| ApiError::not_found("User not found"))
 }
 
-async fn found(app: &App, account: &str, name: &str) -> Result<records::User, ApiError> {
+pub(in crate::api) async fn found(app: &App, account: &str, name: &str) -> Result<records::User, ApiError> {
     existing(app, account).await?;
     let user = app.records().user(name).await?;
     user.filter(|user| user.account == account).ok_or_else(|| ApiError::not_found("User not found"))

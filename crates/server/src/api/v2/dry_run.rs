@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::http::StatusCode;
+use jiff::Timestamp;
 use killick_model::evaluation::Evaluation;
 use killick_policy::diff::{VerdictChange, verdicts};
 use killick_policy::{Bundle, ProblemSeverity};
@@ -21,7 +22,7 @@ use crate::api::input::{Fields, JsonObject};
 use crate::api::permission::{Guarded, ListPolicies, Permission};
 use crate::app::App;
 use crate::records::{Image, Tag};
-use crate::{cpu, judge};
+use crate::{clock, cpu, judge};
 
 /// Images that are judged for one answer, unless another number is asked for; and at most.
 const PAGE: usize = 100;
@@ -37,8 +38,10 @@ pub(super) fn router() -> OpenApiRouter<Guarded> {
     OpenApiRouter::new().routes(routes!(dry_run))
 }
 
-/// Judges stored images by the `bundle` of the body and by a stored policy (`against`; without it, the active one), and
-/// tells which verdicts differ and why. Nothing is stored. Follow `next_cursor`, sent back as `cursor`, to the end.
+/// Backtests a bundle: judges stored images by the `bundle` of the body and by a stored policy (`against`; without it, the
+/// active one), and tells which verdicts differ and why. Nothing is stored. Follow `next_cursor`, sent back as `cursor`, to
+/// the end. With `at`, as of that instant: images that were analyzed since are left out, and ages, ends of support and
+/// exceptions that end are judged as they were then. Advisories, and which exceptions there are, are today's.
 #[utoipa::path(post, path = "/v2/policies/dry-run", tag = "Policies", request_body = DryRunRequest,
     responses((status = 200, body = DryRunPage), (status = 400), (status = 404)))]
 async fn dry_run(require: Permission<ListPolicies>, body: JsonObject) -> Result<Json<DryRunPage>, ApiError> {
@@ -55,6 +58,7 @@ async fn dry_run(require: Permission<ListPolicies>, body: JsonObject) -> Result<
     };
     let tells_findings = fields.flag("findings")?.unwrap_or(false);
     let from = after(fields.text("cursor")?)?;
+    let at = instant(&fields)?;
     let document = document.clone();
     let max_rules = app.config().policies.max_rules;
     let bundle = cpu::run(move || accepted(&document, max_rules)).await?;
@@ -86,11 +90,20 @@ async fn dry_run(require: Permission<ListPolicies>, body: JsonObject) -> Result<
             is_complete = false;
             break;
         }
-        compare(app, image, &bundles, tells_findings, &mut page).await?;
+        if at.is_none() || image.analyzed_at <= at {
+            compare(app, image, &bundles, (at.unwrap_or_else(clock::now), tells_findings), &mut page).await?;
+        }
         reached = Some(image.digest.as_str());
     }
     page.next_cursor = reached.filter(|_| !(is_last && is_complete)).map(cursor);
     Ok(Json(page))
+}
+
+/// As of when images are judged, if not now: an instant in the past.
+fn instant(fields: &Fields<'_>) -> Result<Option<Timestamp>, ApiError> {
+    let Some(text) = fields.text("at")? else { return Ok(None) };
+    let at = text.parse::<Timestamp>().ok().filter(|at| (Timestamp::UNIX_EPOCH..=clock::now()).contains(at));
+    at.map(Some).ok_or_else(|| bad("`at` must be a time in the past as in 2026-01-31T00:00:00Z"))
 }
 
 /// The bundle, or why it could not be saved.
@@ -119,7 +132,7 @@ async fn compare(
     app: &App,
     image: &Image,
     bundles: &[Arc<Bundle>; 2],
-    tells_findings: bool,
+    (at, tells_findings): (Timestamp, bool),
     page: &mut DryRunPage,
 ) -> Result<(), ApiError> {
     // They come the oldest first.
@@ -129,7 +142,7 @@ async fn compare(
     for tag in image.tags.iter().skip(left_out).map(Tag::full) {
         page.examined += 1;
         // One image whose documents cannot be read must not hide what happens to all others.
-        let Ok(evaluations) = judge::under(app, image, &tag, bundles).await else {
+        let Ok(evaluations) = judge::under_as_of(app, image, &tag, bundles, at).await else {
             let reason = "what is known of the image cannot be read: analyze it anew";
             page.skipped.push(Skipped { reference: tag, image_digest: image.digest.clone(), reason });
             continue;
@@ -193,5 +206,8 @@ struct DryRunRequest {
     #[schema(minimum = 1, maximum = 1000)]
     limit: Option<u32>,
     findings: Option<bool>,
+    /// An instant in the past: as of then.
+    #[schema(format = "date-time")]
+    at: Option<String>,
     cursor: Option<String>,
 }

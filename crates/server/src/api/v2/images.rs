@@ -1,6 +1,8 @@
 //! Images in the model's own words: what is in one, what is known to be wrong with it and why, what changed from one to
 //! another, and the verdict, now or at any instant at which there was one.
 
+mod adding;
+
 use axum::Json;
 use axum::http::StatusCode;
 use jiff::Timestamp;
@@ -41,6 +43,7 @@ pub(super) fn router() -> OpenApiRouter<Guarded> {
         .routes(routes!(explanation))
         .routes(routes!(diff))
         .routes(routes!(verdict))
+        .merge(adding::router())
 }
 
 /// The images of the account, by digest.
@@ -223,13 +226,13 @@ fn finding(found: &Match, package: &Package) -> Value {
 }
 
 /// A part of a list that is in memory: so many, from one on.
-struct Part {
+pub(super) struct Part {
     start: usize,
     limit: usize,
 }
 
 impl Part {
-    fn read(query: &Query) -> Result<Self, ApiError> {
+    pub(super) fn read(query: &Query) -> Result<Self, ApiError> {
         let limit = limit(query, PAGE, MAX_PAGE)?;
         let start = match after(query.text("cursor"))?.as_str() {
             "" => 0,
@@ -238,11 +241,11 @@ impl Part {
         Ok(Self { start, limit })
     }
 
-    fn of<'l, T>(&self, list: &'l [T]) -> impl Iterator<Item = &'l T> {
+    pub(super) fn of<'l, T>(&self, list: &'l [T]) -> impl Iterator<Item = &'l T> {
         list.iter().skip(self.start).take(self.limit)
     }
 
-    fn next(&self, len: usize) -> Option<String> {
+    pub(super) fn next(&self, len: usize) -> Option<String> {
         let end = self.start.saturating_add(self.limit);
         (end < len).then(|| cursor(&end.to_string()))
     }
@@ -257,7 +260,7 @@ struct ImagePage {
 
 /// An image.
 #[derive(Debug, Serialize, ToSchema)]
-struct ImageRecord {
+pub(super) struct ImageRecord {
     image_digest: String,
     /// Of the index it was found through.
     index_digest: Option<String>,
@@ -286,14 +289,20 @@ struct ImageRecord {
 
 /// A tag, and since when it points there.
 #[derive(Debug, Serialize, ToSchema)]
-struct TagRecord {
+pub(super) struct TagRecord {
     tag: String,
     #[schema(value_type = String, format = "date-time")]
     detected_at: Timestamp,
 }
 
+impl TagRecord {
+    pub(super) fn of(tag: &crate::records::Tag) -> Self {
+        Self { tag: tag.full(), detected_at: tag.detected_at }
+    }
+}
+
 impl ImageRecord {
-    fn of(image: &Image) -> Self {
+    pub(super) fn of(image: &Image) -> Self {
         let summary = image.summary.as_ref();
         Self {
             image_digest: image.digest.clone(),
@@ -302,7 +311,7 @@ impl ImageRecord {
             status: image.status.as_str(),
             analysis_status: image.analysis_status.as_str(),
             cause: image.failure.clone(),
-            tags: image.tags.iter().map(|tag| TagRecord { tag: tag.full(), detected_at: tag.detected_at }).collect(),
+            tags: image.tags.iter().map(TagRecord::of).collect(),
             annotations: image.annotations.clone(),
             created_at: image.created_at,
             analyzed_at: image.analyzed_at,

@@ -1,11 +1,18 @@
 //! Pages of lists: so many entries, and a cursor for those after them.
 
-use axum::http::StatusCode;
+use axum::Json;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::Serialize;
 
 use crate::api::error::ApiError;
 use crate::api::input::Query;
+
+/// Entries on a page, unless another number is asked for; and at most.
+pub(super) const PAGE: usize = 100;
+pub(super) const MAX_PAGE: usize = 1000;
 
 /// Most bytes of a cursor.
 const MAX_CURSOR: usize = 8192;
@@ -25,6 +32,11 @@ pub(super) fn after(cursor: Option<&str>) -> Result<String, ApiError> {
     text.ok_or_else(|| bad("`cursor` is not one of this server: begin without one"))
 }
 
+/// How many entries are asked for, and after which.
+pub(super) fn asked(query: &Query) -> Result<(usize, String), ApiError> {
+    Ok((limit(query, PAGE, MAX_PAGE)?, after(query.text("cursor"))?))
+}
+
 /// What a cursor of a list by numbers stands for.
 pub(super) fn number(query: &Query) -> Result<Option<i64>, ApiError> {
     match after(query.text("cursor"))?.as_str() {
@@ -41,9 +53,32 @@ pub(super) fn page<T>(mut found: Vec<T>, limit: usize, place: impl Fn(&T) -> Str
     (found, next)
 }
 
+/// A page of a list that is read whole: the entries after that place, in the order of places.
+pub(super) fn page_of<T>(
+    mut all: Vec<T>,
+    (limit, after): (usize, &str),
+    place: impl Fn(&T) -> String,
+) -> (Vec<T>, Option<String>) {
+    all.retain(|entry| place(entry).as_str() > after);
+    all.sort_by_cached_key(&place);
+    page(all, limit, place)
+}
+
 /// The cursor for what comes after an entry.
 pub(super) fn cursor(last: &str) -> String {
     URL_SAFE_NO_PAD.encode(last)
+}
+
+/// A segment of a path, for the address of what was made.
+pub(super) fn segment(text: &str) -> String {
+    // A blank is `+` in forms alone, and digests are read more easily.
+    url::form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>().replace('+', "%20").replace("%3A", ":")
+}
+
+/// What was made, and where it is from now on.
+pub(super) fn created(place: &str, record: impl Serialize) -> Response {
+    let location = HeaderValue::try_from(place).ok().map(|place| [(header::LOCATION, place)]);
+    (StatusCode::CREATED, location, Json(record)).into_response()
 }
 
 /// A problem document: the request is wrong.
@@ -62,6 +97,15 @@ mod tests {
             assert_eq!(items, (1..=found.min(2)).collect::<Vec<_>>());
             assert_eq!(next, want.map(cursor), "{found}");
         }
+    }
+
+    #[test]
+    fn lists_that_are_read_whole_come_in_pages() {
+        let all = || ["c", "a", "b"].map(str::to_owned).to_vec();
+        let (first, next) = page_of(all(), (2, ""), String::clone);
+        assert_eq!((first, next), (vec!["a".to_owned(), "b".to_owned()], Some(cursor("b"))));
+        assert_eq!(page_of(all(), (2, "b"), String::clone), (vec!["c".to_owned()], None));
+        assert_eq!(segment("a b/c:d+"), "a%20b%2Fc:d%2B");
     }
 
     #[test]

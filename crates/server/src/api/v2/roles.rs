@@ -7,9 +7,10 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use super::images::Part;
 use super::paging::bad;
 use crate::api::error::ApiError;
-use crate::api::input::{Fields, JsonObject, Path};
+use crate::api::input::{Fields, JsonObject, Path, Query};
 use crate::api::permission::{AssignRoles, Authenticated, GetUserRoles, Guarded, Permission};
 use crate::api::recording;
 use crate::app::{App, Identity};
@@ -21,15 +22,18 @@ pub(super) fn router() -> OpenApiRouter<Guarded> {
 }
 
 /// The roles there are, the least first, and what each allows.
-#[utoipa::path(get, path = "/v2/roles", tag = "Roles", responses((status = 200, body = RoleList)))]
-async fn list(_require: Permission<Authenticated>) -> Json<RoleList> {
-    let items = UserRole::ALL.into_iter().map(|role| Role {
+#[utoipa::path(get, path = "/v2/roles", tag = "Roles",
+    params(("limit" = Option<u32>, Query, minimum = 1, maximum = 1000), ("cursor" = Option<String>, Query)),
+    responses((status = 200, body = RolePage)))]
+async fn list(_require: Permission<Authenticated>, query: Query) -> Result<Json<RolePage>, ApiError> {
+    let part = Part::read(&query)?;
+    let items = part.of(&UserRole::ALL).map(|role| Role {
         slug: role.slug(),
         description: role.description(),
         permissions: role.actions(),
         system: role.grants().is_system(),
     });
-    Json(RoleList { items: items.collect() })
+    Ok(Json(RolePage { items: items.collect(), next_cursor: part.next(UserRole::ALL.len()) }))
 }
 
 /// The roles of a user. Without any, the user may do everything in the account.
@@ -94,8 +98,10 @@ fn read(fields: &Fields<'_>) -> Result<Vec<UserRole>, ApiError> {
 }
 
 #[derive(Debug, Serialize, ToSchema)]
-struct RoleList {
+struct RolePage {
     items: Vec<Role>,
+    /// For the next page; none on the last.
+    next_cursor: Option<String>,
 }
 
 #[derive(Debug, Serialize, ToSchema)]

@@ -16,6 +16,7 @@ use crate::api::permission::{
     CreateArchiveRule, DeleteArchiveRule, GetArchiveRule, Guarded, ListArchiveRules, Permission,
 };
 use crate::api::recording;
+use crate::app::{App, Identity};
 use crate::records::{instant, now};
 
 /// Rows of a history.
@@ -42,12 +43,21 @@ async fn list(require: Permission<ListArchiveRules>, query: Query) -> Result<Jso
 #[utoipa::path(post, path = "/archives/rules", tag = "Archive", request_body = RuleRequest,
     responses((status = 200, body = Rule), (status = 404), (status = 409)))]
 async fn add(require: Permission<CreateArchiveRule>, body: JsonObject) -> Result<Json<Rule>, ApiError> {
-    let new = read(&require.account, &body)?;
-    if new.system_global && !require.caller.is_admin {
+    Ok(Json(Rule::of(create(&require.app, &require.caller, &require.account, &body).await?)))
+}
+
+/// Adds the rule that a body describes. Those for all accounts are for administrators.
+pub(in crate::api) async fn create(
+    app: &App,
+    caller: &Identity,
+    account: &str,
+    body: &JsonObject,
+) -> Result<ArchiveRule, ApiError> {
+    let new = read(account, body)?;
+    if new.system_global && !caller.is_admin {
         return Err(ApiError::forbidden("system", "createArchiveRule", "*"));
     }
-    let added = require.app.records().store().add_archive_rule(&new, now()).await;
-    added.map(|rule| Json(Rule::of(rule))).map_err(|error| match error {
+    app.records().store().add_archive_rule(&new, now()).await.map_err(|error| match error {
         StoreError::AlreadyExists { .. } => {
             ApiError::conflict("there is a rule with `max_images_per_account` already: delete it first")
         }
@@ -65,13 +75,22 @@ async fn get(require: Permission<GetArchiveRule>, Path(id): Path<String>) -> Res
     responses((status = 200, body = Object)))]
 async fn delete(require: Permission<DeleteArchiveRule>, Path(id): Path<String>) -> Result<Json<Value>, ApiError> {
     let rule = found(&require.app, &require.account, &id).await?;
-    if rule.account != require.account && !require.caller.is_admin {
-        return Err(ApiError::forbidden("system", "deleteArchiveRule", &id));
-    }
-    let owner = rule.account.clone();
-    recording::before(&Rule::of(rule));
-    require.app.records().store().delete_archive_rule(&owner, &id).await?;
+    remove(&require.app, &require.caller, &require.account, &rule).await?;
     Ok(Json(json!({})))
+}
+
+/// Removes a rule; one of another account, which is for all of them, only for administrators.
+pub(in crate::api) async fn remove(
+    app: &App,
+    caller: &Identity,
+    account: &str,
+    rule: &ArchiveRule,
+) -> Result<(), ApiError> {
+    if rule.account != account && !caller.is_admin {
+        return Err(ApiError::forbidden("system", "deleteArchiveRule", &rule.id));
+    }
+    recording::before(&Rule::of(rule.clone()));
+    Ok(app.records().store().delete_archive_rule(&rule.account, &rule.id).await?)
 }
 
 /// What a rule did in this account, the last first.
@@ -86,7 +105,7 @@ async fn history(
     Ok(Json(rows.into_iter().map(RuleHistory::of).collect()))
 }
 
-async fn found(app: &crate::app::App, account: &str, id: &str) -> Result<ArchiveRule, ApiError> {
+pub(in crate::api) async fn found(app: &App, account: &str, id: &str) -> Result<ArchiveRule, ApiError> {
     let rule = app.records().store().archive_rule(account, id).await;
     rule.map_err(|error| match error {
         StoreError::NotFound { .. } => ApiError::not_found("Rule not found"),
@@ -234,7 +253,7 @@ impl RuleHistory {
 /// A rule to be: with `selector`, or for all accounts with `max_images_per_account`.
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "describes what is read with `Fields`, whose words clients know")]
-struct RuleRequest {
+pub(in crate::api) struct RuleRequest {
     #[schema(pattern = "^(archive|delete)$")]
     transition: String,
     selector: Option<SelectorRequest>,

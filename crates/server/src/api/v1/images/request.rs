@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use killick_model::digest::Digest;
 use serde_json::Map;
 
-use super::super::pull_string::{Named, Pick, PullString};
+use super::super::pull_string::Named;
 use crate::api::error::ApiError;
 use crate::api::input::{Fields, JsonObject};
 use crate::images::AddImage;
@@ -66,8 +66,8 @@ pub(super) fn read(body: &JsonObject, force: bool, autosubscribe: bool) -> Resul
 
 fn from_tag(tag: Option<&str>, digest: Option<&str>, force: bool) -> Result<AddImage, ApiError> {
     match (tag, digest) {
-        (Some(tag), None) => Ok(AddImage { asked: tag.to_owned(), ..by_tag(tag_of(tag)?, force) }),
-        (Some(tag), Some(digest)) => by_digest(tag_of(tag)?, digest, force),
+        (Some(tag), None) => Ok(AddImage { asked: tag.to_owned(), ..AddImage::by_tag(Named::tagged(tag)?, force) }),
+        (Some(tag), Some(digest)) => AddImage::by_digest(Named::tagged(tag)?, digest, force),
         (None, Some(_)) => Err(ApiError::bad_request("`digest` needs a `tag` beside it")),
         (None, None) => Err(ApiError::bad_request(
             "Must include either \"tag\", \"tag\" and \"digest\", or \"source\" property in body",
@@ -80,8 +80,8 @@ fn from_source(source: &Fields<'_>, force: bool) -> Result<Wanted, ApiError> {
     let mut wanted = None;
     if let Some(digest) = source.object("digest")? {
         let pull = digest.required("pullstring")?;
-        let tag = tag_of(digest.required("tag")?)?;
-        let mut image = by_digest(tag, pull, force)?;
+        let tag = Named::tagged(digest.required("tag")?)?;
+        let mut image = AddImage::by_digest(tag, pull, force)?;
         image.dockerfile = dockerfile_of(&digest)?;
         if let Some(text) = digest.text("creation_timestamp_override")? {
             image.detected_at = Some(instant("creation_timestamp_override", text)?);
@@ -90,7 +90,7 @@ fn from_source(source: &Fields<'_>, force: bool) -> Result<Wanted, ApiError> {
     }
     if let Some(tag) = source.object("tag")? {
         let asked = tag.required("pullstring")?;
-        let mut image = AddImage { asked: asked.to_owned(), ..by_tag(tag_of(asked)?, force) };
+        let mut image = AddImage { asked: asked.to_owned(), ..AddImage::by_tag(Named::tagged(asked)?, force) };
         image.dockerfile = dockerfile_of(&tag)?;
         wanted = Some(Wanted::Registry(Box::new(image)));
     }
@@ -127,7 +127,7 @@ fn from_import(import: &Fields<'_>, force: bool) -> Result<ImportImage, ApiError
     let image_digest =
         |text: &str| digest_of(text).ok_or_else(|| ApiError::bad_request(format!("`{text}` is no digest of an image")));
     let mut tags = texts.into_iter().map(|text| {
-        let named = tag_of(text)?;
+        let named = Named::tagged(text)?;
         let tag = named.tag().unwrap_or_default().to_owned();
         Ok(TagName { registry: named.registry, repository: named.repository, tag })
     });
@@ -153,27 +153,6 @@ fn from_import(import: &Fields<'_>, force: bool) -> Result<ImportImage, ApiError
 /// A digest in either letter case.
 fn digest_of(text: &str) -> Option<Digest> {
     text.to_ascii_lowercase().parse().ok()
-}
-
-fn by_tag(tag: Named, force: bool) -> AddImage {
-    AddImage::new(tag.clone().into(), tag.into(), force)
-}
-
-/// `digest` is bare, or a whole pull string by digest.
-fn by_digest(tag: Named, digest: &str, force: bool) -> Result<AddImage, ApiError> {
-    let pull = match PullString::parse(digest)? {
-        PullString::Digest(digest) => Named { pick: Pick::Digest(digest), ..tag.clone() },
-        PullString::Reference(named @ Named { pick: Pick::Digest(_), .. }) => named,
-        _ => return Err(ApiError::bad_request(format!("`{digest}` does not name an image by digest"))),
-    };
-    Ok(AddImage::new(pull.into(), tag.into(), force))
-}
-
-fn tag_of(text: &str) -> Result<Named, ApiError> {
-    match PullString::parse(text)? {
-        PullString::Reference(named) if named.tag().is_some() => Ok(named),
-        _ => Err(ApiError::bad_request(format!("`{text}` does not name an image by tag"))),
-    }
 }
 
 fn dockerfile_of(fields: &Fields<'_>) -> Result<Option<String>, ApiError> {

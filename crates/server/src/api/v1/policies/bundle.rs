@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 
 /// Policies, allowlists, and the mappings that choose them.
 #[derive(ToSchema)]
-pub(super) struct PolicyBundle {
+pub(in crate::api) struct PolicyBundle {
     #[schema(min_length = 1, max_length = 512)]
     id: String,
     #[schema(pattern = "^1_0$")]
