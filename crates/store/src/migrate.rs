@@ -24,6 +24,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/0014_package_carriers.sql"),
     include_str!("../migrations/0015_subscription_key.sql"),
     include_str!("../migrations/0016_no_package_source.sql"),
+    include_str!("../migrations/0020_images_of_an_index.sql"),
 ];
 
 pub(crate) async fn run(pool: &Pool) -> Result<(), StoreError> {

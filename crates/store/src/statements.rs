@@ -182,22 +182,28 @@ statements! {
     SET_ANNOTATIONS = "update image set annotations = $3, updated_at = $4 where account = $1 and digest = $2";
     LOCK_IMAGE = "update image set updated_at = updated_at where account = $1 and digest = $2 returning *";
     IMAGE = "select * from image where account = $1 and digest = $2";
-    IMAGE_BY_ANY_DIGEST = "select * from image where id in (select id from image where account = $1 and digest = $2 union all select id from image where account = $1 and index_digest = $2) order by case when digest = $2 then 0 else 1 end, created_at desc limit 1";
+    IMAGE_BY_ANY_DIGEST = "select i.* from image i left join index_image x on x.account = $1 and x.index_digest = $2 and x.image_id = i.id where i.id in (select id from image where account = $1 and digest = $2 union all select id from image where account = $1 and index_digest = $2 union all select image_id from index_image where account = $1 and index_digest = $2) order by case when i.digest = $2 then 0 else 1 end, coalesce(x.position, 0), i.created_at desc limit 1";
+    IMAGES_OF_INDEX = "select i.* from image i left join index_image x on x.account = $1 and x.index_digest = $2 and x.image_id = i.id where i.id in (select id from image where account = $1 and index_digest = $2 union all select image_id from index_image where account = $1 and index_digest = $2) and i.image_status = 'active' order by coalesce(x.position, 0), i.created_at desc, i.id limit $3";
+    PLATFORMS_OF_INDEX = "select i.digest, x.platform from index_image x join image i on i.id = x.image_id where x.account = $1 and x.index_digest = $2";
+    KEEP_INDEX = "insert into index_image (account, index_digest, image_id, position, platform) values ($1, $2, $3, 0, '') on conflict do nothing";
+    PUT_INDEX_IMAGE = "insert into index_image (account, index_digest, image_id, position, platform) values ($1, $2, $3, $4, $5) on conflict (account, index_digest, image_id) do update set position = excluded.position, platform = excluded.platform";
+    SET_INDEX = "update image set index_digest = $2 where id = $1";
     IMAGE_BY_CONFIG = "select * from image where account = $1 and config_digest = $2 order by +created_at desc limit 1";
     IMAGE_BY_GIVEN_ID = "select * from image where account = $1 and given_id = $2 order by created_at desc limit 1";
     DELETING_IMAGES = "select account, digest from image where image_status = 'deleting'";
     IMAGES = "select * from image where account = $1 and (cast($2 as text) is null or image_status = $2) and (cast($3 as text) is null or analysis_status = $3) order by created_at desc, id desc";
     IMAGES_AFTER = "select * from image where account = $1 and image_status = 'active' and digest > $2 order by digest limit $3";
     ANALYZED_IMAGES = "select * from image where account = $1 and image_status = 'active' and analysis_status = 'analyzed' and digest > $2 order by digest limit $3";
-    IMAGES_BY_TAG = "with of_tag as materialized (select digest, detected_at, id from image_tag where account = $1 and registry = $2 and repository = $3 and tag = $4) select i.* from (select digest, max(detected_at) as seen, max(id) as last from of_tag group by digest) t cross join image i where i.account = $1 and i.digest = t.digest and (cast($5 as text) is null or i.image_status = $5) and (cast($6 as text) is null or i.analysis_status = $6) order by t.seen desc, t.last desc limit $7";
-    TAGS_OF_ACCOUNT = "select digest, registry, repository, tag, detected_at from image_tag where account = $1 order by detected_at desc, id desc";
-    TAGS_OF_IMAGE = "select digest, registry, repository, tag, detected_at from image_tag where account = $1 and digest = $2 order by detected_at desc, id desc";
-    TAGS_OF_IMAGES_SQLITE = "select digest, registry, repository, tag, detected_at from image_tag where account = $1 and digest in (select value from json_each($2)) order by detected_at desc, id desc";
-    TAGS_OF_IMAGES_POSTGRES = "select digest, registry, repository, tag, detected_at from image_tag where account = $1 and digest in (select value from jsonb_array_elements_text(cast($2 as jsonb))) order by detected_at desc, id desc";
-    LATEST_OF_TAG = "select digest, registry, repository, tag, detected_at from image_tag where account = $1 and registry = $2 and repository = $3 and tag = $4 order by detected_at desc, id desc limit 1";
-    TAG_AT = "select digest, registry, repository, tag, detected_at from image_tag where account = $1 and registry = $2 and repository = $3 and tag = $4 and detected_at <= $5 order by detected_at desc, id desc limit 1";
-    OTHERS_OF_TAG = "with of_tag as materialized (select digest, detected_at, id from image_tag where account = $1 and registry = $2 and repository = $3 and tag = $4) select digest from of_tag where digest <> $5 group by digest order by max(detected_at) desc, max(id) desc";
-    ADD_TAG = "insert into image_tag (account, digest, registry, repository, tag, detected_at) values ($1, $2, $3, $4, $5, $6)";
+    IMAGES_BY_TAG = "with of_tag as materialized (select digest, detected_at, id from image_tag where account = $1 and registry = $2 and repository = $3 and tag = $4 and not child) select i.* from (select digest, max(detected_at) as seen, max(id) as last from of_tag group by digest) t cross join image i where i.account = $1 and i.digest = t.digest and (cast($5 as text) is null or i.image_status = $5) and (cast($6 as text) is null or i.analysis_status = $6) order by t.seen desc, t.last desc limit $7";
+    TAGS_OF_ACCOUNT = "select digest, registry, repository, tag, detected_at, child from image_tag where account = $1 order by detected_at desc, id desc";
+    TAGS_OF_IMAGE = "select digest, registry, repository, tag, detected_at, child from image_tag where account = $1 and digest = $2 order by detected_at desc, id desc";
+    TAGS_OF_IMAGES_SQLITE = "select digest, registry, repository, tag, detected_at, child from image_tag where account = $1 and digest in (select value from json_each($2)) order by detected_at desc, id desc";
+    TAGS_OF_IMAGES_POSTGRES = "select digest, registry, repository, tag, detected_at, child from image_tag where account = $1 and digest in (select value from jsonb_array_elements_text(cast($2 as jsonb))) order by detected_at desc, id desc";
+    LATEST_OF_TAG = "select digest, registry, repository, tag, detected_at, child from image_tag where account = $1 and registry = $2 and repository = $3 and tag = $4 and not child order by detected_at desc, id desc limit 1";
+    TAG_AT = "select digest, registry, repository, tag, detected_at, child from image_tag where account = $1 and registry = $2 and repository = $3 and tag = $4 and detected_at <= $5 and not child order by detected_at desc, id desc limit 1";
+    OTHERS_OF_TAG = "with of_tag as materialized (select digest, detected_at, id from image_tag where account = $1 and registry = $2 and repository = $3 and tag = $4 and not child) select digest from of_tag where digest <> $5 group by digest order by max(detected_at) desc, max(id) desc";
+    ADD_TAG = "insert into image_tag (account, digest, registry, repository, tag, detected_at, child) values ($1, $2, $3, $4, $5, $6, $7)";
+    ADD_CHILD_TAG = "insert into image_tag (account, digest, registry, repository, tag, detected_at, child) select cast($1 as text), cast($2 as text), cast($3 as text), cast($4 as text), cast($5 as text), cast($6 as bigint), true where not exists (select 1 from image_tag where account = $1 and digest = $2 and registry = $3 and repository = $4 and tag = $5 and detected_at = $6)";
     SET_IMAGE_STATUS = "update image set image_status = $3, updated_at = $4 where account = $1 and digest = $2 returning id";
     START_ANALYSIS = "update image set analysis_status = 'analyzing', failure = null, updated_at = $3 where account = $1 and digest = $2 and image_status = 'active' and exists (select 1 from task where id = $4 and lease = $5 and state = 'running')";
     FINISH_IMAGE = "update image set analysis_status = $10, failure = null, analysis = $3, size_bytes = $4, architecture = $5, distro = $6, distro_version = $7, layer_count = $8, analyzed_at = $9, updated_at = $9 where account = $1 and digest = $2 returning id";
@@ -466,6 +472,10 @@ mod tests {
             ("IMAGES_BY_TAG", "image_tag_name"),
             ("IMAGES_BY_TAG", "sqlite_autoindex_image_1 (account=? AND digest=?)"),
             ("IMAGES_BY_DIGEST", "sqlite_autoindex_image_1 (account=?)"),
+            ("IMAGES_OF_INDEX", "PRIMARY KEY (account=? AND index_digest=?)"),
+            ("IMAGES_OF_INDEX", "image_index (account=? AND index_digest=?)"),
+            ("IMAGE_BY_ANY_DIGEST", "PRIMARY KEY (account=? AND index_digest=?)"),
+            ("IMAGE_BY_ANY_DIGEST", "sqlite_autoindex_image_1 (account=? AND digest=?)"),
             ("IMAGE_BY_CONFIG", "image_config (account=? AND config_digest=?)"),
             ("LAST_ALERT", "alert_of_tag"),
             ("LATEST_OF_TAG", "image_tag_name"),

@@ -44,13 +44,15 @@ struct Subject<'a> {
 /// archived ones for deleting.
 pub(crate) fn choose(rules: &[ArchiveRule], transition: Transition, rows: &[ArchivedTag], now: i64) -> Vec<Chosen> {
     let subjects = subjects(rows, transition);
-    let mut versions: BTreeMap<[&str; 3], Vec<i64>> = BTreeMap::new();
+    // Images of one index were seen at one instant: they are one version.
+    let mut versions: BTreeMap<[&str; 3], BTreeSet<i64>> = BTreeMap::new();
     for tag in subjects.iter().flat_map(|subject| &subject.tags) {
-        versions.entry(tag.name).or_default().push(tag.detected_at);
+        versions.entry(tag.name).or_default().insert(tag.detected_at);
     }
     let newer = |tag: &Tag<'_>| {
-        let all = versions.get(&tag.name).map(Vec::as_slice).unwrap_or_default();
-        i64::try_from(all.iter().filter(|at| **at > tag.detected_at).count()).unwrap_or(i64::MAX)
+        let all = versions.get(&tag.name);
+        let newer = all.map_or(0, |all| all.iter().filter(|at| **at > tag.detected_at).count());
+        i64::try_from(newer).unwrap_or(i64::MAX)
     };
     let rules: Vec<&ArchiveRule> = rules.iter().filter(|rule| rule.transition == transition).collect();
     // Of a rule with a number of images: those beyond it.
@@ -329,6 +331,14 @@ mod tests {
     fn a_tag_that_came_back_counts_when_it_was_last_seen() {
         let of = [("a", "1", 10), ("b", "1", 20), ("a", "1", 30)];
         assert_eq!(names(&[rule(|rule| rule.tag_versions_newer = 1)], Transition::Archive, &of), ["b"]);
+    }
+
+    #[test]
+    fn images_of_one_index_are_one_version() {
+        let of = [("old", "1", 10), ("old-arm64", "1", 10), ("new", "1", 20), ("new-arm64", "1", 20)];
+        let behind = |by| rule(|rule| rule.tag_versions_newer = by);
+        assert_eq!(names(&[behind(1)], Transition::Archive, &of), ["old", "old-arm64"]);
+        assert_eq!(names(&[behind(2)], Transition::Archive, &of), Vec::<String>::new());
     }
 
     #[test]

@@ -33,6 +33,7 @@ impl Records {
             repository: row.repository,
             tag: row.tag,
             detected_at: instant(row.detected_at),
+            child: row.child,
         };
         let mut tags: Vec<TagRecord> = self.store.tags_of_image(account, digest).await?.into_iter().map(tag).collect();
         tags.reverse();
@@ -137,6 +138,7 @@ impl Records {
             (
                 TagName { registry: tag.registry, repository: tag.repository, tag: tag.tag },
                 tag.detected_at.as_microsecond(),
+                tag.child,
             )
         };
         // Annotations are texts.
