@@ -18,6 +18,8 @@ pub enum Platforms {
     All,
     /// The best one for each of these.
     These(Vec<Platform>),
+    /// The best one for each of these that there is one for, in their order. At least one.
+    Any(Vec<Platform>),
 }
 
 impl Platforms {
@@ -131,17 +133,29 @@ impl<'a> Unfolding<'a> {
         if self.leaves.is_empty() {
             return Err(DocumentError::EmptyIndex { subject: self.name.to_owned() });
         }
-        let Platforms::These(wanted) = platforms else { return Ok(self.leaves) };
+        let (wanted, may_lack) = match platforms {
+            Platforms::All => return Ok(self.leaves),
+            Platforms::These(wanted) => (wanted, false),
+            Platforms::Any(wanted) => (wanted, true),
+        };
         let entries: Vec<Entry> = self.leaves.iter().map(|leaf| leaf.entry.clone()).collect();
-        let mut digests = Vec::new();
+        let (mut digests, mut lacking) = (Vec::new(), None);
         for platform in wanted {
-            let digest = &platform::choose(&entries, Some(platform), self.name)?.digest;
-            if !digests.contains(&digest) {
-                digests.push(digest);
+            match platform::choose(&entries, Some(platform), self.name) {
+                Ok(entry) if digests.contains(&&entry.digest) => {}
+                Ok(entry) => digests.push(&entry.digest),
+                Err(error @ DocumentError::NoPlatform { .. }) if may_lack => lacking = lacking.or(Some(error)),
+                Err(error) => return Err(error),
             }
+        }
+        if let Some(error) = lacking.filter(|_| digests.is_empty()) {
+            return Err(error);
         }
         let mut leaves = self.leaves;
         leaves.retain(|leaf| digests.contains(&&leaf.entry.digest));
+        if may_lack {
+            leaves.sort_by_key(|leaf| digests.iter().position(|digest| **digest == leaf.entry.digest));
+        }
         Ok(leaves)
     }
 }

@@ -52,7 +52,7 @@ pub(crate) fn choose<'a>(
 }
 
 /// Whether an image configured for `found` may stand for `wanted`.
-pub(crate) fn fits(found: &Platform, wanted: &Platform) -> bool {
+pub fn fits(found: &Platform, wanted: &Platform) -> bool {
     rank(found, wanted).is_some()
 }
 

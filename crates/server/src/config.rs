@@ -7,6 +7,7 @@ mod key;
 mod load;
 mod network;
 mod oidc;
+mod platforms;
 mod secret;
 mod storage;
 mod timers;
@@ -31,6 +32,8 @@ pub use key::PublicationKey;
 pub use load::ConfigError;
 pub use network::Network;
 pub use oidc::OidcConfig;
+pub(crate) use platforms::MAX_OF_INDEX;
+pub use platforms::TakenPlatforms;
 pub use secret::Secret;
 pub use storage::StorageConfig;
 pub use webhooks::{CycleTimersConfig, EventLevel, EventLogConfig, WebhookConfig, WebhooksConfig};
@@ -316,11 +319,21 @@ pub struct AnalysisConfig {
     pub max_compressed_image_size_mb: u64,
     /// Look for SBOMs, attestations and signatures that are attached to an image.
     pub attachments: bool,
+    /// Images of an index that are taken, the first of which is the one that a tag means; empty for that of the service's
+    /// own processor.
+    pub platforms: TakenPlatforms,
 }
 
 impl Default for AnalysisConfig {
     fn default() -> Self {
-        Self { workers: 2, lease_seconds: 60, poll_seconds: 2, max_compressed_image_size_mb: 0, attachments: true }
+        Self {
+            workers: 2,
+            lease_seconds: 60,
+            poll_seconds: 2,
+            max_compressed_image_size_mb: 0,
+            attachments: true,
+            platforms: TakenPlatforms::default(),
+        }
     }
 }
 

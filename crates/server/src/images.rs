@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use killick_fetch::StageError;
 use killick_fetch::documents::DocumentError;
 use killick_fetch::registry::RegistryError;
+use killick_model::digest::Digest;
 use killick_model::image::StagedImage;
 use killick_model::reference::Reference;
 use killick_store::StoreError;
@@ -17,8 +18,8 @@ use crate::api::error::{
 use crate::app::App;
 use crate::events::LOOKUP_FAILED;
 use crate::herald::Service;
-use crate::records::{Deletion, Image, NewImage, TagName, Urgency};
-use crate::registry::{FetchError, Purpose};
+use crate::records::{Deletion, Image, IndexPlace, NewImage, TagName, Urgency};
+use crate::registry::{FetchError, Named, NamedImage};
 use crate::{clock, registry};
 
 /// What to add.
@@ -106,7 +107,7 @@ impl Wanted {
 /// What a reference means.
 pub(crate) struct Found {
     reference: Reference,
-    staged: StagedImage,
+    named: Named,
     /// The image, if it is there already.
     pub(crate) known: Option<Image>,
 }
@@ -139,16 +140,17 @@ async fn find_unannounced(app: &App, account: &str, wanted: &AddImage) -> Result
         return Err(ApiError::not_found(format!("there is no account `{account}`")));
     }
     let reference = wanted.pull.reference.clone().map_err(|why| unresolved(&why, SKOPEO_UNKNOWN_ERROR))?;
-    let staged =
-        registry::fetch(app, account, &reference, Purpose::Lookup).await.map_err(|error| lookup_failed(&error))?;
-    check_size(app, &staged)?;
+    let named = registry::named(app, account, &reference).await.map_err(|error| lookup_failed(&error))?;
+    let staged = &named.image.staged;
+    check_size(app, staged)?;
     let known = app.records().image(account, &staged.manifest_digest.to_string()).await?;
-    Ok(Found { reference, staged, known })
+    Ok(Found { reference, named, known })
 }
 
-/// Adds an image, or merges tag and annotations into the one that is there.
+/// Adds an image, or merges tag and annotations into the one that is there; and before it the others that are taken of its
+/// index, so that whoever is interrupted, and sees that it is not there, adds them again.
 pub(crate) async fn add(app: &App, account: &str, wanted: AddImage, found: Found) -> Result<Image, ApiError> {
-    let Found { reference, staged, known } = found;
+    let Found { reference, named: Named { image, others }, known } = found;
     let by_digest = wanted.pull.tag.is_none();
     match &known {
         None if wanted.force && by_digest => {
@@ -173,19 +175,37 @@ pub(crate) async fn add(app: &App, account: &str, wanted: AddImage, found: Found
         _ if wanted.resubscribe => Urgency::Asked,
         _ => Urgency::Found,
     };
-    let new = NewImage {
+    let main = image.staged.manifest_digest.clone();
+    let new = |named: &NamedImage, position: i64, urgency: Urgency| NewImage {
         account: account.to_owned(),
-        pull: reference_to(&reference, &staged),
-        tag,
-        dockerfile: wanted.dockerfile,
-        annotations: wanted.annotations,
+        pull: reference_to(&reference, &named.staged),
+        tag: tag.clone(),
+        dockerfile: wanted.dockerfile.clone(),
+        annotations: wanted.annotations.clone(),
         detected_at,
         force: wanted.force,
         autosubscribe: wanted.autosubscribe,
         resubscribe: wanted.resubscribe,
         urgency,
+        place: place(named, &main, position),
     };
-    Ok(app.records().add_image(&new, &staged).await?)
+    for (position, other) in (1..).zip(&others) {
+        let digest = other.staged.manifest_digest.to_string();
+        if let Err(error) = check_size(app, &other.staged) {
+            tracing::warn!(image.digest = digest, "the image `{digest}` of an index is left out: {}", error.message());
+            continue;
+        }
+        let is_known = app.records().image(account, &digest).await?.is_some_and(|image| image.analyzed_at.is_some());
+        let urgency = if is_known { Urgency::Again } else { Urgency::Further };
+        app.records().add_image(&new(other, position, urgency), &other.staged).await?;
+    }
+    Ok(app.records().add_image(&new(&image, 0, urgency), &image.staged).await?)
+}
+
+fn place(named: &NamedImage, main: &Digest, position: i64) -> Option<IndexPlace> {
+    let (index, platform) = named.of.as_ref()?;
+    let platform = killick_store::text::column(&platform.to_string());
+    Some(IndexPlace { index: index.clone(), main: main.clone(), position, platform })
 }
 
 /// The very image that was found, wherever its tag goes until it is analysed.

@@ -54,7 +54,7 @@ pub use config::{
     AccountsConfig, AnalysisConfig, ArchiveConfig, Config, ConfigError, CycleTimersConfig, DEFAULT_FILE, EgressConfig,
     EventLevel, EventLogConfig, InspectionsConfig, Keeping, KnowledgeConfig, LoginsConfig, Network, OauthConfig,
     OidcConfig, PoliciesConfig, PublicationKey, RateLimitsConfig, RegistriesConfig, RetentionConfig, Role, Secret,
-    ServerConfig, SettingError, StorageConfig, WebhookConfig, WebhooksConfig,
+    ServerConfig, SettingError, StorageConfig, TakenPlatforms, WebhookConfig, WebhooksConfig,
 };
 pub use inspections::{InspectionsError, compile as compile_inspections};
 pub use knowledge::KnowledgeError;

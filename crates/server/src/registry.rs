@@ -1,5 +1,6 @@
 //! How this service speaks to registries: which record applies, and in which order TLS and plain HTTP are tried.
 
+mod images;
 mod ways;
 
 use std::future::Future;
@@ -14,6 +15,7 @@ use killick_model::image::StagedImage;
 use killick_model::reference::{DEFAULT_REGISTRY, Reference};
 use killick_store::StoreError;
 
+pub(crate) use images::{Named, NamedImage, named};
 pub(crate) use ways::{Ways, WaysError, forbidden_login};
 
 use crate::app::App;

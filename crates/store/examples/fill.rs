@@ -48,6 +48,7 @@ fn image(name: &str, tag: &str) -> NewImage {
         account: "team".to_owned(),
         digest: Digest::of(name.as_bytes()),
         index_digest: Some(Digest::of(format!("index of {name}").as_bytes())),
+        place: None,
         config_digest: Digest::of(format!("config of {name}").as_bytes()),
         given_id: None,
         import: None,

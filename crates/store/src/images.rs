@@ -69,6 +69,8 @@ mod analysis;
 mod delete;
 mod restore;
 
+use std::collections::BTreeMap;
+
 use killick_model::digest::Digest;
 
 use sqlx::FromRow as _;
@@ -179,15 +181,30 @@ row! {
         pub tag: String,
         /// When it began to point there.
         pub detected_at: i64,
+        /// Whether it means another image of the same index.
+        pub child: bool,
     }
 }
 
 row! {
     /// The tags of an image in one column.
     struct Tags {
-        /// A JSON array of arrays: registry, repository, tag, and when it began to point there.
+        /// A JSON array of arrays: registry, repository, tag, when it began to point there, and whether it means another.
         tags: String,
     }
+}
+
+/// The place of an image in the index that it was found through.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IndexPlace {
+    /// The digest of the index.
+    pub index: Digest,
+    /// The digest of its image that a tag of the index means.
+    pub main: Digest,
+    /// Where the image stands among those that are taken of it: that one is 0.
+    pub position: i64,
+    /// What it is for: `os/architecture[/variant]`.
+    pub platform: String,
 }
 
 /// The name of a tag.
@@ -218,7 +235,7 @@ pub struct ImageFilter {
 }
 
 impl Store {
-    /// The image with that manifest digest, or else found through that index digest.
+    /// The image with that manifest digest, or else of the index with that digest: the one that its tags mean.
     pub async fn image(&self, account: &str, digest: &str) -> Result<Image> {
         let row = read!(self.pool, db => sqlx::query_as(sql::IMAGE_BY_ANY_DIGEST).bind(account).bind(digest).fetch_optional(db).await);
         found(row.during("reading an image")?, "image", digest)
@@ -235,17 +252,41 @@ impl Store {
             })
         );
         let (image, Tags { tags }) = found(row.during(DOING)?, "image", digest)?;
-        let tags: Vec<(String, String, String, i64)> =
+        let tags: Vec<(String, String, String, i64, bool)> =
             serde_json::from_str(&tags).map_err(|source| StoreError::Document { source: source.into() })?;
-        let of_image = |(registry, repository, tag, detected_at)| ImageTag {
+        let of_image = |(registry, repository, tag, detected_at, child)| ImageTag {
             digest: image.digest.clone(),
             registry,
             repository,
             tag,
             detected_at,
+            child,
         };
         let tags = tags.into_iter().map(of_image).collect();
         Ok((image, tags))
+    }
+
+    /// The images of an index that are in use, that of its tags first, each with what it is for as far as that is known.
+    pub async fn images_of_index(
+        &self,
+        account: &str,
+        index: &str,
+        limit: i64,
+    ) -> Result<Vec<(Image, Option<String>)>> {
+        const DOING: &str = "listing the images of an index";
+        let images: Vec<Image> = read!(self.pool, db => sqlx::query_as(sql::IMAGES_OF_INDEX).bind(account).bind(index)
+            .bind(limit).fetch_all(db).await)
+        .during(DOING)?;
+        let platforms: Vec<(String, String)> =
+            read!(self.pool, db => sqlx::query_as(sql::PLATFORMS_OF_INDEX).bind(account).bind(index).fetch_all(db).await)
+                .during(DOING)?;
+        let mut platforms: BTreeMap<String, String> =
+            platforms.into_iter().filter(|(_, platform)| !platform.is_empty()).collect();
+        let with_platform = |image: Image| {
+            let platform = platforms.remove(&image.digest.to_string());
+            (image, platform)
+        };
+        Ok(images.into_iter().map(with_platform).collect())
     }
 
     /// The newest image with that config digest.
@@ -283,7 +324,8 @@ impl Store {
             .during("listing analyzed images")
     }
 
-    /// The images the tag has pointed to, latest first, so many at most; the first is the present one.
+    /// The images the tag has pointed to, latest first, so many at most; the first is the present one. Of an index, the
+    /// one that its tags mean.
     pub async fn images_by_tag(
         &self,
         account: &str,

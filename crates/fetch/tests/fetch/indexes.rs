@@ -24,6 +24,10 @@ fn these(platforms: &str) -> Platforms {
     Platforms::These(platforms.split(',').map(|platform| platform.parse().unwrap()).collect())
 }
 
+fn any(platforms: &str) -> Platforms {
+    Platforms::Any(platforms.split(',').map(|platform| platform.parse().unwrap()).collect())
+}
+
 /// What was staged: the index and, of each image, the platform that the index and the configuration say.
 fn told(staged: Result<Staged, StageError>) -> Result<Vec<String>, String> {
     match staged.map_err(|error| error.to_string())? {
@@ -106,14 +110,18 @@ async fn all_images_of_an_index_or_the_wanted_ones_are_staged() {
         (Platforms::All, &names[..]),
         (these("linux/arm64,linux/amd64"), &["amd64", "arm64"]),
         (these("linux/s390x,linux/s390x"), &["s390x"]),
+        (any("linux/s390x,linux/riscv64,linux/amd64,linux/x86_64"), &["s390x", "amd64"]),
     ] {
         let want: Vec<String> = std::iter::once(digest.clone()).chain(want.iter().map(|name| line(name))).collect();
         assert_eq!(both.staged(&platforms, &options().0).await, Ok(want), "{platforms:?}");
     }
-    assert_eq!(
-        both.staged(&these("linux/amd64,linux/riscv64"), &options().0).await,
-        Err("`NAME` has no image for `linux/riscv64`: it has `linux/amd64`, `linux/arm64`, `linux/s390x`".to_owned())
-    );
+    for platforms in [these("linux/amd64,linux/riscv64"), any("linux/riscv64,windows/amd64")] {
+        assert_eq!(
+            both.staged(&platforms, &options().0).await,
+            Err("`NAME` has no image for `linux/riscv64`: it has `linux/amd64`, `linux/arm64`, `linux/s390x`"
+                .to_owned())
+        );
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -166,7 +174,7 @@ async fn an_image_that_cannot_be_read_spares_the_others() {
 async fn a_source_of_one_image_gives_it_if_it_is_wanted() {
     let (arm, parts) = image("arm64");
     let both = Both::of(&arm, "application/vnd.oci.image.manifest.v1+json", &parts).await;
-    for platforms in [Platforms::All, these("linux/arm64"), these("linux/arm64/v8,linux/arm64")] {
+    for platforms in [Platforms::All, these("linux/arm64"), these("linux/arm64/v8,linux/arm64"), any("linux/amd64")] {
         assert_eq!(both.staged(&platforms, &options().0).await, Ok(vec!["linux/arm64".to_owned()]));
     }
     assert_eq!(

@@ -78,6 +78,9 @@ pub(crate) struct TagRecord {
     pub(crate) repository: String,
     pub(crate) tag: String,
     pub(crate) detected_at: Timestamp,
+    /// Whether it means another image of the same index.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) child: bool,
 }
 
 /// A verdict on it.
@@ -263,7 +266,13 @@ mod tests {
             size_bytes: 7,
             created_at: at,
             analyzed_at: at,
-            tags: vec![TagRecord { registry: "r.io".into(), repository: "a".into(), tag: "1".into(), detected_at: at }],
+            tags: vec![TagRecord {
+                registry: "r.io".into(),
+                repository: "a".into(),
+                tag: "1".into(),
+                detected_at: at,
+                child: false,
+            }],
             evaluations: vec![evaluation("stop"), evaluation("go")],
             first_detected: vec![("CVE-1".to_owned(), "a 1".to_owned(), at)],
         };

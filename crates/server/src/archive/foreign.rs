@@ -122,6 +122,7 @@ pub(super) fn read(members: &Members, limits: &Limits, max_packages: usize) -> R
         repository: detail.repo,
         tag: detail.tag,
         detected_at: instant(detail.tag_detected_at.or(detail.created_at)),
+        child: false,
     };
     Ok(Contents {
         record: Record {

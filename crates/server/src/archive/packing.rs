@@ -59,6 +59,7 @@ pub fn pack_archive(analysis: &Analysis, label: ArchiveLabel<'_>) -> Result<Vec<
             repository: reference.repository,
             tag,
             detected_at: label.at,
+            child: false,
         }],
         evaluations: Vec::new(),
         first_detected: Vec::new(),

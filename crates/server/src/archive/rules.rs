@@ -46,11 +46,15 @@ struct Subject<'a> {
 /// archived ones for deleting.
 pub(crate) fn choose(rules: &[ArchiveRule], transition: Transition, rows: &[ArchivedTag], now: i64) -> Vec<Chosen> {
     let subjects = subjects(rows, transition);
+    // Images of one index were seen at one instant: they are one version.
     let mut versions: BTreeMap<[&str; 3], Vec<i64>> = BTreeMap::new();
     for tag in subjects.iter().flat_map(|subject| &subject.tags) {
         versions.entry(tag.name).or_default().push(tag.detected_at);
     }
-    versions.values_mut().for_each(|all| all.sort_unstable());
+    for all in versions.values_mut() {
+        all.sort_unstable();
+        all.dedup();
+    }
     let newer = |tag: &Tag<'_>| {
         let all = versions.get(&tag.name).map(Vec::as_slice).unwrap_or_default();
         let seen_by_then = all.partition_point(|at| *at <= tag.detected_at);
@@ -366,6 +370,14 @@ mod tests {
     fn a_tag_that_came_back_counts_when_it_was_last_seen() {
         let of = [("a", "1", 10), ("b", "1", 20), ("a", "1", 30)];
         assert_eq!(names(&[rule(|rule| rule.tag_versions_newer = 1)], Transition::Archive, &of), ["b"]);
+    }
+
+    #[test]
+    fn images_of_one_index_are_one_version() {
+        let of = [("old", "1", 10), ("old-arm64", "1", 10), ("new", "1", 20), ("new-arm64", "1", 20)];
+        let behind = |by| rule(|rule| rule.tag_versions_newer = by);
+        assert_eq!(names(&[behind(1)], Transition::Archive, &of), ["old", "old-arm64"]);
+        assert_eq!(names(&[behind(2)], Transition::Archive, &of), Vec::<String>::new());
     }
 
     #[test]

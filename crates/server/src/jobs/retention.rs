@@ -98,6 +98,7 @@ mod tests {
             account: "admin".to_owned(),
             digest: Digest::of(b"manifest"),
             index_digest: None,
+            place: None,
             config_digest: Digest::of(b"config"),
             given_id: None,
             import: None,

@@ -46,6 +46,7 @@ impl Records {
             repository: row.repository,
             tag: row.tag,
             detected_at: instant(row.detected_at),
+            child: row.child,
         };
         let mut tags: Vec<TagRecord> = self.store.tags_of_image(account, digest).await?.into_iter().map(tag).collect();
         tags.reverse();
@@ -150,6 +151,7 @@ impl Records {
             (
                 TagName { registry: tag.registry, repository: tag.repository, tag: tag.tag },
                 tag.detected_at.as_microsecond(),
+                tag.child,
             )
         };
         // Annotations are texts.

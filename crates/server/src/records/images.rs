@@ -19,7 +19,7 @@ use super::{DOCUMENT_BYTES, Records, instant, now, optional};
 use crate::archive::document::{Record, TagRecord};
 use crate::jobs::analysis::{KIND, Payload};
 
-pub(crate) use killick_store::images::{AnalysisStatus, Deletion, ImageStatus, TagName};
+pub(crate) use killick_store::images::{AnalysisStatus, Deletion, ImageStatus, IndexPlace, TagName};
 
 /// Images whose tags are read at once.
 const AT_ONCE: usize = 1_000;
@@ -108,6 +108,8 @@ pub(crate) struct NewImage {
     pub(crate) autosubscribe: bool,
     pub(crate) resubscribe: bool,
     pub(crate) urgency: Urgency,
+    /// Where it stands in the index that was named.
+    pub(crate) place: Option<IndexPlace>,
 }
 
 impl Records {
@@ -121,7 +123,11 @@ impl Records {
         let row = stored::NewImage {
             account: new.account.clone(),
             digest: staged.manifest_digest.clone(),
-            index_digest: staged.index.as_ref().map(|(digest, _)| digest.clone()),
+            index_digest: match &new.place {
+                Some(place) => Some(place.index.clone()),
+                None => staged.index.as_ref().map(|(digest, _)| digest.clone()),
+            },
+            place: new.place.clone(),
             config_digest: staged.config_digest.clone(),
             given_id: None,
             import: None,
@@ -146,14 +152,16 @@ impl Records {
     /// Adds an image that is there and analysed once more, under the tags of a record of it.
     pub(crate) async fn add_again(&self, image: &Image, record: Record) -> Result<Image> {
         let name = |tag: TagRecord| TagName { registry: tag.registry, repository: tag.repository, tag: tag.tag };
-        let Some(detected_at) = record.tags.iter().map(|tag| tag.detected_at).max() else { return Ok(image.clone()) };
-        let mut names = record.tags.into_iter().map(name);
+        let own: Vec<TagRecord> = record.tags.into_iter().filter(|tag| !tag.child).collect();
+        let Some(detected_at) = own.iter().map(|tag| tag.detected_at).max() else { return Ok(image.clone()) };
+        let mut names = own.into_iter().map(name);
         let Some(tag) = names.next() else { return Ok(image.clone()) };
         let payload = Payload { digest: image.digest.clone(), reference: None, import: None };
         let row = stored::NewImage {
             account: image.account.clone(),
             digest: record.digest,
             index_digest: record.index_digest,
+            place: None,
             config_digest: record.config_digest,
             given_id: None,
             import: None,
@@ -173,6 +181,14 @@ impl Records {
         };
         let (row, _) = self.store.add_image(&row, now()).await?;
         self.with_tags(row).await
+    }
+
+    /// The images of an index that are in use, that of its tags first, each with what it is for as far as that is known.
+    pub(crate) async fn images_of_index(&self, account: &str, index: &str) -> Result<Vec<(Image, Option<String>)>> {
+        let limit = i64::try_from(AT_ONCE).unwrap_or(i64::MAX);
+        let found = self.store.images_of_index(account, index, limit).await?;
+        let (rows, platforms): (Vec<_>, Vec<_>) = found.into_iter().unzip();
+        Ok(self.all_with_tags(account, rows).await?.into_iter().zip(platforms).collect())
     }
 
     /// All images, newest first.
@@ -336,6 +352,8 @@ pub(crate) enum Urgency {
     Asked,
     /// A watcher found a new image.
     Found,
+    /// Another image of an index that is not known: that of the tag goes first.
+    Further,
     /// What is known of an image is asked for anew: it can be used meanwhile.
     Again,
 }
@@ -345,6 +363,7 @@ impl Urgency {
         match self {
             Self::Asked => 20,
             Self::Found => 10,
+            Self::Further => 5,
             Self::Again => 0,
         }
     }

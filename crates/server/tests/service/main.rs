@@ -24,6 +24,7 @@ mod metrics;
 mod notifications;
 mod oidc;
 mod passwords;
+mod platforms;
 mod policies;
 mod presence;
 mod queries;

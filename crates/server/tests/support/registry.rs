@@ -27,6 +27,9 @@ const RELEASES: [(&str, &str); 2] = [("3.20", "3.20.3"), ("3.21", "3.21.0")];
 /// The tag of the image that an SBOM is attached to, as cosign does it.
 const SBOM_TAG: &str = "3.21";
 
+/// The media type of images.
+const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
+
 /// How a registry is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[allow(dead_code, reason = "not every test crate makes it sick")]
@@ -61,6 +64,31 @@ impl Upstream {
         let mut manifests = self.served.manifests.lock().unwrap();
         let manifest = manifests[to].clone();
         manifests.insert(tag.to_owned(), manifest);
+    }
+
+    /// The digest of what a tag points to.
+    #[allow(dead_code, reason = "not every test crate has indexes")]
+    pub(crate) fn digest(&self, tag: &str) -> String {
+        Digest::of(&self.served.manifests.lock().unwrap()[tag]).to_string()
+    }
+
+    /// Lets a tag point to an index of these platforms and manifests, there or not; its digest.
+    #[allow(dead_code, reason = "not every test crate has indexes")]
+    pub(crate) fn index(&self, tag: &str, of: &[(&str, &str)]) -> String {
+        let mut manifests = self.served.manifests.lock().unwrap();
+        let entry = |(platform, digest): &(&str, &str)| {
+            let mut parts = platform.split('/');
+            let platform = json!({"os": parts.next(), "architecture": parts.next()});
+            let size = manifests.get(*digest).map_or(1, Vec::len);
+            json!({"mediaType": MANIFEST, "digest": digest, "size": size, "platform": platform})
+        };
+        let entries: Vec<Value> = of.iter().map(entry).collect();
+        let kind = "application/vnd.oci.image.index.v1+json";
+        let index = json!({"schemaVersion": 2, "mediaType": kind, "manifests": entries}).to_string().into_bytes();
+        let digest = Digest::of(&index).to_string();
+        manifests.insert(tag.to_owned(), index.clone());
+        manifests.insert(digest.clone(), index);
+        digest
     }
 }
 
@@ -133,8 +161,9 @@ async fn manifest(State(served): State<Arc<Served>>, Path(reference): Path<Strin
     let Some(manifest) = found else {
         return (StatusCode::NOT_FOUND, error("MANIFEST_UNKNOWN")).into_response();
     };
+    let read: Value = serde_json::from_slice(&manifest).unwrap();
     let headers = [
-        (header::CONTENT_TYPE.as_str(), "application/vnd.oci.image.manifest.v1+json".to_owned()),
+        (header::CONTENT_TYPE.as_str(), read["mediaType"].as_str().unwrap_or(MANIFEST).to_owned()),
         ("docker-content-digest", Digest::of(&manifest).to_string()),
     ];
     (headers, manifest).into_response()

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use killick_model::digest::Digest;
 
-use super::{AnalysisStatus, Image, ImageStatus, ImageTag, TagName};
+use super::{AnalysisStatus, Image, ImageStatus, ImageTag, IndexPlace, TagName};
 use crate::error::{During as _, StoreError};
 use crate::imports::ImportStatus;
 use crate::news::{Change, News};
@@ -22,6 +22,8 @@ pub struct NewImage {
     pub digest: Digest,
     /// The digest of the index it was found through.
     pub index_digest: Option<Digest>,
+    /// Its place there, if that is known.
+    pub place: Option<IndexPlace>,
     /// The image id.
     pub config_digest: Digest,
     /// The image id that somebody gave it, if it is imported.
@@ -56,9 +58,49 @@ pub struct NewImage {
     pub task: NewTask,
 }
 
+impl NewImage {
+    /// The image that its tags mean, if that is another one of its index.
+    fn main(&self) -> Option<&Digest> {
+        self.place.as_ref().map(|place| &place.main).filter(|main| **main != self.digest)
+    }
+}
+
+/// Notes the place of an image in an index inside a transaction that has its row already. By the digest of an index that it
+/// was found through before, it is still found.
+macro_rules! place_in {
+    ($tx:ident, $image:expr, $place:expr) => {{
+        const DOING: &str = "noting an image of an index";
+        let (image, place): (&Image, &IndexPlace) = ($image, $place);
+        let (account, index) = (&image.account, place.index.to_string());
+        if image.index_digest.as_ref() != Some(&place.index) {
+            if let Some(before) = &image.index_digest {
+                sqlx::query(sql::KEEP_INDEX)
+                    .bind(account)
+                    .bind(before.to_string())
+                    .bind(image.id)
+                    .execute(&mut *$tx)
+                    .await
+                    .during(DOING)?;
+            }
+            sqlx::query(sql::SET_INDEX).bind(image.id).bind(&index).execute(&mut *$tx).await.during(DOING)?;
+        }
+        sqlx::query(sql::PUT_INDEX_IMAGE)
+            .bind(account)
+            .bind(&index)
+            .bind(image.id)
+            .bind(place.position)
+            .bind(&place.platform)
+            .execute(&mut *$tx)
+            .await
+            .during(DOING)?;
+    }};
+}
+
 impl Store {
     /// Adds an image or merges into it, with tag, subscriptions and task, in one transaction.
     /// Answers also the task, when there is work: asked for while one runs, it follows that one.
+    ///
+    /// An image of an index that is not the one its tags mean gets them without pointing there, and nothing is told of it.
     pub async fn add_image(&self, new: &NewImage, now: i64) -> Result<(Image, Option<i64>)> {
         const DOING: &str = "adding an image";
         let (account, digest) = (new.account.as_str(), new.digest.to_string());
@@ -94,6 +136,9 @@ impl Store {
                 sqlx::query(sql::RESET_IMAGE).bind(account).bind(&digest).bind(&new.dockerfile).bind(&manifest).bind(&index).bind(now)
                     .bind(new.config_digest.to_string()).bind(&new.given_id).execute(&mut *tx).await.during(DOING)?;
             }
+            if let Some(place) = &new.place {
+                place_in!(tx, &image, place);
+            }
             if !new.annotations.is_empty() {
                 let merged = merge(&image.annotations, &new.annotations);
                 sqlx::query(sql::SET_ANNOTATIONS).bind(account).bind(&digest).bind(merged).bind(now)
@@ -103,6 +148,15 @@ impl Store {
             let mut news = News::default();
             for name in std::iter::once(&new.tag).chain(&new.other_tags) {
                 let TagName { registry, repository, tag } = name;
+                if let Some(main) = new.main() {
+                    // As old as the tag on that image: it is one version of it.
+                    let latest: Option<ImageTag> = sqlx::query_as(sql::LATEST_OF_TAG).bind(account).bind(registry).bind(repository).bind(tag)
+                        .fetch_optional(&mut *tx).await.during(DOING)?;
+                    let at = latest.filter(|latest| latest.digest == *main).map_or(new.detected_at, |latest| latest.detected_at);
+                    sqlx::query(sql::ADD_CHILD_TAG).bind(account).bind(&digest).bind(registry).bind(repository).bind(tag).bind(at)
+                        .execute(&mut *tx).await.during(DOING)?;
+                    continue;
+                }
                 let pointed: Option<ImageTag> = sqlx::query_as(sql::TAG_AT).bind(account).bind(registry).bind(repository).bind(tag)
                     .bind(new.detected_at).fetch_optional(&mut *tx).await.during(DOING)?;
                 let latest: Option<ImageTag> = sqlx::query_as(sql::LATEST_OF_TAG).bind(account).bind(registry).bind(repository).bind(tag)
@@ -110,7 +164,7 @@ impl Store {
                 let is_new = pointed.is_none_or(|pointed| pointed.digest != new.digest);
                 if is_new {
                     sqlx::query(sql::ADD_TAG).bind(account).bind(&digest).bind(registry).bind(repository).bind(tag).bind(new.detected_at)
-                        .execute(&mut *tx).await.during(DOING)?;
+                        .bind(false).execute(&mut *tx).await.during(DOING)?;
                 }
                 let key = name.full();
                 for (kind, on) in [("policy_eval", false), ("vuln_update", false), ("tag_update", new.autosubscribe), ("analysis_update", true)] {

@@ -34,8 +34,8 @@ pub struct RestoredImage {
     pub created_at: i64,
     /// When it was analyzed.
     pub analyzed_at: i64,
-    /// Its tags, and when they began to point there.
-    pub tags: Vec<(TagName, i64)>,
+    /// Its tags, when they began to point there, and whether they mean another image of its index.
+    pub tags: Vec<(TagName, i64, bool)>,
     /// Verdicts on it, oldest first.
     pub evaluations: Vec<KeptEvaluation>,
     /// When which vulnerability was first seen in which package.
@@ -92,9 +92,9 @@ impl Store {
                 .bind(&manifest).bind(new.created_at).bind(now).bind(&new.given_id).bind(new.done.analysis.to_string())
                 .bind(new.analyzed_at).fetch_one(&mut *tx).await.creating("image", &digest)?;
             link_packages_in!(self, tx, account, id, &new.done);
-            for (name, detected_at) in &new.tags {
+            for (name, detected_at, child) in &new.tags {
                 let TagName { registry, repository, tag } = name;
-                sqlx::query(sql::ADD_TAG).bind(account).bind(&digest).bind(registry).bind(repository).bind(tag).bind(detected_at)
+                sqlx::query(sql::ADD_TAG).bind(account).bind(&digest).bind(registry).bind(repository).bind(tag).bind(detected_at).bind(child)
                     .execute(&mut *tx).await.during(DOING)?;
                 let key = name.full();
                 for kind in ["policy_eval", "vuln_update", "tag_update", "analysis_update"] {

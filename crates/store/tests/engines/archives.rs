@@ -106,7 +106,7 @@ pub(crate) async fn analyses_are_archived_and_restored(Opened { store, .. }: &Op
         manifest: None,
         created_at: before.created_at,
         analyzed_at: before.analyzed_at.unwrap(),
-        tags: vec![(tag("1"), 5), (tag("new"), 6)],
+        tags: vec![(tag("1"), 5, false), (tag("new"), 6, false)],
         evaluations: evaluations.clone(),
         first_detected: vec![("CVE-1".to_owned(), "p".to_owned(), 3), ("CVE-2".to_owned(), "p".to_owned(), 4)],
         done: FinishedAnalysis { size_bytes: 77, ..analysis("analysis", 60) },

@@ -14,6 +14,7 @@ mod archives;
 mod audit;
 mod blobs;
 mod carriers;
+mod children;
 mod evaluations;
 mod exceptions;
 mod images;
@@ -97,6 +98,7 @@ on_both_engines! {
     archives: analyses_are_archived_and_restored, what_is_archived_is_kept, rules_come_and_go, rules_do_things_once;
     audit: it_is_written_with_the_change, every_change_by_people_writes_it, what_is_refused_is_not_written, it_is_read_newest_first;
     blobs: blobs_round_trip, orphans_are_removed, removal_and_writing_do_not_meet;
+    children: a_tag_means_one_of_its_index, others_of_an_index_are_nobodys_latest, indexes_at_once_are_one;
     evaluations: an_unchanged_verdict_moves_its_row, a_changed_verdict_follows_the_previous, equal_verdicts_at_once_are_one,
         an_older_index_takes_nothing_back, old_verdicts_go;
     exceptions: exceptions_come_and_go, exceptions_page_by_id, exceptions_are_apart;
@@ -157,6 +159,7 @@ fn image(account: &str, name: &str) -> NewImage {
         account: account.to_owned(),
         digest: Digest::of(name.as_bytes()),
         index_digest: None,
+        place: None,
         config_digest: Digest::of(b"config"),
         given_id: None,
         import: None,

@@ -6,6 +6,7 @@ mod adding;
 use axum::Json;
 use axum::http::StatusCode;
 use jiff::Timestamp;
+use killick_model::digest::Digest;
 use killick_model::matching::Match;
 use killick_model::package::Package;
 use killick_model::severity::Severity;
@@ -46,11 +47,19 @@ pub(super) fn router() -> OpenApiRouter<Guarded> {
         .merge(adding::router())
 }
 
-/// The images of the account, by digest.
+/// The images of the account, by digest. With `parent`, the digest of an index: the images of that, all of them, the one
+/// that its tags mean first.
 #[utoipa::path(get, path = "/v2/images", tag = "Images",
-    params(("limit" = Option<u32>, Query, minimum = 1, maximum = 1000), ("cursor" = Option<String>, Query)),
+    params(("limit" = Option<u32>, Query, minimum = 1, maximum = 1000), ("cursor" = Option<String>, Query),
+           ("parent" = Option<String>, Query, pattern = "^sha256:[0-9a-f]{64}$")),
     responses((status = 200, body = ImagePage)))]
 async fn list(require: Permission<ListImages>, query: Query) -> Result<Json<ImagePage>, ApiError> {
+    if let Some(parent) = query.text("parent") {
+        let parent: Digest = parent.parse().map_err(|_| bad("`parent` must be the digest of an index"))?;
+        let found = require.app.records().images_of_index(&require.account, &parent.to_string()).await?;
+        let told = |(image, platform): (Image, Option<String>)| ImageRecord { platform, ..ImageRecord::of(&image) };
+        return Ok(Json(ImagePage { items: found.into_iter().map(told).collect(), next_cursor: None }));
+    }
     let limit = limit(&query, PAGE, MAX_PAGE)?;
     let from = after(query.text("cursor"))?;
     let found = require.app.records().images_after(&require.account, &from, limit + 1).await?;
@@ -264,6 +273,9 @@ pub(super) struct ImageRecord {
     image_digest: String,
     /// Of the index it was found through.
     index_digest: Option<String>,
+    /// What the image is for, by the index that was asked for: `os/architecture[/variant]`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    platform: Option<String>,
     /// The id that container engines show, without `sha256:`.
     image_id: Option<String>,
     /// `active` or `deleting`.
@@ -307,6 +319,7 @@ impl ImageRecord {
         Self {
             image_digest: image.digest.clone(),
             index_digest: Some(image.parent_digest.clone()).filter(|parent| *parent != image.digest),
+            platform: None,
             image_id: image.image_id.clone(),
             status: image.status.as_str(),
             analysis_status: image.analysis_status.as_str(),
