@@ -50,6 +50,14 @@ impl Config {
             let reason = "with 0 seconds, a task is taken from its worker as soon as it begins";
             return refused("analysis.lease_seconds", reason.to_owned());
         }
+        if self.knowledge.update_seconds == 0 {
+            let reason = "upstreams would be asked without end with 0 seconds: to fetch nothing, set `knowledge.update` to \"off\"";
+            return refused("knowledge.update_seconds", reason.to_owned());
+        }
+        if self.knowledge.refresh_seconds == 0 {
+            let reason = "it would be asked without end with 0 seconds: to take nothing over, leave `knowledge.from` out";
+            return refused("knowledge.refresh_seconds", reason.to_owned());
+        }
         for (setting, is_zero) in self.bounds_on_everything() {
             if is_zero {
                 return refused(setting, "with 0, nothing of any image can be analysed".to_owned());
@@ -170,6 +178,16 @@ mod tests {
             (
                 "[analysis]\nlease_seconds = 0",
                 "`analysis.lease_seconds` cannot be used: with 0 seconds, a task is taken from its worker as soon as it begins",
+            ),
+            (
+                "[knowledge]\nupdate_seconds = 0",
+                "`knowledge.update_seconds` cannot be used: upstreams would be asked without end with 0 seconds: to fetch nothing, \
+                 set `knowledge.update` to \"off\"",
+            ),
+            (
+                "[knowledge]\nrefresh_seconds = 0",
+                "`knowledge.refresh_seconds` cannot be used: it would be asked without end with 0 seconds: to take nothing over, \
+                 leave `knowledge.from` out",
             ),
             (
                 "[server]\nbody_limit_bytes = 0",
