@@ -172,7 +172,8 @@ impl Store {
 
     /// Discards the kept matches of all images; the first-seen instants stay.
     pub async fn forget_all_matches(&self) -> Result<()> {
-        write!(self.pool, db => sqlx::query(sql::FORGET_ALL_MATCHES).execute(db).await.map(drop)).during("discarding matches")
+        write!(self.pool, db => sqlx::query(sql::FORGET_ALL_MATCHES).execute(db).await.map(drop))
+            .during("discarding matches")
     }
 
     /// When each vulnerability of an image was first seen.

@@ -246,7 +246,9 @@ mod tests {
         let lock = super::super::lock(work.path()).unwrap();
         super::super::clear(work.path(), &["debian", "kev"], &lock).unwrap();
         assert_eq!(folder.load("debian"), State::default());
-        for (path, stays) in [("debian/tracker.json", false), ("debian/tracker.json.date", false), ("kev/brought.json", true)] {
+        for (path, stays) in
+            [("debian/tracker.json", false), ("debian/tracker.json.date", false), ("kev/brought.json", true)]
+        {
             assert_eq!(folder.at(path).exists(), stays, "{path}");
         }
         assert!(!folder.part("a").exists());

@@ -55,7 +55,8 @@ impl Config {
             return refused("knowledge.update_seconds", reason.to_owned());
         }
         if self.knowledge.refresh_seconds == 0 {
-            let reason = "it would be asked without end with 0 seconds: to take nothing over, leave `knowledge.from` out";
+            let reason =
+                "it would be asked without end with 0 seconds: to take nothing over, leave `knowledge.from` out";
             return refused("knowledge.refresh_seconds", reason.to_owned());
         }
         for (setting, is_zero) in self.bounds_on_everything() {

@@ -62,10 +62,8 @@ const ONE_SIDED: &[(&str, &str)] = &[
     ("GET /health", "open and without parameters"),
     ("GET /version", "open and without parameters"),
     ("DELETE /system/services/{servicename}/{hostid}", "who answers is active"),
-    ("DELETE /system/feeds/{feed}", "the feed is always enabled"),
     ("PUT /system/feeds/{feed}/{group}", "groups are one index"),
     ("DELETE /system/feeds/{feed}/{group}", "groups are one index"),
-    ("POST /system/feeds", "nothing is there to update from: `knowledge` has it"),
     ("POST /import/images", "its archive is no text: `archives` sends one"),
     ("GET /v2/knowledge/blobs/sha256/{digest}", "the index is other each time: `knowledge` reads one"),
 ];
