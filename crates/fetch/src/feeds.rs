@@ -159,6 +159,19 @@ pub async fn fetch(sources: &[Source], options: &FeedOptions, _lock: &Lock) -> R
     Ok(outcomes.into_iter().map(|(_, outcome)| outcome).collect())
 }
 
+/// Removes what was fetched for these providers from the folder that is locked, and what is noted of it: the next time,
+/// all of it is fetched. Files that somebody else put there stay.
+pub fn clear(folder: &Path, providers: &[&str], _lock: &Lock) -> Result<(), FeedError> {
+    let folder = Folder::new(folder);
+    for provider in providers {
+        for path in folder.load(provider).files.keys() {
+            folder.remove(path)?;
+        }
+        folder.forget(provider)?;
+    }
+    folder.drop_parts()
+}
+
 async fn fetch_one(source: Source, shared: &Arc<Shared>) -> Result<Outcome, FeedError> {
     let Source { provider, upstreams } = source;
     let listener = shared.options.progress.as_ref();

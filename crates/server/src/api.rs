@@ -18,7 +18,8 @@ use std::any::Any;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, Request};
+use axum::body::Body;
+use axum::extract::{DefaultBodyLimit, MatchedPath, Request};
 use axum::http::uri::PathAndQuery;
 use axum::http::{HeaderValue, Method, StatusCode, Uri, header};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
@@ -26,6 +27,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::classify::ServerErrorsFailureClass;
+use tower_http::timeout::TimeoutBody;
 use tower_http::trace::{DefaultOnFailure, OnFailure as _, TraceLayer};
 use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
@@ -35,6 +37,13 @@ use crate::api::naming::RequestId;
 use crate::api::permission::{Authenticated, Guarded, Permission};
 use crate::app::App;
 use crate::metrics;
+
+/// What takes as long as it takes: whoever asks waits for the end.
+const LONG: &[(Method, &str)] = &[(Method::POST, "/system/feeds")];
+
+/// What is sent here may be large, and the way slow.
+const UPLOADS: &[(Method, &str)] =
+    &[(Method::POST, "/import/images"), (Method::POST, "/imports/images/{operation_id}/{kind}")];
 
 /// The whole API over a service's state.
 pub(crate) fn router(app: App) -> Router {
@@ -114,13 +123,25 @@ fn normalise(mut request: Request) -> Request {
     request
 }
 
+/// Gives a request up that takes longer; an upload, if nothing comes for so long.
 async fn give_up_after(limit: Duration, request: Request, next: Next) -> Response {
+    if is_one_of(&request, LONG) {
+        return next.run(request).await;
+    }
+    if is_one_of(&request, UPLOADS) {
+        return next.run(request.map(|body| Body::new(TimeoutBody::new(limit, body)))).await;
+    }
     match tokio::time::timeout(limit, next.run(request)).await {
         Ok(response) => response,
         Err(_) => {
             ApiError::new(StatusCode::GATEWAY_TIMEOUT, "the request took too long and was given up").into_response()
         }
     }
+}
+
+fn is_one_of(request: &Request, routes: &[(Method, &str)]) -> bool {
+    let path = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str);
+    routes.iter().any(|(method, route)| request.method() == method && path == Some(*route))
 }
 
 /// A known path says which methods it has.
@@ -176,9 +197,53 @@ fn is_failure(class: &ServerErrorsFailureClass) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use axum::body::Body;
+    use std::convert::Infallible;
+
+    use axum::body::Bytes;
+    use axum::routing::post;
+    use futures_util::{StreamExt as _, stream};
+    use tower::ServiceExt as _;
 
     use super::*;
+
+    #[test]
+    fn what_may_take_long_is_served() {
+        let document = document();
+        for (_, path) in LONG.iter().chain(UPLOADS) {
+            assert!(document.paths.paths[*path].post.is_some(), "{path}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn only_what_may_take_long_is_waited_for() {
+        const LIMIT: Duration = Duration::from_mins(3);
+        let slow = || async {
+            tokio::time::sleep(LIMIT * 10).await;
+            "done"
+        };
+        let read = |body: Bytes| async move { body.len().to_string() };
+        let api: Router = Router::new()
+            .route("/system/feeds", get(slow).post(slow))
+            .route("/import/images", post(read))
+            .route("/policies", post(read))
+            .layer(from_fn(|request, next| give_up_after(LIMIT, request, next)));
+        let (steady, silent) = ([LIMIT / 2; 5], [LIMIT * 2; 1]);
+        for (method, path, pauses, status) in [
+            ("POST", "/system/feeds", &[][..], 200),
+            ("GET", "/system/feeds", &[], 504),
+            ("POST", "/import/images", &steady, 200),
+            ("POST", "/import/images", &silent, 400),
+            ("POST", "/policies", &steady, 504),
+        ] {
+            let sent = stream::iter(pauses.to_vec()).then(|pause| async move {
+                tokio::time::sleep(pause).await;
+                Ok::<_, Infallible>("x")
+            });
+            let request = Request::builder().method(method).uri(path).body(Body::from_stream(sent)).unwrap();
+            let response = api.clone().oneshot(request).await.unwrap();
+            assert_eq!(response.status(), status, "{method} {path}");
+        }
+    }
 
     #[test]
     fn what_is_not_served_yet_is_no_failure() {

@@ -130,7 +130,8 @@ pub struct ServerConfig {
     pub host_id: String,
     /// What this process does.
     pub roles: Vec<Role>,
-    /// A request is given up after this time.
+    /// A request is given up after this time; an upload of an analysis, when nothing comes for so long. An update of the
+    /// advisories is waited for.
     pub request_timeout_seconds: u64,
     /// A connection is closed on which no whole header of a request, the first or the next, comes within this time.
     pub header_timeout_seconds: u64,

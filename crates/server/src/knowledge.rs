@@ -2,7 +2,9 @@
 //!
 //! Readers hold the index they began with. The last one that was replaced is kept beside the current one.
 
-use std::collections::BTreeMap;
+mod sync;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::SystemTime;
@@ -11,18 +13,18 @@ use jiff::Timestamp;
 use killick_fetch::publication::{Place, PlaceError};
 use killick_model::digest::Digest;
 use killick_model::feed::Health;
-use killick_model::problem::Problem;
 use killick_vulns::publication::{Allowed, Contents, sign};
-use killick_vulns::{BuildError, BuildOptions, BuildReport, Index, IndexError, Status, build, status};
+use killick_vulns::{Index, IndexError, Status, status};
 use secrecy::SecretString;
 use tokio::sync::{Mutex, OnceCell};
 use url::Url;
 
+pub(crate) use self::sync::{Failure, Fetch, SyncError};
 use crate::api::error::ApiError;
-use crate::config::{Config, Keeping};
-use crate::publications::{self, Origin, Taking, TransferError};
+use crate::config::{Config, Keeping, Role};
+use crate::publications::{self, Origin, Taking};
 use crate::registry::Ways;
-use crate::update::{self, Selection, UnknownFeed, Update, UpdateError, Updated};
+use crate::update::{self, Selection, UnknownFeed, Update};
 use crate::{clock, cpu};
 
 /// Name of the index in the data folder.
@@ -106,32 +108,6 @@ struct Stamp {
     bytes: u64,
 }
 
-/// Why the advisories were not updated.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum SyncError {
-    /// An update is running.
-    #[error("an update of the advisories is running already")]
-    Running,
-    /// There is nothing to update from.
-    #[error(
-        "nothing to update from: set `knowledge.update` to \"auto\", `knowledge.feeds_dir` to a folder of upstream files, or \
-         `knowledge.from` to where an index is published"
-    )]
-    NotConfigured,
-    /// The index was not built.
-    #[error("the advisory index could not be built")]
-    Build(#[source] BuildError),
-    /// Nothing could be fetched.
-    #[error("the advisories could not be updated")]
-    Update(#[source] UpdateError),
-    /// What was published was not taken.
-    #[error("the published advisories are not taken")]
-    Take(#[source] TransferError),
-    /// The index was built and cannot be opened.
-    #[error("the advisory index cannot be opened")]
-    Open(#[source] IndexError),
-}
-
 impl Knowledge {
     /// Opens the index of the configuration, or the one that ships with the program while there is none.
     pub(crate) fn open(config: &Config, ways: &Ways) -> Result<Self, KnowledgeError> {
@@ -160,6 +136,14 @@ impl Knowledge {
             syncing: Mutex::default(),
         };
         knowledge.reload()?;
+        if is_left_behind(config, &knowledge.path) {
+            tracing::warn!(
+                "there is no advisory index at `{}`, and this process never makes one: it judges by the built-in one until a \
+                 process with the role `scheduler` puts it there (set `knowledge.index` to a file in a folder that both \
+                 share, or `knowledge.from` to where an index is published)",
+                knowledge.path.display()
+            );
+        }
         Ok(knowledge)
     }
 
@@ -223,60 +207,6 @@ impl Knowledge {
         Ok(envelope.await)
     }
 
-    /// Takes over what was published; or fetches what changed at the upstreams, if that is wanted, and builds the index
-    /// anew. Opens it. Which files could not be read is told: of what is in them, the index knows what it knew before.
-    pub(crate) async fn sync(&self) -> Result<Vec<Problem>, SyncError> {
-        let Ok(_only) = self.syncing.try_lock() else { return Err(SyncError::Running) };
-        let built = match &self.feeds {
-            Feeds::Fetched(update) => self.update(update).await?,
-            Feeds::Folder(folder) => Some(self.build(folder.clone()).await?),
-            Feeds::Published(taking) => {
-                self.take(taking).await?;
-                None
-            }
-            Feeds::None => return Err(SyncError::NotConfigured),
-        };
-        self.reload().map_err(SyncError::Open)?;
-        Ok(built.iter().flat_map(BuildReport::unreadable).cloned().collect())
-    }
-
-    async fn update(&self, update: &Update) -> Result<Option<BuildReport>, SyncError> {
-        let updated = update::update(update, clock::now()).await.map_err(|error| match error {
-            UpdateError::Fetch(killick_fetch::feeds::FeedError::Locked { .. }) => SyncError::Running,
-            error => SyncError::Update(error),
-        })?;
-        tell(&updated);
-        Ok(updated.built)
-    }
-
-    async fn take(&self, taking: &Taking) -> Result<(), SyncError> {
-        let taking = Taking { now: clock::now(), ..taking.clone() };
-        let taken = publications::take(taking).await.map_err(SyncError::Take)?;
-        if let Some(assembly) = taken.assembly {
-            let version = taken.accepted.publication.version;
-            tracing::info!(
-                publication.version = version,
-                fetched_bytes = assembly.fetched_bytes,
-                "took over version {version} of the published advisories"
-            );
-        }
-        Ok(())
-    }
-
-    async fn build(&self, folder: PathBuf) -> Result<BuildReport, SyncError> {
-        let (path, previous) = (self.path.clone(), self.current());
-        cpu::run(move || {
-            let options = BuildOptions {
-                instant: Some(clock::now()),
-                previous: previous.as_ref().map(|current| &current.index),
-                ..BuildOptions::default()
-            };
-            build(&[folder], &path, &options)
-        })
-        .await
-        .map_err(SyncError::Build)
-    }
-
     /// How the fetched files of each provider are; nothing where none are fetched.
     pub(crate) fn health(&self) -> Vec<Health> {
         match &self.feeds {
@@ -307,9 +237,18 @@ impl Knowledge {
         counts
     }
 
-    /// Whether there is something to update from, and nobody here does.
-    pub(crate) fn can_sync(&self) -> bool {
-        !matches!(self.feeds, Feeds::None) && self.syncing.try_lock().is_ok()
+    /// Groups that hold what these failures are about. A provider of which nothing is known yet is one by its own name.
+    pub(crate) fn failed_groups(&self, failures: &[Failure]) -> BTreeSet<String> {
+        let sources = self.status().map_or_else(Vec::new, |status| status.sources);
+        let mut groups = BTreeSet::new();
+        for Failure { provider, .. } in failures {
+            let mut of_it = sources.iter().filter(|source| source.provider == *provider).peekable();
+            if of_it.peek().is_none() {
+                groups.insert(provider.clone());
+            }
+            groups.extend(of_it.map(|source| source.namespace.clone()));
+        }
+        groups
     }
 
     /// When the index was built.
@@ -352,21 +291,13 @@ fn upstreams(config: &Config, ways: &Ways, folder: PathBuf, index: PathBuf) -> R
     Ok(Update { feeds, selection, index, is_offline: false })
 }
 
-/// Writes down what came of an update.
-fn tell(updated: &Updated) {
-    for outcome in updated.failed() {
-        let (provider, health) = (outcome.provider, &outcome.health);
-        let error = health.last_error.as_deref().unwrap_or_default();
-        tracing::warn!(feed.name = provider, "the advisories of `{provider}` stay those of before: {error}");
-    }
-    let changed = updated.outcomes.iter().filter(|outcome| outcome.changed).count();
-    let all = updated.outcomes.len();
-    if let Some(report) = &updated.built {
-        let bytes = report.size_bytes;
-        tracing::info!("the advisory index was built anew, {changed} of {all} providers changed, {bytes} bytes");
-    } else {
-        tracing::info!("the advisory index stays, nothing changed at {all} providers");
-    }
+/// Whether this process answers by an index that others are to make, of which there is none where it looks: of processes
+/// on one machine it soon is there, of those on several it may never be.
+fn is_left_behind(config: &Config, index: &Path) -> bool {
+    let roles = &config.server;
+    let has_company = config.storage.database_url.get().is_some();
+    let needs_another = roles.has(Role::Api) && !roles.has(Role::Scheduler) && config.knowledge.from.is_empty();
+    needs_another && has_company && !index.exists()
 }
 
 impl Stamp {
@@ -393,6 +324,7 @@ mod tests {
     use std::sync::Barrier;
     use std::thread;
 
+    use killick_vulns::{BuildOptions, build};
     use serde_json::json;
 
     use super::*;
@@ -411,6 +343,26 @@ mod tests {
         let file = feeds.path().join("vulnerabilities/alpine.json");
         fs_err::write(file, json!({"data": advisories}).to_string()).unwrap();
         build(&[feeds.path().to_owned()], &data_dir.join(INDEX_FILE), &BuildOptions::default()).unwrap();
+    }
+
+    #[test]
+    fn who_waits_for_an_index_in_vain_is_known() {
+        let data = tempfile::tempdir().unwrap();
+        let index = data.path().join(INDEX_FILE);
+        let of = |settings: &str| is_left_behind(&toml::from_str(settings).unwrap(), &index);
+        let alone = "[server]\nroles = ['api']\n[storage]\ndatabase_url = 'postgres://db/killick'\n";
+        assert!(of(alone));
+        assert!(of(&alone.replace("'api'", "'api', 'worker'")));
+        for settings in [
+            "[server]\nroles = ['api']",
+            &alone.replace("'api'", "'api', 'scheduler'"),
+            &alone.replace("'api'", "'worker'"),
+            &format!("{alone}[knowledge]\nfrom = '/somewhere'"),
+        ] {
+            assert!(!of(settings), "{settings}");
+        }
+        put_index(data.path(), 1);
+        assert!(!of(alone));
     }
 
     #[test]

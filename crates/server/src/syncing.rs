@@ -1,7 +1,7 @@
 //! Updates of the advisories, told as events of the account `admin`: version 1 knows one feed, with a group for every
 //! namespace.
 
-use killick_model::problem::Problem;
+use killick_store::StoreError;
 use serde_json::{Value, json};
 
 use crate::app::App;
@@ -10,7 +10,7 @@ use crate::events::{
     EventType, FEED_COMPLETED, FEED_FAILED, FEED_STARTED, GROUP_COMPLETED, SYNC_COMPLETED, SYNC_FAILED, SYNC_STARTED,
 };
 use crate::herald::Service;
-use crate::knowledge::SyncError;
+use crate::knowledge::{Failure, Fetch, SyncError};
 
 /// The one feed.
 pub(crate) const FEED: &str = "vulnerabilities";
@@ -21,6 +21,12 @@ const ACCOUNT: &str = "admin";
 /// Groups that are told of one update.
 const GROUPS: usize = 500;
 
+/// Failures that are told of one update.
+const FAILURES: usize = 20;
+
+/// Where it is kept whether the feed is enabled.
+const ENABLED: &str = "feeds.vulnerabilities.enabled";
+
 /// Which updates are told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Announced {
@@ -30,8 +36,21 @@ pub(crate) enum Announced {
     Changes,
 }
 
-/// Updates the advisories. What watches by them is woken.
-pub(crate) async fn sync(app: &App, announced: Announced) -> Result<Vec<Problem>, SyncError> {
+/// Whether the advisories are to be updated.
+pub(crate) async fn is_enabled(app: &App) -> Result<bool, StoreError> {
+    Ok(app.records().store().setting(ENABLED).await?.as_deref() != Some("false"))
+}
+
+/// Has the advisories updated, or not, by this process and all others on the database.
+pub(crate) async fn enable(app: &App, enabled: bool) -> Result<(), StoreError> {
+    app.records().store().set_setting(ENABLED, if enabled { "true" } else { "false" }).await
+}
+
+/// Updates the advisories. What watches by them is woken. What could not be updated is told.
+pub(crate) async fn sync(app: &App, announced: Announced, fetch: Fetch) -> Result<Vec<Failure>, SyncError> {
+    if !is_enabled(app).await.map_err(SyncError::Store)? {
+        return Err(SyncError::Disabled);
+    }
     let knowledge = app.knowledge();
     let digest = || knowledge.current().map(|current| current.digest.clone());
     let (before, counts, begun) = (digest(), knowledge.counts(), clock::now());
@@ -39,38 +58,66 @@ pub(crate) async fn sync(app: &App, announced: Announced) -> Result<Vec<Problem>
         tell(app, &SYNC_STARTED, None, feeds()).await;
         tell(app, &FEED_STARTED, Some(FEED), Value::Null).await;
     }
-    let synced = knowledge.sync().await;
+    let mut synced = knowledge.sync(fetch).await;
+    if synced.is_ok()
+        && fetch == Fetch::Everything
+        && let Err(error) = forget_matches(app).await
+    {
+        synced = Err(SyncError::Store(error));
+    }
     let has_changed = digest() != before;
     if has_changed {
         app.nudges().facts();
     }
     match &synced {
         Err(SyncError::Running | SyncError::NotConfigured) => {}
-        Err(error) => failed(app, &told(error)).await,
-        Ok(unreadable) if unreadable.is_empty() && announced == Announced::Changes && !has_changed => {}
-        Ok(unreadable) => {
+        Err(error) => failed(app, &error.told()).await,
+        Ok(failures) if failures.is_empty() && announced == Announced::Changes && !has_changed => {}
+        Ok(failures) => {
+            for Failure { provider, cause } in failures {
+                tracing::warn!(feed.name = provider, "{cause}");
+            }
+            let failed_groups = knowledge.failed_groups(failures);
             let seconds = clock::now().duration_since(begun).as_secs_f64();
             let others = knowledge.counts().into_iter().filter(|(group, count)| counts.get(group) != Some(count));
             for (group, count) in others.take(GROUPS) {
                 let result = json!({
-                    "group": group, "status": "success", "total_time_seconds": seconds, "updated_image_count": 0,
+                    "group": group, "status": status(!failed_groups.contains(&group)), "total_time_seconds": seconds, "updated_image_count": 0,
                     "updated_record_count": count,
                 });
                 tell(app, &GROUP_COMPLETED, Some(&format!("{FEED}/{group}")), json!({"result": result})).await;
             }
-            if let Some(first) = unreadable.first() {
-                let more = match unreadable.len() - 1 {
-                    0 => String::new(),
-                    more => format!(", and {more} more"),
-                };
-                failed(app, &format!("what was known of unreadable files stays: {}{more}", first.message)).await;
-            } else {
+            if failures.is_empty() {
                 tell(app, &FEED_COMPLETED, Some(FEED), Value::Null).await;
                 tell(app, &SYNC_COMPLETED, None, feeds()).await;
+            } else {
+                failed(app, &causes(failures)).await;
             }
         }
     }
     synced
+}
+
+/// How version 1 calls what came of an update.
+pub(crate) fn status(is_complete: bool) -> &'static str {
+    if is_complete { "success" } else { "failure" }
+}
+
+/// Has the matches of all images computed anew.
+async fn forget_matches(app: &App) -> Result<(), StoreError> {
+    app.records().store().forget_all_matches().await?;
+    app.cache().forget_matches();
+    Ok(())
+}
+
+/// The causes of failures, in one line.
+fn causes(failures: &[Failure]) -> String {
+    let told: Vec<&str> = failures.iter().take(FAILURES).map(|failure| failure.cause.as_str()).collect();
+    let more = match failures.len().saturating_sub(FAILURES) {
+        0 => String::new(),
+        more => format!("; and {more} more"),
+    };
+    format!("{}{more}", told.join("; "))
 }
 
 async fn failed(app: &App, cause: &str) {
@@ -86,14 +133,15 @@ async fn tell(app: &App, kind: &EventType, resource: Option<&str>, details: Valu
     app.tell(kind, Service::PolicyEngine, ACCOUNT, resource, details).await;
 }
 
-/// An error with all its causes.
-fn told(error: &SyncError) -> String {
-    let mut text = error.to_string();
-    let mut next = std::error::Error::source(error);
-    while let Some(cause) = next {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        next = cause.source();
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn causes_are_told_up_to_a_number() {
+        let failure = |number: usize| Failure { provider: "p".to_owned(), cause: format!("cause {number}") };
+        let failures: Vec<Failure> = (1..=FAILURES + 2).map(failure).collect();
+        assert_eq!(causes(&failures[..2]), "cause 1; cause 2");
+        assert!(causes(&failures).ends_with("cause 20; and 2 more"));
     }
-    text
 }

@@ -100,6 +100,30 @@ pub async fn update(update: &Update, now: Timestamp) -> Result<Updated, UpdateEr
     Ok(Updated { outcomes, built })
 }
 
+/// Removes what was fetched to a folder, and what is noted of it, so that the next update begins from nothing. The index
+/// stays.
+pub(crate) async fn clear(folder: &Path) -> Result<(), UpdateError> {
+    let folder = folder.to_owned();
+    let work = move || {
+        let lock = feeds::lock(&folder)?;
+        let names: Vec<&str> = PROVIDERS.iter().map(|provider| provider.name).collect();
+        feeds::clear(&folder, &names, &lock)?;
+        let note = built_note(&folder);
+        match fs_err::remove_file(&note) {
+            Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
+                Err(UpdateError::File { path: note, source })
+            }
+            _ => Ok(()),
+        }
+    };
+    cpu::run(work).await
+}
+
+/// Where it is noted what the index was built from.
+fn built_note(folder: &Path) -> PathBuf {
+    folder.join(".state").join("built.json")
+}
+
 fn build(
     folder: &Path,
     index: &Path,
@@ -108,7 +132,7 @@ fn build(
     now: Timestamp,
     _lock: Lock,
 ) -> Result<Option<BuildReport>, UpdateError> {
-    let note = folder.join(".state").join("built.json");
+    let note = built_note(folder);
     let inputs = inputs(folder, without);
     let noted = fs_err::read(&note).ok().and_then(|bytes| serde_json::from_slice::<Built>(&bytes).ok());
     let previous = open(index);

@@ -169,6 +169,12 @@ impl Store {
             .during("discarding matches")
     }
 
+    /// Discards the kept matches of all images; the first-seen instants stay.
+    pub async fn forget_all_matches(&self) -> Result<()> {
+        write!(self.pool, db => sqlx::query(sql::FORGET_ALL_MATCHES).execute(db).await.map(drop))
+            .during("discarding matches")
+    }
+
     /// When each vulnerability of an image was first seen.
     pub async fn first_detected(&self, account: &str, digest: &str) -> Result<Vec<FirstDetected>> {
         read!(self.pool, db => sqlx::query_as(sql::FIRST_DETECTED).bind(account).bind(digest).fetch_all(db).await)

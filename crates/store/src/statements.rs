@@ -307,6 +307,7 @@ statements! {
     MATCHES = "select m.blob from match_cache m join image i on i.id = m.image_id where i.account = $1 and i.digest = $2 and m.index_digest = $3";
     PUT_MATCHES = "insert into match_cache (image_id, index_digest, blob, created_at) select id, $3, $4, $5 from image where account = $1 and digest = $2 on conflict (image_id, index_digest) do update set blob = excluded.blob";
     FORGET_MATCHES = "delete from match_cache where image_id in (select id from image where account = $1 and digest = $2)";
+    FORGET_ALL_MATCHES = "delete from match_cache";
     PUT_FIRST_DETECTED = filled!(SEEN_COLUMNS, "with v as (values ", ") insert into first_detected (image_id, vulnerability, package, detected_at) select i.id, v.column1, v.column2, cast($103 as bigint) from image i, v where i.account = $101 and i.digest = $102 on conflict do nothing");
     FIRST_DETECTED = "select f.vulnerability, f.package, f.detected_at from first_detected f join image i on i.id = f.image_id where i.account = $1 and i.digest = $2 order by f.vulnerability, f.package";
 

@@ -64,7 +64,7 @@ pub struct BuildReport {
 impl BuildReport {
     /// Why files could not be read: with each, all that belongs to it was left out.
     pub fn unreadable(&self) -> impl Iterator<Item = &Problem> {
-        self.inputs.iter().flat_map(|input| &input.problems).filter(|problem| problem.kind == UNREADABLE)
+        self.inputs.iter().flat_map(InputReport::unreadable)
     }
 }
 
@@ -81,6 +81,13 @@ pub struct InputReport {
     pub left_out: u64,
     /// The first few of them; or why the file, and all its unit, was left out.
     pub problems: Vec<Problem>,
+}
+
+impl InputReport {
+    /// Why it could not be read, and all that belongs to it was left out.
+    pub fn unreadable(&self) -> impl Iterator<Item = &Problem> {
+        self.problems.iter().filter(|problem| problem.kind == UNREADABLE)
+    }
 }
 
 /// Why nothing was built.

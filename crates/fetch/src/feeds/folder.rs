@@ -122,6 +122,18 @@ impl Folder {
         self.write(&format!(".state/{provider}.json"), &bytes)
     }
 
+    /// Forgets what is known of a provider.
+    pub(super) fn forget(&self, provider: &str) -> Result<(), FeedError> {
+        let path = self.state().join(format!("{provider}.json"));
+        gone(fs_err::remove_file(&path)).map_err(|source| FeedError::File { path, source })
+    }
+
+    /// Drops all incomplete files.
+    pub(super) fn drop_parts(&self) -> Result<(), FeedError> {
+        let path = self.state().join("parts");
+        gone(fs_err::remove_dir_all(&path)).map_err(|source| FeedError::File { path, source })
+    }
+
     /// Puts a file in place that is at hand as a whole.
     pub(super) fn write(&self, path: &str, bytes: &[u8]) -> Result<(), FeedError> {
         let part = self.part(path);
@@ -218,6 +230,30 @@ mod tests {
         assert!(part.exists());
         folder.clean(3, now + SignedDuration::from_hours(73));
         assert!(!part.exists());
+    }
+
+    #[test]
+    fn what_was_fetched_is_cleared_and_nothing_else() {
+        let work = tempfile::tempdir().unwrap();
+        let folder = Folder::new(work.path());
+        for path in ["debian/tracker.json", "debian/tracker.json.date", "kev/brought.json"] {
+            folder.write(path, b"x").unwrap();
+        }
+        let files = [("debian/tracker.json".to_owned(), FileState::default())].into();
+        folder.save("debian", &State { files, ..State::default() }).unwrap();
+        make_parent(&folder.part("a")).unwrap();
+        fs_err::write(folder.part("a"), "x").unwrap();
+        let lock = super::super::lock(work.path()).unwrap();
+        super::super::clear(work.path(), &["debian", "kev"], &lock).unwrap();
+        assert_eq!(folder.load("debian"), State::default());
+        for (path, stays) in
+            [("debian/tracker.json", false), ("debian/tracker.json.date", false), ("kev/brought.json", true)]
+        {
+            assert_eq!(folder.at(path).exists(), stays, "{path}");
+        }
+        assert!(!folder.part("a").exists());
+        // There may be nothing.
+        super::super::clear(work.path(), &["debian"], &lock).unwrap();
     }
 
     #[test]

@@ -55,6 +55,15 @@ impl Config {
                           `server.roles` where others remove them";
             return refused("retention.every_seconds", reason.to_owned());
         }
+        if self.knowledge.update_seconds == 0 {
+            let reason = "upstreams would be asked without end with 0 seconds: to fetch nothing, set `knowledge.update` to \"off\"";
+            return refused("knowledge.update_seconds", reason.to_owned());
+        }
+        if self.knowledge.refresh_seconds == 0 {
+            let reason =
+                "it would be asked without end with 0 seconds: to take nothing over, leave `knowledge.from` out";
+            return refused("knowledge.refresh_seconds", reason.to_owned());
+        }
         for (setting, is_zero) in self.bounds_on_everything() {
             if is_zero {
                 return refused(setting, "with 0, nothing of any image can be analysed".to_owned());
@@ -181,6 +190,16 @@ mod tests {
                 "[retention]\nevery_seconds = 0",
                 "`retention.every_seconds` cannot be used: with 0, images and accounts that somebody deletes would never go; leave \
                  `scheduler` out of `server.roles` where others remove them",
+            ),
+            (
+                "[knowledge]\nupdate_seconds = 0",
+                "`knowledge.update_seconds` cannot be used: upstreams would be asked without end with 0 seconds: to fetch nothing, \
+                 set `knowledge.update` to \"off\"",
+            ),
+            (
+                "[knowledge]\nrefresh_seconds = 0",
+                "`knowledge.refresh_seconds` cannot be used: it would be asked without end with 0 seconds: to take nothing over, \
+                 leave `knowledge.from` out",
             ),
             (
                 "[server]\nbody_limit_bytes = 0",

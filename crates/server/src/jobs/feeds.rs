@@ -7,7 +7,7 @@ use jiff::SignedDuration;
 use super::Job;
 use crate::app::App;
 use crate::config::{Keeping, Role};
-use crate::knowledge::SyncError;
+use crate::knowledge::{Fetch, SyncError};
 use crate::syncing::Announced;
 use crate::{clock, syncing};
 
@@ -19,24 +19,17 @@ pub(super) const JOB: Job = Job {
     name: "feeds",
     roles: &[Role::Scheduler],
     copies: |config| usize::from(config.knowledge.update == Keeping::Auto && config.knowledge.from.is_empty()),
-    every: |config| Duration::from_secs(config.knowledge.update_seconds.clamp(1, LOOK_SECONDS)),
+    every: |config| Duration::from_secs(config.knowledge.update_seconds.min(LOOK_SECONDS)),
     nudge: None,
     run: |app| {
         Box::pin(async move {
             if !is_due(&app) {
                 return;
             }
-            match syncing::sync(&app, Announced::All).await {
-                Ok(unreadable) => {
-                    for problem in unreadable {
-                        tracing::error!("what was known of a feed that cannot be read stays: {}", problem.message);
-                    }
-                }
+            match syncing::sync(&app, Announced::All, Fetch::Changes).await {
+                Ok(_) | Err(SyncError::Disabled) => {}
                 Err(SyncError::Running) => tracing::info!("somebody else updates the advisories"),
-                Err(error) => {
-                    let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}")).unwrap_or_default();
-                    tracing::error!("the advisory index stays as it is: {error}{cause}");
-                }
+                Err(error) => tracing::error!("the advisory index stays as it is: {}", error.advised()),
             }
         })
     },

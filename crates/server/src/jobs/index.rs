@@ -5,10 +5,10 @@ use std::time::Duration;
 use super::Job;
 use crate::config::Role;
 
-/// The job. Processes that answer need the index; the others do not judge.
+/// The job. Processes that answer judge, and those that run watchers; workers do not.
 pub(super) const JOB: Job = Job {
     name: "index",
-    roles: &[Role::Api],
+    roles: &[Role::Api, Role::Scheduler],
     copies: |_| 1,
     every: |config| Duration::from_secs(config.knowledge.reload_seconds.max(1)),
     nudge: None,

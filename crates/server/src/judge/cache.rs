@@ -108,6 +108,14 @@ impl Cache {
         self.exceptions.lock().unwrap_or_else(PoisonError::into_inner).keep(key, exceptions, EXCEPTIONS);
     }
 
+    /// Forgets what follows from matches, and the matches.
+    pub(crate) fn forget_matches(&self) {
+        *self.matches.lock().unwrap_or_else(PoisonError::into_inner) = Recent::default();
+        *self.backgrounds.lock().unwrap_or_else(PoisonError::into_inner) = Recent::default();
+        *self.vulnerabilities.lock().unwrap_or_else(PoisonError::into_inner) = Recent::default();
+        *self.verdicts.lock().unwrap_or_else(PoisonError::into_inner) = Recent::default();
+    }
+
     pub(crate) fn keep_matches(&self, key: MatchKey, matches: Arc<Matches>) {
         self.matches.lock().unwrap_or_else(PoisonError::into_inner).keep(key, matches, MATCHES);
     }

@@ -16,6 +16,7 @@ mod draining;
 mod events;
 mod exceptions;
 mod failures;
+mod feeds;
 mod formats;
 mod imports;
 mod knowledge;

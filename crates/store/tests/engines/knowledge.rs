@@ -92,6 +92,9 @@ pub(crate) async fn matches_belong_to_an_index(Opened { store, .. }: &Opened) {
     assert_eq!(store.matches("a", &digest, &new).await.unwrap(), Some(blob));
     store.forget_matches("a", &digest).await.unwrap();
     assert_eq!(store.matches("a", &digest, &new).await.unwrap(), None);
+    store.put_matches(&matches(&digest, &new), &[], 7).await.unwrap();
+    store.forget_all_matches().await.unwrap();
+    assert_eq!(store.matches("a", &digest, &new).await.unwrap(), None);
 }
 
 pub(crate) async fn first_detection_stays(Opened { store, .. }: &Opened) {

@@ -15,11 +15,15 @@ use super::encoding::seconds;
 use crate::api::error::{ApiError, FEED_SYNC_ALREADY_IN_PROGRESS};
 use crate::api::input::{Path, Query};
 use crate::api::permission::{Authenticated, Guarded, Permission, UpdateFeeds};
+use crate::api::recording;
 use crate::app::App;
-use crate::knowledge::SyncError;
+use crate::knowledge::{Fetch, SyncError};
 use crate::publications::Origin;
 use crate::syncing::{Announced, FEED};
 use crate::{clock, syncing};
+
+/// The other feed that clients know by name: of packages and their versions, which this service has no data of.
+const PACKAGES: &str = "packages";
 
 pub(super) fn router() -> OpenApiRouter<Guarded> {
     OpenApiRouter::new()
@@ -29,51 +33,68 @@ pub(super) fn router() -> OpenApiRouter<Guarded> {
 }
 
 #[utoipa::path(get, path = "/system/feeds", tag = "Feeds", responses((status = 200, body = [FeedMetadata])))]
-async fn list(require: Permission<Authenticated>) -> Json<Vec<FeedMetadata>> {
-    Json(vec![feed(&require.app)])
+async fn list(require: Permission<Authenticated>) -> Result<Json<Vec<FeedMetadata>>, ApiError> {
+    let enabled = syncing::is_enabled(&require.app).await?;
+    Ok(Json(vec![feed(&require.app, enabled)]))
 }
 
+/// Answers when the update is over. With `flush`, nothing that was fetched before is used. A disabled feed is not updated,
+/// and not listed.
 #[utoipa::path(post, path = "/system/feeds", tag = "Feeds",
     params(("flush" = Option<bool>, Query), ("sync" = Option<bool>, Query)),
-    responses((status = 200, body = [FeedSyncResult]), (status = 409)))]
+    responses((status = 200, body = [FeedSyncResult]), (status = 409), (status = 502)))]
 async fn sync(require: Permission<UpdateFeeds>, query: Query) -> Result<Json<Vec<FeedSyncResult>>, ApiError> {
-    query.flag("flush")?;
+    let fetch = if query.flag("flush")?.unwrap_or(false) { Fetch::Everything } else { Fetch::Changes };
     query.flag("sync")?;
     let started = clock::now();
     let app = require.app.clone();
     // A client that does not wait for the end does not stop it.
-    let running = tokio::spawn(async move { syncing::sync(&app, Announced::All).await });
-    let synced = running.await.map_err(|error| ApiError::internal(&error))?;
-    let unreadable = synced.map_err(|error| match error {
+    let running = tokio::spawn(async move { syncing::sync(&app, Announced::All, fetch).await });
+    let failures = match running.await.map_err(|error| ApiError::internal(&error))? {
+        Err(SyncError::Disabled) => return Ok(Json(Vec::new())),
+        synced => synced.map_err(refused)?,
+    };
+    let seconds = clock::now().duration_since(started).as_secs_f64();
+    let knowledge = require.app.knowledge();
+    let failed = knowledge.failed_groups(&failures);
+    let mut counts = knowledge.counts();
+    // Clients show nothing but groups.
+    for group in &failed {
+        counts.entry(group.clone()).or_insert(0);
+    }
+    let groups = counts.into_iter().map(|(group, records)| GroupSyncResult {
+        status: syncing::status(!failed.contains(&group)),
+        group,
+        total_time_seconds: seconds,
+        updated_record_count: records,
+        updated_image_count: 0,
+    });
+    let (status, groups) = (syncing::status(failures.is_empty()), groups.collect());
+    Ok(Json(vec![FeedSyncResult { feed: FEED, status, total_time_seconds: seconds, groups }]))
+}
+
+/// Why there was no update. Only an administrator can mend it, and only they ask: they are told the cause.
+fn refused(error: SyncError) -> ApiError {
+    let status = match error {
         SyncError::Running => {
-            ApiError::conflict("the advisories are being updated already").with_code(FEED_SYNC_ALREADY_IN_PROGRESS)
+            return ApiError::conflict("the advisories are being updated already")
+                .with_code(FEED_SYNC_ALREADY_IN_PROGRESS);
         }
-        SyncError::NotConfigured => ApiError::conflict(error.to_string()),
-        // Only an administrator can mend it, and only they ask.
         SyncError::Build(cause @ (BuildError::NothingFound { .. } | BuildError::NothingRead { .. })) => {
-            ApiError::conflict(format!(
+            return ApiError::conflict(format!(
                 "the advisory index could not be built: {cause}; put files that lie like the upstreams into \
                  `knowledge.feeds_dir`, such as `osv/PyPI/all.zip` or `debian/tracker.json`"
-            ))
+            ));
         }
-        error => ApiError::internal(&error),
-    })?;
-    let seconds = clock::now().duration_since(started).as_secs_f64();
-    let groups = require
-        .app
-        .knowledge()
-        .counts()
-        .into_iter()
-        .map(|(group, records)| GroupSyncResult {
-            group,
-            status: "success",
-            total_time_seconds: seconds,
-            updated_record_count: records,
-            updated_image_count: 0,
-        })
-        .collect();
-    let status = if unreadable.is_empty() { "success" } else { "failure" };
-    Ok(Json(vec![FeedSyncResult { feed: FEED, status, total_time_seconds: seconds, groups }]))
+        SyncError::Store(error) => return error.into(),
+        SyncError::Disabled | SyncError::NotConfigured => StatusCode::CONFLICT,
+        SyncError::Update(_) | SyncError::Take(_) => StatusCode::BAD_GATEWAY,
+        SyncError::Build(_) | SyncError::Open(_) => StatusCode::INTERNAL_SERVER_ERROR,
+    };
+    if status.is_server_error() {
+        tracing::error!(error = %error, "the advisories were not updated on request: {}", error.told());
+    }
+    ApiError::new(status, error.advised())
 }
 
 #[utoipa::path(put, path = "/system/feeds/{feed}", tag = "Feeds",
@@ -86,17 +107,21 @@ async fn toggle(
     query.required("enabled")?;
     let enabled = query.flag("enabled")?.unwrap_or(true);
     known(&name)?;
-    if !enabled {
-        return Err(ApiError::bad_request(format!("the feed `{name}` cannot be disabled on this service")));
-    }
-    Ok(Json(feed(&require.app)))
+    recording::before(&feed(&require.app, syncing::is_enabled(&require.app).await?));
+    syncing::enable(&require.app, enabled).await?;
+    Ok(Json(feed(&require.app, enabled)))
 }
 
+/// Deletes what was fetched, so that the next update begins from nothing. The index that was built of it stays.
 #[utoipa::path(delete, path = "/system/feeds/{feed}", tag = "Feeds", params(("feed" = String, Path)),
-    responses((status = 200, body = FeedMetadata), (status = 409)))]
-async fn delete(_: Permission<UpdateFeeds>, Path(name): Path<String>) -> Result<Json<FeedMetadata>, ApiError> {
+    responses((status = 200, body = FeedMetadata), (status = 400), (status = 409), (status = 502)))]
+async fn delete(require: Permission<UpdateFeeds>, Path(name): Path<String>) -> Result<Json<FeedMetadata>, ApiError> {
     known(&name)?;
-    Err(ApiError::conflict(format!("the feed `{name}` is enabled: its data cannot be deleted")))
+    if syncing::is_enabled(&require.app).await? {
+        return Err(ApiError::conflict("Cannot delete an enabled feed. Disable the feed first"));
+    }
+    require.app.knowledge().clear().await.map_err(refused)?;
+    Ok(Json(feed(&require.app, false)))
 }
 
 #[utoipa::path(put, path = "/system/feeds/{feed}/{group}", tag = "Feeds",
@@ -113,7 +138,7 @@ async fn toggle_group(
 }
 
 #[utoipa::path(delete, path = "/system/feeds/{feed}/{group}", tag = "Feeds",
-    params(("feed" = String, Path), ("group" = String, Path)), responses((status = 501)))]
+    params(("feed" = String, Path), ("group" = String, Path)), responses((status = 400), (status = 501)))]
 async fn delete_group(
     require: Permission<UpdateFeeds>,
     Path((name, group)): Path<(String, String)>,
@@ -133,7 +158,11 @@ fn refuse_group(app: &App, name: &str, group: &str) -> Result<(), ApiError> {
 }
 
 fn known(name: &str) -> Result<(), ApiError> {
-    if name == FEED { Ok(()) } else { Err(ApiError::not_found(format!("there is no feed `{name}`"))) }
+    match name {
+        FEED => Ok(()),
+        PACKAGES => Err(ApiError::bad_request(format!("the feed `{name}` is not supported by this service"))),
+        _ => Err(ApiError::not_found(format!("there is no feed `{name}`"))),
+    }
 }
 
 /// When the provider of each namespace was last found to be as it is here; of several, the latest.
@@ -154,7 +183,7 @@ fn syncs(app: &App) -> BTreeMap<String, Timestamp> {
     syncs
 }
 
-fn feed(app: &App) -> FeedMetadata {
+fn feed(app: &App, enabled: bool) -> FeedMetadata {
     let built = app.knowledge().built().map(seconds);
     let syncs = syncs(app);
     let groups = app
@@ -172,7 +201,7 @@ fn feed(app: &App) -> FeedMetadata {
         .collect();
     FeedMetadata {
         name: FEED,
-        enabled: true,
+        enabled,
         created_at: built.clone(),
         updated_at: built.clone(),
         last_full_sync: built,
