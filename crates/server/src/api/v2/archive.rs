@@ -81,7 +81,7 @@ async fn get(
 async fn delete(require: Permission<DeleteArchivedImage>, Path(digest): Path<String>) -> Result<StatusCode, ApiError> {
     let (app, account) = (&require.app, &require.account);
     recording::before(&told(app, account, &found(app, account, &digest).await?).await?);
-    archive::rules::delete(app, account, &digest).await?;
+    archive::rules::delete(app, account, &digest, None).await?;
     Ok(StatusCode::ACCEPTED)
 }
 

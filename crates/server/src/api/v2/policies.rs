@@ -120,7 +120,8 @@ struct PolicySummary {
 
 impl PolicySummary {
     fn of(policy: &Policy) -> Self {
-        let text = |name: &str| policy.bundle.get(name).and_then(Value::as_str).map(str::to_owned);
+        let bundle = policy.bundle();
+        let text = |name: &str| bundle.get(name).and_then(Value::as_str).map(str::to_owned);
         Self {
             policy_id: policy.id.clone(),
             name: text("name"),
@@ -144,6 +145,6 @@ struct StoredPolicy {
 
 impl StoredPolicy {
     fn of(policy: Policy) -> Self {
-        Self { summary: PolicySummary::of(&policy), bundle: policy.bundle }
+        Self { summary: PolicySummary::of(&policy), bundle: policy.bundle() }
     }
 }
