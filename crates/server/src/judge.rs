@@ -147,14 +147,21 @@ pub(crate) fn too_many_rules(document: &Value, max_rules: usize) -> Option<Strin
     })
 }
 
-/// The policy of this id, or the active one.
-pub(crate) async fn policy(app: &App, account: &str, id: Option<&str>) -> Result<Policy, ApiError> {
-    if let Some(id) = id {
-        let policy = app.records().policy(account, id).await?;
-        return policy.ok_or_else(|| ApiError::not_found(format!("there is no policy `{id}`")));
-    }
-    let policy = app.records().active_policy(account).await?;
-    policy.ok_or_else(|| ApiError::not_found("no policy is active"))
+/// What an account has decided.
+pub(crate) struct Decisions {
+    pub(crate) policy: Policy,
+    /// Which exceptions there are from whatever policy.
+    pub(crate) exceptions: ExceptionsState,
+}
+
+/// The decisions with the policy of this id, or with the active one.
+pub(crate) async fn decisions(app: &App, account: &str, policy: Option<&str>) -> Result<Decisions, ApiError> {
+    let found = app.records().decisions(account, policy).await?;
+    let (policy, exceptions) = found.ok_or_else(|| match policy {
+        Some(id) => ApiError::not_found(format!("there is no policy `{id}`")),
+        None => ApiError::not_found("no policy is active"),
+    })?;
+    Ok(Decisions { policy, exceptions })
 }
 
 /// The evaluation after exceptions.
@@ -184,14 +191,14 @@ fn nothing() -> ApiError {
 
 /// The exceptions of an account.
 pub(crate) async fn exceptions(app: &App, account: &str) -> Result<Arc<Exceptions>, ApiError> {
-    exceptions_as_of(app, account, app.records().exceptions_state(account).await?).await
+    exceptions_as_of(app, account, &app.records().exceptions_state(account).await?).await
 }
 
 /// The same, where their state was read.
 pub(crate) async fn exceptions_as_of(
     app: &App,
     account: &str,
-    state: ExceptionsState,
+    state: &ExceptionsState,
 ) -> Result<Arc<Exceptions>, ApiError> {
     if state.number == 0 {
         return Ok(Arc::default());

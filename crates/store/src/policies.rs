@@ -1,8 +1,10 @@
 //! Policy bundles: documents kept as given, at most one active in an account.
 
 use killick_model::digest::Digest;
+use sqlx::FromRow as _;
 
 use crate::error::{During as _, StoreError, found};
+use crate::exceptions::ExceptionsState;
 use crate::news::{Change, News};
 use crate::statements as sql;
 use crate::{Result, Store};
@@ -64,6 +66,21 @@ impl Store {
     pub async fn policy(&self, account: &str, id: &str) -> Result<PolicyRow> {
         let row = read!(self.pool, db => sqlx::query_as(sql::POLICY).bind(account).bind(id).fetch_optional(db).await);
         found(row.during("reading a policy")?, "policy", id)
+    }
+
+    /// The bundle of this id, or the one that judges by default, and what tells the account's exceptions from others. Every
+    /// check of an image asks this.
+    pub async fn policy_and_exceptions(
+        &self,
+        account: &str,
+        id: Option<&str>,
+    ) -> Result<Option<(PolicyRow, ExceptionsState)>> {
+        let row: sqlx::Result<Option<_>> = read!(self.pool, db =>
+            sqlx::query(sql::POLICY_AND_EXCEPTIONS).bind(account).bind(id).fetch_optional(db).await.and_then(|row| {
+                row.map(|row| Ok((PolicyRow::from_row(&row)?, ExceptionsState::from_row(&row)?))).transpose()
+            })
+        );
+        row.during("reading a policy")
     }
 
     /// Every bundle of the account, oldest first.

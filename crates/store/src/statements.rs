@@ -315,6 +315,7 @@ statements! {
     POLICY = "select * from policy where account = $1 and id = $2";
     POLICIES = "select * from policy where account = $1 order by created_at, id";
     ACTIVE_POLICY = "select * from policy where account = $1 and active";
+    POLICY_AND_EXCEPTIONS = "select p.*, e.number, e.changed_at from policy p, (select count(*) as number, coalesce(max(updated_at), 0) as changed_at from policy_exception where account = $1) e where p.account = $1 and ((cast($2 as text) is null and p.active) or p.id = $2)";
     POLICIES_AFTER = "select * from policy where account = $1 and id > $2 order by id limit $3";
     DEACTIVATE_POLICIES = "update policy set active = false where account = $1 and active and id <> $2";
     ACTIVATE_POLICY = "update policy set active = true, updated_at = $3 where account = $1 and id = $2 returning *";

@@ -53,13 +53,16 @@ async fn look(app: &App, watch: &Watch) -> Result<Seen, ApiError> {
         }
     };
     let last = app.records().store().last_alert(account, tag).await?;
-    let Some((policy, basis)) = policy_eval::basis(app, KIND, &image).await? else { return Ok(Seen::outdated(watch)) };
+    let Some((decisions, basis)) = policy_eval::basis(app, KIND, &image).await? else {
+        return Ok(Seen::outdated(watch));
+    };
     if basis == watch.state {
         return Ok(Seen::well(basis));
     }
-    let judged = judge::evaluate(app, &image, tag, &policy, Keep::Verdict).await?;
+    let judged = judge::evaluate(app, &image, tag, &decisions, Keep::Verdict).await?;
+    let policy = decisions.policy;
     let digest = image.digest.parse().map_err(|error| ApiError::internal(&error))?;
-    let alarm = Alarm { digest, policy_id: policy.id.clone(), policy_digest: policy.digest.clone() };
+    let alarm = Alarm { digest, policy_id: policy.id, policy_digest: policy.digest };
     let action = judged.verdict.evaluation.final_action;
     if alerts::judged(app, account, tag, last.as_ref(), &alarm, action).await? {
         return Ok(Seen::well(basis));

@@ -17,8 +17,8 @@ use crate::api::error::ApiError;
 use crate::app::App;
 use crate::config::Role;
 use crate::following::{followed, look_by_advisories};
-use crate::judge::{self, Keep};
-use crate::records::{Image, Policy, now};
+use crate::judge::{self, Decisions, Keep};
+use crate::records::{Image, now};
 use crate::watching::{LOOK_SECONDS, Seen};
 use crate::{clock, watched_images};
 
@@ -67,11 +67,11 @@ async fn look(app: &App, watch: &Watch) -> Seen {
 async fn judge(app: &App, watch: &Watch, image: &Image) -> Result<bool, ApiError> {
     let store = app.records().store();
     let before = store.watch_result(&watch.account, &watch.id, &image.digest).await?;
-    let Some((policy, basis)) = basis(app, KIND, image).await? else { return Ok(false) };
+    let Some((decisions, basis)) = basis(app, KIND, image).await? else { return Ok(false) };
     if before.as_ref().is_some_and(|before| before.basis == basis) {
         return Ok(true);
     }
-    judge::evaluate(app, image, &watch.key, &policy, Keep::Verdict).await?;
+    judge::evaluate(app, image, &watch.key, &decisions, Keep::Verdict).await?;
     let seen = NewWatchResult {
         account: watch.account.clone(),
         subscription: watch.id.clone(),
@@ -84,22 +84,22 @@ async fn judge(app: &App, watch: &Watch, image: &Image) -> Result<bool, ApiError
     Ok(true)
 }
 
-/// The policy that is active, and what a verdict of it on an image would be made of now; nothing, if this process does not
+/// What is decided, and what a verdict on an image would be made of now; nothing, if this process does not
 /// know what other processes judge by.
-pub(super) async fn basis(app: &App, kind: &str, image: &Image) -> Result<Option<(Policy, String)>, ApiError> {
+pub(super) async fn basis(app: &App, kind: &str, image: &Image) -> Result<Option<(Decisions, String)>, ApiError> {
     let Some(knowledge) = followed(app, kind).await? else { return Ok(None) };
     let knowledge = &knowledge.digest;
-    let policy = judge::policy(app, &image.account, None).await?;
+    let decisions = judge::decisions(app, &image.account, None).await?;
+    let (policy, state) = (&decisions.policy, &decisions.exceptions);
     // Of the second, as a verdict is: one that comes later sees no less ended.
     let now = clock::now();
     let now = Timestamp::from_second(now.as_second()).unwrap_or(now);
-    let state = app.records().exceptions_state(&image.account).await?;
     let exceptions = format!("{} {}", state.number, state.changed_at);
     // What ends does so at an instant; rules ask for ages, in days.
     let ended = judge::exceptions_as_of(app, &image.account, state).await?.ended(now, DEFAULT_NOTICE_DAYS);
-    let ended = (ended, judge::bundle(app, &policy).await?.ended(now));
+    let ended = (ended, judge::bundle(app, policy).await?.ended(now));
     let day = now.as_second() / 86_400;
     let analyzed = image.analyzed_at.map_or(0, Timestamp::as_microsecond);
     let made_of = format!("{knowledge} {} {exceptions} {ended:?} {analyzed} {day}", policy.digest);
-    Ok(Some((policy, Digest::of(made_of.as_bytes()).to_string())))
+    Ok(Some((decisions, Digest::of(made_of.as_bytes()).to_string())))
 }

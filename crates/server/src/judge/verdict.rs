@@ -13,7 +13,7 @@ use killick_store::evaluations::EvaluationRow;
 use serde_json::value::{RawValue, to_raw_value};
 
 use super::cache::ImageKey;
-use super::{bundle, excepted, exceptions_as_of, nothing, under_at};
+use super::{Decisions, bundle, excepted, exceptions_as_of, nothing, under_at};
 use crate::api::error::ApiError;
 use crate::app::App;
 use crate::records::{Image, Policy, Remembered, Verdict, now};
@@ -93,24 +93,24 @@ pub(crate) async fn evaluate(
     app: &App,
     image: &Image,
     tag: &str,
-    policy: &Policy,
+    decisions: &Decisions,
     keep: Keep,
 ) -> Result<Arc<Judged>, ApiError> {
     // Others judge the same at the same time; each verdict follows exactly one, and by what is known then.
     loop {
-        let judged = judged(app, image, tag, policy).await?;
-        if keep == Keep::Nothing || remember(app, image, policy, &judged).await? {
+        let judged = judged(app, image, tag, decisions).await?;
+        if keep == Keep::Nothing || remember(app, image, &decisions.policy, &judged).await? {
             return Ok(judged);
         }
     }
 }
 
 /// The verdict of this second.
-async fn judged(app: &App, image: &Image, tag: &str, policy: &Policy) -> Result<Arc<Judged>, ApiError> {
+async fn judged(app: &App, image: &Image, tag: &str, decisions: &Decisions) -> Result<Arc<Judged>, ApiError> {
+    let Decisions { policy, exceptions } = decisions;
     let now = clock::now();
     let at = Timestamp::from_second(now.as_second()).unwrap_or(now);
     let knowledge = app.knowledge().current();
-    let exceptions = app.records().exceptions_state(&image.account).await?;
     let key = VerdictKey {
         image: (image.account.clone(), image.digest.clone(), image.analyzed_at),
         updated_at: image.updated_at,

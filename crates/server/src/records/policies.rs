@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use killick_store::Result;
+use killick_store::exceptions::ExceptionsState;
 use killick_store::policies::PolicyRow;
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -64,6 +65,16 @@ impl Records {
 
     pub(crate) async fn active_policy(&self, account: &str) -> Result<Option<Policy>> {
         Ok(self.store.active_policy(account).await?.map(Policy::from))
+    }
+
+    /// The policy of this id, or the active one, and what tells the exceptions that there are from others.
+    pub(crate) async fn decisions(
+        &self,
+        account: &str,
+        policy: Option<&str>,
+    ) -> Result<Option<(Policy, ExceptionsState)>> {
+        let found = self.store.policy_and_exceptions(account, policy).await?;
+        Ok(found.map(|(row, exceptions)| (row.into(), exceptions)))
     }
 
     /// Stores a bundle under its id; whether it is active does not change.

@@ -240,7 +240,7 @@ async fn the_native_sbom_is_imported_again() {
     let (status, headers, bytes) = service.read(&format!("/images/{digest}/sboms/native"), &[]).await;
     assert_eq!(status, 200);
     assert_eq!(headers["content-type"], "application/gzip");
-    assert_eq!(headers["content-disposition"], format!("attachment; filename={digest}_native.json.gz").as_str());
+    assert_eq!(headers["content-disposition"], format!("attachment; filename={digest}_native.json.gzip").as_str());
     let mut text = Vec::new();
     std::io::copy(&mut GzDecoder::new(bytes.as_slice()), &mut text).unwrap();
     killick_analysis::imported::check(&text).unwrap();

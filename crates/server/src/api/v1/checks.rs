@@ -96,18 +96,19 @@ fn no_tag() -> ApiError {
 async fn answer(app: &App, image: &records::Image, wanted: &Wanted) -> Result<Json<Answer>, ApiError> {
     analyzed(image)?;
     let tag = tag(image, &wanted.reference)?;
-    let policy = judge::policy(app, &image.account, wanted.policy.as_deref()).await?;
-    let judged = judge::evaluate(app, image, &tag, &policy, wanted.keep).await?;
+    let decisions = judge::decisions(app, &image.account, wanted.policy.as_deref()).await?;
+    let judged = judge::evaluate(app, image, &tag, &decisions, wanted.keep).await?;
+    let policy = &decisions.policy;
     let mut told = Vec::new();
     // What was kept is the first of the history.
     if !wanted.history || wanted.keep == Keep::Nothing {
         let result = if wanted.detail { Some(judged.result(&image.account).await?) } else { None };
-        told.push(tell(app, image, &policy, &judged.verdict, result).await?);
+        told.push(tell(app, image, policy, &judged.verdict, result).await?);
     }
     if wanted.history {
         for verdict in app.records().verdicts(image, &tag, wanted.policy.as_deref()).await? {
             let result = if wanted.detail { Some(judge::result_document(&verdict, &image.account)?) } else { None };
-            told.push(tell(app, image, &policy, &verdict, result).await?);
+            told.push(tell(app, image, policy, &verdict, result).await?);
         }
     }
     Ok(Json([BTreeMap::from([(image.digest.clone(), BTreeMap::from([(tag, told)]))])]))

@@ -38,5 +38,5 @@ async fn native(require: Permission<GetImage>, Path(digest): Path<String>) -> Re
         out.into_inner().map_err(io::IntoInnerError::into_error)?.finish()
     });
     let packed = packed.await.map_err(|error| ApiError::internal(&error))?;
-    Ok(attachment(packed, &format!("{}_native.json.gz", image.digest)))
+    Ok(attachment(packed, &format!("{}_native.json.gzip", image.digest)))
 }

@@ -166,8 +166,8 @@ async fn judged(app: &App, account: &str, grant_on: &Value) -> Result<Evaluation
     let image = image
         .filter(|image| image.analyzed_at.is_some())
         .ok_or_else(|| bad(format!("`grant_on`: there is no analyzed image `{digest}`")))?;
-    let policy = judge::policy(app, account, None).await?;
-    let bundle = judge::bundle(app, &policy).await?;
+    let decisions = judge::decisions(app, account, None).await?;
+    let bundle = judge::bundle(app, &decisions.policy).await?;
     let evaluation = judge::under(app, &image, tag, &[bundle]).await?.pop();
     evaluation.ok_or_else(|| bad("`grant_on`: the image cannot be judged"))
 }

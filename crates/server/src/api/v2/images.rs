@@ -196,8 +196,8 @@ async fn verdict(
         })?;
         return Ok(Json(VerdictRecord::of(&image, &verdict.evaluation, reached_at)));
     }
-    let policy = judge::policy(app, account, policy).await?;
-    let judged = judge::evaluate(app, &image, &tag, &policy, Keep::Nothing).await?;
+    let decisions = judge::decisions(app, account, policy).await?;
+    let judged = judge::evaluate(app, &image, &tag, &decisions, Keep::Nothing).await?;
     let evaluation = &judged.verdict.evaluation;
     Ok(Json(VerdictRecord::of(&image, evaluation, evaluation.evaluated_at)))
 }
