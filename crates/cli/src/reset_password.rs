@@ -55,7 +55,8 @@ pub(crate) async fn run(args: ResetPassword) -> anyhow::Result<Exit> {
 
 fn read() -> anyhow::Result<SecretString> {
     let mut text = String::new();
-    std::io::stdin().lock().take(MAX_BYTES).read_to_string(&mut text).context("cannot read the password")?;
+    std::io::stdin().lock().take(MAX_BYTES + 1).read_to_string(&mut text).context("cannot read the password")?;
+    anyhow::ensure!(text.len() as u64 <= MAX_BYTES, "the password is longer than {MAX_BYTES} bytes");
     let text = text.trim_end_matches(['\r', '\n']);
     if text.is_empty() {
         return Err(report_error::with_hint(

@@ -45,6 +45,9 @@ const LONG: &[(Method, &str)] = &[(Method::POST, "/system/feeds")];
 const UPLOADS: &[(Method, &str)] =
     &[(Method::POST, "/import/images"), (Method::POST, "/imports/images/{operation_id}/{kind}")];
 
+/// How many times the limit of a request an upload may take, however steadily it comes.
+const UPLOAD_FACTOR: u32 = 20;
+
 /// The whole API over a service's state.
 pub(crate) fn router(app: App) -> Router {
     let timeout = Duration::from_secs(app.config().server.request_timeout_seconds);
@@ -123,14 +126,17 @@ fn normalise(mut request: Request) -> Request {
     request
 }
 
-/// Gives a request up that takes longer; an upload, if nothing comes for so long.
+/// Gives a request up that takes longer; an upload, if nothing comes for so long, or if it takes many times that.
 async fn give_up_after(limit: Duration, request: Request, next: Next) -> Response {
     if is_one_of(&request, LONG) {
         return next.run(request).await;
     }
-    if is_one_of(&request, UPLOADS) {
-        return next.run(request.map(|body| Body::new(TimeoutBody::new(limit, body)))).await;
-    }
+    let (limit, request) = if is_one_of(&request, UPLOADS) {
+        let request = request.map(|body| Body::new(TimeoutBody::new(limit, body)));
+        (limit.saturating_mul(UPLOAD_FACTOR), request)
+    } else {
+        (limit, request)
+    };
     match tokio::time::timeout(limit, next.run(request)).await {
         Ok(response) => response,
         Err(_) => {

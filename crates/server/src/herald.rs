@@ -28,6 +28,17 @@ pub(crate) async fn within<F: Future>(request: String, future: F) -> F::Output {
     REQUEST.scope(request, future).await
 }
 
+/// The future, under the name of the request that begins it, wherever it goes on.
+pub(crate) fn carried<F: Future>(future: F) -> impl Future<Output = F::Output> {
+    let request = REQUEST.try_with(Clone::clone).ok();
+    async move {
+        match request {
+            Some(request) => within(request, future).await,
+            None => future.await,
+        }
+    }
+}
+
 /// The service that version 1 takes an event for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Service {
@@ -232,9 +243,13 @@ impl Herald {
 impl Reporter for Herald {
     fn report(&self, change: &Change<'_>, now: i64) -> News {
         match change {
-            Change::Analyzed { image, tags } => names(tags).iter().fold(News::default(), |news, tag| {
-                news.and(self.analyzed(Service::Analyzer, image, tag, AnalysisStatus::Analyzing, now))
-            }),
+            Change::Analyzed { image, tags } => {
+                // Who watches a tag is told of the image that it means.
+                let meant: Vec<ImageTag> = tags.iter().filter(|tag| !tag.child).cloned().collect();
+                names(&meant).iter().fold(News::default(), |news, tag| {
+                    news.and(self.analyzed(Service::Analyzer, image, tag, AnalysisStatus::Analyzing, now))
+                })
+            }
             Change::AnalysisFailed { image, tags, cause } => self.failed(image, tags, cause, now),
             Change::TagAdded { image, tag } => {
                 self.analyzed(Service::Catalog, image, &tag.full(), AnalysisStatus::Analyzed, now)

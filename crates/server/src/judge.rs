@@ -33,7 +33,7 @@ use crate::knowledge::Current;
 use crate::records::{Image, Policy};
 use crate::{clock, cpu};
 
-pub(crate) use query::{Vulnerable, Wanted, known, vulnerable};
+pub(crate) use query::{Part, Vulnerable, Wanted, known, vulnerable};
 pub(crate) use verdict::{Keep, evaluate, result_document};
 
 /// Whether kept matches will do.
@@ -209,7 +209,11 @@ pub(crate) async fn exceptions_as_of(
     }
     let all = app.records().all_exceptions(account).await?;
     let exceptions = Arc::new(cpu::run(move || Exceptions::of(all)).await);
-    app.cache().keep_exceptions(key, exceptions.clone());
+    // Another may have been made or deleted since the state was read, and the state be that one again later.
+    let now = app.records().exceptions_state(account).await?;
+    if (now.number, now.changed_at) == (key.1, key.2) {
+        app.cache().keep_exceptions(key, exceptions.clone());
+    }
     Ok(exceptions)
 }
 

@@ -65,7 +65,7 @@ impl Beats {
 /// Says that this process is there, and tells of those that are not, if that is its work.
 pub(crate) async fn beat(app: &App) -> Result<(), StoreError> {
     let own = own(app);
-    app.records().store().note_process(&own).await?;
+    app.records().store().note_process(&own, SILENCE).await?;
     if app.beats().noted(own.seen_at) && app.config().server.has(Role::Scheduler) {
         sweep(app, own.seen_at).await?;
     }
@@ -235,8 +235,8 @@ mod tests {
         config.storage.data_dir = dir.path().join("data");
         let app = App::open(config).await.unwrap();
         let store = app.records().store();
-        store.note_process(&process("there", "worker", 0)).await.unwrap();
-        store.note_process(&process("later", "worker", -3590)).await.unwrap();
+        store.note_process(&process("there", "worker", 0), 0).await.unwrap();
+        store.note_process(&process("later", "worker", -3590), 0).await.unwrap();
         let told = async || {
             let events = store.events(ACCOUNT, &killick_store::events::EventFilter::default(), 99, 0).await.unwrap();
             let word = |kind: &str| kind.rsplit('.').next().unwrap().to_owned();
@@ -257,7 +257,7 @@ mod tests {
             assert_eq!(told().await, want, "after {seconds} seconds");
         }
         // Who comes back is there, and may vanish again.
-        store.note_process(&process("later", "worker", -3590)).await.unwrap();
+        store.note_process(&process("later", "worker", -3590), 0).await.unwrap();
         sweep(&app, 86_401_000_000).await.unwrap();
         assert!(told().await.ends_with("down orphaned"), "{}", told().await);
         assert_eq!(store.processes().await.unwrap().len(), 1);

@@ -11,6 +11,7 @@ use crate::events::{
 };
 use crate::herald::Service;
 use crate::knowledge::{Failure, Fetch, SyncError};
+use crate::records::now;
 
 /// The one feed.
 pub(crate) const FEED: &str = "vulnerabilities";
@@ -105,7 +106,7 @@ pub(crate) fn status(is_complete: bool) -> &'static str {
 
 /// Has the matches of all images computed anew.
 async fn forget_matches(app: &App) -> Result<(), StoreError> {
-    app.records().store().forget_all_matches().await?;
+    app.records().store().forget_all_matches(now()).await?;
     app.cache().forget_matches();
     Ok(())
 }

@@ -166,6 +166,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         policy_digest: Digest::of(b"{\"id\":\"shop\"}"),
         action: "stop".to_owned(),
         result: Digest::of(b"a verdict"),
+        findings: Digest::of(b"findings"),
         index_built_at: 0,
         follows: None,
     };

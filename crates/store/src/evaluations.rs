@@ -27,6 +27,8 @@ row! {
         pub action: String,
         /// The blob of the evaluation.
         pub result: Digest,
+        /// Of what was found, whatever words tell it; rows of earlier releases have none.
+        pub findings: Option<Digest>,
         /// When this verdict was first reached.
         pub created_at: i64,
         /// When it was last reached.
@@ -41,11 +43,18 @@ row! {
 const PATIENCE: i64 = 24 * 3600 * 1_000_000;
 
 impl EvaluationRow {
+    /// Whether the other verdict says the same, be it in other words: ages grow every day.
+    fn is_like(&self, other: &NewEvaluation) -> bool {
+        self.policy_digest == other.policy_digest
+            && self.action == other.action
+            && self.findings.as_ref() == Some(&other.findings)
+    }
+
     /// Whether this is what a newer advisory index says, where the other verdict, of the same policy, says otherwise.
     pub fn outdates(&self, other: &NewEvaluation, now: i64) -> bool {
         self.policy_id == other.policy_id
             && self.policy_digest == other.policy_digest
-            && self.result != other.result
+            && self.findings.as_ref() != Some(&other.findings)
             && self.index_built_at > other.index_built_at
             && now < self.updated_at.saturating_add(PATIENCE)
     }
@@ -68,6 +77,8 @@ pub struct NewEvaluation {
     pub action: String,
     /// The blob of the evaluation.
     pub result: Digest,
+    /// Of what was found, whatever words tell it: verdicts that differ in nothing else are one.
+    pub findings: Digest,
     /// When the advisory index was built that it follows from; 0 without one.
     pub index_built_at: i64,
     /// What is told if its action is another than that of the verdict before.
@@ -96,7 +107,7 @@ impl Store {
         const DOING: &str = "storing an evaluation";
         let digest = new.digest.to_string();
         let policy_digest = new.policy_digest.to_string();
-        let result = new.result.to_string();
+        let (result, findings) = (new.result.to_string(), new.findings.to_string());
         let (recorded, sends) = transaction!(self.pool, tx => {
             if let Pool::Postgres(_) = &self.pool {
                 // Two of the same verdict at once would each see no row to move.
@@ -117,14 +128,14 @@ impl Store {
                 .bind(&new.tag).bind(&new.policy_id).fetch_optional(&mut *tx).await.during(DOING)?;
             let row = match same {
                 Some(same) if same.outdates(new, now) => return Ok((same, None)),
-                Some(same) if (&same.policy_digest, &same.action, &same.result) == (&new.policy_digest, &new.action, &new.result) => {
+                Some(same) if same.is_like(new) => {
                     sqlx::query_as(sql::TOUCH_EVALUATION).bind(&new.account).bind(same.id).bind(now).bind(new.index_built_at)
-                        .fetch_one(&mut *tx).await.during(DOING)?
+                        .bind(&result).fetch_one(&mut *tx).await.during(DOING)?
                 }
                 _ => {
                     let added: EvaluationRow = sqlx::query_as(sql::ADD_EVALUATION).bind(&new.account).bind(&digest).bind(&new.tag)
                         .bind(&new.policy_id).bind(&policy_digest).bind(&new.action).bind(&result).bind(now)
-                        .bind(new.index_built_at).fetch_one(&mut *tx).await.creating("evaluation", &digest)?;
+                        .bind(new.index_built_at).bind(&findings).fetch_one(&mut *tx).await.creating("evaluation", &digest)?;
                     sqlx::query(sql::SUPERSEDE_EVALUATIONS).bind(&new.account).bind(&digest).bind(&new.tag)
                         .bind(&new.policy_id).bind(added.id).execute(&mut *tx).await.during(DOING)?;
                     added

@@ -98,8 +98,15 @@ impl Store {
         now: i64,
     ) -> Result<Option<EventRow>> {
         let at = by.map(|_| now);
-        Ok(change!(self.pool, db => sqlx::query_as(sql::ACKNOWLEDGE_EVENT).bind(account).bind(uuid).bind(at).bind(by)
-            .fetch_optional(db).await.during("acknowledging an event")))
+        Ok(transaction!(self.pool, tx => {
+            let row: Option<EventRow> = sqlx::query_as(sql::ACKNOWLEDGE_EVENT).bind(account).bind(uuid).bind(at).bind(by)
+                .fetch_optional(&mut *tx).await.during("acknowledging an event")?;
+            // Nothing is changed, and nothing noted in the audit log.
+            if row.is_none() {
+                return Ok(None);
+            }
+            row
+        }))
     }
 
     /// One event.

@@ -169,10 +169,9 @@ impl Store {
             .during("discarding matches")
     }
 
-    /// Discards the kept matches of all images; the first-seen instants stay.
-    pub async fn forget_all_matches(&self) -> Result<()> {
-        write!(self.pool, db => sqlx::query(sql::FORGET_ALL_MATCHES).execute(db).await.map(drop))
-            .during("discarding matches")
+    /// Discards the matches of all images that were kept by then; the first-seen instants stay.
+    pub async fn forget_all_matches(&self, by: i64) -> Result<()> {
+        self.delete_old(sql::FORGET_ALL_MATCHES, by, "discarding matches").await.map(drop)
     }
 
     /// When each vulnerability of an image was first seen.

@@ -47,10 +47,11 @@ row! {
 }
 
 impl Store {
-    /// Notes that a process is there.
-    pub async fn note_process(&self, process: &Process) -> Result<()> {
+    /// Notes that a process is there. It is up again only if by its own clock it has been silent for so many microseconds:
+    /// one whose clock is behind would be told as down again and again.
+    pub async fn note_process(&self, process: &Process, silence: i64) -> Result<()> {
         write!(self.pool, db => sqlx::query(sql::NOTE_PROCESS).bind(&process.id).bind(&process.host).bind(&process.base_url)
-            .bind(&process.roles).bind(process.seen_at).execute(db).await.map(drop))
+            .bind(&process.roles).bind(process.seen_at).bind(silence).execute(db).await.map(drop))
         .during("noting a process")
     }
 

@@ -131,7 +131,7 @@ macro_rules! hasten_carriers {
         concat!(
             "update watch set due_at = $2 where due_at > $2 and (account, subscription) in (select s.account, s.id from image i \
              join image_tag t on t.account = i.account and t.digest = i.digest join subscription s on s.account = t.account \
-             and s.type = $1 and s.key = t.registry || '/' || t.repository || ':' || t.tag where i.id ",
+             and s.type = $1 and s.key = t.registry || '/' || t.repository || ':' || t.tag where not t.child and i.id ",
             $images,
             ")"
         )
@@ -307,7 +307,7 @@ statements! {
     MATCHES = "select m.blob from match_cache m join image i on i.id = m.image_id where i.account = $1 and i.digest = $2 and m.index_digest = $3";
     PUT_MATCHES = "insert into match_cache (image_id, index_digest, blob, created_at) select id, $3, $4, $5 from image where account = $1 and digest = $2 on conflict (image_id, index_digest) do update set blob = excluded.blob";
     FORGET_MATCHES = "delete from match_cache where image_id in (select id from image where account = $1 and digest = $2)";
-    FORGET_ALL_MATCHES = "delete from match_cache";
+    FORGET_ALL_MATCHES = "delete from match_cache where (image_id, index_digest) in (select image_id, index_digest from match_cache where created_at <= $1 limit $2)";
     PUT_FIRST_DETECTED = filled!(SEEN_COLUMNS, "with v as (values ", ") insert into first_detected (image_id, vulnerability, package, detected_at) select i.id, v.column1, v.column2, cast($103 as bigint) from image i, v where i.account = $101 and i.digest = $102 on conflict do nothing");
     FIRST_DETECTED = "select f.vulnerability, f.package, f.detected_at from first_detected f join image i on i.id = f.image_id where i.account = $1 and i.digest = $2 order by f.vulnerability, f.package";
 
@@ -339,8 +339,8 @@ statements! {
     OPEN_ALERTS = "select * from alert where account = $1 and id < $2 and closed_at is null order by id desc limit $3";
     DELETE_OLD_ALERTS = "delete from alert where id in (select id from alert where closed_at < $1 and exists (select 1 from alert later where later.account = alert.account and later.tag = alert.tag and later.id > alert.id) limit $2)";
 
-    ADD_EVALUATION = "insert into evaluation (account, digest, tag, policy_id, policy_digest, action, result, created_at, updated_at, index_built_at) values ($1, $2, $3, $4, $5, $6, $7, $8, $8, $9) returning *";
-    TOUCH_EVALUATION = "update evaluation set updated_at = $3, index_built_at = case when index_built_at > $4 then index_built_at else $4 end where account = $1 and id = $2 returning *";
+    ADD_EVALUATION = "insert into evaluation (account, digest, tag, policy_id, policy_digest, action, result, created_at, updated_at, index_built_at, findings) values ($1, $2, $3, $4, $5, $6, $7, $8, $8, $9, $10) returning *";
+    TOUCH_EVALUATION = "update evaluation set updated_at = $3, result = $5, index_built_at = case when index_built_at > $4 then index_built_at else $4 end where account = $1 and id = $2 returning *";
     LOCK_EVALUATIONS_POSTGRES = "select pg_advisory_xact_lock(hashtextextended($1, 0))";
     NEWEST_EVALUATION_OF_POLICY = "select * from evaluation where account = $1 and digest = $2 and tag = $3 and policy_id = $4 order by updated_at desc, id desc limit 1";
     NEWEST_EVALUATION = "select * from evaluation where account = $1 and digest = $2 and tag = $3 order by updated_at desc, id desc limit 1";
@@ -370,7 +370,7 @@ statements! {
     RENEW_WATCH = "update watch set due_at = $3 where account = $1 and subscription = $2 and due_at = $4";
     FINISH_WATCH = "update watch set due_at = case when due_at = $3 then $4 else due_at end, state = $5, failures = $6 where account = $1 and subscription = $2";
     HASTEN_WATCHES = "update watch set due_at = $3 where due_at > $3 and (account, subscription) in (select s.account, s.id from subscription s where s.type = $1 and s.active and (cast($2 as text) is null or s.account = $2))";
-    HASTEN_IMAGE = "update watch set due_at = $3 where due_at > $3 and (account, subscription) in (select s.account, s.id from image_tag t join subscription s on s.account = t.account and s.key = t.registry || '/' || t.repository || ':' || t.tag where t.account = $1 and t.digest = $2 and s.type in ('policy_eval', 'vuln_update', 'alerts'))";
+    HASTEN_IMAGE = "update watch set due_at = $3 where due_at > $3 and (account, subscription) in (select s.account, s.id from image_tag t join subscription s on s.account = t.account and s.key = t.registry || '/' || t.repository || ':' || t.tag where t.account = $1 and t.digest = $2 and not t.child and s.type in ('policy_eval', 'vuln_update', 'alerts'))";
     LOCK_WATCHES_POSTGRES = "select pg_advisory_xact_lock(7245534)";
     RESTART_WATCH = "update watch set due_at = $3, state = case when $4 then '' else state end where account = $1 and subscription = $2";
     HASTEN_CARRIERS_SQLITE = hasten_carriers!(listed_sqlite!("$3"));
@@ -397,7 +397,7 @@ statements! {
     PUT_OFF_NOTICE = "update notification set due_at = $3, last_error = coalesce(cast($4 as text), last_error) where id = $1 and due_at = $2";
     NOTICES = "select id, uuid, type, key, attempts, due_at, folds_at, last_error, created_at from notification where account = $1 and id < $2 order by id desc limit $3";
     WAITING_NOTICES = "select count(*) from notification";
-    NOTE_PROCESS = "insert into process (id, host, base_url, roles, seen_at) values ($1, $2, $3, $4, $5) on conflict (id) do update set seen_at = excluded.seen_at, state = 'up'";
+    NOTE_PROCESS = "insert into process (id, host, base_url, roles, seen_at) values ($1, $2, $3, $4, $5) on conflict (id) do update set seen_at = excluded.seen_at, state = case when process.seen_at <= excluded.seen_at - cast($6 as bigint) then 'up' else process.state end";
     PROCESSES = "select * from process order by seen_at desc, id";
     FORGET_PROCESS = "delete from process where id = $1";
     NOTE_SILENT_PROCESSES = "update process set state = $2 where state = $1 and seen_at <= $3 returning *";

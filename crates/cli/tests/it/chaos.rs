@@ -112,7 +112,7 @@ fn settings(webhook: &str, database: &str) -> String {
     format!(
         "[knowledge]\nupdate = 'off'\nreload_seconds = 1\n[analysis]\nlease_seconds = 10\npoll_seconds = 1\n\
          [webhooks]\ngeneral = {{ url = '{webhook}' }}\n[storage]\ndatabase_url = '{database}'\n\
-         [cycle_timers]\nimage_watcher = 1\nvulnerability_scan = 5\nnotifications = 1\n"
+         [cycle_timers]\nimage_watcher = 1\nnotifications = 1\n"
     )
 }
 

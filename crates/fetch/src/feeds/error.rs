@@ -5,9 +5,18 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use killick_model::hint::Hint;
+use url::Url;
 
 use crate::egress::Refused;
 use crate::http::HttpError;
+
+/// An address as errors tell it: without user and password, because they reach logs, events and webhooks.
+pub(super) fn shown(url: &Url) -> String {
+    let mut url = url.clone();
+    // Addresses that can have none have none.
+    let _ = (url.set_username(""), url.set_password(None));
+    url.to_string()
+}
 
 /// Why something was not fetched. What was here before stays.
 #[derive(Debug, thiserror::Error)]

@@ -14,7 +14,7 @@ use std::io::BufReader;
 use jiff::{SignedDuration, Timestamp, ToSpan as _};
 use killick_model::feed::{Each, Form};
 
-use super::error::FeedError;
+use super::error::{FeedError, shown};
 use super::lists;
 use super::work::Task;
 
@@ -82,7 +82,7 @@ pub(super) async fn words(task: &Task, each: Each) -> Result<Vec<Word>, FeedErro
         Each::Topic(document) => {
             let url = task.url(document)?;
             let malformed =
-                |detail: serde_json::Error| FeedError::Malformed { url: url.to_string(), detail: detail.to_string() };
+                |detail: serde_json::Error| FeedError::Malformed { url: shown(&url), detail: detail.to_string() };
             match task.text(&url, TEXT_BYTES).await? {
                 Some(bytes) => lists::topics(&bytes).map_err(malformed)?.into_iter().map(known).collect(),
                 None => Vec::new(),

@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 use url::Url;
 
 use super::FeedOptions;
-use super::error::FeedError;
+use super::error::{FeedError, shown};
 use super::folder::{FileState, Folder, State};
 use super::transfer::{Got, Wanted};
 use crate::egress::Reach;
@@ -56,7 +56,7 @@ impl Shared {
             return Ok(known.clone());
         }
         let reach = Reach::new(base, &self.options.egress)
-            .map_err(|refused| FeedError::Refused { url: base.to_string(), refused })?;
+            .map_err(|refused| FeedError::Refused { url: shown(base), refused })?;
         let client = http::client(&ClientOptions {
             extra_ca_pem: self.options.extra_ca_pem.clone(),
             proxy: self.options.proxy.clone(),
@@ -176,7 +176,7 @@ impl Task {
     /// The client for an address, which it may go to.
     pub(super) fn client(&self, url: &Url, secrecy: Secrecy) -> Result<reqwest::Client, FeedError> {
         let (client, reach) = self.work.shared.client(&self.base()?, secrecy)?;
-        reach.check(url).map_err(|refused| FeedError::Refused { url: url.to_string(), refused })?;
+        reach.check(url).map_err(|refused| FeedError::Refused { url: shown(&url), refused })?;
         Ok(client)
     }
 

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use toml::{Table, Value};
 
-use super::timers::settle;
+use super::timers::{Precedence, settle};
 use super::{Config, Secret};
 
 /// Prefix of the variables that override the file.
@@ -91,7 +91,7 @@ impl Config {
         };
         if let Some(path) = file {
             let origin = || format!("the file `{}`", path.display());
-            settle(&mut table, &origin)?;
+            settle(&mut table, Precedence::None, &origin)?;
             check(&table, origin)?;
         }
         let mut passwords = [None, None];
@@ -104,7 +104,7 @@ impl Config {
                     if let Some(rest) = name.strip_prefix(PREFIX) {
                         set(&mut table, rest, &value).ok_or_else(|| ConfigError::Variable { name: name.clone() })?;
                         let origin = || format!("the variable `{name}`");
-                        settle(&mut table, &origin)?;
+                        settle(&mut table, Precedence::Latest, &origin)?;
                         check(&table, origin)?;
                     } else {
                         environment.push((name, value));

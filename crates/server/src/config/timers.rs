@@ -30,8 +30,21 @@ const TIMERS: &[(&str, Became)] = &[
     ("service_watcher", Became::Told("processes say by themselves that they are there")),
 ];
 
+/// Whether a timer may be given beside the setting that it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Precedence {
+    /// It may not: nobody can tell which is meant.
+    None,
+    /// It may: what comes later counts, as with every setting.
+    Latest,
+}
+
 /// Puts timers of the original where they are set here, in settings from one origin.
-pub(super) fn settle(settings: &mut Table, origin: &dyn Fn() -> String) -> Result<(), ConfigError> {
+pub(super) fn settle(
+    settings: &mut Table,
+    precedence: Precedence,
+    origin: &dyn Fn() -> String,
+) -> Result<(), ConfigError> {
     for (timer, became) in TIMERS {
         let Some(value) = take(settings, timer) else { continue };
         match became {
@@ -41,7 +54,7 @@ pub(super) fn settle(settings: &mut Table, origin: &dyn Fn() -> String) -> Resul
             Became::Setting(section, key) => {
                 let table = settings.entry(*section).or_insert_with(|| Value::Table(Table::new()));
                 let there = table.as_table_mut().and_then(|table| table.insert((*key).to_owned(), value.clone()));
-                if there.is_some_and(|there| there != value) {
+                if precedence == Precedence::None && there.is_some_and(|there| there != value) {
                     return Err(ConfigError::TwoTimers { timer, section, key });
                 }
             }
@@ -60,7 +73,9 @@ mod tests {
 
     fn settled(text: &str) -> Result<Table, String> {
         let mut table: Table = text.parse().unwrap();
-        settle(&mut table, &|| "the file".to_owned()).map(|()| table).map_err(|error| error.to_string())
+        settle(&mut table, Precedence::None, &|| "the file".to_owned())
+            .map(|()| table)
+            .map_err(|error| error.to_string())
     }
 
     #[test]

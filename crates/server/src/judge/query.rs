@@ -24,6 +24,9 @@ const MAX_IDS: usize = 1_000;
 /// Packages that are matched at once.
 const AT_ONCE: usize = 2_000;
 
+/// Images that are asked at once.
+const IMAGES_AT_ONCE: usize = 100;
+
 /// The vulnerability that is asked about, and what its findings must be like.
 pub(crate) struct Wanted<'a> {
     /// By any name.
@@ -32,6 +35,20 @@ pub(crate) struct Wanted<'a> {
     pub(crate) package: Option<&'a str>,
     pub(crate) severity: Option<&'a str>,
     pub(crate) wont_fix: WontFix,
+}
+
+/// Which images are asked for where it depends on the image.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Part<'a> {
+    /// Those after this digest.
+    pub(crate) after: &'a str,
+    /// At least so many, if there are.
+    pub(crate) limit: usize,
+}
+
+impl Part<'_> {
+    /// Every image.
+    pub(crate) const ALL: Self = Self { after: "", limit: usize::MAX };
 }
 
 /// What has such findings, with their records.
@@ -46,7 +63,12 @@ pub(crate) enum Vulnerable {
 ///
 /// The index tells under which names packages may have the vulnerability, the store which packages go by those: each
 /// is matched once, whatever number of images carry it.
-pub(crate) async fn vulnerable(app: &App, account: &str, wanted: &Wanted<'_>) -> Result<Vulnerable, ApiError> {
+pub(crate) async fn vulnerable(
+    app: &App,
+    account: &str,
+    wanted: &Wanted<'_>,
+    part: Part<'_>,
+) -> Result<Vulnerable, ApiError> {
     let Some(knowledge) = app.knowledge().current() else { return Ok(Vulnerable::Images(Vec::new())) };
     let (index, vulnerability) = (knowledge.clone(), wanted.vulnerability.to_owned());
     let names = cpu::run(move || packages_of(&index.index, &vulnerability)).await;
@@ -59,17 +81,21 @@ pub(crate) async fn vulnerable(app: &App, account: &str, wanted: &Wanted<'_>) ->
         let told = findings.into_iter().filter_map(|(number, told)| Some((number, told?)));
         return Ok(Vulnerable::Packages(told.collect()));
     }
-    let mut found = Vec::new();
-    let (carriers, _) = app.records().carriers(account, &possible, None, 0).await?;
-    for carrier in carriers {
-        let of_packages: Option<Vec<&Vec<Value>>> =
-            carrier.packages.iter().filter_map(|number| findings.get(number)).map(Option::as_ref).collect();
-        let told = match of_packages {
-            Some(told) => told.into_iter().flatten().cloned().collect(),
-            None => in_image(app, account, &carrier, wanted).await?,
-        };
-        if !told.is_empty() {
-            found.push((carrier, told));
+    let (mut found, mut after) = (Vec::new(), part.after.to_owned());
+    while found.len() < part.limit {
+        let carriers = app.records().carriers_after(account, &possible, &after, IMAGES_AT_ONCE).await?;
+        let Some(last) = carriers.last() else { break };
+        after.clone_from(&last.digest);
+        for carrier in carriers {
+            let of_packages: Option<Vec<&Vec<Value>>> =
+                carrier.packages.iter().filter_map(|number| findings.get(number)).map(Option::as_ref).collect();
+            let told = match of_packages {
+                Some(told) => told.into_iter().flatten().cloned().collect(),
+                None => in_image(app, account, &carrier, wanted).await?,
+            };
+            if !told.is_empty() {
+                found.push((carrier, told));
+            }
         }
     }
     Ok(Vulnerable::Images(found))

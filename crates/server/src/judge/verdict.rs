@@ -99,7 +99,7 @@ pub(crate) async fn evaluate(
     // Others judge the same at the same time; each verdict follows exactly one, and by what is known then.
     loop {
         let judged = judged(app, image, tag, decisions).await?;
-        if keep == Keep::Nothing || remember(app, image, &decisions.policy, &judged).await? {
+        if keep == Keep::Nothing || remember(app, image, decisions, &judged).await? {
             return Ok(judged);
         }
     }
@@ -141,12 +141,17 @@ async fn judged(app: &App, image: &Image, tag: &str, decisions: &Decisions) -> R
 
 /// Remembers a verdict, and tells if it is another than the one before. Whether that is settled: otherwise another verdict
 /// was stored meanwhile.
-async fn remember(app: &App, image: &Image, policy: &Policy, judged: &Judged) -> Result<bool, ApiError> {
-    let (records, verdict) = (app.records(), &judged.verdict);
+async fn remember(app: &App, image: &Image, decisions: &Decisions, judged: &Judged) -> Result<bool, ApiError> {
+    let (records, verdict, policy) = (app.records(), &judged.verdict, &decisions.policy);
     let tag = verdict.evaluation.reference.as_str();
     let told = |verdict: &Verdict| result(&verdict.evaluation, &image.account, &verdict.bundle);
     let before = records.last_verdict(image, tag).await?;
     if before.as_ref().is_some_and(|row| judged.is(row, policy)) {
+        return Ok(true);
+    }
+    // What was decided anew while this was judged has its own verdict: this one must not follow that.
+    let now_decided = super::decisions(app, &image.account, Some(&policy.id)).await;
+    if !now_decided.is_ok_and(|now| now.policy.digest == policy.digest && now.exceptions == decisions.exceptions) {
         return Ok(true);
     }
     let changed = before.as_ref().filter(|row| row.action != verdict.evaluation.final_action.to_string());

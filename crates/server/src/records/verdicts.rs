@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use killick_model::digest::Digest;
-use killick_model::evaluation::Evaluation;
+use killick_model::evaluation::{Evaluation, Finding};
 use killick_store::evaluations::{EvaluationRow, Follows, NewEvaluation};
 use killick_store::news::News;
 use killick_store::{Result, StoreError};
@@ -44,6 +44,14 @@ impl<'v> Kept<'v> {
     }
 }
 
+/// What was found, without the words that tell it.
+fn findings(evaluation: &Evaluation) -> Result<Digest> {
+    let found = evaluation.findings.iter().map(|finding| Finding { message: String::new(), ..finding.clone() });
+    let told = Evaluation { findings: found.collect(), evaluated_at: Timestamp::UNIX_EPOCH, ..evaluation.clone() };
+    let bytes = serde_json::to_vec(&told).map_err(|source| StoreError::Document { source: source.into() })?;
+    Ok(Digest::of(&bytes))
+}
+
 impl Records {
     /// Remembers a verdict that follows the one `before`, by an advisory index that was built at that instant (0 without
     /// one); one like the newest only moves that forward. `news` are told if its action is another than that one's.
@@ -68,6 +76,7 @@ impl Records {
             policy_digest: policy.digest.clone(),
             action: verdict.evaluation.final_action.to_string(),
             result: result.clone(),
+            findings: findings(&verdict.evaluation)?,
             index_built_at,
             follows: Some(Follows { before: before.map(|row| row.id), news }),
         };

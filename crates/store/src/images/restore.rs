@@ -91,6 +91,11 @@ impl Store {
                 .bind(&new.done.distro).bind(&new.done.distro_version).bind(new.done.layer_count).bind(&new.dockerfile).bind(mode)
                 .bind(&manifest).bind(new.created_at).bind(now).bind(&new.given_id).bind(new.done.analysis.to_string())
                 .bind(new.analyzed_at).fetch_one(&mut *tx).await.creating("image", &digest)?;
+            if let Some(index) = &index && new.tags.iter().any(|(_, _, child)| *child) {
+                // Not that which the digest of the index stands for. What else it was in the index is not archived.
+                sqlx::query(sql::PUT_INDEX_IMAGE).bind(account).bind(index).bind(id).bind(1_i64).bind("").execute(&mut *tx).await
+                    .during(DOING)?;
+            }
             link_packages_in!(self, tx, account, id, &new.done);
             for (name, detected_at, child) in &new.tags {
                 let TagName { registry, repository, tag } = name;

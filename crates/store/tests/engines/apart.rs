@@ -124,6 +124,7 @@ pub(crate) async fn accounts_are_apart(Opened { store, .. }: &Opened) {
         policy_digest: Digest::of(b"{}"),
         action: "stop".to_owned(),
         result: Digest::of(b"verdict"),
+        findings: Digest::of(b"findings"),
         index_built_at: 0,
         follows: None,
     };
@@ -188,6 +189,18 @@ pub(crate) async fn accounts_are_apart(Opened { store, .. }: &Opened) {
     assert!(store.task("b", waiting).await.is_err());
     assert_eq!(store.known_files("b", &["00".to_owned()]).await.unwrap(), []);
 
+    assert!(store.image_with_tags("b", digest).await.is_err());
+    assert_eq!(store.images_of_index("b", &Digest::of(b"index of one").to_string(), 9).await.unwrap(), []);
+    assert_eq!(store.carriers_after("b", &[package], "", 9).await.unwrap(), []);
+    assert_eq!(store.policies_after("b", "", 9).await.unwrap(), []);
+    assert_eq!(store.policy_and_exceptions("b", None).await.unwrap(), None);
+    assert_eq!(store.policy_and_exceptions("b", Some("p")).await.unwrap(), None);
+    assert_eq!(store.subscriptions_after("b", None, None, "", 9).await.unwrap(), []);
+    assert_eq!(store.events_below("b", &EventFilter::default(), None, (i64::MAX, 0), 99).await.unwrap(), []);
+    assert_eq!(store.acknowledge_event("b", "e", Some("u"), 9).await.unwrap(), None);
+    assert_eq!(store.notices("b", None, 99).await.unwrap(), []);
+    assert_eq!(store.archived_after("b", "", 9).await.unwrap(), []);
+    assert!(!store.delete_image_by_rule("b", digest, "rule", 4, 9).await.unwrap_or(false));
     assert!(store.image_by_given_id("b", "given").await.is_err());
     assert!(store.import("b", "i").await.is_err());
     assert_eq!(store.imports("b").await.unwrap(), []);

@@ -83,6 +83,7 @@ pub(crate) async fn analyses_are_archived_and_restored(Opened { store, .. }: &Op
         policy_digest: Digest::of(b"{}"),
         action: "stop".to_owned(),
         result: Digest::of(b"verdict"),
+        findings: Digest::of(b"findings"),
         index_built_at: 0,
         follows: None,
     };

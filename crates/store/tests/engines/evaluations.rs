@@ -15,6 +15,7 @@ fn verdict(policy: &str, document: &str, action: &str) -> NewEvaluation {
         policy_digest: Digest::of(document.as_bytes()),
         action: action.to_owned(),
         result: Digest::of(format!("{policy} {document} {action}").as_bytes()),
+        findings: Digest::of(action.as_bytes()),
         index_built_at: 0,
         follows: None,
     }
@@ -26,13 +27,18 @@ pub(crate) async fn an_unchanged_verdict_moves_its_row(Opened { store, .. }: &Op
     assert_eq!(before, None);
     let (again, before) = store.record_evaluation(&verdict("p", "1", "stop"), 20).await.unwrap();
     assert_eq!((again.id, again.created_at, again.updated_at, before), (first.id, 10, 20, None));
+    // The same in other words is the same.
+    let reworded = NewEvaluation { result: Digest::of(b"reworded"), ..verdict("p", "1", "stop") };
+    let (again, before) = store.record_evaluation(&reworded, 25).await.unwrap();
+    assert_eq!((again.id, again.updated_at, again.result.clone(), before), (first.id, 25, reworded.result, None));
     // Other findings are another verdict, though nobody is told.
-    let other = NewEvaluation { result: Digest::of(b"newer"), ..verdict("p", "1", "stop") };
+    let (result, findings) = (Digest::of(b"newer"), Digest::of(b"other findings"));
+    let other = NewEvaluation { result, findings, ..verdict("p", "1", "stop") };
     let (newer, before) = store.record_evaluation(&other, 30).await.unwrap();
     assert_eq!((newer.created_at, newer.updated_at, before), (30, 30, None));
     assert_eq!(newer.result, Digest::of(b"newer"));
     assert_eq!(store.evaluations("a", &digest, "r.io/x:1", None).await.unwrap(), [newer, again]);
-    assert_eq!(store.delete_old_evaluations(21).await.unwrap(), 1, "the first was superseded");
+    assert_eq!(store.delete_old_evaluations(26).await.unwrap(), 1, "the first was superseded");
     let missing = NewEvaluation { digest: Digest::of(b"none"), ..verdict("p", "1", "stop") };
     assert!(matches!(store.record_evaluation(&missing, 1).await, Err(StoreError::NotFound { .. })));
 }

@@ -106,6 +106,7 @@ pub(crate) async fn verdicts_are_told_once(Opened { store, .. }: &Opened) {
         policy_digest: Digest::of(b"{}"),
         action: action.to_owned(),
         result: Digest::of(action.as_bytes()),
+        findings: Digest::of(b"findings"),
         index_built_at: 0,
         follows: Some(Follows { before, news: news("a", uuid, "r.io/x:1") }),
     };

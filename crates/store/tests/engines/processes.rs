@@ -23,7 +23,7 @@ pub(crate) async fn processes_come_and_go(Opened { store, .. }: &Opened) {
         processes.iter().map(|process| format!("{} {}", process.id, process.seen_at)).collect::<Vec<_>>()
     };
     for noted in [process("1", "a", 10), process("2", "b", 11), process("3", "b", 12), process("1", "a", 20)] {
-        store.note_process(&noted).await.unwrap();
+        store.note_process(&noted, 0).await.unwrap();
     }
     assert_eq!(ids().await, ["1 20", "3 12", "2 11"], "the latest first");
     assert_eq!(store.processes().await.unwrap()[0], process("1", "a", 20));
@@ -36,7 +36,7 @@ pub(crate) async fn processes_come_and_go(Opened { store, .. }: &Opened) {
 
 pub(crate) async fn silence_is_told_once(Opened { store, .. }: &Opened) {
     for noted in [process("1", "h", 10), process("2", "h", 20), process("3", "h", 99)] {
-        store.note_process(&noted).await.unwrap();
+        store.note_process(&noted, 0).await.unwrap();
     }
     // Two look at the same time.
     let look = async |silence: Silence, since: i64| {
@@ -62,14 +62,16 @@ pub(crate) async fn silence_is_told_once(Opened { store, .. }: &Opened) {
     assert_eq!(look(Silence::Down, 20).await, 1);
     assert_eq!(look(Silence::Orphaned, 15).await, 1);
     assert_eq!(look(Silence::Down, 30).await, 0);
-    // Who comes back is there, and may be silent again.
-    store.note_process(&process("2", "h", 40)).await.unwrap();
+    // Who was not silent by its own clock is as it was; who comes back is there, and may be silent again.
+    store.note_process(&process("2", "h", 25), 20).await.unwrap();
+    assert_eq!(look(Silence::Down, 30).await, 0);
+    store.note_process(&process("2", "h", 46), 20).await.unwrap();
     assert_eq!(look(Silence::Orphaned, 30).await, 0);
-    assert_eq!(look(Silence::Down, 40).await, 1);
-    assert_eq!(look(Silence::Removed, 40).await, 2);
+    assert_eq!(look(Silence::Down, 46).await, 1);
+    assert_eq!(look(Silence::Removed, 46).await, 2);
     let mut want =
-        vec!["Down 1 15 Down of 3", "Down 2 20 Down of 3", "Orphaned 1 15 Orphaned of 3", "Down 2 40 Down of 3"];
-    want.extend(["Removed 1 40 Removed of 3", "Removed 2 40 Removed of 3"]);
+        vec!["Down 1 15 Down of 3", "Down 2 20 Down of 3", "Orphaned 1 15 Orphaned of 3", "Down 2 46 Down of 3"];
+    want.extend(["Removed 1 46 Removed of 3", "Removed 2 46 Removed of 3"]);
     let mut told = told().await;
     told[4..].sort();
     assert_eq!(told, want);

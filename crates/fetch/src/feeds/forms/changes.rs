@@ -10,7 +10,7 @@ use jiff::fmt::rfc2822;
 use killick_model::feed::Archive;
 
 use super::{TEXT_BYTES, hours_before, name_of, open, unreadable};
-use crate::feeds::error::FeedError;
+use crate::feeds::error::{FeedError, shown};
 use crate::feeds::has_extension;
 use crate::feeds::lists;
 use crate::feeds::transfer::{Checksum, Got, Wanted};
@@ -121,10 +121,10 @@ fn after(changed: &BTreeMap<String, Timestamp>, made: Option<Timestamp>) -> Vec<
 /// Fetches the archive that is named; when it was made.
 async fn latest_archive(task: &Task, pointer: &str) -> Result<Option<Timestamp>, FeedError> {
     let url = task.url(pointer)?;
-    let text = task.text(&url, TEXT_BYTES).await?.ok_or_else(|| FeedError::Missing { url: url.to_string() })?;
+    let text = task.text(&url, TEXT_BYTES).await?.ok_or_else(|| FeedError::Missing { url: shown(&url) })?;
     let name = String::from_utf8_lossy(&text).trim().to_owned();
     if !lists::is_name(&name) || !name.ends_with(".tar.zst") {
-        return Err(FeedError::Malformed { url: url.to_string(), detail: "it names no archive".to_owned() });
+        return Err(FeedError::Malformed { url: shown(&url), detail: "it names no archive".to_owned() });
     }
     let folder = task.place("");
     let path = format!("{folder}{name}");

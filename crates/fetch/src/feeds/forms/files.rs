@@ -3,7 +3,7 @@
 use killick_model::feed::{Each, File, Proof};
 
 use super::{TEXT_BYTES, words};
-use crate::feeds::error::FeedError;
+use crate::feeds::error::{FeedError, shown};
 use crate::feeds::lists;
 use crate::feeds::transfer::{Checksum, Got, Wanted};
 use crate::feeds::work::Task;
@@ -36,7 +36,7 @@ pub(super) async fn fetch(task: &Task, each: Each, files: &'static [File]) -> Ve
     }
     // Every file of a series may be missing; all of them may not.
     if each != Each::Once && found == 0 && errors.is_empty() {
-        errors.extend(task.url("").map(|url| FeedError::Missing { url: url.to_string() }));
+        errors.extend(task.url("").map(|url| FeedError::Missing { url: shown(&url) }));
     }
     errors
 }

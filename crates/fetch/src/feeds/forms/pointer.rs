@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 use super::{TEXT_BYTES, name_of};
-use crate::feeds::error::FeedError;
+use crate::feeds::error::{FeedError, shown};
 use crate::feeds::lists;
 use crate::feeds::transfer::{Checksum, Wanted};
 use crate::feeds::work::Task;
@@ -17,8 +17,8 @@ struct Pointer {
 
 pub(super) async fn fetch(task: &Task, file: &str, prefix: &str) -> Result<(), FeedError> {
     let url = task.url(file)?;
-    let malformed = |detail: String| FeedError::Malformed { url: url.to_string(), detail };
-    let document = task.text(&url, TEXT_BYTES).await?.ok_or_else(|| FeedError::Missing { url: url.to_string() })?;
+    let malformed = |detail: String| FeedError::Malformed { url: shown(&url), detail };
+    let document = task.text(&url, TEXT_BYTES).await?.ok_or_else(|| FeedError::Missing { url: shown(&url) })?;
     let pointer: Pointer = serde_json::from_slice(&document).map_err(|error| malformed(error.to_string()))?;
     let sum = lists::checksum(&pointer.checksum).ok_or_else(|| malformed("it has no SHA-256".to_owned()))?;
     if !lists::is_document(&pointer.path) || !name_of(&pointer.path).starts_with(prefix) {

@@ -12,7 +12,7 @@ use jiff::tz::TimeZone;
 use serde::Deserialize;
 
 use super::name_of;
-use crate::feeds::error::FeedError;
+use crate::feeds::error::{FeedError, shown};
 use crate::feeds::lists;
 use crate::feeds::transfer::{Checksum, Wanted};
 use crate::feeds::work::Task;
@@ -56,8 +56,8 @@ type Plan = BTreeMap<String, Option<Asset>>;
 
 async fn newest(task: &Task) -> Result<Plan, FeedError> {
     let url = task.url("releases?per_page=100")?;
-    let malformed = |detail: String| FeedError::Malformed { url: url.to_string(), detail };
-    let document = task.text(&url, ANSWER_BYTES).await?.ok_or_else(|| FeedError::Missing { url: url.to_string() })?;
+    let malformed = |detail: String| FeedError::Malformed { url: shown(&url), detail };
+    let document = task.text(&url, ANSWER_BYTES).await?.ok_or_else(|| FeedError::Missing { url: shown(&url) })?;
     let releases: Vec<Release> = serde_json::from_slice(&document).map_err(|error| malformed(error.to_string()))?;
     let assets: BTreeMap<String, Asset> =
         releases.into_iter().flat_map(|release| release.assets).map(|asset| (asset.name.clone(), asset)).collect();

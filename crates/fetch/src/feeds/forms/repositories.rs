@@ -4,7 +4,7 @@ use killick_model::feed::Each;
 use url::Url;
 
 use super::{TEXT_BYTES, name_of, words};
-use crate::feeds::error::FeedError;
+use crate::feeds::error::{FeedError, shown};
 use crate::feeds::lists;
 use crate::feeds::transfer::{Checksum, Wanted};
 use crate::feeds::work::Task;
@@ -42,7 +42,7 @@ pub(super) async fn fetch(
         }
     }
     if found == 0 && errors.is_empty() && !is_topic {
-        errors.extend(task.url("").map(|url| FeedError::Missing { url: url.to_string() }));
+        errors.extend(task.url("").map(|url| FeedError::Missing { url: shown(&url) }));
     }
     errors
 }

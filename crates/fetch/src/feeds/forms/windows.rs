@@ -13,7 +13,7 @@ use secrecy::ExposeSecret as _;
 use serde::{Deserialize, Serialize};
 
 use super::hours_before;
-use crate::feeds::error::FeedError;
+use crate::feeds::error::{FeedError, shown};
 use crate::feeds::work::Task;
 
 /// Records of a page.
@@ -138,7 +138,7 @@ async fn page(task: &Task, walk: &Walk) -> Result<(Vec<u8>, Page), FeedError> {
     let mut attempt = 0;
     let bytes = loop {
         match task.text_with(&url, limit, &headers).await {
-            Ok(bytes) => break bytes.ok_or_else(|| FeedError::Missing { url: url.to_string() })?,
+            Ok(bytes) => break bytes.ok_or_else(|| FeedError::Missing { url: shown(&url) })?,
             // So it says that it was asked too often.
             Err(FeedError::Status { status: 403, after, .. }) if attempt < PATIENCE => {
                 attempt += 1;
@@ -148,7 +148,7 @@ async fn page(task: &Task, walk: &Walk) -> Result<(Vec<u8>, Page), FeedError> {
         }
     };
     let page: Page = serde_json::from_slice(&bytes)
-        .map_err(|error| FeedError::Malformed { url: url.to_string(), detail: error.to_string() })?;
+        .map_err(|error| FeedError::Malformed { url: shown(&url), detail: error.to_string() })?;
     Ok((bytes, page))
 }
 

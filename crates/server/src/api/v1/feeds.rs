@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use axum::Json;
 use axum::http::StatusCode;
 use jiff::Timestamp;
+use killick_fetch::feeds::FeedError;
 use killick_vulns::BuildError;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -20,7 +21,8 @@ use crate::app::App;
 use crate::knowledge::{Fetch, SyncError};
 use crate::publications::Origin;
 use crate::syncing::{Announced, FEED};
-use crate::{clock, syncing};
+use crate::update::UpdateError;
+use crate::{clock, herald, syncing};
 
 /// The other feed that clients know by name: of packages and their versions, which this service has no data of.
 const PACKAGES: &str = "packages";
@@ -49,7 +51,7 @@ async fn sync(require: Permission<UpdateFeeds>, query: Query) -> Result<Json<Vec
     let started = clock::now();
     let app = require.app.clone();
     // A client that does not wait for the end does not stop it.
-    let running = tokio::spawn(async move { syncing::sync(&app, Announced::All, fetch).await });
+    let running = tokio::spawn(herald::carried(async move { syncing::sync(&app, Announced::All, fetch).await }));
     let failures = match running.await.map_err(|error| ApiError::internal(&error))? {
         Err(SyncError::Disabled) => return Ok(Json(Vec::new())),
         synced => synced.map_err(refused)?,
@@ -88,8 +90,12 @@ fn refused(error: SyncError) -> ApiError {
         }
         SyncError::Store(error) => return error.into(),
         SyncError::Disabled | SyncError::NotConfigured => StatusCode::CONFLICT,
+        SyncError::Build(_)
+        | SyncError::Open(_)
+        | SyncError::Update(
+            UpdateError::Build(_) | UpdateError::File { .. } | UpdateError::Fetch(FeedError::File { .. }),
+        ) => StatusCode::INTERNAL_SERVER_ERROR,
         SyncError::Update(_) | SyncError::Take(_) => StatusCode::BAD_GATEWAY,
-        SyncError::Build(_) | SyncError::Open(_) => StatusCode::INTERNAL_SERVER_ERROR,
     };
     if status.is_server_error() {
         tracing::error!(error = %error, "the advisories were not updated on request: {}", error.told());

@@ -87,7 +87,7 @@ async fn images_by_vulnerability(
         severity: query.word("severity", &severities)?,
         wont_fix,
     };
-    let shown = match judge::vulnerable(app, account, &wanted).await? {
+    let shown = match judge::vulnerable(app, account, &wanted, judge::Part::ALL).await? {
         Vulnerable::Packages(findings) => {
             let numbers: Vec<i64> = findings.keys().copied().collect();
             let (limit, offset) = page.part();

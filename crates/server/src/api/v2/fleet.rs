@@ -15,7 +15,7 @@ use super::paging::{asked, bad, page};
 use crate::api::error::ApiError;
 use crate::api::input::{Path, Query};
 use crate::api::permission::{Guarded, ListImages, Permission};
-use crate::judge::{self, Vulnerable, Wanted};
+use crate::judge::{self, Part, Vulnerable, Wanted};
 use crate::records::Carrier;
 
 /// Bytes of the name of a vulnerability.
@@ -78,22 +78,20 @@ async fn vulnerable(
         severity: None,
         wont_fix: WontFix::Included,
     };
-    let found: Vec<(Carrier, Vec<Value>)> = match judge::vulnerable(app, account, &wanted).await? {
-        Vulnerable::Packages(findings) => {
-            let numbers: Vec<i64> = findings.keys().copied().collect();
-            let carriers = app.records().carriers_after(account, &numbers, &after, limit + 1).await?;
-            let told = |carrier: Carrier| {
-                let of_packages = carrier.packages.iter().filter_map(|number| findings.get(number));
-                let records = of_packages.flatten().cloned().collect();
-                (carrier, records)
-            };
-            carriers.into_iter().map(told).collect()
-        }
-        Vulnerable::Images(mut images) => {
-            images.retain(|(carrier, _)| carrier.digest > after);
-            images
-        }
-    };
+    let found: Vec<(Carrier, Vec<Value>)> =
+        match judge::vulnerable(app, account, &wanted, Part { after: &after, limit: limit + 1 }).await? {
+            Vulnerable::Packages(findings) => {
+                let numbers: Vec<i64> = findings.keys().copied().collect();
+                let carriers = app.records().carriers_after(account, &numbers, &after, limit + 1).await?;
+                let told = |carrier: Carrier| {
+                    let of_packages = carrier.packages.iter().filter_map(|number| findings.get(number));
+                    let records = of_packages.flatten().cloned().collect();
+                    (carrier, records)
+                };
+                carriers.into_iter().map(told).collect()
+            }
+            Vulnerable::Images(images) => images,
+        };
     let (images, next_cursor) = page(found, limit, |(carrier, _)| carrier.digest.clone());
     let told = |(carrier, records): (Carrier, Vec<Value>)| VulnerableImageRecord {
         image: ImageName::of(&carrier),

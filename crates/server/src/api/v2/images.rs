@@ -56,9 +56,13 @@ pub(super) fn router() -> OpenApiRouter<Guarded> {
 async fn list(require: Permission<ListImages>, query: Query) -> Result<Json<ImagePage>, ApiError> {
     if let Some(parent) = query.text("parent") {
         let parent: Digest = parent.parse().map_err(|_| bad("`parent` must be the digest of an index"))?;
+        let part = Part::read(&query)?;
         let found = require.app.records().images_of_index(&require.account, &parent.to_string()).await?;
-        let told = |(image, platform): (Image, Option<String>)| ImageRecord { platform, ..ImageRecord::of(&image) };
-        return Ok(Json(ImagePage { items: found.into_iter().map(told).collect(), next_cursor: None }));
+        let told = |(image, platform): &(Image, Option<String>)| ImageRecord {
+            platform: platform.clone(),
+            ..ImageRecord::of(image)
+        };
+        return Ok(Json(ImagePage { items: part.of(&found).map(told).collect(), next_cursor: part.next(found.len()) }));
     }
     let limit = limit(&query, PAGE, MAX_PAGE)?;
     let from = after(query.text("cursor"))?;

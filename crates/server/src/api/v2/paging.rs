@@ -28,7 +28,8 @@ pub(super) fn limit(query: &Query, usual: usize, most: usize) -> Result<usize, A
 pub(super) fn after(cursor: Option<&str>) -> Result<String, ApiError> {
     let Some(cursor) = cursor else { return Ok(String::new()) };
     let decoded = (cursor.len() <= MAX_CURSOR).then(|| URL_SAFE_NO_PAD.decode(cursor).ok()).flatten();
-    let text = decoded.and_then(|bytes| String::from_utf8(bytes).ok());
+    // PostgreSQL takes no text with NUL.
+    let text = decoded.and_then(|bytes| String::from_utf8(bytes).ok()).filter(|text| !text.contains('\0'));
     text.ok_or_else(|| bad("`cursor` is not one of this server: begin without one"))
 }
 
