@@ -72,7 +72,13 @@ fn every_command_is_answered(database: &str) {
     let ours = Service::start_with(&[with_feeds]);
     let volatile = Volatile::new();
     // Seconds, as checks and subscriptions tell instants; what compressing instants leaves of an archive.
-    let masks = [(r": 1[0-9]{9}\b", ": <seconds>"), (r"(archived +)[0-9]+", "$1<bytes>")];
+    // Where something is in a client's memory; how much was told.
+    let masks = [
+        (r": 1[0-9]{9}\b", ": <seconds>"),
+        (r"(archived +)[0-9]+", "$1<bytes>"),
+        (r"\b0x[0-9a-f]+", "<place>"),
+        (r"Deleted [0-9]+ events", "Deleted <number> events"),
+    ];
     let masks = masks.map(|(pattern, mask)| (regex::Regex::new(pattern).expect("a pattern"), mask));
     let masked = |run: &Run| {
         masks.iter().fold(run.stdout.clone(), |text, (pattern, mask)| pattern.replace_all(&text, *mask).into_owned())
