@@ -30,6 +30,7 @@ mod native;
 mod parts;
 mod pipelines;
 mod platforms;
+#[expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 #[path = "../../../store/tests/support/postgres_server.rs"]
 mod postgres_server;
 mod publication;

@@ -204,17 +204,17 @@ impl Task {
     }
 
     async fn send(&self, request: reqwest::RequestBuilder, url: &Url) -> Result<Response, FeedError> {
-        let transport = |source| FeedError::Transport { url: shown(&url), source };
+        let transport = |source| FeedError::Transport { url: shown(url), source };
         match tokio::time::timeout(ANSWER, request.send()).await {
             Ok(response) => response.map_err(transport),
-            Err(_) => Err(FeedError::Slow { url: shown(&url), bytes: 1, window: ANSWER }),
+            Err(_) => Err(FeedError::Slow { url: shown(url), bytes: 1, window: ANSWER }),
         }
     }
 
     /// Writes the body behind what is here.
     async fn receive(&self, wanted: &Wanted, mut response: Response, have: u64) -> Result<(), FeedError> {
         let (url, limit, options) = (&wanted.url, self.upstream.max_bytes, self.options());
-        let too_large = || FeedError::TooLarge { url: shown(&url), limit };
+        let too_large = || FeedError::TooLarge { url: shown(url), limit };
         if response.content_length().is_some_and(|rest| rest.saturating_add(have) > limit) {
             return Err(too_large());
         }
@@ -231,7 +231,7 @@ impl Task {
             let bytes = match response.chunk().await {
                 Ok(Some(bytes)) => bytes,
                 Ok(None) => break Ok(()),
-                Err(source) => break Err(FeedError::Transport { url: shown(&url), source }),
+                Err(source) => break Err(FeedError::Transport { url: shown(url), source }),
             };
             let count = bytes.len() as u64;
             all = all.saturating_add(count);
@@ -247,7 +247,7 @@ impl Task {
             let now = options.timer.now();
             if now.saturating_sub(begun) >= WINDOW {
                 if window_bytes < WINDOW_BYTES {
-                    break Err(FeedError::Slow { url: shown(&url), bytes: WINDOW_BYTES, window: WINDOW });
+                    break Err(FeedError::Slow { url: shown(url), bytes: WINDOW_BYTES, window: WINDOW });
                 }
                 (window_bytes, begun) = (0, now);
             }
@@ -357,10 +357,10 @@ impl Task {
             _ => return Err(refusal(url, &response)),
         }
         let mut bytes = Vec::new();
-        let transport = |source| FeedError::Transport { url: shown(&url), source };
+        let transport = |source| FeedError::Transport { url: shown(url), source };
         while let Some(chunk) = response.chunk().await.map_err(transport)? {
             if bytes.len().saturating_add(chunk.len()) > limit {
-                return Err(FeedError::TooLarge { url: shown(&url), limit: limit as u64 });
+                return Err(FeedError::TooLarge { url: shown(url), limit: limit as u64 });
             }
             self.count(chunk.len() as u64)?;
             bytes.extend_from_slice(&chunk);
@@ -370,7 +370,7 @@ impl Task {
 }
 
 fn refusal(url: &Url, response: &Response) -> FeedError {
-    let url = shown(&url);
+    let url = shown(url);
     match response.status() {
         StatusCode::NOT_FOUND | StatusCode::GONE => FeedError::Missing { url },
         status => FeedError::Status { url, status: status.as_u16(), after: retry_after(response.headers()) },

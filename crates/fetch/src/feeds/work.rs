@@ -176,7 +176,7 @@ impl Task {
     /// The client for an address, which it may go to.
     pub(super) fn client(&self, url: &Url, secrecy: Secrecy) -> Result<reqwest::Client, FeedError> {
         let (client, reach) = self.work.shared.client(&self.base()?, secrecy)?;
-        reach.check(url).map_err(|refused| FeedError::Refused { url: shown(&url), refused })?;
+        reach.check(url).map_err(|refused| FeedError::Refused { url: shown(url), refused })?;
         Ok(client)
     }
 

@@ -8,7 +8,7 @@ use rustls::RootCertStore;
 
 /// For how long they are believed without another look: to read some hundred files for each client was the largest part
 /// of adding a small image to a service.
-const FRESH: Duration = Duration::from_secs(60);
+const FRESH: Duration = Duration::from_mins(1);
 
 /// When they were read, and what they were.
 static READ: Mutex<Option<(Instant, Vec<Certificate>)>> = Mutex::new(None);

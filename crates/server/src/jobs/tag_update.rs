@@ -29,7 +29,7 @@ pub(super) const JOB: Job = Job {
     run: |app| {
         Box::pin(async move {
             look_at_all(&app, KIND, app.config().cycle_timers.image_watcher, |app, watch| async move {
-                look(&app, &watch).await
+                Box::pin(look(&app, &watch)).await
             })
             .await;
         })

@@ -87,6 +87,7 @@ fn amd64() -> Platform {
 
 /// The images of an index, that which it means by itself first. One that cannot be read is left out, unless it may be read
 /// later: then all is to be tried again.
+#[expect(clippy::result_large_err, reason = "it is the error of those who call it, which are asynchronous")]
 fn taken(index: StagedIndex, platforms: &Platforms) -> Result<Named, FetchError> {
     let StagedIndex { name, digest, mut images, .. } = index;
     if *platforms == Platforms::All {

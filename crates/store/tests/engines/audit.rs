@@ -53,6 +53,9 @@ pub(crate) async fn it_is_written_with_the_change(opened: &Opened) {
     assert_eq!((entries[0].status, entries[0].after.as_deref()), (Some(200), Some("[]")));
 }
 
+/// Something that somebody does, and whether it is done.
+type Change<'a> = Pin<Box<dyn Future<Output = bool> + 'a>>;
+
 /// One entry of each, which only a transaction of the change can have written.
 pub(crate) async fn every_change_by_people_writes_it(opened: &Opened) {
     let Opened { store, .. } = opened;
@@ -71,7 +74,7 @@ pub(crate) async fn every_change_by_people_writes_it(opened: &Opened) {
         (is_done, slot.take().unwrap().1.is_some())
     };
     let add = rule("a", "new");
-    let changes: Vec<(&str, Pin<Box<dyn Future<Output = bool> + '_>>)> = vec![
+    let changes: Vec<(&str, Change<'_>)> = vec![
         ("a new rule", Box::pin(async { store.add_archive_rule(&add, 3).await.is_ok() })),
         ("a rule", Box::pin(async { store.delete_archive_rule("a", "going").await.is_ok() })),
         ("an archived image", Box::pin(async { store.delete_archived("a", &digest, None, 3).await.unwrap() })),
@@ -84,7 +87,7 @@ pub(crate) async fn every_change_by_people_writes_it(opened: &Opened) {
     for (what, change) in changes {
         assert_eq!(written(change).await, (true, true), "{what}");
     }
-    let refused: Vec<(&str, Pin<Box<dyn Future<Output = bool> + '_>>)> = vec![
+    let refused: Vec<(&str, Change<'_>)> = vec![
         ("the same rule", Box::pin(async { store.add_archive_rule(&add, 3).await.is_ok() })),
         ("no rule", Box::pin(async { store.delete_archive_rule("a", "going").await.is_ok() })),
         ("no archived image", Box::pin(async { store.delete_archived("a", &digest, None, 3).await.unwrap() })),

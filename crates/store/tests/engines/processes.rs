@@ -54,7 +54,7 @@ pub(crate) async fn silence_is_told_once(Opened { store, .. }: &Opened) {
     };
     let told = async || {
         let mut events = store.events("a", &EventFilter::default(), 99, 0).await.unwrap();
-        events.sort_by(|one, other| one.id.cmp(&other.id));
+        events.sort_by_key(|one| one.id);
         events.into_iter().map(|event| format!("{} {}", event.uuid, event.r#type)).collect::<Vec<_>>()
     };
     assert_eq!(look(Silence::Orphaned, 15).await, 0, "who is orphaned was down before");

@@ -38,7 +38,7 @@ async fn list(require: Permission<ListPolicies>, query: Query) -> Result<Json<Po
 #[utoipa::path(get, path = "/v2/policies/{policy_id}", tag = "Policies", params(("policy_id" = String, Path)),
     responses((status = 200, body = StoredPolicy)))]
 async fn get(require: Permission<GetPolicy>, Path(id): Path<String>) -> Result<Json<StoredPolicy>, ApiError> {
-    Ok(Json(StoredPolicy::of(found(&require.app, &require.account, &id).await?)))
+    Ok(Json(StoredPolicy::of(&found(&require.app, &require.account, &id).await?)))
 }
 
 /// Stores the bundle of the body under that id, new or in place of another; whether it judges does not change.
@@ -58,9 +58,9 @@ async fn put(
     let before = require.app.records().policy(&require.account, &id).await?;
     let is_new = before.is_none();
     if let Some(before) = before {
-        recording::before(&StoredPolicy::of(before));
+        recording::before(&StoredPolicy::of(&before));
     }
-    let stored = StoredPolicy::of(require.app.save_policy(&require.account, Value::Object(bundle)).await?);
+    let stored = StoredPolicy::of(&require.app.save_policy(&require.account, Value::Object(bundle)).await?);
     if is_new {
         return Ok(created(&format!("/v2/policies/{}", segment(&id)), stored));
     }
@@ -75,7 +75,7 @@ async fn delete(require: Permission<DeletePolicy>, Path(id): Path<String>) -> Re
     if before.active {
         return Err(ApiError::conflict(format!("`{id}` is the active policy: activate another one first")));
     }
-    recording::before(&StoredPolicy::of(before));
+    recording::before(&StoredPolicy::of(&before));
     require.app.records().delete_policy(&require.account, &id).await?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -144,7 +144,7 @@ struct StoredPolicy {
 }
 
 impl StoredPolicy {
-    fn of(policy: Policy) -> Self {
-        Self { summary: PolicySummary::of(&policy), bundle: policy.bundle() }
+    fn of(policy: &Policy) -> Self {
+        Self { summary: PolicySummary::of(policy), bundle: policy.bundle() }
     }
 }
