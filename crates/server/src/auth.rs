@@ -19,7 +19,7 @@ pub use logins::LoginsError;
 pub(crate) use logins::{Logins, Turned};
 pub(crate) use oidc::OidcError;
 pub(crate) use oidc::Provider;
-pub(crate) use password::{PasswordError, hash, random};
+pub(crate) use password::{PasswordError, hash, is_password, random};
 pub(crate) use rates::Rates;
 pub(crate) use roles::{Grants, UserRole, grants_of_stored, only_reads};
 pub use tokens::TokensError;

@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 
 use killick_store::{Store, StoreError};
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
 
-use crate::auth::{PasswordError, hash, random};
+use crate::auth::{PasswordError, hash, is_password, random};
 use crate::config::Config;
 use crate::records::{Records, optional};
 use crate::storage::{self, StorageSettingError};
@@ -37,6 +37,9 @@ pub enum ResetError {
         /// The name.
         name: String,
     },
+    /// What was given is none.
+    #[error("a password has 6 to 128 letters and no line breaks")]
+    NoPassword,
     /// It cannot be hashed.
     #[error(transparent)]
     Password(#[from] PasswordError),
@@ -45,6 +48,9 @@ pub enum ResetError {
 /// Gives a user of whatever account this password, or one that is made up, and answers it. It holds for a service that runs
 /// from its next request on.
 pub async fn reset(config: &Config, name: &str, password: Option<SecretString>) -> Result<SecretString, ResetError> {
+    if password.as_ref().is_some_and(|password| !is_password(password.expose_secret())) {
+        return Err(ResetError::NoPassword);
+    }
     let data = &config.storage.data_dir;
     if config.storage.database_url.get().is_none() && !data.join("killick.db").is_file() {
         return Err(ResetError::NoDatabase { path: data.clone() });

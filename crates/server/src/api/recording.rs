@@ -17,6 +17,7 @@ use sha2::{Digest as _, Sha256};
 use crate::api::client;
 use crate::api::naming::RequestId;
 use crate::app::{App, Identity};
+use crate::auth::keys;
 use crate::cpu;
 use crate::records::now;
 
@@ -27,7 +28,7 @@ const MAX_DOCUMENT_BYTES: usize = 64 << 10;
 const MAX_ANSWER_BYTES: u64 = 4 << 20;
 
 /// Members that hold secrets.
-const SECRETS: &[&str] = &["access_token", "key", "password", "registry_pass", "secret", "token"];
+const SECRETS: &[&str] = &["access_token", "password", "registry_pass", "secret", "token"];
 
 /// Runs a request, and writes what became of it.
 pub(super) async fn record(State(app): State<App>, request: Request, next: Next) -> Response {
@@ -126,7 +127,9 @@ fn stand_in(text: &[u8]) -> String {
 fn redact(value: &mut Value) {
     match value {
         Value::Object(members) => {
-            members.retain(|name, _| !SECRETS.contains(&name.as_str()));
+            // A subscription has a key, too, which is none to open anything with.
+            members
+                .retain(|name, value| !SECRETS.contains(&name.as_str()) && !value.as_str().is_some_and(keys::is_key));
             members.values_mut().for_each(redact);
         }
         Value::Array(items) => items.iter_mut().for_each(redact),
@@ -136,12 +139,16 @@ fn redact(value: &mut Value) {
 
 #[cfg(test)]
 mod tests {
+    use secrecy::ExposeSecret as _;
+
     use super::*;
 
     #[test]
     fn secrets_are_left_out() {
-        let value = json!({"registry": "r.io", "registry_pass": "x", "items": [{"key": "y", "name": "n"}]});
-        assert_eq!(document(value), r#"{"registry":"r.io","items":[{"name":"n"}]}"#);
+        let key = keys::make().expose_secret().to_owned();
+        let items = [json!({"key": key, "name": "n"}), json!({"key": "r.io/x:1"})];
+        let value = json!({"registry": "r.io", "registry_pass": "x", "items": items});
+        assert_eq!(document(value), r#"{"registry":"r.io","items":[{"name":"n"},{"key":"r.io/x:1"}]}"#);
     }
 
     #[test]

@@ -12,6 +12,11 @@ use secrecy::{ExposeSecret, SecretString};
 const MEMORY_KIB: u32 = 7_168;
 const ROUNDS: u32 = 5;
 
+/// Whether a text may be a password: 6 to 128 characters, and no line breaks.
+pub(crate) fn is_password(text: &str) -> bool {
+    (6..=128).contains(&text.chars().count()) && !text.contains(['\n', '\r', '\u{2028}', '\u{2029}'])
+}
+
 /// Why a password could not be stored.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot hash the password: {reason}")]

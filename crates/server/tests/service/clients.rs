@@ -234,6 +234,12 @@ async fn what_is_pinned_is_judged_under_its_newest_tag() {
     let answer = service.get(ADMIN, &format!("/images/{digest}/check?tag={pinned}&detail=false")).await;
     let tags: Vec<&String> = answer[0][&digest].as_object().unwrap().keys().collect();
     assert_eq!(tags, [&format!("{repository}:3.21")]);
+    let verdict = service.get(ADMIN, &format!("/v2/images/{digest}/verdict?tag={pinned}")).await;
+    assert_eq!((&verdict["tag"], &verdict["action"]), (&json!(format!("{repository}:3.21")), &json!("stop")));
+    for wrong in ["!!bad!!", "elsewhere.example.com/x@sha256:00"] {
+        let path = format!("/v2/images/{digest}/verdict?tag={wrong}");
+        assert_eq!(service.call(ADMIN, "GET", &path, Value::Null).await.0, 400, "{wrong}");
+    }
 }
 
 /// The Jenkins plugin sends credentials only after it was asked for them.

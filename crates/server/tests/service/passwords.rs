@@ -66,6 +66,10 @@ async fn a_lost_password_is_replaced_on_the_machine() {
     service.get(&format!("admin:{}", made_up.expose_secret()), "/images").await;
     reset(config, "alice", Some(SecretString::from("chosen-1"))).await.unwrap();
     service.get("alice:chosen-1", "/images").await;
+    for none in ["short", "chosen\n2"] {
+        let refused = reset(config, "alice", Some(SecretString::from(none))).await;
+        assert!(matches!(refused, Err(ResetError::NoPassword)), "{refused:?}");
+    }
     let unknown = reset(config, "bob", None).await;
     assert!(matches!(unknown, Err(ResetError::NoUser { .. })), "{unknown:?}");
     let elsewhere = tempfile::tempdir().unwrap();

@@ -79,23 +79,13 @@ impl Wanted {
     }
 }
 
-/// The tag under which the image is judged: what the caller named, or the newest there is in the repository. Tags come the
-/// oldest first.
-fn tag(image: &records::Image, reference: &Named) -> Result<String, ApiError> {
-    if reference.tag().is_some() {
-        return Ok(reference.text());
-    }
-    let there = |tag: &&records::Tag| tag.registry == reference.registry && tag.repository == reference.repository;
-    image.tags.iter().rev().find(there).map(records::Tag::full).ok_or_else(no_tag)
-}
-
 fn no_tag() -> ApiError {
     ApiError::bad_request("`tag` does not name an image by tag")
 }
 
 async fn answer(app: &App, image: &records::Image, wanted: &Wanted) -> Result<Json<Answer>, ApiError> {
     analyzed(image)?;
-    let tag = tag(image, &wanted.reference)?;
+    let tag = wanted.reference.judged(image).ok_or_else(no_tag)?;
     let decisions = judge::decisions(app, &image.account, wanted.policy.as_deref()).await?;
     let judged = judge::evaluate(app, image, &tag, &decisions, wanted.keep).await?;
     let policy = &decisions.policy;

@@ -5,6 +5,7 @@ use killick_model::reference::{DEFAULT_REGISTRY, Reference};
 
 use crate::api::error::ApiError;
 use crate::images::{AddImage, Wanted};
+use crate::records::{Image, Tag};
 use crate::registry::as_registries_read;
 
 /// What a caller named.
@@ -80,6 +81,16 @@ impl Named {
             PullString::Reference(named) if named.tag().is_some() => Ok(named),
             _ => Err(ApiError::bad_request(format!("`{text}` does not name an image by tag"))),
         }
+    }
+
+    /// The full tag under which an image is judged that goes by this: the tag itself, or the newest that the image has in the
+    /// repository. Tags come the oldest first.
+    pub(crate) fn judged(&self, image: &Image) -> Option<String> {
+        if self.tag().is_some() {
+            return Some(self.text());
+        }
+        let there = |tag: &&Tag| tag.registry == self.registry && tag.repository == self.repository;
+        image.tags.iter().rev().find(there).map(Tag::full)
     }
 
     /// The tag, where it is not a digest that is wanted.

@@ -17,7 +17,7 @@ use crate::api::permission::{
 };
 use crate::api::recording;
 use crate::app::{App, Identity, Via};
-use crate::auth::Grants;
+use crate::auth::{Grants, is_password};
 use crate::records;
 
 /// Pattern of passwords, as the contract writes it.
@@ -209,11 +209,6 @@ fn password_of(body: &JsonObject) -> Result<SecretString, ApiError> {
         // Not in the words of a validator: the original took any here, so nobody looks for them.
         _ => Err(ApiError::bad_request("a password has 6 to 128 letters and no line breaks")),
     }
-}
-
-/// Whether [`PASSWORD_PATTERN`] accepts the text, and not only its end: `.` is no line break.
-fn is_password(text: &str) -> bool {
-    (6..=128).contains(&text.chars().count()) && !text.contains(['\n', '\r', '\u{2028}', '\u{2029}'])
 }
 
 fn wire(user: &records::User) -> User {

@@ -23,6 +23,7 @@ use super::paging::{after, bad, cursor, limit, page};
 use crate::api::error::ApiError;
 use crate::api::input::{Path, Query};
 use crate::api::permission::{GetEvaluation, GetImage, Guarded, ListImages, Permission};
+use crate::api::v1::pull_string::PullString;
 use crate::app::App;
 use crate::judge::{self, Freshness, Keep};
 use crate::records::{AnalysisStatus, Image};
@@ -190,8 +191,12 @@ async fn verdict(
     let at = at.map_err(|_| bad("`at` must be a time as in 2030-01-31T00:00:00Z"))?;
     let image = analyzed(app, account, &digest).await?;
     let newest = || image.tags.last().map(crate::records::Tag::full);
-    let tag = query.text("tag").map(str::to_owned).or_else(newest);
-    let tag = tag.ok_or_else(|| bad("the image has no tag: name one, `tag`, under which it is to be judged"))?;
+    let tag = match query.text("tag").map(PullString::parse).transpose()? {
+        Some(PullString::Reference(named)) => named.judged(&image),
+        Some(_) => None,
+        None => newest(),
+    };
+    let tag = tag.ok_or_else(|| bad("`tag` names no tag of the image: name one under which it is to be judged"))?;
     let policy = query.text("policy");
     if let Some(at) = at {
         let held = app.records().verdict_at(&image, &tag, policy, at).await?;
