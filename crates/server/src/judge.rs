@@ -210,26 +210,15 @@ pub(crate) async fn exceptions_as_of(
     let all = app.records().all_exceptions(account).await?;
     let exceptions = Arc::new(cpu::run(move || Exceptions::of(all)).await);
     // Another may have been made or deleted since the state was read, and the state be that one again later.
-    let now = app.records().exceptions_state(account).await?;
-    if (now.number, now.changed_at) == (key.1, key.2) {
+    if app.records().exceptions_state(account).await? == *state {
         app.cache().keep_exceptions(key, exceptions.clone());
     }
     Ok(exceptions)
 }
 
-/// What each of the bundles makes of an image under a tag now, before exceptions.
-pub(crate) async fn under(
-    app: &App,
-    image: &Image,
-    tag: &str,
-    bundles: &[Arc<Bundle>],
-) -> Result<Vec<Evaluation>, ApiError> {
-    under_at(app, image, tag, bundles, app.knowledge().current(), clock::now()).await
-}
-
 /// What each of the bundles makes of an image under a tag as of an instant, before exceptions: advisories are today's, and what
-/// depends on the time of day is judged as it was then.
-pub(crate) async fn under_as_of(
+/// depends on the time is judged as it was then.
+pub(crate) async fn under(
     app: &App,
     image: &Image,
     tag: &str,

@@ -142,7 +142,7 @@ async fn compare(
     for tag in image.tags.iter().skip(left_out).map(Tag::full) {
         page.examined += 1;
         // One image whose documents cannot be read must not hide what happens to all others.
-        let Ok(evaluations) = judge::under_as_of(app, image, &tag, bundles, at).await else {
+        let Ok(evaluations) = judge::under(app, image, &tag, bundles, at).await else {
             let reason = "what is known of the image cannot be read: analyze it anew";
             page.skipped.push(Skipped { reference: tag, image_digest: image.digest.clone(), reason });
             continue;

@@ -168,7 +168,7 @@ async fn judged(app: &App, account: &str, grant_on: &Value) -> Result<Evaluation
         .ok_or_else(|| bad(format!("`grant_on`: there is no analyzed image `{digest}`")))?;
     let decisions = judge::decisions(app, account, None).await?;
     let bundle = judge::bundle(app, &decisions.policy).await?;
-    let evaluation = judge::under(app, &image, tag, &[bundle]).await?.pop();
+    let evaluation = judge::under(app, &image, tag, &[bundle], clock::now()).await?.pop();
     evaluation.ok_or_else(|| bad("`grant_on`: the image cannot be judged"))
 }
 

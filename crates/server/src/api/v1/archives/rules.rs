@@ -75,6 +75,7 @@ async fn get(require: Permission<GetArchiveRule>, Path(id): Path<String>) -> Res
     responses((status = 200, body = Object)))]
 async fn delete(require: Permission<DeleteArchiveRule>, Path(id): Path<String>) -> Result<Json<Value>, ApiError> {
     let rule = found(&require.app, &require.account, &id).await?;
+    recording::before(&Rule::of(rule.clone()));
     remove(&require.app, &require.caller, &require.account, &rule).await?;
     Ok(Json(json!({})))
 }
@@ -89,7 +90,6 @@ pub(in crate::api) async fn remove(
     if rule.account != account && !caller.is_admin {
         return Err(ApiError::forbidden("system", "deleteArchiveRule", &rule.id));
     }
-    recording::before(&Rule::of(rule.clone()));
     Ok(app.records().store().delete_archive_rule(&rule.account, &rule.id).await?)
 }
 
