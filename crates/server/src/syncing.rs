@@ -78,9 +78,15 @@ pub(crate) async fn sync(app: &App, announced: Announced, fetch: Fetch) -> Resul
             for Failure { provider, cause } in failures {
                 tracing::warn!(feed.name = provider, "{cause}");
             }
+            let known = knowledge.counts();
+            let lost: Vec<&str> =
+                counts.keys().filter(|group| !known.contains_key(*group)).map(String::as_str).collect();
+            if !lost.is_empty() {
+                tracing::warn!("the new index has no advisories of {} that the old one had", lost.join(", "));
+            }
             let failed_groups = knowledge.failed_groups(failures);
             let seconds = clock::now().duration_since(begun).as_secs_f64();
-            let others = knowledge.counts().into_iter().filter(|(group, count)| counts.get(group) != Some(count));
+            let others = known.into_iter().filter(|(group, count)| counts.get(group) != Some(count));
             for (group, count) in others.take(GROUPS) {
                 let result = json!({
                     "group": group, "status": status(!failed_groups.contains(&group)), "total_time_seconds": seconds, "updated_image_count": 0,

@@ -146,7 +146,10 @@ where
 async fn claim(app: &App, due: &[Watch]) -> Result<Vec<Watch>, StoreError> {
     let mut claimed = Vec::with_capacity(due.len());
     for watch in due {
-        claimed.extend(app.records().store().claim_watch(watch.clone(), now().saturating_add(CLAIM)).await?);
+        let until = now().saturating_add(CLAIM);
+        if app.records().store().claim_watch(watch, until).await? {
+            claimed.push(Watch { due_at: until, ..watch.clone() });
+        }
     }
     Ok(claimed)
 }
@@ -190,7 +193,7 @@ async fn hold<T>(app: &App, watch: &mut Watch, work: impl Future<Output = T>) ->
             () = tokio::time::sleep(Duration::from_secs(RENEW_SECONDS)) => {}
         }
         let until = now().saturating_add(CLAIM);
-        match app.records().store().renew_watch(watch, until).await {
+        match app.records().store().claim_watch(watch, until).await {
             Ok(true) => watch.due_at = until,
             Ok(false) => return work.await,
             Err(error) => tracing::warn!(error = %error, "the claim of a watch cannot be renewed: {error}"),

@@ -22,7 +22,7 @@ use killick_store::news::{NewEvent, NewNotice, News};
 use killick_store::packages::PackageIdentity;
 use killick_store::registries::NewRegistry;
 use killick_store::tasks::NewTask;
-use killick_store::watches::NewWatchResult;
+use killick_store::watches::{NewWatchResult, Watch};
 use killick_store::{Settings, Store};
 
 /// What registry passwords are sealed with. `tests/engines/previous.rs` knows it too.
@@ -187,7 +187,10 @@ async fn what_came_later(store: &Store, now: i64) -> Result<(), Box<dyn Error>> 
 
     // One subscription is watched, and something waits to be sent.
     for due in store.due_watches("tag_update", 1, now).await? {
-        let Some(watch) = store.claim_watch(due, now + 60_000_000).await? else { continue };
+        let watch = Watch { due_at: now + 60_000_000, ..due.clone() };
+        if !store.claim_watch(&due, watch.due_at).await? {
+            continue;
+        }
         store.finish_watch(&watch, "seen", 0, now + 3_600_000_000).await?;
         let seen = NewWatchResult {
             account: watch.account.clone(),

@@ -129,7 +129,7 @@ macro_rules! carried {
 macro_rules! hasten_carriers {
     ($images:expr) => {
         concat!(
-            "update watch set due_at = $2 where due_at > $2 and (account, subscription) in (select s.account, s.id from image i \
+            "update watch set due_at = $2 where due_at > $2 and due_at < 9223372036854775807 and (account, subscription) in (select s.account, s.id from image i \
              join image_tag t on t.account = i.account and t.digest = i.digest join subscription s on s.account = t.account \
              and s.type = $1 and s.key = t.registry || '/' || t.repository || ':' || t.tag where not t.child and i.id ",
             $images,
@@ -365,12 +365,13 @@ statements! {
     DEACTIVATE_SUBSCRIPTIONS = "update subscription set active = false, updated_at = $3 where account = $1 and key = $2 and active and type <> 'repo_update'";
     ACTIVE_SUBSCRIPTIONS = "select count(*) from subscription where account = $1 and key = $2 and active";
 
-    DUE_WATCHES = "select s.account, s.id, s.key, s.value, coalesce(w.state, '') as state, coalesce(w.failures, 0) as failures, coalesce(w.due_at, 0) as due_at from subscription s join account a on a.name = s.account left join watch w on w.account = s.account and w.subscription = s.id where s.type = $1 and s.active and a.state = 'enabled' and coalesce(w.due_at, 0) <= $2 order by coalesce(w.due_at, 0), s.account, s.id limit $3";
-    CLAIM_WATCH = "insert into watch (account, subscription, due_at, state, failures) values ($1, $2, $3, '', 0) on conflict (account, subscription) do update set due_at = excluded.due_at where watch.due_at = $4";
-    RENEW_WATCH = "update watch set due_at = $3 where account = $1 and subscription = $2 and due_at = $4";
+    DUE_WATCHES = "select w.account, w.subscription as id, s.key, s.value, w.state, w.failures, w.due_at from watch w join subscription s on s.account = w.account and s.id = w.subscription join account a on a.name = w.account where w.type = $1 and w.due_at <= $2 and a.state = 'enabled' order by w.due_at, w.account, w.subscription limit $3";
+    WATCH = "insert into watch (account, subscription, type, due_at, state, failures) select s.account, s.id, s.type, cast($3 as bigint), '', 0 from subscription s where s.account = $1 and s.id = $2 and s.active and s.type <> 'analysis_update' on conflict (account, subscription) do update set due_at = excluded.due_at where watch.due_at = 9223372036854775807";
+    UNWATCH = "update watch set due_at = 9223372036854775807 where (account, subscription) in (select s.account, s.id from subscription s where s.account = $1 and s.key = $2 and not s.active)";
+    CLAIM_WATCH = "update watch set due_at = $3 where account = $1 and subscription = $2 and due_at = $4";
     FINISH_WATCH = "update watch set due_at = case when due_at = $3 then $4 else due_at end, state = $5, failures = $6 where account = $1 and subscription = $2";
-    HASTEN_WATCHES = "update watch set due_at = $3 where due_at > $3 and (account, subscription) in (select s.account, s.id from subscription s where s.type = $1 and s.active and (cast($2 as text) is null or s.account = $2))";
-    HASTEN_IMAGE = "update watch set due_at = $3 where due_at > $3 and (account, subscription) in (select s.account, s.id from image_tag t join subscription s on s.account = t.account and s.key = t.registry || '/' || t.repository || ':' || t.tag where t.account = $1 and t.digest = $2 and not t.child and s.type in ('policy_eval', 'vuln_update', 'alerts'))";
+    HASTEN_WATCHES = "update watch set due_at = $3 where type = $1 and due_at > $3 and due_at < 9223372036854775807 and (cast($2 as text) is null or account = $2)";
+    HASTEN_IMAGE = "update watch set due_at = $3 where due_at > $3 and due_at < 9223372036854775807 and (account, subscription) in (select s.account, s.id from image_tag t join subscription s on s.account = t.account and s.key = t.registry || '/' || t.repository || ':' || t.tag where t.account = $1 and t.digest = $2 and not t.child and s.type in ('policy_eval', 'vuln_update', 'alerts'))";
     LOCK_WATCHES_POSTGRES = "select pg_advisory_xact_lock(7245534)";
     RESTART_WATCH = "update watch set due_at = $3, state = case when $4 then '' else state end where account = $1 and subscription = $2";
     HASTEN_CARRIERS_SQLITE = hasten_carriers!(listed_sqlite!("$3"));
@@ -487,13 +488,14 @@ mod tests {
             ("DEACTIVATE_SUBSCRIPTIONS", "subscription_key (account=? AND key=?)"),
             ("DELETE_OLD_ALERTS", "alert_closed"),
             ("DELETING_IMAGES", "image_deleting"),
-            ("DUE_WATCHES", "subscription_watched"),
+            ("DUE_WATCHES", "watch_due (type=? AND due_at<?)"),
             ("FORGET_UNCARRIED", "PRIMARY KEY (package_id=? AND account=? AND block=?)"),
             ("HASTEN_CARRIERS_SQLITE", "INTEGER PRIMARY KEY (rowid=?)"),
             ("HASTEN_IMAGE", "image_tag_digest (account=? AND digest=?)"),
             ("HASTEN_IMAGE", "sqlite_autoindex_watch_1"),
             ("HASTEN_TASK", "task_dedupe"),
-            ("HASTEN_WATCHES", "sqlite_autoindex_watch_1"),
+            ("HASTEN_WATCHES", "watch_due (type=? AND due_at>? AND due_at<?)"),
+            ("UNWATCH", "sqlite_autoindex_watch_1"),
             ("IMAGES_BY_TAG", "image_tag_name"),
             ("IMAGES_BY_TAG", "sqlite_autoindex_image_1 (account=? AND digest=?)"),
             ("IMAGES_BY_DIGEST", "sqlite_autoindex_image_1 (account=? AND digest>?)"),

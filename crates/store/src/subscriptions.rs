@@ -52,11 +52,13 @@ impl Store {
         now: i64,
     ) -> Result<Subscription> {
         let id = subscription_id(account, key, kind);
-        change!(self.pool, db => {
+        transaction!(self.pool, tx => {
             let done = sqlx::query(sql::ADD_SUBSCRIPTION).bind(account).bind(&id).bind(key).bind(kind).bind(value)
-                .bind(active).bind(now).execute(db).await.creating("subscription", key)?;
-            let exists = || StoreError::AlreadyExists { entity: "subscription", name: id.clone() };
-            (done.rows_affected() > 0).then_some(()).ok_or_else(exists)
+                .bind(active).bind(now).execute(&mut *tx).await.creating("subscription", key)?;
+            if done.rows_affected() == 0 {
+                return Err(StoreError::AlreadyExists { entity: "subscription", name: id });
+            }
+            watch_in!(tx, account, &id, "watching a subscription");
         });
         self.subscription(account, &id).await
     }
@@ -109,6 +111,11 @@ impl Store {
                 .bind(value.is_some()).bind(value.flatten()).bind(now).fetch_optional(&mut *tx).await.during(DOING)?;
             let row = found(row, "subscription", id)?;
             let has_alerts = row.r#type == ALERTS;
+            if row.active {
+                watch_in!(tx, account, id, DOING);
+            } else {
+                unwatch_in!(tx, account, &row.key, DOING);
+            }
             if active == Some(true) {
                 sqlx::query(sql::RESTART_WATCH).bind(account).bind(id).bind(now).bind(has_alerts).execute(&mut *tx).await
                     .during(DOING)?;

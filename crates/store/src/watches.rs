@@ -57,6 +57,27 @@ pub struct NewWatchResult {
     pub result: Option<Digest>,
 }
 
+/// Has an active subscription watched from now on, inside the transaction that adds it or switches it on: for the first
+/// time, at once.
+macro_rules! watch_in {
+    ($tx:ident, $account:expr, $id:expr, $doing:expr) => {
+        sqlx::query($crate::statements::WATCH)
+            .bind($account)
+            .bind($id)
+            .bind(0_i64)
+            .execute(&mut *$tx)
+            .await
+            .during($doing)?
+    };
+}
+
+/// Has what is off of a key watched no longer, inside the transaction that switches it off.
+macro_rules! unwatch_in {
+    ($tx:ident, $account:expr, $key:expr, $doing:expr) => {
+        sqlx::query($crate::statements::UNWATCH).bind($account).bind($key).execute(&mut *$tx).await.during($doing)?
+    };
+}
+
 /// Lets nobody else make several watches due until the transaction ends: two that do would wait for each other. SQLite
 /// has one writer anyway. It comes last, before what is told.
 macro_rules! lock_watches_in {
@@ -109,27 +130,12 @@ impl Store {
             .during("looking for watches")
     }
 
-    /// Claims a watch that was due until an instant; nothing, if another watcher was faster or the subscription has gone.
-    pub async fn claim_watch(&self, due: Watch, until: i64) -> Result<Option<Watch>> {
-        let rows = write!(self.pool, db => sqlx::query(sql::CLAIM_WATCH).bind(&due.account).bind(&due.id).bind(until)
-            .bind(due.due_at).execute(db).await.map(|done| done.rows_affected()));
-        match rows {
-            Ok(0) => Ok(None),
-            Ok(_) => Ok(Some(Watch { due_at: until, ..due })),
-            Err(error)
-                if error.as_database_error().is_some_and(sqlx::error::DatabaseError::is_foreign_key_violation) =>
-            {
-                Ok(None)
-            }
-            Err(source) => Err(source).during("claiming watches"),
-        }
-    }
-
-    /// Claims a watch for longer; `false` means that it was hastened, or that somebody else has it.
-    pub async fn renew_watch(&self, watch: &Watch, until: i64) -> Result<bool> {
-        let rows = write!(self.pool, db => sqlx::query(sql::RENEW_WATCH).bind(&watch.account).bind(&watch.id).bind(until)
+    /// Claims a watch until an instant: one that is due, or for longer. `false` means that another watcher has it, that it
+    /// was hastened, or that nobody watches it any more.
+    pub async fn claim_watch(&self, watch: &Watch, until: i64) -> Result<bool> {
+        let rows = write!(self.pool, db => sqlx::query(sql::CLAIM_WATCH).bind(&watch.account).bind(&watch.id).bind(until)
             .bind(watch.due_at).execute(db).await.map(|done| done.rows_affected()));
-        Ok(rows.during("renewing a claim")? > 0)
+        Ok(rows.during("claiming a watch")? > 0)
     }
 
     /// Notes the end of a watch, and when it is due again, unless it was hastened meanwhile.

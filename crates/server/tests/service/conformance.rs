@@ -245,7 +245,16 @@ impl Resource {
         match serde_json::from_slice::<Value>(&answer.body) {
             _ if answer.body.is_empty() => {}
             Ok(value) => {
-                let value = shortened(&masked(&value));
+                let known = masked(&value);
+                // What is masked in the body may be in an address.
+                for (name, member) in value.as_object().into_iter().flatten() {
+                    if let (Some(member), Some(mask)) =
+                        (member.as_str(), known[name].as_str().filter(|mask| mask != member))
+                    {
+                        text = text.replace(&format!("/{member}"), &format!("/{mask}"));
+                    }
+                }
+                let value = shortened(&known);
                 let compact = value.to_string();
                 let is_short = compact.len() <= 160;
                 let body = if is_short { compact } else { serde_json::to_string_pretty(&value).unwrap() };

@@ -1,5 +1,6 @@
-//! A database that the first release wrote (`killick-store`, `testdata/previous/`), served by the program of today:
-//! nothing is lost, and work goes on. That every schema version is brought to the same schema is tested there.
+//! Databases of the first and of the last schema version that there are dumps of (`killick-store`, `testdata/previous/`),
+//! served by the program of today: nothing is lost, and work goes on. That every schema version is brought to the same schema
+//! is tested there.
 
 use std::path::{Path, PathBuf};
 
@@ -20,48 +21,70 @@ const SECRET: &str = "the secret of stores that are only there to be read by tes
 /// The tag that the analysed image has.
 const TAG: &str = "registry.example.com/shop/web:1";
 
-/// The dump for an engine, with passwords: those of the dump are none.
-fn dump(engine: &str) -> String {
+/// The first and the last dump for an engine, with passwords: those of the dumps are none.
+fn dumps(engine: &str) -> [String; 2] {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../store/testdata/previous");
-    let text = fs_err::read_to_string(folder.join(format!("0001.{engine}.sql"))).unwrap();
+    let files = fs_err::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let mut dumps: Vec<PathBuf> =
+        files.filter(|file| file.to_string_lossy().ends_with(&format!(".{engine}.sql"))).collect();
+    dumps.sort();
+    assert!(dumps.len() > 1, "there is an older and a newer one");
+    [&dumps[0], &dumps[dumps.len() - 1]].map(|file| with_passwords(&fs_err::read_to_string(file).unwrap()))
+}
+
+fn with_passwords(dump: &str) -> String {
     let hash = |password: &str| Argon2::default().hash_password(password.as_bytes()).unwrap().to_string();
     let (admin, alice) = (hash("foobar"), hash("password1"));
     format!(
-        "{text}\nupdate account_user set password_hash = '{admin}' where username = 'admin';\n\
+        "{dump}\nupdate account_user set password_hash = '{admin}' where username = 'admin';\n\
          update account_user set password_hash = '{alice}' where username = 'alice';\n"
     )
 }
 
 #[tokio::test]
-async fn a_sqlite_file_of_the_first_release_is_served() {
-    let folder = tempfile::tempdir().unwrap();
-    let old: PathBuf = folder.path().join("killick.db");
-    let options = SqliteConnectOptions::new().filename(&old).create_if_missing(true);
-    let mut connection = SqliteConnection::connect_with(&options).await.unwrap();
-    sqlx::raw_sql(AssertSqlSafe(dump("sqlite"))).execute(&mut connection).await.unwrap();
-    connection.close().await.unwrap();
-    let service = Service::start(|config| {
-        config.storage.secret_key = SECRET.into();
-        fs_err::copy(&old, config.storage.data_dir.join("killick.db")).unwrap();
-    });
-    is_served(&service.await).await;
+async fn a_sqlite_file_of_before_is_served() {
+    let [first, last] = dumps("sqlite");
+    for (dump, is_first) in [(first, true), (last, false)] {
+        let folder = tempfile::tempdir().unwrap();
+        let old: PathBuf = folder.path().join("killick.db");
+        let options = SqliteConnectOptions::new().filename(&old).create_if_missing(true);
+        let mut connection = SqliteConnection::connect_with(&options).await.unwrap();
+        sqlx::raw_sql(AssertSqlSafe(dump)).execute(&mut connection).await.unwrap();
+        connection.close().await.unwrap();
+        let service = Service::start(|config| {
+            config.storage.secret_key = SECRET.into();
+            fs_err::copy(&old, config.storage.data_dir.join("killick.db")).unwrap();
+        });
+        is_served(&service.await, is_first).await;
+    }
 }
 
 #[tokio::test]
-async fn a_postgresql_database_of_the_first_release_is_served() {
-    let postgres = Postgres::start();
-    let url = postgres.url();
-    let mut connection = PgConnection::connect(&url).await.unwrap();
-    sqlx::raw_sql(AssertSqlSafe(dump("postgresql"))).execute(&mut connection).await.unwrap();
-    connection.close().await.unwrap();
-    let service = Service::start(|config| {
-        config.storage.secret_key = SECRET.into();
-        config.storage.database_url = url.as_str().into();
-    });
-    is_served(&service.await).await;
+async fn a_postgresql_database_of_before_is_served() {
+    let [first, last] = dumps("postgresql");
+    for (dump, is_first) in [(first, true), (last, false)] {
+        let postgres = Postgres::start();
+        let url = postgres.url();
+        let mut connection = PgConnection::connect(&url).await.unwrap();
+        sqlx::raw_sql(AssertSqlSafe(dump)).execute(&mut connection).await.unwrap();
+        connection.close().await.unwrap();
+        let service = Service::start(|config| {
+            config.storage.secret_key = SECRET.into();
+            config.storage.database_url = url.as_str().into();
+        });
+        is_served(&service.await, is_first).await;
+    }
 }
 
-async fn is_served(service: &Service) {
+async fn is_served(service: &Service, is_first: bool) {
+    what_there_was(service).await;
+    if is_first {
+        nothing_of_later(service).await;
+    }
+    work_goes_on(service).await;
+}
+
+async fn what_there_was(service: &Service) {
     let alice = "alice:password1";
     let names = |answer: &Value, member: &str| -> Vec<String> {
         answer.as_array().unwrap().iter().map(|item| item[member].as_str().unwrap().to_owned()).collect()
@@ -71,10 +94,8 @@ async fn is_served(service: &Service) {
     assert_eq!(names(&accounts, "name"), ["admin", "gone", "team"]);
     assert_eq!(names(&accounts, "state"), ["enabled", "disabled", "enabled"]);
     assert_eq!(service.get(alice, "/user").await["username"], "alice");
-    assert_eq!(service.get(alice, "/v2/users/alice/roles").await["roles"], json!([]), "roles came later");
 
     // What they have.
-    let digest = |name: &str| Digest::of(name.as_bytes()).to_string();
     let images = service.get(alice, "/images").await;
     let states: Vec<(&str, &str)> = images.as_array().unwrap().iter().rev().map(state).collect();
     let (analyzed, failed, waiting) = (digest("analyzed"), digest("failed"), digest("waiting"));
@@ -96,8 +117,12 @@ async fn is_served(service: &Service) {
     assert_eq!(events["item_count"], 1, "{events}");
     let event = events["results"][0]["generated_uuid"].as_str().unwrap();
     service.get(alice, &format!("/events/{event}")).await;
+}
 
-    // Of what came later there is nothing yet, and it works.
+/// Of what came later there is nothing yet, and it works.
+async fn nothing_of_later(service: &Service) {
+    let alice = "alice:password1";
+    assert_eq!(service.get(alice, "/v2/users/alice/roles").await["roles"], json!([]));
     for path in ["/v2/exceptions", "/v2/api-keys"] {
         assert_eq!(service.get(alice, path).await["items"], json!([]), "{path}");
     }
@@ -107,7 +132,10 @@ async fn is_served(service: &Service) {
     let exception = json!({"id": "one", "select": {"path": "/x"}, "reason": "r", "owner": "o"});
     assert_eq!(service.call(alice, "POST", "/v2/exceptions", exception).await.0, 201);
     assert_eq!(service.call(alice, "POST", "/v2/api-keys", json!({"name": "ci"})).await.0, 201);
+}
 
+async fn work_goes_on(service: &Service) {
+    let (alice, analyzed) = ("alice:password1", digest("analyzed"));
     // Packages that were written before there were names to look for are found by name.
     service.app().keep_house().await.unwrap();
     let found = service.get(alice, "/query/images/by_package?name=openssl").await;
@@ -121,6 +149,10 @@ async fn is_served(service: &Service) {
     assert_eq!(service.call(alice, "DELETE", &format!("/images/{analyzed}?force=true"), Value::Null).await.0, 200);
     service.app().keep_house().await.unwrap();
     assert_eq!(service.call(alice, "GET", &format!("/images/{analyzed}"), Value::Null).await.0, 404);
+}
+
+fn digest(name: &str) -> String {
+    Digest::of(name.as_bytes()).to_string()
 }
 
 fn state(image: &Value) -> (&str, &str) {

@@ -174,6 +174,9 @@ impl Store {
                     if on && new.resubscribe {
                         sqlx::query(sql::SET_SUBSCRIPTION).bind(account).bind(&id).bind(true).bind(now).execute(&mut *tx).await.during(DOING)?;
                     }
+                    if on {
+                        watch_in!(tx, account, &id, DOING);
+                    }
                 }
                 if is_new && image.analysis_status == AnalysisStatus::Analyzed {
                     news = news.and(self.news(&Change::TagAdded { image: &image, tag: name }, now));

@@ -86,6 +86,7 @@ impl Store {
                 let key = format!("{}/{}:{}", tag.registry, tag.repository, tag.tag);
                 if force {
                     sqlx::query(sql::DEACTIVATE_SUBSCRIPTIONS).bind(account).bind(&key).bind(now).execute(&mut *tx).await.during(DOING)?;
+                    unwatch_in!(tx, account, &key, DOING);
                     sqlx::query(sql::CLOSE_UNSUBSCRIBED_ALERT).bind(account).bind(&key).bind(now).execute(&mut *tx).await.during(DOING)?;
                 } else {
                     let active: i64 = sqlx::query_scalar(sql::ACTIVE_SUBSCRIPTIONS).bind(account).bind(&key).fetch_one(&mut *tx).await.during(DOING)?;

@@ -75,7 +75,7 @@ async fn all(store: &Store, digest: &str, task: i64) -> String {
             (
                 store.event("a", "e").await,
                 store.newest_evaluation("a", digest, TAG).await,
-                store.watch_result("a", &subscription_id("a", TAG, "analysis_update"), "").await,
+                store.watch_result("a", &subscription_id("a", TAG, "alerts"), "").await,
             ),
             (
                 (store.imports("a").await, store.import_contents("a", "i", None).await),
@@ -142,9 +142,9 @@ pub(crate) async fn accounts_are_apart(Opened { store, .. }: &Opened) {
     store.add_archive_rule(&rule("a", "rule"), 5).await.unwrap();
     store.add_archive_history("a", "rule", digest, Transition::Archive, 5).await.unwrap();
     let package = store.packages_of_image("a", digest).await.unwrap()[0].id;
-    let subscription = subscription_id("a", TAG, "analysis_update");
+    let subscription = subscription_id("a", TAG, "alerts");
     assert!(store.put_watch_result(&seen_now("a", &subscription), &News::default(), 5).await.unwrap());
-    assert_eq!(claimed(store, "analysis_update", 99, 5).await.len(), 1);
+    assert_eq!(claimed(store, "alerts", 99, 5).await.len(), 1);
     store.create_exception("a", "x", "{}", "u", 5).await.unwrap();
     store.set_roles("a", "u", &["reader"], "admin", 5).await.unwrap();
     let key = NewApiKey {
@@ -237,7 +237,7 @@ pub(crate) async fn accounts_are_apart(Opened { store, .. }: &Opened) {
     assert!(store.change_subscription("b", &subscription, Some(false), None, 6).await.is_err());
     assert!(!store.replace_subscription_value("b", &subscription, None, "v", 6).await.unwrap());
     assert!(!store.put_watch_result(&seen_now("b", &subscription), &News::default(), 6).await.unwrap());
-    store.hasten_watches("analysis_update", Some("b"), 6).await.unwrap();
+    store.hasten_watches("alerts", Some("b"), 6).await.unwrap();
     assert!(store.alert("b", alert.id).await.is_err());
     assert!(!store.move_alert("b", TAG, &Alarm { policy_id: "q".to_owned(), ..alarm.clone() }, 6).await.unwrap());
     assert_eq!(store.close_alert("b", TAG, passed, no_news, 6).await.unwrap(), None);

@@ -131,7 +131,7 @@ on_both_engines! {
     tasks: tasks_are_leased, keys_belong_to_an_account, a_key_is_free_again, completing_twice_is_once, accounts_take_turns,
         what_is_urgent_goes_first, who_waits_already_is_hastened, progress_is_that_of_the_attempt, kinds_are_chosen, priority_and_time_count, workers_never_share, ended_tasks_go, what_cannot_be_mended_fails_at_once;
     watches: watches_are_claimed, what_carries_a_package_is_hastened, what_is_decided_or_found_is_hastened_with_it,
-        what_was_seen_is_told_once;
+        what_was_seen_is_told_once, what_is_off_is_never_due;
 }
 
 /// Removes an account and everything in it.

@@ -15,8 +15,9 @@ use super::{Opened, analysis, analyzed, image, news, tag};
 pub(crate) async fn claimed(store: &Store, kind: &str, until: i64, now: i64) -> Vec<Watch> {
     let mut claimed = Vec::new();
     for due in store.due_watches(kind, 9, now).await.unwrap() {
-        claimed.extend(store.claim_watch(due.clone(), until).await.unwrap());
-        assert_eq!(store.claim_watch(due, until + 1).await.unwrap(), None, "it is claimed once");
+        assert!(store.claim_watch(&due, until).await.unwrap());
+        assert!(!store.claim_watch(&due, until + 1).await.unwrap(), "it is claimed once");
+        claimed.push(Watch { due_at: until, ..due });
     }
     claimed
 }
@@ -49,8 +50,8 @@ pub(crate) async fn watches_are_claimed(Opened { store, .. }: &Opened) {
         [("1", "seen")]
     );
     // Who looks for long keeps the claim.
-    assert!(store.renew_watch(&again[0], 140).await.unwrap());
-    assert!(!store.renew_watch(&again[0], 150).await.unwrap(), "it is claimed until another instant");
+    assert!(store.claim_watch(&again[0], 140).await.unwrap());
+    assert!(!store.claim_watch(&again[0], 150).await.unwrap(), "it is claimed until another instant");
     let again = [Watch { due_at: 140, ..again[0].clone() }];
     assert_eq!(claim(200, 130).await, Vec::<String>::new());
     // Hastened while it is watched: it is due again at once.
@@ -72,6 +73,24 @@ pub(crate) async fn watches_are_claimed(Opened { store, .. }: &Opened) {
     assert_eq!(claim(2_001, 1_003).await, ["1"]);
     store.delete_subscription("a", &ids[0], 9).await.unwrap();
     store.finish_watch(&hastened[0], "gone", 0, 900).await.unwrap();
+}
+
+pub(crate) async fn what_is_off_is_never_due(Opened { store, .. }: &Opened) {
+    let new = NewImage { autosubscribe: true, ..image("a", "x") };
+    let digest = analyzed(store, &new, 3).await;
+    // The other types of a new tag are off.
+    for (kind, due) in [("tag_update", 1), ("policy_eval", 0), ("vuln_update", 0), ("analysis_update", 0)] {
+        store.hasten_watches(kind, None, 10).await.unwrap();
+        assert_eq!(store.due_watches(kind, 9, i64::MAX - 1).await.unwrap().len(), due, "{kind}");
+    }
+    let claimed = claimed(store, "tag_update", 100, 10).await;
+    store.delete_image("a", &digest, true, 11).await.unwrap();
+    store.finish_watch(&claimed[0], "seen", 0, 12).await.unwrap();
+    store.hasten_watches("tag_update", None, 13).await.unwrap();
+    assert_eq!(store.due_watches("tag_update", 9, i64::MAX - 1).await.unwrap(), []);
+    store.add_image(&new, 14).await.unwrap();
+    let due = store.due_watches("tag_update", 9, 14).await.unwrap();
+    assert_eq!(due.iter().map(|watch| watch.state.as_str()).collect::<Vec<_>>(), ["seen"]);
 }
 
 pub(crate) async fn what_carries_a_package_is_hastened(Opened { store, .. }: &Opened) {

@@ -1,8 +1,8 @@
 //! Exceptions of an account: findings that somebody answers for.
 
 use axum::Json;
-use axum::http::{HeaderValue, StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::http::StatusCode;
+use axum::response::Response;
 use killick_model::evaluation::Evaluation;
 use killick_policy::{DEFAULT_NOTICE_DAYS, Exception, Exceptions};
 use serde::Serialize;
@@ -11,7 +11,7 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::paging::{after, bad, limit, page};
+use super::paging::{after, bad, created, limit, page, segment};
 use crate::api::error::ApiError;
 use crate::api::input::{JsonObject, Path, Query};
 use crate::api::permission::{CreatePolicy, DeletePolicy, GetPolicy, Guarded, ListPolicies, Permission, UpdatePolicy};
@@ -46,7 +46,7 @@ async fn list(require: Permission<ListPolicies>, query: Query) -> Result<Json<Ex
 
 /// Grants an exception. With `grant_on` (`digest`, `tag`), for what it selects of this image now, and only as long as
 /// that does not change.
-#[utoipa::path(post, path = "/v2/exceptions", tag = "Exceptions", request_body = ExceptionRequest,
+#[utoipa::path(post, path = "/v2/exceptions", tag = "Exceptions", request_body = NewExceptionRequest,
     responses((status = 201, body = ExceptionRecord), (status = 400), (status = 409)))]
 async fn create(require: Permission<CreatePolicy>, body: JsonObject) -> Result<Response, ApiError> {
     let (app, account) = (&require.app, &require.account);
@@ -68,10 +68,7 @@ async fn create(require: Permission<CreatePolicy>, body: JsonObject) -> Result<R
     let stored = app.records().create_exception(account, &exception, &require.caller.user).await?;
     let stored = stored.ok_or_else(|| missing(&exception.id))?;
     app.nudges().decisions();
-    let place = url::form_urlencoded::byte_serialize(stored.id.as_bytes()).collect::<String>();
-    let location = HeaderValue::try_from(format!("/v2/exceptions/{place}")).ok();
-    let location = location.map(|location| [(header::LOCATION, location)]);
-    Ok((StatusCode::CREATED, location, Json(wire(&stored))).into_response())
+    Ok(created(&format!("/v2/exceptions/{}", segment(&stored.id)), wire(&stored)))
 }
 
 /// One exception.
@@ -208,9 +205,17 @@ fn wire(stored: &StoredException) -> ExceptionRecord {
 /// An exception to be granted.
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "describes what is read with `Fields`, whose words clients know")]
+struct NewExceptionRequest {
+    #[schema(min_length = 1)]
+    id: String,
+    #[serde(flatten)]
+    exception: ExceptionRequest,
+}
+
+/// What an exception says.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes what is read with `Fields`, whose words clients know")]
 struct ExceptionRequest {
-    /// Where it is replaced, that of the path.
-    id: Option<String>,
     /// Which findings: `vulnerability`, `package`, `image`, `path`, `finding`.
     select: Map<String, Value>,
     #[schema(min_length = 1)]

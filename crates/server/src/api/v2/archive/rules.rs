@@ -2,6 +2,7 @@
 
 use axum::Json;
 use axum::http::StatusCode;
+use axum::response::Response;
 use jiff::Timestamp;
 use killick_store::archives::ArchiveRule;
 use serde::Serialize;
@@ -9,7 +10,7 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::super::paging::{asked, page_of};
+use super::super::paging::{asked, created, page_of, segment};
 use crate::api::error::ApiError;
 use crate::api::input::{JsonObject, Path, Query};
 use crate::api::permission::{
@@ -38,12 +39,9 @@ async fn list(require: Permission<ListArchiveRules>, query: Query) -> Result<Jso
 /// Adds a rule. One for all accounts (`system_global`) is for administrators.
 #[utoipa::path(post, path = "/v2/archive/rules", tag = "Archive", request_body = RuleRequest,
     responses((status = 201, body = ArchiveRuleRecord), (status = 409)))]
-async fn create(
-    require: Permission<CreateArchiveRule>,
-    body: JsonObject,
-) -> Result<(StatusCode, Json<ArchiveRuleRecord>), ApiError> {
+async fn create(require: Permission<CreateArchiveRule>, body: JsonObject) -> Result<Response, ApiError> {
     let rule = rules::create(&require.app, &require.caller, &require.account, &body).await?;
-    Ok((StatusCode::CREATED, Json(ArchiveRuleRecord::of(rule))))
+    Ok(created(&format!("/v2/archive/rules/{}", segment(&rule.id)), ArchiveRuleRecord::of(rule)))
 }
 
 /// One rule.
