@@ -236,11 +236,11 @@ fn check_size(app: &App, staged: &StagedImage) -> Result<(), ApiError> {
 
 /// The answer where a registry does not have an image, or cannot be asked.
 pub(crate) fn lookup_failed(error: &FetchError) -> ApiError {
-    let error = match error {
+    let cause = match error {
         FetchError::Login { .. } => return ApiError::internal(error),
-        FetchError::Stage(error) => error,
+        FetchError::Stage(cause) => cause,
     };
-    let code = match error {
+    let code = match cause {
         StageError::Registry(RegistryError::Unauthorized { .. } | RegistryError::Token { .. }) => {
             REGISTRY_PERMISSION_DENIED
         }

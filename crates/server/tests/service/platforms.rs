@@ -117,7 +117,7 @@ async fn without_a_setting_one_image_is_taken() {
 #[tokio::test]
 async fn what_is_not_taken_is_told_in_words_of_the_service() {
     let upstream = registry::serve(None).await;
-    let first = upstream.digest("3.20");
+    let [first, second] = ["3.20", "3.21"].map(|tag| upstream.digest(tag));
     let why = async |platforms: &str| {
         let service = Service::start(|config| take(config, platforms)).await;
         let tag = format!("{}/tiny/alpine:multi", upstream.address);
@@ -126,7 +126,7 @@ async fn what_is_not_taken_is_told_in_words_of_the_service() {
         let why = body["detail"]["raw_exception_message"].as_str().unwrap();
         why.strip_prefix(&format!("`{tag}` ")).unwrap_or(why).to_owned()
     };
-    upstream.index("multi", &[("windows/amd64", &first), ("plan9/386", &first)]);
+    upstream.index("multi", &[("windows/amd64", &first), ("plan9/386", &second)]);
     let hint = "(`analysis.platforms` of the service names those that are taken)";
     assert_eq!(
         why("linux/arm64,linux/arm/v7").await,
