@@ -139,12 +139,17 @@ impl<'a> Unfolding<'a> {
             Platforms::Any(wanted) => (wanted, true),
         };
         let entries: Vec<Entry> = self.leaves.iter().map(|leaf| leaf.entry.clone()).collect();
-        let (mut digests, mut lacking) = (Vec::new(), None);
+        let (mut digests, mut lacking): (Vec<&Digest>, Option<DocumentError>) = (Vec::new(), None);
         for platform in wanted {
             match platform::choose(&entries, Some(platform), self.name) {
                 Ok(entry) if digests.contains(&&entry.digest) => {}
                 Ok(entry) => digests.push(&entry.digest),
-                Err(error @ DocumentError::NoPlatform { .. }) if may_lack => lacking = lacking.or(Some(error)),
+                Err(error @ DocumentError::NoPlatform { .. }) if may_lack => {
+                    lacking = Some(match lacking {
+                        Some(before) => before.or(error),
+                        None => error,
+                    });
+                }
                 Err(error) => return Err(error),
             }
         }

@@ -46,7 +46,7 @@ pub(crate) fn choose<'a>(
     }
     Err(DocumentError::NoPlatform {
         subject: subject.to_owned(),
-        wanted: Box::new(target.clone()),
+        wanted: vec![target.clone()],
         available: available(&real),
     })
 }

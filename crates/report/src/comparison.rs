@@ -288,6 +288,11 @@ impl<'a> PackageKey<'a> {
         Self { kind: package.kind, name: &package.name, group, architecture: package.architecture.as_deref() }
     }
 
+    /// The same on another architecture.
+    fn on_any(self) -> Self {
+        Self { architecture: None, ..self }
+    }
+
     fn name(&self) -> String {
         self.group.map_or_else(|| self.name.to_owned(), |group| format!("{group}:{}", self.name))
     }
@@ -295,11 +300,14 @@ impl<'a> PackageKey<'a> {
 
 fn packages(before: &Analysis, after: &Analysis) -> Vec<PackageChange> {
     let mut keys: BTreeMap<PackageKey<'_>, (Vec<&Package>, Vec<&Package>)> = BTreeMap::new();
+    // Of an image for another platform, each package is for another architecture.
+    let is_other = is_for_another(before, after);
+    let key = |package| if is_other { PackageKey::of(package).on_any() } else { PackageKey::of(package) };
     for package in &before.packages {
-        keys.entry(PackageKey::of(package)).or_default().0.push(package);
+        keys.entry(key(package)).or_default().0.push(package);
     }
     for package in &after.packages {
-        keys.entry(PackageKey::of(package)).or_default().1.push(package);
+        keys.entry(key(package)).or_default().1.push(package);
     }
     let mut changes = Vec::new();
     for (key, (mut before, mut after)) in keys {
@@ -324,6 +332,14 @@ fn packages(before: &Analysis, after: &Analysis) -> Vec<PackageChange> {
         changes.extend(added.into_iter().map(|other| package_change(&key, Change::Added, None, Some(other))));
     }
     changes
+}
+
+/// Whether the images are for different processors, as far as both say.
+fn is_for_another(before: &Analysis, after: &Analysis) -> bool {
+    let (one, other) = (&before.config, &after.config);
+    !one.architecture.is_empty()
+        && !other.architecture.is_empty()
+        && (&one.architecture, &one.variant) != (&other.architecture, &other.variant)
 }
 
 /// Takes pairs with the same key out of both lists, each package once.

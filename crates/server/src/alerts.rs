@@ -1,4 +1,4 @@
-//! Alerts: a watched tag whose image the policy stops, from when that is seen until it is over.
+//! Alerts: a watched tag with an image that the policy stops, from when that is seen until it is over.
 
 use killick_model::evaluation::Action;
 use killick_store::StoreError;
@@ -16,14 +16,14 @@ pub(crate) struct AlertRecord {
     /// `open` or `closed`.
     state: &'static str,
     tag: String,
-    /// The image that the tag points to, as it was looked at last.
+    /// The image that the tag means, or another of its index, as it was looked at last.
     digest: String,
     /// The policy that stops it.
     policy_id: String,
     opened_at: String,
     updated_at: String,
     closed_at: Option<String>,
-    /// `passed`: the policy lets the image through; `gone`: the tag points to no image any more; `unsubscribed`: nobody
+    /// `passed`: the policy lets the image through; `gone`: the tag points to no such image any more; `unsubscribed`: nobody
     /// subscribes to alerts of the tag any more; or `user`.
     closed_for: Option<&'static str>,
     /// Who closed it, if a user did.
@@ -48,7 +48,7 @@ impl AlertRecord {
     }
 }
 
-/// What is to be done about the alert of a tag.
+/// What is to be done about the alert of a tag and subject.
 #[derive(Debug, PartialEq, Eq)]
 enum Step {
     Open,
@@ -57,7 +57,7 @@ enum Step {
     Nothing,
 }
 
-/// After the last alert of a tag, when the policy says this of the image.
+/// After the last alert of a tag and subject, when the policy says this of the image.
 fn step(last: Option<&Alert>, alarm: &Alarm, action: Action) -> Step {
     let is_same = |alert: &Alert| alert.digest == alarm.digest && alert.policy_digest == alarm.policy_digest;
     match last {
@@ -73,7 +73,7 @@ fn step(last: Option<&Alert>, alarm: &Alarm, action: Action) -> Step {
     }
 }
 
-/// Takes note of a verdict on the image of a tag; whether it could, or has to look again, because somebody closed the
+/// Takes note of a verdict on an image of a tag; whether it could, or has to look again, because somebody closed the
 /// alert meanwhile.
 pub(crate) async fn judged(
     app: &App,
@@ -90,22 +90,20 @@ pub(crate) async fn judged(
         }
         Step::Move => return store.move_alert(account, tag, alarm, now()).await,
         Step::Close => {
-            close(app, account, tag, Closing { id: None, closed_for: ClosedFor::Passed, closed_by: None }).await?;
+            if let Some(last) = last {
+                let closing = Closing { id: last.id, closed_for: ClosedFor::Passed, closed_by: None };
+                close(app, account, closing).await?;
+            }
         }
         Step::Nothing => {}
     }
     Ok(true)
 }
 
-/// Closes the alert of a tag that is open, and tells of it.
-pub(crate) async fn close(
-    app: &App,
-    account: &str,
-    tag: &str,
-    closing: Closing<'_>,
-) -> Result<Option<Alert>, StoreError> {
+/// Closes an alert that is open, and tells of it.
+pub(crate) async fn close(app: &App, account: &str, closing: Closing<'_>) -> Result<Option<Alert>, StoreError> {
     let store = app.records().store();
-    store.close_alert(account, tag, closing, |alert| app.herald().alert(alert, now()), now()).await
+    store.close_alert(account, closing, |alert| app.herald().alert(alert, now()), now()).await
 }
 
 #[cfg(test)]
@@ -118,6 +116,7 @@ mod tests {
     fn a_tag_is_warned_of_once() {
         use Action::{Go, Stop, Warn};
         let alarm = |image: &[u8], policy: &[u8]| Alarm {
+            subject: String::new(),
             digest: Digest::of(image),
             policy_id: "p".to_owned(),
             policy_digest: Digest::of(policy),
@@ -127,6 +126,7 @@ mod tests {
             id: 1,
             account: "a".to_owned(),
             tag: "r.io/x:1".to_owned(),
+            subject: alarm.subject.clone(),
             digest: alarm.digest.clone(),
             policy_id: alarm.policy_id.clone(),
             policy_digest: alarm.policy_digest.clone(),

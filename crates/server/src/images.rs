@@ -18,7 +18,7 @@ use crate::api::error::{
 use crate::app::App;
 use crate::events::LOOKUP_FAILED;
 use crate::herald::Service;
-use crate::records::{Deletion, Image, IndexPlace, NewImage, TagName, Urgency};
+use crate::records::{Deletion, Image, IndexPlace, Naming, NewImage, TagName, Urgency};
 use crate::registry::{FetchError, Named, NamedImage};
 use crate::{clock, registry};
 
@@ -187,7 +187,11 @@ pub(crate) async fn add(app: &App, account: &str, wanted: AddImage, found: Found
         autosubscribe: wanted.autosubscribe,
         resubscribe: wanted.resubscribe,
         urgency,
-        place: place(named, &main, position),
+        naming: match place(named, &main, position) {
+            Some(place) => Naming::Index(place),
+            None if by_digest => Naming::Unknown,
+            None => Naming::Image,
+        },
     };
     for (position, other) in (1..).zip(&others) {
         let digest = other.staged.manifest_digest.to_string();
@@ -199,7 +203,12 @@ pub(crate) async fn add(app: &App, account: &str, wanted: AddImage, found: Found
         let urgency = if is_known { Urgency::Again } else { Urgency::Further };
         app.records().add_image(&new(other, position, urgency), &other.staged).await?;
     }
-    Ok(app.records().add_image(&new(&image, 0, urgency), &image.staged).await?)
+    let added = app.records().add_image(&new(&image, 0, urgency), &image.staged).await?;
+    if added.analyzed_at.is_some() {
+        // No analysis comes whose end would wake who watches the tag.
+        app.nudges().facts();
+    }
+    Ok(added)
 }
 
 fn place(named: &NamedImage, main: &Digest, position: i64) -> Option<IndexPlace> {
@@ -227,11 +236,11 @@ fn check_size(app: &App, staged: &StagedImage) -> Result<(), ApiError> {
 
 /// The answer where a registry does not have an image, or cannot be asked.
 pub(crate) fn lookup_failed(error: &FetchError) -> ApiError {
-    let error = match error {
+    let cause = match error {
         FetchError::Login { .. } => return ApiError::internal(error),
-        FetchError::Stage(error) => error,
+        FetchError::Stage(cause) => cause,
     };
-    let code = match error {
+    let code = match cause {
         StageError::Registry(RegistryError::Unauthorized { .. } | RegistryError::Token { .. }) => {
             REGISTRY_PERMISSION_DENIED
         }

@@ -20,7 +20,9 @@ use killick_store::{Store, StoreError};
 pub(crate) use accounts::{Account, AccountKind, AccountState, User};
 pub(crate) use archives::Restored;
 pub(crate) use exceptions::StoredException;
-pub(crate) use images::{AnalysisStatus, Deletion, Image, ImageStatus, IndexPlace, NewImage, Tag, TagName, Urgency};
+pub(crate) use images::{
+    AnalysisStatus, Deletion, Image, ImageStatus, IndexPlace, Naming, NewImage, Tag, TagName, Urgency,
+};
 pub(crate) use imports::NewImport;
 pub(crate) use known_files::StoredFiles;
 pub(crate) use layers::StoredFacts;

@@ -8,6 +8,7 @@ use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 
+use killick_fetch::documents::DocumentError;
 use killick_fetch::registry::{self, Polled, RegistryError, TagState, log_in};
 use killick_fetch::{Source, StageError, StageOptions, stage};
 use killick_model::hint::Hint;
@@ -85,6 +86,12 @@ impl Hint for FetchError {
     fn hint(&self) -> Option<String> {
         match self {
             Self::Login { .. } => None,
+            // What is taken of an index is no wish of the caller.
+            Self::Stage(StageError::Document(
+                DocumentError::NoPlatform { .. }
+                | DocumentError::OtherPlatform { .. }
+                | DocumentError::TooManyImages { .. },
+            )) => Some("`analysis.platforms` of the service names those that are taken".to_owned()),
             Self::Stage(error) => error.hint(),
         }
     }

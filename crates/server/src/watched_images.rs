@@ -7,49 +7,42 @@ use killick_store::watches::Watch;
 use serde_json::Value;
 
 use crate::app::App;
+use crate::config::MAX_OF_INDEX;
 use crate::images::Wanted;
 use crate::records::{AnalysisStatus, Image, ImageStatus};
 
 /// Digests that a subscription may list.
 const LISTED: usize = 100;
 
-/// The image that the tag points to, as the tag itself (empty), and those that the subscription lists, by their
-/// digests; of these, those that are analysed.
+/// The images that the tag points to, and those that the subscription lists, by their digests, of all that it ever pointed
+/// to; of these, those that are analysed.
 pub(crate) async fn of(app: &App, watch: &Watch) -> Result<Vec<(String, Image)>> {
-    let listed = listed(watch.value.as_deref());
-    let mut images = tagged(app, watch, if listed.is_empty() { 1 } else { usize::MAX }).await?.into_iter();
-    let mut found: Vec<(String, Image)> = images.next().map(|image| (String::new(), image)).into_iter().collect();
-    found.extend(images.filter(|image| listed.contains(&image.digest)).map(|image| (image.digest.clone(), image)));
+    let mut found = present(app, watch).await?;
+    let mut listed = listed(watch.value.as_deref());
+    for (_, image) in &found {
+        listed.remove(&image.digest);
+    }
+    for digest in listed {
+        let image = app.records().image(&watch.account, &digest).await?;
+        let is_of_tag = |image: &Image| image.digest == digest && image.tags.iter().any(|tag| tag.full() == watch.key);
+        found.extend(image.filter(is_of_tag).map(|image| (digest.clone(), image)));
+    }
     found.retain(|(_, image)| is_ready(image));
     Ok(found)
 }
 
-/// The image that a tag points to.
-pub(crate) enum Newest {
-    /// It is analysed.
-    Ready(Box<Image>),
-    /// It is not, or not yet.
-    Unready,
-    /// There is none.
-    None,
+/// The image that the tag means now, as the tag itself (empty), and the others of the index that it names, by their digests.
+pub(crate) async fn present(app: &App, watch: &Watch) -> Result<Vec<(String, Image)>> {
+    let Some(tag) = Wanted::of_key(&watch.key).map(|wanted| wanted.tag_name()) else { return Ok(Vec::new()) };
+    let meant = app.records().images_by_tag(&watch.account, &tag, 1).await?;
+    let mut images: Vec<(String, Image)> = meant.into_iter().map(|image| (String::new(), image)).collect();
+    let children = app.records().children_of_tag(&watch.account, &tag, MAX_OF_INDEX).await?;
+    images.extend(children.into_iter().map(|image| (image.digest.clone(), image)));
+    Ok(images)
 }
 
-/// The image that the tag points to.
-pub(crate) async fn newest(app: &App, watch: &Watch) -> Result<Newest> {
-    Ok(match tagged(app, watch, 1).await?.pop() {
-        Some(image) if is_ready(&image) => Newest::Ready(Box::new(image)),
-        Some(_) => Newest::Unready,
-        None => Newest::None,
-    })
-}
-
-/// The images that the tag points, and pointed, to, the present one first; so many at most.
-async fn tagged(app: &App, watch: &Watch, limit: usize) -> Result<Vec<Image>> {
-    let Some(tag) = Wanted::of_key(&watch.key) else { return Ok(Vec::new()) };
-    app.records().images_by_tag(&watch.account, &tag.tag_name(), limit).await
-}
-
-fn is_ready(image: &Image) -> bool {
+/// Whether it can be judged.
+pub(crate) fn is_ready(image: &Image) -> bool {
     image.status == ImageStatus::Active && image.analysis_status == AnalysisStatus::Analyzed
 }
 

@@ -14,7 +14,7 @@ use killick_store::archives::{NewArchived, NewRule, Transition};
 use killick_store::audit::NewAudit;
 use killick_store::blobs::BlobsAt;
 use killick_store::evaluations::NewEvaluation;
-use killick_store::images::{FinishedAnalysis, NewImage, TagName};
+use killick_store::images::{FinishedAnalysis, Naming, NewImage, TagName};
 use killick_store::imports::NewContent;
 use killick_store::knowledge::{FeedGroup, Knowledge, NewMatches};
 use killick_store::known_files::NewKnownPackage;
@@ -48,7 +48,7 @@ fn image(name: &str, tag: &str) -> NewImage {
         account: "team".to_owned(),
         digest: Digest::of(name.as_bytes()),
         index_digest: Some(Digest::of(format!("index of {name}").as_bytes())),
-        place: None,
+        naming: Naming::Image,
         config_digest: Digest::of(format!("config of {name}").as_bytes()),
         given_id: None,
         import: None,
@@ -225,7 +225,7 @@ async fn what_came_later(store: &Store, now: i64) -> Result<(), Box<dyn Error>> 
         document: Digest::of(b"an archived document"),
         size_bytes: 500,
         analyzed_at: now,
-        tags: vec![(tag, now)],
+        tags: vec![(tag, now, false)],
     };
     store.archive_image(&archived, now).await?;
     let rule = NewRule {

@@ -1,6 +1,7 @@
-//! Alerts: a watched tag whose image the policy stops, from when that is seen until it is over.
+//! Alerts: a watched tag with an image that the policy stops, from when that is seen until it is over.
 //!
-//! A tag has at most one that is open, and only while somebody subscribes to them. What is told of an alert is written
+//! Of the image that a tag means, and of each other one of its index, at most one is open, and only while somebody
+//! subscribes to them. What is told of an alert is written
 //! in the transaction that opens or closes it.
 
 use killick_model::digest::Digest;
@@ -33,7 +34,9 @@ row! {
         pub account: String,
         /// The full tag.
         pub tag: String,
-        /// The image that the tag points to, as it was looked at last.
+        /// What of the tag: the image that it means (empty), or, by its digest, another of its index.
+        pub subject: String,
+        /// The image, as it was looked at last.
         pub digest: Digest,
         /// The policy that stops it.
         pub policy_id: String,
@@ -55,6 +58,8 @@ row! {
 /// What an alert is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Alarm {
+    /// What of the tag: the image that it means (empty), or, by its digest, another of its index.
+    pub subject: String,
     /// The image.
     pub digest: Digest,
     /// The policy that stops it.
@@ -66,8 +71,8 @@ pub struct Alarm {
 /// Which alert is to be closed, and why.
 #[derive(Debug, Clone, Copy)]
 pub struct Closing<'c> {
-    /// The one of this number, and no other that is open now.
-    pub id: Option<i64>,
+    /// Its number.
+    pub id: i64,
     /// Why.
     pub closed_for: ClosedFor,
     /// Who closes it, if a user does.
@@ -86,7 +91,7 @@ pub struct AlertFilter {
 }
 
 impl Store {
-    /// Opens an alert and answers it, unless the tag has one that is open, or nobody subscribes to them.
+    /// Opens an alert and answers it, unless there is one that is open of the same, or nobody subscribes to them.
     pub async fn open_alert(
         &self,
         account: &str,
@@ -97,7 +102,7 @@ impl Store {
     ) -> Result<Option<Alert>> {
         let (alert, sends) = transaction!(self.pool, tx => {
             let alert: Option<Alert> = sqlx::query_as(sql::OPEN_ALERT).bind(account).bind(tag).bind(alarm.digest.to_string())
-                .bind(&alarm.policy_id).bind(alarm.policy_digest.to_string()).bind(now).fetch_optional(&mut *tx).await
+                .bind(&alarm.policy_id).bind(alarm.policy_digest.to_string()).bind(now).bind(&alarm.subject).fetch_optional(&mut *tx).await
                 .creating("alert", tag)?;
             let Some(alert) = alert else { return Ok(None) };
             let news = told(&alert);
@@ -108,27 +113,25 @@ impl Store {
         Ok(Some(alert))
     }
 
-    /// Has the open alert of a tag speak of another image or policy; whether there is one.
+    /// Has the open alert of a tag and subject speak of another image or policy; whether there is one.
     pub async fn move_alert(&self, account: &str, tag: &str, alarm: &Alarm, now: i64) -> Result<bool> {
         let rows = write!(self.pool, db => sqlx::query(sql::MOVE_ALERT).bind(account).bind(tag).bind(alarm.digest.to_string())
-            .bind(&alarm.policy_id).bind(alarm.policy_digest.to_string()).bind(now).execute(db).await
+            .bind(&alarm.policy_id).bind(alarm.policy_digest.to_string()).bind(now).bind(&alarm.subject).execute(db).await
             .map(|done| done.rows_affected()));
         Ok(rows.during("changing an alert")? > 0)
     }
 
-    /// Closes the open alert of a tag, if there is one: then it answers it.
+    /// Closes an alert, if it is open: then it answers it.
     pub async fn close_alert(
         &self,
         account: &str,
-        tag: &str,
         closing: Closing<'_>,
         told: impl Fn(&Alert) -> News + Send + Sync,
         now: i64,
     ) -> Result<Option<Alert>> {
         let (alert, sends) = transaction!(self.pool, tx => {
-            let alert: Option<Alert> = sqlx::query_as(sql::CLOSE_ALERT).bind(account).bind(tag)
-                .bind(closing.closed_for.as_str()).bind(closing.closed_by).bind(now).bind(closing.id)
-                .fetch_optional(&mut *tx).await.during("closing an alert")?;
+            let alert: Option<Alert> = sqlx::query_as(sql::CLOSE_ALERT).bind(account).bind(closing.id)
+                .bind(closing.closed_for.as_str()).bind(closing.closed_by).bind(now).fetch_optional(&mut *tx).await.during("closing an alert")?;
             let Some(alert) = alert else { return Ok(None) };
             let news = told(&alert);
             let sends = tell_in!(tx, &news, now);
@@ -144,9 +147,9 @@ impl Store {
         found(row.during("reading an alert")?, "alert", &id.to_string())
     }
 
-    /// The last alert of a tag, open or not.
-    pub async fn last_alert(&self, account: &str, tag: &str) -> Result<Option<Alert>> {
-        read!(self.pool, db => sqlx::query_as(sql::LAST_ALERT).bind(account).bind(tag).fetch_optional(db).await)
+    /// The last alert of a tag and subject, open or not.
+    pub async fn last_alert(&self, account: &str, tag: &str, subject: &str) -> Result<Option<Alert>> {
+        read!(self.pool, db => sqlx::query_as(sql::LAST_ALERT).bind(account).bind(tag).bind(subject).fetch_optional(db).await)
             .during("reading an alert")
     }
 
@@ -169,7 +172,7 @@ impl Store {
         rows.during("listing alerts")
     }
 
-    /// Removes alerts that were over before an instant, but for the last of each tag, by which the next one is opened or
+    /// Removes alerts that were over before an instant, but for the last of each tag and subject, by which the next one is opened or
     /// not; answers how many.
     pub async fn delete_old_alerts(&self, before: i64) -> Result<u64> {
         self.delete_old(sql::DELETE_OLD_ALERTS, before, "removing old alerts").await

@@ -62,6 +62,8 @@ row! {
         pub tag: String,
         /// When it began to point there.
         pub detected_at: i64,
+        /// Whether it means another image of the same index.
+        pub child: bool,
         /// When the image was analyzed.
         pub analyzed_at: i64,
         /// Since when the image, or its archived analysis, is there.
@@ -100,8 +102,8 @@ pub struct NewArchived {
     pub size_bytes: i64,
     /// When the image was analyzed.
     pub analyzed_at: i64,
-    /// Its tags, each once, and when they began to point there.
-    pub tags: Vec<(TagName, i64)>,
+    /// Its tags, each once, when they began to point there, and whether they mean another image of its index.
+    pub tags: Vec<(TagName, i64, bool)>,
 }
 
 impl Store {
@@ -115,8 +117,8 @@ impl Store {
                 .bind(&new.annotations).bind(new.document.to_string()).bind(new.size_bytes).bind(new.analyzed_at).bind(now)
                 .fetch_one(&mut *tx).await.creating("archived image", &digest)?;
             sqlx::query(sql::FORGET_ARCHIVED_TAGS).bind(row.id).execute(&mut *tx).await.during(DOING)?;
-            for (TagName { registry, repository, tag }, detected_at) in &new.tags {
-                sqlx::query(sql::ADD_ARCHIVED_TAG).bind(row.id).bind(registry).bind(repository).bind(tag).bind(detected_at)
+            for (TagName { registry, repository, tag }, detected_at, child) in &new.tags {
+                sqlx::query(sql::ADD_ARCHIVED_TAG).bind(row.id).bind(registry).bind(repository).bind(tag).bind(detected_at).bind(child)
                     .execute(&mut *tx).await.during(DOING)?;
             }
             row

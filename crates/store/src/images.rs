@@ -82,7 +82,7 @@ use crate::{Result, Store};
 pub use self::add::NewImage;
 pub use self::analysis::FinishedAnalysis;
 pub use self::delete::Deletion;
-pub use self::restore::{KeptEvaluation, RestoredImage};
+pub use self::restore::{KeptEvaluation, RestoredImage, RestoredTag};
 
 words! {
     /// How far the analysis is.
@@ -183,13 +183,16 @@ row! {
         pub detected_at: i64,
         /// Whether it means another image of the same index.
         pub child: bool,
+        /// The digest of the index that it names, if it names one.
+        pub index_digest: Option<Digest>,
     }
 }
 
 row! {
     /// The tags of an image in one column.
     struct Tags {
-        /// A JSON array of arrays: registry, repository, tag, when it began to point there, and whether it means another.
+        /// A JSON array of arrays: registry, repository, tag, when it began to point there, whether it means
+        /// another, and the digest of the index.
         tags: String,
     }
 }
@@ -205,6 +208,39 @@ pub struct IndexPlace {
     pub position: i64,
     /// What it is for: `os/architecture[/variant]`.
     pub platform: String,
+}
+
+/// What the tags of an image that is added name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Naming {
+    /// That is not known: it was asked for by its digest, or imported.
+    Unknown,
+    /// The image.
+    Image,
+    /// An index of which it is one.
+    Index(IndexPlace),
+}
+
+impl Naming {
+    /// The place in the index that they name.
+    pub fn place(&self) -> Option<&IndexPlace> {
+        match self {
+            Self::Index(place) => Some(place),
+            Self::Unknown | Self::Image => None,
+        }
+    }
+}
+
+row! {
+    /// The place of an image in an index, as it is kept.
+    pub struct KeptPlace {
+        /// The digest of the index.
+        pub index_digest: Digest,
+        /// Where it stands among those that are taken of it; the one that tags of the index mean is 0.
+        pub position: i64,
+        /// What it is for: `os/architecture[/variant]`, or empty.
+        pub platform: String,
+    }
 }
 
 /// The name of a tag.
@@ -252,15 +288,16 @@ impl Store {
             })
         );
         let (image, Tags { tags }) = found(row.during(DOING)?, "image", digest)?;
-        let tags: Vec<(String, String, String, i64, bool)> =
+        let tags: Vec<(String, String, String, i64, bool, Option<Digest>)> =
             serde_json::from_str(&tags).map_err(|source| StoreError::Document { source: source.into() })?;
-        let of_image = |(registry, repository, tag, detected_at, child)| ImageTag {
+        let of_image = |(registry, repository, tag, detected_at, child, index_digest)| ImageTag {
             digest: image.digest.clone(),
             registry,
             repository,
             tag,
             detected_at,
             child,
+            index_digest,
         };
         let tags = tags.into_iter().map(of_image).collect();
         Ok((image, tags))
@@ -336,6 +373,18 @@ impl Store {
         read!(self.pool, db => sqlx::query_as(sql::IMAGES_BY_TAG).bind(account).bind(&tag.registry).bind(&tag.repository).bind(&tag.tag)
             .bind(filter.image_status.map(ImageStatus::as_str)).bind(filter.analysis_status.map(AnalysisStatus::as_str)).bind(limit)
             .fetch_all(db).await).during("listing images of a tag")
+    }
+
+    /// The others of the index that a tag names now, in their order, so many at most: those that are in use.
+    pub async fn children_of_tag(&self, account: &str, tag: &TagName, limit: i64) -> Result<Vec<Image>> {
+        read!(self.pool, db => sqlx::query_as(sql::CHILDREN_OF_TAG).bind(account).bind(&tag.registry).bind(&tag.repository)
+            .bind(&tag.tag).bind(limit).fetch_all(db).await).during("listing images of a tag")
+    }
+
+    /// The places of an image in indexes, by their digests.
+    pub async fn places_of_image(&self, account: &str, digest: &str) -> Result<Vec<KeptPlace>> {
+        read!(self.pool, db => sqlx::query_as(sql::PLACES_OF_IMAGE).bind(account).bind(digest).fetch_all(db).await)
+            .during("listing the indexes of an image")
     }
 
     /// Every tag ever seen in the account, newest first.

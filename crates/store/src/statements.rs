@@ -131,7 +131,7 @@ macro_rules! hasten_carriers {
         concat!(
             "update watch set due_at = $2 where due_at > $2 and due_at < 9223372036854775807 and (account, subscription) in (select s.account, s.id from image i \
              join image_tag t on t.account = i.account and t.digest = i.digest join subscription s on s.account = t.account \
-             and s.type = $1 and s.key = t.registry || '/' || t.repository || ':' || t.tag where not t.child and i.id ",
+             and s.type = $1 and s.key = t.registry || '/' || t.repository || ':' || t.tag where i.id ",
             $images,
             ")"
         )
@@ -193,8 +193,8 @@ statements! {
     LOCK_IMAGE = "update image set updated_at = updated_at where account = $1 and digest = $2 returning *";
     IMAGE = "select * from image where account = $1 and digest = $2";
     IMAGE_BY_ANY_DIGEST = "select i.* from image i left join index_image x on x.account = $1 and x.index_digest = $2 and x.image_id = i.id where i.id in (select id from image where account = $1 and digest = $2 union all select id from image where account = $1 and index_digest = $2 union all select image_id from index_image where account = $1 and index_digest = $2) order by case when i.digest = $2 then 0 else 1 end, coalesce(x.position, 0), i.created_at desc limit 1";
-    IMAGE_WITH_TAGS_SQLITE = "select i.*, (select json_group_array(json_array(t.registry, t.repository, t.tag, t.detected_at, json(case when t.child then 'true' else 'false' end)) order by t.detected_at desc, t.id desc) from image_tag t where t.account = i.account and t.digest = i.digest) as tags from image i left join index_image x on x.account = $1 and x.index_digest = $2 and x.image_id = i.id where i.id in (select id from image where account = $1 and digest = $2 union all select id from image where account = $1 and index_digest = $2 union all select image_id from index_image where account = $1 and index_digest = $2) order by case when i.digest = $2 then 0 else 1 end, coalesce(x.position, 0), i.created_at desc limit 1";
-    IMAGE_WITH_TAGS_POSTGRES = "select i.*, (select coalesce(json_agg(json_build_array(t.registry, t.repository, t.tag, t.detected_at, t.child) order by t.detected_at desc, t.id desc), '[]')::text from image_tag t where t.account = i.account and t.digest = i.digest) as tags from image i left join index_image x on x.account = $1 and x.index_digest = $2 and x.image_id = i.id where i.id in (select id from image where account = $1 and digest = $2 union all select id from image where account = $1 and index_digest = $2 union all select image_id from index_image where account = $1 and index_digest = $2) order by case when i.digest = $2 then 0 else 1 end, coalesce(x.position, 0), i.created_at desc limit 1";
+    IMAGE_WITH_TAGS_SQLITE = "select i.*, (select json_group_array(json_array(t.registry, t.repository, t.tag, t.detected_at, json(case when t.child then 'true' else 'false' end), t.index_digest) order by t.detected_at desc, t.id desc) from image_tag t where t.account = i.account and t.digest = i.digest) as tags from image i left join index_image x on x.account = $1 and x.index_digest = $2 and x.image_id = i.id where i.id in (select id from image where account = $1 and digest = $2 union all select id from image where account = $1 and index_digest = $2 union all select image_id from index_image where account = $1 and index_digest = $2) order by case when i.digest = $2 then 0 else 1 end, coalesce(x.position, 0), i.created_at desc limit 1";
+    IMAGE_WITH_TAGS_POSTGRES = "select i.*, (select coalesce(json_agg(json_build_array(t.registry, t.repository, t.tag, t.detected_at, t.child, t.index_digest) order by t.detected_at desc, t.id desc), '[]')::text from image_tag t where t.account = i.account and t.digest = i.digest) as tags from image i left join index_image x on x.account = $1 and x.index_digest = $2 and x.image_id = i.id where i.id in (select id from image where account = $1 and digest = $2 union all select id from image where account = $1 and index_digest = $2 union all select image_id from index_image where account = $1 and index_digest = $2) order by case when i.digest = $2 then 0 else 1 end, coalesce(x.position, 0), i.created_at desc limit 1";
     IMAGES_OF_INDEX = "select i.* from image i left join index_image x on x.account = $1 and x.index_digest = $2 and x.image_id = i.id where i.id in (select id from image where account = $1 and index_digest = $2 union all select image_id from index_image where account = $1 and index_digest = $2) and i.image_status = 'active' order by coalesce(x.position, 0), i.created_at desc, i.id limit $3";
     PLATFORMS_OF_INDEX = "select i.digest, x.platform from index_image x join image i on i.id = x.image_id where x.account = $1 and x.index_digest = $2";
     KEEP_INDEX = "insert into index_image (account, index_digest, image_id, position, platform) values ($1, $2, $3, 0, '') on conflict do nothing";
@@ -207,16 +207,20 @@ statements! {
     IMAGES_AFTER = "select * from image where account = $1 and image_status = 'active' and digest > $2 order by digest limit $3";
     ANALYZED_IMAGES = "select * from image where account = $1 and image_status = 'active' and analysis_status = 'analyzed' and digest > $2 order by digest limit $3";
     IMAGES_BY_TAG = "with of_tag as materialized (select digest, detected_at, id from image_tag where account = $1 and registry = $2 and repository = $3 and tag = $4 and not child) select i.* from (select digest, max(detected_at) as seen, max(id) as last from of_tag group by digest) t cross join image i where i.account = $1 and i.digest = t.digest and (cast($5 as text) is null or i.image_status = $5) and (cast($6 as text) is null or i.analysis_status = $6) order by t.seen desc, t.last desc limit $7";
-    TAGS_OF_ACCOUNT = "select digest, registry, repository, tag, detected_at, child from image_tag where account = $1 order by detected_at desc, id desc";
-    TAGS_OF_IMAGE = "select digest, registry, repository, tag, detected_at, child from image_tag where account = $1 and digest = $2 order by detected_at desc, id desc";
-    TAGS_OF_IMAGES_SQLITE = "select digest, registry, repository, tag, detected_at, child from image_tag where account = $1 and digest in (select value from json_each($2)) order by detected_at desc, id desc";
-    TAGS_OF_IMAGES_POSTGRES = "select digest, registry, repository, tag, detected_at, child from image_tag where account = $1 and digest in (select value from jsonb_array_elements_text(cast($2 as jsonb))) order by detected_at desc, id desc";
-    LATEST_OF_TAG = "select digest, registry, repository, tag, detected_at, child from image_tag where account = $1 and registry = $2 and repository = $3 and tag = $4 and not child order by detected_at desc, id desc limit 1";
-    TAG_AT = "select digest, registry, repository, tag, detected_at, child from image_tag where account = $1 and registry = $2 and repository = $3 and tag = $4 and detected_at <= $5 and not child order by detected_at desc, id desc limit 1";
+    CHILDREN_OF_TAG = "with of_tag as materialized (select digest, index_digest from image_tag where account = $1 and registry = $2 and repository = $3 and tag = $4 and not child order by detected_at desc, id desc limit 1) select i.* from of_tag cross join index_image x cross join image i where x.account = $1 and x.index_digest = of_tag.index_digest and i.id = x.image_id and i.digest <> of_tag.digest and i.image_status = 'active' and exists (select 1 from image_tag t where t.account = $1 and t.digest = i.digest and t.registry || '' = $2 and t.repository || '' = $3 and t.tag || '' = $4 and t.child and t.index_digest = of_tag.index_digest) order by x.position, i.id limit $5";
+    TAGS_OF_ACCOUNT = "select digest, registry, repository, tag, detected_at, child, index_digest from image_tag where account = $1 order by detected_at desc, id desc";
+    TAGS_OF_IMAGE = "select digest, registry, repository, tag, detected_at, child, index_digest from image_tag where account = $1 and digest = $2 order by detected_at desc, id desc";
+    TAGS_OF_IMAGES_SQLITE = "select digest, registry, repository, tag, detected_at, child, index_digest from image_tag where account = $1 and digest in (select value from json_each($2)) order by detected_at desc, id desc";
+    TAGS_OF_IMAGES_POSTGRES = "select digest, registry, repository, tag, detected_at, child, index_digest from image_tag where account = $1 and digest in (select value from jsonb_array_elements_text(cast($2 as jsonb))) order by detected_at desc, id desc";
+    LATEST_OF_TAG = "select digest, registry, repository, tag, detected_at, child, index_digest from image_tag where account = $1 and registry = $2 and repository = $3 and tag = $4 and not child order by detected_at desc, id desc limit 1";
+    TAG_AT = "select digest, registry, repository, tag, detected_at, child, index_digest from image_tag where account = $1 and registry = $2 and repository = $3 and tag = $4 and detected_at <= $5 and not child order by detected_at desc, id desc limit 1";
     OTHERS_OF_TAG = "with of_tag as materialized (select digest, detected_at, id from image_tag where account = $1 and registry = $2 and repository = $3 and tag = $4 and not child) select digest from of_tag where digest <> $5 group by digest order by max(detected_at) desc, max(id) desc";
-    ADD_TAG = "insert into image_tag (account, digest, registry, repository, tag, detected_at, child) values ($1, $2, $3, $4, $5, $6, $7)";
-    ADD_CHILD_TAG = "insert into image_tag (account, digest, registry, repository, tag, detected_at, child) select cast($1 as text), cast($2 as text), cast($3 as text), cast($4 as text), cast($5 as text), cast($6 as bigint), true where not exists (select 1 from image_tag where account = $1 and digest = $2 and registry = $3 and repository = $4 and tag = $5 and detected_at = $6)";
+    ADD_TAG = "insert into image_tag (account, digest, registry, repository, tag, detected_at, child, index_digest) values ($1, $2, $3, $4, $5, $6, $7, $8)";
+    SET_TAG_INDEX = "update image_tag set index_digest = $7 where account = $1 and digest = $2 and registry = $3 and repository = $4 and tag = $5 and detected_at = $6 and coalesce(index_digest, '') <> coalesce(cast($7 as text), '')";
+    ADD_CHILD_TAG = "insert into image_tag (account, digest, registry, repository, tag, detected_at, child, index_digest) select cast($1 as text), cast($2 as text), cast($3 as text), cast($4 as text), cast($5 as text), cast($6 as bigint), true, cast($7 as text) where not exists (select 1 from image_tag where account = $1 and digest = $2 and registry = $3 and repository = $4 and tag = $5 and detected_at = $6)";
     SET_IMAGE_STATUS = "update image set image_status = $3, updated_at = $4 where account = $1 and digest = $2 returning id";
+    ONLY_CHILDREN = "select i.* from image i where i.id in (select x.image_id from image_tag m join index_image x on x.account = m.account and x.index_digest = m.index_digest where m.account = $1 and m.digest = $2 and not m.child) and i.digest <> $2 and i.image_status = 'active' and exists (select 1 from image_tag t where t.account = $1 and t.digest = i.digest) and not exists (select 1 from image_tag t where t.account = $1 and t.digest = i.digest and (not t.child or exists (select 1 from index_image x join image o on o.id = x.image_id join image_tag m on m.account = o.account and m.digest = o.digest where x.account = $1 and x.index_digest = t.index_digest and o.digest <> $2 and o.image_status = 'active' and not m.child and m.registry || '' = t.registry and m.repository || '' = t.repository and m.tag || '' = t.tag and m.index_digest = t.index_digest))) order by i.id";
+    PLACES_OF_IMAGE = "select x.index_digest, x.position, x.platform from image i join index_image x on x.image_id = i.id where i.account = $1 and i.digest = $2 order by x.index_digest";
     START_ANALYSIS = "update image set analysis_status = 'analyzing', failure = null, updated_at = $3 where account = $1 and digest = $2 and image_status = 'active' and exists (select 1 from task where id = $4 and lease = $5 and state = 'running')";
     FINISH_IMAGE = "update image set analysis_status = $10, failure = null, analysis = $3, size_bytes = $4, architecture = $5, distro = $6, distro_version = $7, layer_count = $8, analyzed_at = $9, updated_at = $9 where account = $1 and digest = $2 returning id";
     FAIL_IMAGE = "update image set analysis_status = $3, failure = $4, updated_at = $5 where account = $1 and digest = $2";
@@ -245,12 +249,12 @@ statements! {
 
     PUT_ARCHIVED = "insert into archived_image (account, digest, index_digest, status, annotations, document, size_bytes, analyzed_at, created_at, updated_at) values ($1, $2, $3, 'archived', $4, $5, $6, $7, $8, $8) on conflict (account, digest) do update set index_digest = excluded.index_digest, status = excluded.status, annotations = excluded.annotations, document = excluded.document, size_bytes = excluded.size_bytes, analyzed_at = excluded.analyzed_at, created_at = excluded.created_at, updated_at = excluded.updated_at returning *";
     FORGET_ARCHIVED_TAGS = "delete from archived_tag where archived_id = $1";
-    ADD_ARCHIVED_TAG = "insert into archived_tag (archived_id, registry, repository, tag, detected_at) values ($1, $2, $3, $4, $5) on conflict do nothing";
+    ADD_ARCHIVED_TAG = "insert into archived_tag (archived_id, registry, repository, tag, detected_at, child) values ($1, $2, $3, $4, $5, $6) on conflict do nothing";
     ARCHIVED = "select * from archived_image where account = $1 and digest = $2";
     ARCHIVED_IMAGES = "select * from archived_image where account = $1 order by created_at desc, id desc";
     ARCHIVED_AFTER = "select * from archived_image where account = $1 and digest > $2 order by digest limit $3";
-    ARCHIVED_TAGS = "select a.digest, t.registry, t.repository, t.tag, t.detected_at, a.analyzed_at, a.created_at from archived_tag t join archived_image a on a.id = t.archived_id where a.account = $1 and (cast($2 as text) is null or a.digest = $2) order by a.digest, t.registry, t.repository, t.tag";
-    ARCHIVABLE_TAGS = "select i.digest, t.registry, t.repository, t.tag, t.detected_at, i.analyzed_at, i.created_at from image_tag t join image i on i.account = t.account and i.digest = t.digest where i.account = $1 and i.image_status = 'active' and i.analysis_status = 'analyzed' and i.analyzed_at is not null order by i.digest, t.registry, t.repository, t.tag, t.detected_at";
+    ARCHIVED_TAGS = "select a.digest, t.registry, t.repository, t.tag, t.detected_at, t.child, a.analyzed_at, a.created_at from archived_tag t join archived_image a on a.id = t.archived_id where a.account = $1 and (cast($2 as text) is null or a.digest = $2) order by a.digest, t.registry, t.repository, t.tag";
+    ARCHIVABLE_TAGS = "select i.digest, t.registry, t.repository, t.tag, t.detected_at, t.child, i.analyzed_at, i.created_at from image_tag t join image i on i.account = t.account and i.digest = t.digest where i.account = $1 and i.image_status = 'active' and i.analysis_status = 'analyzed' and i.analyzed_at is not null order by i.digest, t.registry, t.repository, t.tag, t.detected_at";
     ARCHIVE_SUMMARY = "select count(*) as images, cast(coalesce(sum((select count(*) from archived_tag t where t.archived_id = a.id)), 0) as bigint) as tags, cast(coalesce(sum(a.size_bytes), 0) as bigint) as size_bytes, max(a.updated_at) as updated_at from archived_image a where a.status = 'archived' and (cast($1 as text) is null or a.account = $1)";
     DELETE_ARCHIVED = "update archived_image set status = 'deleting', updated_at = $3 where account = $1 and digest = $2 and status = 'archived' returning id";
     PURGE_ARCHIVED = "delete from archived_image where id in (select id from archived_image where status = 'deleting' and updated_at <= $1 limit $2)";
@@ -328,16 +332,16 @@ statements! {
     EXCEPTIONS_STATE = "select count(*) as number, coalesce(max(updated_at), 0) as changed_at from policy_exception where account = $1";
     DELETE_EXCEPTION = "delete from policy_exception where account = $1 and id = $2";
 
-    OPEN_ALERT = "insert into alert (account, tag, digest, policy_id, policy_digest, opened_at, updated_at) select s.account, s.key, cast($3 as text), cast($4 as text), cast($5 as text), cast($6 as bigint), cast($6 as bigint) from subscription s where s.account = $1 and s.type = 'alerts' and s.key = $2 and s.active on conflict (account, tag) where closed_at is null do nothing returning *";
-    MOVE_ALERT = "update alert set digest = $3, policy_id = $4, policy_digest = $5, updated_at = $6 where account = $1 and tag = $2 and closed_at is null";
-    CLOSE_ALERT = "update alert set closed_at = $5, updated_at = $5, closed_for = $3, closed_by = $4 where account = $1 and tag = $2 and closed_at is null and (cast($6 as bigint) is null or id = $6) returning *";
+    OPEN_ALERT = "insert into alert (account, tag, subject, digest, policy_id, policy_digest, opened_at, updated_at) select s.account, s.key, cast($7 as text), cast($3 as text), cast($4 as text), cast($5 as text), cast($6 as bigint), cast($6 as bigint) from subscription s where s.account = $1 and s.type = 'alerts' and s.key = $2 and s.active on conflict (account, tag, subject) where closed_at is null do nothing returning *";
+    MOVE_ALERT = "update alert set digest = $3, policy_id = $4, policy_digest = $5, updated_at = $6 where account = $1 and tag = $2 and subject = $7 and closed_at is null";
+    CLOSE_ALERT = "update alert set closed_at = $5, updated_at = $5, closed_for = $3, closed_by = $4 where account = $1 and id = $2 and closed_at is null returning *";
     CLOSE_UNSUBSCRIBED_ALERT = "update alert set closed_at = $3, updated_at = $3, closed_for = 'unsubscribed' where account = $1 and tag = $2 and closed_at is null and not exists (select 1 from subscription s where s.account = $1 and s.type = 'alerts' and s.key = $2 and s.active)";
     ALERT = "select * from alert where account = $1 and id = $2";
-    LAST_ALERT = "select * from alert where account = $1 and tag = $2 order by id desc limit 1";
+    LAST_ALERT = "select * from alert where account = $1 and tag = $2 and subject = $3 order by id desc limit 1";
     ALERTS = "select * from alert where account = $1 and id < $2 and (cast($3 as boolean) is null or (closed_at is null) = $3) order by id desc limit $4";
     ALERTS_OF_TAG = "select * from alert where account = $1 and id < $2 and (cast($3 as boolean) is null or (closed_at is null) = $3) and tag = $5 order by id desc limit $4";
     OPEN_ALERTS = "select * from alert where account = $1 and id < $2 and closed_at is null order by id desc limit $3";
-    DELETE_OLD_ALERTS = "delete from alert where id in (select id from alert where closed_at < $1 and exists (select 1 from alert later where later.account = alert.account and later.tag = alert.tag and later.id > alert.id) limit $2)";
+    DELETE_OLD_ALERTS = "delete from alert where id in (select id from alert where closed_at < $1 and exists (select 1 from alert later where later.account = alert.account and later.tag = alert.tag and later.subject = alert.subject and later.id > alert.id) limit $2)";
 
     ADD_EVALUATION = "insert into evaluation (account, digest, tag, policy_id, policy_digest, action, result, created_at, updated_at, index_built_at, findings) values ($1, $2, $3, $4, $5, $6, $7, $8, $8, $9, $10) returning *";
     TOUCH_EVALUATION = "update evaluation set updated_at = $3, result = $5, index_built_at = case when index_built_at > $4 then index_built_at else $4 end where account = $1 and id = $2 returning *";
@@ -371,7 +375,7 @@ statements! {
     CLAIM_WATCH = "update watch set due_at = $3 where account = $1 and subscription = $2 and due_at = $4";
     FINISH_WATCH = "update watch set due_at = case when due_at = $3 then $4 else due_at end, state = $5, failures = $6 where account = $1 and subscription = $2";
     HASTEN_WATCHES = "update watch set due_at = $3 where type = $1 and due_at > $3 and due_at < 9223372036854775807 and (cast($2 as text) is null or account = $2)";
-    HASTEN_IMAGE = "update watch set due_at = $3 where due_at > $3 and due_at < 9223372036854775807 and (account, subscription) in (select s.account, s.id from image_tag t join subscription s on s.account = t.account and s.key = t.registry || '/' || t.repository || ':' || t.tag where t.account = $1 and t.digest = $2 and not t.child and s.type in ('policy_eval', 'vuln_update', 'alerts'))";
+    HASTEN_IMAGE = "update watch set due_at = $3 where due_at > $3 and due_at < 9223372036854775807 and (account, subscription) in (select s.account, s.id from image_tag t join subscription s on s.account = t.account and s.key = t.registry || '/' || t.repository || ':' || t.tag where t.account = $1 and t.digest = $2 and s.type in ('policy_eval', 'vuln_update', 'alerts'))";
     LOCK_WATCHES_POSTGRES = "select pg_advisory_xact_lock(7245534)";
     RESTART_WATCH = "update watch set due_at = $3, state = case when $4 then '' else state end where account = $1 and subscription = $2";
     HASTEN_CARRIERS_SQLITE = hasten_carriers!(listed_sqlite!("$3"));
@@ -483,7 +487,9 @@ mod tests {
             ("BLOCKS_SQLITE", "PRIMARY KEY (package_id=?)"),
             ("CARRIED_SQLITE", "PRIMARY KEY (image_id=? AND package_id=?)"),
             ("CARRIERS_SQLITE", "INTEGER PRIMARY KEY (rowid=?)"),
-            ("CLOSE_ALERT", "alert_open"),
+            ("CHILDREN_OF_TAG", "image_tag_name"),
+            ("CHILDREN_OF_TAG", "image_tag_digest (account=? AND digest=?)"),
+            ("CLOSE_ALERT", "INTEGER PRIMARY KEY (rowid=?)"),
             ("CLOSE_UNSUBSCRIBED_ALERT", "alert_open"),
             ("DEACTIVATE_SUBSCRIPTIONS", "subscription_key (account=? AND key=?)"),
             ("DELETE_OLD_ALERTS", "alert_closed"),
@@ -508,8 +514,11 @@ mod tests {
             ("LAST_ALERT", "alert_of_tag"),
             ("LATEST_OF_TAG", "image_tag_name"),
             ("MOVE_ALERT", "alert_open"),
+            ("ONLY_CHILDREN", "image_tag_digest (account=? AND digest=?)"),
+            ("ONLY_CHILDREN", "PRIMARY KEY (account=? AND index_digest=?)"),
             ("OPEN_ALERTS", "alert_open_of_account"),
             ("OTHERS_OF_TAG", "image_tag_name"),
+            ("PLACES_OF_IMAGE", "index_image_image (image_id=?)"),
             ("PRUNE_PACKAGES", "PRIMARY KEY (package_id=?)"),
             ("UNCARRY", "PRIMARY KEY (package_id=? AND account=? AND block=?)"),
         ] {

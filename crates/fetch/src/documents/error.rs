@@ -139,12 +139,12 @@ pub enum DocumentError {
         subject: String,
     },
     /// No image for the platform.
-    #[error("`{subject}` has no image for `{wanted}`: it has {available}")]
+    #[error("`{subject}` has no image for {}: it has {available}", or(wanted))]
     NoPlatform {
         /// The index.
         subject: String,
-        /// As asked for, or the host's.
-        wanted: Box<Platform>,
+        /// As asked for, or the host's: any of these.
+        wanted: Vec<Platform>,
         /// What there is.
         available: String,
     },
@@ -158,6 +158,18 @@ pub enum DocumentError {
         /// As asked for.
         wanted: Box<Platform>,
     },
+}
+
+impl DocumentError {
+    /// The error where there is an image neither for what this one says was wanted nor for what the other does.
+    #[must_use]
+    pub fn or(mut self, other: Self) -> Self {
+        if let (Self::NoPlatform { wanted, .. }, Self::NoPlatform { wanted: more, .. }) = (&mut self, other) {
+            let more: Vec<Platform> = more.into_iter().filter(|one| !wanted.contains(one)).collect();
+            wanted.extend(more);
+        }
+        self
+    }
 }
 
 impl Hint for DocumentError {
@@ -175,10 +187,15 @@ impl Hint for DocumentError {
             Self::WrongDigest { .. } | Self::WrongSize { .. } => {
                 "the image was damaged or changed on the way: pull or push it again"
             }
-            Self::TooManyImages { .. } => "name the platforms that are wanted",
+            Self::TooManyImages { .. } => "name the platforms that are wanted, with `--platform OS/ARCHITECTURE`",
             Self::ForeignLayer { .. } => "push the image with its foreign layers included",
             _ => return None,
         };
         Some(hint.to_owned())
     }
+}
+
+/// Platforms, each of which would do.
+fn or(platforms: &[Platform]) -> String {
+    platforms.iter().map(|platform| format!("`{platform}`")).collect::<Vec<_>>().join(" or ")
 }

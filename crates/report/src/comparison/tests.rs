@@ -210,3 +210,66 @@ fn an_image_is_the_same_as_itself() {
     assert!(text(&comparison, true).ends_with("\nnothing is different\n"));
     assert!(markdown(&comparison).ends_with("Nothing is different.\n"));
 }
+
+#[test]
+fn packages_for_another_processor_are_the_same() {
+    let debian = |name: &str, version: &str, architecture: &str| {
+        let mut package = package("deb", name, version, "/var/lib/dpkg/status");
+        package["architecture"] = json!(architecture);
+        package
+    };
+    let of = |architecture: &str, variant: Option<&str>, packages: &[Value]| {
+        let mut image = image(&json!(packages), &json!([]), &[], &json!({}));
+        image.analysis.config.architecture = architecture.to_owned();
+        image.analysis.config.variant = variant.map(str::to_owned);
+        image
+    };
+    let changes = |before: &Image, after: &Image| {
+        let changes = compared(before, after).packages;
+        let told = |one: &PackageChange| format!("{:?} {} {:?} {:?}", one.change, one.name, one.before, one.after);
+        changes.iter().map(told).collect::<Vec<_>>()
+    };
+    let amd64 = of(
+        "amd64",
+        None,
+        &[
+            debian("adduser", "3.1", "all"),
+            debian("libc6", "2.36", "amd64"),
+            debian("libc6", "2.36", "i386"),
+            debian("libssl3", "3.0", "amd64"),
+            debian("microcode", "1", "amd64"),
+        ],
+    );
+    let arm64 = of(
+        "arm64",
+        Some("v8"),
+        &[
+            debian("adduser", "3.1", "all"),
+            debian("libc6", "2.36", "arm64"),
+            debian("libssl3", "3.1", "arm64"),
+            debian("raspi", "1", "arm64"),
+        ],
+    );
+    assert_eq!(
+        changes(&amd64, &arm64),
+        [
+            // That of a second architecture.
+            "Removed libc6 Some(\"2.36\") None",
+            "Upgraded libssl3 Some(\"3.0\") Some(\"3.1\")",
+            "Removed microcode Some(\"1\") None",
+            "Added raspi None Some(\"1\")",
+        ]
+    );
+    assert_eq!(changes(&arm64, &arm64), [] as [&str; 0]);
+    // Images for one processor, and those that do not say for which, tell architectures apart.
+    for architecture in ["amd64", ""] {
+        let before = of(architecture, None, &[debian("libc6", "2.36", "amd64")]);
+        let after = of("amd64", None, &[debian("libc6", "2.36", "i386")]);
+        let both = ["Removed libc6 Some(\"2.36\") None", "Added libc6 None Some(\"2.36\")"];
+        assert_eq!(
+            changes(&before, &after).into_iter().collect::<BTreeSet<_>>(),
+            both.map(str::to_owned).into(),
+            "{architecture}"
+        );
+    }
+}

@@ -64,6 +64,9 @@ pub(crate) struct Record {
     pub(crate) analyzed_at: Timestamp,
     #[serde(default)]
     pub(crate) tags: Vec<TagRecord>,
+    /// Its places in indexes; earlier releases did not keep them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) places: Vec<PlaceRecord>,
     #[serde(default)]
     pub(crate) evaluations: Vec<EvaluationRecord>,
     /// When which vulnerability was first seen in which package.
@@ -81,6 +84,19 @@ pub(crate) struct TagRecord {
     /// Whether it means another image of the same index.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(crate) child: bool,
+    /// The index that it names, if it names one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) index_digest: Option<Digest>,
+}
+
+/// What it is in an index.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct PlaceRecord {
+    pub(crate) index_digest: Digest,
+    /// Where it stands among those that were taken; the one that tags of the index mean is 0.
+    pub(crate) position: i64,
+    /// What the index says that it is for, or empty.
+    pub(crate) platform: String,
 }
 
 /// A verdict on it.
@@ -272,7 +288,9 @@ mod tests {
                 tag: "1".into(),
                 detected_at: at,
                 child: false,
+                index_digest: None,
             }],
+            places: Vec::new(),
             evaluations: vec![evaluation("stop"), evaluation("go")],
             first_detected: vec![("CVE-1".to_owned(), "a 1".to_owned(), at)],
         };

@@ -123,6 +123,7 @@ pub(super) fn read(members: &Members, limits: &Limits, max_packages: usize) -> R
         tag: detail.tag,
         detected_at: instant(detail.tag_detected_at.or(detail.created_at)),
         child: false,
+        index_digest: None,
     };
     Ok(Contents {
         record: Record {
@@ -137,6 +138,7 @@ pub(super) fn read(members: &Members, limits: &Limits, max_packages: usize) -> R
             created_at,
             analyzed_at: record.analyzed_at.map_or(created_at, |at| instant(Some(at))),
             tags: tags.map(tag).collect(),
+            places: Vec::new(),
             evaluations: Vec::new(),
             first_detected: Vec::new(),
         },

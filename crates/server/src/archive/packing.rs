@@ -60,7 +60,9 @@ pub fn pack_archive(analysis: &Analysis, label: ArchiveLabel<'_>) -> Result<Vec<
             tag,
             detected_at: label.at,
             child: false,
+            index_digest: None,
         }],
+        places: Vec::new(),
         evaluations: Vec::new(),
         first_detected: Vec::new(),
     };

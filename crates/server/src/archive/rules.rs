@@ -1,6 +1,7 @@
 //! Rules by which images go to the archive and out of it: which images they choose, and doing what they say.
 //!
-//! An image is chosen if each of its tags is chosen by some rule, and a tag if all conditions of one rule hold for it.
+//! An image is chosen if each of its tags is chosen by some rule, and a tag if all conditions of one rule hold for it. Images
+//! of one index are one version of a tag, as old as the youngest of them; the others go with the one that the tag means.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -32,6 +33,30 @@ pub(crate) struct Chosen {
 struct Tag<'a> {
     name: [&'a str; 3],
     detected_at: i64,
+    /// Whether it means another image of the same index.
+    child: bool,
+}
+
+impl<'a> Tag<'a> {
+    /// What images of one index have in common: they were seen at one instant.
+    fn version(&self) -> Version<'a> {
+        (self.name, self.detected_at)
+    }
+}
+
+type Version<'a> = ([&'a str; 3], i64);
+
+/// Of the images of one version.
+#[derive(Default)]
+struct Group<'a> {
+    /// Those that the tag means.
+    meant: BTreeSet<&'a str>,
+    /// How many there are.
+    images: usize,
+    /// When the last of them was analyzed.
+    analyzed_at: i64,
+    /// What their age counts from.
+    since: i64,
 }
 
 struct Subject<'a> {
@@ -42,18 +67,20 @@ struct Subject<'a> {
     since: i64,
 }
 
+impl Subject<'_> {
+    fn chosen_by(&self, rule: &str) -> Chosen {
+        Chosen { digest: self.digest.clone(), rule: rule.to_owned(), analyzed_at: self.analyzed_at }
+    }
+}
+
 /// The images that rules with this transition choose among those with these tags: analyzed ones in use for archiving,
 /// archived ones for deleting.
 pub(crate) fn choose(rules: &[ArchiveRule], transition: Transition, rows: &[ArchivedTag], now: i64) -> Vec<Chosen> {
     let subjects = subjects(rows, transition);
-    // Images of one index were seen at one instant: they are one version.
+    let groups = groups(&subjects);
     let mut versions: BTreeMap<[&str; 3], Vec<i64>> = BTreeMap::new();
-    for tag in subjects.iter().flat_map(|subject| &subject.tags) {
-        versions.entry(tag.name).or_default().push(tag.detected_at);
-    }
-    for all in versions.values_mut() {
-        all.sort_unstable();
-        all.dedup();
+    for (name, detected_at) in groups.keys() {
+        versions.entry(*name).or_default().push(*detected_at);
     }
     let newer = |tag: &Tag<'_>| {
         let all = versions.get(&tag.name).map(Vec::as_slice).unwrap_or_default();
@@ -61,67 +88,131 @@ pub(crate) fn choose(rules: &[ArchiveRule], transition: Transition, rows: &[Arch
         i64::try_from(all.len().saturating_sub(seen_by_then)).unwrap_or(i64::MAX)
     };
     let rules: Vec<&ArchiveRule> = rules.iter().filter(|rule| rule.transition == transition).collect();
-    // Of a rule with a number of images: those beyond it.
-    let mut surplus: BTreeSet<(&str, &str)> = BTreeSet::new();
-    for rule in &rules {
-        let Some(most) = rule.max_images_per_account.and_then(|most| usize::try_from(most).ok()) else { continue };
-        let mut oldest: Vec<&Subject<'_>> = subjects.iter().collect();
-        oldest.sort_by_key(|subject| (subject.analyzed_at, &subject.digest));
-        let beyond = subjects.len().saturating_sub(most);
-        surplus.extend(oldest.iter().take(beyond).map(|subject| (rule.id.as_str(), subject.digest.as_str())));
-    }
+    let (leading, following): (Vec<&Subject<'_>>, Vec<&Subject<'_>>) =
+        subjects.iter().partition(|subject| leaders(subject, &groups).is_empty());
+    let surplus = surplus(&rules, &leading, &groups, subjects.len());
     let counts = |rule: &ArchiveRule, subject: &Subject<'_>| {
         rule.max_images_per_account.is_none() || surplus.contains(&(rule.id.as_str(), subject.digest.as_str()))
     };
-    let chosen = |subject: &Subject<'_>| {
-        let mut first = None;
+    let mut chosen: BTreeMap<&str, Chosen> = BTreeMap::new();
+    for subject in leading {
+        let mut of_tags = Vec::new();
         for tag in &subject.tags {
-            let chooses = |rule: &ArchiveRule| counts(rule, subject) && chooses(rule, subject, tag, newer(tag), now);
-            let rule = rules.iter().find(|rule| chooses(rule))?;
-            first = first.or(Some(rule.id.clone()));
+            let Some(group) = groups.get(&tag.version()) else { continue };
+            let chooses = |rule: &&&ArchiveRule| counts(rule, subject) && chooses(rule, group, tag, newer(tag), now);
+            of_tags.push(rules.iter().find(chooses));
         }
-        Some(Chosen { digest: subject.digest.clone(), rule: first?, analyzed_at: subject.analyzed_at })
+        if let Some(Some(rule)) = of_tags.first().filter(|_| of_tags.iter().all(Option::is_some)) {
+            chosen.insert(&subject.digest, subject.chosen_by(&rule.id));
+        }
+    }
+    for subject in following {
+        let rules: Option<Vec<String>> = leaders(subject, &groups)
+            .into_iter()
+            .map(|leader| chosen.get(leader).map(|leader| leader.rule.clone()))
+            .collect();
+        if let Some(rule) = rules.and_then(|rules| rules.into_iter().next()) {
+            chosen.insert(&subject.digest, subject.chosen_by(&rule));
+        }
+    }
+    chosen.into_values().collect()
+}
+
+fn groups<'a>(subjects: &'a [Subject<'a>]) -> BTreeMap<Version<'a>, Group<'a>> {
+    let mut groups: BTreeMap<Version<'_>, Group<'_>> = BTreeMap::new();
+    for subject in subjects {
+        for tag in &subject.tags {
+            let group = groups.entry(tag.version()).or_default();
+            if !tag.child {
+                group.meant.insert(&subject.digest);
+            }
+            group.images += 1;
+            group.analyzed_at = group.analyzed_at.max(subject.analyzed_at);
+            group.since = group.since.max(subject.since);
+        }
+    }
+    groups
+}
+
+/// The images with which an image goes: those that all of its tags mean. One that some tag means, or that is the only one that
+/// is left of a version, goes by itself.
+fn leaders<'a>(subject: &Subject<'_>, groups: &BTreeMap<Version<'_>, Group<'a>>) -> BTreeSet<&'a str> {
+    let mut leaders = BTreeSet::new();
+    for tag in &subject.tags {
+        match groups.get(&tag.version()) {
+            Some(group) if tag.child && !group.meant.is_empty() => leaders.extend(&group.meant),
+            _ => return BTreeSet::new(),
+        }
+    }
+    leaders
+}
+
+/// Of each rule with a number of images: those beyond it, the oldest first, with as many as go with them.
+fn surplus<'a>(
+    rules: &[&'a ArchiveRule],
+    leading: &[&'a Subject<'_>],
+    groups: &BTreeMap<Version<'_>, Group<'_>>,
+    images: usize,
+) -> BTreeSet<(&'a str, &'a str)> {
+    // Of the largest version that it is of: an image that is of several is counted once.
+    let images_of = |subject: &Subject<'_>| {
+        subject.tags.iter().filter_map(|tag| Some(groups.get(&tag.version())?.images)).max().unwrap_or(1)
     };
-    subjects.iter().filter_map(chosen).collect()
+    let age = |subject: &Subject<'_>| {
+        subject.tags.iter().filter_map(|tag| Some(groups.get(&tag.version())?.analyzed_at)).max()
+    };
+    let mut oldest = leading.to_vec();
+    oldest.sort_by_key(|subject| (age(subject), &subject.digest));
+    let mut surplus = BTreeSet::new();
+    for rule in rules {
+        let Some(most) = rule.max_images_per_account.and_then(|most| usize::try_from(most).ok()) else { continue };
+        let mut left = images;
+        for subject in &oldest {
+            if left <= most {
+                break;
+            }
+            left = left.saturating_sub(images_of(subject));
+            surplus.insert((rule.id.as_str(), subject.digest.as_str()));
+        }
+    }
+    surplus
 }
 
 fn subjects(rows: &[ArchivedTag], transition: Transition) -> Vec<Subject<'_>> {
-    let mut subjects: BTreeMap<String, (BTreeMap<[&str; 3], i64>, &ArchivedTag)> = BTreeMap::new();
+    // When each tag was last seen, and whether it meant another image then.
+    type Seen<'a> = BTreeMap<[&'a str; 3], (i64, bool)>;
+    let mut subjects: BTreeMap<String, (Seen<'_>, &ArchivedTag)> = BTreeMap::new();
     for row in rows {
         let (tags, _) = subjects.entry(row.digest.to_string()).or_insert_with(|| (BTreeMap::new(), row));
-        let at = tags.entry([&row.registry, &row.repository, &row.tag]).or_insert(row.detected_at);
-        *at = row.detected_at.max(*at);
+        let seen = (row.detected_at, row.child);
+        let last = tags.entry([&row.registry, &row.repository, &row.tag]).or_insert(seen);
+        *last = seen.max(*last);
     }
     let subject = |(digest, (tags, row)): (String, (BTreeMap<_, _>, &ArchivedTag))| Subject {
         digest,
-        tags: tags.into_iter().map(|(name, detected_at)| Tag { name, detected_at }).collect(),
+        tags: tags.into_iter().map(|(name, (detected_at, child))| Tag { name, detected_at, child }).collect(),
         analyzed_at: row.analyzed_at,
         since: if transition == Transition::Archive { row.analyzed_at } else { row.created_at },
     };
     subjects.into_iter().map(subject).collect()
 }
 
-fn chooses(rule: &ArchiveRule, subject: &Subject<'_>, tag: &Tag<'_>, newer: i64, now: i64) -> bool {
+fn chooses(rule: &ArchiveRule, group: &Group<'_>, tag: &Tag<'_>, newer: i64, now: i64) -> bool {
     let older_than = |since: i64, days: i64| now.saturating_sub(since) > days.saturating_mul(DAY);
-    let is_old = rule.analysis_age_days < 0 || older_than(subject.since, rule.analysis_age_days);
+    let is_old = rule.analysis_age_days < 0 || older_than(group.since, rule.analysis_age_days);
     let is_behind = rule.tag_versions_newer < 0 || newer >= rule.tag_versions_newer;
     let selector = [&rule.registry, &rule.repository, &rule.tag];
     let is_selected = selector.iter().zip(tag.name).all(|(pattern, text)| fits(pattern, text));
-    is_old && is_behind && is_selected && !is_excluded(rule, subject, tag, &older_than)
+    is_old && is_behind && is_selected && !is_excluded(rule, group, tag, &older_than)
 }
 
 /// An exclusion of which a part is not given holds for any: leaving out too much can be mended.
-fn is_excluded(
-    rule: &ArchiveRule,
-    subject: &Subject<'_>,
-    tag: &Tag<'_>,
-    older_than: &dyn Fn(i64, i64) -> bool,
-) -> bool {
+fn is_excluded(rule: &ArchiveRule, group: &Group<'_>, tag: &Tag<'_>, older_than: &dyn Fn(i64, i64) -> bool) -> bool {
     let exclude = [&rule.exclude_registry, &rule.exclude_repository, &rule.exclude_tag];
     let days = rule.exclude_expiration_days;
     exclude.iter().any(|pattern| !pattern.is_empty())
         && exclude.iter().zip(tag.name).all(|(pattern, text)| pattern.is_empty() || fits(pattern, text))
-        && (days < 0 || !older_than(subject.analyzed_at, days))
+        && (days < 0 || !older_than(group.analyzed_at, days))
 }
 
 /// Whether a text is as the pattern says, in which `*` stands for any characters.
@@ -271,6 +362,7 @@ mod tests {
             repository: "shop/web".to_owned(),
             tag: (*tag).to_owned(),
             detected_at: day * DAY,
+            child: image.contains("arm64"),
             analyzed_at: day * DAY,
             created_at: (day + 10) * DAY,
         };
@@ -378,6 +470,45 @@ mod tests {
         let behind = |by| rule(|rule| rule.tag_versions_newer = by);
         assert_eq!(names(&[behind(1)], Transition::Archive, &of), ["old", "old-arm64"]);
         assert_eq!(names(&[behind(2)], Transition::Archive, &of), Vec::<String>::new());
+    }
+
+    #[test]
+    fn others_of_an_index_go_with_the_one_that_the_tag_means() {
+        let old = rule(|rule| rule.analysis_age_days = 60);
+        let gone = |rules: &[ArchiveRule], of: &[(&str, &str, i64, i64)]| {
+            let mut rows = rows(&of.iter().map(|(image, tag, seen, _)| (*image, *tag, *seen)).collect::<Vec<_>>());
+            for (row, (.., analyzed)) in rows.iter_mut().zip(of) {
+                row.analyzed_at = analyzed * DAY;
+            }
+            let chosen = choose(rules, Transition::Archive, &rows, NOW);
+            let is_chosen =
+                |image: &str| chosen.iter().any(|one| one.digest == Digest::of(image.as_bytes()).to_string());
+            let mut names: Vec<&str> = of.iter().map(|(image, ..)| *image).filter(|image| is_chosen(image)).collect();
+            names.dedup();
+            names.join(" ")
+        };
+        // Image, tag, day it was seen, day it was analyzed.
+        let of = |of: &[(&str, &str, i64, i64)], want: &str| {
+            assert_eq!(gone(std::slice::from_ref(&old), of), want, "{of:?}");
+        };
+        of(&[("a", "1", 10, 10), ("a-arm64", "1", 10, 10)], "a a-arm64");
+        // They are as old as the youngest.
+        of(&[("a", "1", 10, 10), ("a-arm64", "1", 10, 90)], "");
+        of(&[("a", "1", 10, 90), ("a-arm64", "1", 10, 10)], "");
+        // It is of the version that stays, too.
+        of(&[("a", "1", 10, 10), ("arm64", "1", 10, 10), ("arm64", "1", 90, 10), ("b", "1", 90, 90)], "a");
+        // Nothing is left of the version but this.
+        of(&[("arm64", "1", 10, 10)], "arm64");
+        // One that stays under another tag keeps the others.
+        let one = rule(|rule| rule.tag = "1".to_owned());
+        let of = [("a", "1", 10, 10), ("a", "keep", 10, 10), ("a-arm64", "1", 10, 10)];
+        assert_eq!(gone(std::slice::from_ref(&one), &of), "");
+        // Beyond a number of images whole versions go.
+        let of = [("a", "1", 10, 10), ("a-arm64", "1", 10, 30), ("b", "2", 20, 20), ("c", "3", 40, 40)];
+        for (most, want) in [(4, ""), (3, "b"), (2, "a a-arm64 b"), (1, "a a-arm64 b"), (0, "a a-arm64 b c")] {
+            let most = rule(|rule| (rule.system_global, rule.max_images_per_account) = (true, Some(most)));
+            assert_eq!(gone(&[most], &of), want);
+        }
     }
 
     #[test]

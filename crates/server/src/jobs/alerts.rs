@@ -1,8 +1,8 @@
-//! Opens an alert where the policy stops the image that a watched tag points to, and closes it when that is over.
+//! Opens an alert where the policy stops an image that a watched tag points to, and closes it when that is over.
 
 use std::time::Duration;
 
-use killick_store::alerts::{Alarm, ClosedFor, Closing};
+use killick_store::alerts::{Alarm, AlertFilter, ClosedFor, Closing};
 use killick_store::subscriptions::ALERTS;
 use killick_store::watches::Watch;
 
@@ -13,7 +13,8 @@ use crate::app::App;
 use crate::config::Role;
 use crate::following::look_by_advisories;
 use crate::judge::{self, Keep};
-use crate::watched_images::{self, Newest};
+use crate::records::Image;
+use crate::watched_images;
 use crate::watching::{End, LOOK_SECONDS, Seen};
 
 /// The type of subscription.
@@ -39,33 +40,51 @@ pub(super) const JOB: Job = Job {
     },
 };
 
-/// What a watcher notes is what the last verdict was made of.
+/// What a watcher notes is what the last verdicts were made of.
 async fn look(app: &App, watch: &Watch) -> Result<Seen, ApiError> {
     let (account, tag) = (watch.account.as_str(), watch.key.as_str());
-    let image = match watched_images::newest(app, watch).await? {
-        Newest::Ready(image) => image,
-        // It will be judged, or something comes in its place.
-        Newest::Unready => return Ok(Seen::well(watch.state.clone())),
-        Newest::None => {
-            let closing = Closing { id: None, closed_for: ClosedFor::Gone, closed_by: None };
-            alerts::close(app, account, tag, closing).await?;
-            return Ok(Seen::well(""));
+    let store = app.records().store();
+    let images = watched_images::present(app, watch).await?;
+    close_gone(app, watch, &images).await?;
+    let (mut bases, mut judging) = (Vec::new(), Vec::new());
+    for (subject, image) in images {
+        if !watched_images::is_ready(&image) {
+            // It will be judged, or something comes in its place.
+            bases.push(String::new());
+            continue;
         }
-    };
-    let last = app.records().store().last_alert(account, tag).await?;
-    let Some((decisions, basis)) = policy_eval::basis(app, KIND, &image).await? else {
-        return Ok(Seen::outdated(watch));
-    };
-    if basis == watch.state {
-        return Ok(Seen::well(basis));
+        let last = store.last_alert(account, tag, &subject).await?;
+        let Some((decisions, basis)) = policy_eval::basis(app, KIND, &image).await? else {
+            return Ok(Seen::outdated(watch));
+        };
+        bases.push(basis);
+        judging.push((subject, image, last, decisions));
     }
-    let judged = judge::evaluate(app, &image, tag, &decisions, Keep::Verdict).await?;
-    let policy = decisions.policy;
-    let digest = image.digest.parse().map_err(|error| ApiError::internal(&error))?;
-    let alarm = Alarm { digest, policy_id: policy.id, policy_digest: policy.digest };
-    let action = judged.verdict.evaluation.final_action;
-    if alerts::judged(app, account, tag, last.as_ref(), &alarm, action).await? {
-        return Ok(Seen::well(basis));
+    let state = bases.join(" ");
+    if state == watch.state {
+        return Ok(Seen::well(state));
     }
-    Ok(Seen { state: watch.state.clone(), end: End::More })
+    for (subject, image, last, decisions) in judging {
+        let judged = judge::evaluate(app, &image, tag, &decisions, Keep::Verdict).await?;
+        let policy = decisions.policy;
+        let digest = image.digest.parse().map_err(|error| ApiError::internal(&error))?;
+        let alarm = Alarm { subject, digest, policy_id: policy.id, policy_digest: policy.digest };
+        let action = judged.verdict.evaluation.final_action;
+        if !alerts::judged(app, account, tag, last.as_ref(), &alarm, action).await? {
+            return Ok(Seen { state: watch.state.clone(), end: End::More });
+        }
+    }
+    Ok(Seen::well(state))
+}
+
+/// Closes the alerts that are open of images to which the tag points no more.
+async fn close_gone(app: &App, watch: &Watch, images: &[(String, Image)]) -> Result<(), ApiError> {
+    let filter = AlertFilter { open: Some(true), tag: Some(watch.key.clone()), below: None };
+    for alert in app.records().store().alerts(&watch.account, &filter, i64::MAX).await? {
+        if images.iter().all(|(subject, _)| *subject != alert.subject) {
+            let closing = Closing { id: alert.id, closed_for: ClosedFor::Gone, closed_by: None };
+            alerts::close(app, &watch.account, closing).await?;
+        }
+    }
+    Ok(())
 }

@@ -93,7 +93,7 @@ async fn look(app: &App, watch: &Watch) -> Seen {
         tags.iter().filter(|tag| !known.contains(tag.as_str()) && !is_attached(tag) && is_due(tag)).cloned().collect();
     let is_all = new.len() <= TAGS_AT_ONCE;
     let adding = new.into_iter().take(TAGS_AT_ONCE).map(|tag| async {
-        let added = add(app, watch, registry, repository, &tag, watched.autosubscribe).await;
+        let added = Box::pin(add(app, watch, registry, repository, &tag, watched.autosubscribe)).await;
         (tag, added)
     });
     let added: Vec<(String, bool)> = stream::iter(adding).buffered(LOOKUPS).collect().await;

@@ -72,7 +72,7 @@ mod tests {
     use futures_util::FutureExt as _;
     use killick_model::digest::Digest;
     use killick_store::events::EventFilter;
-    use killick_store::images::{NewImage, TagName};
+    use killick_store::images::{Naming, NewImage, TagName};
     use killick_store::known_files::NewKnownPackage;
     use killick_store::tasks::NewTask;
     use serde_json::Value;
@@ -98,7 +98,7 @@ mod tests {
             account: "admin".to_owned(),
             digest: Digest::of(b"manifest"),
             index_digest: None,
-            place: None,
+            naming: Naming::Image,
             config_digest: Digest::of(b"config"),
             given_id: None,
             import: None,

@@ -6,11 +6,11 @@ use jiff::Timestamp;
 use killick_model::digest::Digest;
 use killick_store::Result;
 use killick_store::archives::{ArchivedImage, NewArchived};
-use killick_store::images::{FinishedAnalysis, KeptEvaluation, RestoredImage};
+use killick_store::images::{FinishedAnalysis, KeptEvaluation, KeptPlace, RestoredImage, RestoredTag};
 use serde_json::Value;
 
 use super::{DOCUMENT_BYTES, Image, Records, TagName, instant, now, optional};
-use crate::archive::document::{Contents, EvaluationRecord, Record, TagRecord};
+use crate::archive::document::{Contents, EvaluationRecord, PlaceRecord, Record, TagRecord};
 
 /// An image to restore.
 pub(crate) struct Restored {
@@ -36,6 +36,24 @@ fn outcomes(mut verdicts: Vec<KeptEvaluation>) -> Vec<KeptEvaluation> {
     verdicts
 }
 
+/// The places of an archived image in indexes. Of another image of an index, earlier releases did not keep its place: it is
+/// not the one that the digest of the index stands for.
+fn places(record: &Record) -> Vec<KeptPlace> {
+    let kept = |place: &PlaceRecord| KeptPlace {
+        index_digest: place.index_digest.clone(),
+        position: place.position,
+        platform: killick_store::text::column(&place.platform),
+    };
+    let mut places: Vec<KeptPlace> = record.places.iter().map(kept).collect();
+    if places.is_empty()
+        && let Some(index) = &record.index_digest
+        && record.tags.iter().any(|tag| tag.child)
+    {
+        places.push(KeptPlace { index_digest: index.clone(), position: 1, platform: String::new() });
+    }
+    places
+}
+
 impl Records {
     /// Everything that is known of an image.
     pub(crate) async fn archive_contents(&self, image: &Image) -> Result<Contents> {
@@ -47,9 +65,16 @@ impl Records {
             tag: row.tag,
             detected_at: instant(row.detected_at),
             child: row.child,
+            index_digest: row.index_digest,
         };
         let mut tags: Vec<TagRecord> = self.store.tags_of_image(account, digest).await?.into_iter().map(tag).collect();
         tags.reverse();
+        let place = |row: KeptPlace| PlaceRecord {
+            index_digest: row.index_digest,
+            position: row.position,
+            platform: row.platform,
+        };
+        let places = self.store.places_of_image(account, digest).await?.into_iter().map(place).collect();
         let (mut evaluations, mut verdicts) = (Vec::new(), Vec::new());
         for kept in outcomes(self.store.evaluations_of_image(account, digest).await?) {
             verdicts.push(self.store.blobs().get(&kept.result, DOCUMENT_BYTES).await?);
@@ -78,6 +103,7 @@ impl Records {
             created_at: image.created_at,
             analyzed_at: image.analyzed_at.unwrap_or(Timestamp::UNIX_EPOCH),
             tags,
+            places,
             evaluations,
             first_detected,
         };
@@ -93,10 +119,11 @@ impl Records {
         size: u64,
     ) -> Result<()> {
         // Each tag once, since it was last seen.
-        let mut tags: BTreeMap<(&str, &str, &str), Timestamp> = BTreeMap::new();
+        let mut tags: BTreeMap<(&str, &str, &str), (Timestamp, bool)> = BTreeMap::new();
         for tag in &record.tags {
-            let at = tags.entry((&tag.registry, &tag.repository, &tag.tag)).or_insert(tag.detected_at);
-            *at = tag.detected_at.max(*at);
+            let seen = (tag.detected_at, tag.child);
+            let last = tags.entry((&tag.registry, &tag.repository, &tag.tag)).or_insert(seen);
+            *last = seen.max(*last);
         }
         let name = |(registry, repository, tag): (&str, &str, &str)| TagName {
             registry: registry.to_owned(),
@@ -111,7 +138,7 @@ impl Records {
             document,
             size_bytes: i64::try_from(size).unwrap_or(i64::MAX),
             analyzed_at: record.analyzed_at.as_microsecond(),
-            tags: tags.into_iter().map(|(tag, at)| (name(tag), at.as_microsecond())).collect(),
+            tags: tags.into_iter().map(|(tag, (at, child))| (name(tag), at.as_microsecond(), child)).collect(),
         };
         self.store.archive_image(&new, now()).await.map(drop)
     }
@@ -130,6 +157,7 @@ impl Records {
     pub(crate) async fn restore(&self, restored: Restored) -> Result<Image> {
         let Restored { account, record, manifest, verdicts, done, guess } = restored;
         let blobs = self.store.blobs();
+        let places = places(&record);
         let manifest = if manifest.is_empty() { None } else { Some(blobs.put(manifest).await?) };
         let mut evaluations = Vec::new();
         for (kept, verdict) in record.evaluations.into_iter().zip(verdicts) {
@@ -147,12 +175,13 @@ impl Records {
         if let Some(guess) = guess {
             self.keep_guess(&record.config_digest, &guess).await?;
         }
-        let tag = |tag: TagRecord| {
-            (
-                TagName { registry: tag.registry, repository: tag.repository, tag: tag.tag },
-                tag.detected_at.as_microsecond(),
-                tag.child,
-            )
+        // Earlier releases kept neither places nor the index of a tag.
+        let index = record.index_digest.clone().filter(|_| record.places.is_empty());
+        let tag = |tag: TagRecord| RestoredTag {
+            name: TagName { registry: tag.registry, repository: tag.repository, tag: tag.tag },
+            detected_at: tag.detected_at.as_microsecond(),
+            child: tag.child,
+            index_digest: tag.index_digest.or_else(|| index.clone()),
         };
         // Annotations are texts.
         let text = |(key, value): (String, Value)| match value {
@@ -172,6 +201,7 @@ impl Records {
             created_at: record.created_at.as_microsecond(),
             analyzed_at: record.analyzed_at.as_microsecond(),
             tags: record.tags.into_iter().map(tag).collect(),
+            places,
             evaluations,
             first_detected: record
                 .first_detected

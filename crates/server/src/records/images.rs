@@ -19,7 +19,7 @@ use super::{DOCUMENT_BYTES, Records, instant, now, optional};
 use crate::archive::document::{Record, TagRecord};
 use crate::jobs::analysis::{KIND, Payload};
 
-pub(crate) use killick_store::images::{AnalysisStatus, Deletion, ImageStatus, IndexPlace, TagName};
+pub(crate) use killick_store::images::{AnalysisStatus, Deletion, ImageStatus, IndexPlace, Naming, TagName};
 
 /// Images whose tags are read at once.
 const AT_ONCE: usize = 1_000;
@@ -71,6 +71,8 @@ pub(crate) struct Tag {
     pub(crate) detected_at: Timestamp,
     pub(crate) created_at: Timestamp,
     pub(crate) updated_at: Timestamp,
+    /// Whether it means another image of the same index.
+    pub(crate) child: bool,
 }
 
 impl Tag {
@@ -90,6 +92,7 @@ impl From<ImageTag> for Tag {
             detected_at: at,
             created_at: at,
             updated_at: at,
+            child: row.child,
         }
     }
 }
@@ -108,8 +111,8 @@ pub(crate) struct NewImage {
     pub(crate) autosubscribe: bool,
     pub(crate) resubscribe: bool,
     pub(crate) urgency: Urgency,
-    /// Where it stands in the index that was named.
-    pub(crate) place: Option<IndexPlace>,
+    /// What its tag names.
+    pub(crate) naming: Naming,
 }
 
 impl Records {
@@ -123,11 +126,11 @@ impl Records {
         let row = stored::NewImage {
             account: new.account.clone(),
             digest: staged.manifest_digest.clone(),
-            index_digest: match &new.place {
+            index_digest: match new.naming.place() {
                 Some(place) => Some(place.index.clone()),
                 None => staged.index.as_ref().map(|(digest, _)| digest.clone()),
             },
-            place: new.place.clone(),
+            naming: new.naming.clone(),
             config_digest: staged.config_digest.clone(),
             given_id: None,
             import: None,
@@ -161,7 +164,7 @@ impl Records {
             account: image.account.clone(),
             digest: record.digest,
             index_digest: record.index_digest,
-            place: None,
+            naming: Naming::Unknown,
             config_digest: record.config_digest,
             given_id: None,
             import: None,
@@ -251,6 +254,12 @@ impl Records {
     pub(crate) async fn images_by_tag(&self, account: &str, tag: &TagName, limit: usize) -> Result<Vec<Image>> {
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         self.all_with_tags(account, self.store.images_by_tag(account, tag, ImageFilter::default(), limit).await?).await
+    }
+
+    /// The others of the index that a tag names now, in their order, so many at most.
+    pub(crate) async fn children_of_tag(&self, account: &str, tag: &TagName, limit: usize) -> Result<Vec<Image>> {
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        self.all_with_tags(account, self.store.children_of_tag(account, tag, limit).await?).await
     }
 
     /// Marks an image as going away, by the rules of version 1; the retention job removes it.

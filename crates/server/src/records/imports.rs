@@ -38,7 +38,7 @@ impl Records {
             account: new.account.clone(),
             digest: new.digest.clone(),
             index_digest: new.from.index_digest().cloned(),
-            place: None,
+            naming: stored::Naming::Unknown,
             config_digest: new.from.config_digest().clone(),
             given_id: Some(new.given_id.clone()),
             import: Some(new.operation.clone()),

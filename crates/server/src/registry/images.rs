@@ -52,11 +52,14 @@ pub(crate) async fn named(app: &App, account: &str, reference: &Reference) -> Re
 /// The image for the processor of the service; of an index without one, that for Linux on amd64.
 async fn own(app: &App, account: &str, reference: &Reference) -> Result<Named, FetchError> {
     let staged = match of_platform(app, account, reference, None).await {
-        Err(none) if lacks_platform(&none) => match of_platform(app, account, reference, Some(amd64())).await {
-            // What there is not first of all is the usual one.
-            Err(error) if lacks_platform(&error) => return Err(none),
-            other => other?,
-        },
+        Err(FetchError::Stage(StageError::Document(none @ DocumentError::NoPlatform { .. }))) => {
+            match of_platform(app, account, reference, Some(amd64())).await {
+                Err(FetchError::Stage(StageError::Document(other @ DocumentError::NoPlatform { .. }))) => {
+                    return Err(StageError::from(none.or(other)).into());
+                }
+                other => other?,
+            }
+        }
         other => other?,
     };
     let of = staged.index.as_ref().map(|(digest, _)| (digest.clone(), staged.platform()));
@@ -75,10 +78,6 @@ async fn of_platform(
         Box::pin(async move { stage(&source, &options).await })
     })
     .await
-}
-
-fn lacks_platform(error: &FetchError) -> bool {
-    matches!(error, FetchError::Stage(StageError::Document(DocumentError::NoPlatform { .. })))
 }
 
 fn amd64() -> Platform {

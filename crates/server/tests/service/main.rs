@@ -8,6 +8,7 @@ mod api_keys;
 mod archives;
 mod audit;
 mod caller;
+mod children;
 mod clients;
 mod conformance;
 mod copied;

@@ -12,12 +12,12 @@ use crate::receiver::Receiver;
 use crate::registry;
 
 /// The setting, as it is written in a variable.
-fn take(config: &mut Config, platforms: &str) {
+pub(crate) fn take(config: &mut Config, platforms: &str) {
     config.analysis.platforms = serde_json::from_value(json!(platforms)).unwrap();
 }
 
 /// The images of an index with their platforms, that of its tags first.
-async fn images_of(service: &Service, index: &str) -> Vec<(String, String)> {
+pub(crate) async fn images_of(service: &Service, index: &str) -> Vec<(String, String)> {
     let page = service.get(ADMIN, &format!("/v2/images?parent={index}")).await;
     assert_eq!(page["next_cursor"], Value::Null);
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
@@ -112,6 +112,30 @@ async fn without_a_setting_one_image_is_taken() {
     assert_eq!((status, &body["detail"]["error_codes"]), (400, &json!(["OSARCH_MISMATCH"])));
     let why = body["detail"]["raw_exception_message"].as_str().unwrap();
     assert!(why.contains("it has `plan9/386`, `windows/amd64`"), "{why}");
+}
+
+#[tokio::test]
+async fn what_is_not_taken_is_told_in_words_of_the_service() {
+    let upstream = registry::serve(None).await;
+    let [first, second] = ["3.20", "3.21"].map(|tag| upstream.digest(tag));
+    let why = async |platforms: &str| {
+        let service = Service::start(|config| take(config, platforms)).await;
+        let tag = format!("{}/tiny/alpine:multi", upstream.address);
+        let (status, body) = service.call(ADMIN, "POST", "/images", json!({"tag": tag})).await;
+        assert_eq!(status, 400, "{body}");
+        let why = body["detail"]["raw_exception_message"].as_str().unwrap();
+        why.strip_prefix(&format!("`{tag}` ")).unwrap_or(why).to_owned()
+    };
+    upstream.index("multi", &[("windows/amd64", &first), ("plan9/386", &second)]);
+    let hint = "(`analysis.platforms` of the service names those that are taken)";
+    assert_eq!(
+        why("linux/arm64,linux/arm/v7").await,
+        format!("has no image for `linux/arm64` or `linux/arm/v7`: it has `plan9/386`, `windows/amd64` {hint}")
+    );
+    let many: Vec<String> = (0..33).map(|number| Digest::of(format!("{number}").as_bytes()).to_string()).collect();
+    let entries: Vec<(&str, &str)> = many.iter().map(|digest| ("linux/amd64", digest.as_str())).collect();
+    upstream.index("multi", &entries);
+    assert_eq!(why("all").await, format!("has more than 32 images {hint}"));
 }
 
 #[tokio::test]

@@ -10,7 +10,7 @@ use crate::caller::{ADMIN, Service};
 use crate::receiver::Receiver;
 use crate::registry;
 
-async fn activate(service: &Service, kind: &str, key: &str) {
+pub(crate) async fn activate(service: &Service, kind: &str, key: &str) {
     let path = format!("/subscriptions?subscription_key={key}&subscription_type={kind}");
     let id = service.get(ADMIN, &path).await[0]["subscription_id"].as_str().unwrap().to_owned();
     let (status, _) = service.call(ADMIN, "PUT", &format!("/subscriptions/{id}"), json!({"active": true})).await;
@@ -18,7 +18,7 @@ async fn activate(service: &Service, kind: &str, key: &str) {
 }
 
 /// Looks at everything, analyses what is new, looks again, and sends what is to be sent.
-async fn pass(app: &App) {
+pub(crate) async fn pass(app: &App) {
     app.look_now().await.unwrap();
     app.work_until_idle().await;
     app.look_now().await.unwrap();
@@ -26,17 +26,23 @@ async fn pass(app: &App) {
 }
 
 /// The payloads of one type that were received since the last time.
-fn payloads(receiver: &Receiver, kind: &str) -> Vec<Value> {
+pub(crate) fn payloads(receiver: &Receiver, kind: &str) -> Vec<Value> {
     let received = receiver.take().into_iter().filter(|one| one.body["data"]["notification_type"] == kind);
     received.map(|one| one.body["data"]["notification_payload"].clone()).collect()
 }
 
 fn knows(folder: &Path, ids: &[(&str, &str)]) {
-    let record = |(id, severity): &(&str, &str)| {
+    let of_one = ids.iter().map(|(id, severity)| (*id, *severity, "alpine:3.20"));
+    knows_of(folder, &of_one.collect::<Vec<_>>());
+}
+
+/// Vulnerabilities of musl with their severities, each in one release of Alpine.
+pub(crate) fn knows_of(folder: &Path, ids: &[(&str, &str, &str)]) {
+    let record = |(id, severity, release): &(&str, &str, &str)| {
         json!({"Vulnerability": {
-            "Name": id, "NamespaceName": "alpine:3.20", "Severity": severity, "Link": format!("https://x/{id}"),
+            "Name": id, "NamespaceName": release, "Severity": severity, "Link": format!("https://x/{id}"),
             "Metadata": {}, "FixedIn": [{"Name": "musl", "Version": "9", "VersionFormat": "apk",
-            "NamespaceName": "alpine:3.20", "VendorAdvisory": {"NoAdvisory": false, "AdvisorySummary": []}}]}})
+            "NamespaceName": release, "VendorAdvisory": {"NoAdvisory": false, "AdvisorySummary": []}}]}})
     };
     let path = folder.join("vulnerabilities/alpine.json");
     fs_err::create_dir_all(path.parent().unwrap()).unwrap();

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use killick_model::digest::Digest;
 
-use super::{AnalysisStatus, Image, ImageStatus, ImageTag, IndexPlace, TagName};
+use super::{AnalysisStatus, Image, ImageStatus, ImageTag, IndexPlace, Naming, TagName};
 use crate::error::{During as _, StoreError};
 use crate::imports::ImportStatus;
 use crate::news::{Change, News};
@@ -22,8 +22,8 @@ pub struct NewImage {
     pub digest: Digest,
     /// The digest of the index it was found through.
     pub index_digest: Option<Digest>,
-    /// Its place there, if that is known.
-    pub place: Option<IndexPlace>,
+    /// What its tags name.
+    pub naming: Naming,
     /// The image id.
     pub config_digest: Digest,
     /// The image id that somebody gave it, if it is imported.
@@ -61,7 +61,7 @@ pub struct NewImage {
 impl NewImage {
     /// The image that its tags mean, if that is another one of its index.
     fn main(&self) -> Option<&Digest> {
-        self.place.as_ref().map(|place| &place.main).filter(|main| **main != self.digest)
+        self.naming.place().map(|place| &place.main).filter(|main| **main != self.digest)
     }
 }
 
@@ -96,6 +96,43 @@ macro_rules! place_in {
     }};
 }
 
+/// Gives another image of the index that a tag names that tag inside a transaction; whether it is new that it has it.
+macro_rules! tag_child_in {
+    ($tx:ident, $new:expr, $name:expr, $main:expr) => {{
+        const DOING: &str = "adding a tag to an image of an index";
+        let (new, main): (&NewImage, &Digest) = ($new, $main);
+        let TagName { registry, repository, tag } = $name;
+        let (account, digest) = (new.account.as_str(), new.digest.to_string());
+        let index = new.naming.place().map(|place| place.index.to_string());
+        // As old as the tag on that image: it is one version of it.
+        let latest: Option<ImageTag> = sqlx::query_as(sql::LATEST_OF_TAG)
+            .bind(account)
+            .bind(registry)
+            .bind(repository)
+            .bind(tag)
+            .fetch_optional(&mut *$tx)
+            .await
+            .during(DOING)?;
+        let at = latest.filter(|latest| latest.digest == *main).map_or(new.detected_at, |latest| latest.detected_at);
+        let mut changed = 0;
+        for statement in [sql::SET_TAG_INDEX, sql::ADD_CHILD_TAG] {
+            changed += sqlx::query(statement)
+                .bind(account)
+                .bind(&digest)
+                .bind(registry)
+                .bind(repository)
+                .bind(tag)
+                .bind(at)
+                .bind(&index)
+                .execute(&mut *$tx)
+                .await
+                .during(DOING)?
+                .rows_affected();
+        }
+        changed > 0
+    }};
+}
+
 impl Store {
     /// Adds an image or merges into it, with tag, subscriptions and task, in one transaction.
     /// Answers also the task, when there is work: asked for while one runs, it follows that one.
@@ -105,6 +142,7 @@ impl Store {
         const DOING: &str = "adding an image";
         let (account, digest) = (new.account.as_str(), new.digest.to_string());
         let index = new.index_digest.as_ref().map(Digest::to_string);
+        let named = new.naming.place().map(|place| place.index.to_string());
         let manifest = new.manifest.as_ref().map(Digest::to_string);
         let mode = if new.dockerfile.is_some() { "Actual" } else { "Guessed" };
         // Without a key, two tasks could be about one image.
@@ -136,7 +174,7 @@ impl Store {
                 sqlx::query(sql::RESET_IMAGE).bind(account).bind(&digest).bind(&new.dockerfile).bind(&manifest).bind(&index).bind(now)
                     .bind(new.config_digest.to_string()).bind(&new.given_id).execute(&mut *tx).await.during(DOING)?;
             }
-            if let Some(place) = &new.place {
+            if let Some(place) = new.naming.place() {
                 place_in!(tx, &image, place);
             }
             if !new.annotations.is_empty() {
@@ -145,26 +183,28 @@ impl Store {
                     .execute(&mut *tx).await.during(DOING)?;
             }
             let image: Image = sqlx::query_as(sql::IMAGE).bind(account).bind(&digest).fetch_one(&mut *tx).await.during(DOING)?;
-            let mut news = News::default();
+            let (mut news, mut is_otherwise_tagged) = (News::default(), false);
             for name in std::iter::once(&new.tag).chain(&new.other_tags) {
                 let TagName { registry, repository, tag } = name;
                 if let Some(main) = new.main() {
-                    // As old as the tag on that image: it is one version of it.
-                    let latest: Option<ImageTag> = sqlx::query_as(sql::LATEST_OF_TAG).bind(account).bind(registry).bind(repository).bind(tag)
-                        .fetch_optional(&mut *tx).await.during(DOING)?;
-                    let at = latest.filter(|latest| latest.digest == *main).map_or(new.detected_at, |latest| latest.detected_at);
-                    sqlx::query(sql::ADD_CHILD_TAG).bind(account).bind(&digest).bind(registry).bind(repository).bind(tag).bind(at)
-                        .execute(&mut *tx).await.during(DOING)?;
+                    is_otherwise_tagged |= tag_child_in!(tx, new, name, main);
                     continue;
                 }
                 let pointed: Option<ImageTag> = sqlx::query_as(sql::TAG_AT).bind(account).bind(registry).bind(repository).bind(tag)
                     .bind(new.detected_at).fetch_optional(&mut *tx).await.during(DOING)?;
                 let latest: Option<ImageTag> = sqlx::query_as(sql::LATEST_OF_TAG).bind(account).bind(registry).bind(repository).bind(tag)
                     .fetch_optional(&mut *tx).await.during(DOING)?;
-                let is_new = pointed.is_none_or(|pointed| pointed.digest != new.digest);
-                if is_new {
+                let same = pointed.filter(|pointed| pointed.digest == new.digest);
+                let is_new = same.is_none();
+                if let Some(same) = same {
+                    if new.naming != Naming::Unknown {
+                        is_otherwise_tagged |= sqlx::query(sql::SET_TAG_INDEX).bind(account).bind(&digest).bind(registry).bind(repository)
+                            .bind(tag).bind(same.detected_at).bind(&named).execute(&mut *tx).await.during(DOING)?.rows_affected() > 0;
+                    }
+                } else {
+                    is_otherwise_tagged = true;
                     sqlx::query(sql::ADD_TAG).bind(account).bind(&digest).bind(registry).bind(repository).bind(tag).bind(new.detected_at)
-                        .bind(false).execute(&mut *tx).await.during(DOING)?;
+                        .bind(false).bind(&named).execute(&mut *tx).await.during(DOING)?;
                 }
                 let key = name.full();
                 for (kind, on) in [("policy_eval", false), ("vuln_update", false), ("tag_update", new.autosubscribe), ("analysis_update", true)] {
@@ -195,6 +235,10 @@ impl Store {
                     let reason = "it is not pending: begin another";
                     return Err(StoreError::Refused { entity: "import", name: import.clone(), reason });
                 }
+            }
+            if is_otherwise_tagged && image.analysis_status == AnalysisStatus::Analyzed {
+                // No analysis comes that would do so.
+                hasten_image_in!(self.pool, tx, account, &digest, now);
             }
             let sends = tell_in!(tx, &news, now);
             (image, queued, sends)

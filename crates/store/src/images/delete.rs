@@ -27,7 +27,8 @@ struct ByRule<'a> {
 }
 
 impl Store {
-    /// Asks for an image to go away, by the rules of the v1 API; [`Store::purge_image`] then removes it.
+    /// Asks for an image to go away, by the rules of the v1 API; [`Store::purge_image`] then removes it. The others of its
+    /// index that only its tags brought go with it.
     pub async fn delete_image(&self, account: &str, digest: &str, force: bool, now: i64) -> Result<Deletion> {
         self.delete_image_by(account, digest, force, None, now).await
     }
@@ -67,15 +68,34 @@ impl Store {
             if image.image_status == ImageStatus::Deleting {
                 return Ok(Deletion::Deleting(image.digest));
             }
+            let digest = image.digest.to_string();
+            let mut children: Vec<Image> =
+                sqlx::query_as(sql::ONLY_CHILDREN).bind(account).bind(&digest).fetch_all(&mut *tx).await.during(DOING)?;
+            if by.is_some() {
+                // Whoever archives the one archives the others by themselves, but for those of which there is nothing.
+                children.retain(|child| child.analysis_status == AnalysisStatus::AnalysisFailed);
+            }
             if !force && image.analysis_status == AnalysisStatus::Analyzing {
                 return Ok(Deletion::Refused("the image is being analyzed"));
             }
-            let digest = image.digest.to_string();
+            if !force && children.iter().any(|child| child.analysis_status == AnalysisStatus::Analyzing) {
+                return Ok(Deletion::Refused("another image of its index, which goes with it, is being analyzed"));
+            }
             // First the image, then its subscriptions, as adding does; a refusal rolls back.
             let id: Option<i64> = sqlx::query_scalar(sql::SET_IMAGE_STATUS).bind(account).bind(&digest)
                 .bind(ImageStatus::Deleting.as_str()).bind(now).fetch_optional(&mut *tx).await.during(DOING)?;
             let Some(id) = id else { return Ok(Deletion::NotFound) };
-            uncarry_in!(self.pool, tx, account, id);
+            let mut going = vec![id];
+            for child in &children {
+                sqlx::query(sql::SET_IMAGE_STATUS).bind(account).bind(child.digest.to_string())
+                    .bind(ImageStatus::Deleting.as_str()).bind(now).execute(&mut *tx).await.during(DOING)?;
+                going.push(child.id);
+            }
+            // In one order for all, so that nobody waits for each other.
+            going.sort_unstable();
+            for id in going {
+                uncarry_in!(self.pool, tx, account, id);
+            }
             let tags: Vec<ImageTag> = sqlx::query_as(sql::TAGS_OF_IMAGE).bind(account).bind(&digest).fetch_all(&mut *tx).await.during(DOING)?;
             for tag in tags {
                 let latest: Option<ImageTag> = sqlx::query_as(sql::LATEST_OF_TAG).bind(account).bind(&tag.registry).bind(&tag.repository)

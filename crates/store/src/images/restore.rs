@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use killick_model::digest::Digest;
 
-use super::{FinishedAnalysis, Image, TagName};
+use super::{FinishedAnalysis, Image, KeptPlace, TagName};
 use crate::batch::batches;
 use crate::error::During as _;
 use crate::statements as sql;
@@ -34,14 +34,29 @@ pub struct RestoredImage {
     pub created_at: i64,
     /// When it was analyzed.
     pub analyzed_at: i64,
-    /// Its tags, when they began to point there, and whether they mean another image of its index.
-    pub tags: Vec<(TagName, i64, bool)>,
+    /// Its tags.
+    pub tags: Vec<RestoredTag>,
+    /// Its places in indexes.
+    pub places: Vec<KeptPlace>,
     /// Verdicts on it, oldest first.
     pub evaluations: Vec<KeptEvaluation>,
     /// When which vulnerability was first seen in which package.
     pub first_detected: Vec<(String, String, i64)>,
     /// What its analysis found.
     pub done: FinishedAnalysis,
+}
+
+/// A tag of an image to restore.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RestoredTag {
+    /// Its name.
+    pub name: TagName,
+    /// When it began to point there.
+    pub detected_at: i64,
+    /// Whether it means another image of the same index.
+    pub child: bool,
+    /// The digest of the index that it names, if it names one.
+    pub index_digest: Option<Digest>,
 }
 
 row! {
@@ -91,16 +106,15 @@ impl Store {
                 .bind(&new.done.distro).bind(&new.done.distro_version).bind(new.done.layer_count).bind(&new.dockerfile).bind(mode)
                 .bind(&manifest).bind(new.created_at).bind(now).bind(&new.given_id).bind(new.done.analysis.to_string())
                 .bind(new.analyzed_at).fetch_one(&mut *tx).await.creating("image", &digest)?;
-            if let Some(index) = &index && new.tags.iter().any(|(_, _, child)| *child) {
-                // Not that which the digest of the index stands for. What else it was in the index is not archived.
-                sqlx::query(sql::PUT_INDEX_IMAGE).bind(account).bind(index).bind(id).bind(1_i64).bind("").execute(&mut *tx).await
-                    .during(DOING)?;
+            for KeptPlace { index_digest, position, platform } in &new.places {
+                sqlx::query(sql::PUT_INDEX_IMAGE).bind(account).bind(index_digest.to_string()).bind(id).bind(position).bind(platform)
+                    .execute(&mut *tx).await.during(DOING)?;
             }
             link_packages_in!(self, tx, account, id, &new.done);
-            for (name, detected_at, child) in &new.tags {
+            for RestoredTag { name, detected_at, child, index_digest } in &new.tags {
                 let TagName { registry, repository, tag } = name;
                 sqlx::query(sql::ADD_TAG).bind(account).bind(&digest).bind(registry).bind(repository).bind(tag).bind(detected_at).bind(child)
-                    .execute(&mut *tx).await.during(DOING)?;
+                    .bind(index_digest.as_ref().map(Digest::to_string)).execute(&mut *tx).await.during(DOING)?;
                 let key = name.full();
                 for kind in ["policy_eval", "vuln_update", "tag_update", "analysis_update"] {
                     sqlx::query(sql::ADD_SUBSCRIPTION).bind(account).bind(subscription_id(account, &key, kind)).bind(&key).bind(kind)

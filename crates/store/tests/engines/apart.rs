@@ -87,7 +87,7 @@ async fn all(store: &Store, digest: &str, task: i64) -> String {
                 (store.archive_rules("a", false).await, store.archive_history("a", "rule", 9).await),
                 (store.evaluations_of_image("a", digest).await, store.archivable_tags("a").await),
             ),
-            (store.alerts("a", &AlertFilter::default(), 9).await, store.last_alert("a", TAG).await),
+            (store.alerts("a", &AlertFilter::default(), 9).await, store.last_alert("a", TAG, "").await),
             (store.analyzed_images("a", "", 9).await, store.exceptions("a", "", 9).await),
             (store.api_keys("a", "u").await, store.roles_of("u").await),
         )
@@ -129,9 +129,13 @@ pub(crate) async fn accounts_are_apart(Opened { store, .. }: &Opened) {
         follows: None,
     };
     store.record_evaluation(&verdict, 5).await.unwrap();
-    let alarm = Alarm { digest: Digest::of(b"one"), policy_id: "p".to_owned(), policy_digest: Digest::of(b"{}") };
+    let alarm = Alarm {
+        subject: String::new(),
+        digest: Digest::of(b"one"),
+        policy_id: "p".to_owned(),
+        policy_digest: Digest::of(b"{}"),
+    };
     let no_news = |_: &Alert| News::default();
-    let passed = Closing { id: None, closed_for: ClosedFor::Passed, closed_by: None };
     let alerts = store.add_subscription("a", TAG, "alerts", None, true, 5).await.unwrap();
     let alert = store.open_alert("a", TAG, &alarm, no_news, 5).await.unwrap().expect("there is none");
     let known = NewKnownPackage { document: "curl".to_owned(), files: vec!["00".to_owned()] };
@@ -191,6 +195,8 @@ pub(crate) async fn accounts_are_apart(Opened { store, .. }: &Opened) {
 
     assert!(store.image_with_tags("b", digest).await.is_err());
     assert_eq!(store.images_of_index("b", &Digest::of(b"index of one").to_string(), 9).await.unwrap(), []);
+    assert_eq!(store.children_of_tag("b", &tag("1"), 9).await.unwrap(), []);
+    assert_eq!(store.places_of_image("b", digest).await.unwrap(), []);
     assert_eq!(store.carriers_after("b", &[package], "", 9).await.unwrap(), []);
     assert_eq!(store.policies_after("b", "", 9).await.unwrap(), []);
     assert_eq!(store.policy_and_exceptions("b", None).await.unwrap(), None);
@@ -240,7 +246,8 @@ pub(crate) async fn accounts_are_apart(Opened { store, .. }: &Opened) {
     store.hasten_watches("alerts", Some("b"), 6).await.unwrap();
     assert!(store.alert("b", alert.id).await.is_err());
     assert!(!store.move_alert("b", TAG, &Alarm { policy_id: "q".to_owned(), ..alarm.clone() }, 6).await.unwrap());
-    assert_eq!(store.close_alert("b", TAG, passed, no_news, 6).await.unwrap(), None);
+    let passed = Closing { id: alert.id, closed_for: ClosedFor::Passed, closed_by: None };
+    assert_eq!(store.close_alert("b", passed, no_news, 6).await.unwrap(), None);
     assert!(store.change_subscription("b", &alerts.id, Some(false), None, 6).await.is_err());
     assert!(store.delete_event("b", "e").await.is_err());
     assert_eq!(store.delete_events("b", &EventFilter::default()).await.unwrap(), Vec::<String>::new());

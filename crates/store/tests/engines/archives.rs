@@ -4,7 +4,7 @@ use killick_model::digest::Digest;
 use killick_store::StoreError;
 use killick_store::archives::{ArchiveStatus, NewArchived, NewRule, Transition};
 use killick_store::evaluations::NewEvaluation;
-use killick_store::images::{FinishedAnalysis, NewImage, RestoredImage};
+use killick_store::images::{FinishedAnalysis, KeptPlace, NewImage, RestoredImage, RestoredTag};
 
 use super::{Opened, analysis, analyzed, image, tag};
 
@@ -17,7 +17,7 @@ pub(crate) fn archived(account: &str, name: &str) -> NewArchived {
         document: Digest::of(b"a document"),
         size_bytes: 10,
         analyzed_at: 4,
-        tags: vec![(tag("1"), 5)],
+        tags: vec![(tag("1"), 5, false)],
     }
 }
 
@@ -42,7 +42,8 @@ pub(crate) async fn what_is_archived_is_kept(Opened { store, .. }: &Opened) {
     let blob = store.blobs().put(b"a document".to_vec()).await.unwrap();
     assert!(store.blobs().stored_bytes(&blob).await.unwrap() > 0);
     store.archive_image(&archived("a", "one"), 6).await.unwrap();
-    let two = NewArchived { tags: vec![(tag("1"), 7), (tag("2"), 8)], size_bytes: 5, ..archived("a", "two") };
+    let two =
+        NewArchived { tags: vec![(tag("1"), 7, false), (tag("2"), 8, false)], size_bytes: 5, ..archived("a", "two") };
     store.archive_image(&two, 7).await.unwrap();
     store.archive_image(&archived("b", "one"), 8).await.unwrap();
     let digests: Vec<_> = store.archived_images("a").await.unwrap().into_iter().map(|one| one.digest).collect();
@@ -53,10 +54,13 @@ pub(crate) async fn what_is_archived_is_kept(Opened { store, .. }: &Opened) {
 
     // Again, after another analysis.
     let digest = Digest::of(b"two").to_string();
-    let other = NewArchived { analyzed_at: 9, tags: vec![(tag("3"), 9)], ..archived("a", "two") };
+    let other = NewArchived { analyzed_at: 9, tags: vec![(tag("3"), 9, true)], ..archived("a", "two") };
     store.archive_image(&other, 9).await.unwrap();
     let tags = store.archived_tags("a", Some(&digest)).await.unwrap();
-    assert_eq!(tags.iter().map(|tag| (tag.tag.as_str(), tag.analyzed_at)).collect::<Vec<_>>(), [("3", 9)]);
+    assert_eq!(
+        tags.iter().map(|tag| (tag.tag.as_str(), tag.analyzed_at, tag.child)).collect::<Vec<_>>(),
+        [("3", 9, true)]
+    );
 
     assert_eq!(store.delete_orphan_blobs(i64::MAX).await.unwrap(), 0, "it is named");
     for account in ["a", "b"] {
@@ -70,6 +74,11 @@ pub(crate) async fn what_is_archived_is_kept(Opened { store, .. }: &Opened) {
     assert_eq!(store.purge_archived().await.unwrap(), 3);
     assert!(store.archived_image("a", &digest).await.is_err());
     assert_eq!(store.delete_orphan_blobs(i64::MAX).await.unwrap(), 1);
+}
+
+/// One that names an index means another image of it.
+fn restored_tag(name: &str, detected_at: i64, index: Option<&[u8]>) -> RestoredTag {
+    RestoredTag { name: tag(name), detected_at, child: index.is_some(), index_digest: index.map(Digest::of) }
 }
 
 pub(crate) async fn analyses_are_archived_and_restored(Opened { store, .. }: &Opened) {
@@ -90,7 +99,10 @@ pub(crate) async fn analyses_are_archived_and_restored(Opened { store, .. }: &Op
     store.record_evaluation(&verdict, 5).await.unwrap();
     store.record_evaluation(&NewEvaluation { action: "go".to_owned(), ..verdict }, 6).await.unwrap();
     let rows = store.archivable_tags("a").await.unwrap();
-    assert_eq!(rows.iter().map(|row| (row.tag.as_str(), row.analyzed_at)).collect::<Vec<_>>(), [("1", 4)]);
+    assert_eq!(
+        rows.iter().map(|row| (row.tag.as_str(), row.analyzed_at, row.child)).collect::<Vec<_>>(),
+        [("1", 4, false)]
+    );
     let before = store.image("a", &digest).await.unwrap();
     let evaluations = store.evaluations_of_image("a", &digest).await.unwrap();
     let packages = store.packages_of_image("a", &digest).await.unwrap();
@@ -107,7 +119,8 @@ pub(crate) async fn analyses_are_archived_and_restored(Opened { store, .. }: &Op
         manifest: None,
         created_at: before.created_at,
         analyzed_at: before.analyzed_at.unwrap(),
-        tags: vec![(tag("1"), 5, false), (tag("new"), 6, false)],
+        tags: vec![restored_tag("1", 5, None), restored_tag("new", 6, Some(b"index"))],
+        places: vec![KeptPlace { index_digest: Digest::of(b"index"), position: 3, platform: "linux/arm64".to_owned() }],
         evaluations: evaluations.clone(),
         first_detected: vec![("CVE-1".to_owned(), "p".to_owned(), 3), ("CVE-2".to_owned(), "p".to_owned(), 4)],
         done: FinishedAnalysis { size_bytes: 77, ..analysis("analysis", 60) },
@@ -129,7 +142,10 @@ pub(crate) async fn analyses_are_archived_and_restored(Opened { store, .. }: &Op
     assert_eq!(store.packages_of_image("a", &digest).await.unwrap(), packages);
     let seen = store.first_detected("a", &digest).await.unwrap();
     assert_eq!(seen.iter().map(|row| row.detected_at).collect::<Vec<_>>(), [3, 4]);
-    assert_eq!(store.tags_of_image("a", &digest).await.unwrap().len(), 2);
+    let tags = store.tags_of_image("a", &digest).await.unwrap();
+    let tags: Vec<_> = tags.into_iter().map(|tag| (tag.tag, tag.child, tag.index_digest)).collect();
+    assert_eq!(tags, [("new".to_owned(), true, Some(Digest::of(b"index"))), ("1".to_owned(), false, None)]);
+    assert_eq!(store.places_of_image("a", &digest).await.unwrap(), restored.places);
     // Those of the old tag went off with the image; those of the new one never were on.
     let subscriptions = store.subscriptions("a", None, None).await.unwrap();
     assert_eq!((subscriptions.len(), subscriptions.iter().filter(|one| one.active).count()), (8, 0));

@@ -2,9 +2,11 @@
 
 use killick_model::digest::Digest;
 use killick_store::Store;
-use killick_store::images::{Deletion, ImageFilter, IndexPlace, NewImage};
+use killick_store::carriers::Noted;
+use killick_store::images::{Deletion, ImageFilter, IndexPlace, Naming, NewImage};
+use killick_store::tasks::Lease;
 
-use super::{Opened, image, tag};
+use super::{Opened, analysis, image, tag};
 
 /// An image of an index whose tags mean `main`.
 fn placed(name: &str, index: &str, main: &str, position: i64, detected_at: i64) -> NewImage {
@@ -15,7 +17,7 @@ fn placed(name: &str, index: &str, main: &str, position: i64, detected_at: i64) 
         position,
         platform: format!("linux/{position}"),
     };
-    NewImage { index_digest: Some(index), place: Some(place), detected_at, ..image("a", name) }
+    NewImage { index_digest: Some(index), naming: Naming::Index(place), detected_at, ..image("a", name) }
 }
 
 /// The others first, as they are added.
@@ -108,4 +110,133 @@ pub(crate) async fn indexes_at_once_are_one(Opened { store, .. }: &Opened) {
     assert_eq!(history(store).await, digests(&["A"]));
     assert_eq!(images_of(store, "one").await.0, digests(&["A", "B", "C"]));
     assert_eq!(store.tags("a").await.unwrap().len(), 3);
+}
+
+/// Begins the analysis of an image, and of those that were added before it.
+async fn begin(store: &Store, name: &str) -> Lease {
+    let digest = Digest::of(name.as_bytes()).to_string();
+    loop {
+        let (task, lease) = store.claim(&[], 100, 15).await.unwrap().expect("it waits");
+        if task.image.as_deref() == Some(digest.as_str()) {
+            assert!(store.start_analysis(&lease, "a", &digest, 15).await.unwrap());
+            return lease;
+        }
+    }
+}
+
+/// The others of the index that the tag names now.
+async fn children(store: &Store, name: &str) -> Vec<Digest> {
+    let images = store.children_of_tag("a", &tag(name), 9).await.unwrap();
+    images.into_iter().map(|image| image.digest).collect()
+}
+
+pub(crate) async fn a_tag_has_the_others_of_its_index(Opened { store, .. }: &Opened) {
+    store.add_image(&image("a", "alone"), 5).await.unwrap();
+    assert_eq!(children(store, "1").await, []);
+    added(store, "one", &["A", "B", "C"], 10).await;
+    assert_eq!(children(store, "1").await, digests(&["B", "C"]));
+    // The image that it means stays, and one other.
+    added(store, "two", &["A", "B", "D"], 20).await;
+    assert_eq!(children(store, "1").await, digests(&["B", "D"]));
+    // Another tag names another index with that image.
+    for (position, name) in [(1, "E"), (0, "A")] {
+        let new = placed(name, "three", "A", position, 25);
+        store.add_image(&NewImage { tag: tag("2"), ..new }, 25).await.unwrap();
+    }
+    assert_eq!((children(store, "1").await, children(store, "2").await), (digests(&["B", "D"]), digests(&["E"])));
+    // By its digest an image does not say what the tag names.
+    let again = NewImage { naming: Naming::Unknown, force: true, detected_at: 26, ..image("a", "A") };
+    store.add_image(&again, 26).await.unwrap();
+    assert_eq!(children(store, "1").await, digests(&["B", "D"]));
+    added(store, "four", &["F", "B"], 30).await;
+    assert_eq!(children(store, "1").await, digests(&["B"]));
+    // Another of the same may be meant.
+    added(store, "four", &["B", "F"], 40).await;
+    assert_eq!(children(store, "1").await, digests(&["F"]));
+    // The tag names the image and no index any more.
+    store.add_image(&NewImage { detected_at: 50, ..image("a", "B") }, 50).await.unwrap();
+    assert_eq!((children(store, "1").await, history(store).await[0].clone()), (vec![], Digest::of(b"B")));
+}
+
+pub(crate) async fn who_watches_a_tag_watches_its_index(Opened { store, .. }: &Opened) {
+    const KIND: &str = "vuln_update";
+    added(store, "one", &["A", "B"], 10).await;
+    let subscription = store.subscriptions("a", None, Some(KIND)).await.unwrap().remove(0);
+    store.change_subscription("a", &subscription.id, Some(true), None, 10).await.unwrap();
+    // Nothing is to do for a long time.
+    let rest = async || {
+        for due in store.due_watches(KIND, 9, i64::MAX).await.unwrap() {
+            let watch = store.claim_watch(due, 900).await.unwrap().expect("nobody else does");
+            store.finish_watch(&watch, "", 0, 1000).await.unwrap();
+        }
+    };
+    let is_due = async |now| !store.due_watches(KIND, 9, now).await.unwrap().is_empty();
+    for (name, packages) in [("B", 2), ("A", 1)] {
+        rest().await;
+        let lease = begin(store, name).await;
+        assert!(!is_due(20).await);
+        let digest = Digest::of(name.as_bytes()).to_string();
+        store.finish_analysis(&lease, "a", &digest, &analysis(name, packages), 20).await.unwrap();
+        assert!(is_due(20).await, "{name} is analyzed");
+    }
+    // What only the other carries.
+    rest().await;
+    let wanted = [("debian:12".to_owned(), "package-000001".to_owned())];
+    let packages = store.packages_looked_up(&wanted).await.unwrap();
+    assert_eq!(packages.len(), 1);
+    let noted = Noted { key: "k", before: "", value: "v" };
+    assert_eq!(store.follow_index(KIND, Some(&packages), noted, 30).await.unwrap(), Some(1));
+    assert!(is_due(30).await);
+    // No analysis comes of an image that is known.
+    rest().await;
+    added(store, "two", &["A"], 40).await;
+    assert!(is_due(40).await, "B is of it no more");
+    rest().await;
+    added(store, "two", &["A", "B"], 50).await;
+    assert!(is_due(50).await, "B is of it again");
+    rest().await;
+    added(store, "two", &["A", "B"], 60).await;
+    assert!(!is_due(60).await, "nothing is otherwise");
+}
+
+pub(crate) async fn others_go_with_the_one_that_brought_them(Opened { store, .. }: &Opened) {
+    let delete = async |name: &str, force| {
+        store.delete_image("a", &Digest::of(name.as_bytes()).to_string(), force, 90).await.unwrap()
+    };
+    let purge = async || {
+        for going in store.deleting_images().await.unwrap() {
+            store.purge_image("a", &going.digest.to_string()).await.unwrap();
+        }
+    };
+    let there = async || {
+        let images = store.images("a", ImageFilter::default()).await.unwrap();
+        let mut names: Vec<&str> = Vec::new();
+        for name in ["A", "B", "C", "D", "E", "F"] {
+            if images.iter().any(|image| image.digest == Digest::of(name.as_bytes())) {
+                names.push(name);
+            }
+        }
+        names.join(" ")
+    };
+    added(store, "one", &["A", "B", "C"], 10).await;
+    // B is of the next version too, and D has a tag of its own.
+    added(store, "two", &["E", "B", "D", "F"], 20).await;
+    store.add_image(&NewImage { tag: tag("2"), ..image("a", "D") }, 21).await.unwrap();
+    assert_eq!(delete("A", false).await, Deletion::Deleting(Digest::of(b"A")));
+    purge().await;
+    assert_eq!(there().await, "B D E F");
+    // As with the image itself: not while one is being analyzed, unless by force.
+    let lease = begin(store, "F").await;
+    assert!(matches!(delete("E", false).await, Deletion::Refused(_)));
+    assert_eq!(there().await, "B D E F");
+    assert_eq!(delete("E", true).await, Deletion::Deleting(Digest::of(b"E")));
+    purge().await;
+    assert_eq!(there().await, "D");
+    drop(lease);
+    added(store, "two", &["E", "B", "D", "F"], 40).await;
+    assert_eq!((there().await.as_str(), children(store, "1").await), ("B D E F", digests(&["B", "D", "F"])));
+    // One of the others goes alone.
+    assert_eq!(delete("B", false).await, Deletion::Deleting(Digest::of(b"B")));
+    purge().await;
+    assert_eq!(there().await, "D E F");
 }

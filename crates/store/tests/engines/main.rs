@@ -39,7 +39,7 @@ use std::collections::BTreeMap;
 
 use killick_model::digest::Digest;
 use killick_store::accounts::{AccountState, AccountType};
-use killick_store::images::{FinishedAnalysis, NewImage, TagName};
+use killick_store::images::{FinishedAnalysis, Naming, NewImage, TagName};
 use killick_store::news::{NewEvent, NewNotice, News};
 use killick_store::packages::{PackageDocument, PackageIdentity, PackageName};
 use killick_store::tasks::NewTask;
@@ -93,12 +93,13 @@ macro_rules! on_both_engines {
 
 on_both_engines! {
     accounts: accounts_change_state, an_account_begins_with_its_policy, a_removed_account_leaves_nothing, users_come_and_go, an_account_drains_little_by_little, roles_go_with_their_user, keys_hold_for_their_time;
-    alerts: a_tag_has_one_open_alert, alerts_end_with_their_subscription;
+    alerts: a_tag_has_one_open_alert, each_image_of_an_index_has_its_own, alerts_end_with_their_subscription;
     apart: accounts_are_apart;
     archives: analyses_are_archived_and_restored, what_is_archived_is_kept, rules_come_and_go, rules_do_things_once;
     audit: it_is_written_with_the_change, every_change_by_people_writes_it, what_is_refused_is_not_written, it_is_read_newest_first;
     blobs: blobs_round_trip, orphans_are_removed, removal_and_writing_do_not_meet;
-    children: a_tag_means_one_of_its_index, others_of_an_index_are_nobodys_latest, indexes_at_once_are_one;
+    children: a_tag_means_one_of_its_index, others_of_an_index_are_nobodys_latest, indexes_at_once_are_one,
+        a_tag_has_the_others_of_its_index, who_watches_a_tag_watches_its_index, others_go_with_the_one_that_brought_them;
     evaluations: an_unchanged_verdict_moves_its_row, a_changed_verdict_follows_the_previous, equal_verdicts_at_once_are_one,
         an_older_index_takes_nothing_back, old_verdicts_go;
     exceptions: exceptions_come_and_go, exceptions_page_by_id, exceptions_are_apart;
@@ -159,7 +160,7 @@ fn image(account: &str, name: &str) -> NewImage {
         account: account.to_owned(),
         digest: Digest::of(name.as_bytes()),
         index_digest: None,
-        place: None,
+        naming: Naming::Image,
         config_digest: Digest::of(b"config"),
         given_id: None,
         import: None,

@@ -3,8 +3,11 @@
 mod request;
 mod wire;
 
+use std::collections::HashMap;
+
 use axum::Json;
 use futures_util::future::try_join_all;
+use jiff::Timestamp;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -74,7 +77,7 @@ async fn list(require: Permission<ListImages>, query: Query) -> Result<Json<Vec<
     let Some(text) = query.text("fulltag") else {
         let mut images = require.app.records().images(&require.account).await?;
         images.retain(|image| filter.accepts(image));
-        return told(&require.app, &images).await;
+        return told(&require.app, &children_first(images)).await;
     };
     let mut found = by_pull_string(&require.app, &require.account, &PullString::parse(text)?).await?;
     found.retain(|image| filter.accepts(image));
@@ -85,6 +88,52 @@ async fn list(require: Permission<ListImages>, query: Query) -> Result<Json<Vec<
         return Err(ApiError::not_found(format!("there is no image `{text}`")));
     }
     told(&require.app, &found).await
+}
+
+/// The images with the others of an index before the one that their tag means, and else in their order. Of several with one
+/// tag since one instant, clients of version 1 show the last.
+fn children_first(images: Vec<records::Image>) -> Vec<records::Image> {
+    let mut children: HashMap<(String, Timestamp), Vec<usize>> = HashMap::new();
+    for (at, image) in images.iter().enumerate() {
+        for tag in image.tags.iter().filter(|tag| tag.child) {
+            children.entry((tag.full(), tag.detected_at)).or_default().push(at);
+        }
+    }
+    if children.is_empty() {
+        return images;
+    }
+    let before: Vec<Vec<usize>> = images
+        .iter()
+        .map(|image| {
+            let meant = image.tags.iter().filter(|tag| !tag.child);
+            meant.flat_map(|tag| children.get(&(tag.full(), tag.detected_at)).into_iter().flatten().copied()).collect()
+        })
+        .collect();
+    let order = after_those_before(&before);
+    let mut images: Vec<Option<records::Image>> = images.into_iter().map(Some).collect();
+    order.into_iter().filter_map(|at| images.get_mut(at).and_then(Option::take)).collect()
+}
+
+/// Every place after those that are to come before it, and else in order. Where two are to come before each other, which may
+/// be if each means another index, one does.
+fn after_those_before(before: &[Vec<usize>]) -> Vec<usize> {
+    let mut order = Vec::with_capacity(before.len());
+    let mut seen = vec![false; before.len()];
+    for start in 0..before.len() {
+        let mut waiting = vec![(start, false)];
+        while let Some((at, is_ready)) = waiting.pop() {
+            if is_ready {
+                order.push(at);
+            } else if let Some(seen) = seen.get_mut(at)
+                && !std::mem::replace(seen, true)
+            {
+                waiting.push((at, true));
+                let first = before.get(at).into_iter().flatten().rev();
+                waiting.extend(first.map(|first| (*first, false)));
+            }
+        }
+    }
+    order
 }
 
 /// Adding may change an image that is there.
@@ -254,5 +303,21 @@ impl Filter {
     fn accepts(&self, image: &records::Image) -> bool {
         (self.image == "all" || image.status.as_str() == self.image)
             && self.analysis.is_none_or(|analysis| image.analysis_status.as_str() == analysis)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::after_those_before;
+
+    #[test]
+    fn what_is_to_come_first_does() {
+        let order =
+            |before: &[&[usize]]| after_those_before(&before.iter().map(|before| before.to_vec()).collect::<Vec<_>>());
+        assert_eq!(order(&[&[], &[], &[]]), [0, 1, 2]);
+        assert_eq!(order(&[&[], &[3, 2], &[], &[], &[]]), [0, 3, 2, 1, 4]);
+        assert_eq!(order(&[&[1], &[2], &[]]), [2, 1, 0], "one after the other");
+        assert_eq!(order(&[&[1], &[0]]), [1, 0], "there is no order for both");
+        assert_eq!(order(&[&[0]]), [0]);
     }
 }

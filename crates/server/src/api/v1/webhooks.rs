@@ -119,6 +119,7 @@ fn alert(account: &str, now: i64) -> Alert {
         id: 0,
         account: account.to_owned(),
         tag: "test_registry/test_repository:test_tag".to_owned(),
+        subject: String::new(),
         digest: Digest::of(b"test"),
         policy_id: "test_policy".to_owned(),
         policy_digest: Digest::of(b"test"),

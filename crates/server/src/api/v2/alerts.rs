@@ -69,9 +69,8 @@ async fn close(
     if before.closed_at.is_some() {
         return Ok(Json(AlertRecord::of(&before)));
     }
-    let closing =
-        Closing { id: Some(before.id), closed_for: ClosedFor::User, closed_by: Some(require.caller.user.as_str()) };
-    let closed = match alerts::close(&require.app, &require.account, &before.tag, closing).await? {
+    let closing = Closing { id: before.id, closed_for: ClosedFor::User, closed_by: Some(require.caller.user.as_str()) };
+    let closed = match alerts::close(&require.app, &require.account, closing).await? {
         Some(closed) => closed,
         // It has been closed meanwhile.
         None => alert(&require.app, &require.account, &id).await?,
