@@ -27,6 +27,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/0017_index_of_verdicts.sql"),
     include_str!("../migrations/0018_events_seen.sql"),
     include_str!("../migrations/0019_images_of_an_index.sql"),
+    include_str!("../migrations/0020_owners_of_imports.sql"),
 ];
 
 pub(crate) async fn run(pool: &Pool) -> Result<(), StoreError> {
