@@ -19,6 +19,7 @@ fn imported(account: &str, name: &str, import: &str) -> NewImage {
 pub(crate) async fn imports_take_documents(Opened { store, .. }: &Opened) {
     let begun = store.create_import("a", "i", "u", 100, 2, 1).await.unwrap();
     assert_eq!((begun.status, begun.expires_at, begun.created_at), (ImportStatus::Pending, 100, 1));
+    assert_eq!(begun.created_by.as_deref(), Some("u"));
     store.create_import("a", "j", "u", 100, 2, 2).await.unwrap();
     assert!(matches!(store.create_import("a", "k", "u", 100, 2, 3).await, Err(StoreError::Refused { .. })), "too many");
     assert!(store.create_import("b", "k", "u", 100, 2, 3).await.is_ok(), "of another account");
