@@ -15,7 +15,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use crate::api::error::ApiError;
-use crate::auth::{self, Bearer, Caller, Grants, Logins, Provider, Rates, Tokens, Turned, UserRole};
+use crate::auth::{self, Bearer, Caller, Grants, Logins, Provider, Rates, Tokens, Turned};
 use crate::config::{Config, SettingError};
 use crate::events::EventType;
 use crate::following::Concerned;
@@ -385,13 +385,9 @@ impl App {
     pub(crate) async fn holder(&self, key: &SecretString) -> Result<Option<Identity>, ApiError> {
         let Some(key) = self.records().key_of(key).await? else { return Ok(None) };
         let Some((user, standing)) = self.records().user_and_standing(&key.username).await? else { return Ok(None) };
-        let narrowed = match key.role.as_deref() {
-            None => UserRole::SystemAdmin.grants(),
-            Some(slug) => UserRole::named(slug).map_or(Grants::NONE, UserRole::grants),
-        };
         let identity = Identity::of(user, &standing, Via::Key(key.id));
-        let grants = identity.grants.and(narrowed);
-        Ok(Some(Identity { grants, is_admin: grants.is_system(), ..identity }))
+        let grants = identity.grants.with_key(key.role.as_deref());
+        Ok(Some(Identity { is_admin: grants.is_system(), grants, ..identity }))
     }
 
     /// The provider whose tokens are taken, if there is one.
@@ -418,7 +414,7 @@ impl App {
             tracing::warn!("a token is for `{}` of `{}`, which is somebody else's name", user.name, account.name);
             return Ok(None);
         }
-        let grants = Grants::of(&vouched.roles, false);
+        let grants = Grants::of(&vouched.roles);
         Ok(Some(Identity {
             user: user.name,
             is_admin: grants.is_system(),
@@ -432,7 +428,7 @@ impl App {
     /// What a user may do.
     pub(crate) async fn grants_of(&self, user: &User) -> Result<Grants, ApiError> {
         let found = self.records().user_and_standing(&user.name).await?;
-        Ok(found.map_or(Grants::NONE, |(_, standing)| standing.grants()))
+        Ok(found.map_or_else(Grants::none, |(_, standing)| standing.grants()))
     }
 
     /// How often users may call.

@@ -115,13 +115,22 @@ pub(crate) enum IfThere {
     Added,
 }
 
-/// Restores an image from a document that was made elsewhere.
-pub(crate) async fn take_in(app: &App, account: &str, bytes: Vec<u8>, if_there: IfThere) -> Result<Image, ApiError> {
+/// What a document says that was made elsewhere.
+pub(crate) async fn read(app: &App, bytes: Vec<u8>) -> Result<Contents, ApiError> {
     let max_packages = app.config().limits.packages;
     let limits = app.config().fetch_limits.clone();
     let read =
         cpu::run(move || document::read_packed(&bytes, &|members| foreign::read(members, &limits, max_packages)));
-    let contents = read.await.map_err(|error| ApiError::conflict(document::told(&error)))?;
+    read.await.map_err(|error| ApiError::conflict(document::told(&error)))
+}
+
+/// Restores an image from what a document says that was made elsewhere.
+pub(crate) async fn take_in(
+    app: &App,
+    account: &str,
+    contents: Contents,
+    if_there: IfThere,
+) -> Result<Image, ApiError> {
     let digest = contents.record.digest.to_string();
     if if_there == IfThere::Added
         && let Some(image) = there(app, account, &digest).await?

@@ -18,7 +18,7 @@ use crate::api::error::{
 use crate::app::App;
 use crate::events::LOOKUP_FAILED;
 use crate::herald::Service;
-use crate::records::{Deletion, Image, IndexPlace, Naming, NewImage, TagName, Urgency};
+use crate::records::{Deletion, Image, ImageStatus, IndexPlace, Naming, NewImage, TagName, Urgency};
 use crate::registry::{FetchError, Named, NamedImage};
 use crate::{clock, registry};
 
@@ -145,6 +145,23 @@ async fn find_unannounced(app: &App, account: &str, wanted: &AddImage) -> Result
     check_size(app, staged)?;
     let known = app.records().image(account, &staged.manifest_digest.to_string()).await?;
     Ok(Found { reference, named, known })
+}
+
+/// The images that are there, and of which adding changes more than their tags: what is said of them, their analysis, or that
+/// they are going away.
+pub(crate) async fn changed(
+    app: &App,
+    account: &str,
+    wanted: &AddImage,
+    found: &Found,
+) -> Result<Vec<Image>, StoreError> {
+    let mut there = Vec::from_iter(found.known.clone());
+    for other in &found.named.others {
+        there.extend(app.records().image(account, &other.staged.manifest_digest.to_string()).await?);
+    }
+    let says_more = wanted.force || wanted.dockerfile.is_some() || !wanted.annotations.is_empty();
+    there.retain(|image| says_more || image.status == ImageStatus::Deleting);
+    Ok(there)
 }
 
 /// Adds an image, or merges tag and annotations into the one that is there; and before it the others that are taken of its

@@ -38,6 +38,7 @@ pub mod update;
 mod watched_images;
 mod watching;
 mod webhooks;
+mod wildcard;
 
 use std::future::Future;
 use std::net::SocketAddr;

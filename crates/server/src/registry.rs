@@ -41,6 +41,11 @@ pub(crate) fn is_name(name: &str) -> bool {
         && !name.starts_with("https://")
 }
 
+/// Whether the first part of a reference is a registry, and not of the name of a repository.
+pub(crate) fn is_registry(first: &str) -> bool {
+    first.contains([':', '.']) || ["localhost", "localhost.localdomain", "localbuild"].contains(&first)
+}
+
 /// How to connect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Transport {

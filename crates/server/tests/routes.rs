@@ -94,38 +94,66 @@ async fn every_route_is_authorised() {
     insta::assert_snapshot!("routes", table);
 }
 
-/// What a user with each role may do in their own account: every route but those that anybody may use.
+/// Roles, as they are given: on the whole account, and on all resources of a kind, which is less.
+fn roles() -> Vec<(&'static str, Value)> {
+    vec![
+        ("reader", json!("reader")),
+        ("developer", json!("developer")),
+        ("developer-on-repository", json!({"role": "developer", "on": ["repository:*"]})),
+        ("policy-editor", json!("policy-editor")),
+        ("policy-editor-on-policy", json!({"role": "policy-editor", "on": ["policy:*"]})),
+        ("account-admin", json!("account-admin")),
+        ("account-admin-on-registry", json!({"role": "account-admin", "on": ["registry:*"]})),
+        ("system-admin", json!("system-admin")),
+    ]
+}
+
+/// What a user with each role may do in their own account: every route but those that anybody may use. The document says
+/// which of them a role on resources may be for.
 #[tokio::test]
 async fn every_role_has_its_routes() {
     let (router, _data) = service().await;
-    let roles = ["reader", "developer", "policy-editor", "account-admin", "system-admin"];
-    for role in roles {
-        let user = json!({"username": format!("user-{role}"), "password": "password1"});
+    for (name, role) in roles() {
+        let user = json!({"username": format!("user-{name}"), "password": "password1"});
         let made = send(&router, "POST", "/accounts/team1/users", Some("admin:foobar"), None, &user).await;
         assert_eq!(made.0, 200, "{}", made.1);
-        let path = format!("/v2/users/user-{role}/roles");
+        let path = format!("/v2/users/user-{name}/roles");
         let given = send(&router, "PUT", &path, Some("admin:foobar"), None, &json!({"roles": [role]})).await;
         assert_eq!(given.0, 200, "{}", given.1);
     }
     let mut table = String::new();
     for (path, operations) in paths() {
-        for method in operations.keys() {
+        for (method, operation) in operations {
             let method = method.to_ascii_uppercase();
             let url = path.replace("{accountname}", "team1").replace(['{', '}'], "");
             let mut may = Vec::new();
-            for role in roles {
+            for (role, _) in roles() {
                 let login = format!("user-{role}:password1");
-                let (status, body) = send(&router, &method, &url, Some(&login), None, &json!({})).await;
+                let (status, body) = send(&router, &method, &url, Some(&login), None, &narrowable(&path)).await;
                 assert_ne!(status, 401, "{method} {url} as {role}: {body}");
                 if status != 403 || !said(&body).starts_with("Not authorized.") {
                     may.push(role);
                 }
             }
-            let may = if may.len() == roles.len() { "all".to_owned() } else { may.join(" ") };
+            let reads = may.contains(&"reader");
+            let narrowed_by = may.iter().filter_map(|role| role.split_once("-on-")).map(|(_, kind)| kind).next();
+            assert_eq!(operation["x-narrowed-by"].as_str(), narrowed_by.filter(|_| !reads), "{method} {path}: {may:?}");
+            let may = if may.len() == roles().len() { "all".to_owned() } else { may.join(" ") };
             writeln!(table, "{method:6} {path}: {may}").unwrap();
         }
     }
     insta::assert_snapshot!("roles", table);
+}
+
+/// A body that names something, where only the body does.
+fn narrowable(path: &str) -> Value {
+    match path {
+        "/policies" => json!({"id": "p"}),
+        "/registries" => json!({"registry": "r.io", "registry_user": "", "registry_pass": "", "registry_type": 7}),
+        "/subscriptions" => json!({"subscription_key": "r.io/a:1", "subscription_type": "tag_update"}),
+        "/v2/subscriptions" => json!({"key": "r.io/a:1", "type": "tag_update"}),
+        _ => json!({}),
+    }
 }
 
 /// Every route that can be read, by a user of another account: nothing of the first account is in any answer.

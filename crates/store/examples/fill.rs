@@ -212,7 +212,7 @@ async fn what_came_later(store: &Store, now: i64) -> Result<(), Box<dyn Error>> 
     };
     store.tell(&News { events: Vec::new(), notices: vec![notice] }, now).await?;
 
-    store.create_import("team", "an-import", now + 86_400_000_000, 10, now).await?;
+    store.create_import("team", "an-import", "alice", now + 86_400_000_000, 10, now).await?;
     let content = NewContent { kind: "manifest", digest: Digest::of(b"uploaded"), size_bytes: 8, max_contents: 20 };
     store.add_import_content("team", "an-import", &content, now).await?;
     let tag =

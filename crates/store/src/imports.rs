@@ -42,6 +42,8 @@ row! {
         pub created_at: i64,
         /// Last change.
         pub updated_at: i64,
+        /// The user who began it, if that is known.
+        pub created_by: Option<String>,
     }
 }
 
@@ -78,6 +80,7 @@ impl Store {
         &self,
         account: &str,
         id: &str,
+        created_by: &str,
         expires_at: i64,
         max_open: i64,
         now: i64,
@@ -89,7 +92,7 @@ impl Store {
                 let reason = "the account has too many unfinished imports: finish or delete some";
                 return Err(StoreError::Refused { entity: "import", name: id.to_owned(), reason });
             }
-            sqlx::query_as(sql::CREATE_IMPORT).bind(id).bind(account).bind(expires_at).bind(now)
+            sqlx::query_as(sql::CREATE_IMPORT).bind(id).bind(account).bind(expires_at).bind(now).bind(created_by)
                 .fetch_one(&mut *tx).await.creating("import", id)?
         }))
     }

@@ -29,6 +29,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/0019_images_of_an_index.sql"),
     include_str!("../migrations/0020_due_watches.sql"),
     include_str!("../migrations/0021_watched_children.sql"),
+    include_str!("../migrations/0022_owners_of_imports.sql"),
 ];
 
 pub(crate) async fn run(pool: &Pool) -> Result<(), StoreError> {

@@ -231,7 +231,7 @@ statements! {
     EVALUATIONS_OF_IMAGE = "select tag, policy_id, policy_digest, action, result, superseded, created_at, updated_at from evaluation where account = $1 and digest = $2 order by id";
     RESTORE_EVALUATION = "insert into evaluation (account, digest, tag, policy_id, policy_digest, action, result, superseded, created_at, updated_at) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
 
-    CREATE_IMPORT = "insert into import_operation (id, account, status, expires_at, created_at, updated_at) values ($1, $2, 'pending', $3, $4, $4) returning *";
+    CREATE_IMPORT = "insert into import_operation (id, account, status, expires_at, created_at, updated_at, created_by) values ($1, $2, 'pending', $3, $4, $4, $5) returning *";
     OPEN_IMPORTS = "select count(*) from import_operation where account = $1 and status in ('pending', 'processing')";
     IMPORT = "select * from import_operation where account = $1 and id = $2";
     IMPORTS = "select * from import_operation where account = $1 order by created_at, id";

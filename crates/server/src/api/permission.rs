@@ -1,7 +1,11 @@
 //! What a caller may do. The only way to the service's state is through a permission, so no handler forgets one.
 //!
 //! The router's state is [`Guarded`]: nothing can be done with it except handing it to an extractor of this module.
-//! [`Permission<P>`] authenticates, decides, and only then gives the handler the [`App`] and the caller.
+//! [`Permission<P>`] authenticates, decides, and only then gives the handler the [`App`] and the caller: it is for those who may
+//! do `P` whatever it is about. [`PermissionOn<P>`] also lets in whom a role narrows to some resources, and gives the same once
+//! the handler has named what it is about.
+
+mod on;
 
 use std::collections::HashMap;
 use std::marker::PhantomData;
@@ -17,8 +21,10 @@ use secrecy::SecretString;
 use crate::api::error::ApiError;
 use crate::api::{client, recording};
 use crate::app::{App, Identity};
-use crate::auth::{Caller, keys, only_reads};
+use crate::auth::{Caller, Grants, keys, only_reads};
 use crate::clock;
+
+pub(crate) use on::PermissionOn;
 
 /// The header by which an administrator acts in another account.
 const ACCOUNT_HEADER: &str = "x-anchore-account";
@@ -203,47 +209,56 @@ impl<P: Action> FromRequestParts<Guarded> for Permission<P> {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, guarded: &Guarded) -> Result<Self, ApiError> {
-        let caller = authenticate(&guarded.0, parts).await?;
-        guarded.0.rates().take(&caller.user, clock::steady()).map_err(ApiError::too_often)?;
-        let wanted = parts.headers.get(ACCOUNT_HEADER).map(|name| name.to_str());
-        let account = match wanted {
-            None | Some(Ok("")) => caller.account.clone(),
-            Some(Ok(name)) => name.to_owned(),
-            Some(Err(_)) => return Err(ApiError::bad_request("the header `x-anchore-account` is no account name")),
-        };
-        let domain = match P::SCOPE {
-            Scope::Anyone => None,
-            Scope::Namespace => Some(account.clone()),
-            Scope::System => Some("system".to_owned()),
-            Scope::PathAccount => Some(path_account(parts).await),
-        };
-        match &domain {
-            Some(domain) if !caller.is_admin && (P::SCOPE == Scope::System || *domain != caller.account) => {
-                return Err(ApiError::forbidden(domain, P::NAME, "*"));
-            }
-            _ => {}
-        }
-        if !caller.grants.may(P::NAME, P::SCOPE) {
-            return Err(ApiError::forbidden(domain.as_ref().unwrap_or(&caller.account), P::NAME, "*"));
-        }
-        if !only_reads(P::NAME, P::SCOPE) {
-            // Lists of an account that is not there are empty; nothing is written into it.
-            let is_missing = P::SCOPE == Scope::Namespace
-                && account != caller.account
-                && guarded.0.records().account(&account).await?.is_none();
-            if is_missing {
-                return Err(ApiError::not_found(format!("there is no account `{account}`")));
-            }
-            // Anybody may name any account where it is not looked at: that is not to reach its log.
-            let acted_in = match P::SCOPE {
-                Scope::Anyone => &caller.account,
-                Scope::PathAccount => domain.as_ref().unwrap_or(&account),
-                Scope::Namespace | Scope::System => &account,
-            };
-            recording::begin(&guarded.0, parts, &caller, acted_in, P::NAME);
-        }
-        Ok(Self { app: guarded.0.clone(), caller, account, action: PhantomData })
+        admit(parts, guarded, Grants::may).await
     }
+}
+
+/// Lets the caller in whose grants allow the action.
+async fn admit<P: Action>(
+    parts: &mut Parts,
+    guarded: &Guarded,
+    allow: fn(&Grants, &str, Scope) -> bool,
+) -> Result<Permission<P>, ApiError> {
+    let caller = authenticate(&guarded.0, parts).await?;
+    guarded.0.rates().take(&caller.user, clock::steady()).map_err(ApiError::too_often)?;
+    let wanted = parts.headers.get(ACCOUNT_HEADER).map(|name| name.to_str());
+    let account = match wanted {
+        None | Some(Ok("")) => caller.account.clone(),
+        Some(Ok(name)) => name.to_owned(),
+        Some(Err(_)) => return Err(ApiError::bad_request("the header `x-anchore-account` is no account name")),
+    };
+    let domain = match P::SCOPE {
+        Scope::Anyone => None,
+        Scope::Namespace => Some(account.clone()),
+        Scope::System => Some("system".to_owned()),
+        Scope::PathAccount => Some(path_account(parts).await),
+    };
+    match &domain {
+        Some(domain) if !caller.is_admin && (P::SCOPE == Scope::System || *domain != caller.account) => {
+            return Err(ApiError::forbidden(domain, P::NAME, "*"));
+        }
+        _ => {}
+    }
+    if !allow(&caller.grants, P::NAME, P::SCOPE) {
+        return Err(ApiError::forbidden(domain.as_ref().unwrap_or(&caller.account), P::NAME, "*"));
+    }
+    if !only_reads(P::NAME, P::SCOPE) {
+        // Lists of an account that is not there are empty; nothing is written into it.
+        let is_missing = P::SCOPE == Scope::Namespace
+            && account != caller.account
+            && guarded.0.records().account(&account).await?.is_none();
+        if is_missing {
+            return Err(ApiError::not_found(format!("there is no account `{account}`")));
+        }
+        // Anybody may name any account where it is not looked at: that is not to reach its log.
+        let acted_in = match P::SCOPE {
+            Scope::Anyone => &caller.account,
+            Scope::PathAccount => domain.as_ref().unwrap_or(&account),
+            Scope::Namespace | Scope::System => &account,
+        };
+        recording::begin(&guarded.0, parts, &caller, acted_in, P::NAME);
+    }
+    Ok(Permission { app: guarded.0.clone(), caller, account, action: PhantomData })
 }
 
 /// What anybody may ask without a name. It gives nothing, so that nothing of the service can be told.

@@ -13,6 +13,7 @@ use crate::app::App;
 use crate::events::{ARCHIVED_DELETE_FAILED, ARCHIVED_DELETED};
 use crate::herald::Service;
 use crate::records::{AccountState, now};
+use crate::wildcard::fits;
 use crate::{cpu, jobs};
 
 /// Microseconds of a day.
@@ -215,31 +216,6 @@ fn is_excluded(rule: &ArchiveRule, group: &Group<'_>, tag: &Tag<'_>, older_than:
         && (days < 0 || !older_than(group.analyzed_at, days))
 }
 
-/// Whether a text is as the pattern says, in which `*` stands for any characters.
-fn fits(pattern: &str, text: &str) -> bool {
-    let (pattern, text) = (pattern.as_bytes(), text.as_bytes());
-    let (mut at, mut seen, mut star) = (0, 0, None);
-    while let Some(letter) = text.get(seen) {
-        match pattern.get(at) {
-            Some(b'*') => {
-                star = Some((at, seen));
-                at += 1;
-            }
-            Some(wanted) if wanted == letter => {
-                at += 1;
-                seen += 1;
-            }
-            _ => {
-                // The last star takes one letter more.
-                let Some((place, taken)) = star else { return false };
-                star = Some((place, taken + 1));
-                (at, seen) = (place + 1, taken + 1);
-            }
-        }
-    }
-    pattern.get(at..).is_some_and(|rest| rest.iter().all(|letter| *letter == b'*'))
-}
-
 /// Does what the rules of all accounts say, once. What cannot be done to one account or image keeps no other waiting, and is
 /// tried again with the next run; only without the database the run ends.
 pub(crate) async fn apply(app: &App) -> Result<(), StoreError> {
@@ -325,7 +301,6 @@ pub(crate) async fn delete(app: &App, account: &str, digest: &str, rule: Option<
 #[cfg(test)]
 mod tests {
     use killick_model::digest::Digest;
-    use proptest::prelude::*;
 
     use super::*;
 
@@ -508,32 +483,6 @@ mod tests {
         for (most, want) in [(4, ""), (3, "b"), (2, "a a-arm64 b"), (1, "a a-arm64 b"), (0, "a a-arm64 b c")] {
             let most = rule(|rule| (rule.system_global, rule.max_images_per_account) = (true, Some(most)));
             assert_eq!(gone(&[most], &of), want);
-        }
-    }
-
-    #[test]
-    fn stars_stand_for_any_characters() {
-        for (pattern, text, want) in [
-            ("*", "", true),
-            ("", "", true),
-            ("", "a", false),
-            ("a*c", "abbc", true),
-            ("a*c", "abcb", false),
-            ("*web", "shop/web", true),
-            ("*a*b*", "xaybz", true),
-            ("*a*b*", "xbya", false),
-            ("?", "a", false),
-        ] {
-            assert_eq!(fits(pattern, text), want, "{pattern} {text}");
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn patterns_end(pattern in "[a*]{0,30}", text in "a{0,40}b?") {
-            let only_stars = pattern.chars().all(|letter| letter == '*');
-            let fitting = fits(&pattern, &text);
-            prop_assert!(!only_stars || pattern.is_empty() || fitting);
         }
     }
 }

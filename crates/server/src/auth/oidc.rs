@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use super::jwt::{Expected, KeySet, Refused, claimed_issuer};
-use super::roles::UserRole;
+use super::roles::GivenRole;
 use crate::config::OidcConfig;
 
 /// Bytes of a document of the provider.
@@ -34,11 +34,13 @@ pub enum OidcError {
     /// Nobody would be of any account.
     #[error("neither `oidc.account` nor `oidc.account_claim` says of what account users are")]
     Account,
-    /// A role that does not exist.
-    #[error("`oidc.roles` gives the role `{role}`, which there is not")]
+    /// A role that does not exist, or cannot be given so.
+    #[error("`oidc` gives the role `{role}`, which cannot be: {why}")]
     Role {
         /// As written.
         role: String,
+        /// What is wrong with it.
+        why: String,
     },
 }
 
@@ -70,13 +72,15 @@ pub(crate) struct Vouched {
     /// Their account.
     pub(crate) account: String,
     /// Their roles, at least one.
-    pub(crate) roles: Vec<UserRole>,
+    pub(crate) roles: Vec<GivenRole>,
 }
 
 /// The provider.
 pub(crate) struct Provider {
     config: OidcConfig,
-    roles: Vec<(String, UserRole)>,
+    roles: Vec<(String, GivenRole)>,
+    /// That of users whom none of them is of.
+    default_role: Option<GivenRole>,
     source: Source,
     known: Arc<RwLock<Known>>,
     /// Held by whoever fetches the keys, so that nobody else does.
@@ -118,16 +122,22 @@ impl Provider {
         if config.account.is_empty() && config.account_claim.is_empty() {
             return Err(OidcError::Account);
         }
-        let role = |slug: &str| UserRole::named(slug).ok_or_else(|| OidcError::Role { role: slug.to_owned() });
+        let role = |text: &str| GivenRole::parse(text).map_err(|why| OidcError::Role { role: text.to_owned(), why });
         let mut roles = Vec::new();
-        for (value, slug) in &config.roles {
-            roles.push((value.clone(), role(slug)?));
+        for (value, text) in &config.roles {
+            roles.push((value.clone(), role(text)?));
         }
-        if !config.default_role.is_empty() {
-            role(&config.default_role)?;
-        }
+        let default_role = Some(config.default_role.as_str()).filter(|text| !text.is_empty()).map(role).transpose()?;
         let source = Source { issuer: config.issuer.clone(), jwks_url: config.jwks_url.clone(), options };
-        Ok(Some(Self { config: config.clone(), roles, source, known: Arc::default(), fetching: Arc::default(), clock }))
+        Ok(Some(Self {
+            config: config.clone(),
+            roles,
+            default_role,
+            source,
+            known: Arc::default(),
+            fetching: Arc::default(),
+            clock,
+        }))
     }
 
     /// Who vouches, as it is kept with the users.
@@ -217,14 +227,14 @@ impl Provider {
             Some(Value::Array(values)) => values.iter().take(MAX_VALUES).filter_map(Value::as_str).collect(),
             _ => Vec::new(),
         };
-        let mut roles: Vec<UserRole> = Vec::new();
+        let mut roles: Vec<GivenRole> = Vec::new();
         for (value, role) in &self.roles {
-            if values.contains(&value.as_str()) && !roles.contains(role) {
-                roles.push(*role);
+            if values.contains(&value.as_str()) {
+                role.clone().join(&mut roles);
             }
         }
         if roles.is_empty() {
-            roles.extend(UserRole::named(&self.config.default_role));
+            roles.extend(self.default_role.clone());
         }
         let vouched = Vouched { user: user.to_owned(), account: account.to_owned(), roles };
         Some(vouched).filter(|vouched| !vouched.roles.is_empty())
@@ -306,18 +316,41 @@ mod tests {
         Provider::new(&config, FetchOptions::default(), Instant::now)
     }
 
-    fn vouched(provider: &Provider, claims: Value) -> Option<(String, String, Vec<&'static str>)> {
+    fn vouched(provider: &Provider, claims: Value) -> Option<(String, String, Vec<String>)> {
         let Value::Object(claims) = claims else { unreachable!() };
         let vouched = provider.vouched(&claims)?;
-        let roles = vouched.roles.iter().map(|role| role.slug()).collect();
+        let roles = vouched.roles.iter().map(ToString::to_string).collect();
         Some((vouched.user, vouched.account, roles))
+    }
+
+    fn words(words: &[&str]) -> Vec<String> {
+        words.iter().map(|word| (*word).to_owned()).collect()
+    }
+
+    #[test]
+    fn roles_may_be_given_on_resources() {
+        let teams = provider(|config| {
+            config.roles =
+                [("a", "developer on repository:r.io/a/* repository:r.io/b"), ("b", "developer on repository:r.io/b")]
+                    .map(|(team, role)| (team.to_owned(), role.to_owned()))
+                    .into();
+            config.default_role = "policy-editor on policy:trial".to_owned();
+        });
+        let teams = teams.unwrap().unwrap();
+        let roles = |roles: Value| {
+            let claims = json!({"sub": "alice", "realm_access": {"roles": roles}});
+            vouched(&teams, claims).unwrap().2
+        };
+        assert_eq!(roles(json!(["b"])), ["developer on repository:r.io/b"]);
+        assert_eq!(roles(json!(["b", "a"])), ["developer on repository:r.io/a/* repository:r.io/b"]);
+        assert_eq!(roles(json!([])), ["policy-editor on policy:trial"]);
     }
 
     #[test]
     fn claims_become_accounts_and_roles() {
         let all = provider(|_| {}).unwrap().unwrap();
         let claims = json!({"sub": "alice", "realm_access": {"roles": ["devs", "ops", "devs", 1]}});
-        let want = ("alice".to_owned(), "team1".to_owned(), vec!["developer", "account-admin"]);
+        let want = ("alice".to_owned(), "team1".to_owned(), words(&["developer", "account-admin"]));
         assert_eq!(vouched(&all, claims), Some(want));
         for claims in [
             json!({"sub": "alice"}),
@@ -336,7 +369,10 @@ mod tests {
         });
         let by_claim = by_claim.unwrap().unwrap();
         let claims = json!({"email": "a@example.org", "team": "team2"});
-        assert_eq!(vouched(&by_claim, claims), Some(("a@example.org".to_owned(), "team2".to_owned(), vec!["reader"])));
+        assert_eq!(
+            vouched(&by_claim, claims),
+            Some(("a@example.org".to_owned(), "team2".to_owned(), words(&["reader"])))
+        );
         assert_eq!(vouched(&by_claim, json!({"email": "a@example.org"})), None, "of no account");
     }
 
@@ -383,7 +419,9 @@ mod tests {
         assert!(provider(|config| config.issuer.clear()).unwrap().is_none());
         assert!(matches!(provider(|config| config.audience.clear()), Err(OidcError::Audience)));
         assert!(matches!(provider(|config| config.account.clear()), Err(OidcError::Account)));
-        let role = provider(|config| config.default_role = "king".to_owned());
-        assert!(matches!(role, Err(OidcError::Role { role }) if role == "king"));
+        for text in ["king", "developer on policy:p", "reader on repository:r.io/a"] {
+            let role = provider(|config| config.default_role = text.to_owned());
+            assert!(matches!(role, Err(OidcError::Role { role, .. }) if role == text));
+        }
     }
 }

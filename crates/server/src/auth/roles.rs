@@ -1,68 +1,43 @@
 //! Roles: which of an account's users may do what.
 //!
-//! A permission is of one kind, a role is a set of kinds. A user to whom nobody gave a role may do everything in their
-//! account, as in the original, and everything everywhere if it is the account of administrators.
+//! A permission is of one kind, a role is a set of kinds. Where a role is given on resources, it allows reading everything in
+//! the account, and of the rest what is about these resources alone.
 
+use std::fmt;
 use std::ops::BitOr;
 
+use serde_json::Value;
+
+use super::resources::{Pattern, ResourceKind};
 use crate::api::permission::Scope;
 
 /// A set of kinds of permissions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Grants(u8);
+pub(crate) struct Kinds(u8);
 
-impl Grants {
+impl Kinds {
     /// Nothing but to be known.
-    pub(crate) const NONE: Self = Self(0);
+    pub(super) const NONE: Self = Self(0);
     /// Reading what the account has.
-    const READ: Self = Self(1);
+    pub(super) const READ: Self = Self(1);
     /// Images, and what watches them.
-    const DEVELOP: Self = Self(2);
+    pub(super) const DEVELOP: Self = Self(2);
     /// Policies and exceptions.
-    const POLICY: Self = Self(4);
+    pub(super) const POLICY: Self = Self(4);
     /// Users, registries, and what keeps house.
-    const MANAGE: Self = Self(8);
+    pub(super) const MANAGE: Self = Self(8);
     /// The system, and every account.
-    const SYSTEM: Self = Self(16);
+    pub(super) const SYSTEM: Self = Self(16);
     /// Everything in one account.
-    const ACCOUNT: Self = Self(1 | 2 | 4 | 8);
-
-    /// Those of a user with these roles; of none, everything in their account.
-    pub(crate) fn of(roles: &[UserRole], account_is_admin: bool) -> Self {
-        match (roles, account_is_admin) {
-            ([], true) => Self::ACCOUNT | Self::SYSTEM,
-            ([], false) => Self::ACCOUNT,
-            (roles, _) => roles.iter().fold(Self::NONE, |all, role| all | role.grants()),
-        }
-    }
-
-    /// What is in both.
-    pub(crate) fn and(self, other: Self) -> Self {
-        Self(self.0 & other.0)
-    }
+    pub(super) const ACCOUNT: Self = Self(1 | 2 | 4 | 8);
 
     /// Whether everything of the other is in this.
-    pub(crate) fn covers(self, other: Self) -> bool {
+    pub(super) fn covers(self, other: Self) -> bool {
         other.0 & !self.0 == 0
-    }
-
-    /// Whether they are those of an administrator of the system.
-    pub(crate) fn is_system(self) -> bool {
-        self.covers(Self::SYSTEM)
-    }
-
-    /// Whether they allow nothing but reading.
-    pub(crate) fn only_read(self) -> bool {
-        Self::READ.covers(self)
-    }
-
-    /// Whether they allow an action.
-    pub(crate) fn may(self, action: &str, scope: Scope) -> bool {
-        self.covers(needed(action, scope))
     }
 }
 
-impl BitOr for Grants {
+impl BitOr for Kinds {
     type Output = Self;
 
     fn bitor(self, other: Self) -> Self {
@@ -70,27 +45,54 @@ impl BitOr for Grants {
     }
 }
 
-/// Whether an action changes nothing, whatever its method.
-pub(crate) fn only_reads(action: &str, scope: Scope) -> bool {
-    needed(action, scope) == Grants::READ
-}
-
-/// What it takes. An action that is not listed takes managing.
-fn needed(action: &str, scope: Scope) -> Grants {
-    match scope {
-        Scope::Anyone => Grants::NONE,
-        Scope::System => Grants::SYSTEM,
-        Scope::Namespace | Scope::PathAccount => {
-            KINDS.iter().find(|(_, actions)| actions.contains(&action)).map_or(Grants::MANAGE, |(kind, _)| *kind)
+impl ResourceKind {
+    /// What a role must allow to be given on some of these.
+    pub(super) fn kinds(self) -> Kinds {
+        match self {
+            Self::Repository => Kinds::DEVELOP,
+            Self::Policy => Kinds::POLICY,
+            Self::Registry => Kinds::MANAGE,
         }
     }
 }
 
-/// The actions of each kind.
-const KINDS: &[(Grants, &[&str])] = &[
-    (
-        Grants::READ,
-        &[
+/// Whether an action changes nothing, whatever its method.
+pub(crate) fn only_reads(action: &str, scope: Scope) -> bool {
+    needed(action, scope) == Kinds::READ
+}
+
+/// What it takes. An action that is not listed takes managing.
+pub(super) fn needed(action: &str, scope: Scope) -> Kinds {
+    match scope {
+        Scope::Anyone => Kinds::NONE,
+        Scope::System => Kinds::SYSTEM,
+        Scope::Namespace | Scope::PathAccount => group(action).map_or(Kinds::MANAGE, |group| group.kind),
+    }
+}
+
+/// Of which resources an action can be about. One that is not listed is about everything.
+pub(super) fn narrowed_by(action: &str) -> Option<ResourceKind> {
+    group(action)?.on
+}
+
+fn group(action: &str) -> Option<&'static Group> {
+    GROUPS.iter().find(|group| group.actions.contains(&action))
+}
+
+/// Actions that take the same.
+struct Group {
+    kind: Kinds,
+    /// Whether they may be allowed on such resources only.
+    on: Option<ResourceKind>,
+    actions: &'static [&'static str],
+}
+
+/// All of them.
+const GROUPS: &[Group] = &[
+    Group {
+        kind: Kinds::READ,
+        on: None,
+        actions: &[
             "getAccount",
             "getArchive",
             "getArchiveRule",
@@ -110,10 +112,11 @@ const KINDS: &[(Grants, &[&str])] = &[
             "listRegistries",
             "listSubscriptions",
         ],
-    ),
-    (
-        Grants::DEVELOP,
-        &[
+    },
+    Group {
+        kind: Kinds::DEVELOP,
+        on: Some(ResourceKind::Repository),
+        actions: &[
             "archiveImage",
             "createImage",
             "createRepository",
@@ -122,31 +125,38 @@ const KINDS: &[(Grants, &[&str])] = &[
             "deleteImage",
             "deleteSubscription",
             "importImage",
-            "updateEvent",
             "updateSubscription",
         ],
-    ),
-    (Grants::POLICY, &["createPolicy", "deletePolicy", "updatePolicy"]),
-    (
-        Grants::MANAGE,
-        &[
+    },
+    Group { kind: Kinds::DEVELOP, on: None, actions: &["updateEvent"] },
+    Group {
+        kind: Kinds::POLICY,
+        on: Some(ResourceKind::Policy),
+        actions: &["createPolicy", "deletePolicy", "updatePolicy"],
+    },
+    Group {
+        kind: Kinds::MANAGE,
+        on: Some(ResourceKind::Registry),
+        actions: &["createRegistry", "deleteRegistry", "updateRegistry"],
+    },
+    Group {
+        kind: Kinds::MANAGE,
+        on: None,
+        actions: &[
             "assignRoles",
             "createArchiveRule",
-            "createRegistry",
             "createUser",
             "deleteArchiveRule",
             "deleteEvent",
             "deleteEvents",
-            "deleteRegistry",
             "deleteUser",
             "getUser",
             "getUserRoles",
             "listAudit",
             "listUsers",
-            "updateRegistry",
             "updateUser",
         ],
-    ),
+    },
 ];
 
 /// A role that users can be given.
@@ -197,33 +207,162 @@ impl UserRole {
     }
 
     /// What it allows.
-    pub(crate) fn grants(self) -> Grants {
+    pub(crate) fn kinds(self) -> Kinds {
         match self {
-            Self::Reader => Grants::READ,
-            Self::Developer => Grants::READ | Grants::DEVELOP,
-            Self::PolicyEditor => Grants::READ | Grants::POLICY,
-            Self::AccountAdmin => Grants::ACCOUNT,
-            Self::SystemAdmin => Grants::ACCOUNT | Grants::SYSTEM,
+            Self::Reader => Kinds::READ,
+            Self::Developer => Kinds::READ | Kinds::DEVELOP,
+            Self::PolicyEditor => Kinds::READ | Kinds::POLICY,
+            Self::AccountAdmin => Kinds::ACCOUNT,
+            Self::SystemAdmin => Kinds::ACCOUNT | Kinds::SYSTEM,
         }
+    }
+
+    /// Whether it allows everything, in every account.
+    pub(crate) fn is_system(self) -> bool {
+        self.kinds().covers(Kinds::SYSTEM)
     }
 
     /// The actions inside an account that it allows, by name.
     pub(crate) fn actions(self) -> Vec<&'static str> {
-        let allowed = KINDS.iter().filter(|(kind, _)| self.grants().covers(*kind));
-        let mut actions: Vec<_> = allowed.flat_map(|(_, actions)| actions.iter().copied()).collect();
+        self.actions_of(|_| true)
+    }
+
+    /// What it can be given on, instead of the whole account. Who reads, reads all of the account, and who may do everything
+    /// is not of one account.
+    pub(crate) fn resource_kinds(self) -> impl Iterator<Item = ResourceKind> {
+        let fits = move |kind: &ResourceKind| self.kinds().covers(kind.kinds()) && !self.is_system();
+        ResourceKind::ALL.into_iter().filter(fits)
+    }
+
+    /// The actions that it allows where it is given on such resources, beside reading.
+    pub(crate) fn actions_on(self, kind: ResourceKind) -> Vec<&'static str> {
+        self.actions_of(|group| group.on == Some(kind))
+    }
+
+    fn actions_of(self, counts: impl Fn(&Group) -> bool) -> Vec<&'static str> {
+        let allowed = GROUPS.iter().filter(|group| self.kinds().covers(group.kind) && counts(group));
+        let mut actions: Vec<_> = allowed.flat_map(|group| group.actions.iter().copied()).collect();
         actions.sort_unstable();
         actions
     }
 }
 
-/// The roles of stored names. One that this release does not know gives nothing, and is a role nevertheless.
-pub(crate) fn grants_of_stored(slugs: &[String], account_is_admin: bool) -> Grants {
-    let roles: Vec<_> = slugs.iter().filter_map(|slug| UserRole::named(slug)).collect();
-    if roles.is_empty() && !slugs.is_empty() { Grants::NONE } else { Grants::of(&roles, account_is_admin) }
+/// Resources that one role may be given on.
+pub(crate) const MAX_RESOURCES: usize = 20;
+
+/// What is between the role and its resources.
+const ON: &str = " on ";
+
+/// A role as somebody has it: on the whole account, or on some resources.
+///
+/// As a text, in the database and in the settings, it is `developer`, or `developer on repository:r.io/a repository:r.io/b`: no role
+/// by that name is known to releases that know no resources, and what they do not know allows nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct GivenRole {
+    /// The role.
+    pub(crate) role: UserRole,
+    /// What it is given on, if not on the whole account.
+    pub(crate) on: Option<Vec<Pattern>>,
+}
+
+impl GivenRole {
+    /// Reads `"developer"` or `{"role": "developer", "on": ["repository:r.io/team/*"]}`; or why that is no role.
+    pub(crate) fn read(value: &Value) -> Result<Self, String> {
+        if let Some(slug) = value.as_str() {
+            return Ok(Self { role: role(slug)?, on: None });
+        }
+        let wrong = || format!("must be {}, or `{{\"role\": …, \"on\": [\"KIND:NAME\", …]}}`", slugs());
+        let members = value.as_object().filter(|members| members.keys().all(|name| name == "role" || name == "on"));
+        let members = members.ok_or_else(wrong)?;
+        let role = role(members.get("role").and_then(Value::as_str).ok_or_else(wrong)?)?;
+        match members.get("on") {
+            None | Some(Value::Null) => Ok(Self { role, on: None }),
+            Some(Value::Array(items)) => {
+                let texts: Option<Vec<&str>> = items.iter().map(Value::as_str).collect();
+                Self::on(role, texts.ok_or_else(wrong)?)
+            }
+            Some(_) => Err(wrong()),
+        }
+    }
+
+    /// Reads the text of one.
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+        match text.split_once(ON) {
+            None => Ok(Self { role: role(text)?, on: None }),
+            Some((slug, resources)) => Self::on(role(slug)?, resources.split(' ')),
+        }
+    }
+
+    fn on<'a>(role: UserRole, texts: impl IntoIterator<Item = &'a str>) -> Result<Self, String> {
+        let slug = role.slug();
+        let kinds: Vec<&str> = role.resource_kinds().map(ResourceKind::slug).collect();
+        if kinds.is_empty() {
+            return Err(format!("the role `{slug}` cannot be given on resources: leave out `on`"));
+        }
+        let mut on: Vec<Pattern> = Vec::new();
+        for text in texts {
+            let pattern = Pattern::parse(text)?;
+            if !kinds.contains(&pattern.kind.slug()) {
+                let kinds = kinds.join(", ");
+                return Err(format!("the role `{slug}` cannot be given on `{pattern}`, only on resources of: {kinds}"));
+            }
+            if !on.contains(&pattern) {
+                on.push(pattern);
+            }
+        }
+        if !(1..=MAX_RESOURCES).contains(&on.len()) {
+            return Err(format!("`on` of the role `{slug}` must have 1 to {MAX_RESOURCES} resources"));
+        }
+        Ok(Self { role, on: Some(on) })
+    }
+
+    /// Adds one to those there are: each role is there once, and what is given on the whole account needs no resources.
+    pub(crate) fn join(self, roles: &mut Vec<Self>) {
+        let Some(there) = roles.iter_mut().find(|there| there.role == self.role) else { return roles.push(self) };
+        match (&mut there.on, self.on) {
+            (Some(on), Some(more)) => {
+                let new: Vec<Pattern> = more.into_iter().filter(|pattern| !on.contains(pattern)).collect();
+                on.extend(new);
+            }
+            (on, _) => *on = None,
+        }
+    }
+
+    /// As texts that each give it on one resource.
+    pub(crate) fn single_texts(&self) -> Vec<String> {
+        match &self.on {
+            None => vec![self.to_string()],
+            Some(on) => on.iter().map(|pattern| format!("{}{ON}{pattern}", self.role.slug())).collect(),
+        }
+    }
+}
+
+impl fmt::Display for GivenRole {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(self.role.slug())?;
+        let mut before = ON;
+        for pattern in self.on.iter().flatten() {
+            write!(out, "{before}{pattern}")?;
+            before = " ";
+        }
+        Ok(())
+    }
+}
+
+/// The role of a name, or why there is none.
+fn role(slug: &str) -> Result<UserRole, String> {
+    UserRole::named(slug).ok_or_else(|| format!("must be {}", slugs()))
+}
+
+fn slugs() -> String {
+    let slugs: Vec<&str> = UserRole::ALL.iter().map(|role| role.slug()).collect();
+    format!("one of {}", slugs.join(", "))
 }
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]
@@ -235,8 +374,8 @@ mod tests {
     }
 
     #[test]
-    fn an_action_has_one_kind() {
-        let mut actions: Vec<_> = KINDS.iter().flat_map(|(_, actions)| actions.iter()).collect();
+    fn an_action_is_in_one_group() {
+        let mut actions: Vec<_> = GROUPS.iter().flat_map(|group| group.actions).collect();
         let all = actions.len();
         actions.sort_unstable();
         actions.dedup();
@@ -244,33 +383,78 @@ mod tests {
     }
 
     #[test]
-    fn without_a_role_the_account_decides() {
-        let (user, admin) = (Grants::of(&[], false), Grants::of(&[], true));
-        assert_eq!(user, UserRole::AccountAdmin.grants());
-        assert_eq!(admin, UserRole::SystemAdmin.grants());
-        assert_eq!(Grants::of(&[UserRole::Reader], true), Grants::READ, "a role narrows administrators too");
-        assert_eq!(grants_of_stored(&["chief".to_owned()], true), Grants::NONE, "of a later release");
+    fn what_is_narrowed_takes_what_its_resources_take() {
+        for group in GROUPS {
+            assert!(group.on.is_none_or(|on| on.kinds() == group.kind), "{:?}", group.actions);
+        }
     }
 
     #[test]
-    fn a_reader_only_reads() {
-        let only = |roles: &[UserRole]| Grants::of(roles, false).only_read();
-        assert!(only(&[UserRole::Reader]));
-        assert!(!only(&[]) && !only(&[UserRole::Reader, UserRole::PolicyEditor]) && !only(&[UserRole::Developer]));
-    }
-
-    #[test]
-    fn roles_add_up() {
-        let both = Grants::of(&[UserRole::Developer, UserRole::PolicyEditor], false);
-        for (action, scope, may) in [
-            ("createImage", Scope::Namespace, true),
-            ("updatePolicy", Scope::Namespace, true),
-            ("createUser", Scope::PathAccount, false),
-            ("unheardOf", Scope::Namespace, false),
-            ("createAccount", Scope::System, false),
-            ("anything", Scope::Anyone, true),
+    fn roles_come_back_from_their_texts() {
+        for (value, text) in [
+            (json!("reader"), "reader"),
+            (json!({"role": "developer"}), "developer"),
+            (json!({"role": "developer", "on": null}), "developer"),
+            (
+                json!({"role": "developer", "on": ["repository:r.io/a", "repository:r.io/b/*", "repository:r.io/a"]}),
+                "developer on repository:r.io/a repository:r.io/b/*",
+            ),
+            (json!({"role": "policy-editor", "on": ["policy:p"]}), "policy-editor on policy:p"),
+            (
+                json!({"role": "account-admin", "on": ["registry:r.io", "policy:p", "repository:r.io/a"]}),
+                "account-admin on registry:r.io policy:p repository:r.io/a",
+            ),
         ] {
-            assert_eq!(both.may(action, scope), may, "{action}");
+            let given = GivenRole::read(&value).unwrap();
+            assert_eq!(given.to_string(), text);
+            assert_eq!(GivenRole::parse(text).unwrap(), given);
+            let mut joined = Vec::new();
+            given.single_texts().iter().for_each(|text| GivenRole::parse(text).unwrap().join(&mut joined));
+            assert_eq!(joined, [given]);
+        }
+    }
+
+    #[test]
+    fn roles_that_cannot_be_given_are_refused() {
+        let many: Vec<String> = (0..=MAX_RESOURCES).map(|at| format!("repository:r.io/{at}")).collect();
+        for (value, told) in [
+            (json!(7), "must be one of reader, developer"),
+            (json!("king"), "must be one of reader, developer"),
+            (json!({"role": "king", "on": ["policy:p"]}), "must be one of reader, developer"),
+            (json!({"on": ["policy:p"]}), "\"on\""),
+            (json!({"role": "developer", "only": ["repository:r.io/a"]}), "\"on\""),
+            (json!({"role": "developer", "on": "repository:r.io/a"}), "\"on\""),
+            (json!({"role": "developer", "on": [7]}), "\"on\""),
+            (json!({"role": "developer", "on": []}), "1 to 20 resources"),
+            (json!({"role": "developer", "on": many}), "1 to 20 resources"),
+            (json!({"role": "developer", "on": ["policy:p"]}), "only on resources of: repository"),
+            (json!({"role": "policy-editor", "on": ["repository:r.io/a"]}), "only on resources of: policy"),
+            (json!({"role": "developer", "on": ["repository:a"]}), "name its registry"),
+            (json!({"role": "reader", "on": ["repository:r.io/a"]}), "leave out `on`"),
+            (json!({"role": "system-admin", "on": ["registry:r.io"]}), "leave out `on`"),
+        ] {
+            let why = GivenRole::read(&value).unwrap_err();
+            assert!(why.contains(told), "{value}: {why}");
+        }
+        for text in [
+            "",
+            "developer on",
+            "developer on ",
+            "developer on  repository:r.io/a",
+            "Developer",
+            "developer repository:r.io/a",
+        ] {
+            assert!(GivenRole::parse(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_given_on_the_whole_account_stays_so() {
+        let [whole, some] = ["developer", "developer on repository:r.io/a"].map(|text| GivenRole::parse(text).unwrap());
+        for [first, then] in [[&whole, &some], [&some, &whole]] {
+            let mut joined = vec![first.clone()];
+            then.clone().join(&mut joined);
+            assert_eq!(joined, std::slice::from_ref(&whole));
         }
     }
 }

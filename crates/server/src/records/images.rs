@@ -250,6 +250,14 @@ impl Records {
         }
     }
 
+    /// The image of this id; failing that, of this digest.
+    pub(crate) async fn image_by_id(&self, account: &str, id: &str) -> Result<Option<Image>> {
+        match self.images_by_id(account, id).await?.into_iter().next() {
+            Some(image) => Ok(Some(image)),
+            None => self.image(account, id).await,
+        }
+    }
+
     /// The images this tag has pointed to, the present one first, so many at most.
     pub(crate) async fn images_by_tag(&self, account: &str, tag: &TagName, limit: usize) -> Result<Vec<Image>> {
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);

@@ -6,7 +6,7 @@ use killick_store::api_keys::{ApiKey, NewApiKey};
 use secrecy::SecretString;
 
 use super::{AccountKind, AccountState, Records, User, instant, now, optional};
-use crate::auth::{Grants, grants_of_stored, keys};
+use crate::auth::{GivenRole, Grants, keys};
 
 /// A key, without what it opens with.
 #[derive(Debug, Clone)]
@@ -15,6 +15,7 @@ pub(crate) struct StoredKey {
     pub(crate) account: String,
     pub(crate) username: String,
     pub(crate) name: String,
+    /// As it is stored.
     pub(crate) role: Option<String>,
     pub(crate) created_at: Timestamp,
     pub(crate) expires_at: Option<Timestamp>,
@@ -46,7 +47,7 @@ pub(crate) struct Standing {
 
 impl Standing {
     pub(crate) fn grants(&self) -> Grants {
-        grants_of_stored(&self.roles, self.is_of_administrators)
+        Grants::of_stored(&self.roles, self.is_of_administrators)
     }
 }
 
@@ -62,13 +63,16 @@ impl Records {
         Ok(Some((user.into(), standing)))
     }
 
-    /// The roles of a user, by their slugs.
+    /// The roles of a user, as they are stored: a text for each resource that one is given on.
     pub(crate) async fn roles(&self, username: &str) -> Result<Vec<String>> {
         Ok(self.store.roles_of(username).await?.into_iter().map(|row| row.role).collect())
     }
 
-    pub(crate) async fn set_roles(&self, user: &User, roles: &[&str], granted_by: &str) -> Result<Vec<String>> {
-        let rows = self.store.set_roles(&user.account, &user.name, roles, granted_by, now()).await?;
+    /// Gives a user these roles instead of those they had.
+    pub(crate) async fn set_roles(&self, user: &User, roles: &[GivenRole], granted_by: &str) -> Result<Vec<String>> {
+        let texts: Vec<String> = roles.iter().flat_map(GivenRole::single_texts).collect();
+        let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+        let rows = self.store.set_roles(&user.account, &user.name, &texts, granted_by, now()).await?;
         Ok(rows.into_iter().map(|row| row.role).collect())
     }
 
@@ -93,7 +97,7 @@ impl Records {
         &self,
         user: &User,
         name: &str,
-        role: Option<&str>,
+        role: Option<&GivenRole>,
         expires_at: Option<Timestamp>,
     ) -> Result<(SecretString, StoredKey)> {
         let key = keys::make();
@@ -102,7 +106,7 @@ impl Records {
             account: user.account.clone(),
             username: user.name.clone(),
             name: name.to_owned(),
-            role: role.map(str::to_owned),
+            role: role.map(GivenRole::to_string),
             hash: keys::hash(&key),
             expires_at: expires_at.map(Timestamp::as_microsecond),
         };

@@ -23,6 +23,7 @@ mod imports;
 mod knowledge;
 mod logins;
 mod metrics;
+mod narrowed;
 mod notifications;
 mod oidc;
 mod passwords;

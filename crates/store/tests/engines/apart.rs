@@ -140,7 +140,7 @@ pub(crate) async fn accounts_are_apart(Opened { store, .. }: &Opened) {
     let alert = store.open_alert("a", TAG, &alarm, no_news, 5).await.unwrap().expect("there is none");
     let known = NewKnownPackage { document: "curl".to_owned(), files: vec!["00".to_owned()] };
     store.learn_files("a", &[known], 99, 5).await.unwrap();
-    store.create_import("a", "i", 99, 9, 5).await.unwrap();
+    store.create_import("a", "i", "u", 99, 9, 5).await.unwrap();
     store.add_import_content("a", "i", &content("a document"), 5).await.unwrap();
     store.archive_image(&archived("a", "one"), 5).await.unwrap();
     store.add_archive_rule(&rule("a", "rule"), 5).await.unwrap();
@@ -254,7 +254,7 @@ pub(crate) async fn accounts_are_apart(Opened { store, .. }: &Opened) {
     assert!(store.delete_subscription("b", &subscription, 9).await.is_err());
     assert!(store.invalidate_import("b", "i", 6).await.is_err());
     assert!(store.add_import_content("b", "i", &content("another"), 6).await.is_err());
-    assert!(store.create_import("b", "i", 99, 9, 6).await.is_err());
+    assert!(store.create_import("b", "i", "u", 99, 9, 6).await.is_err());
     assert!(!store.delete_archived("b", digest, None, 6).await.unwrap());
     assert!(store.delete_archive_rule("b", "rule").await.is_err());
     store.archive_image(&archived("b", "one"), 6).await.unwrap();

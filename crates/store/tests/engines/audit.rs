@@ -61,7 +61,7 @@ pub(crate) async fn every_change_by_people_writes_it(opened: &Opened) {
     let Opened { store, .. } = opened;
     store.add_archive_rule(&rule("a", "going"), 1).await.unwrap();
     store.archive_image(&archived("a", "one"), 1).await.unwrap();
-    store.create_import("a", "i", 99, 9, 1).await.unwrap();
+    store.create_import("a", "i", "u", 99, 9, 1).await.unwrap();
     let subscription = store.add_subscription("a", "r.io/x", "repo_update", None, true, 1).await.unwrap().id;
     let digest = Digest::of(b"one").to_string();
     let written = async |change: Pin<Box<dyn Future<Output = bool> + '_>>| {

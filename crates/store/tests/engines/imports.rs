@@ -17,11 +17,12 @@ fn imported(account: &str, name: &str, import: &str) -> NewImage {
 }
 
 pub(crate) async fn imports_take_documents(Opened { store, .. }: &Opened) {
-    let begun = store.create_import("a", "i", 100, 2, 1).await.unwrap();
+    let begun = store.create_import("a", "i", "u", 100, 2, 1).await.unwrap();
     assert_eq!((begun.status, begun.expires_at, begun.created_at), (ImportStatus::Pending, 100, 1));
-    store.create_import("a", "j", 100, 2, 2).await.unwrap();
-    assert!(matches!(store.create_import("a", "k", 100, 2, 3).await, Err(StoreError::Refused { .. })), "too many");
-    assert!(store.create_import("b", "k", 100, 2, 3).await.is_ok(), "of another account");
+    assert_eq!(begun.created_by.as_deref(), Some("u"));
+    store.create_import("a", "j", "u", 100, 2, 2).await.unwrap();
+    assert!(matches!(store.create_import("a", "k", "u", 100, 2, 3).await, Err(StoreError::Refused { .. })), "too many");
+    assert!(store.create_import("b", "k", "u", 100, 2, 3).await.is_ok(), "of another account");
 
     let first = store.add_import_content("a", "i", &content("one"), 4).await.unwrap();
     assert_eq!(store.add_import_content("a", "i", &content("one"), 5).await.unwrap(), first, "the same once more");
@@ -46,7 +47,7 @@ pub(crate) async fn imports_take_documents(Opened { store, .. }: &Opened) {
 }
 
 pub(crate) async fn an_import_is_used_once(Opened { store, .. }: &Opened) {
-    store.create_import("a", "i", 100, 9, 1).await.unwrap();
+    store.create_import("a", "i", "u", 100, 9, 1).await.unwrap();
     let (row, queued) = store.add_image(&imported("a", "one", "i"), 2).await.unwrap();
     assert!(queued.is_some());
     assert_eq!(row.given_id.as_deref(), Some("given"));
@@ -58,16 +59,16 @@ pub(crate) async fn an_import_is_used_once(Opened { store, .. }: &Opened) {
     assert_eq!(store.invalidate_import("a", "i", 4).await.unwrap().status, ImportStatus::Processing);
 
     // An image that is there already has no task: the import is over.
-    store.create_import("a", "j", 100, 9, 5).await.unwrap();
+    store.create_import("a", "j", "u", 100, 9, 5).await.unwrap();
     let (_, queued) = store.add_image(&imported("a", "one", "j"), 6).await.unwrap();
     assert_eq!((queued, store.import("a", "j").await.unwrap().status), (None, ImportStatus::Complete));
 
-    store.create_import("a", "late", 7, 9, 5).await.unwrap();
+    store.create_import("a", "late", "u", 7, 9, 5).await.unwrap();
     assert!(store.add_image(&imported("a", "three", "late"), 7).await.is_err(), "it has expired");
 }
 
 pub(crate) async fn an_import_brings_all_its_tags(Opened { store, .. }: &Opened) {
-    store.create_import("a", "i", 100, 9, 1).await.unwrap();
+    store.create_import("a", "i", "u", 100, 9, 1).await.unwrap();
     let new = NewImage { other_tags: vec![tag("2"), tag("3")], ..imported("a", "one", "i") };
     let (row, _) = store.add_image(&new, 2).await.unwrap();
     let mut tags: Vec<_> =
@@ -80,7 +81,7 @@ pub(crate) async fn an_import_brings_all_its_tags(Opened { store, .. }: &Opened)
 pub(crate) async fn imports_end_with_their_task(Opened { store, .. }: &Opened) {
     let status = async |id: &str| store.import("a", id).await.unwrap().status;
     for (id, name) in [("good", "one"), ("bad", "two"), ("gone", "three"), ("vanished", "four")] {
-        store.create_import("a", id, 100, 9, 1).await.unwrap();
+        store.create_import("a", id, "u", 100, 9, 1).await.unwrap();
         store.add_import_content("a", id, &content("x"), 1).await.unwrap();
         store.add_image(&imported("a", name, id), 2).await.unwrap();
         let digest = Digest::of(name.as_bytes()).to_string();
@@ -120,7 +121,7 @@ pub(crate) async fn imports_end_with_their_task(Opened { store, .. }: &Opened) {
 
 pub(crate) async fn imports_expire(Opened { store, .. }: &Opened) {
     for (id, until) in [("i", 10), ("j", 20), ("k", 10)] {
-        store.create_import("a", id, until, 9, 1).await.unwrap();
+        store.create_import("a", id, "u", until, 9, 1).await.unwrap();
     }
     let blob = store.blobs().put(b"a document".to_vec()).await.unwrap();
     store.add_import_content("a", "i", &content("a document"), 2).await.unwrap();

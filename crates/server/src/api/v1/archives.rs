@@ -18,6 +18,7 @@ use crate::api::error::ApiError;
 use crate::api::input::{JsonTexts, Path, Query};
 use crate::api::permission::{
     ArchiveImages, DeleteArchivedImage, GetArchive, GetArchivedImage, Guarded, ListArchivedImages, Permission,
+    PermissionOn,
 };
 use crate::api::recording;
 use crate::archive::{self, Outcome};
@@ -64,12 +65,15 @@ async fn list(require: Permission<ListArchivedImages>) -> Result<Json<Vec<Archiv
 }
 
 /// Archives images; what became of each is told.
-#[utoipa::path(post, path = "/archives/images", tag = "Archive", request_body = Vec<String>,
+#[utoipa::path(post, path = "/archives/images", tag = "Archive",
+    extensions(("x-narrowed-by" = json!("repository"))), request_body = Vec<String>,
     responses((status = 200, body = [ArchiveResult])))]
 async fn add(
-    require: Permission<ArchiveImages>,
+    require: PermissionOn<ArchiveImages>,
     JsonTexts(digests): JsonTexts<MOST>,
 ) -> Result<Json<Vec<ArchiveResult>>, ApiError> {
+    let named: Vec<&str> = digests.iter().map(String::as_str).collect();
+    let require = require.on_images_and_archived(&named).await?;
     let mut results = Vec::new();
     for digest in digests {
         let (status, detail) = match archive::archive(&require.app, &require.account, &digest).await {
@@ -96,14 +100,16 @@ async fn get(
 
 /// Removes an image from the archive: soon, or with `force` at once.
 #[utoipa::path(delete, path = "/archives/images/{imageDigest}", tag = "Archive",
+    extensions(("x-narrowed-by" = json!("repository"))),
     params(("imageDigest" = String, Path), ("force" = Option<bool>, Query)),
     responses((status = 200, body = Object)))]
 async fn delete(
-    require: Permission<DeleteArchivedImage>,
+    require: PermissionOn<DeleteArchivedImage>,
     Path(digest): Path<String>,
     query: Query,
 ) -> Result<Json<Value>, ApiError> {
     let force = query.flag("force")?.unwrap_or(false);
+    let require = require.on_archived(&digest).await?;
     let image = require.app.records().archived(&require.account, &digest).await?;
     let image = image.ok_or_else(|| not_archived(&digest))?;
     let store = require.app.records().store();

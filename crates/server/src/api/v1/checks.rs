@@ -17,6 +17,7 @@ use crate::api::error::ApiError;
 use crate::api::input::{Path, Query};
 use crate::api::permission::{GetEvaluation, Guarded, Permission};
 use crate::app::{App, Identity};
+use crate::auth::Resource;
 use crate::judge::{self, Keep};
 use crate::records::{self, Policy, Verdict};
 
@@ -63,18 +64,19 @@ struct Wanted {
 }
 
 impl Wanted {
-    /// Of who may only read, nothing is kept, and so nothing told to others.
+    /// Of who may only read what is judged, nothing is kept, and so nothing told to others.
     fn read(query: &Query, caller: &Identity) -> Result<Self, ApiError> {
         let PullString::Reference(reference) = PullString::parse(query.required("tag")?)? else {
             return Err(no_tag());
         };
         let interactive = query.flag("interactive")?.unwrap_or(false);
+        let judged = Resource::repository(&reference.registry, &reference.repository);
         Ok(Self {
             reference,
             policy: query.text("policyId").map(str::to_owned),
             detail: query.flag("detail")?.unwrap_or(true),
             history: query.flag("history")?.unwrap_or(false) && !interactive,
-            keep: if interactive || caller.grants.only_read() { Keep::Nothing } else { Keep::Verdict },
+            keep: if interactive || caller.grants.only_read(&judged) { Keep::Nothing } else { Keep::Verdict },
         })
     }
 }

@@ -16,7 +16,7 @@ use self::wire::{DeleteImageResponse, ImageRequest, ImageTagSummary};
 use super::pull_string::{Named, Pick, PullString};
 use crate::api::error::ApiError;
 use crate::api::input::{JsonObject, Path, Query};
-use crate::api::permission::{CreateImage, DeleteImage, GetImage, Guarded, ListImages, Permission};
+use crate::api::permission::{CreateImage, DeleteImage, GetImage, Guarded, ListImages, Permission, PermissionOn};
 use crate::api::recording;
 use crate::app::App;
 use crate::images;
@@ -40,27 +40,34 @@ pub(super) fn router() -> OpenApiRouter<Guarded> {
 }
 
 #[utoipa::path(post, path = "/images", tag = "Images",
+    extensions(("x-narrowed-by" = json!("repository"))),
     params(("force" = Option<bool>, Query), ("autosubscribe" = Option<bool>, Query)),
     request_body = ImageRequest, responses((status = 200, body = [Image]), (status = 404), (status = 409)))]
-async fn add(require: Permission<CreateImage>, query: Query, body: JsonObject) -> Result<Json<Vec<Image>>, ApiError> {
+async fn add(require: PermissionOn<CreateImage>, query: Query, body: JsonObject) -> Result<Json<Vec<Image>>, ApiError> {
     let force = query.flag("force")?.unwrap_or(false);
     let autosubscribe = query.flag("autosubscribe")?.unwrap_or(false);
-    let (app, account) = (&require.app, require.account.as_str());
-    let image = match request::read(&body, force, autosubscribe)? {
+    let (app, image) = match request::read(&body, force, autosubscribe)? {
         Wanted::Registry(wanted) => {
-            let found = images::find(app, account, &wanted).await?;
-            record_before(app, found.known.as_ref()).await?;
-            images::add(app, account, *wanted, found).await?
+            let (Permission { app, account, .. }, found) = require.on_addition(&wanted).await?;
+            record_before(&app, found.known.as_ref()).await?;
+            let image = images::add(&app, &account, *wanted, found).await?;
+            (app, image)
         }
         Wanted::Import(wanted) => {
+            let Permission { app, account, .. } = require.on_imported(&wanted).await?;
             let digest = wanted.digest.to_string();
-            let known = app.records().image(account, &digest).await?.filter(|image| image.digest == digest);
-            record_before(app, known.as_ref()).await?;
-            crate::imports::add(app, account, *wanted).await?
+            let known = app.records().image(&account, &digest).await?.filter(|image| image.digest == digest);
+            record_before(&app, known.as_ref()).await?;
+            let image = crate::imports::add(&app, &account, *wanted).await?;
+            (app, image)
         }
-        Wanted::Archive(digest) => crate::archive::restore(app, account, &digest).await?,
+        Wanted::Archive(digest) => {
+            let Permission { app, account, .. } = require.on_archived(&digest.to_string()).await?;
+            let image = crate::archive::restore(&app, &account, &digest).await?;
+            (app, image)
+        }
     };
-    Ok(Json(vec![Image::of(app, &image).await?]))
+    Ok(Json(vec![Image::of(&app, &image).await?]))
 }
 
 #[utoipa::path(get, path = "/images", tag = "Images",
@@ -153,24 +160,22 @@ async fn told(app: &App, images: &[records::Image]) -> Result<Json<Vec<Image>>, 
 }
 
 #[utoipa::path(delete, path = "/images", tag = "Images",
+    extensions(("x-narrowed-by" = json!("repository"))),
     params(("imageDigests" = String, Query), ("force" = Option<bool>, Query)),
     responses((status = 200, body = [DeleteImageResponse])))]
 async fn delete_many(
-    require: Permission<DeleteImage>,
+    require: PermissionOn<DeleteImage>,
     query: Query,
 ) -> Result<Json<Vec<DeleteImageResponse>>, ApiError> {
     query.required("imageDigests")?;
     let force = query.flag("force")?.unwrap_or(false);
     let digests = query.list("imageDigests").unwrap_or_default();
-    let mut there = Vec::new();
-    for digest in &digests {
-        let image = require.app.records().image(&require.account, digest).await?;
-        there.extend(image.iter().flat_map(ImageTagSummary::of));
-    }
+    let (Permission { app, account, .. }, images) = require.on_images(&digests).await?;
+    let there: Vec<ImageTagSummary> = images.iter().flatten().flat_map(ImageTagSummary::of).collect();
     recording::before(&there);
     let mut answers = Vec::new();
-    for digest in digests {
-        answers.push(remove(&require.app, &require.account, digest, force).await?);
+    for (digest, image) in digests.into_iter().zip(images) {
+        answers.push(remove(&app, &account, digest, image.as_ref(), force).await?);
     }
     Ok(Json(answers))
 }
@@ -192,18 +197,20 @@ async fn get(
 }
 
 #[utoipa::path(delete, path = "/images/{imageDigest}", tag = "Images",
+    extensions(("x-narrowed-by" = json!("repository"))),
     params(("imageDigest" = String, Path), ("force" = Option<bool>, Query)),
     responses((status = 200, body = DeleteImageResponse)))]
 async fn delete(
-    require: Permission<DeleteImage>,
+    require: PermissionOn<DeleteImage>,
     Path(digest): Path<String>,
     query: Query,
 ) -> Result<Json<DeleteImageResponse>, ApiError> {
     let force = query.flag("force")?.unwrap_or(false);
-    if let Some(image) = require.app.records().image(&require.account, &digest).await? {
-        note(&require.app, &image).await;
+    let (Permission { app, account, .. }, image) = require.on_image(&digest).await?;
+    if let Some(image) = &image {
+        note(&app, image).await;
     }
-    Ok(Json(remove(&require.app, &require.account, &digest, force).await?))
+    Ok(Json(remove(&app, &account, &digest, image.as_ref(), force).await?))
 }
 
 #[utoipa::path(get, path = "/images/by_id/{imageId}", tag = "Images", params(("imageId" = String, Path)),
@@ -214,17 +221,19 @@ async fn get_by_id(require: Permission<GetImage>, Path(id): Path<String>) -> Res
 }
 
 #[utoipa::path(delete, path = "/images/by_id/{imageId}", tag = "Images",
+    extensions(("x-narrowed-by" = json!("repository"))),
     params(("imageId" = String, Path), ("force" = Option<bool>, Query)),
     responses((status = 200, body = DeleteImageResponse)))]
 async fn delete_by_id(
-    require: Permission<DeleteImage>,
+    require: PermissionOn<DeleteImage>,
     Path(id): Path<String>,
     query: Query,
 ) -> Result<Json<DeleteImageResponse>, ApiError> {
     let force = query.flag("force")?.unwrap_or(false);
-    let image = found_by_id(&require.app, &require.account, &id).await?;
-    note(&require.app, &image).await;
-    Ok(Json(remove(&require.app, &require.account, &image.digest, force).await?))
+    let (Permission { app, account, .. }, image) = require.on_image_by_id(&id).await?;
+    let image = image.ok_or_else(not_found)?;
+    note(&app, &image).await;
+    Ok(Json(remove(&app, &account, &image.digest, Some(&image), force).await?))
 }
 
 #[utoipa::path(get, path = "/summaries/imagetags", tag = "Images", params(("image_status" = Option<String>, Query)),
@@ -238,16 +247,16 @@ async fn tags(require: Permission<ListImages>, query: Query) -> Result<Json<Vec<
 
 /// The image with this digest, or that of the index it came from.
 pub(super) async fn found(app: &App, account: &str, digest: &str) -> Result<records::Image, ApiError> {
-    let image = app.records().image(account, digest).await?;
-    image.ok_or_else(|| ApiError::not_found("image not found in DB"))
+    app.records().image(account, digest).await?.ok_or_else(not_found)
 }
 
 /// The image with this id; failing that, with this digest.
 pub(super) async fn found_by_id(app: &App, account: &str, id: &str) -> Result<records::Image, ApiError> {
-    if let Some(image) = app.records().images_by_id(account, id).await?.into_iter().next() {
-        return Ok(image);
-    }
-    found(app, account, id).await
+    app.records().image_by_id(account, id).await?.ok_or_else(not_found)
+}
+
+fn not_found() -> ApiError {
+    ApiError::not_found("image not found in DB")
 }
 
 /// The image, once it is analysed; until then 404 with the words that clients look for.
@@ -284,8 +293,19 @@ async fn note(app: &App, image: &records::Image) {
     }
 }
 
-async fn remove(app: &App, account: &str, digest: &str, force: bool) -> Result<DeleteImageResponse, ApiError> {
-    let (status, detail) = match images::delete(app, account, digest, force).await? {
+/// Removes the image that was found by what the caller calls its digest.
+async fn remove(
+    app: &App,
+    account: &str,
+    digest: &str,
+    image: Option<&records::Image>,
+    force: bool,
+) -> Result<DeleteImageResponse, ApiError> {
+    let deletion = match image {
+        Some(image) => images::delete(app, account, &image.digest, force).await?,
+        None => Deletion::NotFound,
+    };
+    let (status, detail) = match deletion {
         Deletion::Deleting(_) => ("deleting", None),
         Deletion::NotFound => ("not_found", Some("No image found with the digest".to_owned())),
         Deletion::Refused(why) => ("delete_failed", Some(format!("{why}: delete with force"))),

@@ -14,7 +14,7 @@ use utoipa_axum::routes;
 use super::encoding::seconds;
 use crate::api::error::ApiError;
 use crate::api::input::{Path, RawBody, not_json};
-use crate::api::permission::{Guarded, ImportImages, ListImports, Permission};
+use crate::api::permission::{Guarded, ImportImages, ListImports, Permission, PermissionOn};
 use crate::app::App;
 use crate::cpu;
 use crate::imports::{KINDS, MAX_PACKAGES_BYTES};
@@ -44,11 +44,14 @@ async fn list(require: Permission<ListImports>) -> Result<Json<Vec<Operation>>, 
 }
 
 #[utoipa::path(post, path = "/imports/images", tag = "Imports",
+    extensions(("x-narrowed-by" = json!("repository"))),
     responses((status = 200, body = Operation), (status = 404), (status = 409)))]
-async fn create(require: Permission<ImportImages>) -> Result<Json<Operation>, ApiError> {
+async fn create(require: PermissionOn<ImportImages>) -> Result<Json<Operation>, ApiError> {
+    let require = require.on_new_import();
     let id = uuid::Uuid::new_v4().simple().to_string();
     let (store, begun) = (require.app.records().store(), now());
-    let operation = store.create_import(&require.account, &id, begun.saturating_add(LIFE), MAX_OPEN, begun).await?;
+    let (account, user, until) = (&require.account, &require.caller.user, begun.saturating_add(LIFE));
+    let operation = store.create_import(account, &id, user, until, MAX_OPEN, begun).await?;
     Ok(Json(Operation::of(operation)))
 }
 
@@ -58,9 +61,11 @@ async fn get(require: Permission<ListImports>, Path(id): Path<String>) -> Result
     Ok(Json(Operation::of(require.app.records().store().import(&require.account, &id).await?)))
 }
 
-#[utoipa::path(delete, path = "/imports/images/{operation_id}", tag = "Imports", params(("operation_id" = String, Path)),
+#[utoipa::path(delete, path = "/imports/images/{operation_id}", tag = "Imports",
+    extensions(("x-narrowed-by" = json!("repository"))), params(("operation_id" = String, Path)),
     responses((status = 200, body = Operation)))]
-async fn invalidate(require: Permission<ImportImages>, Path(id): Path<String>) -> Result<Json<Operation>, ApiError> {
+async fn invalidate(require: PermissionOn<ImportImages>, Path(id): Path<String>) -> Result<Json<Operation>, ApiError> {
+    let require = require.on_import(&id).await?;
     let operation = require.app.records().store().invalidate_import(&require.account, &id, now()).await?;
     Ok(Json(Operation::of(operation)))
 }
@@ -80,15 +85,17 @@ async fn contents(
 
 /// Uploads one of them; the answer has the SHA-256 of what was sent.
 #[utoipa::path(post, path = "/imports/images/{operation_id}/{kind}", tag = "Imports",
+    extensions(("x-narrowed-by" = json!("repository"))),
     params(("operation_id" = String, Path), ("kind" = String, Path)),
     request_body(content((Object = "application/json"), (String = "text/plain"))),
     responses((status = 200, body = Content), (status = 409)))]
 async fn upload(
-    require: Permission<ImportImages>,
+    require: PermissionOn<ImportImages>,
     Path((id, kind)): Path<(String, String)>,
     body: RawBody,
 ) -> Result<Json<Content>, ApiError> {
     let kind = known(&kind)?;
+    let require = require.on_import(&id).await?;
     let store = require.app.records().store();
     // Before anything is written: the operation may be somebody else's.
     store.import(&require.account, &id).await?;

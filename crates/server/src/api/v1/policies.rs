@@ -12,9 +12,12 @@ use utoipa_axum::routes;
 use super::encoding::seconds;
 use crate::api::error::ApiError;
 use crate::api::input::{Fields, JsonObject, Path, Query};
-use crate::api::permission::{CreatePolicy, DeletePolicy, GetPolicy, Guarded, ListPolicies, Permission, UpdatePolicy};
+use crate::api::permission::{
+    CreatePolicy, DeletePolicy, GetPolicy, Guarded, ListPolicies, Permission, PermissionOn, UpdatePolicy,
+};
 use crate::api::recording;
 use crate::app::App;
+use crate::auth::Resource;
 use crate::records;
 
 pub(in crate::api) use self::bundle::PolicyBundle;
@@ -31,15 +34,17 @@ async fn list(require: Permission<ListPolicies>, query: Query) -> Result<Json<Ve
     Ok(Json(policies.into_iter().map(|policy| wire(policy, detail)).collect()))
 }
 
-#[utoipa::path(post, path = "/policies", tag = "Policies", params(("detail" = Option<bool>, Query)),
+#[utoipa::path(post, path = "/policies", tag = "Policies",
+    extensions(("x-narrowed-by" = json!("policy"))), params(("detail" = Option<bool>, Query)),
     request_body = PolicyBundle, responses((status = 200, body = PolicyRecord), (status = 404)))]
 async fn create(
-    require: Permission<CreatePolicy>,
+    require: PermissionOn<CreatePolicy>,
     query: Query,
     body: JsonObject,
 ) -> Result<Json<PolicyRecord>, ApiError> {
     let detail = Detail::of(query.flag("detail")?.unwrap_or(true));
     let bundle = Value::Object(body.0);
+    let require = require.on(bundle.get("id").and_then(Value::as_str).map(Resource::policy))?;
     if let Some(id) = bundle.get("id").and_then(Value::as_str)
         && let Some(stored) = require.app.records().policy(&require.account, id).await?
     {
@@ -67,10 +72,11 @@ async fn get(
 }
 
 #[utoipa::path(put, path = "/policies/{policyId}", tag = "Policies",
+    extensions(("x-narrowed-by" = json!("policy"))),
     params(("policyId" = String, Path), ("active" = Option<bool>, Query)),
     request_body = PolicyChange, responses((status = 200, body = [PolicyRecord]), (status = 409)))]
 async fn update(
-    require: Permission<UpdatePolicy>,
+    require: PermissionOn<UpdatePolicy>,
     Path(id): Path<String>,
     query: Query,
     body: JsonObject,
@@ -79,7 +85,9 @@ async fn update(
     let active = query.flag("active")?.unwrap_or(false) || fields.flag("active")?.unwrap_or(false);
     let named = fields.required("policyId")?;
     let bundle = body.0.get("policybundle").cloned().unwrap_or_default();
-    let stored = found(&require.app, &require.account, &id).await?;
+    let (require, stored) = require.on_policy(&id, active).await?;
+    let stored = stored.ok_or_else(|| missing(&id))?;
+    let activates = active && !stored.active;
     if stored.active && !active {
         return Err(ApiError::conflict("cannot deactivate an active policy - can only activate an inactive policy"));
     }
@@ -91,15 +99,17 @@ async fn update(
     }
     recording::before(&wire(stored, Detail::Whole));
     let mut policy = require.app.save_policy(&require.account, bundle).await?;
-    if active {
+    if activates {
         policy = require.app.activate_policy(&require.account, &id).await?;
     }
     Ok(Json(vec![wire(policy, Detail::Whole)]))
 }
 
-#[utoipa::path(delete, path = "/policies/{policyId}", tag = "Policies", params(("policyId" = String, Path)),
+#[utoipa::path(delete, path = "/policies/{policyId}", tag = "Policies",
+    extensions(("x-narrowed-by" = json!("policy"))), params(("policyId" = String, Path)),
     responses((status = 200, body = String, content_type = "application/json"), (status = 409)))]
-async fn delete(require: Permission<DeletePolicy>, Path(id): Path<String>) -> Result<Json<&'static str>, ApiError> {
+async fn delete(require: PermissionOn<DeletePolicy>, Path(id): Path<String>) -> Result<Json<&'static str>, ApiError> {
+    let require = require.on([Resource::policy(&id)])?;
     let stored = found(&require.app, &require.account, &id).await?;
     if stored.active {
         return Err(ApiError::conflict("cannot delete an active policy: activate another one first"));
@@ -111,7 +121,11 @@ async fn delete(require: Permission<DeletePolicy>, Path(id): Path<String>) -> Re
 
 async fn found(app: &App, account: &str, id: &str) -> Result<records::Policy, ApiError> {
     let policy = app.records().policy(account, id).await?;
-    policy.ok_or_else(|| ApiError::not_found(format!("there is no policy `{id}`")))
+    policy.ok_or_else(|| missing(id))
+}
+
+fn missing(id: &str) -> ApiError {
+    ApiError::not_found(format!("there is no policy `{id}`"))
 }
 
 /// How much of a policy is told.

@@ -6,7 +6,7 @@ use killick_model::reference::{DEFAULT_REGISTRY, Reference};
 use crate::api::error::ApiError;
 use crate::images::{AddImage, Wanted};
 use crate::records::{Image, Tag};
-use crate::registry::as_registries_read;
+use crate::registry::{as_registries_read, is_registry};
 
 /// What a caller named.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -142,10 +142,6 @@ impl From<Named> for Wanted {
             repository: named.repository,
         }
     }
-}
-
-fn is_registry(first: &str) -> bool {
-    first.contains([':', '.']) || ["localhost", "localhost.localdomain", "localbuild"].contains(&first)
 }
 
 #[cfg(test)]

@@ -12,10 +12,11 @@ use super::encoding::seconds;
 use crate::api::error::ApiError;
 use crate::api::input::{Fields, JsonObject, Path, Query};
 use crate::api::permission::{
-    CreateRegistry, DeleteRegistry, GetRegistry, Guarded, ListRegistries, Permission, UpdateRegistry,
+    CreateRegistry, DeleteRegistry, GetRegistry, Guarded, ListRegistries, Permission, PermissionOn, UpdateRegistry,
 };
 use crate::api::recording;
 use crate::app::App;
+use crate::auth::Resource;
 use crate::config::Config;
 use crate::records;
 use crate::registry::{MAX_LOGIN_KIND, MAX_PASSWORD, MAX_TITLE, MAX_USER, forbidden_login, is_name};
@@ -37,14 +38,16 @@ async fn list(require: Permission<ListRegistries>) -> Result<Json<Vec<Registry>>
     Ok(Json(require.app.records().registries(&require.account).await?.iter().map(wire).collect()))
 }
 
-#[utoipa::path(post, path = "/registries", tag = "Registries", params(("validate" = Option<bool>, Query)),
+#[utoipa::path(post, path = "/registries", tag = "Registries",
+    extensions(("x-narrowed-by" = json!("registry"))), params(("validate" = Option<bool>, Query)),
     request_body = RegistryRequest, responses((status = 200, body = [Registry]), (status = 406), (status = 409)))]
 async fn create(
-    require: Permission<CreateRegistry>,
+    require: PermissionOn<CreateRegistry>,
     query: Query,
     body: JsonObject,
 ) -> Result<Json<Vec<Registry>>, ApiError> {
     let validate = query.flag("validate")?.unwrap_or(true);
+    let require = require.on(Fields::of(&body).text("registry")?.map(Resource::registry))?;
     let wanted = read(require.app.config(), &require.account, &body)?;
     if require.app.records().registry(&require.account, &wanted.name).await?.is_some() {
         return Err(ApiError::conflict(format!("the registry `{}` is stored already", wanted.name)));
@@ -59,15 +62,17 @@ async fn get(require: Permission<GetRegistry>, Path(name): Path<String>) -> Resu
 }
 
 #[utoipa::path(put, path = "/registries/{*registry}", tag = "Registries",
+    extensions(("x-narrowed-by" = json!("registry"))),
     params(("registry" = String, Path), ("validate" = Option<bool>, Query)),
     request_body = RegistryRequest, responses((status = 200, body = [Registry]), (status = 406), (status = 409)))]
 async fn update(
-    require: Permission<UpdateRegistry>,
+    require: PermissionOn<UpdateRegistry>,
     Path(name): Path<String>,
     query: Query,
     body: JsonObject,
 ) -> Result<Json<Vec<Registry>>, ApiError> {
     let validate = query.flag("validate")?.unwrap_or(true);
+    let require = require.on([Resource::registry(&name)])?;
     let wanted = read(require.app.config(), &require.account, &body)?;
     if wanted.name != name {
         return Err(ApiError::conflict(format!("the body is about another registry than `{name}`")));
@@ -76,9 +81,11 @@ async fn update(
     save(&require.app, wanted, validate).await
 }
 
-#[utoipa::path(delete, path = "/registries/{*registry}", tag = "Registries", params(("registry" = String, Path)),
+#[utoipa::path(delete, path = "/registries/{*registry}", tag = "Registries",
+    extensions(("x-narrowed-by" = json!("registry"))), params(("registry" = String, Path)),
     responses((status = 200, body = bool, content_type = "application/json")))]
-async fn delete(require: Permission<DeleteRegistry>, Path(name): Path<String>) -> Result<Json<bool>, ApiError> {
+async fn delete(require: PermissionOn<DeleteRegistry>, Path(name): Path<String>) -> Result<Json<bool>, ApiError> {
+    let require = require.on([Resource::registry(&name)])?;
     if let Some(stored) = require.app.records().registry(&require.account, &name).await? {
         recording::before(&wire(&stored));
     }

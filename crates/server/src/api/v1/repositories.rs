@@ -10,7 +10,8 @@ use super::pull_string::PullString;
 use super::subscriptions::Subscription;
 use crate::api::error::ApiError;
 use crate::api::input::Query;
-use crate::api::permission::{CreateRepository, Guarded, Permission};
+use crate::api::permission::{CreateRepository, Guarded, PermissionOn};
+use crate::auth::Resource;
 use crate::repositories::{self, KIND};
 
 pub(super) fn router() -> OpenApiRouter<Guarded> {
@@ -19,15 +20,17 @@ pub(super) fn router() -> OpenApiRouter<Guarded> {
 
 /// Answers a subscription; with `dryrun`, what it would be. The tags are those of the registry now.
 #[utoipa::path(post, path = "/repositories", tag = "Repositories",
+    extensions(("x-narrowed-by" = json!("repository"))),
     params(("repository" = String, Query, pattern = "^[A-Za-z0-9@:/_.-]{1,512}$"), ("autosubscribe" = Option<bool>, Query), ("dryrun" = Option<bool>, Query)),
     responses((status = 200, body = [Object]), (status = 404)))]
-async fn create(require: Permission<CreateRepository>, query: Query) -> Result<Json<Value>, ApiError> {
+async fn create(require: PermissionOn<CreateRepository>, query: Query) -> Result<Json<Value>, ApiError> {
     let asked = query.required("repository")?;
     let autosubscribe = query.flag("autosubscribe")?.unwrap_or(false);
     let dry_run = query.flag("dryrun")?.unwrap_or(false);
     let PullString::Reference(named) = PullString::parse(asked)? else {
         return Err(ApiError::bad_request(format!("`{asked}` is no repository")));
     };
+    let require = require.on([Resource::repository(&named.registry, &named.repository)])?;
     let (app, account) = (&require.app, require.account.as_str());
     let place = (named.registry.as_str(), named.repository.as_str());
     let (subscription, found) = repositories::watch(app, account, place, asked, autosubscribe, dry_run).await?;

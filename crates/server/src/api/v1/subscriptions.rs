@@ -12,10 +12,10 @@ use utoipa_axum::routes;
 use crate::api::error::ApiError;
 use crate::api::input::{Fields, JsonObject, Path, Query};
 use crate::api::permission::{
-    CreateSubscription, DeleteSubscription, GetSubscription, Guarded, ListSubscriptions, Permission, UpdateSubscription,
+    CreateSubscription, DeleteSubscription, GetSubscription, Guarded, ListSubscriptions, Permission, PermissionOn,
+    UpdateSubscription,
 };
 use crate::api::recording;
-use crate::app::App;
 use crate::records::now;
 use crate::subscriptions::{KEY_BYTES, VALUE_BYTES, check_type, nudge};
 
@@ -37,10 +37,11 @@ async fn list(require: Permission<ListSubscriptions>, query: Query) -> Result<Js
     Ok(Json(found.into_iter().map(Subscription::of).collect()))
 }
 
-#[utoipa::path(post, path = "/subscriptions", tag = "Subscriptions", request_body = SubscriptionRequest,
+#[utoipa::path(post, path = "/subscriptions", tag = "Subscriptions",
+    extensions(("x-narrowed-by" = json!("repository"))), request_body = SubscriptionRequest,
     responses((status = 200, body = [Subscription]), (status = 404), (status = 409)))]
 async fn create(
-    require: Permission<CreateSubscription>,
+    require: PermissionOn<CreateSubscription>,
     body: JsonObject,
 ) -> Result<Json<Vec<Subscription>>, ApiError> {
     let fields = Fields::of(&body);
@@ -54,6 +55,7 @@ async fn create(
     }
     let value = value(&fields)?.flatten();
     let active = fields.flag("active")?.unwrap_or(false);
+    let require = require.on_key(kind, key)?;
     let store = require.app.records().store();
     let added = store.add_subscription(&require.account, key, kind, value.as_deref(), active, now()).await;
     match added {
@@ -79,10 +81,11 @@ async fn get(
 }
 
 #[utoipa::path(put, path = "/subscriptions/{subscriptionId}", tag = "Subscriptions",
+    extensions(("x-narrowed-by" = json!("repository"))),
     params(("subscriptionId" = String, Path)), request_body = SubscriptionChange,
     responses((status = 200, body = [Subscription])))]
 async fn update(
-    require: Permission<UpdateSubscription>,
+    require: PermissionOn<UpdateSubscription>,
     Path(id): Path<String>,
     body: JsonObject,
 ) -> Result<Json<Vec<Subscription>>, ApiError> {
@@ -90,8 +93,9 @@ async fn update(
     let active = fields.flag("active")?;
     let value = value(&fields)?;
     let value = value.as_ref().map(Option::as_deref);
+    let (require, before) = require.on_subscription(&id).await?;
+    note(before);
     let store = require.app.records().store();
-    note(&require.app, &require.account, &id).await;
     match store.change_subscription(&require.account, &id, active, value, now()).await {
         Err(StoreError::NotFound { .. }) => Err(ApiError::not_found("subscription not found in DB")),
         changed => {
@@ -103,10 +107,12 @@ async fn update(
 }
 
 #[utoipa::path(delete, path = "/subscriptions/{subscriptionId}", tag = "Subscriptions",
+    extensions(("x-narrowed-by" = json!("repository"))),
     params(("subscriptionId" = String, Path)),
     responses((status = 200, body = bool, content_type = "application/json")))]
-async fn delete(require: Permission<DeleteSubscription>, Path(id): Path<String>) -> Result<Json<bool>, ApiError> {
-    note(&require.app, &require.account, &id).await;
+async fn delete(require: PermissionOn<DeleteSubscription>, Path(id): Path<String>) -> Result<Json<bool>, ApiError> {
+    let (require, before) = require.on_subscription(&id).await?;
+    note(before);
     match require.app.records().store().delete_subscription(&require.account, &id, now()).await {
         Ok(()) | Err(StoreError::NotFound { .. }) => Ok(Json(true)),
         Err(error) => Err(error.into()),
@@ -114,8 +120,8 @@ async fn delete(require: Permission<DeleteSubscription>, Path(id): Path<String>)
 }
 
 /// Notes the subscription as it is before a change.
-async fn note(app: &App, account: &str, id: &str) {
-    if let Ok(before) = app.records().store().subscription(account, id).await {
+fn note(before: Option<stored::Subscription>) {
+    if let Some(before) = before {
         recording::before(&Subscription::of(before));
     }
 }

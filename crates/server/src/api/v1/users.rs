@@ -67,7 +67,7 @@ pub(in crate::api) async fn add(
     if owner.state == records::AccountState::Deleting {
         return Err(ApiError::bad_request(format!("the account `{account}` is being deleted")));
     }
-    if !caller.grants.covers(Grants::of(&[], owner.is_admin())) {
+    if !caller.grants.covers(&Grants::of_account(owner.is_admin())) {
         return Err(ApiError::forbidden("system", "createUser", name));
     }
     app.create_user(account, name, SecretString::from(password)).await
@@ -172,7 +172,7 @@ async fn set_own_credential(
 
 /// Nobody manages users who may more than they.
 async fn manageable(app: &App, caller: &Identity, user: &records::User, action: &str) -> Result<(), ApiError> {
-    if caller.grants.covers(app.grants_of(user).await?) {
+    if caller.grants.covers(&app.grants_of(user).await?) {
         return Ok(());
     }
     Err(ApiError::forbidden("system", action, &user.name))

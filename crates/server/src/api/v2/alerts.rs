@@ -13,7 +13,9 @@ use super::paging::{bad, limit, number, page};
 use crate::alerts::{self, AlertRecord};
 use crate::api::error::ApiError;
 use crate::api::input::{Fields, JsonObject, Path, Query};
-use crate::api::permission::{GetSubscription, Guarded, ListSubscriptions, Permission, UpdateSubscription};
+use crate::api::permission::{
+    GetSubscription, Guarded, ListSubscriptions, Permission, PermissionOn, UpdateSubscription,
+};
 use crate::api::recording;
 use crate::app::App;
 
@@ -54,17 +56,19 @@ async fn get(require: Permission<GetSubscription>, Path(id): Path<String>) -> Re
 
 /// Closes an alert, with `{"state": "closed"}`: while the tag points to the same image and the policy is the same, no
 /// other is opened.
-#[utoipa::path(patch, path = "/v2/alerts/{alert_id}", tag = "Alerts", request_body = AlertChange,
+#[utoipa::path(patch, path = "/v2/alerts/{alert_id}", tag = "Alerts",
+    extensions(("x-narrowed-by" = json!("repository"))), request_body = AlertChange,
     params(("alert_id" = String, Path)), responses((status = 200, body = AlertRecord), (status = 400), (status = 404)))]
 async fn close(
-    require: Permission<UpdateSubscription>,
+    require: PermissionOn<UpdateSubscription>,
     Path(id): Path<String>,
     body: JsonObject,
 ) -> Result<Json<AlertRecord>, ApiError> {
     if Fields::of(&body).text("state")? != Some("closed") {
         return Err(bad("an alert can be closed, with `{\"state\": \"closed\"}`, and nothing else"));
     }
-    let before = alert(&require.app, &require.account, &id).await?;
+    let (require, before) = require.on_alert(number_of(&id)?).await?;
+    let before = before.ok_or_else(|| missing(&id))?;
     recording::before(&AlertRecord::of(&before));
     if before.closed_at.is_some() {
         return Ok(Json(AlertRecord::of(&before)));
@@ -79,12 +83,18 @@ async fn close(
 }
 
 async fn alert(app: &App, account: &str, id: &str) -> Result<Alert, ApiError> {
-    let missing = || ApiError::problem(StatusCode::NOT_FOUND, format!("there is no alert `{id}`"));
-    let number: i64 = id.parse().map_err(|_| missing())?;
-    match app.records().store().alert(account, number).await {
-        Err(StoreError::NotFound { .. }) => Err(missing()),
+    match app.records().store().alert(account, number_of(id)?).await {
+        Err(StoreError::NotFound { .. }) => Err(missing(id)),
         found => Ok(found?),
     }
+}
+
+fn number_of(id: &str) -> Result<i64, ApiError> {
+    id.parse().map_err(|_| missing(id))
+}
+
+fn missing(id: &str) -> ApiError {
+    ApiError::problem(StatusCode::NOT_FOUND, format!("there is no alert `{id}`"))
 }
 
 #[derive(Debug, Serialize, ToSchema)]

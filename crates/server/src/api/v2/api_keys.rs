@@ -8,17 +8,19 @@ use jiff::Timestamp;
 use jiff::fmt::temporal::Pieces;
 use secrecy::ExposeSecret as _;
 use serde::Serialize;
+use serde_json::Value;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::paging::{after, bad, limit, page};
+use super::roles::RoleGiven;
 use crate::api::error::ApiError;
 use crate::api::input::{Fields, JsonObject, Path, Query};
 use crate::api::permission::{CreateApiKey, DeleteApiKey, Guarded, ListApiKeys, Permission, Scope};
 use crate::api::recording;
 use crate::app::{Identity, Via};
-use crate::auth::UserRole;
+use crate::auth::{GivenRole, Grants};
 use crate::clock;
 use crate::records::{StoredKey, User};
 
@@ -69,14 +71,14 @@ async fn create(require: Permission<CreateApiKey>, body: JsonObject) -> Result<(
     if !(1..=MAX_NAME).contains(&name.chars().count()) {
         return Err(bad(format!("`name` must have 1 to {MAX_NAME} letters")));
     }
-    let role = fields.text("role")?.map(|slug| role(slug, caller)).transpose()?;
+    let role = fields.value("role").map(|value| role(value, caller)).transpose()?;
     let expires_at = fields.text("expires_at")?.map(expiry).transpose()?;
     let owner = owner(&require, &caller.user).await?;
     if app.records().keys(&owner).await?.len() >= MAX_KEYS {
         let detail = format!("a user may have {MAX_KEYS} keys: revoke those that are not used");
         return Err(ApiError::problem(StatusCode::CONFLICT, detail));
     }
-    let (key, stored) = app.records().make_key(&owner, name, role.map(UserRole::slug), expires_at).await?;
+    let (key, stored) = app.records().make_key(&owner, name, role.as_ref(), expires_at).await?;
     recording::after(&wire(&stored, None));
     Ok((StatusCode::CREATED, Json(wire(&stored, Some(key.expose_secret().to_owned())))))
 }
@@ -133,17 +135,16 @@ async fn owner<P>(require: &Permission<P>, name: &str) -> Result<User, ApiError>
     let user = user.filter(|user| caller.is_admin || user.account == caller.account);
     let user = user
         .ok_or_else(|| ApiError::problem(StatusCode::NOT_FOUND, format!("there is no user `{name}` in the account")))?;
-    if name != caller.user && !caller.grants.covers(require.app.grants_of(&user).await?) {
+    if name != caller.user && !caller.grants.covers(&require.app.grants_of(&user).await?) {
         return Err(ApiError::forbidden("system", "updateUser", name));
     }
     Ok(user)
 }
 
-fn role(slug: &str, caller: &Identity) -> Result<UserRole, ApiError> {
-    let slugs: Vec<&str> = UserRole::ALL.iter().map(|role| role.slug()).collect();
-    let role = UserRole::named(slug).ok_or_else(|| bad(format!("`role` must be one of {}", slugs.join(", "))))?;
-    if !caller.grants.covers(role.grants()) {
-        let detail = format!("a key cannot have the role `{slug}`: it allows more than its user may");
+fn role(value: &Value, caller: &Identity) -> Result<GivenRole, ApiError> {
+    let role = GivenRole::read(value).map_err(|why| bad(format!("`role`: {why}")))?;
+    if !caller.grants.covers(&Grants::of(std::slice::from_ref(&role))) {
+        let detail = format!("a key cannot have the role `{role}`: it allows more than its user may");
         return Err(ApiError::problem(StatusCode::FORBIDDEN, detail));
     }
     Ok(role)
@@ -170,7 +171,7 @@ fn wire(key: &StoredKey, text: Option<String>) -> ApiKey {
         id: key.id.clone(),
         username: key.username.clone(),
         name: key.name.clone(),
-        role: key.role.clone(),
+        role: key.role.as_deref().map(RoleGiven::of_text),
         created_at: key.created_at.to_string(),
         expires_at: key.expires_at.map(|stamp| stamp.to_string()),
         last_used_at: key.used_at.map(|stamp| stamp.to_string()),
@@ -191,7 +192,7 @@ struct ApiKey {
     username: String,
     name: String,
     /// What the key is narrowed to; without it, it may what its user may.
-    role: Option<String>,
+    role: Option<RoleGiven>,
     created_at: String,
     expires_at: Option<String>,
     /// To the minute.
@@ -207,8 +208,8 @@ struct ApiKey {
 struct ApiKeyRequest {
     #[schema(min_length = 1, max_length = 128)]
     name: String,
-    /// What it is narrowed to.
-    role: Option<String>,
+    /// What it is narrowed to: a role, perhaps on some resources only, `{"role": "developer", "on": ["repository:ghcr.io/acme/app"]}`.
+    role: Option<RoleGiven>,
     /// An instant.
     expires_at: Option<String>,
 }

@@ -20,6 +20,7 @@ use crate::api::error::ApiError;
 use crate::api::input::{Fields, JsonObject, Path, Query};
 use crate::api::permission::{
     ArchiveImages, CreateImage, DeleteArchivedImage, GetArchivedImage, Guarded, ListArchivedImages, Permission,
+    PermissionOn,
 };
 use crate::api::recording;
 use crate::app::App;
@@ -51,11 +52,13 @@ async fn list(require: Permission<ListArchivedImages>, query: Query) -> Result<J
 }
 
 /// Archives the analysis of an image, which stays as it is.
-#[utoipa::path(post, path = "/v2/archive/images", tag = "Archive", request_body = ArchivedImageRequest,
+#[utoipa::path(post, path = "/v2/archive/images", tag = "Archive",
+    extensions(("x-narrowed-by" = json!("repository"))), request_body = ArchivedImageRequest,
     responses((status = 200, body = ArchivedImageRecord), (status = 201, body = ArchivedImageRecord), (status = 409)))]
-async fn add(require: Permission<ArchiveImages>, body: JsonObject) -> Result<Response, ApiError> {
-    let (app, account) = (&require.app, &require.account);
+async fn add(require: PermissionOn<ArchiveImages>, body: JsonObject) -> Result<Response, ApiError> {
     let digest = Fields::of(&body).required("image_digest")?;
+    let require = require.on_images_and_archived(&[digest]).await?;
+    let (app, account) = (&require.app, &require.account);
     let outcome = archive::archive(app, account, digest).await?;
     let record = told(app, account, &archive::kept(app, account, digest).await?).await?;
     Ok(match outcome {
@@ -77,8 +80,13 @@ async fn get(
 
 /// Removes an image from the archive, in the background.
 #[utoipa::path(delete, path = "/v2/archive/images/{image_digest}", tag = "Archive",
+    extensions(("x-narrowed-by" = json!("repository"))),
     params(("image_digest" = String, Path)), responses((status = 202)))]
-async fn delete(require: Permission<DeleteArchivedImage>, Path(digest): Path<String>) -> Result<StatusCode, ApiError> {
+async fn delete(
+    require: PermissionOn<DeleteArchivedImage>,
+    Path(digest): Path<String>,
+) -> Result<StatusCode, ApiError> {
+    let require = require.on_archived(&digest).await?;
     let (app, account) = (&require.app, &require.account);
     recording::before(&told(app, account, &found(app, account, &digest).await?).await?);
     archive::rules::delete(app, account, &digest, None).await?;
@@ -87,9 +95,14 @@ async fn delete(require: Permission<DeleteArchivedImage>, Path(digest): Path<Str
 
 /// Brings an image back with all that was known of it. The archived analysis stays.
 #[utoipa::path(post, path = "/v2/archive/images/{image_digest}/restore", tag = "Archive",
+    extensions(("x-narrowed-by" = json!("repository"))),
     params(("image_digest" = String, Path)), responses((status = 200, body = ImageRecord), (status = 400), (status = 409)))]
-async fn restore(require: Permission<CreateImage>, Path(digest): Path<String>) -> Result<Json<ImageRecord>, ApiError> {
+async fn restore(
+    require: PermissionOn<CreateImage>,
+    Path(digest): Path<String>,
+) -> Result<Json<ImageRecord>, ApiError> {
     let digest: Digest = digest.parse().map_err(|_| bad("the path names no digest (`sha256:…`)"))?;
+    let require = require.on_archived(&digest.to_string()).await?;
     let image = archive::restore(&require.app, &require.account, &digest).await?;
     Ok(Json(ImageRecord::of(&image)))
 }

@@ -13,10 +13,11 @@ use utoipa_axum::routes;
 use super::paging::{asked, bad, created, page, segment};
 use crate::api::error::ApiError;
 use crate::api::input::{JsonObject, Path, Query};
-use crate::api::permission::{DeletePolicy, GetPolicy, Guarded, ListPolicies, Permission, UpdatePolicy};
+use crate::api::permission::{DeletePolicy, GetPolicy, Guarded, ListPolicies, Permission, PermissionOn, UpdatePolicy};
 use crate::api::recording;
 use crate::api::v1::policies::PolicyBundle;
 use crate::app::App;
+use crate::auth::Resource;
 use crate::records::Policy;
 
 pub(super) fn router() -> OpenApiRouter<Guarded> {
@@ -42,14 +43,16 @@ async fn get(require: Permission<GetPolicy>, Path(id): Path<String>) -> Result<J
 }
 
 /// Stores the bundle of the body under that id, new or in place of another; whether it judges does not change.
-#[utoipa::path(put, path = "/v2/policies/{policy_id}", tag = "Policies", params(("policy_id" = String, Path)),
+#[utoipa::path(put, path = "/v2/policies/{policy_id}", tag = "Policies",
+    extensions(("x-narrowed-by" = json!("policy"))), params(("policy_id" = String, Path)),
     request_body = PolicyBundle,
     responses((status = 200, body = StoredPolicy), (status = 201, body = StoredPolicy)))]
 async fn put(
-    require: Permission<UpdatePolicy>,
+    require: PermissionOn<UpdatePolicy>,
     Path(id): Path<String>,
     body: JsonObject,
 ) -> Result<Response, ApiError> {
+    let require = require.on([Resource::policy(&id)])?;
     let mut bundle = body.0;
     if bundle.get("id").is_some_and(|inner| *inner != id) {
         return Err(bad(format!("the body is about another policy than `{id}`")));
@@ -68,9 +71,11 @@ async fn put(
 }
 
 /// Removes a policy, unless it is the active one.
-#[utoipa::path(delete, path = "/v2/policies/{policy_id}", tag = "Policies", params(("policy_id" = String, Path)),
+#[utoipa::path(delete, path = "/v2/policies/{policy_id}", tag = "Policies",
+    extensions(("x-narrowed-by" = json!("policy"))), params(("policy_id" = String, Path)),
     responses((status = 204), (status = 409)))]
-async fn delete(require: Permission<DeletePolicy>, Path(id): Path<String>) -> Result<StatusCode, ApiError> {
+async fn delete(require: PermissionOn<DeletePolicy>, Path(id): Path<String>) -> Result<StatusCode, ApiError> {
+    let require = require.on([Resource::policy(&id)])?;
     let before = found(&require.app, &require.account, &id).await?;
     if before.active {
         return Err(ApiError::conflict(format!("`{id}` is the active policy: activate another one first")));

@@ -13,9 +13,12 @@ use utoipa_axum::routes;
 use super::paging::{asked, bad, created, page_of, segment};
 use crate::api::error::ApiError;
 use crate::api::input::{Fields, JsonObject, Path, Query};
-use crate::api::permission::{DeleteRegistry, GetRegistry, Guarded, ListRegistries, Permission, UpdateRegistry};
+use crate::api::permission::{
+    DeleteRegistry, GetRegistry, Guarded, ListRegistries, Permission, PermissionOn, UpdateRegistry,
+};
 use crate::api::recording;
 use crate::app::App;
+use crate::auth::Resource;
 use crate::config::Config;
 use crate::records::{NewRegistry, Registry};
 use crate::registry::{MAX_PASSWORD, MAX_TITLE, MAX_USER, forbidden_login, is_name};
@@ -51,14 +54,16 @@ async fn get(require: Permission<GetRegistry>, Path(name): Path<String>) -> Resu
 /// Stores the login for a registry, `host[:port][/repository]`, perhaps with `*` for the rest: new, or in place of the one that
 /// is there, whose password is not kept. The registry is asked whether it takes it, unless `validate` is `false`.
 #[utoipa::path(put, path = "/v2/registries/{*registry}", tag = "Registries",
+    extensions(("x-narrowed-by" = json!("registry"))),
     params(("registry" = String, Path), ("validate" = Option<bool>, Query)), request_body = RegistryPut,
     responses((status = 200, body = RegistryRecord), (status = 201, body = RegistryRecord)))]
 async fn put(
-    require: Permission<UpdateRegistry>,
+    require: PermissionOn<UpdateRegistry>,
     Path(name): Path<String>,
     query: Query,
     body: JsonObject,
 ) -> Result<Response, ApiError> {
+    let require = require.on([Resource::registry(&name)])?;
     let (app, account) = (&require.app, &require.account);
     let validate = query.flag("validate")?.unwrap_or(true);
     let wanted = read(app.config(), account, &name, &Fields::of(&body))?;
@@ -78,9 +83,11 @@ async fn put(
 }
 
 /// Removes a registry.
-#[utoipa::path(delete, path = "/v2/registries/{*registry}", tag = "Registries", params(("registry" = String, Path)),
+#[utoipa::path(delete, path = "/v2/registries/{*registry}", tag = "Registries",
+    extensions(("x-narrowed-by" = json!("registry"))), params(("registry" = String, Path)),
     responses((status = 204)))]
-async fn delete(require: Permission<DeleteRegistry>, Path(name): Path<String>) -> Result<StatusCode, ApiError> {
+async fn delete(require: PermissionOn<DeleteRegistry>, Path(name): Path<String>) -> Result<StatusCode, ApiError> {
+    let require = require.on([Resource::registry(&name)])?;
     recording::before(&found(&require.app, &require.account, &name).await?);
     require.app.records().delete_registry(&require.account, &name).await?;
     Ok(StatusCode::NO_CONTENT)

@@ -14,7 +14,7 @@ use crate::api::input::{Fields, JsonObject, Path, Query};
 use crate::api::permission::{AssignRoles, Authenticated, GetUserRoles, Guarded, Permission};
 use crate::api::recording;
 use crate::app::{App, Identity};
-use crate::auth::{Grants, UserRole};
+use crate::auth::{GivenRole, Grants, MAX_RESOURCES, UserRole};
 use crate::records::User;
 
 pub(super) fn router() -> OpenApiRouter<Guarded> {
@@ -31,7 +31,11 @@ async fn list(_require: Permission<Authenticated>, query: Query) -> Result<Json<
         slug: role.slug(),
         description: role.description(),
         permissions: role.actions(),
-        system: role.grants().is_system(),
+        on: role
+            .resource_kinds()
+            .map(|kind| RoleOn { kind: kind.slug(), permissions: role.actions_on(kind) })
+            .collect(),
+        system: role.is_system(),
     });
     Ok(Json(RolePage { items: items.collect(), next_cursor: part.next(UserRole::ALL.len()) }))
 }
@@ -41,12 +45,13 @@ async fn list(_require: Permission<Authenticated>, query: Query) -> Result<Json<
     responses((status = 200, body = UserRoles), (status = 404)))]
 async fn get(require: Permission<GetUserRoles>, Path(name): Path<String>) -> Result<Json<UserRoles>, ApiError> {
     let user = found(&require.app, &require.caller, &require.account, &name).await?;
-    let roles = require.app.records().roles(&user.name).await?;
+    let roles = shown(&require.app.records().roles(&user.name).await?);
     Ok(Json(UserRoles { username: user.name, account: user.account, roles }))
 }
 
-/// Gives a user these roles instead of those they have. Nobody gives more than they may themselves, and nobody changes
-/// their own roles.
+/// Gives a user these roles instead of those they have: `"developer"` on the whole account, `{"role": "developer", "on":
+/// ["repository:ghcr.io/acme/*"]}` on some resources only. With that, they read all of the account, and change what it names.
+/// Nobody gives more than they may themselves, and nobody changes their own roles.
 #[utoipa::path(put, path = "/v2/users/{username}/roles", tag = "Roles", params(("username" = String, Path)),
     request_body = RolesRequest, responses((status = 200, body = UserRoles), (status = 400), (status = 403), (status = 404)))]
 async fn replace(
@@ -63,15 +68,17 @@ async fn replace(
     if user.is_external() {
         return Err(bad(format!("`{}` has the roles that their provider says: change them there", user.name)));
     }
-    let account = app.records().account(&user.account).await?;
-    let wanted = Grants::of(&roles, account.is_some_and(|account| account.is_admin()));
-    let present = app.grants_of(&user).await?;
-    if !caller.grants.covers(wanted | present) {
+    let wanted = if roles.is_empty() {
+        let account = app.records().account(&user.account).await?;
+        Grants::of_account(account.is_some_and(|account| account.is_admin()))
+    } else {
+        Grants::of(&roles)
+    };
+    if !caller.grants.covers(&wanted) || !caller.grants.covers(&app.grants_of(&user).await?) {
         return Err(ApiError::forbidden("system", "assignRoles", &user.name));
     }
-    recording::before(&app.records().roles(&user.name).await?);
-    let slugs: Vec<&str> = roles.iter().map(|role| role.slug()).collect();
-    let roles = app.records().set_roles(&user, &slugs, &caller.user).await?;
+    recording::before(&shown(&app.records().roles(&user.name).await?));
+    let roles = shown(&app.records().set_roles(&user, &roles, &caller.user).await?);
     Ok(Json(UserRoles { username: user.name, account: user.account, roles }))
 }
 
@@ -83,18 +90,30 @@ async fn found(app: &App, caller: &Identity, account: &str, name: &str) -> Resul
     })
 }
 
-fn read(fields: &Fields<'_>) -> Result<Vec<UserRole>, ApiError> {
-    let slugs: Vec<&str> = UserRole::ALL.iter().map(|role| role.slug()).collect();
-    let no_role = || bad(format!("`roles` must be a list of {}", slugs.join(", ")));
-    let Some(Value::Array(items)) = fields.members().get("roles") else { return Err(no_role()) };
+fn read(fields: &Fields<'_>) -> Result<Vec<GivenRole>, ApiError> {
+    let Some(Value::Array(items)) = fields.members().get("roles") else {
+        return Err(bad(format!("`roles` must be a list of {}", UserRole::ALL.map(UserRole::slug).join(", "))));
+    };
     let mut roles = Vec::new();
     for item in items {
-        let role = item.as_str().and_then(UserRole::named).ok_or_else(no_role)?;
-        if !roles.contains(&role) {
-            roles.push(role);
-        }
+        GivenRole::read(item).map_err(|why| bad(format!("`roles`: {why}")))?.join(&mut roles);
+    }
+    if roles.iter().any(|given| given.on.as_ref().is_some_and(|on| on.len() > MAX_RESOURCES)) {
+        return Err(bad(format!("`roles`: each may be given on {MAX_RESOURCES} resources")));
     }
     Ok(roles)
+}
+
+/// Stored roles as they are shown. One that this release does not know is shown as it is.
+fn shown(texts: &[String]) -> Vec<RoleGiven> {
+    let (mut known, mut unknown) = (Vec::new(), Vec::new());
+    for text in texts {
+        match GivenRole::parse(text) {
+            Ok(given) => given.join(&mut known),
+            Err(_) => unknown.push(RoleGiven::Everywhere(text.clone())),
+        }
+    }
+    known.iter().map(RoleGiven::of).chain(unknown).collect()
 }
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -111,6 +130,8 @@ struct Role {
     description: &'static str,
     /// What it allows inside the account.
     permissions: Vec<&'static str>,
+    /// What it can be given on, instead of the whole account.
+    on: Vec<RoleOn>,
     /// Whether it allows everything else, too.
     system: bool,
 }
@@ -119,12 +140,50 @@ struct Role {
 struct UserRoles {
     username: String,
     account: String,
-    roles: Vec<String>,
+    roles: Vec<RoleGiven>,
+}
+
+/// A role on resources of one kind.
+#[derive(Debug, Serialize, ToSchema)]
+struct RoleOn {
+    /// `repository`, `policy` or `registry`.
+    kind: &'static str,
+    /// What it allows on those that are named, beside reading all of the account.
+    permissions: Vec<&'static str>,
+}
+
+/// A role as somebody has it: its name, or with the resources it is given on.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(untagged)]
+pub(super) enum RoleGiven {
+    /// On the whole account.
+    Everywhere(String),
+    /// On these resources alone.
+    On {
+        role: String,
+        /// `KIND:NAME`, as in `repository:ghcr.io/acme/app`; `*` stands for any characters.
+        on: Vec<String>,
+    },
+}
+
+impl RoleGiven {
+    /// That of a key, as it is stored.
+    pub(super) fn of_text(text: &str) -> Self {
+        GivenRole::parse(text).map_or_else(|_| Self::Everywhere(text.to_owned()), |given| Self::of(&given))
+    }
+
+    fn of(given: &GivenRole) -> Self {
+        let role = given.role.slug().to_owned();
+        match &given.on {
+            None => Self::Everywhere(role),
+            Some(on) => Self::On { role, on: on.iter().map(ToString::to_string).collect() },
+        }
+    }
 }
 
 /// The roles a user shall have.
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "describes what is read with `Fields`, whose words clients know")]
 struct RolesRequest {
-    roles: Vec<String>,
+    roles: Vec<RoleGiven>,
 }

@@ -15,7 +15,8 @@ use super::paging::{asked, bad, created, page};
 use crate::api::error::ApiError;
 use crate::api::input::{Fields, JsonObject, Path, Query};
 use crate::api::permission::{
-    CreateSubscription, DeleteSubscription, GetSubscription, Guarded, ListSubscriptions, Permission, UpdateSubscription,
+    CreateSubscription, DeleteSubscription, GetSubscription, Guarded, ListSubscriptions, Permission, PermissionOn,
+    UpdateSubscription,
 };
 use crate::api::recording;
 use crate::app::App;
@@ -46,9 +47,10 @@ async fn list(require: Permission<ListSubscriptions>, query: Query) -> Result<Js
 }
 
 /// Subscribes to a tag, or to a repository (`repo_update`).
-#[utoipa::path(post, path = "/v2/subscriptions", tag = "Subscriptions", request_body = NewSubscription,
+#[utoipa::path(post, path = "/v2/subscriptions", tag = "Subscriptions",
+    extensions(("x-narrowed-by" = json!("repository"))), request_body = NewSubscription,
     responses((status = 201, body = SubscriptionRecord), (status = 409)))]
-async fn create(require: Permission<CreateSubscription>, body: JsonObject) -> Result<Response, ApiError> {
+async fn create(require: PermissionOn<CreateSubscription>, body: JsonObject) -> Result<Response, ApiError> {
     let fields = Fields::of(&body);
     let (key, kind) = (fields.required("key")?, fields.required("type")?);
     check_type(kind)?;
@@ -56,6 +58,7 @@ async fn create(require: Permission<CreateSubscription>, body: JsonObject) -> Re
         return Err(bad(format!("`key` has 1 to {KEY_BYTES} bytes")));
     }
     let (value, active) = (value(&fields)?.flatten(), fields.flag("active")?.unwrap_or(true));
+    let require = require.on_key(kind, key)?;
     let store = require.app.records().store();
     let added = store.add_subscription(&require.account, key, kind, value, active, now()).await;
     let added = added.map_err(|error| match error {
@@ -81,16 +84,18 @@ async fn get(
 
 /// Switches a subscription on or off (`active`), or gives it another `value`; what is not named stays.
 #[utoipa::path(patch, path = "/v2/subscriptions/{subscription_id}", tag = "Subscriptions",
+    extensions(("x-narrowed-by" = json!("repository"))),
     params(("subscription_id" = String, Path)), request_body = SubscriptionPatch,
     responses((status = 200, body = SubscriptionRecord)))]
 async fn change(
-    require: Permission<UpdateSubscription>,
+    require: PermissionOn<UpdateSubscription>,
     Path(id): Path<String>,
     body: JsonObject,
 ) -> Result<Json<SubscriptionRecord>, ApiError> {
     let fields = Fields::of(&body);
     let (active, value) = (fields.flag("active")?, value(&fields)?);
-    recording::before(&found(&require.app, &require.account, &id).await?);
+    let (require, before) = require.on_subscription(&id).await?;
+    recording::before(&before.map(SubscriptionRecord::of).ok_or_else(|| missing(&id))?);
     let store = require.app.records().store();
     let changed = store.change_subscription(&require.account, &id, active, value, now()).await;
     let changed = changed.map_err(|error| told(error, &id))?;
@@ -100,9 +105,11 @@ async fn change(
 
 /// Ends a subscription.
 #[utoipa::path(delete, path = "/v2/subscriptions/{subscription_id}", tag = "Subscriptions",
+    extensions(("x-narrowed-by" = json!("repository"))),
     params(("subscription_id" = String, Path)), responses((status = 204)))]
-async fn delete(require: Permission<DeleteSubscription>, Path(id): Path<String>) -> Result<StatusCode, ApiError> {
-    recording::before(&found(&require.app, &require.account, &id).await?);
+async fn delete(require: PermissionOn<DeleteSubscription>, Path(id): Path<String>) -> Result<StatusCode, ApiError> {
+    let (require, before) = require.on_subscription(&id).await?;
+    recording::before(&before.map(SubscriptionRecord::of).ok_or_else(|| missing(&id))?);
     let deleted = require.app.records().store().delete_subscription(&require.account, &id, now()).await;
     deleted.map_err(|error| told(error, &id))?;
     Ok(StatusCode::NO_CONTENT)
@@ -115,9 +122,13 @@ async fn found(app: &App, account: &str, id: &str) -> Result<SubscriptionRecord,
 
 fn told(error: StoreError, id: &str) -> ApiError {
     match error {
-        StoreError::NotFound { .. } => ApiError::not_found(format!("there is no subscription `{id}`")),
+        StoreError::NotFound { .. } => missing(id),
         error => error.into(),
     }
+}
+
+fn missing(id: &str) -> ApiError {
+    ApiError::not_found(format!("there is no subscription `{id}`"))
 }
 
 /// What the body says of the value: nothing, none, or a text.

@@ -12,7 +12,7 @@ use utoipa_axum::routes;
 use super::super::images::Image;
 use crate::api::error::ApiError;
 use crate::api::input::Query;
-use crate::api::permission::{Guarded, ImportImages, Permission};
+use crate::api::permission::{Guarded, ImportImages, PermissionOn};
 use crate::archive::IfThere;
 
 /// Bytes of an upload.
@@ -27,11 +27,12 @@ pub(super) fn router() -> OpenApiRouter<Guarded> {
 
 /// Restores an image from the field `archive_file`, into the account of the caller. One that is there already is refused,
 /// or, with `add_again`, gets the tags and annotations of the document.
-#[utoipa::path(post, path = "/import/images", tag = "Archive", params(("add_again" = Option<bool>, Query)),
+#[utoipa::path(post, path = "/import/images", tag = "Archive",
+    extensions(("x-narrowed-by" = json!("repository"))), params(("add_again" = Option<bool>, Query)),
     request_body(content = ArchiveUpload, content_type = "multipart/form-data"),
     responses((status = 200, body = [Image]), (status = 404), (status = 409)))]
 async fn add(
-    require: Permission<ImportImages>,
+    require: PermissionOn<ImportImages>,
     query: Query,
     form: Result<Multipart, MultipartRejection>,
 ) -> Result<Json<Vec<Image>>, ApiError> {
@@ -39,7 +40,8 @@ async fn add(
     let form = form.map_err(|wrong| ApiError::problem(wrong.status(), wrong.body_text()))?;
     let _turn = UPLOADS.acquire().await.map_err(|error| ApiError::internal(&error))?;
     let bytes = archive_file(form).await?;
-    let image = crate::archive::take_in(&require.app, &require.account, bytes, if_there).await?;
+    let (require, contents) = require.on_document(bytes).await?;
+    let image = crate::archive::take_in(&require.app, &require.account, contents, if_there).await?;
     Ok(Json(vec![Image::of(&require.app, &image).await?]))
 }
 

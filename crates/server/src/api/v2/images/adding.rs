@@ -9,10 +9,10 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::super::paging::{bad, created, segment};
-use super::{ImageRecord, found, missing};
+use super::{ImageRecord, missing};
 use crate::api::error::ApiError;
 use crate::api::input::{Fields, JsonObject, Path, Query};
-use crate::api::permission::{CreateImage, DeleteImage, Guarded, Permission};
+use crate::api::permission::{CreateImage, DeleteImage, Guarded, Permission, PermissionOn};
 use crate::api::recording;
 use crate::api::v1::pull_string::Named;
 use crate::images::{self, AddImage};
@@ -24,17 +24,17 @@ pub(super) fn router() -> OpenApiRouter<Guarded> {
 
 /// Adds what a reference means now, to be analyzed soon. One that is there gets the tag and the annotations, and is analyzed
 /// again with `force`.
-#[utoipa::path(post, path = "/v2/images", tag = "Images", request_body = NewImageRequest,
+#[utoipa::path(post, path = "/v2/images", tag = "Images",
+    extensions(("x-narrowed-by" = json!("repository"))), request_body = NewImageRequest,
     responses((status = 200, body = ImageRecord), (status = 201, body = ImageRecord), (status = 409)))]
-async fn add(require: Permission<CreateImage>, body: JsonObject) -> Result<Response, ApiError> {
-    let (app, account) = (&require.app, &require.account);
+async fn add(require: PermissionOn<CreateImage>, body: JsonObject) -> Result<Response, ApiError> {
     let wanted = read(&Fields::of(&body))?;
-    let known = images::find(app, account, &wanted).await?;
+    let (Permission { app, account, .. }, known) = require.on_addition(&wanted).await?;
     let is_new = known.known.is_none();
     if let Some(image) = &known.known {
         recording::before(&ImageRecord::of(image));
     }
-    let image = ImageRecord::of(&images::add(app, account, wanted, known).await?);
+    let image = ImageRecord::of(&images::add(&app, &account, wanted, known).await?);
     if is_new {
         let place = format!("/v2/images/{}", segment(&image.image_digest));
         return Ok(created(&place, image));
@@ -45,16 +45,18 @@ async fn add(require: Permission<CreateImage>, body: JsonObject) -> Result<Respo
 /// Removes an image, in the background. One that is being analyzed, or that is the latest of a tag with active subscriptions,
 /// takes `force`.
 #[utoipa::path(delete, path = "/v2/images/{image_digest}", tag = "Images",
+    extensions(("x-narrowed-by" = json!("repository"))),
     params(("image_digest" = String, Path), ("force" = Option<bool>, Query)), responses((status = 202), (status = 409)))]
 async fn delete(
-    require: Permission<DeleteImage>,
+    require: PermissionOn<DeleteImage>,
     Path(digest): Path<String>,
     query: Query,
 ) -> Result<StatusCode, ApiError> {
     let force = query.flag("force")?.unwrap_or(false);
-    let (app, account) = (&require.app, &require.account);
-    recording::before(&ImageRecord::of(&found(app, account, &digest).await?));
-    match images::delete(app, account, &digest, force).await? {
+    let (Permission { app, account, .. }, image) = require.on_image(&digest).await?;
+    let image = image.ok_or_else(missing)?;
+    recording::before(&ImageRecord::of(&image));
+    match images::delete(&app, &account, &image.digest, force).await? {
         Deletion::Deleting(_) => Ok(StatusCode::ACCEPTED),
         Deletion::NotFound => Err(missing()),
         Deletion::Refused(why) => Err(ApiError::conflict(format!("{why}: delete with `force`"))),
