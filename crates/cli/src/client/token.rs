@@ -82,7 +82,7 @@ impl Token {
         }
         let tokens = fetched(&kept, &refresh_token).await.map_err(|error| {
             let again = self.again(known);
-            let hint = if error.is_final() { again } else { format!("is {} there? else {again}", kept.issuer) };
+            let hint = if error.is_final() { again } else { format!("is {} there? if it is, {again}", kept.issuer) };
             cannot(told(&error), hint)
         })?;
         kept.refresh_token = tokens.refresh_token.or(Some(refresh_token));

@@ -139,6 +139,52 @@ fn a_login_lasts_while_the_provider_allows_it() {
     assert_eq!((site.alive(), remembered(&person)), (0, None));
 }
 
+/// What goes on for longer than a token is good fetches others.
+#[test]
+fn a_command_that_goes_on_renews_its_token() {
+    let (site, person) = (Site::start(), Person::new());
+    // A moment longer than it takes to get there.
+    site.provider.state().lifetime = 31;
+    assert_eq!(site.login(&person).code, 0);
+    let mut process = person.command();
+    let process = process.args(["image", "list", "--watch=1"]).stdout(Stdio::null()).stderr(Stdio::piped()).spawn();
+    let process = process.expect("the binary starts");
+    wait_until("it fetches another token, and another", || site.provider.asked("refresh_token") >= 3);
+    let interrupted = Command::new("kill").args(["-INT", &process.id().to_string()]).status();
+    assert!(interrupted.expect("kill is there").success());
+    let ended = process.wait_with_output().expect("it ends");
+    assert_eq!((ended.status.code(), ended.stderr), (Some(0), Vec::new()));
+}
+
+/// Before somebody logs in, nobody knows the server.
+#[test]
+fn a_server_that_nobody_knows_is_not_believed() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
+    let runtime = runtime.expect("a runtime");
+    let way = |issuer: &str, scopes: usize| {
+        let scopes = vec!["openid"; scopes];
+        json!({"oidc": {"issuer": issuer, "client_id": "x", "scopes": scopes, "token": "id_token"}}).to_string()
+    };
+    for (answer, want) in [
+        ("nonsense".to_owned(), "what the server says of logging in makes no sense"),
+        (json!({"oidc": {"issuer": 7}}).to_string(), "what the server says of logging in makes no sense"),
+        (way("https://id.example.org/", 101), "what the server says of its provider is too long"),
+        (way(&"x".repeat(2001), 1), "what the server says of its provider is too long"),
+        (" ".repeat(65 << 10), "the server's answer is larger than 65536 bytes"),
+        (way("http://id.example.org", 1), "is not an `https://` address"),
+        (way("file:///etc/passwd?", 1), "is not an `https://` address"),
+    ] {
+        let router = axum::Router::new().route("/v1/v2/login", axum::routing::get(async move || answer));
+        let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).expect("loopback is there");
+        let url = format!("http://{}", listener.local_addr().expect("a bound socket has an address"));
+        runtime.spawn(async move { axum::serve(listener, router).await });
+        let person = Person::new();
+        let run = person.run(&["login", &url, "--oidc"]);
+        assert!(run.code == 2 && run.stderr.contains(want), "{want}: {}", run.transcript());
+        assert_eq!(remembered(&person), None);
+    }
+}
+
 #[test]
 fn a_browser_of_this_machine_brings_the_code() {
     let (site, person) = (Site::start(), Person::new());

@@ -127,10 +127,10 @@ async fn user(api: &Api, context: &Context) -> anyhow::Result<String> {
 async fn tokens(provider: &Provider, way: &WayIn, server: &str) -> anyhow::Result<Tokens> {
     let client = way.client();
     let refused = |error: OidcError| way.refused(&error);
-    let head = format!("To log in to {server} at {}, open in a browser\n\n", provider.issuer());
+    let head = format!("To log in to {server} at {}, open in a browser", provider.issuer());
     let closed = match provider.device(&client).await {
         Ok(device) => {
-            say(&(head + &instructions(&device)))?;
+            say(&format!("{head}\n\n{}", instructions(&device)))?;
             return provider.confirmed(&client, &device, tokio::time::sleep).await.map_err(refused);
         }
         Err(error) if error.is_of_the_way() => error,
@@ -141,7 +141,9 @@ async fn tokens(provider: &Provider, way: &WayIn, server: &str) -> anyhow::Resul
         Err(OidcError::Missing { .. }) if !matches!(closed, OidcError::Missing { .. }) => return Err(refused(closed)),
         authorization => Arc::new(authorization.map_err(refused)?),
     };
-    say(&format!("{head}    {}\n\nof this machine. Waiting for that, 10 minutes at most …\n", authorization.url))?;
+    let minutes = PATIENCE.as_secs() / 60;
+    let url = &authorization.url;
+    say(&format!("{head} of this machine\n\n    {url}\n\nWaiting for that, {minutes} minutes at most …\n"))?;
     let answer = tokio::time::timeout(PATIENCE, redirect::answer(listener, Arc::clone(&authorization))).await;
     let answer = answer.map_err(|_| refused(OidcError::Expired))??;
     provider.redeemed(&client, &authorization, &answer).await.map_err(refused)
@@ -150,11 +152,10 @@ async fn tokens(provider: &Provider, way: &WayIn, server: &str) -> anyhow::Resul
 fn instructions(device: &Device) -> String {
     let Device { user_code, verification_uri, verification_uri_complete, expires_in, .. } = device;
     let complete = verification_uri_complete.as_ref();
-    let complete = complete.map(|url| format!(" Or open, and compare the code:\n\n    {url}\n\n")).unwrap_or_default();
+    let complete = complete.map(|url| format!("or open, and compare the code\n\n    {url}\n\n")).unwrap_or_default();
     let minutes = expires_in.as_secs().div_ceil(60);
     format!(
-        "    {verification_uri}\n\nand type the code\n\n    {user_code}\n\n{}Waiting for that, {minutes} minutes at most …\n",
-        complete.trim_start()
+        "    {verification_uri}\n\nand type the code\n\n    {user_code}\n\n{complete}Waiting for that, {minutes} minutes at most …\n"
     )
 }
 
