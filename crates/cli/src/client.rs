@@ -28,11 +28,13 @@ mod repo;
 mod settings;
 mod subscription;
 mod system;
+mod token;
 mod yaml;
 
 use std::io::{IsTerminal as _, Write as _};
 
 use clap::{Subcommand, ValueEnum};
+use killick_fetch::publication;
 use killick_model::printable::printable;
 use serde_json::Value;
 
@@ -45,7 +47,7 @@ use crate::local::bundles::BundleCommand;
 use crate::local::query::QuestionCommand;
 use api::{Api, Failure, Reply};
 use columns::Shown;
-use settings::Pass;
+use token::Pass;
 
 /// Commands that speak to a server.
 #[derive(Debug, Subcommand)]
@@ -125,7 +127,7 @@ pub(crate) enum ListFormat {
 /// Runs one client command and prints its outcome.
 pub(crate) async fn run(command: ClientCommand, args: &ClientArgs) -> anyhow::Result<Exit> {
     let settings = settings::Settings::load(args)?;
-    settings.check_token(crate::clock::now())?;
+    settings.pass().await?;
     let api = Api::new(settings)?;
     let probes = match &command {
         ClientCommand::System(command) => !matches!(command, system::SystemCommand::Wait(_)),
@@ -176,22 +178,19 @@ pub(crate) async fn run(command: ClientCommand, args: &ClientArgs) -> anyhow::Re
 /// Where the server is, for commands of another kind.
 pub(crate) struct Server {
     pub(crate) url: String,
-    pub(crate) user: Option<String>,
-    pub(crate) password: Option<String>,
+    pub(crate) login: Option<publication::Login>,
     pub(crate) verify_tls: bool,
 }
 
 impl Server {
     /// As flags, environment, context and credentials file say.
-    pub(crate) fn of(args: &ClientArgs) -> anyhow::Result<Self> {
+    pub(crate) async fn of(args: &ClientArgs) -> anyhow::Result<Self> {
         let settings = settings::Settings::load(args)?;
-        settings.check_token(crate::clock::now())?;
-        let (user, password) = match settings.pass() {
-            Some(Pass::Basic(user, password)) => (Some(user.to_owned()), password.map(str::to_owned)),
-            // No server gives such tokens that has what these commands ask for.
-            Some(Pass::Bearer(_)) | None => (None, None),
-        };
-        Ok(Self { url: settings.url.clone(), user, password, verify_tls: settings.verify_tls })
+        let login = settings.pass().await?.map(|pass| match pass {
+            Pass::Basic(user, password) => publication::Login::Password(user, password.unwrap_or_default()),
+            Pass::Bearer(token) => publication::Login::Bearer(token),
+        });
+        Ok(Self { url: settings.url.clone(), login, verify_tls: settings.verify_tls })
     }
 }
 

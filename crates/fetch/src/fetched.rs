@@ -1,6 +1,7 @@
-//! One small document of a given address, over verified TLS; in plain HTTP only from this machine. It follows no
-//! redirect and nothing here retries.
+//! One small document of a given address, or the answer to a form, over verified TLS; in plain HTTP only from this machine.
+//! It follows no redirect and nothing here retries.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use url::{Host, Url};
@@ -17,6 +18,8 @@ pub struct FetchOptions {
     pub proxy: Proxy,
     /// Where it may go.
     pub egress: Egress,
+    /// Who names the address, if the user does not: it must not be nearer than that.
+    pub sent_by: Option<Url>,
 }
 
 /// Why there is no document.
@@ -82,9 +85,44 @@ pub async fn document(
     limit: usize,
     timeout: Duration,
 ) -> Result<Vec<u8>, FetchError> {
+    match exchange(url, None, options, limit, timeout).await? {
+        (200, bytes) => Ok(bytes),
+        (status, _) => Err(FetchError::Status { host: host(url), status }),
+    }
+}
+
+/// What is answered to a form that is posted, and with which status: of so many bytes at most, within a time.
+pub async fn post_form(
+    url: &str,
+    form: &[(&str, &str)],
+    options: &FetchOptions,
+    limit: usize,
+    timeout: Duration,
+) -> Result<(u16, Vec<u8>), FetchError> {
+    exchange(url, Some(form), options, limit, timeout).await
+}
+
+/// The address, if it may be asked: HTTPS, or this machine, and not nearer than who sends us there.
+pub fn address(url: &str, options: &FetchOptions) -> Result<Url, FetchError> {
+    reach(url, options).map(|(url, _)| url)
+}
+
+fn reach(url: &str, options: &FetchOptions) -> Result<(Url, Arc<Reach>), FetchError> {
     let url = read(url)?;
-    let host = url.host_str().unwrap_or_default().to_owned();
-    let reach = Reach::new(&url, &options.egress).map_err(FetchError::Refused)?;
+    let reach = Reach::new(options.sent_by.as_ref().unwrap_or(&url), &options.egress).map_err(FetchError::Refused)?;
+    reach.check(&url).map_err(FetchError::Refused)?;
+    Ok((url, reach))
+}
+
+async fn exchange(
+    url: &str,
+    form: Option<&[(&str, &str)]>,
+    options: &FetchOptions,
+    limit: usize,
+    timeout: Duration,
+) -> Result<(u16, Vec<u8>), FetchError> {
+    let (url, reach) = reach(url, options)?;
+    let host = host(url.as_str());
     let http = client(&ClientOptions {
         extra_ca_pem: options.extra_ca_pem.clone(),
         proxy: options.proxy.clone(),
@@ -93,11 +131,15 @@ pub async fn document(
         ..ClientOptions::default()
     });
     let http = http.map_err(|source| FetchError::Client { host: host.clone(), source })?;
+    let request = match form {
+        Some(form) => http.post(url).header("accept", "application/json").form(form),
+        None => http.get(url),
+    };
     let exchange = async {
-        let mut response = http.get(url).send().await?;
+        let mut response = request.send().await?;
         let status = response.status().as_u16();
         let mut bytes = Vec::new();
-        while status == 200 && bytes.len() <= limit {
+        while (form.is_some() || status == 200) && bytes.len() <= limit {
             let Some(chunk) = response.chunk().await? else { break };
             bytes.extend_from_slice(&chunk);
         }
@@ -109,10 +151,13 @@ pub async fn document(
             let source: reqwest::Error = error;
             Err(FetchError::Unreachable { host, source: source.without_url() })
         }
-        Ok(Ok((200, bytes))) if bytes.len() > limit => Err(FetchError::TooLarge { host, limit }),
-        Ok(Ok((200, bytes))) => Ok(bytes),
-        Ok(Ok((status, _))) => Err(FetchError::Status { host, status }),
+        Ok(Ok((_, bytes))) if bytes.len() > limit => Err(FetchError::TooLarge { host, limit }),
+        Ok(Ok(answer)) => Ok(answer),
     }
+}
+
+fn host(url: &str) -> String {
+    Url::parse(url).ok().and_then(|url| url.host_str().map(str::to_owned)).unwrap_or_default()
 }
 
 fn read(text: &str) -> Result<Url, FetchError> {

@@ -26,6 +26,7 @@ pub mod layer;
 mod layout;
 pub mod limits;
 pub mod mail;
+pub mod oidc;
 pub mod platform;
 pub mod progress;
 pub mod publication;

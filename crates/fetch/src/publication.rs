@@ -31,6 +31,15 @@ use web::Web;
 /// Name of the signed document.
 const MANIFEST: &str = "manifest.json";
 
+/// What is shown to a web server.
+#[derive(Debug, Clone)]
+pub enum Login {
+    /// A user and their password.
+    Password(String, SecretString),
+    /// A token alone.
+    Bearer(SecretString),
+}
+
 /// How a place is reached.
 #[derive(Clone, Default)]
 pub struct PlaceOptions {
@@ -39,8 +48,8 @@ pub struct PlaceOptions {
     pub registry: RegistryOptions,
     /// Says where buckets are: `AWS_REGION`, `AWS_ENDPOINT_URL_S3`.
     pub environment: Environment,
-    /// User and password at a web server.
-    pub login: Option<(String, SecretString)>,
+    /// Who we are at a web server.
+    pub login: Option<Login>,
     /// Largest signed document that is read.
     pub manifest_bytes: u64,
 }

@@ -168,15 +168,14 @@ pub(crate) async fn admission(args: Admission, client: &ClientArgs) -> anyhow::R
             let judge = ByBundle::new(standing, &args, Arc::clone(&remembered));
             serve(&args, judge, remembered).await
         }
-        None => serve(&args, ByServer::new(server(client)?, &args), remembered).await,
+        None => serve(&args, ByServer::new(server(client).await?, &args), remembered).await,
     }
 }
 
 /// The server that is asked.
-fn server(client: &ClientArgs) -> anyhow::Result<Api> {
+async fn server(client: &ClientArgs) -> anyhow::Result<Api> {
     let settings = Settings::load(client)?;
-    settings.check_token(crate::clock::now())?;
-    if settings.pass().is_none() {
+    if settings.pass().await?.is_none() {
         return Err(crate::report_error::with_hint(
             "nobody is named who asks the server",
             "give `--u` and `--p` before the command, or KILLICK_USER and KILLICK_PASS; an API key is the password of `_api_key`. \

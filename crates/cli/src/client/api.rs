@@ -5,11 +5,14 @@ use std::time::Duration;
 use killick_fetch::http::{self, ClientOptions};
 use killick_model::digest::Digest;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Value, json};
 
 use super::python;
-use super::settings::{Pass, Settings};
+use super::settings::Settings;
+use super::token::Pass;
 use crate::exit::Exit;
+use crate::report_error::hint_of;
 
 /// A connection to one server.
 #[derive(Clone)]
@@ -57,6 +60,15 @@ impl Failure {
             status: None,
             note: None,
             advice: None,
+        }
+    }
+
+    /// One that kept us from asking, with what to do about it.
+    fn of(error: &anyhow::Error) -> Self {
+        let failure = Self::local(format!("{error:#}"));
+        match hint_of(error) {
+            Some(hint) => failure.hinting(hint),
+            None => failure,
         }
     }
 
@@ -212,6 +224,10 @@ impl Failure {
 /// What anchore-cli says of an answer without a body.
 const NO_BODY: &str = "no body in the answer";
 
+/// Bytes of an answer of a server that nobody trusts yet, and how long it may take.
+const OPEN_ANSWER_BYTES: usize = 64 << 10;
+const PATIENCE: Duration = Duration::from_secs(10);
+
 /// Largest answer the client reads, in bytes: the file list of a huge image stays far below it.
 const ANSWER_BYTES: usize = 1 << 30;
 
@@ -260,13 +276,13 @@ impl Api {
 
     /// `GET path` as bytes.
     pub(super) async fn download(&self, path: &str) -> Result<Vec<u8>, Failure> {
-        exchange(self.request(reqwest::Method::GET, path)).await
+        exchange(self.request(reqwest::Method::GET, path).await?, ANSWER_BYTES).await
     }
 
     /// `GET path` as a stream of server-sent events; nothing where the server does not stream.
     pub(super) async fn events(&self, path: &str) -> Option<Events> {
         let url = format!("{}{path}", self.settings.url.trim_end_matches('/'));
-        let request = self.signed(self.http.get(url).header("accept", "text/event-stream"));
+        let request = self.signed(self.http.get(url).header("accept", "text/event-stream")).await.ok()?;
         let response = request.send().await.ok()?;
         let kind = response.headers().get("content-type").and_then(|value| value.to_str().ok());
         let streams = response.status().is_success() && kind.is_some_and(|kind| kind.starts_with("text/event-stream"));
@@ -282,7 +298,7 @@ impl Api {
         body: Option<&Value>,
     ) -> Result<Reply, Failure> {
         let method = reqwest::Method::from_bytes(method.as_bytes()).expect("methods are literals");
-        let mut request = self.request(method, path).header("content-type", "application/json");
+        let mut request = self.request(method, path).await?.header("content-type", "application/json");
         if !query.is_empty() {
             request = request.query(query);
         }
@@ -308,26 +324,37 @@ impl Api {
         );
         let body = [head.as_bytes(), bytes, format!("\r\n--{boundary}--\r\n").as_bytes()].concat();
         let kind = format!("multipart/form-data; boundary={boundary}");
-        answer(self.request(reqwest::Method::POST, path).header("content-type", kind).body(body)).await
+        answer(self.request(reqwest::Method::POST, path).await?.header("content-type", kind).body(body)).await
     }
 
     /// A request with who we are.
-    fn request(&self, method: reqwest::Method, path: &str) -> reqwest::RequestBuilder {
+    async fn request(&self, method: reqwest::Method, path: &str) -> Result<reqwest::RequestBuilder, Failure> {
         let url = format!("{}{path}", self.settings.url.trim_end_matches('/'));
-        self.signed(self.http.request(method, &url))
+        self.signed(self.http.request(method, &url)).await
     }
 
     /// The request, with who sends it and for whom.
-    fn signed(&self, mut request: reqwest::RequestBuilder) -> reqwest::RequestBuilder {
-        request = match self.settings.pass() {
-            Some(Pass::Basic(user, password)) => request.basic_auth(user, password),
-            Some(Pass::Bearer(token)) => request.bearer_auth(token),
+    async fn signed(&self, mut request: reqwest::RequestBuilder) -> Result<reqwest::RequestBuilder, Failure> {
+        request = match self.settings.pass().await.map_err(|error| Failure::of(&error))? {
+            Some(Pass::Basic(user, password)) => {
+                request.basic_auth(user, password.as_ref().map(SecretString::expose_secret))
+            }
+            Some(Pass::Bearer(token)) => request.bearer_auth(token.expose_secret()),
             None => request,
         };
         if let Some(account) = &self.settings.account {
             request = request.header("x-anchore-account", account);
         }
-        request
+        Ok(request)
+    }
+
+    /// `GET path` of a server that nobody trusts yet, and that is not told who we are: a short answer, and soon.
+    pub(super) async fn ask_openly(&self, path: &str) -> Result<Reply, Failure> {
+        let url = format!("{}{path}", self.settings.url.trim_end_matches('/'));
+        let answer = exchange(self.http.get(url), OPEN_ANSWER_BYTES);
+        let bytes = tokio::time::timeout(PATIENCE, answer).await;
+        let bytes = bytes.map_err(|_| Failure::local("the server takes too long to answer"))??;
+        Ok(Reply { body: document(&bytes) })
     }
 
     /// `GET` of an address that is not the server's: it is not told who we are.
@@ -380,11 +407,11 @@ impl Events {
 
 /// Sends a request and judges the answer, which is JSON or text.
 async fn answer(request: reqwest::RequestBuilder) -> Result<Reply, Failure> {
-    exchange(request).await.map(|bytes| Reply { body: document(&bytes) })
+    exchange(request, ANSWER_BYTES).await.map(|bytes| Reply { body: document(&bytes) })
 }
 
 /// Sends a request and judges the answer by its status.
-async fn exchange(request: reqwest::RequestBuilder) -> Result<Vec<u8>, Failure> {
+async fn exchange(request: reqwest::RequestBuilder, limit: usize) -> Result<Vec<u8>, Failure> {
     let failed = |error: &reqwest::Error| Failure {
         error: json!({ "message": chain(error) }),
         exit: Exit::Failure,
@@ -395,7 +422,7 @@ async fn exchange(request: reqwest::RequestBuilder) -> Result<Vec<u8>, Failure> 
     };
     let response = request.send().await.map_err(|error| failed(&error))?;
     let (status, url) = (response.status().as_u16(), response.url().clone());
-    let bytes = read_body(response).await?;
+    let bytes = read_body(response, limit).await?;
     tracing::debug!(status, bytes = bytes.len(), "{url}");
     // anchore-cli counts 200 to 298 as success.
     if (200..299).contains(&status) {
@@ -415,12 +442,12 @@ fn document(bytes: &[u8]) -> Value {
     serde_json::from_str(&text).unwrap_or_else(|_| Value::String(text.into_owned()))
 }
 
-/// The whole body, unless it is larger than [`ANSWER_BYTES`].
-async fn read_body(mut response: reqwest::Response) -> Result<Vec<u8>, Failure> {
+/// The whole body, unless it is larger than so many bytes.
+async fn read_body(mut response: reqwest::Response, limit: usize) -> Result<Vec<u8>, Failure> {
     let mut bytes = Vec::new();
     while let Some(chunk) = response.chunk().await.map_err(|error| Failure::local(chain(&error)))? {
-        if bytes.len() + chunk.len() > ANSWER_BYTES {
-            return Err(Failure::local(format!("the server's answer is larger than {ANSWER_BYTES} bytes")));
+        if bytes.len() + chunk.len() > limit {
+            return Err(Failure::local(format!("the server's answer is larger than {limit} bytes")));
         }
         bytes.extend_from_slice(&chunk);
     }

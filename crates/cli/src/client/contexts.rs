@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use etcetera::BaseStrategy as _;
 use jiff::Timestamp;
+use killick_fetch::oidc::{Client, Use};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize, Serializer};
 
@@ -50,6 +51,30 @@ pub(super) struct Context {
     /// Whether the certificate of the server is not verified.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(super) insecure: bool,
+    /// The provider of `OpenID` Connect that gave the token.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) oidc: Option<OidcLogin>,
+}
+
+/// A login at a provider of `OpenID` Connect.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct OidcLogin {
+    /// The provider.
+    pub(super) issuer: String,
+    /// As whom we came there.
+    pub(super) client_id: String,
+    /// Which of its tokens is shown.
+    pub(super) token: Use,
+    /// What others are given for.
+    #[serde(default, skip_serializing_if = "Option::is_none", serialize_with = "exposed_if_any")]
+    pub(super) refresh_token: Option<SecretString>,
+}
+
+impl OidcLogin {
+    /// As whom we come to the provider again.
+    pub(super) fn client(&self) -> Client {
+        Client { id: self.client_id.clone(), scopes: Vec::new(), shown: self.token }
+    }
 }
 
 /// How a token is shown.
@@ -59,7 +84,7 @@ pub(super) enum TokenKind {
     /// As the password of `_api_key`.
     #[default]
     ApiKey,
-    /// As `Bearer`: all that an Anchore Engine gives, if it gives any.
+    /// As `Bearer`: what a provider gives, and an Anchore Engine, if it gives any.
     Bearer,
 }
 
@@ -67,7 +92,17 @@ fn exposed<S: Serializer>(token: &SecretString, out: S) -> Result<S::Ok, S::Erro
     out.serialize_str(token.expose_secret())
 }
 
+#[expect(clippy::ref_option, reason = "it is what serde hands over")]
+fn exposed_if_any<S: Serializer>(token: &Option<SecretString>, out: S) -> Result<S::Ok, S::Error> {
+    token.as_ref().map(SecretString::expose_secret).serialize(out)
+}
+
 impl Context {
+    /// Whether its token is replaced when it expires.
+    pub(super) fn is_renewed(&self) -> bool {
+        self.oidc.as_ref().is_some_and(|login| login.refresh_token.is_some())
+    }
+
     /// Whether its token opens nothing any more.
     pub(super) fn is_expired(&self, now: Timestamp) -> bool {
         self.expires_at.is_some_and(|expires| expires <= now)
@@ -93,11 +128,30 @@ impl Contexts {
         })
     }
 
-    /// Writes the file, beside the old one first.
-    pub(super) fn store(&self) -> anyhow::Result<PathBuf> {
-        let path = path().context("cannot tell where this user's settings belong: HOME is not set")?;
-        self.write(&path).with_context(|| format!("cannot write the contexts `{}`", path.display()))?;
-        Ok(path)
+    /// Reads the file to change it. Until that is let go, other commands that want to change it wait.
+    pub(super) async fn lock() -> anyhow::Result<Locked> {
+        // On a thread of its own, so that whoever waits can be interrupted.
+        tokio::task::spawn_blocking(|| {
+            let path = path().context("cannot tell where this user's settings belong: HOME is not set")?;
+            Self::lock_file(&path).with_context(|| format!("cannot change the contexts `{}`", path.display()))
+        })
+        .await
+        .context("waiting for other commands was interrupted")?
+    }
+
+    fn lock_file(path: &Path) -> anyhow::Result<Locked> {
+        if let Some(folder) = path.parent() {
+            fs_err::create_dir_all(folder)?;
+        }
+        // The file itself is replaced by each change.
+        let beside = path.with_extension("lock");
+        let lock = std::fs::OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&beside)?;
+        match lock.lock() {
+            // Where the file system has no locks, two commands at once are a risk, and none is no use.
+            Err(error) if error.kind() != std::io::ErrorKind::Unsupported => return Err(error.into()),
+            _ => {}
+        }
+        Ok(Locked { contexts: Self::read(path)?, path: path.to_owned(), _lock: lock })
     }
 
     fn write(&self, path: &Path) -> anyhow::Result<()> {
@@ -135,6 +189,22 @@ impl Contexts {
     }
 }
 
+/// What is remembered, while nobody else changes it.
+pub(super) struct Locked {
+    pub(super) contexts: Contexts,
+    path: PathBuf,
+    _lock: std::fs::File,
+}
+
+impl Locked {
+    /// Writes the file, beside the old one first.
+    pub(super) fn store(&self) -> anyhow::Result<&Path> {
+        let path = &self.path;
+        self.contexts.write(path).with_context(|| format!("cannot write the contexts `{}`", path.display()))?;
+        Ok(path)
+    }
+}
+
 fn path() -> Option<PathBuf> {
     Some(etcetera::choose_base_strategy().ok()?.config_dir().join("killick").join("contexts.json"))
 }
@@ -156,6 +226,12 @@ mod tests {
             token_id: None,
             expires_at: Some("2026-09-21T00:00:00Z".parse().unwrap()),
             insecure: false,
+            oidc: Some(OidcLogin {
+                issuer: "https://id.example".to_owned(),
+                client_id: "killick".to_owned(),
+                token: Use::IdToken,
+                refresh_token: Some(SecretString::from("refresh_secret")),
+            }),
         };
         assert!(!format!("{context:?}").contains("secret"));
         let (before, at) = ("2026-09-20T23:59:59Z", "2026-09-21T00:00:00Z");
@@ -167,6 +243,8 @@ mod tests {
         assert_eq!(fs_err::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         let read = Contexts::read(&path).unwrap();
         assert_eq!(read.named("a").unwrap().token.expose_secret(), "killick_secret");
+        let login = read.named("a").unwrap().oidc.as_ref().unwrap();
+        assert_eq!(login.refresh_token.as_ref().unwrap().expose_secret(), "refresh_secret");
         assert_eq!(fs_err::read_dir(path.parent().unwrap()).unwrap().count(), 1, "nothing is left beside it");
         fs_err::write(&path, "{").unwrap();
         assert!(Contexts::read(&path).unwrap_err().to_string().contains("make no sense"));

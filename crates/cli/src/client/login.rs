@@ -1,5 +1,8 @@
 //! `killick login` and `killick context`: servers by name, and tokens instead of passwords.
 
+mod oidc;
+mod redirect;
+
 use std::io::BufRead as _;
 
 use anyhow::Context as _;
@@ -21,6 +24,9 @@ use crate::report_error::with_hint;
 /// Seconds for which any token of OAuth may be good.
 const LONGEST_TOKEN: i64 = 10 * 365 * 24 * 3600;
 
+/// Days for which a token is good, if nothing else is said.
+const DAYS: u32 = 90;
+
 /// Bytes of a password that is read from a pipe.
 const MAX_PASSWORD: u64 = 4096;
 
@@ -30,6 +36,9 @@ pub(crate) struct Login {
     /// The server: `killick.example.com`, `https://killick.example.com:8228`
     #[arg(value_name = "SERVER")]
     server: String,
+    /// Log in at the server's identity provider, in a browser (default: if it has one, and nobody says a user)
+    #[arg(long, conflicts_with_all = ["user", "password_stdin", "expires"])]
+    oidc: bool,
     /// User name (default: `--u`, `KILLICK_USER`, or asked for)
     #[arg(long, value_name = "NAME")]
     user: Option<String>,
@@ -39,9 +48,9 @@ pub(crate) struct Login {
     /// What to call the server from now on (default: its host)
     #[arg(long, value_name = "CONTEXT")]
     name: Option<String>,
-    /// Days for which the token is good
-    #[arg(long, value_name = "DAYS", default_value_t = 90, value_parser = clap::value_parser!(u32).range(1..=3650))]
-    expires: u32,
+    /// Days for which the token is good that is given for a password (default: 90)
+    #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u32).range(1..=3650))]
+    expires: Option<u32>,
 }
 
 /// What can be done with contexts.
@@ -73,8 +82,65 @@ pub(crate) async fn login(args: Login, client: &ClientArgs) -> anyhow::Result<Ex
 
 async fn log_in(args: Login, client: &ClientArgs) -> anyhow::Result<Exit> {
     let url = address(&args.server)?;
+    // What cannot be remembered is not begun.
+    Contexts::load()?;
     let name = args.name.clone().unwrap_or_else(|| host(&url));
     let given = Settings::for_login(client, &url);
+    let server = match Box::pin(by_provider(&args, &given)).await? {
+        Some(server) => server,
+        None => by_password(args, given).await?,
+    };
+    let mut locked = Contexts::lock().await?;
+    let before = locked.contexts.contexts.insert(name.clone(), server.clone());
+    locked.contexts.current = Some(name.clone());
+    let path = locked.store()?.display().to_string();
+    drop(locked);
+    // The token that is replaced opens nothing any more. It revokes itself, if it still opens anything.
+    if let Some(before) = before {
+        let by = if before.is_expired(crate::clock::now()) { &server } else { &before };
+        let api = Api::new(Settings::of_context(client, &name, by))?;
+        let _ = Box::pin(revoke(&api, &before)).await;
+    }
+    let until = match server.expires_at {
+        _ if server.is_renewed() => "renewed while the provider allows it".to_owned(),
+        Some(at) => format!("good until {at}"),
+        None => "good until it is revoked".to_owned(),
+    };
+    crate::stdout::print(&format!(
+        "Logged in to {url} as {}: the context `{name}` is in use, its token is {until} ({path})\n",
+        server.user
+    ))?;
+    Ok(Exit::Success)
+}
+
+/// At the provider of the server, if that is wanted, or it has one and nothing is said of a password.
+async fn by_provider(args: &Login, given: &Settings) -> anyhow::Result<Option<Server>> {
+    let says_password = args.user.is_some() || args.password_stdin || args.expires.is_some();
+    if !args.oidc && (says_password || given.user.is_some() || given.password.is_some()) {
+        return Ok(None);
+    }
+    let api = Api::new(Settings { user: None, password: None, ..given.clone() })?;
+    let url = &api.settings.url;
+    match oidc::WayIn::of(&api).await {
+        Ok(Some(way)) => oidc::log_in(&api, &way).await.map(Some),
+        Ok(None) if args.oidc => Err(with_hint(
+            format!("{url} names no provider to log in at"),
+            "whoever runs it sets `oidc.issuer` and `oidc.client_id`; with a password, `killick login SERVER --user NAME` logs in",
+        )),
+        Err(failure) if args.oidc => {
+            let hint = failure.hint(&api.settings).unwrap_or_else(|| format!("is a Killick server running at {url}?"));
+            Err(with_hint(format!("cannot log in to {url}: {}", failure.told()), hint))
+        }
+        Err(failure) => {
+            tracing::debug!("{}", failure.told());
+            Ok(None)
+        }
+        Ok(None) => Ok(None),
+    }
+}
+
+/// With a user name and a password.
+async fn by_password(args: Login, given: Settings) -> anyhow::Result<Server> {
     let user = match args.user.or_else(|| given.user.clone()) {
         Some(user) => user,
         None => ask("User").await?,
@@ -90,29 +156,13 @@ async fn log_in(args: Login, client: &ClientArgs) -> anyhow::Result<Exit> {
     let insecure = !given.verify_tls;
     let api = Api::new(Settings { user: Some(user.clone()), password: Some(password.clone()), ..given })?;
     let now = crate::clock::now();
-    let expires_at = now + SignedDuration::from_hours(24 * i64::from(args.expires));
+    let expires_at = now + SignedDuration::from_hours(24 * i64::from(args.expires.unwrap_or(DAYS)));
     let granted = match api_key(&api, expires_at).await {
         Err(failure) if failure.status() == Some(404) => engine_token(&api, &user, &password, now).await?,
         other => other.map_err(|failure| refused(&api, &user, &failure))?,
     };
     let Granted { token, token_kind, token_id, expires_at } = granted;
-    let server = Server { url, user, token, token_kind, token_id, expires_at, insecure };
-    let mut contexts = Contexts::load()?;
-    let before = contexts.contexts.insert(name.clone(), server);
-    contexts.current = Some(name.clone());
-    let path = contexts.store()?;
-    // The token that is replaced opens nothing any more.
-    if let Some(before) = before {
-        revoke(&api, &before).await;
-    }
-    let until = expires_at.map_or_else(|| "until it is revoked".to_owned(), |at| format!("until {at}"));
-    crate::stdout::print(&format!(
-        "Logged in to {} as {}: the context `{name}` is in use, its token is good {until} ({})\n",
-        api.settings.url,
-        contexts.named(&name)?.user,
-        path.display()
-    ))?;
-    Ok(Exit::Success)
+    Ok(Server { url: api.settings.url, user, token, token_kind, token_id, expires_at, insecure, oidc: None })
 }
 
 /// What a server gives for a password.
@@ -178,29 +228,36 @@ fn refused(api: &Api, user: &str, failure: &Failure) -> anyhow::Error {
 
 /// Shows, switches and forgets contexts.
 pub(crate) async fn context(command: ContextCommand, client: &ClientArgs) -> anyhow::Result<Exit> {
-    let mut contexts = Contexts::load()?;
     match command {
-        ContextCommand::List => crate::stdout::print(&list(&contexts, client.format(), crate::clock::now()))?,
+        ContextCommand::List => {
+            crate::stdout::print(&list(&Contexts::load()?, client.format(), crate::clock::now()))?;
+        }
         ContextCommand::Use(Named { name }) => {
-            let url = contexts.named(&name)?.url.clone();
-            contexts.current = Some(name.clone());
-            contexts.store()?;
+            let mut locked = Contexts::lock().await?;
+            let url = locked.contexts.named(&name)?.url.clone();
+            locked.contexts.current = Some(name.clone());
+            locked.store()?;
             crate::stdout::print(&format!("The context `{name}` ({url}) is in use\n"))?;
         }
         ContextCommand::Remove(Named { name }) => {
+            let mut locked = Contexts::lock().await?;
+            let contexts = &mut locked.contexts;
             let server = contexts.named(&name)?.clone();
             contexts.contexts.remove(&name);
             if contexts.current.as_ref() == Some(&name) {
                 contexts.current = None;
             }
-            contexts.store()?;
+            locked.store()?;
+            drop(locked);
             let api = Api::new(Settings::of_context(client, &name, &server))?;
-            let token = match (&server.token_id, server.expires_at) {
-                (None, Some(at)) => format!("its token is good until {at}: the server cannot revoke it"),
-                _ if revoke(&api, &server).await => "its token is revoked".to_owned(),
-                _ => "its token could not be revoked".to_owned(),
+            let giver = if server.oidc.is_some() { "provider" } else { "server" };
+            let token = match (Box::pin(revoke(&api, &server)).await, server.expires_at) {
+                (Revoked::Yes, _) => "is revoked".to_owned(),
+                (Revoked::Impossible, Some(at)) => format!("is good until {at}: the {giver} cannot revoke it"),
+                _ => "could not be revoked".to_owned(),
             };
-            crate::stdout::print(&format!("The context `{name}` ({}) is forgotten, {token}\n", server.url))?;
+            let url = &server.url;
+            crate::stdout::print(&format!("The context `{name}` ({url}) is forgotten, its token {token}\n"))?;
         }
     }
     Ok(Exit::Success)
@@ -208,6 +265,7 @@ pub(crate) async fn context(command: ContextCommand, client: &ClientArgs) -> any
 
 fn list(contexts: &Contexts, format: ListFormat, now: Timestamp) -> String {
     let expires = |server: &Server| match server.expires_at {
+        _ if server.is_renewed() => "renewed".to_owned(),
         None => "never".to_owned(),
         Some(at) if server.is_expired(now) => format!("expired at {at}"),
         Some(at) => at.to_string(),
@@ -219,7 +277,7 @@ fn list(contexts: &Contexts, format: ListFormat, now: Timestamp) -> String {
         let mark = if current(name) { "*" } else { "" };
         table.row(vec![mark.to_owned(), name.clone(), server.url.clone(), server.user.clone(), expires(server)]);
         items.push(json!({"context": name, "current": current(name), "url": server.url, "user": server.user,
-            "expires_at": server.expires_at}));
+            "expires_at": server.expires_at, "renewed": server.is_renewed()}));
     }
     let items = Value::Array(items);
     match format {
@@ -233,13 +291,26 @@ fn list(contexts: &Contexts, format: ListFormat, now: Timestamp) -> String {
     }
 }
 
+/// What became of a token that nobody needs any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Revoked {
+    Yes,
+    /// Whoever gave it takes none back.
+    Impossible,
+    No,
+}
+
 /// Best effort: a token that expired or a server that is gone must not keep anybody from forgetting it.
-async fn revoke(api: &Api, server: &Server) -> bool {
-    let Some(id) = &server.token_id else { return false };
-    if server.url != api.settings.url {
-        return false;
+async fn revoke(api: &Api, server: &Server) -> Revoked {
+    if let Some(login) = &server.oidc {
+        return oidc::revoke(login, server).await;
     }
-    api.send("DELETE", &format!("/v2/api-keys/{}", super::api::percent_encode(id)), &[], None).await.is_ok()
+    let Some(id) = &server.token_id else { return Revoked::Impossible };
+    if server.url != api.settings.url {
+        return Revoked::No;
+    }
+    let path = format!("/v2/api-keys/{}", super::api::percent_encode(id));
+    if api.send("DELETE", &path, &[], None).await.is_ok() { Revoked::Yes } else { Revoked::No }
 }
 
 /// The address of the API. Without a scheme it is `https`, but for this machine.

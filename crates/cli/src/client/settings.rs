@@ -2,20 +2,17 @@
 //! anchore-cli. What was said of one server is never told to another.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::Context as _;
 use clap::Args;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
-use jiff::Timestamp;
-use secrecy::{ExposeSecret as _, SecretString};
+use secrecy::SecretString;
 use serde::Deserialize;
 
 use super::ListFormat;
-use super::contexts::{Context, Contexts, TokenKind};
-use crate::report_error::with_hint;
-
-/// The name under which servers know API keys.
-const KEY_USER: &str = "_api_key";
+use super::contexts::{Context, Contexts};
+use super::token::{Pass, Token};
 
 /// Flags of every client command, spelled as in anchore-cli; like there, they stand before the command.
 #[derive(Debug, Args)]
@@ -116,31 +113,9 @@ pub(super) struct Settings {
     pub(super) debug: bool,
     /// The context whose token is shown.
     pub(super) context: Option<String>,
-    pub(super) token: Option<Token>,
+    pub(super) token: Option<Arc<Token>>,
     /// What was looked for and is not there, or is there and not in use: for whoever expected another server.
     pub(super) remark: Option<String>,
-}
-
-/// What is shown instead of a password.
-#[derive(Clone)]
-pub(super) struct Token {
-    text: SecretString,
-    kind: TokenKind,
-    expires_at: Option<Timestamp>,
-}
-
-impl Token {
-    fn of(context: &Context) -> Self {
-        Self { text: context.token.clone(), kind: context.token_kind, expires_at: context.expires_at }
-    }
-}
-
-/// What is shown to the server.
-pub(super) enum Pass<'a> {
-    /// A name and a password.
-    Basic(&'a str, Option<&'a str>),
-    /// A token alone.
-    Bearer(&'a str),
 }
 
 /// `default:` of the credentials file.
@@ -201,8 +176,8 @@ impl Settings {
         if says_who && args.context.is_none() {
             return Ok(settings);
         }
-        let token = Token::of(&context);
-        Ok(Self { user: Some(context.user), password: None, context: Some(name), token: Some(token), ..settings })
+        let token = Some(Arc::new(Token::of(&name, &context)));
+        Ok(Self { user: Some(context.user), password: None, context: Some(name), token, ..settings })
     }
 
     /// Those of who logs in to `url`: what is said in the environment counts if it is of no other server.
@@ -239,31 +214,25 @@ impl Settings {
 
     /// Those of a context, whichever is in use.
     pub(super) fn of_context(args: &ClientArgs, name: &str, context: &Context) -> Self {
-        let token = Token::of(context);
+        let token = Some(Arc::new(Token::of(name, context)));
         let verify_tls = !args.insecure && !context.insecure;
         let settings = Self::for_login(args, &context.url);
-        Self { verify_tls, context: Some(name.to_owned()), token: Some(token), ..settings }
+        Self { verify_tls, context: Some(name.to_owned()), token, ..settings }
     }
 
-    /// What to show to the server; nothing, if nobody said who asks.
-    pub(super) fn pass(&self) -> Option<Pass<'_>> {
-        match &self.token {
-            Some(Token { text, kind: TokenKind::ApiKey, .. }) => {
-                Some(Pass::Basic(KEY_USER, Some(text.expose_secret())))
-            }
-            Some(Token { text, kind: TokenKind::Bearer, .. }) => Some(Pass::Bearer(text.expose_secret())),
-            None => self.user.as_deref().map(|user| Pass::Basic(user, self.password.as_deref())),
+    /// The same with a token that nobody remembers yet.
+    pub(super) fn of_token(given: &Self, context: &Context) -> Self {
+        let token = Some(Arc::new(Token::of("", context)));
+        Self { user: None, password: None, token, ..given.clone() }
+    }
+
+    /// What to show to the server; nothing, if nobody said who asks. Fails if it is a token that opens nothing any more.
+    pub(super) async fn pass(&self) -> anyhow::Result<Option<Pass>> {
+        if let Some(token) = &self.token {
+            return token.pass(crate::clock::now()).await.map(Some);
         }
-    }
-
-    /// Fails if the token opens nothing any more.
-    pub(super) fn check_token(&self, now: Timestamp) -> anyhow::Result<()> {
-        let (Some(token), Some(name)) = (&self.token, &self.context) else { return Ok(()) };
-        let Some(expired) = token.expires_at.filter(|expires| *expires <= now) else { return Ok(()) };
-        Err(with_hint(
-            format!("the token of the context `{name}` for {} expired at {expired}", self.url),
-            format!("log in again: `killick login {} --name {name}`", self.url),
-        ))
+        let password = self.password.clone().map(SecretString::from);
+        Ok(self.user.clone().map(|user| Pass::Basic(user, password)))
     }
 }
 

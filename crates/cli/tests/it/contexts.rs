@@ -10,27 +10,27 @@ use crate::command::{Run, killick};
 use crate::service::{PASSWORD, Service};
 
 /// Somebody with a folder of their own, and no word about servers in the environment.
-struct Person {
-    home: tempfile::TempDir,
+pub(crate) struct Person {
+    pub(crate) home: tempfile::TempDir,
 }
 
 impl Person {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { home: tempfile::tempdir().expect("a folder") }
     }
 
     /// The binary by the clock of the server.
-    fn command(&self) -> Command {
+    pub(crate) fn command(&self) -> Command {
         let mut command = killick(self.home.path());
         command.env_remove("SOURCE_DATE_EPOCH");
         command
     }
 
-    fn run(&self, arguments: &[&str]) -> Run {
+    pub(crate) fn run(&self, arguments: &[&str]) -> Run {
         self.run_with(&[], arguments)
     }
 
-    fn run_with(&self, variables: &[(&str, &str)], arguments: &[&str]) -> Run {
+    pub(crate) fn run_with(&self, variables: &[(&str, &str)], arguments: &[&str]) -> Run {
         let mut command = self.command();
         command.envs(variables.iter().copied()).args(arguments);
         Run::of(command.output().expect("the binary starts"))
@@ -47,13 +47,13 @@ impl Person {
         Run::of(process.wait_with_output().expect("the binary ends"))
     }
 
-    fn contexts(&self) -> Value {
+    pub(crate) fn contexts(&self) -> Value {
         let listed = self.run(&["--output", "json", "context", "list"]);
         serde_json::from_str(&listed.stdout).expect("JSON")
     }
 }
 
-fn server(service: &Service) -> String {
+pub(crate) fn server(service: &Service) -> String {
     service.url.trim_end_matches("/v1").to_owned()
 }
 

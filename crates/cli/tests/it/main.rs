@@ -27,12 +27,15 @@ mod memory;
 mod migrate;
 mod mistakes;
 mod native;
+mod oidc;
 mod parts;
 mod pipelines;
 mod platforms;
 #[expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 #[path = "../../../store/tests/support/postgres_server.rs"]
 mod postgres_server;
+#[path = "../../../fetch/tests/support/provider.rs"]
+mod provider;
 mod publication;
 mod query;
 mod recordings;

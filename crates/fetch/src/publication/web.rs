@@ -11,11 +11,11 @@ use http::header::{AUTHORIZATION, CONTENT_RANGE, CONTENT_TYPE, HeaderMap, Header
 use http::{Method, StatusCode};
 use killick_model::digest::Digest;
 use reqwest::Response;
-use secrecy::ExposeSecret as _;
+use secrecy::{ExposeSecret as _, SecretString};
 use tokio::sync::OnceCell;
 use url::Url;
 
-use super::{Edition, MANIFEST, Place, PlaceError, PlaceOptions, Sent, blob_path};
+use super::{Edition, Login, MANIFEST, Place, PlaceError, PlaceOptions, Sent, blob_path};
 use crate::channel::{ChannelWriter, channel};
 use crate::cloud::{Cloud, Keys, Signed};
 use crate::egress::Reach;
@@ -246,7 +246,8 @@ fn of_user(url: &Url, options: &PlaceOptions) -> (Url, Identity) {
     let _ = base.set_username("");
     let _ = base.set_password(None);
     let identity = match (&options.login, url.username()) {
-        (Some((user, password)), _) => Identity::User(basic(user, password.expose_secret())),
+        (Some(Login::Password(user, password)), _) => Identity::User(basic(user, password.expose_secret())),
+        (Some(Login::Bearer(token)), _) => bearer(token).map_or(Identity::Nobody, Identity::User),
         (None, "") => Identity::Nobody,
         (None, user) => {
             let decoded = |text: &str| percent_decoded(text);
@@ -254,6 +255,13 @@ fn of_user(url: &Url, options: &PlaceOptions) -> (Url, Identity) {
         }
     };
     (base, identity)
+}
+
+/// What shows a token, if it is one.
+fn bearer(token: &SecretString) -> Option<HeaderValue> {
+    let mut header = HeaderValue::try_from(format!("Bearer {}", token.expose_secret())).ok()?;
+    header.set_sensitive(true);
+    Some(header)
 }
 
 /// What `%` and two digits stand for in the user and password of an address.

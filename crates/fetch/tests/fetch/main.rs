@@ -12,7 +12,10 @@ mod hostile;
 mod indexes;
 mod local;
 mod made_images;
+mod oidc;
 mod parts;
+#[path = "../support/provider.rs"]
+mod provider;
 mod publication;
 mod registry;
 mod tags;

@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use killick_fetch::publication::{Edition, Opened, Place, PlaceOptions, Upload, publish};
+use killick_fetch::publication::{Edition, Login, Opened, Place, PlaceOptions, Upload, publish};
 use killick_fetch::registry::RegistryOptions;
 use killick_model::digest::Digest;
 use secrecy::SecretString;
@@ -128,7 +128,8 @@ async fn the_document_is_bounded_and_asked_for_as_somebody() {
         outcome.map(|bytes| bytes.len()).map_err(|error| error.to_string().replace(&fake.host, "HOST"))
     };
     let (nobody, _) = options();
-    let me = PlaceOptions { login: Some(("me".to_owned(), SecretString::from("a b"))), ..nobody.clone() };
+    let me =
+        PlaceOptions { login: Some(Login::Password("me".to_owned(), SecretString::from("a b"))), ..nobody.clone() };
     assert_eq!(ask("small", "", &me).await, Ok(1000));
     assert_eq!(ask("small", "me:a%20b@", &nobody).await, Ok(1000));
     assert_eq!(ask("large", "", &me).await, Err("`manifest.json` is larger than 1000 bytes".to_owned()));
@@ -145,7 +146,7 @@ async fn redirects_are_bounded() {
     let target = format!("http://{}/elsewhere", other.host.replace("127.0.0.1", "localhost"));
     let fake = Fake::start(move |_| reply(302, &[("location", &target)], Vec::new())).await;
     let (mut options, _) = options();
-    options.login = Some(("me".to_owned(), SecretString::from("secret")));
+    options.login = Some(Login::Password("me".to_owned(), SecretString::from("secret")));
     let place = Place::parse(&format!("http://{}/", fake.host)).unwrap();
     let document = Opened::new(&place, &options).await.unwrap().manifest(&options).await.unwrap();
     assert_eq!(document, b"", "the password stays here");

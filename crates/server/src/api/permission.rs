@@ -16,6 +16,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use killick_fetch::oidc::Client;
 use secrecy::SecretString;
 
 use crate::api::error::ApiError;
@@ -269,6 +270,18 @@ impl FromRequestParts<Guarded> for Open {
 
     async fn from_request_parts(_parts: &mut Parts, _guarded: &Guarded) -> Result<Self, ApiError> {
         Ok(Self)
+    }
+}
+
+/// Of whom and as whom people get tokens, which anybody may ask without a name, too, and nothing else of the service.
+pub(crate) struct WayIn(pub(crate) Option<(String, Client)>);
+
+impl FromRequestParts<Guarded> for WayIn {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(_parts: &mut Parts, guarded: &Guarded) -> Result<Self, ApiError> {
+        let provider = guarded.0.provider();
+        Ok(Self(provider.and_then(|provider| Some((provider.issuer().to_owned(), provider.client()?)))))
     }
 }
 

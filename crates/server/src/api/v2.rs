@@ -11,6 +11,7 @@ mod exceptions;
 mod fleet;
 mod images;
 mod knowledge;
+mod login;
 mod notifications;
 mod paging;
 mod policies;
@@ -31,6 +32,7 @@ pub(super) fn router() -> OpenApiRouter<Guarded> {
         .merge(exceptions::router())
         .merge(dry_run::router())
         .merge(progress::router())
+        .merge(login::router())
         .merge(roles::router())
         .merge(api_keys::router())
         .merge(audit::router())

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use killick_fetch::fetched::{FetchError, FetchOptions, document};
+use killick_fetch::oidc::{self, Use};
 use serde_json::{Map, Value};
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
@@ -34,6 +35,15 @@ pub enum OidcError {
     /// Nobody would be of any account.
     #[error("neither `oidc.account` nor `oidc.account_claim` says of what account users are")]
     Account,
+    /// Programs would ask for what no provider has.
+    #[error("`oidc.scopes` has `{scope}`, which is no scope")]
+    Scope {
+        /// As written.
+        scope: String,
+    },
+    /// There would be no token that is for us.
+    #[error("`oidc.client_id` is `oidc.audience`, so that ID tokens are shown: `oidc.scopes` needs `openid`")]
+    IdToken,
     /// A role that does not exist, or cannot be given so.
     #[error("`oidc` gives the role `{role}`, which cannot be: {why}")]
     Role {
@@ -50,12 +60,12 @@ pub(crate) enum KeysError {
     /// They cannot be fetched.
     #[error(transparent)]
     Fetch(#[from] FetchError),
-    /// Its configuration is of another issuer, or has no keys.
-    #[error("the provider's configuration is not that of `{issuer}`, or names no keys")]
-    Configuration {
-        /// The issuer of the settings.
-        issuer: String,
-    },
+    /// Its configuration cannot be used.
+    #[error(transparent)]
+    Configuration(#[from] oidc::OidcError),
+    /// Its configuration names no keys.
+    #[error("the provider's configuration names no keys")]
+    Nowhere,
     /// It is no JWKS.
     #[error("the keys of the provider cannot be read")]
     Keys,
@@ -128,6 +138,15 @@ impl Provider {
             roles.push((value.clone(), role(text)?));
         }
         let default_role = Some(config.default_role.as_str()).filter(|text| !text.is_empty()).map(role).transpose()?;
+        let is_scope = |scope: &str| {
+            !scope.is_empty() && scope.bytes().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\\'))
+        };
+        if let Some(scope) = config.scopes.iter().find(|scope| !is_scope(scope)) {
+            return Err(OidcError::Scope { scope: scope.clone() });
+        }
+        if shown(config) == Use::IdToken && !config.scopes.iter().any(|scope| scope == "openid") {
+            return Err(OidcError::IdToken);
+        }
         let source = Source { issuer: config.issuer.clone(), jwks_url: config.jwks_url.clone(), options };
         Ok(Some(Self {
             config: config.clone(),
@@ -143,6 +162,13 @@ impl Provider {
     /// Who vouches, as it is kept with the users.
     pub(crate) fn issuer(&self) -> &str {
         &self.config.issuer
+    }
+
+    /// As whom a program logs in at the provider, if it can.
+    pub(crate) fn client(&self) -> Option<oidc::Client> {
+        let OidcConfig { client_id, scopes, .. } = &self.config;
+        let client = oidc::Client { id: client_id.clone(), scopes: scopes.clone(), shown: shown(&self.config) };
+        Some(client).filter(|client| !client.id.is_empty())
     }
 
     /// Whether a token claims to be of this provider.
@@ -245,20 +271,19 @@ impl Source {
     async fn keys(&self) -> Result<KeySet, KeysError> {
         let Self { issuer, options, .. } = self;
         let keys_at = if self.jwks_url.is_empty() {
-            let url = format!("{}/.well-known/openid-configuration", issuer.trim_end_matches('/'));
-            let bytes = document(&url, options, MAX_DOCUMENT, TIMEOUT).await?;
-            let configuration: Value = serde_json::from_slice(&bytes).unwrap_or_default();
-            let text = |name: &str| configuration.get(name).and_then(Value::as_str);
-            match text("jwks_uri").filter(|_| text("issuer") == Some(issuer)) {
-                Some(url) => url.to_owned(),
-                None => return Err(KeysError::Configuration { issuer: issuer.clone() }),
-            }
+            let provider = oidc::Provider::discover(issuer, options).await?;
+            provider.jwks_uri().ok_or(KeysError::Nowhere)?.to_owned()
         } else {
             self.jwks_url.clone()
         };
         let bytes = document(&keys_at, options, MAX_DOCUMENT, TIMEOUT).await?;
         KeySet::read(&bytes).ok_or(KeysError::Keys)
     }
+}
+
+/// Which token is for us: what the client is told of its user where we are the client, else what opens something.
+fn shown(config: &OidcConfig) -> Use {
+    if config.client_id == config.audience { Use::IdToken } else { Use::AccessToken }
 }
 
 /// Whether a text can be the name of a user: an e-mail address can, and nothing that means more than a name in a path.
@@ -419,6 +444,16 @@ mod tests {
         assert!(provider(|config| config.issuer.clear()).unwrap().is_none());
         assert!(matches!(provider(|config| config.audience.clear()), Err(OidcError::Audience)));
         assert!(matches!(provider(|config| config.account.clear()), Err(OidcError::Account)));
+        let scope = provider(|config| config.scopes = vec!["openid email".to_owned()]);
+        assert!(matches!(scope, Err(OidcError::Scope { scope }) if scope == "openid email"));
+        let as_ourselves = |scopes: &[&str]| {
+            provider(|config| {
+                config.client_id = "killick".to_owned();
+                config.scopes = scopes.iter().map(|&scope| scope.to_owned()).collect();
+            })
+        };
+        assert!(matches!(as_ourselves(&["email"]), Err(OidcError::IdToken)));
+        assert!(as_ourselves(&["openid", "email"]).unwrap().unwrap().client().is_some());
         for text in ["king", "developer on policy:p", "reader on repository:r.io/a"] {
             let role = provider(|config| config.default_role = text.to_owned());
             assert!(matches!(role, Err(OidcError::Role { role, .. }) if role == text));

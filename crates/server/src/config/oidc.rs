@@ -12,6 +12,10 @@ pub struct OidcConfig {
     pub issuer: String,
     /// For whom tokens must be (`aud`).
     pub audience: String,
+    /// As whom `killick login` comes to the provider, where that knows it as a public client; empty if nobody logs in so.
+    pub client_id: String,
+    /// What it asks for there.
+    pub scopes: Vec<String>,
     /// Where its keys are; empty for where its configuration says.
     pub jwks_url: String,
     /// How long its keys are used before they are fetched again.
@@ -35,6 +39,8 @@ impl Default for OidcConfig {
         Self {
             issuer: String::new(),
             audience: String::new(),
+            client_id: String::new(),
+            scopes: vec!["openid".to_owned()],
             jwks_url: String::new(),
             keys_seconds: 3600,
             user_claim: "sub".to_owned(),

@@ -106,7 +106,12 @@ impl Ways {
 
     /// How single documents are fetched.
     pub(crate) fn fetch_options(&self, config: &Config) -> FetchOptions {
-        FetchOptions { extra_ca_pem: self.extra_ca.clone(), proxy: self.proxy.clone(), egress: egress(config) }
+        FetchOptions {
+            extra_ca_pem: self.extra_ca.clone(),
+            proxy: self.proxy.clone(),
+            egress: egress(config),
+            ..FetchOptions::default()
+        }
     }
 
     /// How letters are sent.

@@ -63,6 +63,7 @@ const ONE_SIDED: &[(&str, &str)] = &[
     ("GET /", "open and without parameters"),
     ("GET /health", "open and without parameters"),
     ("GET /version", "open and without parameters"),
+    ("GET /v2/login", "open and without parameters"),
     ("DELETE /system/services/{servicename}/{hostid}", "who answers is active"),
     ("PUT /system/feeds/{feed}/{group}", "groups are one index"),
     ("DELETE /system/feeds/{feed}/{group}", "groups are one index"),

@@ -30,6 +30,8 @@ mod passwords;
 mod platforms;
 mod policies;
 mod presence;
+#[path = "../../../fetch/tests/support/provider.rs"]
+mod provider;
 mod queries;
 mod rates;
 mod receiver;

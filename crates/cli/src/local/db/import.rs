@@ -11,7 +11,6 @@ use killick_fetch::publication::{Place, PlaceOptions};
 use killick_server::publications::{Origin, Progress, Taken, Taking, take};
 use killick_vulns::Index;
 use killick_vulns::publication::{Allowed, Assembly, Publication};
-use secrecy::SecretString;
 
 use super::key::KeyArgument;
 use crate::client::{ClientArgs, Server};
@@ -85,8 +84,8 @@ pub(super) async fn run(args: Import, client: &ClientArgs) -> anyhow::Result<Exi
     let place = if let Some(source) = &args.source {
         Place::parse(source)
     } else {
-        let server = Server::of(client)?;
-        options.login = server.user.map(|user| (user, SecretString::from(server.password.unwrap_or_default())));
+        let server = Server::of(client).await?;
+        options.login = server.login;
         options.registry.skip_tls_verify |= !server.verify_tls;
         // Who logs in there believes its verdicts too.
         allowed.unsigned |= args.keys.is_empty();
