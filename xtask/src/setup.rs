@@ -11,6 +11,7 @@ const PACKAGES: &[(&str, &str)] = &[
     ("docker-registry", "/usr/bin/docker-registry"),
     ("apache2-utils", "/usr/bin/htpasswd"),
     ("python3-venv", "/usr/share/doc/python3-venv"),
+    ("python3-swift", "/usr/lib/python3/dist-packages/swift"),
     ("libxml2-utils", "/usr/bin/xmllint"),
     ("rpm", "/usr/bin/rpmbuild"),
 ];

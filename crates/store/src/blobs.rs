@@ -163,7 +163,10 @@ fn damaged(key: &Digest, error: &io::Error) -> StoreError {
 
 fn blob_error(key: &Digest, source: object_store::Error) -> StoreError {
     match source {
-        object_store::Error::NotFound { .. } => StoreError::NotFound { entity: "blob", name: key.to_string() },
+        // A bucket that is not there is told with the same status.
+        object_store::Error::NotFound { source, .. } if !source.to_string().contains("<Code>NoSuchBucket</Code>") => {
+            StoreError::NotFound { entity: "blob", name: key.to_string() }
+        }
         source => StoreError::Blob { key: key.to_string(), source },
     }
 }

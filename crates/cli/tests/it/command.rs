@@ -1,7 +1,8 @@
 //! Running the binary.
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 /// What a run left behind.
 pub(crate) struct Run {
@@ -17,6 +18,15 @@ impl Run {
             stderr: String::from_utf8(output.stderr).expect("stderr is UTF-8"),
             code: output.status.code().expect("the program was not killed"),
         }
+    }
+
+    /// Runs a command whose question is answered with yes.
+    pub(crate) fn confirmed(mut command: Command) -> Self {
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut process = command.spawn().expect("the program starts");
+        // Who asks nothing may have ended.
+        let _ = process.stdin.take().expect("stdin is piped").write_all(b"y\n");
+        Self::of(process.wait_with_output().expect("the program ends"))
     }
 
     /// Everything, for a snapshot.

@@ -40,11 +40,15 @@ mod publication;
 mod query;
 mod recordings;
 mod registry;
+#[expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#[path = "../../../store/tests/support/s3_server.rs"]
+mod s3_server;
 mod sboms;
 mod schemathesis;
 mod service;
 mod shelf;
 mod shells;
+mod storage;
 mod survives;
 mod terminal;
 mod update;

@@ -13,8 +13,9 @@ pub(crate) const PASSWORD: &str = "admin-secret";
 pub(crate) struct Service {
     /// `http://127.0.0.1:port/v1`.
     pub(crate) url: String,
+    /// `127.0.0.1:port`.
+    pub(crate) address: String,
     folder: tempfile::TempDir,
-    address: String,
     variables: Vec<(&'static str, String)>,
     process: Child,
 }
@@ -31,7 +32,7 @@ impl Service {
         let address = format!("127.0.0.1:{}", free_port());
         let variables = variables.to_vec();
         let process = spawn(folder.path(), &address, &variables, &[]);
-        Self { url: format!("http://{address}/v1"), folder, address, variables, process }
+        Self { url: format!("http://{address}/v1"), address, folder, variables, process }
     }
 
     /// Ends the server and starts it again on its data, for some roles only; all if there are none.
@@ -47,13 +48,24 @@ impl Service {
 
     /// Runs our own client against the server.
     pub(crate) fn client(&self, arguments: &[&str]) -> Run {
+        Run::of(self.client_command(arguments).output().expect("the binary starts"))
+    }
+
+    /// Our own client, about to be run against the server.
+    pub(crate) fn client_command(&self, arguments: &[&str]) -> Command {
         let mut command = killick(self.folder.path());
         command.env("KILLICK_URL", &self.url).env("KILLICK_USER", "admin").env("KILLICK_PASS", PASSWORD);
-        Run::of(command.args(arguments).output().expect("the binary starts"))
+        command.args(arguments);
+        command
     }
 
     /// Runs the original client against the server.
     pub(crate) fn anchore_cli(&self, arguments: &[&str]) -> Run {
+        Run::of(self.anchore_cli_command(&self.url, arguments).output().expect("the original client starts"))
+    }
+
+    /// The original client, about to be run against the server or what listens at `url` in front of it.
+    pub(crate) fn anchore_cli_command(&self, url: &str, arguments: &[&str]) -> Command {
         let program = anchore_cli_program();
         let mut command = Command::new(program);
         command
@@ -62,11 +74,12 @@ impl Service {
             .env("PATH", "/usr/bin:/bin")
             .env("LC_ALL", "C.UTF-8")
             .env("COLUMNS", "200")
-            .env("ANCHORE_CLI_URL", &self.url)
+            .env("ANCHORE_CLI_URL", url)
             .env("ANCHORE_CLI_USER", "admin")
             .env("ANCHORE_CLI_PASS", PASSWORD)
             .current_dir(super::command::repository());
-        Run::of(command.args(arguments).output().expect("the original client starts"))
+        command.args(arguments);
+        command
     }
 }
 

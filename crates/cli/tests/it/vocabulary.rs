@@ -1,5 +1,8 @@
 //! The whole vocabulary of anchore-cli 0.9.3, on either engine: how it ends and what it prints first; what it prints about one
-//! server, ours prints about another that was told the same; and no command or flag that it has is left out.
+//! server, ours prints about another that was told the same; and no command or flag that it has is left out. What it
+//! asks of the server is what the server's own tests replay.
+
+mod requests;
 
 use std::collections::BTreeSet;
 use std::process::Command;
@@ -10,9 +13,17 @@ use super::postgres_server;
 use super::recordings::compare::{Volatile, differences};
 use super::registry::Registry;
 use super::service::{Service, anchore_cli_program};
+use requests::Recorder;
+
+/// Set by `scripts/record-requests`, which writes the requests of the original client anew.
+const RECORDS: &str = "KILLICK_TEST_RECORDS_REQUESTS";
+
+/// The requests, which the server's tests replay.
+const REQUESTS: &str = "crates/server/tests/service/conformance/anchore_cli/requests.txt";
 
 /// A line of `commands.txt`.
 struct Said<'a> {
+    line: &'a str,
     words: Vec<&'a str>,
     /// Why it is not run, or may be answered otherwise.
     title: Option<&'a str>,
@@ -29,8 +40,9 @@ fn said() -> Vec<Said<'static>> {
                 None => (line, None),
             };
             let (command, is_run) = command.strip_prefix("- ").map_or((command, true), |command| (command, false));
+            let command = command.trim();
             let words = command.split_whitespace().map(|word| if word == "\"\"" { "" } else { word }).collect();
-            Said { words, title, is_run }
+            Said { line: command, words, title, is_run }
         })
         .collect()
 }
@@ -60,7 +72,7 @@ fn feeds() -> tempfile::TempDir {
 fn every_command_is_answered(database: &str) {
     let registry = Registry::start();
     let digest = registry.push("example/shop", "1.0", &Image::example()).to_string();
-    registry.push("example/clean", "1.0", &Image::of_files(&[("etc/motd", b"hello")]));
+    let clean = registry.push("example/clean", "1.0", &Image::of_files(&[("etc/motd", b"hello")])).to_string();
     let image = format!("{}/example/shop:1.0", registry.address);
     let filled = |word: &str| {
         let word = word.replace("{registry}", &registry.address);
@@ -70,6 +82,14 @@ fn every_command_is_answered(database: &str) {
     let with_feeds = ("KILLICK__KNOWLEDGE__FEEDS_DIR", feeds.path().display().to_string());
     let theirs = Service::start_with(&[with_feeds.clone(), ("KILLICK__STORAGE__DATABASE_URL", database.to_owned())]);
     let ours = Service::start_with(&[with_feeds]);
+    let recorder = Recorder::start(theirs.address.clone());
+    let known = [
+        (digest.clone(), "$digest"),
+        (digest.replace(':', "%3A"), "$escaped_digest"),
+        (clean, "$clean"),
+        (registry.address.clone(), "$registry"),
+        (registry.address.replace(':', "%3A"), "$escaped_registry"),
+    ];
     let volatile = Volatile::new();
     // Seconds, as checks and subscriptions tell instants; what compressing instants leaves of an archive.
     // Where something is in a client's memory; how much was told.
@@ -83,11 +103,13 @@ fn every_command_is_answered(database: &str) {
     let masked = |run: &Run| {
         masks.iter().fold(run.stdout.clone(), |text, (pattern, mask)| pattern.replace_all(&text, *mask).into_owned())
     };
-    let (mut unexplained, mut told) = (Vec::new(), String::new());
+    let (mut unexplained, mut told, mut asked) = (Vec::new(), String::new(), String::new());
     for said in said().iter().filter(|said| said.is_run) {
         let words: Vec<String> = said.words.iter().map(|word| filled(word)).collect();
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
-        let (want, got) = (theirs.anchore_cli(&words), ours.client(&words));
+        let want = Run::confirmed(theirs.anchore_cli_command(&recorder.url, &words));
+        let got = Run::confirmed(ours.client_command(&words));
+        asked.push_str(&format!("\n# {}\n{}", said.line, recorder.lines(&known)));
         let first = volatile.masked(&masked(&want)).lines().next().unwrap_or_default().trim_end().to_owned();
         let first = first.replace(&digest, "{digest}").replace(&registry.address, "{registry}");
         told.push_str(&format!("{}\n    {} {first}\n", said.words.join(" "), want.code));
@@ -98,6 +120,18 @@ fn every_command_is_answered(database: &str) {
     }
     assert!(unexplained.is_empty(), "{}", unexplained.join("\n"));
     insta::assert_snapshot!("vocabulary", told);
+    assert_are_recorded(&asked);
+}
+
+/// Whether these are the requests that the server's tests replay.
+fn assert_are_recorded(asked: &str) {
+    let path = repository().join(REQUESTS);
+    if std::env::var_os(RECORDS).is_some() {
+        fs_err::write(&path, asked).expect("the file is writable");
+    }
+    let recorded = fs_err::read_to_string(&path).expect("the requests are there");
+    let first = asked.lines().zip(recorded.lines()).find(|(asked, recorded)| asked != recorded);
+    assert!(asked == recorded, "{REQUESTS}: `scripts/record-requests` renews it; first (now, then): {first:#?}");
 }
 
 #[test]

@@ -9,27 +9,29 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use crate::caller::{ADMIN, Service, basic};
+use crate::conformance::build_index;
 use crate::registry;
 
-/// The policy that lets one of the two images pass.
+/// The policy that stops one of the images, and lets another pass by an allowlist.
 const POLICY: &str = "no-3.21";
 
 /// A service whose active policy stops one of the tags of its registry.
 async fn service() -> (Service, registry::Upstream) {
-    let service = Service::start(|_| {}).await;
+    let service = Service::start(|config| build_index(config)).await;
     let upstream = registry::serve(None).await;
-    let mapping = |tag: &str, policy: &str| {
+    let mapping = |tag: &str, policy: &str, whitelists: &[&str]| {
         json!({"id": tag, "name": tag, "registry": "*", "repository": "*", "image": {"type": "tag", "value": tag},
-            "policy_ids": [policy], "whitelist_ids": []})
+            "policy_ids": [policy], "whitelist_ids": whitelists})
     };
     let rule =
         |action: &str| json!({"id": action, "gate": "always", "trigger": "always", "action": action, "params": []});
-    let bundle = json!({"id": POLICY, "name": POLICY, "version": "1_0", "whitelists": [],
+    let bundle = json!({"id": POLICY, "name": POLICY, "version": "1_0",
+        "whitelists": [{"id": "lets", "name": "lets", "version": "1_0", "items": [{"gate": "always", "trigger_id": "*"}]}],
         "policies": [
             {"id": "stops", "name": "stops", "version": "1_0", "rules": [rule("STOP"), rule("WARN")]},
             {"id": "warns", "name": "warns", "version": "1_0", "rules": [rule("WARN")]}
         ],
-        "mappings": [mapping("3.21", "stops"), mapping("*", "warns")]});
+        "mappings": [mapping("3.21", "stops", &[]), mapping("debian", "stops", &["lets"]), mapping("*", "warns", &[])]});
     let (status, record) = service.call(ADMIN, "POST", "/policies", bundle).await;
     assert_eq!(status, 200, "{record}");
     let (status, answer) = service.call(ADMIN, "PUT", &format!("/policies/{POLICY}?active=true"), record).await;
@@ -145,7 +147,7 @@ impl<'a> Controller<'a> {
         assert_eq!(status, 200, "anything else is an error to it");
         let mut images: Vec<TypedImage> = serde_json::from_slice(&body).unwrap();
         images.sort_by_key(|image| image.created_at);
-        assert!(!images.is_empty(), "an empty list is an error to it");
+        assert_eq!(images.len(), 1, "none is an error to it, and of several it takes the oldest");
         Some(images.remove(0))
     }
 
@@ -166,7 +168,7 @@ impl<'a> Controller<'a> {
         let (status, body) = self.ask("GET", &path, Value::Null).await;
         assert_eq!(status, 200, "{}", String::from_utf8_lossy(&body));
         let answer: Vec<HashMap<String, HashMap<String, Vec<Value>>>> = serde_json::from_slice(&body).unwrap();
-        let by_tag = answer[0].get(digest).unwrap();
+        let by_tag = answer[0].get(&digest.replace("%3A", ":")).unwrap();
         assert_eq!((answer.len(), answer[0].len(), by_tag.len()), (1, 1, 1), "it takes the only one");
         let evaluation = &by_tag.values().next().unwrap()[0];
         evaluation["status"].as_str().unwrap().eq_ignore_ascii_case("pass")
@@ -210,9 +212,25 @@ async fn the_admission_controller_lets_pods_in() {
             assert_eq!(controller.find(&pinned).await.unwrap().image_digest, digest, "{pinned}");
             assert_eq!(controller.admits(&digest, &pinned, "").await, is_let_in, "{pinned}");
         }
+        // Some clients escape the digest in the path.
+        assert_eq!(controller.admits(&digest.replace(':', "%3A"), &image, "").await, is_let_in, "{image}");
         let history = service.get(ADMIN, &format!("/images/{digest}/check?tag={image}&history=true")).await;
         assert_eq!(history[0][&digest][&image].as_array().unwrap().len(), 1, "what it asked was not kept");
     }
+    // Pods name images as short as they like: what nobody knows is not there, however it is spelled.
+    for unknown in
+        ["nginx", "nginx:1.25", "library/nginx", &format!("example.com:5000/a/b/c@sha256:{}", "0".repeat(64))]
+    {
+        assert!(controller.find(unknown).await.is_none(), "{unknown}");
+    }
+    // A tag that was given to another image means that one.
+    upstream.point("3.20", "3.21");
+    let image = format!("{}/tiny/alpine:3.20", upstream.address);
+    let digest = controller.request(&image).await;
+    assert_eq!(
+        (digest.as_str(), &*controller.find(&image).await.unwrap().image_digest),
+        (&*upstream.digest("3.21"), &*digest)
+    );
     // What no registry has: the pod is not let in, and the answer is one that it can read.
     let missing = json!({"source": {"tag": {"pullstring": format!("{}/tiny/alpine:nothing", upstream.address)}}});
     let (status, body) = controller.ask("POST", "/images?autosubscribe=false", missing).await;
@@ -273,9 +291,12 @@ fn rows(table: &Value) -> Vec<(String, String, bool)> {
 async fn the_jenkins_plugin_reports_on_a_build() {
     let (service, upstream) = service().await;
     let always = |action: &str| ("always".to_owned(), action.to_owned(), false);
-    for (tag, verdict, action, want) in
-        [("3.20", "pass", "WARN", vec![always("WARN")]), ("3.21", "fail", "STOP", vec![always("STOP"), always("WARN")])]
-    {
+    let mut reported = 0;
+    for (tag, verdict, action, want) in [
+        ("3.20", "pass", "WARN", vec![always("WARN")]),
+        ("3.21", "fail", "STOP", vec![always("STOP"), always("WARN")]),
+        ("debian", "pass", "GO", vec![("always".to_owned(), "GO".to_owned(), true); 2]),
+    ] {
         let image = format!("{}/tiny/alpine:{tag}", upstream.address);
         let add = json!({"tag": image, "dockerfile": "RlJPTSBzY3JhdGNoCg==", "annotations": {"added-by": "jenkins"}});
         let (status, added) = jenkins(&service, "POST", "/images?autosubscribe=false&force=true", add).await;
@@ -306,8 +327,14 @@ async fn the_jenkins_plugin_reports_on_a_build() {
             for name in ["vuln", "severity", "package", "fix", "url"] {
                 assert!(row[name].is_string(), "{name} of {row}");
             }
+            reported += 1;
         }
     }
+    assert!(reported > 0, "there are vulnerabilities to report");
+    // It may send no more than a tag.
+    let image = format!("{}/tiny/alpine:3.20", upstream.address);
+    let (status, added) = jenkins(&service, "POST", "/images", json!({"tag": image})).await;
+    assert_eq!((status, &added[0]["analysis_status"]), (200, &json!("analyzed")), "{added}");
     // A build of what was never pushed fails with an answer, not with a time-out.
     let missing = json!({"tag": format!("{}/tiny/alpine:nothing", upstream.address)});
     let (status, answer) = jenkins(&service, "POST", "/images", missing).await;

@@ -5,6 +5,7 @@
 //! has no login, `stranger` a wrong one; `@account` is sent as `x-anchore-account`. `> name /pointer` below a call keeps
 //! a value of its answer, that later calls write as `$name`. `work` lets the queue run empty; `look` has watchers look. Other lines are comments.
 
+mod anchore_cli;
 mod call;
 mod document;
 
@@ -57,6 +58,9 @@ const BUNDLES: &[&str] = &["bundle", "policy", "policybundle"];
 /// Items of a list that are shown, and letters of a text.
 const SHOWN_ITEMS: usize = 1;
 const SHOWN_LETTERS: usize = 300;
+
+/// Lines of an answer that are shown where answers are told briefly.
+const SHOWN_LINES: usize = 40;
 
 /// Operations that nobody can call well, or badly, and why.
 const ONE_SIDED: &[(&str, &str)] = &[
@@ -162,8 +166,10 @@ struct Told {
 struct Resource {
     service: Service,
     names: BTreeMap<String, String>,
+    /// The answers so far, where what was told is not told again, and never at length.
+    before: Option<BTreeMap<String, String>>,
     _upstream: registry::Upstream,
-    _receiver: Receiver,
+    _receiver: Option<Receiver>,
 }
 
 impl Resource {
@@ -193,7 +199,7 @@ impl Resource {
         // What no database can make short.
         let long: String = (0..80_u8).map(|number| Digest::of(&[number]).hex()).collect();
         name("long", long);
-        Self { service, names, _upstream: upstream, _receiver: receiver }
+        Self { service, names, before: None, _upstream: upstream, _receiver: Some(receiver) }
     }
 
     /// The calls with their answers.
@@ -212,13 +218,27 @@ impl Resource {
                 }
                 Line::Call(call) => {
                     let answer = self.ask(&call.with(&self.names)).await;
-                    writeln!(told.text, "{}\n{}\n", call.text, self.shown(&answer)).unwrap();
+                    let shown = self.shown(&answer);
+                    writeln!(told.text, "{}\n{}\n", call.text, self.briefly(&call, shown)).unwrap();
                     last = serde_json::from_slice(&answer.body).unwrap_or_default();
                     told.exchanges.push((call, answer));
                 }
             }
         }
         told
+    }
+
+    fn briefly(&mut self, call: &Call, shown: String) -> String {
+        let Some(before) = &mut self.before else { return shown };
+        if before.get(&call.text) == Some(&shown) {
+            return "as before".to_owned();
+        }
+        let mut lines: Vec<&str> = shown.lines().collect();
+        let more = lines.len().saturating_sub(SHOWN_LINES);
+        lines.truncate(SHOWN_LINES);
+        let brief = lines.join("\n") + &if more > 0 { format!("\n… {more} more lines") } else { String::new() };
+        before.insert(call.text.clone(), shown);
+        brief
     }
 
     async fn ask(&self, call: &Call) -> Answer {
@@ -279,8 +299,9 @@ fn is_made_up(text: &str) -> bool {
     uuid::Uuid::parse_str(text).is_ok_and(|uuid| uuid.get_version_num() == 4 && text.len() == 36)
 }
 
-fn build_index(config: &Config) {
-    let feeds = tempfile::tempdir().unwrap();
+/// Advisories on a package of the distribution, and on one of another kind, of the images that the registry holds.
+pub(crate) fn build_index(config: &Config) {
+    let feeds = config.storage.data_dir.join("feeds");
     let musl = json!({"Vulnerability": {
         "Name": "CVE-2099-1", "NamespaceName": "alpine:3.20", "Severity": "High", "Link": "https://example.org/1",
         "Metadata": {}, "FixedIn": [{"Name": "musl", "Version": "1.2.5-r1", "VersionFormat": "apk",
@@ -289,12 +310,12 @@ fn build_index(config: &Config) {
         "ghsaId": "GHSA-aaaa-bbbb-cccc", "namespace": "github:npm", "Severity": "Low", "url": "https://example.org/g",
         "CVE": ["CVE-2099-4"], "FixedIn": [{"name": "left-pad", "identifier": "1.3.1", "range": "< 1.3.1"}]}});
     for (path, records) in [("vulnerabilities/alpine.json", musl), ("github/npm.json", pad)] {
-        let path = feeds.path().join(path);
+        let path = feeds.join(path);
         fs_err::create_dir_all(path.parent().unwrap()).unwrap();
         fs_err::write(path, json!({"data": [records]}).to_string()).unwrap();
     }
     let index = config.storage.data_dir.join("advisories.db");
-    killick_vulns::build(&[feeds.path().to_owned()], &index, &killick_vulns::BuildOptions::default()).unwrap();
+    killick_vulns::build(&[feeds], &index, &killick_vulns::BuildOptions::default()).unwrap();
 }
 
 /// A value of which lists and texts have only their beginning.

@@ -72,6 +72,16 @@ impl Upstream {
         Digest::of(&self.served.manifests.lock().unwrap()[tag]).to_string()
     }
 
+    /// Lets another repository hold one image of these files, under one tag; its digest.
+    #[allow(dead_code, reason = "not every test crate has several repositories")]
+    pub(crate) fn hold(&self, repository: &str, tag: &str, files: &[(&str, &str)]) -> String {
+        let image = image_of(files);
+        let digest = Digest::of(&image.manifest).to_string();
+        self.served.blobs.lock().unwrap().extend(image.blobs);
+        self.served.others.lock().unwrap().insert(repository.to_owned(), (tag.to_owned(), image.manifest));
+        digest
+    }
+
     /// Lets a tag point to an index of these platforms and manifests, there or not; its digest.
     #[allow(dead_code, reason = "not every test crate has indexes")]
     pub(crate) fn index(&self, tag: &str, of: &[(&str, &str)]) -> String {
@@ -96,7 +106,9 @@ impl Upstream {
 struct Served {
     /// By tag and by digest.
     manifests: Mutex<BTreeMap<String, Vec<u8>>>,
-    blobs: BTreeMap<String, Vec<u8>>,
+    /// The manifests of other repositories, each with its only tag.
+    others: Mutex<BTreeMap<String, (String, Vec<u8>)>>,
+    blobs: Mutex<BTreeMap<String, Vec<u8>>>,
     health: Mutex<Health>,
 }
 
@@ -128,12 +140,16 @@ pub(crate) async fn serve(login: Option<&'static str>) -> Upstream {
         manifests.insert(Digest::of(&image.manifest).to_string(), image.manifest);
         blobs.extend(image.blobs);
     }
-    let served = Arc::new(Served { manifests: Mutex::new(manifests), blobs, health: Mutex::default() });
+    let served = Served { manifests: Mutex::new(manifests), blobs: Mutex::new(blobs), ..Served::default() };
+    let served = Arc::new(served);
     let router = Router::new()
         .route("/v2/", get(|| async { "{}" }))
         .route(&format!("/v2/{NAME}/tags/list"), get(tags))
         .route(&format!("/v2/{NAME}/manifests/{{reference}}"), get(manifest))
         .route(&format!("/v2/{NAME}/blobs/{{digest}}"), get(blob))
+        .route("/v2/{owner}/{name}/tags/list", get(other_tags))
+        .route("/v2/{owner}/{name}/manifests/{reference}", get(other_manifest))
+        .route("/v2/{owner}/{name}/blobs/{digest}", get(other_blob))
         .fallback(|| async { (StatusCode::NOT_FOUND, error("NAME_UNKNOWN")) })
         .with_state(Arc::clone(&served))
         .layer(from_fn(move |request, next| admit(login, request, next)));
@@ -161,6 +177,10 @@ async fn manifest(State(served): State<Arc<Served>>, Path(reference): Path<Strin
     let Some(manifest) = found else {
         return (StatusCode::NOT_FOUND, error("MANIFEST_UNKNOWN")).into_response();
     };
+    with_digest(manifest)
+}
+
+fn with_digest(manifest: Vec<u8>) -> Response {
     let read: Value = serde_json::from_slice(&manifest).unwrap();
     let headers = [
         (header::CONTENT_TYPE.as_str(), read["mediaType"].as_str().unwrap_or(MANIFEST).to_owned()),
@@ -176,12 +196,37 @@ async fn tags(State(served): State<Arc<Served>>) -> String {
     json!({"name": NAME, "tags": tags}).to_string()
 }
 
+async fn other_tags(State(served): State<Arc<Served>>, Path((owner, name)): Path<(String, String)>) -> Response {
+    let name = format!("{owner}/{name}");
+    match served.others.lock().unwrap().get(&name) {
+        Some((tag, _)) => json!({"name": name, "tags": [tag]}).to_string().into_response(),
+        None => (StatusCode::NOT_FOUND, error("NAME_UNKNOWN")).into_response(),
+    }
+}
+
+async fn other_manifest(
+    State(served): State<Arc<Served>>,
+    Path((owner, name, reference)): Path<(String, String, String)>,
+) -> Response {
+    match served.others.lock().unwrap().get(&format!("{owner}/{name}")) {
+        Some((tag, manifest)) if *tag == reference || Digest::of(manifest).to_string() == reference => {
+            with_digest(manifest.clone())
+        }
+        Some(_) => (StatusCode::NOT_FOUND, error("MANIFEST_UNKNOWN")).into_response(),
+        None => (StatusCode::NOT_FOUND, error("NAME_UNKNOWN")).into_response(),
+    }
+}
+
+async fn other_blob(served: State<Arc<Served>>, Path((.., digest)): Path<(String, String, String)>) -> Response {
+    blob(served, Path(digest)).await
+}
+
 async fn blob(State(served): State<Arc<Served>>, Path(digest): Path<String>) -> Response {
     let health = *served.health.lock().unwrap();
     if let Health::Blobs(status) = health {
         return (StatusCode::from_u16(status).unwrap(), error("SICK")).into_response();
     }
-    match served.blobs.get(&digest) {
+    match served.blobs.lock().unwrap().get(&digest) {
         Some(bytes) if health == Health::OtherBytes => {
             bytes.iter().map(|byte| byte ^ 1).collect::<Vec<u8>>().into_response()
         }

@@ -108,7 +108,8 @@ impl Place {
         match self {
             Self::Folder(store, _) | Self::Objects(store) => {
                 let put = store.put(&path(key), Bytes::from(packed).into()).await;
-                put.map(drop).map_err(|source| blob_error(key, source))
+                // Of what is written, nothing but the place itself can be missing.
+                put.map(drop).map_err(|source| StoreError::Blob { key: key.to_string(), source })
             }
             Self::Rows(pool) => {
                 let written_at = now();

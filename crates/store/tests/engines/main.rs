@@ -6,6 +6,8 @@
 mod bucket;
 #[path = "../support/postgres.rs"]
 mod postgres;
+#[path = "../support/s3_server.rs"]
+mod s3_server;
 
 mod accounts;
 mod alerts;
@@ -44,6 +46,7 @@ use killick_store::news::{NewEvent, NewNotice, News};
 use killick_store::packages::{PackageDocument, PackageIdentity, PackageName};
 use killick_store::tasks::NewTask;
 use killick_store::{Settings, Store};
+use places::fake_bucket;
 
 /// A new store with the accounts `a` and `b`.
 struct Opened {
@@ -120,8 +123,8 @@ on_both_engines! {
         adding_again_takes_no_number;
     packages: packages_of_no_image_go, pruning_goes_round_in_steps,
         packages_are_looked_up_by_name_and_carried_by_images;
-    places: blobs_round_trip_anywhere, orphans_go_from_the_database, orphans_go_from_a_bucket_in_two_steps,
-        blobs_move_between_places;
+    places: blobs_round_trip_in_the_database, orphans_go_from_the_database;
+    fake_bucket: blobs_round_trip, orphans_go_in_two_steps, blobs_move_between_places;
     processes: processes_come_and_go, silence_is_told_once;
     policies: one_policy_is_active, the_active_policy_stays;
     registries: passwords_are_sealed, another_secret_does_not_open, longest_registry_first;

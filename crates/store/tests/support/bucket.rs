@@ -14,43 +14,27 @@ use killick_store::blobs::Bucket;
 const BUCKET: &str = "scans";
 const ACCESS_KEY: &str = "AKIDTEST";
 
-const NOW: &str = "2030-01-02T03:04:05.000Z";
-const LONG_AGO: &str = "2001-01-02T03:04:05.000Z";
+/// When everything in it was written, in microseconds, in a list and in a header.
+pub(crate) const WRITTEN_AT: i64 = 1_893_553_445_000_000;
+const LISTED: &str = "2030-01-02T03:04:05.000Z";
+const HEADER: &str = "Wed, 02 Jan 2030 03:04:05 GMT";
 
-/// By key: the content, and whether it has been there for long.
-type Objects = Arc<Mutex<BTreeMap<String, (Bytes, bool)>>>;
+type Objects = Arc<Mutex<BTreeMap<String, Bytes>>>;
 
-/// A running bucket.
-pub(crate) struct FakeBucket {
-    pub(crate) settings: Bucket,
-    objects: Objects,
-}
-
-impl FakeBucket {
-    pub(crate) async fn start() -> Self {
-        let objects = Objects::default();
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let endpoint = format!("http://{}", listener.local_addr().unwrap());
-        let router = Router::new().fallback(answer).with_state(Arc::clone(&objects));
-        tokio::spawn(async move { axum::serve(listener, router).await });
-        let settings = Bucket {
-            name: BUCKET.to_owned(),
-            prefix: "of/killick".to_owned(),
-            endpoint,
-            region: "eu-test-1".to_owned(),
-            access_key_id: ACCESS_KEY.to_owned(),
-            secret_access_key: Some("hunter2".into()),
-        };
-        Self { settings, objects }
-    }
-
-    /// Lets time pass over all objects.
-    pub(crate) fn grow_old(&self) {
-        self.objects.lock().unwrap().values_mut().for_each(|(_, old)| *old = true);
-    }
-
-    pub(crate) fn keys(&self) -> Vec<String> {
-        self.objects.lock().unwrap().keys().cloned().collect()
+/// The settings of a running one.
+pub(crate) async fn start() -> Bucket {
+    let objects = Objects::default();
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let endpoint = format!("http://{}", listener.local_addr().unwrap());
+    let router = Router::new().fallback(answer).with_state(Arc::clone(&objects));
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    Bucket {
+        name: BUCKET.to_owned(),
+        prefix: "of/killick".to_owned(),
+        endpoint,
+        region: "eu-test-1".to_owned(),
+        access_key_id: ACCESS_KEY.to_owned(),
+        secret_access_key: Some("hunter2".into()),
     }
 }
 
@@ -72,19 +56,18 @@ async fn answer(State(objects): State<Objects>, request: Request) -> Response<Bo
                 None => Some(body),
                 Some(from) => {
                     let from = from.to_str().unwrap().trim_start_matches('/').trim_start_matches(BUCKET);
-                    objects.get(from.trim_start_matches('/')).map(|(content, _)| content.clone())
+                    objects.get(from.trim_start_matches('/')).cloned()
                 }
             };
             let Some(content) = content else { return missing() };
             let tag = etag(&content);
-            objects.insert(key, (content, false));
+            objects.insert(key, content);
             let copied = format!("<CopyObjectResult><ETag>{tag}</ETag></CopyObjectResult>");
             Response::builder().header("etag", tag).body(Body::from(copied)).unwrap()
         }
         (method @ (Method::GET | Method::HEAD), _) => {
-            let Some((content, old)) = objects.get(&key) else { return missing() };
-            let modified = if *old { "Tue, 02 Jan 2001 03:04:05 GMT" } else { "Wed, 02 Jan 2030 03:04:05 GMT" };
-            let head = Response::builder().header("etag", etag(content)).header("last-modified", modified);
+            let Some(content) = objects.get(&key) else { return missing() };
+            let head = Response::builder().header("etag", etag(content)).header("last-modified", HEADER);
             let head = head.header("content-length", content.len());
             head.body(if method == Method::HEAD { Body::empty() } else { Body::from(content.clone()) }).unwrap()
         }
@@ -96,7 +79,7 @@ async fn answer(State(objects): State<Objects>, request: Request) -> Response<Bo
     }
 }
 
-fn list(uri: &Uri, objects: &BTreeMap<String, (Bytes, bool)>) -> Response<Body> {
+fn list(uri: &Uri, objects: &BTreeMap<String, Bytes>) -> Response<Body> {
     let query: BTreeMap<String, String> =
         uri.query().unwrap_or_default().split('&').filter_map(|pair| pair.split_once('=')).map(unescaped).collect();
     assert_eq!(query.get("list-type").map(String::as_str), Some("2"));
@@ -106,8 +89,8 @@ fn list(uri: &Uri, objects: &BTreeMap<String, (Bytes, bool)>) -> Response<Body> 
     let page: Vec<_> = found.by_ref().take(2).collect();
     let more = found.next().is_some();
     let mut text = format!("<ListBucketResult><IsTruncated>{more}</IsTruncated>");
-    for (key, (content, old)) in &page {
-        let (at, size, tag) = (if *old { LONG_AGO } else { NOW }, content.len(), etag(content));
+    for (key, content) in &page {
+        let (at, size, tag) = (LISTED, content.len(), etag(content));
         text.push_str(&format!(
             "<Contents><Key>{key}</Key><LastModified>{at}</LastModified><ETag>{tag}</ETag><Size>{size}</Size></Contents>"
         ));
