@@ -56,7 +56,8 @@ pub(super) async fn record(State(app): State<App>, request: Request, next: Next)
             };
             (Body::from(bytes), after)
         }
-        _ => (body, None),
+        // It was said while the request ran, perhaps after the entry was written.
+        _ => (body, entry.after.clone()),
     };
     let store = app.records().store();
     let finished = async {

@@ -60,7 +60,7 @@ impl Grants {
 
     /// Those of a user without roles.
     pub(crate) fn of_account(is_of_administrators: bool) -> Self {
-        let everywhere = if is_of_administrators { Kinds::ACCOUNT | Kinds::SYSTEM } else { Kinds::ACCOUNT };
+        let everywhere = if is_of_administrators { Kinds::ALL } else { Kinds::ACCOUNT };
         Self { user: Allowed { everywhere, on: Vec::new() }, key: None }
     }
 
@@ -122,10 +122,11 @@ impl Grants {
 
     /// Whether they allow nothing but reading as far as this resource is concerned.
     pub(crate) fn only_read(&self, resource: &Resource) -> bool {
-        let reads = |part: &Allowed| {
-            Kinds::READ.covers(part.everywhere) && !part.on.iter().any(|pattern| pattern.names(resource))
+        let on = |part: &Allowed| {
+            let is_named = part.on.iter().any(|pattern| pattern.names(resource));
+            if is_named { part.everywhere | resource.kind.kinds() } else { part.everywhere }
         };
-        self.parts().any(reads)
+        Kinds::READ.covers(self.parts().map(on).fold(Kinds::ALL, Kinds::and))
     }
 
     fn everywhere(&self, kinds: Kinds) -> bool {
@@ -256,7 +257,9 @@ mod tests {
             !only(&["reader", "policy-editor"]) && !only(&["developer"]) && !only(&["developer on repository:r.io/*"])
         );
         assert!(!Grants::of_account(false).only_read(&ours));
-        assert!(Grants::of_account(false).with_key(Some("reader")).only_read(&ours));
+        let with_key = |user: &str, key: &str| grants(&[user]).with_key(Some(key)).only_read(&ours);
+        assert!(with_key("account-admin", "reader") && with_key("developer", "policy-editor"));
+        assert!(!with_key("developer", "developer on repository:r.io/*"));
     }
 
     /// Some role on a resource that it can be given on, and the actions and resources to try it with.

@@ -30,6 +30,13 @@ impl Kinds {
     pub(super) const SYSTEM: Self = Self(16);
     /// Everything in one account.
     pub(super) const ACCOUNT: Self = Self(1 | 2 | 4 | 8);
+    /// Everything.
+    pub(super) const ALL: Self = Self(1 | 2 | 4 | 8 | 16);
+
+    /// What is in both.
+    pub(super) fn and(self, other: Self) -> Self {
+        Self(self.0 & other.0)
+    }
 
     /// Whether everything of the other is in this.
     pub(super) fn covers(self, other: Self) -> bool {
@@ -213,7 +220,7 @@ impl UserRole {
             Self::Developer => Kinds::READ | Kinds::DEVELOP,
             Self::PolicyEditor => Kinds::READ | Kinds::POLICY,
             Self::AccountAdmin => Kinds::ACCOUNT,
-            Self::SystemAdmin => Kinds::ACCOUNT | Kinds::SYSTEM,
+            Self::SystemAdmin => Kinds::ALL,
         }
     }
 
