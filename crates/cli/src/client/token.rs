@@ -1,5 +1,6 @@
 //! What is shown to a server instead of a password, and renewed where a provider of `OpenID` Connect does that.
 
+use anyhow::Context as _;
 use jiff::{SignedDuration, Timestamp};
 use killick_fetch::fetched::FetchOptions;
 use killick_fetch::oidc::{OidcError, Provider, Tokens};
@@ -41,17 +42,17 @@ impl Token {
     pub(super) async fn pass(&self, now: Timestamp) -> anyhow::Result<Pass> {
         // Who comes in between waits for the same token.
         let mut known = self.known.lock().await;
-        if let Some(login) = known.oidc.clone().filter(|login| login.refresh_token.is_some())
-            && known.is_expired(now + MARGIN)
-        {
-            match self.renewed(&known, &login, now).await {
+        if known.is_renewed() && known.is_expired(now + MARGIN) {
+            // A task of its own: who asks may be out of time, and the provider takes a refresh token once.
+            let renewing = tokio::spawn(renewed(self.context.clone(), known.clone(), now));
+            match renewing.await.context("renewing the login was interrupted").flatten() {
                 Ok(renewed) => *known = renewed,
                 Err(error) if known.is_expired(now) => return Err(error),
                 Err(error) => tracing::debug!("{error:#}"),
             }
         } else if let Some(expired) = known.expires_at.filter(|_| known.is_expired(now)) {
             let what = format!("the token of the context `{}` for {} expired at {expired}", self.context, known.url);
-            return Err(with_hint(what, self.again(&known)));
+            return Err(with_hint(what, again(&self.context, &known)));
         }
         let token = known.token.clone();
         Ok(match known.token_kind {
@@ -59,45 +60,44 @@ impl Token {
             TokenKind::Bearer => Pass::Bearer(token),
         })
     }
+}
 
-    /// The context with another token. Of several commands one fetches it: the provider may take a refresh token once.
-    async fn renewed(&self, known: &Context, login: &OidcLogin, now: Timestamp) -> anyhow::Result<Context> {
-        let name = &self.context;
-        let cannot = |why: String, hint: String| {
-            with_hint(format!("the login of the context `{name}` for {} cannot be renewed: {why}", known.url), hint)
-        };
-        let mut locked = Contexts::lock().await?;
-        let mut context = locked.contexts.named(name)?.clone();
-        // What is kept there now is not for this server.
-        let is_ours = context.url == known.url && context.oidc.as_ref().is_some_and(|now| now.issuer == login.issuer);
-        let login = context.oidc.take().filter(|_| is_ours);
-        let Some((mut kept, refresh_token)) = login.and_then(|login| Some((login.clone(), login.refresh_token?)))
-        else {
-            return Err(cannot("somebody logged in otherwise meanwhile".to_owned(), "do that again".to_owned()));
-        };
-        if context.token.expose_secret() != known.token.expose_secret()
-            && context.expires_at.is_none_or(|expires| expires > now + MARGIN)
-        {
-            return Ok(Context { oidc: Some(kept), ..context });
-        }
-        let tokens = fetched(&kept, &refresh_token).await.map_err(|error| {
-            let again = self.again(known);
-            let hint = if error.is_final() { again } else { format!("is {} there? if it is, {again}", kept.issuer) };
-            cannot(told(&error), hint)
-        })?;
-        kept.refresh_token = tokens.refresh_token.or(Some(refresh_token));
-        context.oidc = Some(kept);
-        context.expires_at = expiry(tokens.lifetime, now);
-        context.token = tokens.shown;
-        locked.contexts.contexts.insert(name.clone(), context.clone());
-        locked.store()?;
-        Ok(context)
+/// The context with another token. Of several commands one fetches it.
+async fn renewed(name: String, known: Context, now: Timestamp) -> anyhow::Result<Context> {
+    let cannot = |why: String, hint: String| {
+        with_hint(format!("the login of the context `{name}` for {} cannot be renewed: {why}", known.url), hint)
+    };
+    let mut locked = Contexts::lock().await?;
+    let mut context = locked.contexts.named(&name)?.clone();
+    // What is kept there now is not for this server.
+    let issuer = |context: &Context| context.oidc.as_ref().map(|login| login.issuer.clone());
+    let is_ours = context.url == known.url && issuer(&context) == issuer(&known);
+    let login = context.oidc.take().filter(|_| is_ours);
+    let Some((mut kept, refresh_token)) = login.and_then(|login| Some((login.clone(), login.refresh_token?))) else {
+        return Err(cannot("somebody logged in otherwise meanwhile".to_owned(), "do that again".to_owned()));
+    };
+    if context.token.expose_secret() != known.token.expose_secret()
+        && context.expires_at.is_none_or(|expires| expires > now + MARGIN)
+    {
+        return Ok(Context { oidc: Some(kept), ..context });
     }
+    let tokens = fetched(&kept, &refresh_token).await.map_err(|error| {
+        let again = again(&name, &known);
+        let hint = if error.is_final() { again } else { format!("is {} there? if it is, {again}", kept.issuer) };
+        cannot(told(&error), hint)
+    })?;
+    kept.refresh_token = tokens.refresh_token.or(Some(refresh_token));
+    context.oidc = Some(kept);
+    context.expires_at = expiry(tokens.lifetime, now);
+    context.token = tokens.shown;
+    locked.contexts.contexts.insert(name, context.clone());
+    locked.store()?;
+    Ok(context)
+}
 
-    fn again(&self, context: &Context) -> String {
-        let way = if context.oidc.is_some() { " --oidc" } else { "" };
-        format!("log in again: `killick login {}{way} --name {}`", context.url, self.context)
-    }
+fn again(name: &str, context: &Context) -> String {
+    let way = if context.oidc.is_some() { " --oidc" } else { "" };
+    format!("log in again: `killick login {}{way} --name {name}`", context.url)
 }
 
 async fn fetched(login: &OidcLogin, refresh_token: &SecretString) -> Result<Tokens, OidcError> {
