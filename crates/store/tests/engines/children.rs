@@ -5,6 +5,7 @@ use killick_store::Store;
 use killick_store::carriers::Noted;
 use killick_store::images::{Deletion, ImageFilter, IndexPlace, Naming, NewImage};
 use killick_store::tasks::Lease;
+use killick_store::watches::Watch;
 
 use super::{Opened, analysis, image, tag};
 
