@@ -228,8 +228,13 @@ impl Resource {
         told
     }
 
+    /// The same, unless it was shown before, and no more than its beginning, where answers are told so.
     fn briefly(&mut self, call: &Call, shown: String) -> String {
         let Some(before) = &mut self.before else { return shown };
+        // Identifiers of events have no dashes, and no file of these gives them names.
+        let parts: Vec<&str> =
+            shown.split('"').map(|part| if is_made_up(part, 32) { "<uuid>" } else { part }).collect();
+        let shown = parts.join("\"");
         if before.get(&call.text) == Some(&shown) {
             return "as before".to_owned();
         }
@@ -294,9 +299,9 @@ impl Resource {
     }
 }
 
-/// Whether it is a random UUID: those of the default bundle are not.
-fn is_made_up(text: &str) -> bool {
-    uuid::Uuid::parse_str(text).is_ok_and(|uuid| uuid.get_version_num() == 4 && text.len() == 36)
+/// Whether it is a random UUID of so many letters: those of the default bundle are not.
+fn is_made_up(text: &str, letters: usize) -> bool {
+    uuid::Uuid::parse_str(text).is_ok_and(|uuid| uuid.get_version_num() == 4 && text.len() == letters)
 }
 
 /// Advisories on a package of the distribution, and on one of another kind, of the images that the registry holds.
@@ -339,7 +344,7 @@ fn shortened(value: &Value) -> Value {
             }
             shown.into()
         }
-        Value::String(text) if is_made_up(text) => "<uuid>".into(),
+        Value::String(text) if is_made_up(text, 36) => "<uuid>".into(),
         Value::String(text) if text.chars().count() > SHOWN_LETTERS => {
             let shown: String = text.chars().take(SHOWN_LETTERS).collect();
             format!("{shown}…").into()

@@ -81,6 +81,8 @@ impl Call {
         let fill = |text: &str| {
             names.iter().fold(text.to_owned(), |text, (name, value)| text.replace(&format!("${name}"), value))
         };
-        Self { path: fill(&self.path), body: fill(&self.body), ..self.clone() }
+        let path = fill(&self.path);
+        assert!(!path.contains('$'), "`{path}`: a name that nobody gave");
+        Self { path, body: fill(&self.body), ..self.clone() }
     }
 }
