@@ -1,6 +1,6 @@
 //! Logging in at a provider of `OpenID` Connect, as a program at a terminal that keeps no secret of its own: what the
-//! provider has (`OpenID` Connect Discovery 1.0), the two ways to its tokens ([`device`] and [`code`]), and what is done with
-//! them ([`tokens`]).
+//! provider has (`OpenID` Connect Discovery 1.0), the two ways to its tokens (`device` and `code`), and what is done with
+//! them (`tokens`).
 //!
 //! Whatever the provider answers is bounded, and believed only of itself.
 
