@@ -152,6 +152,7 @@ statements! {
     SET_ACCOUNT_STATE = "update account set state = $2, updated_at = $3 where name = $1 returning *";
     DELETE_EVENTS = "delete from event where account = $1";
     DELETE_ACCOUNT = "delete from account where name = $1";
+    SOME_SUBSCRIPTION = "select count(*) from (select 1 from subscription where account = $1 limit 1) s";
     SOME_IMAGE = "select count(*) from (select 1 from image where account = $1 limit 1) i";
     LOCK_ACCOUNT_POSTGRES = "select name from account where name = $1 for update";
     DRAIN_IMAGES = "update image set updated_at = updated_at where id in (select id from image where account = $1 limit $2) returning id";
@@ -212,6 +213,7 @@ statements! {
     TAGS_OF_IMAGES_SQLITE = "select digest, registry, repository, tag, detected_at, child from image_tag where account = $1 and digest in (select value from json_each($2)) order by detected_at desc, id desc";
     TAGS_OF_IMAGES_POSTGRES = "select digest, registry, repository, tag, detected_at, child from image_tag where account = $1 and digest in (select value from jsonb_array_elements_text(cast($2 as jsonb))) order by detected_at desc, id desc";
     LATEST_OF_TAG = "select digest, registry, repository, tag, detected_at, child from image_tag where account = $1 and registry = $2 and repository = $3 and tag = $4 and not child order by detected_at desc, id desc limit 1";
+    TAG_AFTER = "select digest, registry, repository, tag, detected_at, child from image_tag where account = $1 and registry = $2 and repository = $3 and tag = $4 and detected_at > $5 and not child order by detected_at, id limit 1";
     TAG_AT = "select digest, registry, repository, tag, detected_at, child from image_tag where account = $1 and registry = $2 and repository = $3 and tag = $4 and detected_at <= $5 and not child order by detected_at desc, id desc limit 1";
     OTHERS_OF_TAG = "with of_tag as materialized (select digest, detected_at, id from image_tag where account = $1 and registry = $2 and repository = $3 and tag = $4 and not child) select digest from of_tag where digest <> $5 group by digest order by max(detected_at) desc, max(id) desc";
     ADD_TAG = "insert into image_tag (account, digest, registry, repository, tag, detected_at, child) values ($1, $2, $3, $4, $5, $6, $7)";

@@ -161,7 +161,11 @@ impl Store {
                     .bind(new.detected_at).fetch_optional(&mut *tx).await.during(DOING)?;
                 let latest: Option<ImageTag> = sqlx::query_as(sql::LATEST_OF_TAG).bind(account).bind(registry).bind(repository).bind(tag)
                     .fetch_optional(&mut *tx).await.during(DOING)?;
-                let is_new = pointed.is_none_or(|pointed| pointed.digest != new.digest);
+                let following: Option<ImageTag> = sqlx::query_as(sql::TAG_AFTER).bind(account).bind(registry).bind(repository).bind(tag)
+                    .bind(new.detected_at).fetch_optional(&mut *tx).await.during(DOING)?;
+                // Of two who see it at once, the one who saw it first may write it last.
+                let is_known = |seen: &ImageTag| seen.digest == new.digest;
+                let is_new = ![pointed, following].iter().flatten().any(is_known);
                 if is_new {
                     sqlx::query(sql::ADD_TAG).bind(account).bind(&digest).bind(registry).bind(repository).bind(tag).bind(new.detected_at)
                         .bind(false).execute(&mut *tx).await.during(DOING)?;
