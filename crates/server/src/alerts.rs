@@ -90,7 +90,8 @@ pub(crate) async fn judged(
         }
         Step::Move => return store.move_alert(account, tag, alarm, now()).await,
         Step::Close => {
-            close(app, account, tag, Closing { id: None, closed_for: ClosedFor::Passed, closed_by: None }).await?;
+            let id = last.map(|alert| alert.id);
+            close(app, account, tag, Closing { id, closed_for: ClosedFor::Passed, closed_by: None }).await?;
         }
         Step::Nothing => {}
     }

@@ -39,13 +39,26 @@ pub(super) const JOB: Job = Job {
     },
 };
 
-/// What a watcher notes is what the last verdict was made of.
+/// Looks until nothing is other: what is decided anew in the meantime another watcher may have seen already, before an alert
+/// was opened or closed here.
 async fn look(app: &App, watch: &Watch) -> Result<Seen, ApiError> {
+    let mut state = watch.state.clone();
+    loop {
+        let seen = look_once(app, watch, &state).await?;
+        if seen.end != End::Well || seen.state == state {
+            return Ok(seen);
+        }
+        state = seen.state;
+    }
+}
+
+/// What a watcher notes is what the last verdict was made of.
+async fn look_once(app: &App, watch: &Watch, state: &str) -> Result<Seen, ApiError> {
     let (account, tag) = (watch.account.as_str(), watch.key.as_str());
     let image = match watched_images::newest(app, watch).await? {
         Newest::Ready(image) => image,
         // It will be judged, or something comes in its place.
-        Newest::Unready => return Ok(Seen::well(watch.state.clone())),
+        Newest::Unready => return Ok(Seen::well(state)),
         Newest::None => {
             let closing = Closing { id: None, closed_for: ClosedFor::Gone, closed_by: None };
             alerts::close(app, account, tag, closing).await?;
@@ -56,7 +69,7 @@ async fn look(app: &App, watch: &Watch) -> Result<Seen, ApiError> {
     let Some((decisions, basis)) = policy_eval::basis(app, KIND, &image).await? else {
         return Ok(Seen::outdated(watch));
     };
-    if basis == watch.state {
+    if basis == state {
         return Ok(Seen::well(basis));
     }
     let judged = judge::evaluate(app, &image, tag, &decisions, Keep::Verdict).await?;
@@ -67,5 +80,5 @@ async fn look(app: &App, watch: &Watch) -> Result<Seen, ApiError> {
     if alerts::judged(app, account, tag, last.as_ref(), &alarm, action).await? {
         return Ok(Seen::well(basis));
     }
-    Ok(Seen { state: watch.state.clone(), end: End::More })
+    Ok(Seen { state: state.to_owned(), end: End::More })
 }
