@@ -196,15 +196,24 @@ impl Store {
                 remove_image_in!(self.pool, tx, name, *image);
             }
             let mut removed = images.len() as u64;
-            let others: &[&str] = if images.is_empty() { DRAINED } else { &[] };
-            for statement in others {
-                removed += sqlx::query(*statement).bind(name).bind(most).execute(&mut *tx).await.during(DOING)?.rows_affected();
+            if images.is_empty() {
+                let watched: i64 = sqlx::query_scalar(sql::SOME_SUBSCRIPTION).bind(name).fetch_one(&mut *tx).await.during(DOING)?;
+                if watched > 0 {
+                    // Watches go with them. Whoever holds this does not wait for the account: it is for another time.
+                    lock_watches_in!(self.pool, tx, DOING);
+                    removed += 1;
+                }
+                for statement in DRAINED {
+                    removed += sqlx::query(*statement).bind(name).bind(most).execute(&mut *tx).await.during(DOING)?.rows_affected();
+                }
             }
             if removed == 0 && let Pool::Postgres(_) = &self.pool {
-                // Somebody may be adding an image, or draining it as well: none goes with the account.
+                // Somebody may be adding an image or a subscription, or draining it as well: none goes with the account.
                 sqlx::query(sql::LOCK_ACCOUNT_POSTGRES).bind(name).execute(&mut *tx).await.during(DOING)?;
-                let left: i64 = sqlx::query_scalar(sql::SOME_IMAGE).bind(name).fetch_one(&mut *tx).await.during(DOING)?;
-                removed = u64::try_from(left).unwrap_or(0);
+                for statement in [sql::SOME_IMAGE, sql::SOME_SUBSCRIPTION] {
+                    let left: i64 = sqlx::query_scalar(statement).bind(name).fetch_one(&mut *tx).await.during(DOING)?;
+                    removed += u64::try_from(left).unwrap_or(0);
+                }
             }
             if removed == 0 {
                 sqlx::query(sql::DELETE_ACCOUNT).bind(name).execute(&mut *tx).await.during(DOING)?;

@@ -152,6 +152,7 @@ statements! {
     SET_ACCOUNT_STATE = "update account set state = $2, updated_at = $3 where name = $1 returning *";
     DELETE_EVENTS = "delete from event where account = $1";
     DELETE_ACCOUNT = "delete from account where name = $1";
+    SOME_SUBSCRIPTION = "select count(*) from (select 1 from subscription where account = $1 limit 1) s";
     SOME_IMAGE = "select count(*) from (select 1 from image where account = $1 limit 1) i";
     LOCK_ACCOUNT_POSTGRES = "select name from account where name = $1 for update";
     DRAIN_IMAGES = "update image set updated_at = updated_at where id in (select id from image where account = $1 limit $2) returning id";
@@ -214,6 +215,7 @@ statements! {
     TAGS_OF_IMAGES_SQLITE = "select digest, registry, repository, tag, detected_at, child, index_digest from image_tag where account = $1 and digest in (select value from json_each($2)) order by detected_at desc, id desc";
     TAGS_OF_IMAGES_POSTGRES = "select digest, registry, repository, tag, detected_at, child, index_digest from image_tag where account = $1 and digest in (select value from jsonb_array_elements_text(cast($2 as jsonb))) order by detected_at desc, id desc";
     LATEST_OF_TAG = "select digest, registry, repository, tag, detected_at, child, index_digest from image_tag where account = $1 and registry = $2 and repository = $3 and tag = $4 and not child order by detected_at desc, id desc limit 1";
+    TAG_AFTER = "select digest, registry, repository, tag, detected_at, child, index_digest from image_tag where account = $1 and registry = $2 and repository = $3 and tag = $4 and detected_at > $5 and not child order by detected_at, id limit 1";
     TAG_AT = "select digest, registry, repository, tag, detected_at, child, index_digest from image_tag where account = $1 and registry = $2 and repository = $3 and tag = $4 and detected_at <= $5 and not child order by detected_at desc, id desc limit 1";
     OTHERS_OF_TAG = "with of_tag as materialized (select digest, detected_at, id from image_tag where account = $1 and registry = $2 and repository = $3 and tag = $4 and not child) select digest from of_tag where digest <> $5 group by digest order by max(detected_at) desc, max(id) desc";
     ADD_TAG = "insert into image_tag (account, digest, registry, repository, tag, detected_at, child, index_digest) values ($1, $2, $3, $4, $5, $6, $7, $8)";
@@ -372,7 +374,7 @@ statements! {
 
     DUE_WATCHES = "select w.account, w.subscription as id, s.key, s.value, w.state, w.failures, w.due_at from watch w join subscription s on s.account = w.account and s.id = w.subscription join account a on a.name = w.account where w.type = $1 and w.due_at <= $2 and a.state = 'enabled' order by w.due_at, w.account, w.subscription limit $3";
     WATCH = "insert into watch (account, subscription, type, due_at, state, failures) select s.account, s.id, s.type, cast($3 as bigint), '', 0 from subscription s where s.account = $1 and s.id = $2 and s.active and s.type <> 'analysis_update' on conflict (account, subscription) do update set due_at = excluded.due_at where watch.due_at = 9223372036854775807";
-    UNWATCH = "update watch set due_at = 9223372036854775807 where (account, subscription) in (select s.account, s.id from subscription s where s.account = $1 and s.key = $2 and not s.active)";
+    UNWATCH = "update watch set due_at = 9223372036854775807 where due_at < 9223372036854775807 and (account, subscription) in (select s.account, s.id from subscription s where s.account = $1 and s.key = $2 and not s.active)";
     CLAIM_WATCH = "update watch set due_at = $3 where account = $1 and subscription = $2 and due_at = $4";
     FINISH_WATCH = "update watch set due_at = case when due_at = $3 then $4 else due_at end, state = $5, failures = $6 where account = $1 and subscription = $2";
     HASTEN_WATCHES = "update watch set due_at = $3 where type = $1 and due_at > $3 and due_at < 9223372036854775807 and (cast($2 as text) is null or account = $2)";

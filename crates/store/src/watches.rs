@@ -78,8 +78,8 @@ macro_rules! unwatch_in {
     };
 }
 
-/// Lets nobody else make several watches due until the transaction ends: two that do would wait for each other. SQLite
-/// has one writer anyway. It comes last, before what is told.
+/// Lets nobody else make several watches due, or remove them, until the transaction ends: two that do would wait for each
+/// other. SQLite has one writer anyway. It comes last, before what is told.
 macro_rules! lock_watches_in {
     ($pool:expr, $tx:ident, $doing:expr) => {
         if let $crate::sql::Pool::Postgres(_) = &$pool {

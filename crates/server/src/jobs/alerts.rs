@@ -40,8 +40,21 @@ pub(super) const JOB: Job = Job {
     },
 };
 
-/// What a watcher notes is what the last verdicts were made of.
+/// Looks until nothing is other: what is decided anew in the meantime another watcher may have seen already, before an alert
+/// was opened or closed here.
 async fn look(app: &App, watch: &Watch) -> Result<Seen, ApiError> {
+    let mut state = watch.state.clone();
+    loop {
+        let seen = look_once(app, watch, &state).await?;
+        if seen.end != End::Well || seen.state == state {
+            return Ok(seen);
+        }
+        state = seen.state;
+    }
+}
+
+/// What a watcher notes is what the last verdicts were made of.
+async fn look_once(app: &App, watch: &Watch, state: &str) -> Result<Seen, ApiError> {
     let (account, tag) = (watch.account.as_str(), watch.key.as_str());
     let store = app.records().store();
     let images = watched_images::present(app, watch).await?;
@@ -54,15 +67,15 @@ async fn look(app: &App, watch: &Watch) -> Result<Seen, ApiError> {
             continue;
         }
         let last = store.last_alert(account, tag, &subject).await?;
-        let Some((decisions, basis)) = policy_eval::basis(app, KIND, &image).await? else {
+        let Some((decisions, made_of)) = policy_eval::basis(app, KIND, &image).await? else {
             return Ok(Seen::outdated(watch));
         };
-        bases.push(basis);
+        bases.push(made_of);
         judging.push((subject, image, last, decisions));
     }
-    let state = bases.join(" ");
-    if state == watch.state {
-        return Ok(Seen::well(state));
+    let basis = bases.join(" ");
+    if basis == state {
+        return Ok(Seen::well(basis));
     }
     for (subject, image, last, decisions) in judging {
         let judged = judge::evaluate(app, &image, tag, &decisions, Keep::Verdict).await?;
@@ -71,10 +84,10 @@ async fn look(app: &App, watch: &Watch) -> Result<Seen, ApiError> {
         let alarm = Alarm { subject, digest, policy_id: policy.id, policy_digest: policy.digest };
         let action = judged.verdict.evaluation.final_action;
         if !alerts::judged(app, account, tag, last.as_ref(), &alarm, action).await? {
-            return Ok(Seen { state: watch.state.clone(), end: End::More });
+            return Ok(Seen { state: state.to_owned(), end: End::More });
         }
     }
-    Ok(Seen::well(state))
+    Ok(Seen::well(basis))
 }
 
 /// Closes the alerts that are open of images to which the tag points no more.

@@ -149,8 +149,10 @@ async fn remember(app: &App, image: &Image, decisions: &Decisions, judged: &Judg
     if before.as_ref().is_some_and(|row| judged.is(row, policy)) {
         return Ok(true);
     }
-    // What was decided anew while this was judged has its own verdict: this one must not follow that.
-    let now_decided = super::decisions(app, &image.account, Some(&policy.id)).await;
+    // What was decided anew while this was judged has its own verdict: this one must not follow that. Of the active policy,
+    // that another one is.
+    let asked = (!policy.active).then_some(policy.id.as_str());
+    let now_decided = super::decisions(app, &image.account, asked).await;
     if !now_decided.is_ok_and(|now| now.policy.digest == policy.digest && now.exceptions == decisions.exceptions) {
         return Ok(true);
     }

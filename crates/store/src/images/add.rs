@@ -194,7 +194,10 @@ impl Store {
                     .bind(new.detected_at).fetch_optional(&mut *tx).await.during(DOING)?;
                 let latest: Option<ImageTag> = sqlx::query_as(sql::LATEST_OF_TAG).bind(account).bind(registry).bind(repository).bind(tag)
                     .fetch_optional(&mut *tx).await.during(DOING)?;
-                let same = pointed.filter(|pointed| pointed.digest == new.digest);
+                let following: Option<ImageTag> = sqlx::query_as(sql::TAG_AFTER).bind(account).bind(registry).bind(repository).bind(tag)
+                    .bind(new.detected_at).fetch_optional(&mut *tx).await.during(DOING)?;
+                // Of two who see it at once, the one who saw it first may write it last.
+                let same = [pointed, following].into_iter().flatten().find(|seen| seen.digest == new.digest);
                 let is_new = same.is_none();
                 if let Some(same) = same {
                     if new.naming != Naming::Unknown {

@@ -97,6 +97,7 @@ impl Store {
                 uncarry_in!(self.pool, tx, account, id);
             }
             let tags: Vec<ImageTag> = sqlx::query_as(sql::TAGS_OF_IMAGE).bind(account).bind(&digest).fetch_all(&mut *tx).await.during(DOING)?;
+            let mut off = Vec::new();
             for tag in tags {
                 let latest: Option<ImageTag> = sqlx::query_as(sql::LATEST_OF_TAG).bind(account).bind(&tag.registry).bind(&tag.repository)
                     .bind(&tag.tag).fetch_optional(&mut *tx).await.during(DOING)?;
@@ -106,8 +107,8 @@ impl Store {
                 let key = format!("{}/{}:{}", tag.registry, tag.repository, tag.tag);
                 if force {
                     sqlx::query(sql::DEACTIVATE_SUBSCRIPTIONS).bind(account).bind(&key).bind(now).execute(&mut *tx).await.during(DOING)?;
-                    unwatch_in!(tx, account, &key, DOING);
                     sqlx::query(sql::CLOSE_UNSUBSCRIBED_ALERT).bind(account).bind(&key).bind(now).execute(&mut *tx).await.during(DOING)?;
+                    off.push(key);
                 } else {
                     let active: i64 = sqlx::query_scalar(sql::ACTIVE_SUBSCRIPTIONS).bind(account).bind(&key).fetch_one(&mut *tx).await.during(DOING)?;
                     if active > 0 {
@@ -118,6 +119,12 @@ impl Store {
             if let Some(ByRule { rule, .. }) = by {
                 sqlx::query(sql::ADD_ARCHIVE_HISTORY).bind(rule).bind(account).bind(&digest)
                     .bind(Transition::Archive.as_str()).bind(now).execute(&mut *tx).await.during(DOING)?;
+            }
+            if !off.is_empty() {
+                lock_watches_in!(self.pool, tx, DOING);
+            }
+            for key in &off {
+                unwatch_in!(tx, account, key, DOING);
             }
             Deletion::Deleting(image.digest)
         }))

@@ -3,6 +3,7 @@
 use killick_store::StoreError;
 use killick_store::accounts::{AccountState, AccountType, FirstPolicy, UserType};
 use killick_store::api_keys::NewApiKey;
+use killick_store::carriers::Noted;
 use killick_store::events::EventFilter;
 use killick_store::images::ImageFilter;
 use killick_store::news::{NewNotice, News};
@@ -73,6 +74,34 @@ pub(crate) async fn users_come_and_go(Opened { store, .. }: &Opened) {
     assert_eq!(names, ["t", "u"]);
     store.delete_user("a", "u").await.unwrap();
     assert!(matches!(store.delete_user("a", "u").await, Err(StoreError::NotFound { .. })));
+}
+
+/// Both write many watches, in orders of their own.
+pub(crate) async fn draining_and_following_do_not_deadlock(Opened { store, .. }: &Opened) {
+    const WATCHES: usize = 400;
+    for number in 0..WATCHES {
+        store.add_subscription("a", &format!("r.io/x:{number}"), "vuln_update", None, true, 1).await.unwrap();
+    }
+    for due in store.due_watches("vuln_update", 1_000, 2).await.unwrap() {
+        store.claim_watch(due, 1_000_000).await.unwrap();
+    }
+    store.set_account_state("a", AccountState::Disabled, 6).await.unwrap();
+    store.set_account_state("a", AccountState::Deleting, 7).await.unwrap();
+    let (mut is_gone, mut followed) = (false, String::new());
+    let draining = tokio::spawn({
+        let store = store.clone();
+        async move { while !store.drain_account("a", 100).await.unwrap() {} }
+    });
+    // Each makes all of them due that are left: at an instant before the last one.
+    while !is_gone {
+        is_gone = draining.is_finished();
+        let number = followed.parse().unwrap_or(0_i64) + 1;
+        let value = number.to_string();
+        let noted = Noted { key: "k", before: &followed, value: &value };
+        assert!(store.follow_index("vuln_update", None, noted, 1_000_000 - number).await.unwrap().is_some());
+        followed = value;
+    }
+    draining.await.unwrap();
 }
 
 pub(crate) async fn an_account_drains_little_by_little(Opened { store, .. }: &Opened) {

@@ -95,7 +95,7 @@ macro_rules! on_both_engines {
 }
 
 on_both_engines! {
-    accounts: accounts_change_state, an_account_begins_with_its_policy, a_removed_account_leaves_nothing, users_come_and_go, an_account_drains_little_by_little, roles_go_with_their_user, keys_hold_for_their_time;
+    accounts: accounts_change_state, an_account_begins_with_its_policy, a_removed_account_leaves_nothing, users_come_and_go, an_account_drains_little_by_little, draining_and_following_do_not_deadlock, roles_go_with_their_user, keys_hold_for_their_time;
     alerts: a_tag_has_one_open_alert, each_image_of_an_index_has_its_own, alerts_end_with_their_subscription;
     apart: accounts_are_apart;
     archives: analyses_are_archived_and_restored, what_is_archived_is_kept, rules_come_and_go, rules_do_things_once;
@@ -131,7 +131,7 @@ on_both_engines! {
     news: analyses_are_told, moves_of_tags_are_told, policies_are_told, verdicts_are_told_once;
     notifications: only_who_subscribed_is_told, what_was_not_received_comes_again, what_is_given_up_is_told, who_waits_is_listed, groups_are_folded;
     small: settings_are_kept, events_are_filtered, events_are_acknowledged, much_that_is_old_goes, subscriptions_switch, opening_again_finds_everything;
-    tags: a_tag_moves_there_and_back, a_tag_learned_late_keeps_order, tags_at_once_are_one;
+    tags: a_tag_moves_there_and_back, a_tag_learned_late_keeps_order, who_saw_a_tag_first_may_write_it_last, tags_at_once_are_one;
     tasks: tasks_are_leased, keys_belong_to_an_account, a_key_is_free_again, completing_twice_is_once, accounts_take_turns,
         what_is_urgent_goes_first, who_waits_already_is_hastened, progress_is_that_of_the_attempt, kinds_are_chosen, priority_and_time_count, workers_never_share, ended_tasks_go, what_cannot_be_mended_fails_at_once;
     watches: watches_are_claimed, what_carries_a_package_is_hastened, what_is_decided_or_found_is_hastened_with_it,

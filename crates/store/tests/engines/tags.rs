@@ -57,6 +57,21 @@ pub(crate) async fn a_tag_learned_late_keeps_order(Opened { store, .. }: &Opened
     assert_eq!(history(store, &names).await, (vec!["A".to_owned(), "B".to_owned()], want));
 }
 
+/// Two see a tag one after the other, and write it the other way round: what the second one wrote is known.
+pub(crate) async fn who_saw_a_tag_first_may_write_it_last(Opened { store, .. }: &Opened) {
+    let names = ["A", "B"];
+    seen(store, "A", 10).await;
+    seen(store, "A", 9).await;
+    seen(store, "B", 20).await;
+    seen(store, "B", 19).await;
+    let want = rows(&[("B", 20), ("A", 10)]);
+    assert_eq!(history(store, &names).await, (vec!["B".to_owned(), "A".to_owned()], want));
+    // It pointed there once more.
+    seen(store, "B", 5).await;
+    seen(store, "B", 4).await;
+    assert_eq!(history(store, &names).await.1, rows(&[("B", 20), ("A", 10), ("B", 5)]));
+}
+
 pub(crate) async fn tags_at_once_are_one(Opened { store, .. }: &Opened) {
     let adding: Vec<_> = (0..8)
         .map(|_| {

@@ -1,8 +1,10 @@
 //! The processes of one service, that are killed and started again.
 
+use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Child, Stdio};
 use std::sync::Mutex;
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -13,6 +15,9 @@ use crate::service::PASSWORD;
 
 /// What each process does.
 const ROLES: [&str; 6] = ["api", "api", "scheduler", "scheduler", "worker", "worker"];
+
+/// Milliseconds by which the first start is let go on for longer each time, on average.
+const LONGER_MILLIS: u64 = 50;
 
 /// How often one may end by itself: the database goes away once.
 const MOST_ENDS: u32 = 3;
@@ -36,9 +41,10 @@ struct Member {
 }
 
 impl Fleet {
-    /// Starts all, with these settings.
-    pub(super) fn start(folder: tempfile::TempDir, settings: &str) -> Self {
+    /// Starts all, with these settings, after a first start that was killed again and again.
+    pub(super) async fn start(folder: tempfile::TempDir, settings: &str, dice: &mut Dice) -> Self {
         fs_err::write(folder.path().join("killick.toml"), settings).unwrap();
+        start_by_halves(folder.path(), dice).await;
         let members: Vec<Member> = ROLES
             .iter()
             .map(|role| {
@@ -69,11 +75,17 @@ impl Fleet {
     /// Kills one with `SIGKILL` and starts it again.
     pub(super) fn kill_one(&self, dice: &mut Dice) {
         let chosen = usize::try_from(dice.below(self.members.len() as u64)).unwrap();
-        let mut member = self.members[chosen].lock().unwrap();
-        member.process.kill().unwrap();
-        member.process.wait().unwrap();
-        member.kills += 1;
-        member.process = spawn(self.folder.path(), member.role, &member.address);
+        self.members[chosen].lock().unwrap().kill_and_start(self.folder.path());
+    }
+
+    /// The same with all of a role.
+    pub(super) fn restart(&self, role: &str) {
+        for member in &self.members {
+            let mut member = member.lock().unwrap();
+            if member.role == role {
+                member.kill_and_start(self.folder.path());
+            }
+        }
     }
 
     /// How often each was killed; all must be there still.
@@ -93,7 +105,7 @@ impl Fleet {
         let method: reqwest::Method = method.parse().unwrap();
         for (tries, address) in self.addresses.iter().cycle().take(400).enumerate() {
             let request = self.http.request(method.clone(), format!("http://{address}{path}"));
-            let request = request.basic_auth(user, Some(PASSWORD)).timeout(std::time::Duration::from_mins(1));
+            let request = request.basic_auth(user, Some(PASSWORD)).timeout(Duration::from_mins(1));
             let request = if body.is_null() { request } else { request.json(&body) };
             if let Ok(answer) = request.send().await {
                 let status = answer.status().as_u16();
@@ -103,7 +115,7 @@ impl Fleet {
                     return (status, serde_json::from_str(&text).unwrap_or(Value::String(text)));
                 }
             }
-            tokio::time::sleep(std::time::Duration::from_millis(50 + 10 * tries as u64)).await;
+            tokio::time::sleep(Duration::from_millis(50 + 10 * tries as u64)).await;
         }
         panic!("nobody answers {method} {path}: {}", self.log());
     }
@@ -122,6 +134,13 @@ impl Fleet {
 }
 
 impl Member {
+    fn kill_and_start(&mut self, folder: &Path) {
+        self.process.kill().unwrap();
+        self.process.wait().unwrap();
+        self.kills += 1;
+        self.process = spawn(folder, self.role, &self.address);
+    }
+
     /// It ends when it is killed, and not by itself.
     fn check(&mut self, log: impl FnOnce() -> String) {
         let ended = self.process.try_wait().unwrap();
@@ -135,6 +154,23 @@ impl Drop for Fleet {
             let member = member.get_mut().unwrap_or_else(std::sync::PoisonError::into_inner);
             let _ = member.process.kill();
             let _ = member.process.wait();
+        }
+    }
+}
+
+/// Starts two on what is not there yet, and kills them, each time a little later, until they had all done.
+async fn start_by_halves(folder: &Path, dice: &mut Dice) {
+    let address = format!("127.0.0.1:{}", free_port());
+    let (mut patience, mut is_complete) = (0, false);
+    while !is_complete {
+        patience += 1 + dice.below(2 * LONGER_MILLIS);
+        let both = [("api", address.as_str()), ("scheduler", "127.0.0.1:0")];
+        let mut both = both.map(|(role, address)| spawn(folder, role, address));
+        tokio::time::sleep(Duration::from_millis(patience)).await;
+        is_complete = TcpStream::connect(&address).is_ok();
+        for process in &mut both {
+            process.kill().unwrap();
+            process.wait().unwrap();
         }
     }
 }

@@ -52,6 +52,23 @@ impl Receiver {
         told
     }
 
+    /// The changes of verdicts that were told of each tag, in any order: the action before, and the one after.
+    pub(super) fn verdicts(&self) -> BTreeMap<String, Vec<(String, String)>> {
+        let mut verdicts: BTreeMap<String, Vec<_>> = BTreeMap::new();
+        for (body, _) in self.desk.lock().unwrap().taken.values() {
+            let data = &body["data"]["notification_payload"];
+            if data["subscription_type"] == "policy_eval" {
+                let action = |name: &str| text(&data[name]["final_action"]);
+                let of_tag = verdicts.entry(text(&data["subscription_key"])).or_default();
+                of_tag.push((action("last_eval"), action("curr_eval")));
+            }
+        }
+        for changes in verdicts.values_mut() {
+            changes.sort();
+        }
+        verdicts
+    }
+
     /// Identities that were taken, deliveries in all, and refusals.
     pub(super) fn counts(&self) -> (usize, u32, u32) {
         let desk = self.desk.lock().unwrap();
@@ -60,10 +77,14 @@ impl Receiver {
     }
 }
 
+/// A text, or none.
+pub(super) fn text(value: &Value) -> String {
+    value.as_str().unwrap_or_default().to_owned()
+}
+
 /// What a notification tells: a set of vulnerabilities is as many things.
 fn things(body: &Value) -> Vec<Told> {
     let data = &body["data"]["notification_payload"];
-    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let kind = text(&data["subscription_type"]);
     let whats: Vec<String> = match kind.as_str() {
         "analysis_update" => vec![text(&data["curr_eval"]["imageDigest"])],
@@ -74,6 +95,9 @@ fn things(body: &Value) -> Vec<Told> {
             assert!(ids("removed").is_empty() && ids("updated").is_empty(), "advisories are only added: {body}");
             ids("added").iter().map(|row| text(&row["CVE_ID"])).collect()
         }
+        "alerts" => vec![format!("{} {}", data["alert"]["id"], text(&data["alert"]["state"]))],
+        // The same change may happen again.
+        "policy_eval" => vec![],
         other => panic!("nobody subscribed to `{other}`: {body}"),
     };
     let about = (kind, text(&data["userId"]), text(&data["subscription_key"]));

@@ -8,6 +8,7 @@ use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::{Response, StatusCode};
 use killick_model::digest::Digest;
+use serde_json::json;
 
 use super::dice::Dice;
 use crate::image::{Image, MANIFEST};
@@ -73,6 +74,11 @@ async fn answer(State(shelf): State<Arc<Mutex<Shelf>>>, request: Request) -> Res
     let mut shelf = shelf.lock().unwrap();
     if path.is_empty() {
         return Response::new(Body::from("{}"));
+    }
+    if let Some(repository) = path.strip_suffix("/tags/list") {
+        let of_it = |name: &String| Some(name.strip_prefix(repository)?.strip_prefix(':')?.to_owned());
+        let tags: Vec<String> = shelf.tags.keys().filter_map(of_it).collect();
+        return Response::new(Body::from(json!({"name": repository, "tags": tags}).to_string()));
     }
     let found = if let Some((repository, name)) = path.split_once("/manifests/") {
         let digest = shelf.tags.get(&format!("{repository}:{name}")).map_or(name, String::as_str);
