@@ -12,7 +12,7 @@ row! {
     pub struct UserRole {
         /// The user.
         pub username: String,
-        /// The role, by its slug.
+        /// The role, and a resource if it is on that alone, as the service writes them.
         pub role: String,
         /// Who gave it.
         pub granted_by: String,
@@ -28,7 +28,7 @@ row! {
         pub account_type: AccountType,
         /// The state of the account.
         pub account_state: AccountState,
-        /// The role, by its slug.
+        /// The role, as with [`UserRole`].
         pub role: Option<String>,
     }
 }
