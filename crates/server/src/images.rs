@@ -132,7 +132,7 @@ pub(crate) async fn tell_lookup_failed(app: &App, account: &str, asked: &str, er
 /// Finds out what to add, and adds it. What goes wrong is for the caller to tell.
 pub(crate) async fn add_unannounced(app: &App, account: &str, wanted: AddImage) -> Result<Image, ApiError> {
     let found = find_unannounced(app, account, &wanted).await?;
-    add(app, account, wanted, found).await
+    Box::pin(add(app, account, wanted, found)).await
 }
 
 async fn find_unannounced(app: &App, account: &str, wanted: &AddImage) -> Result<Found, ApiError> {

@@ -83,7 +83,7 @@ pub(crate) async fn draining_and_following_do_not_deadlock(Opened { store, .. }:
         store.add_subscription("a", &format!("r.io/x:{number}"), "vuln_update", None, true, 1).await.unwrap();
     }
     for due in store.due_watches("vuln_update", 1_000, 2).await.unwrap() {
-        store.claim_watch(due, 1_000_000).await.unwrap();
+        assert!(store.claim_watch(&due, 1_000_000).await.unwrap());
     }
     store.set_account_state("a", AccountState::Disabled, 6).await.unwrap();
     store.set_account_state("a", AccountState::Deleting, 7).await.unwrap();
