@@ -13,7 +13,13 @@ use crate::report_error::with_hint;
 #[expect(clippy::disallowed_methods, reason = "the clock of the command line")]
 pub(crate) fn now() -> Timestamp {
     let given = std::env::var("SOURCE_DATE_EPOCH").ok().and_then(|seconds| seconds.parse().ok());
-    given.and_then(|seconds| Timestamp::from_second(seconds).ok()).unwrap_or_else(Timestamp::now)
+    given.and_then(|seconds| Timestamp::from_second(seconds).ok()).unwrap_or_else(wall)
+}
+
+/// Now, whatever documents are to say: tokens end by the clocks of those who gave them.
+#[expect(clippy::disallowed_methods, reason = "the clock of the command line")]
+pub(crate) fn wall() -> Timestamp {
+    Timestamp::now()
 }
 
 /// Fails if `SOURCE_DATE_EPOCH` names no instant: documents would carry another one than their maker believes.

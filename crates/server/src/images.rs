@@ -18,7 +18,7 @@ use crate::api::error::{
 use crate::app::App;
 use crate::events::LOOKUP_FAILED;
 use crate::herald::Service;
-use crate::records::{Deletion, Image, ImageStatus, IndexPlace, Naming, NewImage, TagName, Urgency};
+use crate::records::{AnalysisStatus, Deletion, Image, ImageStatus, IndexPlace, Naming, NewImage, TagName, Urgency};
 use crate::registry::{FetchError, Named, NamedImage};
 use crate::{clock, registry};
 
@@ -160,7 +160,10 @@ pub(crate) async fn changed(
         there.extend(app.records().image(account, &other.staged.manifest_digest.to_string()).await?);
     }
     let says_more = wanted.force || wanted.dockerfile.is_some() || !wanted.annotations.is_empty();
-    there.retain(|image| says_more || image.status == ImageStatus::Deleting);
+    let is_set_going = |image: &Image| {
+        image.status == ImageStatus::Deleting || image.analysis_status == AnalysisStatus::AnalysisFailed
+    };
+    there.retain(|image| says_more || is_set_going(image));
     Ok(there)
 }
 

@@ -351,7 +351,10 @@ impl Api {
     /// `GET path` of a server that nobody trusts yet, and that is not told who we are: a short answer, and soon.
     pub(super) async fn ask_openly(&self, path: &str) -> Result<Reply, Failure> {
         let url = format!("{}{path}", self.settings.url.trim_end_matches('/'));
-        let answer = exchange(self.http.get(url), OPEN_ANSWER_BYTES);
+        let options =
+            ClientOptions { redirects: 0, skip_tls_verify: !self.settings.verify_tls, ..ClientOptions::default() };
+        let http = http::client(&options).map_err(|error| Failure::local(error.to_string()))?;
+        let answer = exchange(http.get(url), OPEN_ANSWER_BYTES);
         let bytes = tokio::time::timeout(PATIENCE, answer).await;
         let bytes = bytes.map_err(|_| Failure::local("the server takes too long to answer"))??;
         Ok(Reply { body: document(&bytes) })

@@ -2,9 +2,11 @@
 //! nobody else may read; passwords are not in it.
 
 use std::collections::BTreeMap;
+use std::fs::TryLockError;
 use std::io::{Read as _, Write as _};
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::Context as _;
 use etcetera::BaseStrategy as _;
@@ -17,6 +19,10 @@ use crate::report_error::with_hint;
 
 /// Bytes of the file.
 const MAX_BYTES: u64 = 1 << 20;
+
+/// How often it is tried to be the only one who changes it, and how long is waited in between: for a minute.
+const LOCK_TURNS: u32 = 600;
+const LOCK_TURN: Duration = Duration::from_millis(100);
 
 /// What is remembered.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -146,10 +152,21 @@ impl Contexts {
         // The file itself is replaced by each change.
         let beside = path.with_extension("lock");
         let lock = std::fs::OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&beside)?;
-        match lock.lock() {
-            // Where the file system has no locks, two commands at once are a risk, and none is no use.
-            Err(error) if error.kind() != std::io::ErrorKind::Unsupported => return Err(error.into()),
-            _ => {}
+        let mut turns = 0;
+        loop {
+            match lock.try_lock() {
+                Err(TryLockError::WouldBlock) if turns < LOCK_TURNS => turns += 1,
+                Err(TryLockError::WouldBlock) => {
+                    let what = format!("another command has held `{}` for a minute", beside.display());
+                    return Err(with_hint(what, "let it go on, or end it"));
+                }
+                // Where the file system has no locks, two commands at once are a risk, and none is no use.
+                Err(TryLockError::Error(error)) if error.kind() != std::io::ErrorKind::Unsupported => {
+                    return Err(error.into());
+                }
+                _ => break,
+            }
+            std::thread::sleep(LOCK_TURN);
         }
         Ok(Locked { contexts: Self::read(path)?, path: path.to_owned(), _lock: lock })
     }
@@ -158,7 +175,8 @@ impl Contexts {
         if let Some(folder) = path.parent() {
             fs_err::create_dir_all(folder)?;
         }
-        let beside = path.with_extension(format!("{}.new", std::process::id()));
+        // Whoever writes holds the lock: what was left behind by one that was killed is replaced.
+        let beside = path.with_extension("new");
         let create = || {
             let mut file =
                 std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&beside)?;
@@ -173,6 +191,12 @@ impl Contexts {
             let _ = std::fs::remove_file(&beside);
         }
         Ok(created?)
+    }
+
+    /// Whether one of them logged in at the same provider as the same client: revoking a token there may end that login, too.
+    pub(super) fn share(&self, login: &OidcLogin) -> bool {
+        let mut logins = self.contexts.values().filter_map(|context| context.oidc.as_ref());
+        logins.any(|other| other.issuer == login.issuer && other.client_id == login.client_id)
     }
 
     /// The one of this name.

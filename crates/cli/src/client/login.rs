@@ -74,16 +74,25 @@ pub(crate) struct Named {
 
 /// Logs in, and remembers the token. Interrupted, it leaves the terminal as it was, and remembers nothing.
 pub(crate) async fn login(args: Login, client: &ClientArgs) -> anyhow::Result<Exit> {
-    tokio::select! {
-        outcome = log_in(args, client) => outcome,
-        () = crate::serve::stopped() => Err(anyhow::anyhow!("interrupted: nobody is logged in")),
+    let replaced = tokio::select! {
+        outcome = log_in(args, client) => outcome?,
+        () = crate::serve::stopped() => return Err(anyhow::anyhow!("interrupted: nobody is logged in")),
+    };
+    // The token that is replaced opens nothing any more.
+    if let Some((api, before)) = replaced {
+        tokio::select! {
+            _ = revoke(&api, &before) => {}
+            () = crate::serve::stopped() => {}
+        }
     }
+    Ok(Exit::Success)
 }
 
-async fn log_in(args: Login, client: &ClientArgs) -> anyhow::Result<Exit> {
+/// What it replaces is still to be revoked: by itself, if it still opens anything.
+async fn log_in(args: Login, client: &ClientArgs) -> anyhow::Result<Option<(Api, Server)>> {
     let url = address(&args.server)?;
     // What cannot be remembered is not begun.
-    Contexts::load()?;
+    drop(Contexts::lock().await?);
     let name = args.name.clone().unwrap_or_else(|| host(&url));
     let given = Settings::for_login(client, &url);
     let server = match Box::pin(by_provider(&args, &given)).await? {
@@ -94,13 +103,8 @@ async fn log_in(args: Login, client: &ClientArgs) -> anyhow::Result<Exit> {
     let before = locked.contexts.contexts.insert(name.clone(), server.clone());
     locked.contexts.current = Some(name.clone());
     let path = locked.store()?.display().to_string();
+    let before = before.filter(|before| !before.oidc.as_ref().is_some_and(|login| locked.contexts.share(login)));
     drop(locked);
-    // The token that is replaced opens nothing any more. It revokes itself, if it still opens anything.
-    if let Some(before) = before {
-        let by = if before.is_expired(crate::clock::now()) { &server } else { &before };
-        let api = Api::new(Settings::of_context(client, &name, by))?;
-        let _ = Box::pin(revoke(&api, &before)).await;
-    }
     let until = match server.expires_at {
         _ if server.is_renewed() => "renewed while the provider allows it".to_owned(),
         Some(at) => format!("good until {at}"),
@@ -110,7 +114,9 @@ async fn log_in(args: Login, client: &ClientArgs) -> anyhow::Result<Exit> {
         "Logged in to {url} as {}: the context `{name}` is in use, its token is {until} ({path})\n",
         server.user
     ))?;
-    Ok(Exit::Success)
+    let Some(before) = before else { return Ok(None) };
+    let by = if before.is_expired(crate::clock::wall()) { &server } else { &before };
+    Ok(Some((Api::new(Settings::of_context(client, &name, by))?, before)))
 }
 
 /// At the provider of the server, if that is wanted, or it has one and nothing is said of a password.
@@ -132,7 +138,10 @@ async fn by_provider(args: &Login, given: &Settings) -> anyhow::Result<Option<Se
             Err(with_hint(format!("cannot log in to {url}: {}", failure.told()), hint))
         }
         Err(failure) => {
-            tracing::debug!("{}", failure.told());
+            // What knows of no providers is asked for a password.
+            if failure.status() != Some(404) {
+                tracing::warn!("cannot tell whether {url} has a provider to log in at: {}", failure.told());
+            }
             Ok(None)
         }
         Ok(None) => Ok(None),
@@ -155,7 +164,7 @@ async fn by_password(args: Login, given: Settings) -> anyhow::Result<Server> {
     };
     let insecure = !given.verify_tls;
     let api = Api::new(Settings { user: Some(user.clone()), password: Some(password.clone()), ..given })?;
-    let now = crate::clock::now();
+    let now = crate::clock::wall();
     let expires_at = now + SignedDuration::from_hours(24 * i64::from(args.expires.unwrap_or(DAYS)));
     let granted = match api_key(&api, expires_at).await {
         Err(failure) if failure.status() == Some(404) => engine_token(&api, &user, &password, now).await?,
@@ -230,7 +239,7 @@ fn refused(api: &Api, user: &str, failure: &Failure) -> anyhow::Error {
 pub(crate) async fn context(command: ContextCommand, client: &ClientArgs) -> anyhow::Result<Exit> {
     match command {
         ContextCommand::List => {
-            crate::stdout::print(&list(&Contexts::load()?, client.format(), crate::clock::now()))?;
+            crate::stdout::print(&list(&Contexts::load()?, client.format(), crate::clock::wall()))?;
         }
         ContextCommand::Use(Named { name }) => {
             let mut locked = Contexts::lock().await?;
@@ -248,16 +257,29 @@ pub(crate) async fn context(command: ContextCommand, client: &ClientArgs) -> any
                 contexts.current = None;
             }
             locked.store()?;
+            let is_shared = server.oidc.as_ref().is_some_and(|login| locked.contexts.share(login));
             drop(locked);
             let api = Api::new(Settings::of_context(client, &name, &server))?;
-            let giver = if server.oidc.is_some() { "provider" } else { "server" };
-            let token = match (Box::pin(revoke(&api, &server)).await, server.expires_at) {
-                (Revoked::Yes, _) => "is revoked".to_owned(),
-                (Revoked::Impossible, Some(at)) => format!("is good until {at}: the {giver} cannot revoke it"),
-                _ => "could not be revoked".to_owned(),
+            let revoked = if is_shared { Revoked::Shared } else { Box::pin(revoke(&api, &server)).await };
+            let (giver, until) = match (&server.oidc, server.expires_at) {
+                (Some(_), Some(at)) => ("provider", format!("good until {at}")),
+                (Some(_), None) => ("provider", "good until the provider says otherwise".to_owned()),
+                (None, Some(at)) => ("server", format!("good until {at}")),
+                (None, None) => ("server", "good until it is revoked".to_owned()),
             };
-            let url = &server.url;
-            crate::stdout::print(&format!("The context `{name}` ({url}) is forgotten, its token {token}\n"))?;
+            let told = match revoked {
+                // A server looks at the signature of such a token alone.
+                Revoked::Yes if server.oidc.is_some() => format!("its login is revoked; the token it had is {until}"),
+                Revoked::Yes => "its token is revoked".to_owned(),
+                Revoked::Shared => {
+                    format!("its token is {until}: it is not revoked, for another context has the same login")
+                }
+                Revoked::Impossible if server.expires_at.is_some() => {
+                    format!("its token is {until}: the {giver} cannot revoke it")
+                }
+                Revoked::Impossible | Revoked::No => "its token could not be revoked".to_owned(),
+            };
+            crate::stdout::print(&format!("The context `{name}` ({}) is forgotten, {told}\n", server.url))?;
         }
     }
     Ok(Exit::Success)
@@ -295,6 +317,8 @@ fn list(contexts: &Contexts, format: ListFormat, now: Timestamp) -> String {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Revoked {
     Yes,
+    /// Another context logged in at the same provider, which may end both.
+    Shared,
     /// Whoever gave it takes none back.
     Impossible,
     No,

@@ -229,7 +229,7 @@ impl Settings {
     /// What to show to the server; nothing, if nobody said who asks. Fails if it is a token that opens nothing any more.
     pub(super) async fn pass(&self) -> anyhow::Result<Option<Pass>> {
         if let Some(token) = &self.token {
-            return token.pass(crate::clock::now()).await.map(Some);
+            return token.pass(crate::clock::wall()).await.map(Some);
         }
         let password = self.password.clone().map(SecretString::from);
         Ok(self.user.clone().map(|user| Pass::Basic(user, password)))

@@ -91,7 +91,10 @@ async fn renewed(name: String, known: Context, now: Timestamp) -> anyhow::Result
     context.expires_at = expiry(tokens.lifetime, now);
     context.token = tokens.shown;
     locked.contexts.contexts.insert(name, context.clone());
-    locked.store()?;
+    if let Err(error) = locked.store() {
+        // The provider takes the token of before no more: who goes on, goes on with this one.
+        tracing::warn!("the renewed login of the context `{}` is not remembered: {error:#}", known.url);
+    }
     Ok(context)
 }
 

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::command::Run;
 use crate::contexts::{Person, server};
-use crate::provider::{AUDIENCE, CLIENT, Provider, now};
+use crate::provider::{AUDIENCE, CLIENT, Provider};
 use crate::registry::wait_until;
 use crate::service::Service;
 
@@ -52,11 +52,11 @@ impl Site {
     }
 }
 
-/// By a clock that is so many hours ahead.
-fn hours_later(person: &Person, hours: i64) -> Command {
+/// A command after the token has expired.
+fn later(person: &Person) -> Command {
+    person.age("o");
     let mut command = person.command();
-    let then = now() + 3600 * hours;
-    command.env("SOURCE_DATE_EPOCH", then.to_string()).args(["image", "list"]);
+    command.args(["image", "list"]);
     command
 }
 
@@ -101,13 +101,13 @@ fn a_login_lasts_while_the_provider_allows_it() {
     assert_eq!(site.provider.asked("refresh_token"), 0, "it still holds");
 
     // Hours later there is another, and a refresh token that took the place of the first.
-    let later = Run::of(hours_later(&person, 2).output().expect("the binary starts"));
-    assert_eq!((later.code, later.stderr.as_str()), (0, ""), "{}", later.transcript());
+    let aged = Run::of(later(&person).output().expect("the binary starts"));
+    assert_eq!((aged.code, aged.stderr.as_str()), (0, ""), "{}", aged.transcript());
     let after = remembered(&person).expect("it is remembered");
     assert_ne!(before["oidc"]["refresh_token"], after["oidc"]["refresh_token"]);
     assert_eq!((site.provider.asked("refresh_token"), site.alive()), (1, 1));
     // Two commands at once: one of them fetches it, and nobody is logged out.
-    let both = [hours_later(&person, 4), hours_later(&person, 4)]
+    let both = [later(&person), later(&person)]
         .map(|mut command| command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the binary starts"));
     for process in both {
         let run = Run::of(process.wait_with_output().expect("it ends"));
@@ -117,12 +117,12 @@ fn a_login_lasts_while_the_provider_allows_it() {
 
     // A provider that is ill for a moment takes nothing away, and one that allows no more says so.
     site.provider.state().otherwise.insert("configuration", json!({"issuer": "https://id.example.org"}));
-    let ill = Run::of(hours_later(&person, 6).output().expect("the binary starts"));
+    let ill = Run::of(later(&person).output().expect("the binary starts"));
     assert!(ill.code == 2 && ill.stderr.contains("configuration is not that of"), "{}", ill.transcript());
     site.provider.state().otherwise.clear();
-    assert_eq!(hours_later(&person, 6).output().expect("the binary starts").status.code(), Some(0));
+    assert_eq!(later(&person).output().expect("the binary starts").status.code(), Some(0));
     site.provider.state().refresh_tokens.clear();
-    let over = Run::of(hours_later(&person, 8).output().expect("the binary starts"));
+    let over = Run::of(later(&person).output().expect("the binary starts"));
     let url = &site.service.url;
     assert_eq!(over.code, 2, "{}", over.transcript());
     let want = format!(
@@ -133,9 +133,22 @@ fn a_login_lasts_while_the_provider_allows_it() {
 
     assert_eq!(site.login(&person).code, 0);
     assert_eq!(site.login(&person).code, 0);
-    assert_eq!(site.alive(), 1, "what is replaced is revoked");
+    // Providers end all logins of a client together: what is replaced by one of the same is left to end by itself.
+    assert_eq!(later(&person).output().expect("the binary starts").status.code(), Some(0));
+    assert_eq!(person.run(&["login", &server(&site.service), "--name", "p"]).code, 0);
+    let removed = person.run(&["context", "remove", "p"]);
+    assert!(
+        removed.code == 0 && removed.stdout.contains("another context has the same login"),
+        "{}",
+        removed.transcript()
+    );
+    assert_eq!(person.run(&["context", "use", "o"]).code, 0);
+    assert_eq!(
+        (later(&person).output().expect("the binary starts").status.code(), site.provider.asked("revoke")),
+        (Some(0), 0)
+    );
     let removed = person.run(&["context", "remove", "o"]);
-    assert!(removed.code == 0 && removed.stdout.contains("its token is revoked"), "{}", removed.transcript());
+    assert!(removed.code == 0 && removed.stdout.contains("its login is revoked"), "{}", removed.transcript());
     assert_eq!((site.alive(), remembered(&person)), (0, None));
 }
 

@@ -250,9 +250,11 @@ async fn token(State(state): Shared, form: String) -> Response {
 
 async fn revoke(State(state): Shared, form: String) -> StatusCode {
     let mut state = state.lock().expect("nobody panics");
-    let token = pairs(&form)["token"].clone();
     state.asked.push("revoke".to_owned());
-    state.refresh_tokens.remove(&token);
+    if state.refresh_tokens.contains(&pairs(&form)["token"]) {
+        // All of the same login (RFC 7009, section 2.1), and some providers know one login of a user and client.
+        state.refresh_tokens.clear();
+    }
     StatusCode::OK
 }
 

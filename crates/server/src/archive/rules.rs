@@ -28,6 +28,8 @@ pub(crate) struct Chosen {
     pub(crate) rule: String,
     /// When it was analyzed, as it was chosen.
     pub(crate) analyzed_at: i64,
+    /// The images with which it goes.
+    pub(crate) leaders: Vec<String>,
 }
 
 /// A tag of an image, however often it began to point there.
@@ -69,18 +71,19 @@ struct Subject<'a> {
 }
 
 impl Subject<'_> {
-    fn chosen_by(&self, rule: &str) -> Chosen {
-        Chosen { digest: self.digest.clone(), rule: rule.to_owned(), analyzed_at: self.analyzed_at }
+    fn chosen_by(&self, rule: &str, leaders: Vec<String>) -> Chosen {
+        Chosen { digest: self.digest.clone(), rule: rule.to_owned(), analyzed_at: self.analyzed_at, leaders }
     }
 }
 
 /// The images that rules with this transition choose among those with these tags: analyzed ones in use for archiving,
-/// archived ones for deleting.
+/// archived ones for deleting. Those that go with others come after them.
 pub(crate) fn choose(rules: &[ArchiveRule], transition: Transition, rows: &[ArchivedTag], now: i64) -> Vec<Chosen> {
     let subjects = subjects(rows, transition);
     let groups = groups(&subjects);
     let mut versions: BTreeMap<[&str; 3], Vec<i64>> = BTreeMap::new();
-    for (name, detected_at) in groups.keys() {
+    // What nothing is left of but others of its index is no version that comes after one.
+    for (name, detected_at) in groups.iter().filter(|(_, group)| !group.meant.is_empty()).map(|(version, _)| version) {
         versions.entry(*name).or_default().push(*detected_at);
     }
     let newer = |tag: &Tag<'_>| {
@@ -104,19 +107,21 @@ pub(crate) fn choose(rules: &[ArchiveRule], transition: Transition, rows: &[Arch
             of_tags.push(rules.iter().find(chooses));
         }
         if let Some(Some(rule)) = of_tags.first().filter(|_| of_tags.iter().all(Option::is_some)) {
-            chosen.insert(&subject.digest, subject.chosen_by(&rule.id));
+            chosen.insert(&subject.digest, subject.chosen_by(&rule.id, Vec::new()));
         }
     }
     for subject in following {
-        let rules: Option<Vec<String>> = leaders(subject, &groups)
-            .into_iter()
-            .map(|leader| chosen.get(leader).map(|leader| leader.rule.clone()))
-            .collect();
+        let leaders = leaders(subject, &groups);
+        let rules: Option<Vec<String>> =
+            leaders.iter().map(|leader| chosen.get(leader).map(|leader| leader.rule.clone())).collect();
         if let Some(rule) = rules.and_then(|rules| rules.into_iter().next()) {
-            chosen.insert(&subject.digest, subject.chosen_by(&rule));
+            let leaders = leaders.into_iter().map(str::to_owned).collect();
+            chosen.insert(&subject.digest, subject.chosen_by(&rule, leaders));
         }
     }
-    chosen.into_values().collect()
+    let mut chosen: Vec<Chosen> = chosen.into_values().collect();
+    chosen.sort_by_key(|chosen| !chosen.leaders.is_empty());
+    chosen
 }
 
 fn groups<'a>(subjects: &'a [Subject<'a>]) -> BTreeMap<Version<'a>, Group<'a>> {
@@ -238,9 +243,15 @@ async fn apply_to(app: &App, account: &str) -> Result<(), StoreError> {
     rules.sort_by_key(|rule| !rule.system_global);
     let rules = Arc::new(rules);
     let rows = store.archivable_tags(account).await?;
+    let mut gone = BTreeSet::new();
     for chosen in chosen(&rules, Transition::Archive, rows).await {
+        if !chosen.leaders.iter().all(|leader| gone.contains(leader)) {
+            continue;
+        }
         let done = archive(app, account, &chosen).await;
-        jobs::endured(done, || format!("archiving the image `{}` of the account `{account}`", chosen.digest))?;
+        if jobs::endured(done, || format!("archiving the image `{}` of the account `{account}`", chosen.digest))? {
+            gone.insert(chosen.digest);
+        }
     }
     let going = store.archived_images(account).await?;
     let going: BTreeSet<String> = going
@@ -263,24 +274,25 @@ async fn chosen(rules: &Arc<Vec<ArchiveRule>>, transition: Transition, rows: Vec
     cpu::run(move || choose(&rules, transition, &rows, now())).await
 }
 
-/// Archives an image and deletes it. One that cannot be archived stays, and the next run tries again; what was analyzed
-/// again meanwhile is another matter.
-async fn archive(app: &App, account: &str, chosen: &Chosen) -> Result<(), StoreError> {
+/// Archives an image and deletes it; whether it went. One that cannot be archived stays, and the next run tries again; what was
+/// analyzed again meanwhile is another matter.
+async fn archive(app: &App, account: &str, chosen: &Chosen) -> Result<bool, StoreError> {
     match super::archive(app, account, &chosen.digest).await {
         Ok(_) => {}
         // It is gone, or on its way: somebody else did it.
-        Err(error) if !error.status().is_server_error() => return Ok(()),
+        Err(error) if !error.status().is_server_error() => return Ok(true),
         Err(error) => {
             let (digest, why) = (&chosen.digest, error.message());
             tracing::warn!("the image `{digest}` of the account `{account}` stays: it cannot be archived: {why}");
-            return app.records().store().ping().await;
+            return app.records().store().ping().await.map(|()| false);
         }
     }
     let (digest, rule, analyzed_at) = (&chosen.digest, &chosen.rule, chosen.analyzed_at);
-    if app.records().store().delete_image_by_rule(account, digest, rule, analyzed_at, now()).await? {
+    let has_gone = app.records().store().delete_image_by_rule(account, digest, rule, analyzed_at, now()).await?;
+    if has_gone {
         app.nudges().deletions.notify_one();
     }
-    Ok(())
+    Ok(has_gone)
 }
 
 /// Marks an archived analysis as going away, by a rule if there is one; it may be going already.

@@ -241,7 +241,7 @@ impl Resource {
         let mut lines: Vec<&str> = shown.lines().collect();
         let more = lines.len().saturating_sub(SHOWN_LINES);
         lines.truncate(SHOWN_LINES);
-        let brief = lines.join("\n") + &if more > 0 { format!("\n… {more} more lines") } else { String::new() };
+        let brief = lines.join("\n") + &if more > 0 { "\n… more lines".to_owned() } else { String::new() };
         before.insert(call.text.clone(), shown);
         brief
     }

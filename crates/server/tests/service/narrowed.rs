@@ -420,7 +420,7 @@ async fn a_policy_that_judges_everything_is_chosen_by_who_may_all() {
 
 #[tokio::test]
 async fn an_import_is_gone_on_with_by_who_began_it() {
-    let (service, _upstream) = service().await;
+    let (service, upstream) = service().await;
     let begun = async |login: &str| {
         let (status, body) = service.call(login, "POST", "/imports/images", Value::Null).await;
         assert_eq!(status, 200, "{body}");
@@ -441,6 +441,12 @@ async fn an_import_is_gone_on_with_by_who_began_it() {
         let why = refused(&service, MALLORY, "POST", "/images", source(import, tags)).await;
         assert!(why.contains("action=createImage"), "{why}");
     }
+    // It does not come through what is somebody else's.
+    let others = service.analyzed(ALICE, &format!("{}/tiny/alpine:3.20", upstream.address)).await;
+    let mut through = source(&begun(MALLORY).await, own.clone());
+    through["source"]["import"]["parent_digest"] = others.into();
+    let why = refused(&service, MALLORY, "POST", "/images", through).await;
+    assert!(why.contains("/tiny/alpine"), "{why}");
     let (status, answer) = service.call(MALLORY, "POST", "/images", source(&begun(MALLORY).await, own)).await;
     assert_eq!(status, 400, "nothing was uploaded to it: {answer}");
     refused(&service, OWEN, "DELETE", &format!("/imports/images/{alices}"), Value::Null).await;
@@ -531,6 +537,12 @@ async fn a_verdict_on_what_is_not_theirs_is_not_kept() {
     assert_eq!((kept(MALLORY).await, kept(MALLORY).await), (1, 1), "that of now alone");
     assert_eq!(kept(OWEN).await, 1);
     assert_eq!(kept(MALLORY).await, 2, "that of now, and the one that was kept");
+    // By a name of their own it is still somebody else's.
+    let own = "elsewhere.example.org/app:1";
+    for _ in 0..2 {
+        let path = format!("/images/{digest}/check?tag={own}&history=true&detail=false");
+        assert_eq!(service.get(MALLORY, &path).await[0][&digest][own].as_array().unwrap().len(), 1);
+    }
 }
 
 /// Roles of users of an older release stay as they are; of a later one, they allow nothing.

@@ -105,15 +105,20 @@ macro_rules! tag_child_in {
         let (account, digest) = (new.account.as_str(), new.digest.to_string());
         let index = new.naming.place().map(|place| place.index.to_string());
         // As old as the tag on that image: it is one version of it.
-        let latest: Option<ImageTag> = sqlx::query_as(sql::LATEST_OF_TAG)
-            .bind(account)
-            .bind(registry)
-            .bind(repository)
-            .bind(tag)
-            .fetch_optional(&mut *$tx)
-            .await
-            .during(DOING)?;
-        let at = latest.filter(|latest| latest.digest == *main).map_or(new.detected_at, |latest| latest.detected_at);
+        let mut at = None;
+        for statement in [sql::TAG_AT, sql::TAG_AFTER] {
+            let seen: Option<ImageTag> = sqlx::query_as(statement)
+                .bind(account)
+                .bind(registry)
+                .bind(repository)
+                .bind(tag)
+                .bind(new.detected_at)
+                .fetch_optional(&mut *$tx)
+                .await
+                .during(DOING)?;
+            at = at.or(seen.filter(|seen| seen.digest == *main).map(|seen| seen.detected_at));
+        }
+        let at = at.unwrap_or(new.detected_at);
         let mut changed = 0;
         for statement in [sql::SET_TAG_INDEX, sql::ADD_CHILD_TAG] {
             changed += sqlx::query(statement)
@@ -183,7 +188,7 @@ impl Store {
                     .execute(&mut *tx).await.during(DOING)?;
             }
             let image: Image = sqlx::query_as(sql::IMAGE).bind(account).bind(&digest).fetch_one(&mut *tx).await.during(DOING)?;
-            let (mut news, mut is_otherwise_tagged) = (News::default(), false);
+            let (mut news, mut is_otherwise_tagged, mut watched) = (News::default(), false, Vec::new());
             for name in std::iter::once(&new.tag).chain(&new.other_tags) {
                 let TagName { registry, repository, tag } = name;
                 if let Some(main) = new.main() {
@@ -217,8 +222,8 @@ impl Store {
                     if on && new.resubscribe {
                         sqlx::query(sql::SET_SUBSCRIPTION).bind(account).bind(&id).bind(true).bind(now).execute(&mut *tx).await.during(DOING)?;
                     }
-                    if on {
-                        watch_in!(tx, account, &id, DOING);
+                    if on && kind == "tag_update" {
+                        watched.push(id);
                     }
                 }
                 if is_new && image.analysis_status == AnalysisStatus::Analyzed {
@@ -238,6 +243,12 @@ impl Store {
                     let reason = "it is not pending: begin another";
                     return Err(StoreError::Refused { entity: "import", name: import.clone(), reason });
                 }
+            }
+            if !watched.is_empty() {
+                lock_watches_in!(self.pool, tx, DOING);
+            }
+            for id in &watched {
+                watch_in!(tx, account, id, DOING);
             }
             if is_otherwise_tagged && image.analysis_status == AnalysisStatus::Analyzed {
                 // No analysis comes that would do so.

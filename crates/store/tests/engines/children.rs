@@ -200,6 +200,40 @@ pub(crate) async fn who_watches_a_tag_watches_its_index(Opened { store, .. }: &O
     assert!(!is_due(60).await, "nothing is otherwise");
 }
 
+pub(crate) async fn others_that_other_tags_brought_stay(Opened { store, .. }: &Opened) {
+    let delete =
+        async |name: &str| store.delete_image("a", &Digest::of(name.as_bytes()).to_string(), true, 90).await.unwrap();
+    let going = async || {
+        let going = store.deleting_images().await.unwrap();
+        let mut going: Vec<Digest> = going.into_iter().map(|image| image.digest.to_string().parse().unwrap()).collect();
+        going.sort();
+        going
+    };
+    let sorted = |names: &[&str]| {
+        let mut digests = digests(names);
+        digests.sort();
+        digests
+    };
+    // B is of an index that the tag named before: nothing else has it.
+    added(store, "one", &["A", "B"], 10).await;
+    added(store, "two", &["A", "C"], 20).await;
+    assert_eq!(delete("A").await, Deletion::Deleting(Digest::of(b"A")));
+    assert_eq!(going().await, sorted(&["A", "B", "C"]));
+    // F came by another tag, too, whose image is still on its way.
+    added(store, "three", &["E", "F"], 30).await;
+    store.add_image(&NewImage { tag: tag("2"), ..placed("F", "four", "G", 1, 40) }, 40).await.unwrap();
+    assert_eq!(delete("E").await, Deletion::Deleting(Digest::of(b"E")));
+    assert_eq!(going().await, sorted(&["A", "B", "C", "E"]));
+    // Who only says that it came through an index does not take its digest.
+    added(store, "five", &["H", "I"], 50).await;
+    let index = Some(Digest::of(b"five"));
+    store
+        .add_image(&NewImage { index_digest: index, tag: tag("3"), detected_at: 60, ..image("a", "J") }, 60)
+        .await
+        .unwrap();
+    assert_eq!(images_of(store, "five").await.0, digests(&["H", "I", "J"]));
+}
+
 pub(crate) async fn others_go_with_the_one_that_brought_them(Opened { store, .. }: &Opened) {
     let delete = async |name: &str, force| {
         store.delete_image("a", &Digest::of(name.as_bytes()).to_string(), force, 90).await.unwrap()

@@ -101,7 +101,7 @@ on_both_engines! {
     archives: analyses_are_archived_and_restored, what_is_archived_is_kept, rules_come_and_go, rules_do_things_once;
     audit: it_is_written_with_the_change, every_change_by_people_writes_it, what_is_refused_is_not_written, it_is_read_newest_first;
     blobs: blobs_round_trip, orphans_are_removed, removal_and_writing_do_not_meet;
-    children: a_tag_means_one_of_its_index, others_of_an_index_are_nobodys_latest, indexes_at_once_are_one,
+    children: a_tag_means_one_of_its_index, others_that_other_tags_brought_stay, others_of_an_index_are_nobodys_latest, indexes_at_once_are_one,
         a_tag_has_the_others_of_its_index, who_watches_a_tag_watches_its_index, others_go_with_the_one_that_brought_them;
     evaluations: an_unchanged_verdict_moves_its_row, a_changed_verdict_follows_the_previous, equal_verdicts_at_once_are_one,
         an_older_index_takes_nothing_back, old_verdicts_go;

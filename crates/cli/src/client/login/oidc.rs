@@ -11,7 +11,7 @@ use serde::Deserialize;
 
 use super::{Revoked, redirect};
 use crate::client::api::{Api, Failure};
-use crate::client::contexts::{Context, OidcLogin, TokenKind};
+use crate::client::contexts::{Context, Contexts, OidcLogin, TokenKind};
 use crate::client::settings::Settings;
 use crate::client::token::{expiry, told};
 use crate::report_error::with_hint;
@@ -77,7 +77,7 @@ pub(super) async fn log_in(api: &Api, way: &WayIn) -> anyhow::Result<Context> {
     let provider = Provider::discover(&way.issuer, &FetchOptions::default()).await;
     let provider = provider.map_err(|error| way.refused(&error))?;
     let tokens = tokens(&provider, way, &api.settings.url).await?;
-    let (now, client) = (crate::clock::now(), way.client());
+    let (now, client) = (crate::clock::wall(), way.client());
     let root = tokens.root().clone();
     let context = Context {
         url: api.settings.url.clone(),
@@ -97,8 +97,11 @@ pub(super) async fn log_in(api: &Api, way: &WayIn) -> anyhow::Result<Context> {
     match user(api, &context).await {
         Ok(user) => Ok(Context { user, ..context }),
         Err(error) => {
-            // What opens nothing is not left behind. It is not what the user has to know of.
-            let _ = provider.revoke(&client, &root).await;
+            // What opens nothing is not left behind, unless another login would end with it. It is not what the user has to know of.
+            let shares = |login| Contexts::load().is_ok_and(|contexts| contexts.share(login));
+            if !context.oidc.as_ref().is_some_and(shares) {
+                let _ = provider.revoke(&client, &root).await;
+            }
             Err(error)
         }
     }
@@ -127,7 +130,12 @@ async fn user(api: &Api, context: &Context) -> anyhow::Result<String> {
 async fn tokens(provider: &Provider, way: &WayIn, server: &str) -> anyhow::Result<Tokens> {
     let client = way.client();
     let refused = |error: OidcError| way.refused(&error);
-    let head = format!("To log in to {server} at {}, open in a browser", provider.issuer());
+    let (issuer, id, scopes) = (provider.issuer(), &client.id, client.scopes.join(" "));
+    say(&format!(
+        "The server {server} asks for a token of {issuer}, for the client `{id}` ({scopes})\n\
+         With a password instead: `killick login {server} --user NAME`\n\n"
+    ))?;
+    let head = "To log in, open in a browser";
     let closed = match provider.device(&client).await {
         Ok(device) => {
             say(&format!("{head}\n\n{}", instructions(&device)))?;

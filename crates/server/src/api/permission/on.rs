@@ -166,7 +166,9 @@ impl PermissionOn<CreateImage> {
             let tags = std::iter::once(&wanted.tag).chain(&wanted.other_tags);
             self.check(tags.map(|TagName { registry, repository, .. }| Resource::repository(registry, repository)))?;
             self.check_import(&wanted.operation).await?;
-            self.image(&wanted.digest.to_string()).await?;
+            for digest in [Some(&wanted.digest), wanted.index_digest.as_ref()].into_iter().flatten() {
+                self.image(&digest.to_string()).await?;
+            }
         }
         Ok(self.0)
     }
@@ -190,7 +192,11 @@ impl PermissionOn<ImportImages> {
         let tags = &contents.record.tags;
         self.check(tags.iter().map(|tag| Resource::repository(&tag.registry, &tag.repository)))?;
         if !self.is_whole() {
-            self.image(&contents.record.digest.to_string()).await?;
+            let record = &contents.record;
+            let indexes = record.places.iter().map(|place| &place.index_digest).chain(&record.index_digest);
+            for digest in indexes.chain([&record.digest]) {
+                self.image(&digest.to_string()).await?;
+            }
         }
         Ok((self.0, contents))
     }

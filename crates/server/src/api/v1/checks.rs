@@ -17,7 +17,7 @@ use crate::api::error::ApiError;
 use crate::api::input::{Path, Query};
 use crate::api::permission::{GetEvaluation, Guarded, Permission};
 use crate::app::{App, Identity};
-use crate::auth::Resource;
+use crate::auth::{Grants, Resource};
 use crate::judge::{self, Keep};
 use crate::records::{self, Policy, Verdict};
 
@@ -60,23 +60,36 @@ struct Wanted {
     policy: Option<String>,
     detail: bool,
     history: bool,
-    keep: Keep,
+    is_interactive: bool,
+    grants: Grants,
 }
 
 impl Wanted {
-    /// Of who may only read what is judged, nothing is kept, and so nothing told to others.
+    /// Of who may only read what is judged, by whatever name, nothing is kept, and so nothing told to others.
+    fn kept(&self, image: &records::Image) -> Keep {
+        let only_reads =
+            |registry: &str, repository: &str| self.grants.only_read(&Resource::repository(registry, repository));
+        let mut tags = image.tags.iter().peekable();
+        let only_reads_image = tags.peek().is_some() && tags.all(|tag| only_reads(&tag.registry, &tag.repository));
+        if self.is_interactive || only_reads_image || only_reads(&self.reference.registry, &self.reference.repository) {
+            Keep::Nothing
+        } else {
+            Keep::Verdict
+        }
+    }
+
     fn read(query: &Query, caller: &Identity) -> Result<Self, ApiError> {
         let PullString::Reference(reference) = PullString::parse(query.required("tag")?)? else {
             return Err(no_tag());
         };
         let interactive = query.flag("interactive")?.unwrap_or(false);
-        let judged = Resource::repository(&reference.registry, &reference.repository);
         Ok(Self {
             reference,
             policy: query.text("policyId").map(str::to_owned),
             detail: query.flag("detail")?.unwrap_or(true),
             history: query.flag("history")?.unwrap_or(false) && !interactive,
-            keep: if interactive || caller.grants.only_read(&judged) { Keep::Nothing } else { Keep::Verdict },
+            is_interactive: interactive,
+            grants: caller.grants.clone(),
         })
     }
 }
@@ -87,13 +100,14 @@ fn no_tag() -> ApiError {
 
 async fn answer(app: &App, image: &records::Image, wanted: &Wanted) -> Result<Json<Answer>, ApiError> {
     analyzed(image)?;
+    let keep = wanted.kept(image);
     let tag = wanted.reference.judged(image).ok_or_else(no_tag)?;
     let decisions = judge::decisions(app, &image.account, wanted.policy.as_deref()).await?;
-    let judged = judge::evaluate(app, image, &tag, &decisions, wanted.keep).await?;
+    let judged = judge::evaluate(app, image, &tag, &decisions, keep).await?;
     let policy = &decisions.policy;
     let mut told = Vec::new();
     // What was kept is the first of the history.
-    if !wanted.history || wanted.keep == Keep::Nothing {
+    if !wanted.history || keep == Keep::Nothing {
         let result = if wanted.detail { Some(judged.result(&image.account).await?) } else { None };
         told.push(tell(app, image, policy, &judged.verdict, result).await?);
     }
