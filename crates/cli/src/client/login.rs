@@ -138,9 +138,10 @@ async fn by_provider(args: &Login, given: &Settings) -> anyhow::Result<Option<Se
             Err(with_hint(format!("cannot log in to {url}: {}", failure.told()), hint))
         }
         Err(failure) => {
-            // What knows of no providers is asked for a password.
-            if failure.status() != Some(404) {
-                tracing::warn!("cannot tell whether {url} has a provider to log in at: {}", failure.told());
+            match failure.status() {
+                // What knows of no providers is asked with a password; what is not there cannot be, which is told then.
+                None | Some(404) => tracing::debug!("{}", failure.told()),
+                Some(_) => tracing::warn!("cannot tell whether {url} has a provider to log in at: {}", failure.told()),
             }
             Ok(None)
         }
