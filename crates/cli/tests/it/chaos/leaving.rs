@@ -62,7 +62,10 @@ impl World {
             assert_eq!(self.get(account, "/v1/policies").await.as_array().map(Vec::len), Some(1), "{account}");
             self.check_analyses(account, 0).await;
         }
-        let is_theirs = |tag: &str| left.iter().any(|left| self.full(left) == tag);
+        // What the rule archived, whoever lost the answer to adding it may have added again: that is another analysis.
+        let is_chosen = |tag: &&Tag| tag.name.ends_with("/app0:latest");
+        let others: Vec<String> = left.iter().filter(|tag| !is_chosen(tag)).map(|tag| self.full(tag)).collect();
+        let is_theirs = |tag: &str| others.iter().any(|other| other == tag);
         let told = self.receiver.told().into_iter();
         let twice: Vec<_> = told.filter(|((_, _, tag, _), times)| *times > 1 && is_theirs(tag)).collect();
         assert!(twice.is_empty(), "told under two identities: {twice:?}");
