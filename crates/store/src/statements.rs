@@ -125,15 +125,45 @@ macro_rules! carried {
     };
 }
 
+/// When it is the turn of what nobody watches: the largest number of either engine.
+macro_rules! never {
+    () => {
+        "9223372036854775807"
+    };
+}
+
 /// The watches of tags that point, or pointed, to some images.
 macro_rules! hasten_carriers {
     ($images:expr) => {
         concat!(
-            "update watch set due_at = $2 where due_at > $2 and due_at < 9223372036854775807 and (account, subscription) in (select s.account, s.id from image i \
+            "update watch set due_at = $2 where due_at > $2 and due_at < ",
+            never!(),
+            " and (account, subscription) in (select s.account, s.id from image i \
              join image_tag t on t.account = i.account and t.digest = i.digest join subscription s on s.account = t.account \
              and s.type = $1 and s.key = t.registry || '/' || t.repository || ':' || t.tag where i.id ",
             $images,
             ")"
+        )
+    };
+}
+
+/// Where an image stands in an index; one that was only said to be of it, after all that were taken of it.
+macro_rules! place_in_index {
+    () => {
+        "coalesce(x.position, 1000000)"
+    };
+}
+
+/// The image of a digest; else the one that the index of that digest stands for.
+macro_rules! by_any_digest {
+    () => {
+        concat!(
+            " from image i left join index_image x on x.account = $1 and x.index_digest = $2 and x.image_id = i.id where i.id in \
+             (select id from image where account = $1 and digest = $2 union all select id from image where account = $1 and \
+             index_digest = $2 union all select image_id from index_image where account = $1 and index_digest = $2) order by \
+             case when i.digest = $2 then 0 else 1 end, ",
+            place_in_index!(),
+            ", i.created_at desc limit 1"
         )
     };
 }
@@ -193,10 +223,10 @@ statements! {
     SET_ANNOTATIONS = "update image set annotations = $3, updated_at = $4 where account = $1 and digest = $2";
     LOCK_IMAGE = "update image set updated_at = updated_at where account = $1 and digest = $2 returning *";
     IMAGE = "select * from image where account = $1 and digest = $2";
-    IMAGE_BY_ANY_DIGEST = "select i.* from image i left join index_image x on x.account = $1 and x.index_digest = $2 and x.image_id = i.id where i.id in (select id from image where account = $1 and digest = $2 union all select id from image where account = $1 and index_digest = $2 union all select image_id from index_image where account = $1 and index_digest = $2) order by case when i.digest = $2 then 0 else 1 end, coalesce(x.position, 1000000), i.created_at desc limit 1";
-    IMAGE_WITH_TAGS_SQLITE = "select i.*, (select json_group_array(json_array(t.registry, t.repository, t.tag, t.detected_at, json(case when t.child then 'true' else 'false' end), t.index_digest) order by t.detected_at desc, t.id desc) from image_tag t where t.account = i.account and t.digest = i.digest) as tags from image i left join index_image x on x.account = $1 and x.index_digest = $2 and x.image_id = i.id where i.id in (select id from image where account = $1 and digest = $2 union all select id from image where account = $1 and index_digest = $2 union all select image_id from index_image where account = $1 and index_digest = $2) order by case when i.digest = $2 then 0 else 1 end, coalesce(x.position, 1000000), i.created_at desc limit 1";
-    IMAGE_WITH_TAGS_POSTGRES = "select i.*, (select coalesce(json_agg(json_build_array(t.registry, t.repository, t.tag, t.detected_at, t.child, t.index_digest) order by t.detected_at desc, t.id desc), '[]')::text from image_tag t where t.account = i.account and t.digest = i.digest) as tags from image i left join index_image x on x.account = $1 and x.index_digest = $2 and x.image_id = i.id where i.id in (select id from image where account = $1 and digest = $2 union all select id from image where account = $1 and index_digest = $2 union all select image_id from index_image where account = $1 and index_digest = $2) order by case when i.digest = $2 then 0 else 1 end, coalesce(x.position, 1000000), i.created_at desc limit 1";
-    IMAGES_OF_INDEX = "select i.* from image i left join index_image x on x.account = $1 and x.index_digest = $2 and x.image_id = i.id where i.id in (select id from image where account = $1 and index_digest = $2 union all select image_id from index_image where account = $1 and index_digest = $2) and i.image_status = 'active' order by coalesce(x.position, 1000000), i.created_at desc, i.id limit $3";
+    IMAGE_BY_ANY_DIGEST = concat!("select i.*", by_any_digest!());
+    IMAGE_WITH_TAGS_SQLITE = concat!("select i.*, (select json_group_array(json_array(t.registry, t.repository, t.tag, t.detected_at, json(case when t.child then 'true' else 'false' end), t.index_digest) order by t.detected_at desc, t.id desc) from image_tag t where t.account = i.account and t.digest = i.digest) as tags", by_any_digest!());
+    IMAGE_WITH_TAGS_POSTGRES = concat!("select i.*, (select coalesce(json_agg(json_build_array(t.registry, t.repository, t.tag, t.detected_at, t.child, t.index_digest) order by t.detected_at desc, t.id desc), '[]')::text from image_tag t where t.account = i.account and t.digest = i.digest) as tags", by_any_digest!());
+    IMAGES_OF_INDEX = concat!("select i.* from image i left join index_image x on x.account = $1 and x.index_digest = $2 and x.image_id = i.id where i.id in (select id from image where account = $1 and index_digest = $2 union all select image_id from index_image where account = $1 and index_digest = $2) and i.image_status = 'active' order by ", place_in_index!(), ", i.created_at desc, i.id limit $3");
     PLATFORMS_OF_INDEX = "select i.digest, x.platform from index_image x join image i on i.id = x.image_id where x.account = $1 and x.index_digest = $2";
     KEEP_INDEX = "insert into index_image (account, index_digest, image_id, position, platform) values ($1, $2, $3, 0, '') on conflict do nothing";
     PUT_INDEX_IMAGE = "insert into index_image (account, index_digest, image_id, position, platform) values ($1, $2, $3, $4, $5) on conflict (account, index_digest, image_id) do update set position = excluded.position, platform = excluded.platform";
@@ -373,12 +403,12 @@ statements! {
     ACTIVE_SUBSCRIPTIONS = "select count(*) from subscription where account = $1 and key = $2 and active";
 
     DUE_WATCHES = "select w.account, w.subscription as id, s.key, s.value, w.state, w.failures, w.due_at from watch w join subscription s on s.account = w.account and s.id = w.subscription join account a on a.name = w.account where w.type = $1 and w.due_at <= $2 and s.active and a.state = 'enabled' order by w.due_at, w.account, w.subscription limit $3";
-    WATCH = "insert into watch (account, subscription, type, due_at, state, failures) select s.account, s.id, s.type, cast($3 as bigint), '', 0 from subscription s where s.account = $1 and s.id = $2 and s.active and s.type <> 'analysis_update' on conflict (account, subscription) do update set due_at = excluded.due_at where watch.due_at = 9223372036854775807";
-    UNWATCH = "update watch set due_at = 9223372036854775807 where due_at < 9223372036854775807 and (account, subscription) in (select s.account, s.id from subscription s where s.account = $1 and s.key = $2 and not s.active)";
+    WATCH = concat!("insert into watch (account, subscription, type, due_at, state, failures) select s.account, s.id, s.type, 0, '', 0 from subscription s where s.account = $1 and s.id = $2 and s.active and s.type <> 'analysis_update' on conflict (account, subscription) do update set due_at = excluded.due_at where watch.due_at = ", never!());
+    UNWATCH = concat!("update watch set due_at = ", never!(), " where due_at < ", never!(), " and (account, subscription) in (select s.account, s.id from subscription s where s.account = $1 and s.key = $2 and not s.active)");
     CLAIM_WATCH = "update watch set due_at = $3 where account = $1 and subscription = $2 and due_at = $4";
     FINISH_WATCH = "update watch set due_at = case when due_at = $3 then $4 else due_at end, state = case when due_at = $3 then $5 else state end, failures = $6 where account = $1 and subscription = $2";
-    HASTEN_WATCHES = "update watch set due_at = $3 where type = $1 and due_at > $3 and due_at < 9223372036854775807 and (cast($2 as text) is null or account = $2)";
-    HASTEN_IMAGE = "update watch set due_at = $3 where due_at > $3 and due_at < 9223372036854775807 and (account, subscription) in (select s.account, s.id from image_tag t join subscription s on s.account = t.account and s.key = t.registry || '/' || t.repository || ':' || t.tag where t.account = $1 and t.digest = $2 and s.type in ('policy_eval', 'vuln_update', 'alerts'))";
+    HASTEN_WATCHES = concat!("update watch set due_at = $3 where type = $1 and due_at > $3 and due_at < ", never!(), " and (cast($2 as text) is null or account = $2)");
+    HASTEN_IMAGE = concat!("update watch set due_at = $3 where due_at > $3 and due_at < ", never!(), " and (account, subscription) in (select s.account, s.id from image_tag t join subscription s on s.account = t.account and s.key = t.registry || '/' || t.repository || ':' || t.tag where t.account = $1 and t.digest = $2 and s.type in ('policy_eval', 'vuln_update', 'alerts'))");
     LOCK_WATCHES_POSTGRES = "select pg_advisory_xact_lock(7245534)";
     RESTART_WATCH = "update watch set due_at = $3, state = case when $4 then '' else state end where account = $1 and subscription = $2";
     HASTEN_CARRIERS_SQLITE = hasten_carriers!(listed_sqlite!("$3"));

@@ -61,13 +61,7 @@ pub struct NewWatchResult {
 /// time, at once.
 macro_rules! watch_in {
     ($tx:ident, $account:expr, $id:expr, $doing:expr) => {
-        sqlx::query($crate::statements::WATCH)
-            .bind($account)
-            .bind($id)
-            .bind(0_i64)
-            .execute(&mut *$tx)
-            .await
-            .during($doing)?
+        sqlx::query($crate::statements::WATCH).bind($account).bind($id).execute(&mut *$tx).await.during($doing)?
     };
 }
 

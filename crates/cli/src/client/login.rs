@@ -249,41 +249,30 @@ pub(crate) async fn context(command: ContextCommand, client: &ClientArgs) -> any
             locked.store()?;
             crate::stdout::print(&format!("The context `{name}` ({url}) is in use\n"))?;
         }
-        ContextCommand::Remove(Named { name }) => {
-            let mut locked = Contexts::lock().await?;
-            let contexts = &mut locked.contexts;
-            let server = contexts.named(&name)?.clone();
-            contexts.contexts.remove(&name);
-            if contexts.current.as_ref() == Some(&name) {
-                contexts.current = None;
-            }
-            locked.store()?;
-            let is_shared = server.oidc.as_ref().is_some_and(|login| locked.contexts.share(login));
-            drop(locked);
-            let api = Api::new(Settings::of_context(client, &name, &server))?;
-            let revoked = if is_shared { Revoked::Shared } else { Box::pin(revoke(&api, &server)).await };
-            let (giver, until) = match (&server.oidc, server.expires_at) {
-                (Some(_), Some(at)) => ("provider", format!("good until {at}")),
-                (Some(_), None) => ("provider", "good until the provider says otherwise".to_owned()),
-                (None, Some(at)) => ("server", format!("good until {at}")),
-                (None, None) => ("server", "good until it is revoked".to_owned()),
-            };
-            let told = match revoked {
-                // A server looks at the signature of such a token alone.
-                Revoked::Yes if server.oidc.is_some() => format!("its login is revoked; the token it had is {until}"),
-                Revoked::Yes => "its token is revoked".to_owned(),
-                Revoked::Shared => {
-                    format!("its token is {until}: it is not revoked, for another context has the same login")
-                }
-                Revoked::Impossible if server.expires_at.is_some() => {
-                    format!("its token is {until}: the {giver} cannot revoke it")
-                }
-                Revoked::Impossible | Revoked::No => "its token could not be revoked".to_owned(),
-            };
-            crate::stdout::print(&format!("The context `{name}` ({}) is forgotten, {told}\n", server.url))?;
-        }
+        ContextCommand::Remove(Named { name }) => remove(&name, client).await?,
     }
     Ok(Exit::Success)
+}
+
+/// Forgets a context, and tells what becomes of its token.
+async fn remove(name: &str, client: &ClientArgs) -> anyhow::Result<()> {
+    let mut locked = Contexts::lock().await?;
+    let contexts = &mut locked.contexts;
+    let server = contexts.named(name)?.clone();
+    contexts.contexts.remove(name);
+    if contexts.current.as_deref() == Some(name) {
+        contexts.current = None;
+    }
+    locked.store()?;
+    let is_shared = server.oidc.as_ref().is_some_and(|login| locked.contexts.share(login));
+    drop(locked);
+    let api = Api::new(Settings::of_context(client, name, &server))?;
+    let revoked = if is_shared { Revoked::Shared } else { Box::pin(revoke(&api, &server)).await };
+    crate::stdout::print(&format!(
+        "The context `{name}` ({}) is forgotten, {}\n",
+        server.url,
+        revoked.told(server.oidc.is_some(), server.expires_at)
+    ))
 }
 
 fn list(contexts: &Contexts, format: ListFormat, now: Timestamp) -> String {
@@ -323,6 +312,26 @@ enum Revoked {
     /// Whoever gave it takes none back.
     Impossible,
     No,
+}
+
+impl Revoked {
+    /// What became of a token that a provider gave, or the server itself, and that is good until then.
+    fn told(self, is_of_provider: bool, expires_at: Option<Timestamp>) -> String {
+        let until = expires_at.map_or_else(|| "as long as nobody revokes it".to_owned(), |at| format!("until {at}"));
+        match self {
+            // A server looks at the signature of such a token alone.
+            Self::Yes if is_of_provider => format!("its login is revoked; the token it had is good {until}"),
+            Self::Yes => "its token is revoked".to_owned(),
+            Self::Shared => {
+                format!("its token is good {until}: it is not revoked, for another context has the same login")
+            }
+            Self::Impossible if is_of_provider => format!("its token is good {until}: the provider cannot revoke it"),
+            Self::Impossible if expires_at.is_some() => {
+                format!("its token is good {until}: the server cannot revoke it")
+            }
+            Self::Impossible | Self::No => "its token could not be revoked".to_owned(),
+        }
+    }
 }
 
 /// Best effort: a token that expired or a server that is gone must not keep anybody from forgetting it.

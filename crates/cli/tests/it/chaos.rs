@@ -15,11 +15,11 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
-mod attic;
+mod accounts;
+mod archive;
 mod blobs;
 mod dice;
 mod fleet;
-mod leaving;
 mod receiver;
 mod repository;
 mod tags;
@@ -92,22 +92,22 @@ async fn chaos(database: Option<postgres_server::Server>) {
     world.check_first_start().await;
 
     let killer = tokio::spawn(kill(Arc::clone(&world), Dice::new(seed, "kills")));
-    let (moved, judged, grown, attic, left) = tokio::join!(
+    let (moved, judged, grown, archive, left) = tokio::join!(
         world.move_tags(),
         world.change_decisions(),
         world.grow_repository(),
-        world.fill_attic(),
+        world.fill_archive(),
         world.remove_accounts()
     );
     world.calm.store(true, Ordering::Relaxed);
     killer.await.unwrap();
     let moved = world.tell_all_of_advisories(moved).await;
-    let there = moved.tags.iter().chain(&judged).chain(&grown).chain(attic.there());
-    world.collect_blobs(&there.collect::<Vec<_>>(), &attic.not_there().chain(&left).collect::<Vec<_>>()).await;
+    let there = moved.tags.iter().chain(&judged).chain(&grown).chain(archive.there());
+    world.collect_blobs(&there.collect::<Vec<_>>(), &archive.not_there().chain(&left).collect::<Vec<_>>()).await;
     world.check_moved(&moved).await;
     world.check_decisions(&judged).await;
     world.check_repository(&grown).await;
-    world.check_attic(&attic).await;
+    world.check_archive(&archive).await;
     world.check_left(&left).await;
     assert!(!world.fleet.panicked(), "somebody panicked");
     println!("{:?} kills; notifications, deliveries, refusals: {:?}", world.fleet.kills(), world.receiver.counts());

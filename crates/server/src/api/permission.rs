@@ -5,7 +5,7 @@
 //! do `P` whatever it is about. [`PermissionOn<P>`] also lets in whom a role narrows to some resources, and gives the same once
 //! the handler has named what it is about.
 
-mod on;
+mod on_resources;
 
 use std::collections::HashMap;
 use std::marker::PhantomData;
@@ -25,7 +25,7 @@ use crate::app::{App, Identity};
 use crate::auth::{Caller, Grants, keys, only_reads};
 use crate::clock;
 
-pub(crate) use on::PermissionOn;
+pub(crate) use on_resources::PermissionOn;
 
 /// The header by which an administrator acts in another account.
 const ACCOUNT_HEADER: &str = "x-anchore-account";

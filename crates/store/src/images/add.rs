@@ -96,6 +96,20 @@ macro_rules! place_in {
     }};
 }
 
+/// Where a tag pointed at an instant, and where next, inside a transaction: of two who see it at once, the one who saw it first
+/// may write it last.
+macro_rules! seen_around_in {
+    ($tx:ident, $account:expr, $name:expr, $at:expr, $doing:expr) => {{
+        let (account, TagName { registry, repository, tag }): (&str, &TagName) = ($account, $name);
+        let mut seen: [Option<ImageTag>; 2] = [None, None];
+        for (seen, statement) in seen.iter_mut().zip([sql::TAG_AT, sql::TAG_AFTER]) {
+            let found = sqlx::query_as(statement).bind(account).bind(registry).bind(repository).bind(tag).bind($at);
+            *seen = found.fetch_optional(&mut *$tx).await.during($doing)?;
+        }
+        seen
+    }};
+}
+
 /// Gives another image of the index that a tag names that tag inside a transaction; whether it is new that it has it.
 macro_rules! tag_child_in {
     ($tx:ident, $new:expr, $name:expr, $main:expr) => {{
@@ -105,20 +119,9 @@ macro_rules! tag_child_in {
         let (account, digest) = (new.account.as_str(), new.digest.to_string());
         let index = new.naming.place().map(|place| place.index.to_string());
         // As old as the tag on that image: it is one version of it.
-        let mut at = None;
-        for statement in [sql::TAG_AT, sql::TAG_AFTER] {
-            let seen: Option<ImageTag> = sqlx::query_as(statement)
-                .bind(account)
-                .bind(registry)
-                .bind(repository)
-                .bind(tag)
-                .bind(new.detected_at)
-                .fetch_optional(&mut *$tx)
-                .await
-                .during(DOING)?;
-            at = at.or(seen.filter(|seen| seen.digest == *main).map(|seen| seen.detected_at));
-        }
-        let at = at.unwrap_or(new.detected_at);
+        let seen = seen_around_in!($tx, account, $name, new.detected_at, DOING);
+        let of_main = seen.into_iter().flatten().find(|seen| seen.digest == *main);
+        let at = of_main.map_or(new.detected_at, |seen| seen.detected_at);
         let mut changed = 0;
         for statement in [sql::SET_TAG_INDEX, sql::ADD_CHILD_TAG] {
             changed += sqlx::query(statement)
@@ -195,14 +198,10 @@ impl Store {
                     is_otherwise_tagged |= tag_child_in!(tx, new, name, main);
                     continue;
                 }
-                let pointed: Option<ImageTag> = sqlx::query_as(sql::TAG_AT).bind(account).bind(registry).bind(repository).bind(tag)
-                    .bind(new.detected_at).fetch_optional(&mut *tx).await.during(DOING)?;
                 let latest: Option<ImageTag> = sqlx::query_as(sql::LATEST_OF_TAG).bind(account).bind(registry).bind(repository).bind(tag)
                     .fetch_optional(&mut *tx).await.during(DOING)?;
-                let following: Option<ImageTag> = sqlx::query_as(sql::TAG_AFTER).bind(account).bind(registry).bind(repository).bind(tag)
-                    .bind(new.detected_at).fetch_optional(&mut *tx).await.during(DOING)?;
-                // Of two who see it at once, the one who saw it first may write it last.
-                let same = [pointed, following].into_iter().flatten().find(|seen| seen.digest == new.digest);
+                let seen = seen_around_in!(tx, account, name, new.detected_at, DOING);
+                let same = seen.into_iter().flatten().find(|seen| seen.digest == new.digest);
                 let is_new = same.is_none();
                 if let Some(same) = same {
                     if new.naming != Naming::Unknown {
@@ -222,7 +221,8 @@ impl Store {
                     if on && new.resubscribe {
                         sqlx::query(sql::SET_SUBSCRIPTION).bind(account).bind(&id).bind(true).bind(now).execute(&mut *tx).await.during(DOING)?;
                     }
-                    if on && kind == "tag_update" {
+                    // Of what is told at once, nobody watches anything.
+                    if on && kind != "analysis_update" {
                         watched.push(id);
                     }
                 }

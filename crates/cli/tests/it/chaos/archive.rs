@@ -7,10 +7,10 @@ use serde_json::{Value, json};
 
 use super::{Tag, World};
 
-const ACCOUNT: &str = "attic";
+const ACCOUNT: &str = "archive";
 
 /// Images by what becomes of them.
-pub(super) struct Attic {
+pub(super) struct Archive {
     /// No rule chooses them.
     kept: Vec<Tag>,
     /// A rule archives them.
@@ -21,7 +21,7 @@ pub(super) struct Attic {
     dropped: Vec<Tag>,
 }
 
-impl Attic {
+impl Archive {
     /// Those that are images in the end.
     pub(super) fn there(&self) -> impl Iterator<Item = &Tag> {
         self.kept.iter().chain(&self.restored)
@@ -35,41 +35,42 @@ impl Attic {
 
 impl World {
     /// Has rules archive images, takes the rules away and brings images back, twice; and has a rule remove others.
-    pub(super) async fn fill_attic(&self) -> Attic {
+    pub(super) async fn fill_archive(&self) -> Archive {
         self.make_account(ACCOUNT).await;
         let (kept, archived, restored, dropped) =
             tokio::join!(self.shelve("kept"), self.shelve("archived"), self.shelve("restored"), self.shelve("dropped"));
-        let attic = Attic { kept, archived, restored, dropped };
-        for tag in [&attic.kept, &attic.archived, &attic.restored, &attic.dropped].into_iter().flatten() {
+        let archive = Archive { kept, archived, restored, dropped };
+        for tag in [&archive.kept, &archive.archived, &archive.restored, &archive.dropped].into_iter().flatten() {
             self.wait_told(&self.told_as("analysis_update", tag, &tag.digests[0])).await;
         }
         for _ in 0..2 {
-            let all = || digests(attic.not_there().chain(&attic.restored));
+            let all = || digests(archive.not_there().chain(&archive.restored));
             for fate in ["archived", "restored", "dropped"] {
                 self.add_rule("archive", fate).await;
             }
-            let is_done = async || self.images().await == digests(attic.kept.iter()) && self.archived().await == all();
+            let is_done =
+                async || self.images().await == digests(archive.kept.iter()) && self.archived().await == all();
             self.wait_until("the rules archived the images", is_done).await;
             self.remove_rules().await;
-            for tag in &attic.restored {
+            for tag in &archive.restored {
                 self.restore(&tag.digests[0]).await;
             }
         }
         self.add_rule("delete", "dropped").await;
-        let left = digests(attic.archived.iter().chain(&attic.restored));
+        let left = digests(archive.archived.iter().chain(&archive.restored));
         self.wait_until("the rule emptied the archive", async || self.archived().await == left).await;
-        attic
+        archive
     }
 
     /// Adds images of one fate.
     async fn shelve(&self, fate: &str) -> Vec<Tag> {
-        let names = (0..self.share()).map(|number| format!("attic/{fate}{number}:latest"));
+        let names = (0..self.share()).map(|number| format!("archive/{fate}{number}:latest"));
         join_all(names.map(|name| self.add(ACCOUNT, name, &[]))).await
     }
 
     /// Adds a rule about images of one fate. Whose answer was lost had added it: then there are two.
     async fn add_rule(&self, transition: &str, fate: &str) {
-        let selector = json!({"registry": "*", "repository": format!("attic/{fate}*"), "tag": "*"});
+        let selector = json!({"registry": "*", "repository": format!("archive/{fate}*"), "tag": "*"});
         let (status, answer) = self
             .fleet
             .call(ACCOUNT, "POST", "/v2/archive/rules", json!({"transition": transition, "selector": selector}))
@@ -111,16 +112,16 @@ impl World {
     }
 
     /// What is to be there is there, what came back is archived still, and what is only archived comes back.
-    pub(super) async fn check_attic(&self, attic: &Attic) {
-        let all = || attic.there().chain(attic.not_there());
+    pub(super) async fn check_archive(&self, archive: &Archive) {
+        let all = || archive.there().chain(archive.not_there());
         self.check_told(ACCOUNT, &all().flat_map(|tag| self.told_of_images(tag)).collect()).await;
         self.check_analyses(ACCOUNT, all().count()).await;
-        self.check_images(ACCOUNT, attic.there()).await;
-        assert_eq!(self.archived().await, digests(attic.archived.iter().chain(&attic.restored)));
-        for tag in &attic.archived {
+        self.check_images(ACCOUNT, archive.there()).await;
+        assert_eq!(self.archived().await, digests(archive.archived.iter().chain(&archive.restored)));
+        for tag in &archive.archived {
             self.restore(&tag.digests[0]).await;
         }
-        self.check_images(ACCOUNT, attic.there().chain(&attic.archived)).await;
+        self.check_images(ACCOUNT, archive.there().chain(&archive.archived)).await;
     }
 }
 
